@@ -1,0 +1,59 @@
+"""Explicit transformer weights for factual recall: facts in, torch modules out.
+
+    from constructions import FactTable, selector
+    facts = FactTable.random_bijections(entities=1024, relations=8, seed=0)
+    model = selector(facts)
+    assert model.answer(entity=3, path=[5]) == facts.answer(3, [5])
+
+Builders are imported on first use, so that tables and the catalogue are available without importing torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from constructions.catalogue import CATALOGUE, Construction, construction
+from constructions.codes import Codebook
+from constructions.errors import DoesNotFit, FactFileError, InputError
+from constructions.facts import MISSING, FactTable
+from constructions.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from constructions.disjoint import superposition
+    from constructions.model import FactModel
+    from constructions.single_hop import attention_selector, scalar_selector, selector
+    from constructions.transformer import Transformer
+
+_LAZY = {
+    **{entry.name: entry.module for entry in CATALOGUE.values()},
+    "FactModel": "model",
+    "Transformer": "transformer",
+}
+
+__all__ = [
+    "CATALOGUE",
+    "MISSING",
+    "Codebook",
+    "Construction",
+    "DoesNotFit",
+    "FactFileError",
+    "FactModel",
+    "FactTable",
+    "InputError",
+    "Transformer",
+    "Vocabulary",
+    "attention_selector",
+    "construction",
+    "scalar_selector",
+    "selector",
+    "superposition",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f"constructions.{_LAZY[name]}"), name)
+    raise AttributeError(f"module 'constructions' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

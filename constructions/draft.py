@@ -1,0 +1,209 @@
+"""From a plan to weights: declare the stream, say what each head copies and each unit computes, then build.
+
+draft = Draft("selector", vocabulary, stream)
+layer = draft.layer()
+layer.head("read the subject", copy=2 * attributes, to=attributes)
+mask = layer.relu("mask", attributes - relation[:, None])
+layer.add(-mask, to=attributes)
+model = draft.build(...)
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from constructions.decoder import Decoder
+from constructions.errors import DoesNotFit
+from constructions.facts import FactTable
+from constructions.model import FactModel, MarginClaim, Speller
+from constructions.stream import Form, Slot, Space, nothing
+from constructions.transformer import MLP, Attention, HeadShape, LayerShape, TransformerShape
+from constructions.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class _Head:
+    name: str
+    query: Form
+    key: Form
+    copy: Form
+    to: Slot
+
+
+class LayerDraft:
+    """One layer under construction: heads and groups of hidden units, in the order in which they are added."""
+
+    def __init__(self, stream: Space):
+        self.stream = stream
+        self.heads: list[_Head] = []
+        self.units: list[Space] = []
+        self._inputs: list[tuple[Slot, Form]] = []
+        self._outputs: list[tuple[Slot, Form]] = []
+
+    def head(self, name: str, copy: Form, to: Slot, query: Form | None = None, key: Form | None = None) -> None:
+        """A head that adds the form `copy` of the attended token to the slot `to` of the attending one.
+
+        The score of a pair of positions is `<query at the attending one, key at the attended one>`, the two forms of
+        one shape. Without them every score is 0: attention is uniform over the positions so far.
+        """
+        query, key = query or nothing(self.stream), key or nothing(self.stream)
+        if query.shape != key.shape or copy.shape != to.shape:
+            raise ValueError(
+                f"head {name!r}: query {query.shape} = key {key.shape}, copy {copy.shape} = to {to.shape}?"
+            )
+        self.heads.append(_Head(name, query, key, copy, to))
+
+    def relu(self, name: str, form: Form) -> Slot:
+        """A group of hidden units `ReLU(form)`, one for each entry; returns their slot in the space of units.
+
+        A form on the stream makes units of the first hidden layer, a form on those makes units of the second.
+        """
+        depth = 0 if form.space is self.stream else self.units.index(form.space) + 1
+        if depth == len(self.units):
+            self.units.append(Space())
+        slot = self.units[depth].declare(name, form.shape)
+        self._inputs.append((slot, form))
+        return slot
+
+    def add(self, form: Form, to: Slot) -> None:
+        """Let the MLP add a form on its last hidden layer to a slot of the stream."""
+        if form.shape != to.shape:
+            raise ValueError(f"a form of shape {form.shape} cannot be added to {to}")
+        self._outputs.append((to, form))
+
+    def shape(self) -> LayerShape:
+        """The sizes of the layer as drafted so far."""
+        heads = tuple(HeadShape(head.query.size, head.copy.size) for head in self.heads)
+        return LayerShape(heads, tuple(space.width for space in self.units))
+
+    def write_attention(self, attention: Attention) -> None:
+        """Write the drafted heads into zero weights."""
+        at_qk = at_v = 0
+        for head in self.heads:
+            next_qk, next_v = at_qk + head.query.size, at_v + head.copy.size
+            _put(attention.query.weight, np.arange(at_qk, next_qk), head.query)
+            _put(attention.key.weight, np.arange(at_qk, next_qk), head.key)
+            _put(attention.value.weight, np.arange(at_v, next_v), head.copy)
+            attention.output.weight[torch.from_numpy(head.to.columns.ravel()), torch.arange(at_v, next_v)] = 1
+            at_qk, at_v = next_qk, next_v
+
+    def write_mlp(self, mlp: MLP) -> None:
+        """Write the drafted units into zero weights."""
+        for slot, form in self._inputs:
+            depth = self.units.index(slot.space)
+            _put(mlp.matrix(depth), slot.columns.ravel(), form)
+        for slot, form in self._outputs:
+            if form.space is not self.units[-1]:
+                raise ValueError(f"what the MLP adds to {slot} must be read from its last hidden layer")
+            _put(mlp.matrix(-1), slot.columns.ravel(), form)
+
+
+class Draft:
+    """A whole model under construction."""
+
+    def __init__(self, construction: str, vocabulary: Vocabulary, stream: Space):
+        self.construction = construction
+        self.vocabulary = vocabulary
+        self.stream = stream
+        self.layers: list[LayerDraft] = []
+
+    def layer(self) -> LayerDraft:
+        """Add a layer on top."""
+        self.layers.append(LayerDraft(self.stream))
+        return self.layers[-1]
+
+    @torch.no_grad()
+    def build(
+        self, facts: FactTable, decoder: Decoder, speller: Speller, margin: MarginClaim, dtype: torch.dtype
+    ) -> FactModel:
+        """Allocate the modules and write all weights.
+
+        Raises:
+            DoesNotFit: the weights need more memory than the machine has; nothing has been allocated then.
+        """
+        shape = TransformerShape(
+            d_vocab=len(self.vocabulary),
+            d_model=self.stream.width,
+            layers=tuple(layer.shape() for layer in self.layers),
+        )
+        require_memory(shape, dtype)
+        units = tuple(tuple(layer.units) for layer in self.layers)
+        head_names = tuple(tuple(head.name for head in layer.heads) for layer in self.layers)
+        model = FactModel(
+            self.construction,
+            shape,
+            dtype,
+            self.vocabulary,
+            self.stream,
+            units,
+            head_names,
+            decoder,
+            speller,
+            margin,
+            facts,
+        )
+        for drafted, built in zip(self.layers, model.layer_sequence(), strict=True):
+            if built.attention is not None:
+                drafted.write_attention(built.attention)
+            if built.mlp is not None:
+                drafted.write_mlp(built.mlp)
+        for tokens, rows in decoder.weight_rows(shape.d_vocab, shape.d_model):
+            model.unembedding.weight[torch.from_numpy(tokens)] = torch.from_numpy(rows).to(dtype)
+        speller(model, facts)
+        return model
+
+
+def require_memory(shape: TransformerShape, dtype: torch.dtype) -> None:
+    """Raise DoesNotFit, with both numbers, if the weights alone exceed the memory of the machine."""
+    needed, limit = shape.n_parameters() * dtype.itemsize, memory_limit()
+    if needed > limit:
+        raise DoesNotFit(
+            f"the weights need {needed:,} bytes ({shape.n_parameters():,} parameters in {dtype}), "
+            f"and this machine has {limit:,}"
+        )
+
+
+def memory_limit() -> int:
+    """Bytes of memory this process may use: the machine's, or the control group's where that is less."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [2**63]
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            limits.append(int(Path(name).read_text()))
+        except (OSError, ValueError):
+            continue
+    return min(limits)
+
+
+def require_exact(largest_sum: int, dtype: torch.dtype, what: str) -> None:
+    """Raise DoesNotFit unless all integers up to `largest_sum`, a bound on every sum of |w x|, are exact in dtype."""
+    exact = int(2 / torch.finfo(dtype).eps)
+    if largest_sum > exact:
+        wider = "use a wider dtype" if dtype != torch.float64 else "use another construction"
+        raise DoesNotFit(
+            f"{what}: sums reach {largest_sum:,}, and {dtype} holds integers exactly up to {exact:,}; {wider}"
+        )
+
+
+def write_rows(weight: Tensor, tokens: np.ndarray, slot: Slot, values: ArrayLike) -> None:
+    """Set `weight[tokens, slot]`; values have the shape (len(tokens), slot.size) or broadcast to it."""
+    rows, columns = tokens[:, None], slot.columns.ravel()[None, :]
+    whole = np.broadcast_to(np.asarray(values), np.broadcast_shapes(rows.shape, columns.shape))
+    at = slice(tokens[0], tokens[-1] + 1), slice(columns[0, 0], columns[0, -1] + 1)
+    new = torch.tensor(whole, dtype=weight.dtype, device=weight.device)
+    if whole.shape == (at[0].stop - at[0].start, at[1].stop - at[1].start):  # contiguous on both sides, as is usual
+        weight[at] = new
+    else:
+        weight[torch.from_numpy(rows), torch.from_numpy(columns)] = new
+
+
+def _put(weight: Tensor, rows: np.ndarray, form: Form) -> None:
+    """Add the forms' coefficients to the given rows of a weight matrix."""
+    if form.size:
+        weight[torch.from_numpy(rows)] += torch.from_numpy(form.matrix()).to(weight.dtype)

@@ -1,0 +1,19 @@
+"""The errors a user can cause. Each message states the identity that was violated, both sides of it, and what to do."""
+
+
+class InputError(ValueError):
+    """Something that was given cannot be used as it stands; the message says what, why and what to do."""
+
+
+class FactFileError(InputError):
+    """A fact file has defects. `defects` holds one message each, in the order of the file; `total` counts them all."""
+
+    def __init__(self, defects: list[str], total: int | None = None):
+        self.defects = defects
+        self.total = len(defects) if total is None else total
+        more = self.total - len(defects)
+        super().__init__("\n".join([*defects, *([f"... and {more} more"] if more else [])]))
+
+
+class DoesNotFit(InputError):
+    """The construction exists, but not in this dtype or not in this memory; the message gives the two numbers."""

@@ -1,0 +1,301 @@
+"""Fact tables, and the one oracle of the project: everything that is called right or wrong is compared with it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from constructions.errors import InputError
+
+MISSING = -1
+
+
+def name_defect(name: str) -> tuple[int, str] | None:
+    """The first reason why `name` cannot name an entity or a relation, with its 0-based position; None if it can."""
+    if not name:
+        return 0, "an empty name"
+    for position, character in enumerate(name):
+        if unicodedata.category(character) in ("Cc", "Zl", "Zp") or character == "\ufeff":
+            label = unicodedata.name(character, "a control character")
+            return position, f"U+{ord(character):04X} ({label})"
+    if name[0].isspace():
+        return 0, "a leading space"
+    if name[-1].isspace():
+        return len(name) - 1, "a trailing space"
+    return None
+
+
+class FactTable:
+    """Facts `f_r(s)` of N entities and R relations: functions, bijections, or partial functions.
+
+    Args:
+        answers: integer array of shape (relations, entities); `answers[r, s]` is the entity that relation `r` leads to
+            from entity `s`, or -1 where that fact is missing. Copied to a read-only int64 array.
+        entity_names: N distinct names; by default "e0", "e1", ...
+        relation_names: R distinct names; by default "r0", "r1", ...
+
+    Raises:
+        InputError: an answer is not in -1..N-1, a size is 0, or names are not distinct, not writable or not as many as
+            there are entities or relations.
+    """
+
+    def __init__(
+        self,
+        answers: ArrayLike,
+        entity_names: Sequence[str] | None = None,
+        relation_names: Sequence[str] | None = None,
+    ):
+        table = np.asarray(answers)
+        if table.ndim != 2 or 0 in table.shape:
+            raise InputError(f"answers must have shape (relations, entities), both at least 1; got {table.shape}")
+        if table.dtype.kind not in "iu":
+            raise InputError(f"answers must be integers; got dtype {table.dtype}")
+        table = table.astype(np.int64)
+        n_entities = table.shape[1]
+        for relation, entity in np.argwhere((table < MISSING) | (table >= n_entities))[:1]:
+            raise InputError(
+                f"answers[{relation}, {entity}] = {table[relation, entity]} is no entity: "
+                f"with {n_entities} entities an answer is 0..{n_entities - 1}, or -1 for a missing fact"
+            )
+        table.setflags(write=False)
+        self.answers = table
+        self._given_entity_names = _checked_names("entity", entity_names, n_entities)
+        self._given_relation_names = _checked_names("relation", relation_names, table.shape[0])
+
+    def __repr__(self) -> str:
+        return f"FactTable(entities={self.n_entities}, relations={self.n_relations}, facts={self.n_facts})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, FactTable):
+            return NotImplemented
+        return (
+            np.array_equal(self.answers, other.answers)
+            and self.entity_names == other.entity_names
+            and self.relation_names == other.relation_names
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # equal by value and compared whole: not meant as a dictionary key
+
+    # ---------------------------------------------------------------- sizes
+
+    @property
+    def n_entities(self) -> int:
+        """N: every entity is a subject, and every answer is an entity."""
+        return int(self.answers.shape[1])
+
+    @property
+    def n_relations(self) -> int:
+        """R."""
+        return int(self.answers.shape[0])
+
+    @cached_property
+    def n_facts(self) -> int:
+        """The number of facts that are present: at most N R."""
+        return int(np.count_nonzero(self.answers != MISSING))
+
+    @property
+    def is_total(self) -> bool:
+        """Whether no fact is missing."""
+        return self.n_facts == self.answers.size
+
+    @cached_property
+    def is_bijective(self) -> bool:
+        """Whether every relation is a bijection of the entities."""
+        return self.is_total and bool((np.sort(self.answers, axis=1) == np.arange(self.n_entities)).all())
+
+    # ---------------------------------------------------------------- the oracle
+
+    def answer(self, entities: ArrayLike, paths: ArrayLike) -> np.ndarray:
+        """The k-hop answers `f_{r_k}(... f_{r_1}(s))`: the first relation of a path is applied first (theory, section 1).
+
+        Args:
+            entities: integers, shape (...).
+            paths: relations, shape (..., k); its leading axes broadcast against `entities`. k = 0 answers the entity.
+
+        Returns:
+            int64 array of the broadcast shape; -1 wherever the path meets a missing fact (*unknown* is absorbing).
+
+        Raises:
+            InputError: an entity or a relation is out of range.
+        """
+        start = _checked_ids("entity", entities, self.n_entities)
+        words = _checked_ids("relation", paths, self.n_relations)
+        if words.ndim == 0:
+            raise InputError("paths must have a last axis for the hops, shape (..., k); got a single number")
+        state = np.broadcast_to(start, np.broadcast_shapes(start.shape, words.shape[:-1]))
+        for hop in range(words.shape[-1]):
+            reached = self.answers[words[..., hop], np.maximum(state, 0)]
+            state = np.where(state == MISSING, MISSING, reached)
+        return np.array(state)
+
+    # ---------------------------------------------------------------- names
+
+    def entity_name(self, entity: int) -> str:
+        """The name of one entity."""
+        return f"e{entity}" if self._given_entity_names is None else self._given_entity_names[entity]
+
+    def relation_name(self, relation: int) -> str:
+        """The name of one relation."""
+        return f"r{relation}" if self._given_relation_names is None else self._given_relation_names[relation]
+
+    @cached_property
+    def entity_names(self) -> tuple[str, ...]:
+        """The N names, in the order of the ids."""
+        return self._given_entity_names or tuple(f"e{i}" for i in range(self.n_entities))
+
+    @cached_property
+    def relation_names(self) -> tuple[str, ...]:
+        """The R names, in the order of the ids."""
+        return self._given_relation_names or tuple(f"r{i}" for i in range(self.n_relations))
+
+    def entity_id(self, name: str) -> int:
+        """The entity of that name. Raises InputError with the closest names where there is none."""
+        return _id_of("entity", name, self._entity_ids)
+
+    def relation_id(self, name: str) -> int:
+        """The relation of that name. Raises InputError with the closest names where there is none."""
+        return _id_of("relation", name, self._relation_ids)
+
+    @cached_property
+    def _entity_ids(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.entity_names)}
+
+    @cached_property
+    def _relation_ids(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.relation_names)}
+
+    # ---------------------------------------------------------------- where tables come from, and go to
+
+    @classmethod
+    def random_bijections(cls, entities: int, relations: int, seed: int = 0) -> FactTable:
+        """R independent uniform bijections of N entities: the setting of Theorems 4.1 to 4.4."""
+        _check_sizes(entities, relations)
+        identity = np.tile(np.arange(entities, dtype=np.int64), (relations, 1))
+        return cls(np.random.default_rng(seed).permuted(identity, axis=1))
+
+    @classmethod
+    def random_functions(cls, entities: int, relations: int, seed: int = 0, missing: float = 0.0) -> FactTable:
+        """R independent uniform functions, each fact missing with probability `missing` (0 to 1)."""
+        _check_sizes(entities, relations)
+        if not 0 <= missing <= 1:
+            raise InputError(f"missing is a probability, 0 to 1; got {missing}")
+        rng = np.random.default_rng(seed)
+        answers = rng.integers(entities, size=(relations, entities), dtype=np.int64)
+        return cls(np.where(rng.random(answers.shape) < missing, MISSING, answers))
+
+    @classmethod
+    def random_disjoint(cls, entities: int, relations: int, seed: int = 0, missing: float = 0.0) -> FactTable:
+        """R functions whose answer sets are disjoint and of random sizes: the setting of Theorem F.1.
+
+        The N entities are divided at random among the first min(N, R) relations, at least one to each; relation `r`
+        answers uniformly within its share. With more relations than entities the remaining ones have no facts at all.
+        """
+        _check_sizes(entities, relations)
+        if not 0 <= missing <= 1:
+            raise InputError(f"missing is a probability, 0 to 1; got {missing}")
+        rng = np.random.default_rng(seed)
+        order = rng.permutation(entities)
+        shares = min(entities, relations)
+        inner = np.sort(rng.choice(entities - 1, shares - 1, replace=False)) + 1 if shares > 1 else np.array([], int)
+        bounds = np.concatenate([[0], inner, [entities]])
+        answers = np.full((relations, entities), MISSING, dtype=np.int64)
+        for r in range(shares):
+            answers[r] = order[rng.integers(bounds[r], bounds[r + 1], size=entities)]
+        return cls(np.where(rng.random(answers.shape) < missing, MISSING, answers))
+
+    @classmethod
+    def from_triples(cls, triples: Iterable[tuple[str, str, str]]) -> FactTable:
+        """The table of (subject, relation, object) names; ids in the order of first appearance.
+
+        Raises:
+            InputError: there is no triple, or two of them give one (subject, relation) different objects.
+        """
+        entity_ids: dict[str, int] = {}
+        relation_ids: dict[str, int] = {}
+        rows = [
+            (
+                entity_ids.setdefault(subject, len(entity_ids)),
+                relation_ids.setdefault(relation, len(relation_ids)),
+                entity_ids.setdefault(target, len(entity_ids)),
+            )
+            for subject, relation, target in triples
+        ]
+        if not rows:
+            raise InputError("no facts: a table needs at least one (subject, relation, object)")
+        subjects, relations, targets = np.array(rows, dtype=np.int64).T
+        answers = np.full((len(relation_ids), len(entity_ids)), MISSING, dtype=np.int64)
+        answers[relations, subjects] = targets
+        for row in np.flatnonzero(answers[relations, subjects] != targets)[:1]:
+            names = list(entity_ids)
+            kept = names[answers[relations[row], subjects[row]]]
+            raise InputError(
+                f"({names[subjects[row]]}, {list(relation_ids)[relations[row]]}) has two objects: "
+                f"{names[targets[row]]} and {kept}; a relation is a function, keep one"
+            )
+        return cls(answers, list(entity_ids), list(relation_ids))
+
+    @classmethod
+    def from_tsv(cls, path: str | os.PathLike[str]) -> FactTable:
+        """Read a fact file: one `subject<TAB>relation<TAB>object` a line (see `constructions.tsv` for the format)."""
+        from constructions.tsv import read_tsv
+
+        return read_tsv(path).facts
+
+    def to_tsv(self, path: str | os.PathLike[str]) -> None:
+        """Write the facts that are present, one a line, atomically: the file is either as it was or complete."""
+        from constructions.tsv import write_tsv
+
+        write_tsv(self, path)
+
+    def query_text(self, entity: int, path: Sequence[int]) -> str:
+        """A query in the names of the table, for messages."""
+        return " ".join([self.entity_name(entity), *(self.relation_name(r) for r in path)])
+
+
+def _check_sizes(entities: int, relations: int) -> None:
+    if entities < 1 or relations < 1:
+        raise InputError(f"a table needs at least 1 entity and 1 relation; got {entities} and {relations}")
+
+
+def _checked_names(kind: str, names: Sequence[str] | None, count: int) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if len(names) != count:
+        raise InputError(f"{count} {kind} names are needed, one for each {kind}; got {len(names)}")
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"a name must be a string; got {name!r} as {kind} name")
+        if not (name.isascii() and name.isalnum()) and (defect := name_defect(name)):
+            raise InputError(f"{kind} name {name!r} has {defect[1]} at character {defect[0] + 1}")
+    if len(set(names)) < count:
+        seen: set[str] = set()
+        repeated = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise InputError(f"{kind} names must be distinct; {repeated!r} names two of them")
+    return tuple(names)
+
+
+def _checked_ids(kind: str, ids: ArrayLike, count: int) -> np.ndarray:
+    array: np.ndarray[Any, Any] = np.asarray(ids)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise InputError(f"a {kind} is given by its id, an integer; got dtype {array.dtype}")
+    if array.min() < 0 or array.max() >= count:
+        wrong = array.min() if array.min() < 0 else array.max()
+        raise InputError(f"{kind} {wrong} does not exist: there are {count}, numbered 0..{count - 1}")
+    return array.astype(np.int64)
+
+
+def _id_of(kind: str, name: str, ids: dict[str, int]) -> int:
+    if name in ids:
+        return ids[name]
+    close = difflib.get_close_matches(name, ids, n=3) if len(ids) <= 200_000 else []
+    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+    raise InputError(f"no {kind} is named {name!r} among the {len(ids)} of the table{hint}")

@@ -1,0 +1,138 @@
+"""A transformer that knows which facts it answers: what every constructor returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from constructions.decoder import Decoder
+from constructions.errors import InputError
+from constructions.facts import FactTable
+from constructions.stream import Space
+from constructions.transformer import Transformer, TransformerShape
+from constructions.vocabulary import Vocabulary
+
+Speller = Callable[["FactModel", FactTable], None]
+"""Writes the embedding rows of the entities for the given facts. It checks everything before it writes anything."""
+
+_Ids = int | str | Sequence[int] | Sequence[str] | np.ndarray
+
+
+@dataclass(frozen=True)
+class MarginClaim:
+    """What a construction claims of its logits: the answer's logit minus the largest other one, over all queries.
+
+    Attributes:
+        at_least: a lower bound of the smallest margin, in real arithmetic.
+        attained: whether some query has exactly this margin.
+        exact: whether the forward pass in the model's dtype makes no rounding error at all.
+    """
+
+    at_least: Fraction
+    attained: bool
+    exact: bool
+
+
+class FactModel(Transformer):
+    """A transformer with the plan of its construction: which slot of the stream holds what, and how answers are read.
+
+    Attributes:
+        construction: the name in the catalogue.
+        vocabulary: the token ids.
+        stream: the residual stream's named slots.
+        units: for each layer, the MLP's hidden units as one space of named slots for each hidden layer.
+        head_names: for each layer, the names of its heads.
+        decoder: how the unembedding reads the final state.
+        margin: what the construction claims of its logits.
+    """
+
+    def __init__(
+        self,
+        construction: str,
+        shape: TransformerShape,
+        dtype: torch.dtype,
+        vocabulary: Vocabulary,
+        stream: Space,
+        units: tuple[tuple[Space, ...], ...],
+        head_names: tuple[tuple[str, ...], ...],
+        decoder: Decoder,
+        speller: Speller,
+        margin: MarginClaim,
+        facts: FactTable,
+    ):
+        super().__init__(shape, dtype)
+        self.construction = construction
+        self.vocabulary = vocabulary
+        self.stream = stream
+        self.units = units
+        self.head_names = head_names
+        self.decoder = decoder
+        self.margin = margin
+        self._spell = speller
+        self._names = facts
+
+    @torch.no_grad()
+    def answer(self, entity: _Ids, path: Sequence[int] | Sequence[str] | np.ndarray) -> int | np.ndarray:
+        """What the model says: its argmax over the whole vocabulary after the tokens `entity, path...`.
+
+        Args:
+            entity: an id or a name, or an array of ids or a list of names, shape (...).
+            path: relation ids or names, shape (k,) for one path, or (..., k).
+
+        Returns:
+            Entity ids, int for one query, else int64 of the broadcast shape; -1 is *unknown*.
+
+        Raises:
+            InputError: an id or a name that does not exist.
+        """
+        entities = _ids(entity, self._names.entity_id)
+        relations = _ids(path, self._names.relation_id)
+        self._names.answer(entities, relations)  # the ranges are checked in one place
+        lead = np.broadcast_shapes(entities.shape, relations.shape[:-1])
+        tokens = np.empty((*lead, 1 + relations.shape[-1]), dtype=np.int64)
+        tokens[..., 0] = entities
+        tokens[..., 1:] = self.vocabulary.n_entities + relations
+        device = self.embedding.weight.device
+        states, _ = self.states(torch.from_numpy(tokens).to(device))
+        said: Tensor = self.unembedding(states[..., -1, :]).argmax(-1)
+        answers = self.vocabulary.answers(said.cpu().numpy())
+        return int(answers) if answers.ndim == 0 else answers
+
+    @torch.no_grad()
+    def install(self, facts: FactTable) -> None:
+        """Put other facts in place of the present ones: only rows of the token embedding are written.
+
+        The paper's freeze-and-swap transfer without a gradient step. All other weights stay bit-identical, which is
+        asserted with torch's version counters. `answer` then takes the names of the new table.
+
+        Raises:
+            InputError: the sizes differ, or an answer has no code in this model (see `Codebook.of`).
+        """
+        sizes = (facts.n_entities, facts.n_relations)
+        expected = (self.vocabulary.n_entities, self.vocabulary.n_relations)
+        if sizes != expected:
+            raise InputError(f"this model has {expected} entities and relations; the facts have {sizes}")
+        others = {name: p._version for name, p in self.named_parameters() if name != "embedding.weight"}
+        self._spell(self, facts)
+        written = [name for name, version in others.items() if self.get_parameter(name)._version != version]
+        if written:
+            raise AssertionError(f"install must write the embedding only, but wrote {written}")
+        self._names = facts
+
+    def slot_state(self, states: Tensor, slot: str) -> Tensor:
+        """The named slot of residual-stream states: (..., d_model) to (..., *slot shape)."""
+        columns = self.stream[slot].columns
+        return states[..., torch.from_numpy(columns).to(states.device)]
+
+
+def _ids(given: object, id_of: Callable[[str], int]) -> np.ndarray:
+    array = np.asarray(given)
+    if array.dtype.kind in "UO":
+        names = [id_of(str(name)) for name in array.ravel()]
+        return np.array(names, dtype=np.int64).reshape(array.shape)
+    return array

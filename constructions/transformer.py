@@ -1,0 +1,257 @@
+"""The architecture of the paper's Section 2.2, as plain modules.
+
+`X <- X + sum_h softmax(Q_h K_h^T + causal mask) V_h`, then `X <- X + MLP(X)` position by position with ReLU and one or
+more hidden layers, then an unembedding. Token embeddings, learned positions where asked for. No biases (a constant
+coordinate of the stream serves), no normalization, no 1/sqrt(d) in the scores. Heads may differ in their query/key and
+value widths; a query/key width of 0 makes every score 0, which is uniform attention.
+
+Every method takes any number of leading batch axes, and a cache whose leading axes broadcast against those of the
+tokens: one subject's cache serves all relations that are asked of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from typing import NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class HeadShape:
+    """The widths of one attention head."""
+
+    d_qk: int
+    d_v: int
+
+
+@dataclass(frozen=True)
+class LayerShape:
+    """One layer: its heads, and the widths of the hidden layers of its MLP (none: no MLP)."""
+
+    heads: tuple[HeadShape, ...] = ()
+    d_mlp: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TransformerShape:
+    """All sizes of a transformer; `n_positions = 0` means no positional embedding."""
+
+    d_vocab: int
+    d_model: int
+    layers: tuple[LayerShape, ...]
+    n_positions: int = 0
+
+    @property
+    def n_heads(self) -> int:
+        """The most heads in a layer."""
+        return max(len(layer.heads) for layer in self.layers)
+
+    @property
+    def d_mlp(self) -> int:
+        """The widest hidden layer of any MLP, 0 for none."""
+        return max((width for layer in self.layers for width in layer.d_mlp), default=0)
+
+    def n_parameters(self) -> int:
+        """The number of weights, embeddings and unembedding included."""
+        total = (2 * self.d_vocab + self.n_positions) * self.d_model
+        for layer in self.layers:
+            total += 2 * self.d_model * sum(head.d_qk + head.d_v for head in layer.heads)
+            widths = (self.d_model, *layer.d_mlp, self.d_model)
+            total += sum(a * b for a, b in pairwise(widths)) if layer.d_mlp else 0
+        return total
+
+
+class KeysAndValues(NamedTuple):
+    """What one layer remembers of the positions it has seen: (..., positions, total d_qk) and (..., positions, total d_v)."""
+
+    keys: Tensor
+    values: Tensor
+
+
+Cache = list[KeysAndValues]
+
+
+@dataclass
+class Trace:
+    """Everything that can be watched in one forward pass, by name.
+
+    Attributes:
+        residual: the residual stream (..., positions, d_model) at `embedding`, and in each layer l after the
+            attention, `layers.l.mid`, and after the MLP, `layers.l.post`.
+        patterns: `layers.l`: the attention patterns (..., heads, queries, keys).
+        logits: (..., positions, d_vocab).
+    """
+
+    residual: dict[str, Tensor] = field(default_factory=dict)
+    patterns: dict[str, Tensor] = field(default_factory=dict)
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+
+
+class Weight(nn.Linear):
+    """A matrix without bias that starts at zero: constructions write what they need and nothing else."""
+
+    def __init__(self, n_in: int, n_out: int, dtype: torch.dtype | None = None):
+        super().__init__(n_in, n_out, bias=False, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """All zero."""
+        nn.init.zeros_(self.weight) if self.weight.numel() else None
+
+
+class Attention(nn.Module):
+    """Causal multi-head attention. The rows of `query`, `key` and `value`, and the columns of `output`, are the
+    channels of head 0, then of head 1, and so on.
+    """
+
+    def __init__(self, d_model: int, heads: tuple[HeadShape, ...], dtype: torch.dtype | None = None):
+        super().__init__()
+        self.heads = heads
+        d_qk, d_v = sum(head.d_qk for head in heads), sum(head.d_v for head in heads)
+        self.query = Weight(d_model, d_qk, dtype)
+        self.key = Weight(d_model, d_qk, dtype)
+        self.value = Weight(d_model, d_v, dtype)
+        self.output = Weight(d_v, d_model, dtype)
+
+    def forward(self, x: Tensor, past: KeysAndValues | None = None) -> tuple[Tensor, Tensor, KeysAndValues]:
+        """Attend from the positions of x (..., L, d_model) to those of `past` and of x.
+
+        Returns:
+            The output (..., L, d_model), the patterns (..., heads, L, past + L), and the memory for later positions.
+        """
+        query, key, value = self.query(x), self.key(x), self.value(x)
+        if past is not None:
+            key, value = _appended(past.keys, key), _appended(past.values, value)
+        n_new, n_all = x.shape[-2], value.shape[-2]
+        hidden = torch.ones(n_new, n_all, dtype=torch.bool, device=x.device).triu(n_all - n_new + 1)
+        mixed, patterns = [], []
+        at_qk = at_v = 0
+        for shape, run in groupby(self.heads):
+            n = len(list(run))
+            q = _split_heads(query, at_qk, n, shape.d_qk)
+            k = _split_heads(key, at_qk, n, shape.d_qk)
+            v = _split_heads(value, at_v, n, shape.d_v)
+            pattern = (q @ k.mT).masked_fill(hidden, -torch.inf).softmax(-1)
+            mixed.append((pattern @ v).transpose(-3, -2).flatten(-2))
+            patterns.append(pattern)
+            at_qk += n * shape.d_qk
+            at_v += n * shape.d_v
+        return self.output(torch.cat(mixed, -1)), torch.cat(patterns, -3), KeysAndValues(key, value)
+
+
+class MLP(nn.Module):
+    """ReLU network `W_n ReLU(... ReLU(W_0 x))`, applied to each position; `weights[i]` is W_i."""
+
+    def __init__(self, d_model: int, d_mlp: tuple[int, ...], dtype: torch.dtype | None = None):
+        super().__init__()
+        widths = (d_model, *d_mlp, d_model)
+        self.weights = nn.ModuleList(Weight(a, b, dtype) for a, b in pairwise(widths))
+
+    def matrix(self, index: int) -> Tensor:
+        """W_index, shape (out, in)."""
+        return cast("Weight", self.weights[index]).weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., d_model) to (..., d_model)."""
+        first, *rest = self.weights
+        hidden: Tensor = first(x)
+        for weight in rest:
+            hidden = weight(hidden.relu())
+        return hidden
+
+
+class Layer(nn.Module):
+    """Attention, then MLP, each added to the stream. Either may be absent (None)."""
+
+    def __init__(self, d_model: int, shape: LayerShape, dtype: torch.dtype | None = None):
+        super().__init__()
+        self.attention = Attention(d_model, shape.heads, dtype) if shape.heads else None
+        self.mlp = MLP(d_model, shape.d_mlp, dtype) if shape.d_mlp else None
+
+
+class Transformer(nn.Module):
+    """A decoder-only transformer of the given shape; all weights start at zero and are trainable as they stand."""
+
+    def __init__(self, shape: TransformerShape, dtype: torch.dtype | None = None):
+        super().__init__()
+        self.shape = shape
+        self.embedding = _zero_table(shape.d_vocab, shape.d_model, dtype)
+        self.positions = _zero_table(shape.n_positions, shape.d_model, dtype) if shape.n_positions else None
+        self.layers = nn.ModuleList(Layer(shape.d_model, layer, dtype) for layer in shape.layers)
+        self.unembedding = Weight(shape.d_model, shape.d_vocab, dtype)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Token ids (..., L), int64, to logits (..., L, d_vocab)."""
+        logits: Tensor = self.unembedding(self.states(tokens)[0])
+        return logits
+
+    def states(self, tokens: Tensor, cache: Cache | None = None, trace: Trace | None = None) -> tuple[Tensor, Cache]:
+        """The final residual stream at the given positions, continuing after those in the cache.
+
+        Args:
+            tokens: int64 (..., L); its leading axes broadcast against those of the cache.
+            cache: what an earlier call returned, or None to start at position 0. It is not changed.
+            trace: filled with every intermediate state, if given.
+
+        Returns:
+            States (..., L, d_model) and the cache that includes the new positions.
+        """
+        x = self.embedding(tokens)
+        if self.positions is not None:
+            start = cache[0].values.shape[-2] if cache else 0
+            x = x + self.positions.weight[start : start + tokens.shape[-1]]
+        if trace:
+            trace.residual["embedding"] = x
+        earlier = iter(cache or [])
+        later: Cache = []
+        for index, layer in enumerate(self.layer_sequence()):
+            if layer.attention is not None:
+                update, pattern, memory = layer.attention(x, next(earlier, None))
+                x = x + update
+                later.append(memory)
+                if trace:
+                    trace.patterns[f"layers.{index}"] = pattern
+            if trace:
+                trace.residual[f"layers.{index}.mid"] = x
+            if layer.mlp is not None:
+                x = x + layer.mlp(x)
+            if trace:
+                trace.residual[f"layers.{index}.post"] = x
+        return x, later
+
+    def layer_sequence(self) -> list[Layer]:
+        """The layers in the order in which they are applied."""
+        return [cast("Layer", layer) for layer in self.layers]
+
+    def trace(self, tokens: Tensor) -> Trace:
+        """One forward pass of tokens (..., L) with all that happens on the way: residual stream, patterns, logits."""
+        trace = Trace()
+        states, _ = self.states(tokens, trace=trace)
+        trace.logits = self.unembedding(states)
+        return trace
+
+    def internal_weights(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """All named parameters but the token embedding and the unembedding: attention, MLPs and positions."""
+        for name, parameter in self.named_parameters():
+            if not name.startswith(("embedding.", "unembedding.")):
+                yield name, parameter
+
+
+def _zero_table(rows: int, columns: int, dtype: torch.dtype | None) -> nn.Embedding:
+    return nn.Embedding(rows, columns, _weight=torch.zeros(rows, columns, dtype=dtype))
+
+
+def _appended(past: Tensor, new: Tensor) -> Tensor:
+    """Concatenate along the positions, the leading axes broadcast."""
+    lead = np.broadcast_shapes(past.shape[:-2], new.shape[:-2])
+    return torch.cat([past.expand(*lead, *past.shape[-2:]), new.expand(*lead, *new.shape[-2:])], -2)
+
+
+def _split_heads(channels: Tensor, start: int, n_heads: int, width: int) -> Tensor:
+    """The channels of `n_heads` equal heads, (..., L, channels) to (..., n_heads, L, width)."""
+    part = channels[..., start : start + n_heads * width]
+    return part.reshape(*part.shape[:-1], n_heads, width).transpose(-3, -2)

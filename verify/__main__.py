@@ -1,0 +1,274 @@
+"""The command line: `python -m verify ...`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from constructions.catalogue import CATALOGUE
+from constructions.errors import InputError
+from verify.grid import DTYPES, FACT_KINDS, Cell, CellResult, default_grid
+
+if TYPE_CHECKING:
+    from constructions.facts import FactTable
+
+PASSED, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+EXAMPLES = """examples:
+  python -m verify all                              every construction on the default grid
+  python -m verify list                             what can be verified
+  python -m verify selector -N 4096 -R 16           one construction at one size
+  python -m verify scalar_selector -N 100 -R 7 --facts partial --logits both
+  python -m verify example unicode.tsv              write a real fact table to try
+  python -m verify facts unicode.tsv --ask U+0041 lowercase
+
+exit status: 0 every planned cell passed; 1 a check failed or has no verdict; 2 bad input; 130 interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return BAD_INPUT
+    try:
+        status: int = options.run(options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; nothing is left to say
+        return FAILED
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m verify",
+        description="Builds transformer weights that recall facts, and checks every answer, size and margin.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    everything = commands.add_parser("all", help="every construction on the default grid")
+    everything.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
+    everything.set_defaults(run=_run_all)
+
+    listing = commands.add_parser("list", help="what can be verified: construction, theorem, claim")
+    listing.add_argument("--markdown", action="store_true", help="as the table of docs/README.md")
+    listing.set_defaults(run=_run_list)
+
+    for entry in CATALOGUE.values():
+        one = commands.add_parser(entry.name, help=f"Theorem {entry.theorem}: {entry.claim}")
+        one.add_argument("-N", type=_size, required=True, metavar="N", help="entities")
+        one.add_argument("-R", type=_size, required=True, metavar="R", help="relations")
+        one.add_argument("--facts", choices=FACT_KINDS, default="total", help="partial: a quarter of the facts missing")
+        one.add_argument("--seed", type=int, default=0, help="of the random fact table (default 0)")
+        _add_check_options(one)
+        one.set_defaults(run=_run_cell)
+
+    facts = commands.add_parser("facts", help="verify your own fact table and ask it")
+    facts.add_argument("file", metavar="FILE", help="UTF-8 text, one subject<TAB>relation<TAB>object a line")
+    facts.add_argument("--construction", choices=list(CATALOGUE), help="default: the smallest that takes the table")
+    facts.add_argument(
+        "--ask",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a subject and a relation, as two words or in one quoted string; may be repeated",
+    )
+    _add_check_options(facts)
+    facts.set_defaults(run=_run_facts)
+
+    example = commands.add_parser("example", help="write a real fact table: Unicode characters and their properties")
+    example.add_argument("file", type=Path, metavar="FILE", help="the tab-separated file to write")
+    example.set_defaults(run=_run_example)
+    return parser
+
+
+def _add_check_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dtype", choices=DTYPES, default="auto", help="auto: float32, or float64 where exactness needs it"
+    )
+    parser.add_argument(
+        "--logits",
+        choices=("auto", "fast", "full", "both"),
+        default="auto",
+        help="decide by all logits (full), by the final state (fast), by both; auto: both where full is affordable",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
+
+
+def _size(text: str) -> int:
+    """A positive integer, also as 1e6 or 65_536."""
+    try:
+        value = int(text)
+    except ValueError:
+        try:
+            value = int(float(text)) if float(text).is_integer() else 0
+        except (ValueError, OverflowError):
+            value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return value
+
+
+# -------------------------------------------------------------------- commands
+
+
+def _run_all(options: argparse.Namespace) -> int:
+    return _run_cells(default_grid(), options.json)
+
+
+def _run_cell(options: argparse.Namespace) -> int:
+    cell = Cell(
+        construction=options.command,
+        entities=options.N,
+        relations=options.R,
+        facts=options.facts,
+        seed=options.seed,
+        dtype=options.dtype,
+        logits=options.logits,
+    )
+    return _run_cells([cell], options.json)
+
+
+def _run_list(options: argparse.Namespace) -> int:
+    from verify import report
+
+    print(report.catalogue_table() if options.markdown else report.catalogue_lines())
+    return PASSED
+
+
+def _run_facts(options: argparse.Namespace) -> int:
+    from constructions.catalogue import construction
+    from constructions.tsv import read_tsv
+    from verify import report
+    from verify.grid import verify_facts
+
+    read = read_tsv(options.file)
+    facts = read.facts
+    missing = facts.answers.size - facts.n_facts
+    repeats = f", {read.repeats} repeated lines" if read.repeats else ""
+    print(
+        f"{options.file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations} relations, "
+        f"{missing} of {facts.answers.size} (entity, relation) pairs without a fact{repeats}"
+    )
+    questions = [_question(facts, words) for words in options.ask]
+    _check_json_path(options.json)
+    name, why = (options.construction, "as asked") if options.construction else _suggested(facts)
+    print(f"construction: {name} ({why})")
+    print(report.header(), flush=True)
+    with _progress(facts.answers.size, "queries") as advance_to:
+        result, model = verify_facts(
+            construction(name), facts, dtype=options.dtype, logits=options.logits, progress=advance_to
+        )
+    print(report.line(result))
+    print(report.summary([result], 1, result.seconds))
+    for subject, path in questions:
+        answer = int(model.answer(subject, path))
+        print(f"{facts.query_text(subject, path)} -> {'unknown' if answer < 0 else facts.entity_name(answer)}")
+    _write_json(options.json, [result], 1)
+    return PASSED if result.verdict == "PASS" else FAILED
+
+
+def _run_example(options: argparse.Namespace) -> int:
+    from verify.examples import unicode_facts
+
+    facts = unicode_facts()
+    facts.to_tsv(options.file)
+    print(f"{options.file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations} relations")
+    print(f"try: python -m verify facts {options.file} --ask U+0041 lowercase")
+    return PASSED
+
+
+# -------------------------------------------------------------------- steps
+
+
+def _run_cells(cells: list[Cell], json_file: Path | None) -> int:
+    from verify import report
+    from verify.grid import run_cell
+
+    _check_json_path(json_file)
+    started = time.perf_counter()
+    results: list[CellResult] = []
+    interrupted = False
+    print(report.header(), flush=True)
+    try:
+        if len(cells) == 1:
+            with _progress(cells[0].entities * cells[0].relations ** cells[0].hops, "queries") as advance_to:
+                results.append(run_cell(cells[0], advance_to))
+            print(report.line(results[0]))
+        else:
+            with _progress(len(cells), "cells") as advance_to:
+                for cell in cells:
+                    results.append(run_cell(cell))
+                    print(report.line(results[-1]), flush=True)
+                    advance_to(len(results))
+    except KeyboardInterrupt:
+        interrupted = True
+    print(report.summary(results, len(cells), time.perf_counter() - started))
+    _write_json(json_file, results, len(cells))
+    if interrupted:
+        print("interrupted: the cells that were not run are unknown", file=sys.stderr)
+        return INTERRUPTED
+    return PASSED if report.count(results, len(cells))["verdict"] == "PASS" else FAILED
+
+
+def _question(facts: FactTable, words: list[str]) -> tuple[int, list[int]]:
+    if len(words) == 1:
+        words = words[0].split()
+    if len(words) != 2:
+        raise InputError(f"--ask takes a subject and a relation, 2 names; got {len(words)}: {' '.join(words)}")
+    return facts.entity_id(words[0]), [facts.relation_id(word) for word in words[1:]]
+
+
+def _suggested(facts: FactTable) -> tuple[str, str]:
+    from constructions.disjoint import require_disjoint
+
+    try:
+        require_disjoint(facts)
+    except InputError:
+        return "selector", "the relations share answers; every table is taken"
+    return "superposition", "the relations answer in disjoint sets, so that no MLP is needed"
+
+
+@contextmanager
+def _progress(total: int, unit: str) -> Iterator[Any]:
+    """A bar on a terminal, silent otherwise; yields a function that takes how much is done."""
+    if not sys.stdout.isatty():
+        yield lambda done: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True) as bar:
+        task = bar.add_task(unit, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _check_json_path(path: Path | None) -> None:
+    """Refuse a file that cannot be written before the long work starts."""
+    if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
+        raise InputError(f"{path}: cannot be written: give a file name in an existing folder")
+
+
+def _write_json(path: Path | None, results: list[CellResult], planned: int) -> None:
+    if path is not None:
+        from constructions.tsv import write_atomically
+        from verify.report import as_json
+
+        write_atomically(path, iter([as_json(results, planned)]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

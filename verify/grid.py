@@ -1,0 +1,204 @@
+"""Cells: one construction at one size, built, run on every query, and held against its formulas and its claims."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+from constructions.catalogue import CATALOGUE, Construction, construction
+from constructions.errors import DoesNotFit, InputError
+from constructions.facts import FactTable
+
+if TYPE_CHECKING:
+    from bounds.sizes import Sizes
+    from constructions.model import FactModel
+    from verify.recall import Logits, Recall
+
+Verdict = Literal["PASS", "FAIL", "UNKNOWN"]
+FactKind = Literal["total", "partial"]
+DType = Literal["auto", "float32", "float64"]
+FACT_KINDS: tuple[FactKind, ...] = get_args(FactKind)
+DTYPES: tuple[DType, ...] = get_args(DType)
+MISSING_SHARE = 0.25
+
+GRID_ENTITIES = (1, 2, 3, 5, 16, 100, 1000, 4096)
+GRID_RELATIONS = (1, 2, 7, 16)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is to be verified.
+
+    Attributes:
+        construction: name in the catalogue.
+        entities, relations, hops: N, R, k.
+        facts: `total`, the tables of the theorem, or `partial`, functions with a quarter of the facts missing.
+        seed: of the random table.
+        dtype: of the module; `auto` is float32, or float64 where float32 does not hold the construction exactly.
+        logits: how answers are decided, see `verify.recall`.
+    """
+
+    construction: str
+    entities: int
+    relations: int
+    hops: int = 1
+    facts: FactKind = "total"
+    seed: int = 0
+    dtype: DType = "auto"
+    logits: Logits = "auto"
+
+    def table(self) -> FactTable:
+        """The random fact table of the cell."""
+        entry = construction(self.construction)
+        if self.facts == "total":
+            return entry.random_facts(self.entities, self.relations, self.seed)
+        return entry.random_partial_facts(self.entities, self.relations, self.seed, MISSING_SHARE)
+
+
+@dataclass
+class CellResult:
+    """What was found in a cell. `reason` says why the verdict is not PASS; sizes and counts are None if never reached."""
+
+    construction: str
+    theorem: str
+    entities: int
+    relations: int
+    hops: int
+    facts: str
+    dtype: str
+    verdict: Verdict = "UNKNOWN"
+    reason: str = ""
+    queries: int | None = None
+    wrong: int | None = None
+    margin: float | None = None
+    margin_claim: str | None = None
+    d_model: int | None = None
+    d_model_formula: int | None = None
+    d_mlp: int | None = None
+    n_layers: int | None = None
+    n_heads: int | None = None
+    parameters: int | None = None
+    logits: str | None = None
+    counterexamples: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def default_grid() -> list[Cell]:
+    """The cells of `python -m verify all`: every construction on total and on partial facts at every size."""
+    return [
+        Cell(name, entities, relations, facts=facts)
+        for name, entities, relations, facts in itertools.product(CATALOGUE, GRID_ENTITIES, GRID_RELATIONS, FACT_KINDS)
+    ]
+
+
+def run_grid(cells: Iterable[Cell]) -> Iterator[CellResult]:
+    """Run cells one after the other; a cell that crashes is a FAIL, not the end of the run."""
+    for cell in cells:
+        yield run_cell(cell)
+
+
+def run_cell(cell: Cell, progress: Callable[[int], None] = lambda queries: None) -> CellResult:
+    """Make the cell's table, then `verify_facts`. Never raises for what a construction or a check does."""
+    entry = construction(cell.construction)
+    started = time.perf_counter()
+    try:
+        facts = cell.table()
+        result = verify_facts(entry, facts, cell.hops, cell.dtype, cell.logits, progress)[0]
+    except InputError as error:
+        result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
+        result.reason = str(error)
+    except MemoryError as error:
+        result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
+        result.reason = f"out of memory: {error}"
+    except Exception as error:  # a crash is a failed check, told in full
+        traceback.print_exc()
+        result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
+        result.verdict, result.reason = "FAIL", f"crashed: {type(error).__name__}: {error}"
+    result.facts = cell.facts
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+def verify_facts(
+    entry: Construction,
+    facts: FactTable,
+    hops: int = 1,
+    dtype: DType = "auto",
+    logits: Logits = "auto",
+    progress: Callable[[int], None] = lambda queries: None,
+) -> tuple[CellResult, FactModel]:
+    """Build a construction from facts and check everything it claims: recall, sizes, margin.
+
+    Raises:
+        InputError: the construction does not take these facts, or not in this dtype or memory.
+    """
+    from bounds.sizes import Sizes, sizes
+    from verify.recall import check_recall
+
+    started = time.perf_counter()
+    model = build(entry, facts, dtype)
+    result = _blank(entry, facts.n_entities, facts.n_relations, hops, str(model.embedding.weight.dtype)[6:])
+    recall = check_recall(model, facts, hops, logits, progress=progress)
+    found = Sizes(
+        d_model=model.embedding.weight.shape[1],
+        d_mlp=model.shape.d_mlp,
+        n_layers=len(model.layers),
+        n_heads=model.shape.n_heads,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+    )
+    expected = sizes(entry, facts)
+    result.queries, result.wrong, result.margin = recall.queries, recall.wrong, recall.margin
+    result.logits, result.counterexamples = recall.logits, recall.counterexamples
+    result.d_model, result.d_model_formula = found.d_model, expected.d_model
+    result.d_mlp, result.n_layers, result.n_heads = found.d_mlp, found.n_layers, found.n_heads
+    result.parameters = found.parameters
+    sign = "=" if model.margin.attained else ">="
+    result.margin_claim = f"{sign} {float(model.margin.at_least):.6g} in real arithmetic"
+    faults = list(_faults(model, facts, hops, recall, found, expected))
+    result.verdict, result.reason = ("FAIL", "; ".join(faults)) if faults else ("PASS", "")
+    result.seconds = time.perf_counter() - started
+    return result, model
+
+
+def build(entry: Construction, facts: FactTable, dtype: DType = "auto") -> FactModel:
+    """Build in the asked dtype; `auto` takes the narrower of float32 and float64 that the builder accepts."""
+    import torch
+
+    if dtype != "auto":
+        return entry.builder(facts, dtype=getattr(torch, dtype))
+    try:
+        return entry.builder(facts, dtype=torch.float32)
+    except DoesNotFit:
+        return entry.builder(facts, dtype=torch.float64)
+
+
+def _faults(
+    model: FactModel, facts: FactTable, hops: int, recall: Recall, found: Sizes, expected: Sizes
+) -> Iterator[str]:
+    """Everything that is not as claimed. A comparison with NaN is false, so each is written to hold, then negated."""
+    if recall.defect is not None:
+        yield recall.defect
+    planned = facts.n_entities * facts.n_relations**hops
+    if recall.queries != planned:
+        yield f"{recall.queries} queries were run, N R^k = {planned}"
+    if recall.wrong != 0:
+        yield f"{recall.wrong} wrong answers"
+    if found != expected:
+        yield f"sizes are {found}, the formulas say {expected}"
+    claim = model.margin
+    if not claim.at_least > 0:
+        yield f"the margin claimed in real arithmetic is {claim.at_least}, not positive"
+    if not recall.margin > 0:
+        yield f"the smallest margin is {recall.margin}, not positive"
+    if claim.exact and not recall.margin >= claim.at_least:
+        yield f"the smallest margin is {recall.margin}, claimed is at least {claim.at_least}"
+    if claim.exact and claim.attained and recall.margin != claim.at_least:
+        yield f"the smallest margin is {recall.margin}, claimed is exactly {claim.at_least}"
+
+
+def _blank(entry: Construction, entities: int, relations: int, hops: int, dtype: str) -> CellResult:
+    return CellResult(entry.name, entry.theorem, entities, relations, hops, "given", dtype)

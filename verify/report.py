@@ -1,0 +1,124 @@
+"""What was found, for people (lines and tables) and for programs (JSON)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from constructions.catalogue import CATALOGUE
+from verify.grid import CellResult
+
+_COLUMNS = (
+    ("theorem", 12),
+    ("construction", 19),
+    ("N", 7),
+    ("R", 4),
+    ("k", 2),
+    ("facts", 8),
+    ("dtype", 8),
+    ("d_model=formula", 16),
+    ("d_mlp", 6),
+    ("layers", 7),
+    ("heads", 6),
+    ("parameters", 12),
+    ("queries", 9),
+    ("wrong", 6),
+    ("margin", 8),
+    ("seconds", 8),
+    ("verdict", 8),
+)
+
+
+def header() -> str:
+    """The column titles of `line`."""
+    return _row([title for title, _ in _COLUMNS])
+
+
+def line(result: CellResult) -> str:
+    """One cell in one line, and the reason on lines of its own where it did not pass."""
+    equal = "=" if result.d_model == result.d_model_formula else "!="
+    values = [
+        result.theorem,
+        result.construction,
+        str(result.entities),
+        str(result.relations),
+        str(result.hops),
+        result.facts,
+        result.dtype,
+        "-" if result.d_model is None else f"{result.d_model}{equal}{result.d_model_formula}",
+        *("-" if v is None else str(v) for v in (result.d_mlp, result.n_layers, result.n_heads, result.parameters)),
+        *("-" if v is None else str(v) for v in (result.queries, result.wrong)),
+        "-" if result.margin is None else f"{result.margin:.4g}",
+        f"{result.seconds:.2f}",
+        result.verdict,
+    ]
+    notes = [] if result.verdict == "PASS" else [f"    {result.verdict}: {result.reason}"]
+    notes += [f"    {counterexample}" for counterexample in result.counterexamples]
+    return "\n".join([_row(values), *notes])
+
+
+def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:
+    """The last line: how many cells, queries and seconds, and the verdict."""
+    counts = count(results, planned)
+    queries = sum(result.queries or 0 for result in results)
+    return (
+        f"{counts['verdict']}: {planned} cells planned, {counts['passed']} passed, {counts['failed']} failed, "
+        f"{counts['unknown']} unknown; {queries:,} queries in {seconds:.1f} s"
+    )
+
+
+def count(results: Sequence[CellResult], planned: int) -> dict[str, Any]:
+    """The verdict over all planned cells: what was not run, or run without a verdict, is unknown and never a PASS."""
+    passed = sum(result.verdict == "PASS" for result in results)
+    failed = sum(result.verdict == "FAIL" for result in results)
+    verdict = "FAIL" if failed else "PASS" if passed == planned and planned > 0 else "UNKNOWN"
+    return {
+        "verdict": verdict,
+        "planned": planned,
+        "passed": passed,
+        "failed": failed,
+        "unknown": planned - passed - failed,
+    }
+
+
+def as_json(results: Sequence[CellResult], planned: int) -> str:
+    """The whole run as JSON text; a margin that is no number becomes null."""
+    cells = [asdict(result) for result in results]
+    for cell in cells:
+        if cell["margin"] is not None and not abs(cell["margin"]) < float("inf"):
+            cell["margin"] = None
+    return json.dumps({**count(results, planned), "cells": cells}, indent=1, allow_nan=False) + "\n"
+
+
+def catalogue_lines() -> str:
+    """`python -m verify list`: name, theorem and claim of each construction."""
+    width = max(map(len, CATALOGUE)) + 2
+    rows = [("construction", "theorem", "what is verified on every query, with its sizes and its margin")]
+    rows += [(e.name, e.theorem, e.claim + (f" (needs {e.needs})" if e.needs else "")) for e in CATALOGUE.values()]
+    return "\n".join(f"{name:<{width}}{theorem:<14}{claim}" for name, theorem, claim in rows)
+
+
+def catalogue_table() -> str:
+    """The table theorem - construction - sizes - file - test - check of docs/README.md, in Markdown."""
+    rows = [
+        "| theorem | construction | d_model | d_mlp | layers | heads | file | proof | test | check |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for e in CATALOGUE.values():
+        rows.append(
+            f"| {e.theorem} | `{e.name}` | `{e.d_model}` | `{e.d_mlp}` | `{e.n_layers}` | `{e.n_heads}` "
+            f"| [constructions/{e.module}.py](../constructions/{e.module}.py) | [{e.docs}]({e.docs}) "
+            f"| [tests/{e.test}](../tests/{e.test}) | `python -m verify {e.name} -N 100 -R 7` |"
+        )
+    return "\n".join(rows)
+
+
+def _row(values: Sequence[str]) -> str:
+    left = {"theorem", "construction", "facts", "dtype", "verdict"}
+    cells = [
+        f"{value:<{width}}" if title in left else f"{value:>{width}}"
+        for value, (title, width) in zip(values, _COLUMNS, strict=True)
+    ]
+    return " ".join(cells).rstrip()
