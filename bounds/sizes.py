@@ -47,7 +47,7 @@ def symbol_values(facts: FactTable) -> dict[str, int]:
     }
 
 
-def sizes(entry: Construction, facts: FactTable) -> Sizes:
+def predicted_sizes(entry: Construction, facts: FactTable) -> Sizes:
     """What the catalogue's formulas say for a fact table: exact integers."""
     values = {SYMBOLS[name]: value for name, value in symbol_values(facts).items()}
 

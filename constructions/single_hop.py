@@ -102,7 +102,7 @@ def scalar_selector(
     Weights. As `selector`, with the number `f_r(s)` in place of block r, and units `ReLU(x_r - (N' - 1) e_r)`. The
     unembedding reads `logit_t = 2 t x - t^2 = x^2 - (x - t)^2`. The price of the width is precision: log2 N' bits in a
     coordinate and 2 log2 N' in the unembedding, so that the sums reach `3 (N' - 1)^2`. Exact in float32 up to
-    N' = 2,365, in float64 up to N' = 54,794,158.
+    N' = 2,365, in float64 up to N' = 54,794,159.
 
     Args:
         facts: any table.

@@ -8,8 +8,8 @@ or as an integer), and holds for every state:
 * Two different sign codes differ in some bit j. If all `c_j y_j > 0`, any code other than c scores at most
   `<c, y> - 2 min_j c_j y_j`; and no code at all scores more than `sum_j |y_j|`, only the one spelled by the signs of y
   reaches it, and every other one stays `2 min_j |y_j|` below.
-* `2 v y - v^2 o = (y^2 - (y - v o)^2) / o` for o > 0: with e = y - v o, any other integer falls short of v by
-  at least `o - 2 |e|`.
+* `2 v y - v^2 o = (y^2 - (y - v o)^2) / o` for o > 0: with e = y - v o, another integer v + i falls short of v by
+  `i^2 o - 2 i e`, at least `o - 2 |e|` if that is positive; and no integer scores more than `y^2 / o`.
 
 In real arithmetic of the given state and weights this is exact. The module's own logits are rounded; `rounding` bounds
 by how much, and is 0 where all numbers involved are integers that the dtype holds exactly.
@@ -134,9 +134,9 @@ class MarginReader:
         a sum of integers is exact if that sum of absolute values does not exceed `2 / eps`.
         """
         limit = 2 / self.eps
-        whole = torch.equal(states, states.round())
-        low, high = states.aminmax()
-        if whole and max(-low.item(), high.item()) * self.largest.sum().item() <= limit:
+        fractions, sizes = states.frac().aminmax(), states.aminmax()
+        whole = fractions.min.item() == 0 == fractions.max.item()  # false for NaN and infinity too
+        if whole and max(-sizes.min.item(), sizes.max.item()) * self.largest.sum().item() <= limit:
             return None
         magnitude = states.double().abs() @ self.largest
         exact = (states == states.round()).all(-1) & (magnitude <= limit)
@@ -181,6 +181,8 @@ def _number_scores(reader: _NumberReader, values: Tensor, at: Tensor) -> tuple[T
     y, one = values[:, reader.read], values[:, reader.one]
     value = reader.numbers[at]
     score = 2 * value * y - value**2 * one
-    shortfall = torch.where(one > 0, one - 2 * (y - value * one).abs(), -torch.inf)
-    others = score - shortfall if len(reader.numbers) > 1 else torch.full_like(score, -torch.inf)
-    return score, others, torch.where(one > 0, y**2 / one, torch.inf)
+    best = torch.where(one > 0, y**2 / one, torch.inf)
+    shortfall = one - 2 * (y - value * one).abs()
+    second = torch.where((one > 0) & (shortfall > 0), score - shortfall, best)
+    others = second if len(reader.numbers) > 1 else torch.full_like(score, -torch.inf)
+    return score, others, best

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -95,12 +95,6 @@ def default_grid() -> list[Cell]:
     ]
 
 
-def run_grid(cells: Iterable[Cell]) -> Iterator[CellResult]:
-    """Run cells one after the other; a cell that crashes is a FAIL, not the end of the run."""
-    for cell in cells:
-        yield run_cell(cell)
-
-
 def run_cell(cell: Cell, progress: Callable[[int], None] = lambda queries: None) -> CellResult:
     """Make the cell's table, then `verify_facts`. Never raises for what a construction or a check does."""
     entry = construction(cell.construction)
@@ -136,7 +130,7 @@ def verify_facts(
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory.
     """
-    from bounds.sizes import Sizes, sizes
+    from bounds.sizes import Sizes, predicted_sizes
     from verify.recall import check_recall
 
     started = time.perf_counter()
@@ -150,7 +144,7 @@ def verify_facts(
         n_heads=model.shape.n_heads,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
-    expected = sizes(entry, facts)
+    expected = predicted_sizes(entry, facts)
     result.queries, result.wrong, result.margin = recall.queries, recall.wrong, recall.margin
     result.logits, result.counterexamples = recall.logits, recall.counterexamples
     result.d_model, result.d_model_formula = found.d_model, expected.d_model

@@ -20,6 +20,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from constructions.errors import InputError
@@ -75,6 +76,7 @@ def check_recall(
     logits: Logits = "auto",
     batch_rows: int | None = None,
     memory_cap: int = MEMORY_CAP,
+    subjects: NDArray[np.int64] | None = None,
     progress: Callable[[int], None] = lambda queries: None,
 ) -> Recall:
     """Run all N R^k queries through the module and compare every answer with `facts.answer`.
@@ -86,6 +88,7 @@ def check_recall(
         logits: `fast`, `full`, `both` (which must agree), or `auto`: both where full logits are affordable, else fast.
         batch_rows: at most this many states at once; by default as many as the memory cap and the caches allow.
         memory_cap: bytes for activations and logits, beside the model; at least one subject is run at once.
+        subjects: a sample of subjects; by default all. `Recall.queries` tells how many queries were run.
         progress: called with the number of queries done so far.
 
     Raises:
@@ -104,7 +107,8 @@ def check_recall(
         elif mode == "fast":
             return result
     rows = batch_rows or _rows_within(memory_cap, model)
-    for batch in _batches(model, facts, hops, rows):
+    chosen = np.arange(facts.n_entities) if subjects is None else np.asarray(subjects)
+    for batch in _batches(model, facts, hops, rows, chosen):
         full = _full_margins(model, batch, rows) if mode != "fast" else None
         fast = _fast_margins(model, batch, reader) if reader is not None else None
         margins = fast if full is None else full
@@ -128,8 +132,8 @@ class _Batch:
     paths: np.ndarray
 
 
-def _batches(model: FactModel, facts: FactTable, hops: int, rows: int) -> Iterator[_Batch]:
-    """All queries, at most `rows` at once where one subject and one last relation allow it."""
+def _batches(model: FactModel, facts: FactTable, hops: int, rows: int, chosen: NDArray[np.int64]) -> Iterator[_Batch]:
+    """All queries about the chosen subjects, at most `rows` at once where one subject and one last relation allow it."""
     n_relations, device = facts.n_relations, model.embedding.weight.device
     words_at_once = n_relations**hops
     free = 0  # the first hops are run relation by relation where all words of one subject would be too many
@@ -137,8 +141,8 @@ def _batches(model: FactModel, facts: FactTable, hops: int, rows: int) -> Iterat
         words_at_once //= n_relations
         free += 1
     subjects_at_once = max(1, rows // words_at_once)
-    for start in range(0, facts.n_entities, subjects_at_once):
-        subjects = np.arange(start, min(start + subjects_at_once, facts.n_entities))
+    for start in range(0, len(chosen), subjects_at_once):
+        subjects = chosen[start : start + subjects_at_once]
         states, cache = model.states(torch.from_numpy(subjects).to(device)[:, None])
         for prefix in itertools.product(range(n_relations), repeat=free):
             branch = cache

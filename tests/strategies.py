@@ -1,0 +1,56 @@
+"""Every random size and fact table of the tests, in one place."""
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from constructions import CATALOGUE, FactTable
+
+entities = st.integers(1, 33)
+relations = st.integers(1, 6)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@st.composite
+def bijections(draw, entities=entities, relations=relations):
+    n = draw(entities)
+    return FactTable(np.array([draw(st.permutations(range(n))) for _ in range(draw(relations))]))
+
+
+@st.composite
+def functions(draw, entities=entities, relations=relations, missing=True):
+    n, r = draw(entities), draw(relations)
+    answers = hnp.arrays(np.int64, (r, n), elements=st.integers(-1 if missing else 0, n - 1))
+    return FactTable(draw(answers))
+
+
+@st.composite
+def disjoint(draw, entities=entities, relations=relations, missing=True):
+    """Each entity belongs to one relation's answer set; a relation with an empty set has no facts."""
+    n, r = draw(entities), draw(relations)
+    owner = np.array(draw(st.lists(st.integers(0, r - 1), min_size=n, max_size=n)))
+    answers = np.full((r, n), -1)
+    for relation in range(r):
+        members = np.flatnonzero(owner == relation)
+        if len(members):
+            chosen = draw(hnp.arrays(np.int64, n, elements=st.integers(-1 if missing else 0, len(members) - 1)))
+            answers[relation] = np.where(chosen < 0, -1, members[np.maximum(chosen, 0)])
+    return FactTable(answers)
+
+
+def tables_for(name):
+    """Tables that the construction takes: total and partial."""
+    return disjoint() if CATALOGUE[name].needs else st.one_of(bijections(), functions())
+
+
+@st.composite
+def construction_and_facts(draw):
+    name = draw(st.sampled_from(list(CATALOGUE)))
+    return name, draw(tables_for(name))
+
+
+def all_queries(facts, hops=1):
+    """Subjects (Q,) and paths (Q, k) of all N R^k queries."""
+    axes = [np.arange(facts.n_entities), *([np.arange(facts.n_relations)] * hops)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 1 + hops)
+    return grid[:, 0], grid[:, 1:]

@@ -1,0 +1,95 @@
+"""The catalogue is complete: every construction has formulas, a test, a proof page and a row in the docs."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import constructions
+from bounds.sizes import expression, predicted_sizes
+from constructions import CATALOGUE, FactTable, InputError, construction
+from verify.report import catalogue_table
+
+ROOT = Path(__file__).parent.parent
+FORMULAS = ("d_model", "d_mlp", "n_layers", "n_heads", "parameters")
+
+
+def gaps(entry):
+    """Everything an entry of the catalogue lacks."""
+    found = [name for name in FORMULAS if not getattr(entry, name)]
+    test = ROOT / "tests" / entry.test
+    if not test.is_file() or f"{entry.name}(" not in test.read_text():
+        found.append(f"a test that calls {entry.name}")
+    page = ROOT / "docs" / entry.docs
+    if not page.is_file() or entry.name not in page.read_text() or "Proof" not in page.read_text():
+        found.append(f"a page with the proof of {entry.name}")
+    source = ROOT / "constructions" / f"{entry.module}.py"
+    if not source.is_file() or f"def {entry.name}(" not in source.read_text():
+        found.append("a builder")
+    if not entry.claim:
+        found.append("a claim")
+    return found
+
+
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
+def test_nothing_is_missing(entry):
+    assert gaps(entry) == []
+    assert all(expression(getattr(entry, name)) is not None for name in FORMULAS)
+    assert getattr(constructions, entry.name) is entry.builder
+    assert entry.name in constructions.__all__
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"d_mlp": ""}, {"test": "test_nothing.py"}, {"test": "test_tsv.py"}, {"docs": "fact-files.md"}, {"claim": ""}],
+)
+def test_a_gap_is_noticed(change):
+    assert gaps(replace(CATALOGUE["selector"], **change)) != []
+
+
+def test_every_public_builder_is_in_the_catalogue():
+    """A function that takes facts and returns a FactModel is a construction."""
+    for source in (ROOT / "constructions").glob("*.py"):
+        for name in re.findall(
+            r"^def ([a-z]\w*)\(\s*facts: FactTable.*?\) -> FactModel:", source.read_text(), re.M | re.S
+        ):
+            assert name in CATALOGUE, f"{source.name}: {name}"
+
+
+def test_no_module_hides_a_builder_of_its_name():
+    """`from constructions import x` must give the function, also after the module x has been imported."""
+    modules = {source.stem for source in (ROOT / "constructions").glob("*.py")}
+    assert modules.isdisjoint(set(constructions.__all__) - {"construction"})
+    assert "construction" not in modules
+
+
+def test_the_table_in_the_docs_is_the_catalogue():
+    assert catalogue_table() in (ROOT / "docs" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("docs/*.md"), ROOT / "README.md"], ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_pages_are_listed_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert all(f"]({page.name})" in index for page in ROOT.glob("docs/*.md") if page.name != "README.md")
+
+
+def test_unknown_names_and_symbols_are_refused():
+    with pytest.raises(InputError, match="no construction is named 'select'; there are selector,"):
+        construction("select")
+    with pytest.raises(ValueError, match="uses"):
+        expression("R*m + q")
+    with pytest.raises(ValueError, match="not an integer"):
+        predicted_sizes(replace(CATALOGUE["selector"], d_mlp="R/3"), FactTable([[0, 1]]))
+
+
+def test_lazy_names_are_public_and_errors_plain():
+    assert set(dir(constructions)) == set(constructions.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        constructions.nonsense  # noqa: B018

@@ -1,0 +1,248 @@
+"""The command line as a user meets it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from constructions import CATALOGUE
+from verify import grid
+from verify.__main__ import main
+from verify.grid import Cell
+
+FAMILY = "Alice\tmother\tBeth\nBeth\tmother\tCarla\nAlice\twife\tDora\nDora\tmother\tBeth\nAnn Lee\tborn in\tNew York\n"
+
+
+@pytest.fixture
+def family(tmp_path):
+    path = tmp_path / "family.tsv"
+    path.write_text(FAMILY)
+    return str(path)
+
+
+def run(*arguments, **options):
+    command = [sys.executable, "-m", "verify", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["selector", "--help"]])
+def test_help_and_list_do_not_import_torch_or_sympy(arguments):
+    code = (
+        "import sys; from verify.__main__ import main\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "assert not {'torch', 'sympy', 'scipy', 'rich'} & set(sys.modules), 'slow import'"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "selector" in done.stdout
+
+
+def test_list_names_every_construction_with_its_theorem(capsys):
+    assert main(["list"]) == 0
+    printed = capsys.readouterr().out
+    assert all(entry.name in printed and entry.theorem in printed for entry in CATALOGUE.values())
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE))
+def test_one_construction_at_one_size(name, tmp_path, capsys):
+    path = tmp_path / "result.json"
+    assert main([name, "-N", "25", "-R", "3", "--seed", "7", "--logits", "both", "--json", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "PASS: 1 cells planned, 1 passed, 0 failed, 0 unknown; 75 queries" in printed
+    cell = json.loads(path.read_text())["cells"][0]
+    assert (cell["construction"], cell["entities"], cell["relations"], cell["hops"]) == (name, 25, 3, 1)
+    assert (cell["queries"], cell["wrong"], cell["logits"]) == (75, 0, "both")
+
+
+def test_sizes_may_be_written_as_people_write_them(capsys):
+    assert main(["selector", "-N", "1e2", "-R", "1_0"]) == 0
+    assert "1,000 queries" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["selector", "-N", "0", "-R", "1"],
+        ["selector", "-N", "2.5", "-R", "1"],
+        ["selector", "-N", "many", "-R", "1"],
+        ["selector", "-N", "inf", "-R", "1"],
+        ["selector", "-N", "3"],
+        ["nothing"],
+        ["selector", "-N", "3", "-R", "1", "--dtype", "int8"],
+    ],
+)
+def test_bad_arguments_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_no_command_prints_the_help_and_exits_with_2(capsys):
+    assert main([]) == 2
+    assert "examples:" in capsys.readouterr().out
+
+
+def test_a_json_path_is_refused_before_the_work(tmp_path, capsys):
+    assert main(["all", "--json", str(tmp_path / "no" / "file.json")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "existing folder" in captured.err
+
+
+def test_a_failed_check_exits_with_1(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("bounds.sizes.predicted_sizes", lambda entry, facts: None)
+    path = tmp_path / "result.json"
+    assert main(["selector", "-N", "3", "-R", "1", "--json", str(path)]) == 1
+    assert "FAIL" in capsys.readouterr().out
+    assert json.loads(path.read_text())["verdict"] == "FAIL"
+
+
+def test_what_has_no_verdict_exits_with_1(capsys):
+    assert main(["scalar_selector", "-N", "5000", "-R", "1", "--dtype", "float32"]) == 1
+    printed = capsys.readouterr().out
+    assert "UNKNOWN: scalar_selector with 5,000 possible answers: sums reach" in printed
+
+
+def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
+    cells = [Cell(name, 5, 2) for name in CATALOGUE]
+    monkeypatch.setattr("verify.__main__.default_grid", lambda: cells)
+    path = tmp_path / "all.json"
+    assert main(["all", "--json", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert f"PASS: {len(cells)} cells planned, {len(cells)} passed" in printed
+    assert len(json.loads(path.read_text())["cells"]) == len(cells)
+
+
+def test_one_bad_cell_of_all_does_not_hide_the_others(monkeypatch, capsys):
+    real = grid.run_cell
+
+    def sometimes(cell, *rest):
+        result = real(cell, *rest)
+        if cell.relations == 2:
+            result.verdict, result.reason = "FAIL", "planted"
+        return result
+
+    monkeypatch.setattr("verify.__main__.default_grid", lambda: [Cell("selector", 5, r) for r in (1, 2, 3)])
+    monkeypatch.setattr("verify.grid.run_cell", sometimes)
+    assert main(["all"]) == 1
+    assert "FAIL: 3 cells planned, 2 passed, 1 failed, 0 unknown" in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------ facts
+
+
+def test_facts_are_verified_and_asked(family, capsys):
+    assert main(["facts", family, "--ask", "Alice", "mother", "--ask", "Ann Lee", "born in", "--ask", "Dora wife"]) == 0
+    printed = capsys.readouterr().out
+    assert "5 facts, 6 entities, 3 relations, 13 of 18 (entity, relation) pairs without a fact" in printed
+    assert "Alice mother -> Beth" in printed
+    assert "Ann Lee born in -> New York" in printed
+    assert "Dora wife -> unknown" in printed
+    assert "PASS" in printed
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE))
+def test_the_construction_may_be_chosen(name, family, capsys):
+    assert main(["facts", family, "--construction", name, "--ask", "Alice wife"]) == 0
+    printed = capsys.readouterr().out
+    assert f"construction: {name} (as asked)" in printed
+    assert "Alice wife -> Dora" in printed
+
+
+def test_a_suitable_construction_is_suggested(family, tmp_path, capsys):
+    assert main(["facts", family]) == 0
+    assert "construction: superposition" in capsys.readouterr().out
+    shared = tmp_path / "shared.tsv"
+    shared.write_text("a\tr\tb\na\tq\tb\n")
+    assert main(["facts", str(shared)]) == 0
+    assert "construction: selector (the relations share answers" in capsys.readouterr().out
+    assert main(["facts", str(shared), "--construction", "superposition"]) == 2
+    assert "a r -> b and a q -> b" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (["Alise", "mother"], "no entity is named 'Alise' among the 6 of the table; did you mean 'Alice'"),
+        (["Alice", "brother"], "no relation is named 'brother' among the 3"),
+        (["Alice"], "a subject and a relation, 2 names; got 1"),
+        (["Alice", "wife", "mother"], "2 names; got 3"),
+    ],
+)
+def test_a_bad_question_is_refused_before_the_work(ask, message, family, capsys):
+    assert main(["facts", family, "--ask", *ask]) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "theorem" not in captured.out
+
+
+# ------------------------------------------------------------------ the process
+
+
+def test_bad_input_gives_status_2_and_no_traceback_in_a_real_process(tmp_path):
+    done = run("facts", str(tmp_path / "nowhere.tsv"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_is_told_and_keeps_what_was_found(tmp_path):
+    path = tmp_path / "all.json"
+    command = [sys.executable, "-m", "verify", "all", "--json", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for _ in range(3):
+        process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "UNKNOWN" in out
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    result = json.loads(path.read_text())
+    assert result["verdict"] == "UNKNOWN"
+    assert 0 < result["passed"] < result["planned"]
+
+
+def test_a_closed_pipe_ends_quietly():
+    command = [sys.executable, "-m", "verify", "all"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == 1
+
+
+def test_a_terminal_gets_a_progress_bar():
+    pty = pytest.importorskip("pty")
+    primary, secondary = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "verify", "selector", "-N", "20000", "-R", "8", "--logits", "fast"],
+        stdout=secondary,
+        stderr=secondary,
+        env=environment,
+    )
+    os.close(secondary)
+    printed = b""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            chunk = os.read(primary, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        printed += chunk
+    os.close(primary)
+    assert process.wait(timeout=60) == 0
+    assert b"queries" in printed
+    assert "━".encode() in printed
+    assert b"PASS" in printed

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import all_queries, bijections, disjoint, functions, seeds
+
+from constructions import FactTable, InputError
+from constructions.disjoint import require_disjoint
+
+
+def plain_answer(facts, entity, path):
+    """The definition, one query at a time."""
+    for relation in path:
+        if entity == -1:
+            return -1
+        entity = int(facts.answers[relation][entity])
+    return entity
+
+
+@given(facts=functions(), hops=st.integers(0, 3))
+def test_answer_follows_the_first_relation_first(facts, hops):
+    facts = FactTable(facts.answers[:3, :8] % min(8, facts.n_entities))
+    subjects, paths = all_queries(facts, hops)
+    expected = [plain_answer(facts, s, p) for s, p in zip(subjects, paths, strict=True)]
+    assert facts.answer(subjects, paths).tolist() == expected
+
+
+def test_answer_composes_in_the_stated_order():
+    facts = FactTable([[1, 2, 0], [0, 2, 1]])
+    assert facts.answer(0, [0, 1]) == 2  # f_1(f_0(0)) = f_1(1) = 2, not f_0(f_1(0)) = 1
+    assert facts.answer(0, [1, 0]) == 1
+
+
+def test_unknown_is_absorbing():
+    facts = FactTable([[-1, 0], [0, 1]])
+    assert facts.answer([0, 1], [[0, 1]]).tolist() == [-1, 0]
+    assert facts.answer(1, [0, 0, 1]) == -1
+
+
+def test_answer_broadcasts_entities_against_paths():
+    facts = FactTable.random_bijections(7, 3)
+    table = facts.answer(np.arange(7)[:, None], np.arange(3)[None, :, None])
+    assert np.array_equal(table, facts.answers.T)
+
+
+@given(facts=bijections())
+def test_bijections_are_recognised(facts):
+    assert facts.is_bijective
+    if facts.n_entities > 1:
+        broken = facts.answers.copy()
+        broken[0, 0] = broken[0, 1]
+        assert not FactTable(broken).is_bijective
+    missing = facts.answers.copy()
+    missing[0, 0] = -1
+    assert not FactTable(missing).is_bijective
+
+
+@given(entities=st.integers(1, 40), relations=st.integers(1, 40), seed=seeds)
+def test_random_tables_are_what_they_say(entities, relations, seed):
+    assert FactTable.random_bijections(entities, relations, seed).is_bijective
+    assert FactTable.random_functions(entities, relations, seed).is_total
+    assert FactTable.random_functions(entities, relations, seed, missing=1.0).n_facts == 0
+    split = FactTable.random_disjoint(entities, relations, seed)
+    require_disjoint(split)
+    assert split.n_facts == entities * min(entities, relations)
+    assert FactTable.random_bijections(entities, relations, seed) == FactTable.random_bijections(
+        entities, relations, seed
+    )
+
+
+@given(facts=disjoint())
+def test_disjoint_answer_sets_are_accepted(facts):
+    require_disjoint(facts)
+
+
+def test_a_shared_answer_is_named_with_both_facts():
+    facts = FactTable.from_triples(
+        [
+            ("Ann", "born in", "Rome"),
+            ("Bob", "born in", "Oslo"),
+            ("Bob", "lives in", "Bern"),
+            ("Eve", "lives in", "Oslo"),
+        ]
+    )
+    with pytest.raises(InputError, match="Bob born in -> Oslo and Eve lives in -> Oslo"):
+        require_disjoint(facts)
+
+
+def test_names_and_ids_are_inverse():
+    facts = FactTable.from_triples([("Alice", "mother", "Beth"), ("Beth", "sister", "Alice")])
+    assert facts.entity_names == ("Alice", "Beth")
+    assert facts.relation_names == ("mother", "sister")
+    assert facts.answer(facts.entity_id("Alice"), [facts.relation_id("mother")]) == facts.entity_id("Beth")
+    assert facts.query_text(0, [0, 1]) == "Alice mother sister"
+    assert FactTable([[0]]).entity_name(0) == "e0"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: FactTable([0, 1]), r"shape \(relations, entities\).*got \(2,\)"),
+        (lambda: FactTable(np.empty((0, 3), int)), "both at least 1"),
+        (lambda: FactTable([[0.0, 1.0]]), "integers; got dtype float64"),
+        (lambda: FactTable([[0, 2]]), r"answers\[0, 1\] = 2 is no entity: with 2 entities"),
+        (lambda: FactTable([[0, -2]]), r"answers\[0, 1\] = -2"),
+        (lambda: FactTable([[0, 1]], ["a"]), "2 entity names are needed"),
+        (lambda: FactTable([[0, 1]], ["a", "a"]), "'a' names two"),
+        (lambda: FactTable([[0, 1]], ["a", ""]), "an empty name"),
+        (lambda: FactTable([[0, 1]], ["a", "b\t"]), r"U\+0009"),
+        (lambda: FactTable([[0, 1]], ["a", 3]), "must be a string"),
+        (lambda: FactTable([[0, 1]], None, [" r"]), "a leading space"),
+        (lambda: FactTable([[0, 1]]).answer(2, [0]), r"entity 2 does not exist: there are 2, numbered 0\.\.1"),
+        (lambda: FactTable([[0, 1]]).answer(-1, [0]), "entity -1 does not exist"),
+        (lambda: FactTable([[0, 1]]).answer(0, [1]), "relation 1 does not exist"),
+        (lambda: FactTable([[0, 1]]).answer(0, [0.5]), "integer; got dtype float64"),
+        (lambda: FactTable([[0, 1]]).answer(0, 0), "last axis"),
+        (lambda: FactTable([[0, 1]], ["Alice", "Beth"]).entity_id("Alise"), "did you mean 'Alice'"),
+        (lambda: FactTable.random_bijections(0, 1), "at least 1 entity"),
+        (lambda: FactTable.random_functions(2, 1, missing=1.5), "probability"),
+        (lambda: FactTable.random_disjoint(2, 1, missing=-1), "probability"),
+        (lambda: FactTable.from_triples([]), "no facts"),
+        (lambda: FactTable.from_triples([("a", "r", "b"), ("a", "r", "c")]), r"\(a, r\) has two objects: b and c"),
+    ],
+)
+def test_bad_arguments_get_their_message(make, message):
+    with pytest.raises(InputError, match=message):
+        make()

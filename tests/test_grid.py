@@ -1,0 +1,180 @@
+"""Cells and verdicts: what is not shown is never PASS."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bounds.sizes import Sizes
+from constructions import CATALOGUE, FactTable, selector
+from verify import report
+from verify.grid import Cell, default_grid, run_cell, verify_facts
+from verify.recall import Recall
+
+GOOD = Cell("selector", 20, 3)
+
+
+def test_default_grid_covers_every_construction_at_every_asked_size():
+    cells = default_grid()
+    covered = {(cell.construction, cell.entities, cell.relations, cell.facts) for cell in cells}
+    for name in CATALOGUE:
+        for n in (1, 2, 3, 5, 16, 100, 1000, 4096):
+            for r in (1, 2, 7, 16):
+                assert {(name, n, r, "total"), (name, n, r, "partial")} <= covered
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE))
+@pytest.mark.parametrize("facts", ["total", "partial"])
+def test_a_sound_cell_passes_with_all_its_numbers(name, facts):
+    result = run_cell(Cell(name, 30, 4, facts=facts))
+    assert (result.verdict, result.reason) == ("PASS", "")
+    assert result.queries == 30 * 4
+    assert result.wrong == 0
+    assert result.d_model == result.d_model_formula
+
+
+def test_scalar_selector_moves_to_float64_where_float32_ends():
+    assert run_cell(Cell("scalar_selector", 2365, 1)).dtype == "float32"
+    assert run_cell(Cell("scalar_selector", 2366, 1)).dtype == "float64"
+
+
+def test_cells_of_partial_facts_have_missing_facts_and_repeated_answers():
+    table = Cell("selector", 100, 3, facts="partial").table()
+    assert 0 < table.n_facts < 300
+    assert not table.is_bijective
+    assert Cell("selector", 100, 3).table().is_bijective
+
+
+# ------------------------------------------------------------------ every fault turns the verdict
+
+SOUND = Recall(queries=60, wrong=0, margin=2.0, logits="both")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"wrong": 1}, "1 wrong answers"),
+        ({"queries": 59}, "59 queries were run, N R\\^k = 60"),
+        ({"queries": 0}, "0 queries were run"),
+        ({"margin": float("nan")}, "margin is nan, not positive"),
+        ({"margin": 0.0}, "not positive"),
+        ({"margin": 1.0}, "claimed is at least 2"),
+        ({"margin": 3.0}, "claimed is exactly 2"),
+        ({"margin": float("inf")}, "claimed is exactly 2"),
+        ({"defect": "unsound"}, "unsound"),
+    ],
+)
+def test_a_fault_in_the_recall_fails_the_cell(change, reason, monkeypatch):
+    monkeypatch.setattr("verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change))
+    result = run_cell(GOOD)
+    assert result.verdict == "FAIL"
+    assert re.search(reason, result.reason), result.reason
+
+
+def test_without_a_fault_that_recall_passes(monkeypatch):
+    monkeypatch.setattr("verify.recall.check_recall", lambda *args, **kwargs: SOUND)
+    assert run_cell(GOOD).verdict == "PASS"
+
+
+def test_a_wrong_formula_fails_the_cell(monkeypatch):
+    monkeypatch.setattr("bounds.sizes.predicted_sizes", lambda entry, facts: Sizes(1, 2, 3, 4, 5))
+    result = run_cell(GOOD)
+    assert result.verdict == "FAIL"
+    assert "the formulas say" in result.reason
+    assert "!=" in report.line(result)
+
+
+def test_a_claim_that_is_not_positive_fails_the_cell(monkeypatch):
+    def modest(facts, **options):
+        model = selector(facts, **options)
+        model.margin = replace(model.margin, at_least=0, exact=False)
+        return model
+
+    monkeypatch.setattr("constructions.single_hop.selector", modest)
+    assert "margin claimed in real arithmetic is 0" in run_cell(GOOD).reason
+
+
+def test_a_damaged_model_fails_the_cell_and_names_the_queries(monkeypatch):
+    def damaged(facts, **options):
+        model = selector(facts, **options)
+        with torch.no_grad():
+            model.embedding.weight[0, 0] = 1 - model.embedding.weight[0, 0]
+        return model
+
+    monkeypatch.setattr("constructions.single_hop.selector", damaged)
+    result = run_cell(GOOD)
+    assert result.verdict == "FAIL"
+    assert result.wrong == 1
+    assert result.counterexamples[0].startswith("e0 r0: expected e")
+    assert "e0 r0: expected e" in report.line(result)
+
+
+def test_a_crash_is_a_fail_and_is_told(monkeypatch, capsys):
+    def crash(*args, **kwargs):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("verify.recall.check_recall", crash)
+    result = run_cell(GOOD)
+    assert (result.verdict, result.reason) == ("FAIL", "crashed: RuntimeError: boom")
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_is_unknown(monkeypatch):
+    monkeypatch.setattr("constructions.draft.memory_limit", lambda: 1000)
+    result = run_cell(GOOD)
+    assert result.verdict == "UNKNOWN"
+    assert "bytes" in result.reason
+    assert run_cell(replace(GOOD, construction="scalar_selector", entities=5000, dtype="float32")).verdict == "UNKNOWN"
+
+
+def test_running_out_of_memory_is_unknown(monkeypatch):
+    def exhaust(*args, **kwargs):
+        raise MemoryError("no more")
+
+    monkeypatch.setattr("verify.recall.check_recall", exhaust)
+    assert run_cell(GOOD).verdict == "UNKNOWN"
+
+
+def test_given_facts_are_verified():
+    facts = FactTable(np.array([[0, 0, -1], [2, 1, 0]]))
+    result, model = verify_facts(CATALOGUE["selector"], facts)
+    assert (result.verdict, result.queries) == ("PASS", 6)
+    assert model.answer(2, [0]) == -1
+
+
+# ------------------------------------------------------------------ the count
+
+
+def results(*verdicts):
+    return [replace(run_cell(GOOD), verdict=verdict) for verdict in verdicts]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "planned", "verdict", "unknown"),
+    [
+        (["PASS", "PASS"], 2, "PASS", 0),
+        (["PASS"], 2, "UNKNOWN", 1),
+        (["PASS", "UNKNOWN"], 2, "UNKNOWN", 1),
+        (["PASS", "FAIL"], 2, "FAIL", 0),
+        (["FAIL", "UNKNOWN"], 3, "FAIL", 2),
+        ([], 0, "UNKNOWN", 0),
+        ([], 5, "UNKNOWN", 5),
+    ],
+)
+def test_only_all_planned_cells_passing_is_a_pass(verdicts, planned, verdict, unknown):
+    counted = report.count(results(*verdicts), planned)
+    assert (counted["verdict"], counted["unknown"]) == (verdict, unknown)
+    assert counted["planned"] == counted["passed"] + counted["failed"] + counted["unknown"]
+
+
+def test_json_holds_every_number_and_no_nan():
+    result = replace(run_cell(GOOD), margin=float("nan"))
+    parsed = json.loads(report.as_json([result], 1), parse_constant=lambda constant: pytest.fail(constant))
+    asked = {"construction", "theorem", "entities", "relations", "hops", "queries", "wrong", "margin"}
+    asked |= {"d_model", "d_mlp", "n_layers", "n_heads", "parameters", "verdict", "seconds"}
+    assert asked <= set(parsed["cells"][0])
+    assert {"verdict", "planned", "passed", "failed", "unknown", "cells"} == set(parsed)
+    assert parsed["cells"][0]["margin"] is None

@@ -1,0 +1,83 @@
+"""The README tells the truth: its Python runs, and its commands print what stands there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+CONSOLE = re.findall(r"^(<!-- numbers vary.*?-->\n)?```console\n(.*?)^```", README, re.M | re.S)
+
+
+def runs(block):
+    """(command, expected lines) of a console block."""
+    found = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+def normalized(line, numbers_vary):
+    """Seconds always vary, and the width of the column with them; where said so, all numbers do."""
+    line = re.sub(r"\d+\.\d+ (PASS|s\b)", r"# \1", line)
+    if numbers_vary:
+        line = re.sub(r"\d[\d,.]*", "#", line)
+    return re.sub(r" +", " ", line)
+
+
+def matches(printed, expected, numbers_vary):
+    """Whether the printed lines are the expected ones, `...` standing for any lines."""
+    pattern = "\n".join(
+        "(?:.*\n)*?.*" if line == "..." else re.escape(normalized(line, numbers_vary)) for line in expected
+    )
+    text = "\n".join(normalized(line, numbers_vary) for line in printed)
+    return re.fullmatch(pattern, text) is not None
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_python_runs(code):
+    exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("block", range(len(CONSOLE)))
+def test_commands_print_what_stands_there(block, tmp_path):
+    vary, text = CONSOLE[block]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for command, expected in runs(text):
+        program = command.replace("python ", f"{sys.executable} ", 1).replace("benchmarks/", f"{ROOT}/benchmarks/")
+        done = subprocess.run(
+            program, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert matches(done.stdout.splitlines(), expected, bool(vary)), done.stdout[-3000:]
+
+
+def test_the_comparison_notices_a_difference():
+    assert matches(["a 1 b", "x", "c"], ["a 1 b", "...", "c"], numbers_vary=False)
+    assert not matches(["a 2 b", "x", "c"], ["a 1 b", "...", "c"], numbers_vary=False)
+    assert matches(["a 2 b"], ["a 1 b"], numbers_vary=True)
+    assert not matches(["a b"], ["a 1 b"], numbers_vary=True)
+    assert not matches(["a", "b"], ["a"], numbers_vary=False)
+
+
+def test_there_is_something_to_run():
+    assert len(PYTHON) >= 2
+    assert len(CONSOLE) >= 3
+    assert sum(len(runs(block)) for _, block in CONSOLE) >= 4
+
+
+def test_ci_runs_the_two_commands_of_the_readme():
+    commands = re.findall(r"^```sh\n(.*?)\n```", README, re.M | re.S)
+    assert len(commands) == 2
+    assert all("\n" not in command for command in commands)
+    assert commands[0].endswith("-m verify all")
+    assert commands[1].endswith("-m pytest")
+    assert "README.md" in (ROOT / ".ci" / "run").read_text()
