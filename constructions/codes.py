@@ -1,7 +1,7 @@
 """Binary and sign codes, and the book that gives every possible answer its code.
 
 `b(t)` in {0,1}^m is the binary code of number t, least significant bit first; `c(t) = 2 b(t) - 1` its sign code. Two
-sign codes at Hamming distance h have the inner product `m - 2h` (theory, section 2).
+sign codes at Hamming distance h have the inner product `m - 2h`.
 """
 
 from __future__ import annotations
@@ -52,6 +52,12 @@ class Codebook:
         vocabulary = Vocabulary(tables[0].n_entities, tables[0].n_relations)
         answers = [np.unique(table.answers if relation is None else table.answers[relation]) for table in tables]
         return cls(np.unique(vocabulary.answer_tokens(np.concatenate(answers))))
+
+    @classmethod
+    def of_states(cls, facts: FactTable) -> Codebook:
+        """The book of everything that a path can pass: all entities, and *unknown* if a fact is missing."""
+        unknown = [] if facts.is_total else [Vocabulary(facts.n_entities, facts.n_relations).unknown]
+        return cls(np.append(np.arange(facts.n_entities), unknown).astype(np.int64))
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -12,7 +12,6 @@ almost nothing; here there is no MLP. Missing facts are ours. Proof: docs/theore
 
 from __future__ import annotations
 
-from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -81,7 +80,7 @@ def superposition(
         fields.append(SignField(np.array([vocabulary.unknown]), np.empty((1, 0), np.int8), nothing(stream), raised))
     decoder = Decoder(tuple(fields), rest=-(g * widest + 1) * relation.sum())
     spell = partial(_spell_blocks, books=books)
-    return draft.build(facts, decoder, spell, MarginClaim(Fraction(2), attained=False, exact=True), dtype)
+    return draft.build(facts, decoder, spell, MarginClaim.at_least(2), dtype)
 
 
 def require_disjoint(facts: FactTable) -> None:

@@ -10,9 +10,7 @@ model = draft.build(...)
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,9 +18,10 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from constructions.decoder import Decoder
-from constructions.errors import DoesNotFit
+from constructions.errors import DoesNotFit, InputError
 from constructions.facts import FactTable
-from constructions.model import FactModel, MarginClaim, Speller
+from constructions.memory import require_memory
+from constructions.model import EMBEDDING_ONLY, FactModel, MarginClaim, Speller
 from constructions.stream import Form, Slot, Space, nothing
 from constructions.transformer import MLP, Attention, HeadShape, LayerShape, TransformerShape
 from constructions.vocabulary import Vocabulary
@@ -40,10 +39,10 @@ class _Head:
 class LayerDraft:
     """One layer under construction: heads and groups of hidden units, in the order in which they are added."""
 
-    def __init__(self, stream: Space):
+    def __init__(self, stream: Space, hidden_layers: int):
         self.stream = stream
         self.heads: list[_Head] = []
-        self.units: list[Space] = []
+        self.units = [Space() for _ in range(hidden_layers)]
         self._inputs: list[tuple[Slot, Form]] = []
         self._outputs: list[tuple[Slot, Form]] = []
 
@@ -66,11 +65,16 @@ class LayerDraft:
         A form on the stream makes units of the first hidden layer, a form on those makes units of the second.
         """
         depth = 0 if form.space is self.stream else self.units.index(form.space) + 1
-        if depth == len(self.units):
-            self.units.append(Space())
         slot = self.units[depth].declare(name, form.shape)
         self._inputs.append((slot, form))
         return slot
+
+    def carry(self, name: str, form: Form) -> Slot:
+        """Units `ReLU(form)` of the first hidden layer that reach the last one unchanged."""
+        units = self.relu(name, form)
+        while units.space is not self.units[-1]:
+            units = self.relu(name, units)
+        return units
 
     def add(self, form: Form, to: Slot) -> None:
         """Let the MLP add a form on its last hidden layer to a slot of the stream."""
@@ -81,7 +85,7 @@ class LayerDraft:
     def shape(self) -> LayerShape:
         """The sizes of the layer as drafted so far."""
         heads = tuple(HeadShape(head.query.size, head.copy.size) for head in self.heads)
-        return LayerShape(heads, tuple(space.width for space in self.units))
+        return LayerShape(heads, tuple(space.width for space in self.units if space.width))
 
     def write_attention(self, attention: Attention) -> None:
         """Write the drafted heads into zero weights."""
@@ -113,17 +117,44 @@ class Draft:
         self.vocabulary = vocabulary
         self.stream = stream
         self.layers: list[LayerDraft] = []
+        self.n_positions = 0
+        self._positional: list[tuple[Slot, np.ndarray]] = []
 
-    def layer(self) -> LayerDraft:
-        """Add a layer on top."""
-        self.layers.append(LayerDraft(self.stream))
+    def position(self, slot: Slot, values: np.ndarray) -> None:
+        """Give every position a vector in a slot: values of shape (positions, slot.size)."""
+        self.n_positions = max(self.n_positions, len(values))
+        self._positional.append((slot, values))
+
+    def layer(self, hidden_layers: int = 1) -> LayerDraft:
+        """Add a layer on top; its MLP has this many hidden layers, or is left out if it gets no units."""
+        self.layers.append(LayerDraft(self.stream, hidden_layers))
         return self.layers[-1]
 
     @torch.no_grad()
     def build(
-        self, facts: FactTable, decoder: Decoder, speller: Speller, margin: MarginClaim, dtype: torch.dtype
+        self,
+        facts: FactTable,
+        decoder: Decoder,
+        speller: Speller,
+        margin: MarginClaim,
+        dtype: torch.dtype,
+        hops: int = 1,
+        repeats: int = 1,
+        fact_tables: frozenset[str] | None = EMBEDDING_ONLY,
+        kind: type[FactModel] = FactModel,
     ) -> FactModel:
         """Allocate the modules and write all weights.
+
+        Args:
+            facts: what the model is to answer; also the source of the names.
+            decoder: from which the unembedding is written.
+            speller: writes the facts into the token embedding.
+            margin: the construction's claim; where heads select positions, for the case without a leak.
+            dtype: of all weights.
+            hops: the length of the paths.
+            repeats: how often the drafted layers are applied.
+            fact_tables: see `FactModel`.
+            kind: the class of the model.
 
         Raises:
             DoesNotFit: the weights need more memory than the machine has; nothing has been allocated then.
@@ -132,11 +163,14 @@ class Draft:
             d_vocab=len(self.vocabulary),
             d_model=self.stream.width,
             layers=tuple(layer.shape() for layer in self.layers),
+            n_positions=self.n_positions,
+            repeats=repeats,
         )
-        require_memory(shape, dtype)
-        units = tuple(tuple(layer.units) for layer in self.layers)
+        count = shape.n_parameters()
+        require_memory(count * dtype.itemsize, f"the weights of {self.construction} ({count:,} parameters in {dtype})")
+        units = tuple(tuple(space for space in layer.units if space.width) for layer in self.layers)
         head_names = tuple(tuple(head.name for head in layer.heads) for layer in self.layers)
-        model = FactModel(
+        model = kind(
             self.construction,
             shape,
             dtype,
@@ -148,41 +182,33 @@ class Draft:
             speller,
             margin,
             facts,
+            hops,
+            fact_tables,
         )
-        for drafted, built in zip(self.layers, model.layer_sequence(), strict=True):
+        for drafted, built in zip(self.layers, model.layer_sequence(), strict=False):
             if built.attention is not None:
                 drafted.write_attention(built.attention)
             if built.mlp is not None:
                 drafted.write_mlp(built.mlp)
+        for slot, values in self._positional:
+            assert model.positions is not None
+            write_rows(model.positions.weight, np.arange(len(values)), slot, values)
         for tokens, rows in decoder.weight_rows(shape.d_vocab, shape.d_model):
             model.unembedding.weight[torch.from_numpy(tokens)] = torch.from_numpy(rows).to(dtype)
         speller(model, facts)
         return model
 
 
-def require_memory(shape: TransformerShape, dtype: torch.dtype) -> None:
-    """Raise DoesNotFit, with both numbers, if the weights alone exceed the memory of the machine."""
-    needed, limit = shape.n_parameters() * dtype.itemsize, memory_limit()
-    if needed > limit:
-        raise DoesNotFit(
-            f"the weights need {needed:,} bytes ({shape.n_parameters():,} parameters in {dtype}), "
-            f"and this machine has {limit:,}"
-        )
-
-
-def memory_limit() -> int:
-    """Bytes of memory this process may use: the machine's, or the control group's where that is less."""
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [2**63]
-    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            limits.append(int(Path(name).read_text()))
-        except (OSError, ValueError):
-            continue
-    return min(limits)
+def require_hops(hops: int, name: str = "hops") -> None:
+    """Raise InputError unless the number of hops is a positive integer."""
+    if not isinstance(hops, int) or hops < 1:
+        raise InputError(f"{name} must be a positive integer; got {hops!r}")
 
 
 def require_exact(largest_sum: int, dtype: torch.dtype, what: str) -> None:
     """Raise DoesNotFit unless all integers up to `largest_sum`, a bound on every sum of |w x|, are exact in dtype."""
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+        raise InputError(f"dtype must be a floating torch.dtype such as torch.float32; got {dtype!r}")
     exact = int(2 / torch.finfo(dtype).eps)
     if largest_sum > exact:
         wider = "use a wider dtype" if dtype != torch.float64 else "use another construction"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from constructions.errors import InputError
+from constructions.memory import require_memory
 
 MISSING = -1
 
@@ -52,18 +53,21 @@ class FactTable:
         entity_names: Sequence[str] | None = None,
         relation_names: Sequence[str] | None = None,
     ):
-        table = np.asarray(answers)
+        try:
+            table = np.asarray(answers)
+        except ValueError as error:
+            raise InputError(f"answers must have shape (relations, entities): {error}") from None
         if table.ndim != 2 or 0 in table.shape:
             raise InputError(f"answers must have shape (relations, entities), both at least 1; got {table.shape}")
         if table.dtype.kind not in "iu":
             raise InputError(f"answers must be integers; got dtype {table.dtype}")
-        table = table.astype(np.int64)
         n_entities = table.shape[1]
         for relation, entity in np.argwhere((table < MISSING) | (table >= n_entities))[:1]:
             raise InputError(
                 f"answers[{relation}, {entity}] = {table[relation, entity]} is no entity: "
                 f"with {n_entities} entities an answer is 0..{n_entities - 1}, or -1 for a missing fact"
             )
+        table = table.astype(np.int64)
         table.setflags(write=False)
         self.answers = table
         self._given_entity_names = _checked_names("entity", entity_names, n_entities)
@@ -113,7 +117,7 @@ class FactTable:
     # ---------------------------------------------------------------- the oracle
 
     def answer(self, entities: ArrayLike, paths: ArrayLike) -> np.ndarray:
-        """The k-hop answers `f_{r_k}(... f_{r_1}(s))`: the first relation of a path is applied first (theory, section 1).
+        """The k-hop answers `f_{r_k}(... f_{r_1}(s))`: the first relation of a path is applied first.
 
         Args:
             entities: integers, shape (...).
@@ -123,13 +127,16 @@ class FactTable:
             int64 array of the broadcast shape; -1 wherever the path meets a missing fact (*unknown* is absorbing).
 
         Raises:
-            InputError: an entity or a relation is out of range.
+            InputError: an entity or a relation is out of range, or the shapes do not broadcast.
         """
         start = _checked_ids("entity", entities, self.n_entities)
         words = _checked_ids("relation", paths, self.n_relations)
         if words.ndim == 0:
             raise InputError("paths must have a last axis for the hops, shape (..., k); got a single number")
-        state = np.broadcast_to(start, np.broadcast_shapes(start.shape, words.shape[:-1]))
+        try:
+            state = np.broadcast_to(start, np.broadcast_shapes(start.shape, words.shape[:-1]))
+        except ValueError:
+            raise InputError(f"entities {start.shape} and paths {words.shape} do not broadcast") from None
         for hop in range(words.shape[-1]):
             reached = self.answers[words[..., hop], np.maximum(state, 0)]
             state = np.where(state == MISSING, MISSING, reached)
@@ -138,11 +145,15 @@ class FactTable:
     # ---------------------------------------------------------------- names
 
     def entity_name(self, entity: int) -> str:
-        """The name of one entity."""
+        """The name of one entity; "unknown" for -1."""
+        if entity == MISSING:
+            return "unknown"
+        _checked_ids("entity", entity, self.n_entities)
         return f"e{entity}" if self._given_entity_names is None else self._given_entity_names[entity]
 
     def relation_name(self, relation: int) -> str:
         """The name of one relation."""
+        _checked_ids("relation", relation, self.n_relations)
         return f"r{relation}" if self._given_relation_names is None else self._given_relation_names[relation]
 
     @cached_property
@@ -176,16 +187,14 @@ class FactTable:
     @classmethod
     def random_bijections(cls, entities: int, relations: int, seed: int = 0) -> FactTable:
         """R independent uniform bijections of N entities: the setting of Theorems 4.1 to 4.4."""
-        _check_sizes(entities, relations)
+        _check_sizes(entities, relations, seed)
         identity = np.tile(np.arange(entities, dtype=np.int64), (relations, 1))
         return cls(np.random.default_rng(seed).permuted(identity, axis=1))
 
     @classmethod
     def random_functions(cls, entities: int, relations: int, seed: int = 0, missing: float = 0.0) -> FactTable:
         """R independent uniform functions, each fact missing with probability `missing` (0 to 1)."""
-        _check_sizes(entities, relations)
-        if not 0 <= missing <= 1:
-            raise InputError(f"missing is a probability, 0 to 1; got {missing}")
+        _check_sizes(entities, relations, seed, missing)
         rng = np.random.default_rng(seed)
         answers = rng.integers(entities, size=(relations, entities), dtype=np.int64)
         return cls(np.where(rng.random(answers.shape) < missing, MISSING, answers))
@@ -197,9 +206,7 @@ class FactTable:
         The N entities are divided at random among the first min(N, R) relations, at least one to each; relation `r`
         answers uniformly within its share. With more relations than entities the remaining ones have no facts at all.
         """
-        _check_sizes(entities, relations)
-        if not 0 <= missing <= 1:
-            raise InputError(f"missing is a probability, 0 to 1; got {missing}")
+        _check_sizes(entities, relations, seed, missing)
         rng = np.random.default_rng(seed)
         order = rng.permutation(entities)
         shares = min(entities, relations)
@@ -219,13 +226,17 @@ class FactTable:
         """
         entity_ids: dict[str, int] = {}
         relation_ids: dict[str, int] = {}
+        whole = list(triples)
+        for triple in whole:
+            if len(triple) != 3:
+                raise InputError(f"a fact is a triple (subject, relation, object); got {triple!r}")
         rows = [
             (
                 entity_ids.setdefault(subject, len(entity_ids)),
                 relation_ids.setdefault(relation, len(relation_ids)),
                 entity_ids.setdefault(target, len(entity_ids)),
             )
-            for subject, relation, target in triples
+            for subject, relation, target in whole
         ]
         if not rows:
             raise InputError("no facts: a table needs at least one (subject, relation, object)")
@@ -259,9 +270,13 @@ class FactTable:
         return " ".join([self.entity_name(entity), *(self.relation_name(r) for r in path)])
 
 
-def _check_sizes(entities: int, relations: int) -> None:
-    if entities < 1 or relations < 1:
-        raise InputError(f"a table needs at least 1 entity and 1 relation; got {entities} and {relations}")
+def _check_sizes(entities: int, relations: int, seed: int, missing: float = 0.0) -> None:
+    for what, number, least in (("entities", entities, 1), ("relations", relations, 1), ("seed", seed, 0)):
+        if not isinstance(number, (int, np.integer)) or number < least:
+            raise InputError(f"{what} must be an integer of at least {least}; got {number!r}")
+    if not 0 <= missing <= 1:
+        raise InputError(f"missing is a probability, 0 to 1; got {missing}")
+    require_memory(4 * 8 * entities * relations, f"a random table of {entities:,} x {relations:,} facts and its draft")
 
 
 def _checked_names(kind: str, names: Sequence[str] | None, count: int) -> tuple[str, ...] | None:
@@ -282,11 +297,14 @@ def _checked_names(kind: str, names: Sequence[str] | None, count: int) -> tuple[
 
 
 def _checked_ids(kind: str, ids: ArrayLike, count: int) -> np.ndarray:
-    array: np.ndarray[Any, Any] = np.asarray(ids)
+    try:
+        array: np.ndarray[Any, Any] = np.asarray(ids)
+    except ValueError as error:
+        raise InputError(f"{kind} ids must form an array: {error}") from None
     if array.size == 0:
         return array.astype(np.int64)
     if array.dtype.kind not in "iu":
-        raise InputError(f"a {kind} is given by its id, an integer; got dtype {array.dtype}")
+        raise InputError(f"{kind} ids must be integers; got dtype {array.dtype}")
     if array.min() < 0 or array.max() >= count:
         wrong = array.min() if array.min() < 0 else array.max()
         raise InputError(f"{kind} {wrong} does not exist: there are {count}, numbered 0..{count - 1}")

@@ -17,8 +17,10 @@ from constructions.stream import Space
 from constructions.transformer import Transformer, TransformerShape
 from constructions.vocabulary import Vocabulary
 
+EMBEDDING_ONLY = frozenset({"embedding.weight"})
+
 Speller = Callable[["FactModel", FactTable], None]
-"""Writes the embedding rows of the entities for the given facts. It checks everything before it writes anything."""
+"""Writes facts into the token embedding (and what else is in `fact_tables`), after checking everything."""
 
 _Ids = int | str | Sequence[int] | Sequence[str] | np.ndarray
 
@@ -28,14 +30,25 @@ class MarginClaim:
     """What a construction claims of its logits: the answer's logit minus the largest other one, over all queries.
 
     Attributes:
-        at_least: a lower bound of the smallest margin, in real arithmetic.
-        attained: whether some query has exactly this margin.
-        exact: whether the forward pass in the model's dtype makes no rounding error at all.
+        real: a lower bound of the smallest margin in real arithmetic, where softmax never saturates.
+        in_dtype: a lower bound of the smallest margin of the module in its dtype, if the forward pass rounds nothing
+            (a leak that underflows is an exact 0); None if it does.
+        attained: whether some query has exactly the margin `in_dtype`.
     """
 
-    at_least: Fraction
-    attained: bool
-    exact: bool
+    real: Fraction
+    in_dtype: Fraction | None
+    attained: bool = False
+
+    @classmethod
+    def exactly(cls, margin: int) -> MarginClaim:
+        """Integers all the way: the same margin in real arithmetic and in the dtype, and some query has it."""
+        return cls(Fraction(margin), Fraction(margin), attained=True)
+
+    @classmethod
+    def at_least(cls, margin: int) -> MarginClaim:
+        """Integers all the way: the same lower bound in real arithmetic and in the dtype."""
+        return cls(Fraction(margin), Fraction(margin))
 
 
 class FactModel(Transformer):
@@ -49,6 +62,8 @@ class FactModel(Transformer):
         head_names: for each layer, the names of its heads.
         decoder: how the unembedding reads the final state.
         margin: what the construction claims of its logits.
+        hops: how many relations a path has.
+        fact_tables: the parameters that hold facts and that `install` may write; None if internal weights hold facts.
     """
 
     def __init__(
@@ -64,6 +79,8 @@ class FactModel(Transformer):
         speller: Speller,
         margin: MarginClaim,
         facts: FactTable,
+        hops: int = 1,
+        fact_tables: frozenset[str] | None = EMBEDDING_ONLY,
     ):
         super().__init__(shape, dtype)
         self.construction = construction
@@ -73,6 +90,8 @@ class FactModel(Transformer):
         self.head_names = head_names
         self.decoder = decoder
         self.margin = margin
+        self.hops = hops
+        self.fact_tables = fact_tables
         self._spell = speller
         self._names = facts
 
@@ -90,9 +109,9 @@ class FactModel(Transformer):
         Raises:
             InputError: an id or a name that does not exist.
         """
-        entities = _ids(entity, self._names.entity_id)
-        relations = _ids(path, self._names.relation_id)
-        self._names.answer(entities, relations)  # the ranges are checked in one place
+        entities, relations = self._checked_query(entity, path)
+        if relations.shape[-1] != self.hops:
+            raise InputError(f"this model answers paths of {self.hops} relations; got {relations.shape[-1]}")
         lead = np.broadcast_shapes(entities.shape, relations.shape[:-1])
         tokens = np.empty((*lead, 1 + relations.shape[-1]), dtype=np.int64)
         tokens[..., 0] = entities
@@ -103,25 +122,39 @@ class FactModel(Transformer):
         answers = self.vocabulary.answers(said.cpu().numpy())
         return int(answers) if answers.ndim == 0 else answers
 
+    def _checked_query(self, entity: _Ids, path: object) -> tuple[np.ndarray, np.ndarray]:
+        """Entity ids (...) and relation ids (..., k) of a query by ids or names; all in range."""
+        entities = _ids(entity, self._names.entity_id)
+        relations = _ids(path, self._names.relation_id)
+        self._names.answer(entities, relations)  # the ranges are checked in one place
+        return entities, relations
+
     @torch.no_grad()
     def install(self, facts: FactTable) -> None:
-        """Put other facts in place of the present ones: only rows of the token embedding are written.
+        """Put other facts in place of the present ones: only the tables that name tokens are written.
 
-        The paper's freeze-and-swap transfer without a gradient step. All other weights stay bit-identical, which is
-        asserted with torch's version counters. `answer` then takes the names of the new table.
+        The paper's freeze-and-swap transfer without a gradient step. All internal weights (attention, MLPs, positions)
+        stay bit-identical, and so does the unembedding unless it is in `fact_tables`; this is asserted with torch's
+        version counters. `answer` then takes the names of the new table.
 
         Raises:
-            InputError: the sizes differ, or an answer has no code in this model (see `Codebook.of`).
+            InputError: internal weights hold facts, the sizes differ, or an answer has no code in this model (see
+                `Codebook.of`).
         """
+        if self.fact_tables is None:
+            raise InputError(
+                f"{self.construction} keeps facts in its internal weights, so that facts cannot be exchanged by "
+                "rewriting embeddings; build a new model"
+            )
         sizes = (facts.n_entities, facts.n_relations)
         expected = (self.vocabulary.n_entities, self.vocabulary.n_relations)
         if sizes != expected:
             raise InputError(f"this model has {expected} entities and relations; the facts have {sizes}")
-        others = {name: p._version for name, p in self.named_parameters() if name != "embedding.weight"}
+        others = {name: p._version for name, p in self.named_parameters() if name not in self.fact_tables}
         self._spell(self, facts)
         written = [name for name, version in others.items() if self.get_parameter(name)._version != version]
         if written:
-            raise AssertionError(f"install must write the embedding only, but wrote {written}")
+            raise AssertionError(f"install must write {sorted(self.fact_tables)} only, but wrote {written}")
         self._names = facts
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
@@ -131,7 +164,10 @@ class FactModel(Transformer):
 
 
 def _ids(given: object, id_of: Callable[[str], int]) -> np.ndarray:
-    array = np.asarray(given)
+    try:
+        array = np.asarray(given)
+    except ValueError as error:
+        raise InputError(f"ids or names must form an array: {error}") from None
     if array.dtype.kind in "UO":
         names = [id_of(str(name)) for name in array.ravel()]
         return np.array(names, dtype=np.int64).reshape(array.shape)

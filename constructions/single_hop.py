@@ -75,7 +75,7 @@ def selector(facts: FactTable, *, codebook: Codebook | None = None, dtype: torch
     # Tokens that are never an answer lie below every code; where a single code exists, just at its missing neighbour.
     decoder = Decoder((answers,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     spell = partial(_spell_attributes, codebook=codebook)
-    return draft.build(facts, decoder, spell, MarginClaim(Fraction(2), attained=True, exact=True), dtype)
+    return draft.build(facts, decoder, spell, MarginClaim.exactly(2), dtype)
 
 
 def _spell_attributes(model: FactModel, facts: FactTable, codebook: Codebook, signs: bool = False) -> None:
@@ -133,7 +133,7 @@ def scalar_selector(
     # The runner-up's logit is x^2 - 1, at least -1. Where a single answer exists, the others take that place.
     decoder = Decoder((answers,), rest=-(2 if largest else 1) * one)
     spell = partial(_spell_numbers, codebook=codebook)
-    return draft.build(facts, decoder, spell, MarginClaim(Fraction(1), attained=True, exact=True), dtype)
+    return draft.build(facts, decoder, spell, MarginClaim.exactly(1), dtype)
 
 
 def _spell_numbers(model: FactModel, facts: FactTable, codebook: Codebook) -> None:
@@ -193,11 +193,11 @@ def attention_selector(
     # No code's logit falls to -2 m, since the output slot's entries lie strictly between -2 and 2.
     decoder = Decoder((SignField(codebook.tokens, codes, read=output.form()),), rest=-2 * m * relation.sum())
     spell = partial(_spell_attributes, codebook=codebook, signs=True)
-    return draft.build(facts, decoder, spell, MarginClaim(margin, attained=False, exact=False), dtype)
+    return draft.build(facts, decoder, spell, MarginClaim(margin, None), dtype)
 
 
 def attention_margin(n_relations: int, beta: int) -> Fraction:
-    """A rational lower bound of `2 (e^beta - (R-1)) / (e^beta + 1)`, which increases with e^beta (theory, 4.1b).
+    """A rational lower bound of `2 (e^beta - (R-1)) / (e^beta + 1)`, which increases with e^beta.
 
     e is replaced by a partial sum of its series, so the bound holds in real arithmetic, without any rounding.
 
@@ -225,6 +225,7 @@ def _least_beta(n_relations: int) -> int:
 
 def _require_margin_above_rounding(margin: Fraction, d_model: int, m: int, dtype: torch.dtype) -> None:
     """Two logits are sums over d_model terms with absolute sum at most 4 m; softmax and copies add a few roundings."""
+    require_exact(2 * m, dtype, f"attention_selector with {m}-bit codes")
     rounding = (d_model + 16) * 4 * m * Fraction(torch.finfo(dtype).eps)
     if margin <= rounding:
         raise DoesNotFit(

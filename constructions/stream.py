@@ -45,6 +45,8 @@ class Space:
         return self.slots[name]
 
     def __getitem__(self, name: str) -> Slot:
+        if name not in self.slots:
+            raise KeyError(f"no slot is named {name!r}; there are {', '.join(self.slots)}")
         return self.slots[name]
 
     def span(self, names: Iterable[str]) -> Slot:
@@ -115,7 +117,8 @@ class Form:
         for term in form.terms:
             whole = np.broadcast_shapes((*form.shape, 1), term[0].shape, term[1].shape)
             columns, values = (np.moveaxis(np.broadcast_to(part, whole), axis, -2) for part in term)
-            terms.append((columns.reshape(*shape, -1), values.reshape(*shape, -1)))
+            summed = (*shape, whole[axis] * whole[-1])
+            terms.append((columns.reshape(summed), values.reshape(summed)))
         return Form(form.space, shape, terms)
 
     def matrix(self) -> NDArray[np.float64]:

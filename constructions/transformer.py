@@ -39,12 +39,25 @@ class LayerShape:
 
 @dataclass(frozen=True)
 class TransformerShape:
-    """All sizes of a transformer; `n_positions = 0` means no positional embedding."""
+    """All sizes of a transformer.
+
+    Attributes:
+        d_vocab, d_model: tokens, and coordinates of the residual stream.
+        layers: the layers that are stored.
+        n_positions: rows of the positional embedding; 0 for none.
+        repeats: how often the stored layers are applied, one pass after the other, with the same weights.
+    """
 
     d_vocab: int
     d_model: int
     layers: tuple[LayerShape, ...]
     n_positions: int = 0
+    repeats: int = 1
+
+    @property
+    def depth(self) -> int:
+        """How many layers a token passes."""
+        return self.repeats * len(self.layers)
 
     @property
     def n_heads(self) -> int:
@@ -81,8 +94,8 @@ class Trace:
     """Everything that can be watched in one forward pass, by name.
 
     Attributes:
-        residual: the residual stream (..., positions, d_model) at `embedding`, and in each layer l after the
-            attention, `layers.l.mid`, and after the MLP, `layers.l.post`.
+        residual: the residual stream (..., positions, d_model) at `embedding`, and in each layer l, counted in the
+            order of application, after the attention, `layers.l.mid`, and after the MLP, `layers.l.post`.
         patterns: `layers.l`: the attention patterns (..., heads, queries, keys).
         logits: (..., positions, d_vocab).
     """
@@ -203,6 +216,10 @@ class Transformer(nn.Module):
         x = self.embedding(tokens)
         if self.positions is not None:
             start = cache[0].values.shape[-2] if cache else 0
+            if start + tokens.shape[-1] > self.shape.n_positions:
+                raise ValueError(
+                    f"{start + tokens.shape[-1]} tokens are too many: this model has {self.shape.n_positions} positions"
+                )
             x = x + self.positions.weight[start : start + tokens.shape[-1]]
         if trace:
             trace.residual["embedding"] = x
@@ -225,7 +242,7 @@ class Transformer(nn.Module):
 
     def layer_sequence(self) -> list[Layer]:
         """The layers in the order in which they are applied."""
-        return [cast("Layer", layer) for layer in self.layers]
+        return [cast("Layer", layer) for layer in self.layers] * self.shape.repeats
 
     def trace(self, tokens: Tensor) -> Trace:
         """One forward pass of tokens (..., L) with all that happens on the way: residual stream, patterns, logits."""

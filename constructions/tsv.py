@@ -201,8 +201,18 @@ def write_tsv(facts: FactTable, path: str | os.PathLike[str]) -> None:
 
 
 def write_atomically(path: str | os.PathLike[str], chunks: Iterator[str]) -> None:
-    """Write text so that `path` holds either what it held before or all of the new text, also after a crash."""
-    target = Path(path)
+    """Write text so that `path` holds either what it held before or all of the new text, also after a crash.
+
+    A link is followed. What is no regular file, such as a terminal or a pipe, is written to as it is.
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        try:
+            with target.open("w", encoding="utf-8", newline="") as file:
+                file.writelines(chunks)
+        except OSError as error:
+            raise InputError(f"{target}: cannot be written: {error.strerror}") from None
+        return
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     except OSError as error:

@@ -52,7 +52,7 @@ def test_one_construction_at_one_size(name, tmp_path, capsys):
     path = tmp_path / "result.json"
     assert main([name, "-N", "25", "-R", "3", "--seed", "7", "--logits", "both", "--json", str(path)]) == 0
     printed = capsys.readouterr().out
-    assert "PASS: 1 cells planned, 1 passed, 0 failed, 0 unknown; 75 queries" in printed
+    assert "PASS: 1 cell planned, 1 passed, 0 failed, 0 unknown; 75 queries" in printed
     cell = json.loads(path.read_text())["cells"][0]
     assert (cell["construction"], cell["entities"], cell["relations"], cell["hops"]) == (name, 25, 3, 1)
     assert (cell["queries"], cell["wrong"], cell["logits"]) == (75, 0, "both")
@@ -71,6 +71,8 @@ def test_sizes_may_be_written_as_people_write_them(capsys):
         ["selector", "-N", "many", "-R", "1"],
         ["selector", "-N", "inf", "-R", "1"],
         ["selector", "-N", "3"],
+        ["selector", "-N", "1e300", "-R", "1"],
+        ["selector", "-N", "3", "-R", "1", "--seed", "-1"],
         ["nothing"],
         ["selector", "-N", "3", "-R", "1", "--dtype", "int8"],
     ],
@@ -136,13 +138,29 @@ def test_one_bad_cell_of_all_does_not_hide_the_others(monkeypatch, capsys):
 # ------------------------------------------------------------------ facts
 
 
-def test_facts_are_verified_and_asked(family, capsys):
-    assert main(["facts", family, "--ask", "Alice", "mother", "--ask", "Ann Lee", "born in", "--ask", "Dora wife"]) == 0
+def test_facts_are_verified_and_asked(family, capsys, tmp_path):
+    questions = [
+        "--ask",
+        "Alice",
+        "mother",
+        "--ask",
+        "Ann Lee",
+        "born in",
+        "--ask",
+        "Dora wife",
+        "--ask",
+        "Ann Lee\tborn in",
+    ]
+    path = tmp_path / "result.json"
+    assert main(["facts", family, *questions, "--json", str(path)]) == 0
+    answers = json.loads(path.read_text())["answers"]
+    assert answers[0] == {"subject": "Alice", "path": ["mother"], "answer": "Beth"}
+    assert [answer["answer"] for answer in answers] == ["Beth", "New York", None, "New York"]
     printed = capsys.readouterr().out
     assert "5 facts, 6 entities, 3 relations, 13 of 18 (entity, relation) pairs without a fact" in printed
     assert "Alice mother -> Beth" in printed
     assert "Ann Lee born in -> New York" in printed
-    assert "Dora wife -> unknown" in printed
+    assert "Dora wife -> unknown (no such fact)" in printed
     assert "PASS" in printed
 
 
@@ -207,6 +225,36 @@ def test_an_interrupt_is_told_and_keeps_what_was_found(tmp_path):
     result = json.loads(path.read_text())
     assert result["verdict"] == "UNKNOWN"
     assert 0 < result["passed"] < result["planned"]
+
+
+@pytest.mark.parametrize("words", [["example", "out.tsv"], ["facts", "in.tsv"]])
+def test_an_interrupt_anywhere_is_told(words, monkeypatch, capsys, tmp_path):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("verify.examples.unicode_facts", interrupt)
+    monkeypatch.setattr("constructions.tsv.read_tsv", interrupt)
+    assert main(words) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path):
+    path = tmp_path / "facts.tsv"
+    path.write_text("Zo\u00eb\tlikes\t\u738b\n", encoding="utf-8")
+    done = run("facts", str(path), "--ask", "Zo\u00eb likes", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert "Zo\\xeb likes -> \\u738b" in done.stdout
+
+
+def test_a_full_disk_is_told_without_a_traceback():
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system")
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "verify", "list"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: No space left on device\n"
 
 
 def test_a_closed_pipe_ends_quietly():

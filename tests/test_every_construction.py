@@ -83,7 +83,7 @@ def sizes_equal_the_formulas(name, model, facts):
     expected = predicted_sizes(CATALOGUE[name], facts)
     assert model.embedding.weight.shape == (len(model.vocabulary), expected.d_model)
     assert sum(p.numel() for p in model.parameters()) == expected.parameters
-    assert (model.shape.d_mlp, len(model.layers), model.shape.n_heads) == (
+    assert (model.shape.d_mlp, model.shape.depth, model.shape.n_heads) == (
         expected.d_mlp,
         expected.n_layers,
         expected.n_heads,
@@ -93,7 +93,7 @@ def sizes_equal_the_formulas(name, model, facts):
 def float32_equals_float64(build, facts):
     narrow, wide = build(facts, dtype=torch.float32), build(facts, dtype=torch.float64)
     assert np.array_equal(answers_of(narrow, facts), answers_of(wide, facts))
-    if narrow.margin.exact:
+    if narrow.margin.in_dtype is not None:
         assert torch.equal(logits_of(narrow, facts).double(), logits_of(wide, facts))
 
 
@@ -109,7 +109,7 @@ def batches_and_threads_change_nothing(model, facts):
         torch.set_num_threads(threads)
     assert all(recall.wrong == found[0].wrong for recall in found)
     assert all(recall.queries == facts.answers.size for recall in found)
-    if model.margin.exact:
+    if model.margin.in_dtype is not None:
         assert all(recall.margin == found[0].margin for recall in found)
 
 
@@ -218,6 +218,10 @@ def test_answer_takes_names_ids_and_arrays(name):
         model.answer("Ann", ["mothr"])
     with pytest.raises(InputError, match="entity 9 does not exist"):
         model.answer(9, [0])
+    with pytest.raises(InputError, match="paths of 1 relations; got 2"):
+        model.answer("Ann", ["mother", "mother"])
+    with pytest.raises(InputError, match="got 0"):
+        model.answer("Ann", np.empty(0, dtype=int))
 
 
 # ------------------------------------------------------------------ and their controls fail
@@ -335,3 +339,10 @@ def test_runner_up_check_notices_a_loud_relation_token(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_auto_dtype_is_float32_where_that_is_exact(name):
     assert build(CATALOGUE[name], facts_for(name)).embedding.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [torch.int32, "float32", None])
+def test_a_dtype_that_is_none_is_refused(name, dtype):
+    with pytest.raises(InputError, match="dtype must be a floating"):
+        CATALOGUE[name].builder(facts_for(name), dtype=dtype)

@@ -93,6 +93,7 @@ def test_names_and_ids_are_inverse():
     assert facts.answer(facts.entity_id("Alice"), [facts.relation_id("mother")]) == facts.entity_id("Beth")
     assert facts.query_text(0, [0, 1]) == "Alice mother sister"
     assert FactTable([[0]]).entity_name(0) == "e0"
+    assert facts.entity_name(-1) == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -112,10 +113,26 @@ def test_names_and_ids_are_inverse():
         (lambda: FactTable([[0, 1]]).answer(2, [0]), r"entity 2 does not exist: there are 2, numbered 0\.\.1"),
         (lambda: FactTable([[0, 1]]).answer(-1, [0]), "entity -1 does not exist"),
         (lambda: FactTable([[0, 1]]).answer(0, [1]), "relation 1 does not exist"),
-        (lambda: FactTable([[0, 1]]).answer(0, [0.5]), "integer; got dtype float64"),
+        (lambda: FactTable([[0, 1]]).answer(0, [0.5]), "relation ids must be integers; got dtype float64"),
+        (
+            lambda: FactTable([[0, 1]]).answer([0, 1, 0], [[0], [0]]),
+            r"entities \(3,\) and paths \(2, 1\) do not broadcast",
+        ),
+        (lambda: FactTable([[0, 1]]).answer(0, [[0], [0, 0]]), "must form an array"),
+        (lambda: FactTable([[0, 1], [0]]), r"shape \(relations, entities\)"),
+        (lambda: FactTable(np.array([[2**63]], dtype=np.uint64)), "= 9223372036854775808 is no entity"),
+        (lambda: FactTable([[0, 1]]).entity_name(2), "entity 2 does not exist"),
+        (lambda: FactTable([[0, 1]]).relation_name(-1), "relation -1 does not exist"),
+        (lambda: FactTable.random_bijections(2.5, 1), "entities must be an integer"),
+        (lambda: FactTable.random_bijections(2, 1, seed=-1), "seed must be an integer of at least 0"),
+        (
+            lambda: FactTable.random_bijections(10**9, 10**3),
+            r"1,000,000,000 x 1,000 facts.* need 32,000,000,000,000 bytes",
+        ),
+        (lambda: FactTable.from_triples([("a", "r")]), r"a fact is a triple .*got \('a', 'r'\)"),
         (lambda: FactTable([[0, 1]]).answer(0, 0), "last axis"),
         (lambda: FactTable([[0, 1]], ["Alice", "Beth"]).entity_id("Alise"), "did you mean 'Alice'"),
-        (lambda: FactTable.random_bijections(0, 1), "at least 1 entity"),
+        (lambda: FactTable.random_bijections(0, 1), "entities must be an integer of at least 1; got 0"),
         (lambda: FactTable.random_functions(2, 1, missing=1.5), "probability"),
         (lambda: FactTable.random_disjoint(2, 1, missing=-1), "probability"),
         (lambda: FactTable.from_triples([]), "no facts"),

@@ -90,7 +90,7 @@ def test_a_wrong_formula_fails_the_cell(monkeypatch):
 def test_a_claim_that_is_not_positive_fails_the_cell(monkeypatch):
     def modest(facts, **options):
         model = selector(facts, **options)
-        model.margin = replace(model.margin, at_least=0, exact=False)
+        model.margin = replace(model.margin, real=0, in_dtype=None)
         return model
 
     monkeypatch.setattr("constructions.single_hop.selector", modest)
@@ -123,7 +123,7 @@ def test_a_crash_is_a_fail_and_is_told(monkeypatch, capsys):
 
 
 def test_what_does_not_fit_is_unknown(monkeypatch):
-    monkeypatch.setattr("constructions.draft.memory_limit", lambda: 1000)
+    monkeypatch.setattr("constructions.memory.memory_limit", lambda: 1000)
     result = run_cell(GOOD)
     assert result.verdict == "UNKNOWN"
     assert "bytes" in result.reason

@@ -27,7 +27,7 @@ def test_fast_and_full_find_the_same(case, rows):
     fast, full, both = (check_recall(model, facts, logits=mode, batch_rows=rows) for mode in ("fast", "full", "both"))
     for recall in (fast, full, both):
         assert (recall.queries, recall.wrong, recall.defect) == (facts.answers.size, 0, None)
-    if model.margin.exact and name != "superposition":
+    if model.margin.in_dtype is not None and name != "superposition":
         assert fast.margin == full.margin == both.margin
     else:
         assert 0 < fast.margin <= full.margin
@@ -164,7 +164,7 @@ def test_the_streamed_forward_pass_is_the_plain_one(name):
     with torch.no_grad():
         plain = model.states(tokens)[0][:, -1]
     torch.testing.assert_close(torch.cat(seen), plain, rtol=1e-6, atol=1e-6)
-    if model.margin.exact:
+    if model.margin.in_dtype is not None:
         assert torch.equal(torch.cat(seen), plain)
 
 

@@ -118,3 +118,19 @@ def test_tables_that_cannot_be_written_are_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         FactTable([[0]]).to_tsv(tmp_path / "no" / "folder.tsv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_is_followed_and_a_pipe_is_written_to(tmp_path):
+    facts = FactTable([[1, 0]], ["a", "b"], ["r"])
+    real, link, pipe = tmp_path / "real.tsv", tmp_path / "link.tsv", tmp_path / "pipe"
+    real.write_text("old")
+    link.symlink_to(real)
+    facts.to_tsv(link)
+    assert link.is_symlink()
+    assert real.read_text() == "a\tr\tb\nb\tr\ta\n"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    facts.to_tsv(pipe)
+    assert os.read(reader, 1000) == real.read_bytes()
+    os.close(reader)
+    assert not pipe.is_file()

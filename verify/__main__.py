@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +19,7 @@ from verify.grid import DTYPES, FACT_KINDS, Cell, CellResult, default_grid
 if TYPE_CHECKING:
     from constructions.facts import FactTable
 
+LARGEST_SIZE = 2**40
 PASSED, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 EXAMPLES = """examples:
@@ -38,13 +41,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command is None:
         parser.print_help()
         return BAD_INPUT
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no failure
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; nothing is left to say
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except OSError as error:  # the reader of our output has gone, or its disk is full
+        if not isinstance(error, BrokenPipeError):
+            print(f"error: {error.strerror or error}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer has no reader
         return FAILED
     return status
 
@@ -71,13 +83,17 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("-N", type=_size, required=True, metavar="N", help="entities")
         one.add_argument("-R", type=_size, required=True, metavar="R", help="relations")
         one.add_argument("--facts", choices=FACT_KINDS, default="total", help="partial: a quarter of the facts missing")
-        one.add_argument("--seed", type=int, default=0, help="of the random fact table (default 0)")
+        one.add_argument("--seed", type=_seed, default=0, help="of the random fact table, at least 0 (default 0)")
         _add_check_options(one)
         one.set_defaults(run=_run_cell)
 
     facts = commands.add_parser("facts", help="verify your own fact table and ask it")
     facts.add_argument("file", metavar="FILE", help="UTF-8 text, one subject<TAB>relation<TAB>object a line")
-    facts.add_argument("--construction", choices=list(CATALOGUE), help="default: the smallest that takes the table")
+    facts.add_argument(
+        "--construction",
+        choices=list(CATALOGUE),
+        help="default: superposition for disjoint answer sets, else selector",
+    )
     facts.add_argument(
         "--ask",
         nargs="+",
@@ -117,9 +133,15 @@ def _size(text: str) -> int:
             value = int(float(text)) if float(text).is_integer() else 0
         except (ValueError, OverflowError):
             value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    if not 1 <= value <= LARGEST_SIZE:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer from 1 to 2^40")
     return value
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 0")
+    return int(text)
 
 
 # -------------------------------------------------------------------- commands
@@ -166,18 +188,22 @@ def _run_facts(options: argparse.Namespace) -> int:
     questions = [_question(facts, words) for words in options.ask]
     _check_json_path(options.json)
     name, why = (options.construction, "as asked") if options.construction else _suggested(facts)
-    print(f"construction: {name} ({why})")
-    print(report.header(), flush=True)
+    print(f"construction: {name} ({why})", flush=True)
     with _progress(facts.answers.size, "queries") as advance_to:
         result, model = verify_facts(
             construction(name), facts, dtype=options.dtype, logits=options.logits, progress=advance_to
         )
+    print(report.header())
     print(report.line(result))
     print(report.summary([result], 1, result.seconds))
+    told: list[dict[str, object]] = []
     for subject, path in questions:
         answer = int(model.answer(subject, path))
-        print(f"{facts.query_text(subject, path)} -> {'unknown' if answer < 0 else facts.entity_name(answer)}")
-    _write_json(options.json, [result], 1)
+        known = facts.entity_name(answer) if answer >= 0 else None
+        print(f"{facts.query_text(subject, path)} -> {'unknown (no such fact)' if known is None else known}")
+        names = [facts.relation_name(relation) for relation in path]
+        told.append({"subject": facts.entity_name(subject), "path": names, "answer": known})
+    _write_json(options.json, [result], 1, told)
     return PASSED if result.verdict == "PASS" else FAILED
 
 
@@ -226,9 +252,12 @@ def _run_cells(cells: list[Cell], json_file: Path | None) -> int:
 
 def _question(facts: FactTable, words: list[str]) -> tuple[int, list[int]]:
     if len(words) == 1:
-        words = words[0].split()
+        words = words[0].split("\t" if "\t" in words[0] else None)
     if len(words) != 2:
-        raise InputError(f"--ask takes a subject and a relation, 2 names; got {len(words)}: {' '.join(words)}")
+        raise InputError(
+            f"--ask takes a subject and a relation, 2 names; got {len(words)}: {' | '.join(words)}; give names with spaces "
+            "as words of their own, each in quotes"
+        )
     return facts.entity_id(words[0]), [facts.relation_id(word) for word in words[1:]]
 
 
@@ -262,12 +291,14 @@ def _check_json_path(path: Path | None) -> None:
         raise InputError(f"{path}: cannot be written: give a file name in an existing folder")
 
 
-def _write_json(path: Path | None, results: list[CellResult], planned: int) -> None:
+def _write_json(
+    path: Path | None, results: list[CellResult], planned: int, told: list[dict[str, object]] | None = None
+) -> None:
     if path is not None:
         from constructions.tsv import write_atomically
         from verify.report import as_json
 
-        write_atomically(path, iter([as_json(results, planned)]))
+        write_atomically(path, iter([as_json(results, planned, told)]))
 
 
 if __name__ == "__main__":

@@ -15,12 +15,12 @@ from constructions.facts import FactTable
 
 if TYPE_CHECKING:
     from bounds.sizes import Sizes
-    from constructions.model import FactModel
+    from constructions.model import FactModel, MarginClaim
     from verify.recall import Logits, Recall
 
 Verdict = Literal["PASS", "FAIL", "UNKNOWN"]
 FactKind = Literal["total", "partial"]
-DType = Literal["auto", "float32", "float64"]
+DType = Literal["auto", "float32", "float64", "float16", "bfloat16"]
 FACT_KINDS: tuple[FactKind, ...] = get_args(FactKind)
 DTYPES: tuple[DType, ...] = get_args(DType)
 MISSING_SHARE = 0.25
@@ -140,7 +140,7 @@ def verify_facts(
     found = Sizes(
         d_model=model.embedding.weight.shape[1],
         d_mlp=model.shape.d_mlp,
-        n_layers=len(model.layers),
+        n_layers=model.shape.depth,
         n_heads=model.shape.n_heads,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
@@ -150,8 +150,7 @@ def verify_facts(
     result.d_model, result.d_model_formula = found.d_model, expected.d_model
     result.d_mlp, result.n_layers, result.n_heads = found.d_mlp, found.n_layers, found.n_heads
     result.parameters = found.parameters
-    sign = "=" if model.margin.attained else ">="
-    result.margin_claim = f"{sign} {float(model.margin.at_least):.6g} in real arithmetic"
+    result.margin_claim = _in_words(model.margin)
     faults = list(_faults(model, facts, hops, recall, found, expected))
     result.verdict, result.reason = ("FAIL", "; ".join(faults)) if faults else ("PASS", "")
     result.seconds = time.perf_counter() - started
@@ -184,14 +183,21 @@ def _faults(
     if found != expected:
         yield f"sizes are {found}, the formulas say {expected}"
     claim = model.margin
-    if not claim.at_least > 0:
-        yield f"the margin claimed in real arithmetic is {claim.at_least}, not positive"
+    if not claim.real > 0:
+        yield f"the margin claimed in real arithmetic is {claim.real}, not positive"
     if not recall.margin > 0:
         yield f"the smallest margin is {recall.margin}, not positive"
-    if claim.exact and not recall.margin >= claim.at_least:
-        yield f"the smallest margin is {recall.margin}, claimed is at least {claim.at_least}"
-    if claim.exact and claim.attained and recall.margin != claim.at_least:
-        yield f"the smallest margin is {recall.margin}, claimed is exactly {claim.at_least}"
+    if claim.in_dtype is not None and not recall.margin >= claim.in_dtype:
+        yield f"the smallest margin is {recall.margin}, claimed is at least {claim.in_dtype}"
+    if claim.in_dtype is not None and claim.attained and recall.margin != claim.in_dtype:
+        yield f"the smallest margin is {recall.margin}, claimed is exactly {claim.in_dtype}"
+
+
+def _in_words(claim: MarginClaim) -> str:
+    real = f"at least {float(claim.real):.6g} in real arithmetic"
+    if claim.in_dtype is None:
+        return f"{real}; the module rounds"
+    return f"{real}; {'exactly' if claim.attained else 'at least'} {claim.in_dtype} in the dtype of the module"
 
 
 def _blank(entry: Construction, entities: int, relations: int, hops: int, dtype: str) -> CellResult:

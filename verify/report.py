@@ -62,9 +62,10 @@ def line(result: CellResult) -> str:
 def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:
     """The last line: how many cells, queries and seconds, and the verdict."""
     counts = count(results, planned)
+    cells = "cell" if planned == 1 else "cells"
     queries = sum(result.queries or 0 for result in results)
     return (
-        f"{counts['verdict']}: {planned} cells planned, {counts['passed']} passed, {counts['failed']} failed, "
+        f"{counts['verdict']}: {planned} {cells} planned, {counts['passed']} passed, {counts['failed']} failed, "
         f"{counts['unknown']} unknown; {queries:,} queries in {seconds:.1f} s"
     )
 
@@ -83,13 +84,14 @@ def count(results: Sequence[CellResult], planned: int) -> dict[str, Any]:
     }
 
 
-def as_json(results: Sequence[CellResult], planned: int) -> str:
-    """The whole run as JSON text; a margin that is no number becomes null."""
+def as_json(results: Sequence[CellResult], planned: int, told: list[dict[str, object]] | None = None) -> str:
+    """The whole run as JSON text, with the answers to questions if any; a margin that is no number becomes null."""
     cells = [asdict(result) for result in results]
     for cell in cells:
         if cell["margin"] is not None and not abs(cell["margin"]) < float("inf"):
             cell["margin"] = None
-    return json.dumps({**count(results, planned), "cells": cells}, indent=1, allow_nan=False) + "\n"
+    asked = {} if told is None else {"answers": told}
+    return json.dumps({**count(results, planned), **asked, "cells": cells}, indent=1, allow_nan=False) + "\n"
 
 
 def catalogue_lines() -> str:
