@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -11,7 +12,7 @@ from constructions.catalogue import Construction
 from constructions.codes import Codebook, bits_needed
 from constructions.facts import FactTable
 
-SYMBOLS = {name: sympy.Symbol(name, integer=True, positive=True) for name in ("N", "R", "m", "M", "V", "d")}
+SYMBOLS = {name: sympy.Symbol(name, integer=True, nonnegative=True) for name in "N R k V d m M b c p u q K j".split()}
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,38 @@ def expression(formula: str) -> sympy.Expr:
     return parsed
 
 
-def symbol_values(facts: FactTable) -> dict[str, int]:
-    """The values of the symbols for a fact table: N, R, m, M and V."""
-    shares = [len(Codebook.of(facts, relation=r)) for r in range(facts.n_relations)]
+def symbol_values(
+    entry: Construction, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """The values of the symbols for a construction on a fact table: exact integers."""
+    settings = entry.settings(facts.n_relations, hops, given)
+    n_positions = hops + 1
+    if "max_hops" in settings:
+        longest = settings["max_hops"]
+        n_positions = longest + -(-longest // settings["hops_per_token"]) + 1
     return {
         "N": facts.n_entities,
         "R": facts.n_relations,
+        "k": hops,
+        "V": facts.n_entities + facts.n_relations + entry.n_specials,
         "m": Codebook.of(facts).bits,
-        "M": sum(bits_needed(share) for share in shares),
-        "V": facts.n_entities + facts.n_relations + 1,
+        "M": sum(Codebook.of(facts, relation=r).bits for r in range(facts.n_relations)) if "M" in entry.d_model else 0,
+        "b": Codebook.of_states(facts).bits,
+        "c": bits_needed(facts.n_relations),
+        "p": bits_needed(n_positions),
+        "u": 0 if facts.is_total else 1,
+        **{option.symbol: settings[option.name] for option in entry.options},
     }
 
 
-def predicted_sizes(entry: Construction, facts: FactTable) -> Sizes:
-    """What the catalogue's formulas say for a fact table: exact integers."""
-    values = {SYMBOLS[name]: value for name, value in symbol_values(facts).items()}
+def predicted_sizes(
+    entry: Construction, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None
+) -> Sizes:
+    """What the catalogue's formulas say for a construction on a fact table: exact integers."""
+    values = {SYMBOLS[name]: value for name, value in symbol_values(entry, facts, hops, given).items()}
 
     def evaluated(formula: str) -> int:
-        number = expression(formula).subs(values)
+        number = expression(formula).subs(values).doit()
         if not number.is_Integer:
             raise ValueError(f"{entry.name}: the formula {formula!r} gives {number}, not an integer")
         return int(number)

@@ -18,13 +18,19 @@ from constructions.facts import MISSING, FactTable
 from constructions.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    from constructions.cot import ChainOfThought, chain_of_thought
     from constructions.disjoint import superposition
+    from constructions.key_value_memory import key_value, key_value_rows
+    from constructions.midpoint import meet_in_the_middle
     from constructions.model import FactModel
+    from constructions.partial_memory import hybrid
+    from constructions.precomputation import precomputed
     from constructions.single_hop import attention_selector, scalar_selector, selector
     from constructions.transformer import Transformer
 
 _LAZY = {
-    **{entry.name: entry.module for entry in CATALOGUE.values()},
+    **{entry.builder_name or entry.name: entry.module for entry in CATALOGUE.values()},
+    "ChainOfThought": "cot",
     "FactModel": "model",
     "Transformer": "transformer",
 }
@@ -32,6 +38,7 @@ _LAZY = {
 __all__ = [
     "CATALOGUE",
     "MISSING",
+    "ChainOfThought",
     "Codebook",
     "Construction",
     "DoesNotFit",
@@ -42,7 +49,13 @@ __all__ = [
     "Transformer",
     "Vocabulary",
     "attention_selector",
+    "chain_of_thought",
     "construction",
+    "hybrid",
+    "key_value",
+    "key_value_rows",
+    "meet_in_the_middle",
+    "precomputed",
     "scalar_selector",
     "selector",
     "superposition",

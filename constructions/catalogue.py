@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from constructions.errors import InputError
 from constructions.facts import FactTable
@@ -15,24 +15,50 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Option:
+    """An integer argument of a builder beside the facts and the hops.
+
+    Attributes:
+        name: of the builder's argument.
+        symbol: in the size formulas.
+        help: what it is, in one line.
+        default: (relations, hops) to the value where none is given.
+    """
+
+    name: str
+    symbol: str
+    help: str
+    default: Callable[[int, int], int]
+
+
+@dataclass(frozen=True)
 class Construction:
     """One way to write facts into a transformer.
 
-    The size formulas are texts in the symbols N (entities), R (relations), m (bits of an answer), M (bits of all answer
-    sets together, for relations with answer sets of their own), V (tokens) and d (`d_model`); `bounds.sizes` evaluates them.
+    The size formulas are texts in these symbols; `bounds.sizes` evaluates them: N entities, R relations, k hops, V tokens,
+    d `d_model`; m bits of an answer, M bits of all answer sets together (for relations with answer sets of their own), b
+    bits of a state (an entity, or *unknown*), c bits of a relation, p bits of a position; u is 1 if facts are missing, else
+    0; and the symbols of the options.
 
     Attributes:
-        name: the builder's name, as it is typed on the command line.
+        name: as it is typed on the command line.
         theorem: where it stands: a theorem of the paper, or the theorem it extends.
         claim: what is verified, in one line.
         module: the file of the builder.
-        d_model, d_mlp, n_layers, n_heads: formulas; `d_mlp` is the widest hidden layer, 0 for none.
-        parameters: formula for the number of weights, embedding and unembedding included.
-        needs: a condition on the facts beside being a table; empty for none.
+        d_model, d_mlp, n_layers, n_heads: formulas; `d_mlp` is the widest hidden layer (0 for none), `n_layers` the depth,
+            `n_heads` the most heads in a layer.
+        parameters: formula for the number of stored weights, embeddings and unembedding included.
         random_facts: the tables it is verified on: (entities, relations, seed) to total facts.
-        random_partial_facts: the same with facts missing: (entities, relations, seed, missing) to facts.
+        random_partial_facts: the same with facts missing: (entities, relations, seed, missing) to facts; None if it does
+            not take such tables.
         docs: the page in docs/ with statement and proof.
         test: the file in tests/ that checks it.
+        needs: a condition on the facts beside being a table; empty for none.
+        multi_hop: whether the builder takes the number of hops; if not, it answers one.
+        fixed: arguments of the builder that make this variant of it.
+        options: further arguments.
+        builder_name: the builder's name, where it is not `name`.
+        n_specials: how many special tokens it has.
     """
 
     name: str
@@ -45,21 +71,73 @@ class Construction:
     n_heads: str
     parameters: str
     random_facts: Callable[[int, int, int], FactTable]
-    random_partial_facts: Callable[[int, int, int, float], FactTable]
+    random_partial_facts: Callable[[int, int, int, float], FactTable] | None
     docs: str
     test: str
     needs: str = ""
+    multi_hop: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    options: tuple[Option, ...] = ()
+    builder_name: str = ""
+    n_specials: int = 1
 
     @property
     def builder(self) -> Callable[..., FactModel]:
         """The constructor; importing it imports torch."""
-        build: Callable[..., FactModel] = getattr(import_module(f"constructions.{self.module}"), self.name)
+        module = import_module(f"constructions.{self.module}")
+        build: Callable[..., FactModel] = getattr(module, self.builder_name or self.name)
         return build
+
+    def settings(self, relations: int, hops: int, given: Mapping[str, int] | None = None) -> dict[str, int]:
+        """All options by name, the given ones and the defaults of the others.
+
+        Raises:
+            InputError: an option that this construction does not have, or more hops than it answers.
+        """
+        if not self.multi_hop and hops != 1:
+            raise InputError(f"{self.name} answers one hop; got {hops}")
+        names = [option.name for option in self.options]
+        for name in given or {}:
+            if name not in names:
+                raise InputError(f"{self.name} has no option {name!r}; it has {', '.join(names) or 'none'}")
+        return {option.name: option.default(relations, hops) for option in self.options} | dict(given or {})
+
+    def build(self, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None, **others: Any) -> FactModel:
+        """Call the builder for paths of `hops` relations, with the options given and further arguments such as dtype.
+
+        Raises:
+            InputError: what the builder raises, or see `settings`.
+        """
+        settings = self.settings(facts.n_relations, hops, given)
+        positional: tuple[Any, ...] = ()
+        if self.multi_hop:
+            positional = (settings.pop("max_hops", hops),)
+        return self.builder(facts, *positional, **self.fixed, **settings, **others)
 
 
 def _entry(**fields: object) -> tuple[str, Construction]:
     entry = Construction(**fields)  # type: ignore[arg-type]
     return entry.name, entry
+
+
+_MANY_HOPS = {
+    "module": "key_value_memory",
+    "docs": "theorem-4.3.md",
+    "test": "test_multi_hop.py",
+    "multi_hop": True,
+    "random_facts": FactTable.random_bijections,
+    "random_partial_facts": FactTable.random_functions,
+}
+_PAIRS = "(N*R + 2*b + 2*c + u)"
+_ROWS_1, _ROWS_2 = "(N + u + R + b)", "(R*b + b + c + 1)"
+_HYBRID_1 = "(R + b + (R - q)*b*Sum(R**i, (i, 0, k - h)) + (N + u)*Min(q, 1))"
+_HYBRID_2 = "(R + b + q*b + b*Min(R - q, 1) + 2*(R - q)*b*Sum(R**i, (i, 0, k - h - 1)))"
+_HYBRID_BLOCKS = "((R - q)*Sum(R**i, (i, 0, k - 1)) + 1)*b"
+_WORDS = "Sum(R**i, (i, 1, j))"
+
+
+def _two_layers(first: str, second: str) -> str:
+    return f"d*{first} + {first}*{second} + {second}*d"
 
 
 CATALOGUE: dict[str, Construction] = dict(
@@ -124,6 +202,123 @@ CATALOGUE: dict[str, Construction] = dict(
             docs="theorem-F.1.md",
             test="test_disjoint.py",
             needs="relations with disjoint answer sets",
+        ),
+        _entry(
+            name="key_value",
+            theorem="4.3(1)",
+            claim="many hops: one hidden unit for each (entity, relation), embeddings of O(log N)",
+            d_model="b + 2*c + p + 1",
+            d_mlp=_PAIRS,
+            n_layers="k",
+            n_heads="2",
+            parameters=f"(2*V + k + 1 + 2*(p + b) + 2*k*(p + c) + 2*k*{_PAIRS}) * d",
+            **_MANY_HOPS,
+        ),
+        _entry(
+            name="key_value_shared",
+            theorem="4.3(1) (ours)",
+            claim="key_value with one stored layer, applied k times",
+            builder_name="key_value",
+            fixed={"share_layers": True},
+            d_model="2*b + 2*c + 2*p + 2",
+            d_mlp=f"{_PAIRS} + k",
+            n_layers="k",
+            n_heads="2",
+            parameters=f"(2*V + k + 1 + 2*(p + b) + 2*(p + c) + 2*({_PAIRS} + k)) * d",
+            **_MANY_HOPS,
+        ),
+        _entry(
+            name="key_value_rows",
+            theorem="4.3(1) (ours)",
+            claim="many hops: two hidden layers, N units whose weights hold the entities' rows of facts",
+            d_model="b + 2*c + p + 1",
+            d_mlp=f"Max({_ROWS_1}, {_ROWS_2})",
+            n_layers="k",
+            n_heads="2",
+            parameters=f"(2*V + k + 1 + 2*(p + b) + 2*k*(p + c)) * d + k*({_two_layers(_ROWS_1, _ROWS_2)})",
+            **_MANY_HOPS,
+        ),
+        _entry(
+            name="key_value_rows_shared",
+            theorem="4.3(1) (ours)",
+            claim="key_value_rows with one stored layer, applied k times",
+            builder_name="key_value_rows",
+            fixed={"share_layers": True},
+            d_model="2*b + 2*c + 2*p + 2",
+            d_mlp=f"Max({_ROWS_1}, {_ROWS_2}) + k",
+            n_layers="k",
+            n_heads="2",
+            parameters="(2*V + k + 1 + 2*(p + b) + 2*(p + c)) * d + "
+            + _two_layers(f"({_ROWS_1} + k)", f"({_ROWS_2} + k)"),
+            **_MANY_HOPS,
+        ),
+        _entry(
+            name="precomputed",
+            theorem="4.3(2)",
+            claim="many hops: embeddings hold the answers to all words; layer l folds the tree onto letter l",
+            d_model="R**k*m + 2*R + p",
+            d_mlp="R**k*m + R",
+            n_layers="k",
+            n_heads="2",
+            parameters="(2*V + k + 1 + 2*(p + R**k*m) + 2*k*(p + R) + 2*Sum(R**i*m + R, (i, 1, k))) * d",
+            **_MANY_HOPS | {"module": "precomputation"},
+        ),
+        _entry(
+            name="precomputed_depth_1",
+            theorem="4.3(2) (ours)",
+            claim="the same in one layer with k + 1 heads",
+            builder_name="precomputed",
+            fixed={"layers": 1},
+            d_model="R**k*m + (k + 1)*R + p",
+            d_mlp="R**k*m + m",
+            n_layers="1",
+            n_heads="k + 1",
+            parameters="(2*V + k + 1 + 2*(p + R**k*m) + 2*k*(p + R) + 2*(R**k*m + m)) * d",
+            **_MANY_HOPS | {"module": "precomputation"},
+        ),
+        _entry(
+            name="hybrid",
+            theorem="4.3 (ours)",
+            claim="q relations in a row memory, trees of the others in the embedding",
+            d_model=f"{_HYBRID_BLOCKS} + 2*R + p",
+            d_mlp=f"Max({_HYBRID_1}, {_HYBRID_2})".replace("h)", "1)").replace("h - 1)", "2)"),
+            n_layers="k",
+            n_heads="2",
+            parameters=f"(2*V + k + 1 + 2*(p + {_HYBRID_BLOCKS}) + 2*k*(p + R)) * d"
+            + f" + Sum({_two_layers(_HYBRID_1, _HYBRID_2)}, (h, 1, k))",
+            options=(
+                Option("looked_up", "q", "relations in the row memory, 0 to R (default R / 2)", lambda R, k: R // 2),
+            ),
+            **_MANY_HOPS | {"module": "partial_memory", "docs": "hybrid.md"},
+        ),
+        _entry(
+            name="meet_in_the_middle",
+            theorem="4.3 (ours)",
+            claim="bijections: the embedding knows the first half of the path, the unembedding the second",
+            d_model="(R**ceiling(k/2) + R**floor(k/2))*m + (k + 1)*R + p",
+            d_mlp="Max(R**ceiling(k/2)*m + m, R**floor(k/2)*(m + 1))",
+            n_layers="2",
+            n_heads="k + 1",
+            parameters="(2*V + k + 1 + 2*(p + R**ceiling(k/2)*m) + 2*k*(p + R) + 2*(R**ceiling(k/2)*m + m)"
+            " + 2*R**floor(k/2)*(m + 1)) * d",
+            needs="bijections",
+            **_MANY_HOPS | {"module": "midpoint", "docs": "meet-in-the-middle.md", "random_partial_facts": None},
+        ),
+        _entry(
+            name="chain_of_thought",
+            theorem="4.4",
+            claim="one layer and one set of weights for all paths of up to K hops; intermediate entities are written",
+            d_model=f"{_WORDS}*m + m + (j + 1)*R + (j + 2)*p + 1",
+            d_mlp=f"{_WORDS}*m",
+            n_layers="1",
+            n_heads="j + 1",
+            parameters=f"(2*V + K + ceiling(K/j) + 1 + 2*(p + {_WORDS}*m) + 2*j*(p + R) + 2*{_WORDS}*m) * d",
+            options=(
+                Option("max_hops", "K", "the longest path (default 4, or -k if that is more)", lambda R, k: max(k, 4)),
+                Option("hops_per_token", "j", "hops that a written token makes (default 1)", lambda R, k: 1),
+            ),
+            n_specials=3,
+            **_MANY_HOPS | {"module": "cot", "docs": "theorem-4.4.md", "test": "test_chain_of_thought.py"},
         ),
     ]
 )

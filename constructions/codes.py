@@ -49,6 +49,9 @@ class Codebook:
         Give several tables to reserve codes for facts that are installed later; give a relation to have its answers
         alone.
         """
+        sizes = {(table.n_entities, table.n_relations) for table in tables}
+        if len(sizes) != 1:
+            raise InputError(f"tables of one codebook must have the same sizes (entities, relations); got {sizes}")
         vocabulary = Vocabulary(tables[0].n_entities, tables[0].n_relations)
         answers = [np.unique(table.answers if relation is None else table.answers[relation]) for table in tables]
         return cls(np.unique(vocabulary.answer_tokens(np.concatenate(answers))))

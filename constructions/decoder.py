@@ -3,6 +3,8 @@
 A decoder is a list of *fields*. A field names some tokens and says how the final state x scores them:
 
 * sign field:   `logit_t = <c_t, read(x)> + bonus(x)`, with `c_t` in {-1,+1}^m distinct codes;
+* bank field:   `logit_t = sum_v <c_{v,t}, read_v(x)>`, with codes that are distinct within each bank v, for states in
+  which all banks but one read 0;
 * number field: `logit_t = 2 v_t read(x) - v_t^2 one(x)`, with `v_t` distinct integers.
 
 Tokens in no field all have the logit `rest(x)`. `read`, `bonus`, `one`, `rest` are linear forms on the residual stream.
@@ -66,10 +68,30 @@ class NumberField:
 
 
 @dataclass(frozen=True)
+class BankField:
+    """Tokens that have one sign code for each of several banks; a state speaks in one bank and is 0 in the others.
+
+    Attributes:
+        tokens: int64 (n,).
+        codes: int8 (banks, n, m), entries -1 and +1, rows distinct within each bank.
+        read: forms of shape (banks, m).
+    """
+
+    tokens: NDArray[np.int64]
+    codes: NDArray[np.int8]
+    read: Form
+
+    def rows(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The rows of the unembedding for the tokens at the given places of `tokens`: (len(chosen), d_model)."""
+        codes = self.codes[:, chosen].swapaxes(0, 1).reshape(len(chosen), -1)
+        return codes.astype(np.float64) @ self.read.matrix()
+
+
+@dataclass(frozen=True)
 class Decoder:
     """The fields, and the logit of every token that is in none of them (the same form for all, or 0)."""
 
-    fields: tuple[SignField | NumberField, ...]
+    fields: tuple[SignField | NumberField | BankField, ...]
     rest: Form | None = None
 
     def weight_rows(

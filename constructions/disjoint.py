@@ -54,6 +54,7 @@ def superposition(
     n_relations = facts.n_relations
     books = codebooks or [Codebook.of(facts, relation=r) for r in range(n_relations)]
     vocabulary = Vocabulary(facts.n_entities, n_relations)
+    _require_books_apart(books, vocabulary)
     partly_missing = any(book.tokens[-1] == vocabulary.unknown for book in books)
     g = 2 if partly_missing else 1
     widest = max(book.bits for book in books)
@@ -100,6 +101,15 @@ def require_disjoint(facts: FactTable) -> None:
             f"superposition needs relations with disjoint answer sets, but two share an answer: {told[0]} and {told[1]}; "
             "use selector, which has no such condition"
         )
+
+
+def _require_books_apart(books: list[Codebook], vocabulary: Vocabulary) -> None:
+    if len(books) != vocabulary.n_relations:
+        raise InputError(f"{vocabulary.n_relations} codebooks are needed, one for each relation; got {len(books)}")
+    tokens = np.concatenate([book.tokens[book.tokens != vocabulary.unknown] for book in books])
+    named, counts = np.unique(tokens, return_counts=True)
+    if (counts > 1).any():
+        raise InputError(f"codebooks must be disjoint; two of them name entity {named[counts > 1][0]}")
 
 
 def _spell_blocks(model: FactModel, facts: FactTable, books: list[Codebook]) -> None:

@@ -193,8 +193,7 @@ class Draft:
         for slot, values in self._positional:
             assert model.positions is not None
             write_rows(model.positions.weight, np.arange(len(values)), slot, values)
-        for tokens, rows in decoder.weight_rows(shape.d_vocab, shape.d_model):
-            model.unembedding.weight[torch.from_numpy(tokens)] = torch.from_numpy(rows).to(dtype)
+        model.decode_by(decoder)
         speller(model, facts)
         return model
 

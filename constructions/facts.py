@@ -23,7 +23,7 @@ def name_defect(name: str) -> tuple[int, str] | None:
     if not name:
         return 0, "an empty name"
     for position, character in enumerate(name):
-        if unicodedata.category(character) in ("Cc", "Zl", "Zp") or character == "\ufeff":
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character == "\ufeff":
             label = unicodedata.name(character, "a control character")
             return position, f"U+{ord(character):04X} ({label})"
     if name[0].isspace():
@@ -38,7 +38,7 @@ class FactTable:
 
     Args:
         answers: integer array of shape (relations, entities); `answers[r, s]` is the entity that relation `r` leads to
-            from entity `s`, or -1 where that fact is missing. Copied to a read-only int64 array.
+            from entity `s`, or -1 (or masked) where that fact is missing. Copied to a read-only int64 array.
         entity_names: N distinct names; by default "e0", "e1", ...
         relation_names: R distinct names; by default "r0", "r1", ...
 
@@ -54,7 +54,7 @@ class FactTable:
         relation_names: Sequence[str] | None = None,
     ):
         try:
-            table = np.asarray(answers)
+            table = answers.filled(MISSING) if isinstance(answers, np.ma.MaskedArray) else np.asarray(answers)
         except ValueError as error:
             raise InputError(f"answers must have shape (relations, entities): {error}") from None
         if table.ndim != 2 or 0 in table.shape:
@@ -293,6 +293,10 @@ def _checked_names(kind: str, names: Sequence[str] | None, count: int) -> tuple[
         seen: set[str] = set()
         repeated = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise InputError(f"{kind} names must be distinct; {repeated!r} names two of them")
+    if len({unicodedata.normalize("NFC", name) for name in names}) < count:
+        raise InputError(
+            f"two {kind} names differ only by Unicode normalization; a file of them could not be read back"
+        )
     return tuple(names)
 
 

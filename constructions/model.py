@@ -31,14 +31,15 @@ class MarginClaim:
 
     Attributes:
         real: a lower bound of the smallest margin in real arithmetic, where softmax never saturates.
-        in_dtype: a lower bound of the smallest margin of the module in its dtype, if the forward pass rounds nothing
-            (a leak that underflows is an exact 0); None if it does.
+        in_dtype: a lower bound of the smallest margin of the module in its dtype, rounding included.
         attained: whether some query has exactly the margin `in_dtype`.
+        rounds: whether the forward pass rounds; if not, all its numbers are exact (a leak that underflows is a 0).
     """
 
     real: Fraction
-    in_dtype: Fraction | None
+    in_dtype: Fraction
     attained: bool = False
+    rounds: bool = False
 
     @classmethod
     def exactly(cls, margin: int) -> MarginClaim:
@@ -156,6 +157,14 @@ class FactModel(Transformer):
         if written:
             raise AssertionError(f"install must write {sorted(self.fact_tables)} only, but wrote {written}")
         self._names = facts
+
+    @torch.no_grad()
+    def decode_by(self, decoder: Decoder) -> None:
+        """Write the unembedding that the decoder declares, and declare it."""
+        weight = self.unembedding.weight
+        for tokens, rows in decoder.weight_rows(*weight.shape):
+            weight[torch.from_numpy(tokens)] = torch.from_numpy(rows).to(weight)
+        self.decoder = decoder
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
         """The named slot of residual-stream states: (..., d_model) to (..., *slot shape)."""

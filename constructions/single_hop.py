@@ -180,7 +180,7 @@ def attention_selector(
     vocabulary = Vocabulary(facts.n_entities, n_relations)
     stream = Space(attributes=(n_relations, m), output=(m,), relation=(n_relations,), is_entity=())
     attributes, output, relation = stream["attributes"], stream["output"], stream["relation"]
-    _require_margin_above_rounding(margin, stream.width, m, dtype)
+    rounding = _rounding(margin, stream.width, m, dtype)
 
     draft = Draft("attention_selector", vocabulary, stream)
     layer = draft.layer()
@@ -193,7 +193,8 @@ def attention_selector(
     # No code's logit falls to -2 m, since the output slot's entries lie strictly between -2 and 2.
     decoder = Decoder((SignField(codebook.tokens, codes, read=output.form()),), rest=-2 * m * relation.sum())
     spell = partial(_spell_attributes, codebook=codebook, signs=True)
-    return draft.build(facts, decoder, spell, MarginClaim(margin, None), dtype)
+    claim = MarginClaim(real=margin, in_dtype=margin - rounding, rounds=True)
+    return draft.build(facts, decoder, spell, claim, dtype)
 
 
 def attention_margin(n_relations: int, beta: int) -> Fraction:
@@ -223,8 +224,13 @@ def _least_beta(n_relations: int) -> int:
     return beta
 
 
-def _require_margin_above_rounding(margin: Fraction, d_model: int, m: int, dtype: torch.dtype) -> None:
-    """Two logits are sums over d_model terms with absolute sum at most 4 m; softmax and copies add a few roundings."""
+def _rounding(margin: Fraction, d_model: int, m: int, dtype: torch.dtype) -> Fraction:
+    """How far the module's rounding can move a difference of two logits; raises DoesNotFit if the margin is no larger.
+
+    Two logits are sums over d_model terms whose absolute values add up to at most 2 m each, off by `2 m d eps` together; the
+    output slot is a sum over R heads, R < d / 2, of products of a few roundings each, whose error of `(R + 8) eps` times
+    its size, below 2, enters m coordinates of two logits.
+    """
     require_exact(2 * m, dtype, f"attention_selector with {m}-bit codes")
     rounding = (d_model + 16) * 4 * m * Fraction(torch.finfo(dtype).eps)
     if margin <= rounding:
@@ -232,3 +238,4 @@ def _require_margin_above_rounding(margin: Fraction, d_model: int, m: int, dtype
             f"attention_selector with {m}-bit codes: the margin is {float(margin):.3g}, but logits in {dtype} may be off "
             f"by {float(rounding):.3g}; use a wider dtype or a larger beta"
         )
+    return rounding

@@ -117,7 +117,9 @@ class _Reader:
 
     def checked_fields(self, number: int, line: str) -> list[str] | None:
         if not line.strip(" \t") or line.startswith("#"):
-            if "\t" in line and not line.startswith("#"):
+            if "\r" in line:
+                self.wrong_field_count(number, line, [])
+            elif "\t" in line and not line.startswith("#"):
                 self.defect(number, 1, "fields with nothing in them", "write the names, or leave the line blank")
             return None
         fields = line.split("\t")
@@ -185,8 +187,8 @@ def write_tsv(facts: FactTable, path: str | os.PathLike[str]) -> None:
     if facts.n_facts == 0:
         raise InputError("the table has no facts: nothing would be written")
     entities, relations = facts.entity_names, facts.relation_names
-    for name in entities:
-        if name.startswith("#"):
+    for name, answers in zip(entities, facts.answers.T, strict=True):
+        if name.startswith("#") and (answers != MISSING).any():
             raise InputError(f"entity name {name!r} cannot start a line: a line that starts with # is a comment")
     rows = facts.answers.T.tolist()
     write_atomically(
@@ -205,7 +207,10 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterator[str]) -> Non
 
     A link is followed. What is no regular file, such as a terminal or a pipe, is written to as it is.
     """
-    target = Path(os.path.realpath(path))
+    try:
+        target = Path(os.path.realpath(path))
+    except ValueError as error:
+        raise InputError(f"{path!r} is no file name: {error}") from None
     if target.exists() and not target.is_file():
         try:
             with target.open("w", encoding="utf-8", newline="") as file:

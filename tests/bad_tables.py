@@ -41,6 +41,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "vertical tab": (b"Alice\tmother\tBe\x0bth\n", "1:16: U+000B"),
     "CR alone": (b"a\tb\tc\rd\te\tf\r", "1:6: a carriage return inside a line; end lines with LF or CRLF"),
     "CR in a name": (b"a\tb\tc\rd\n", "1:6: U+000D"),
+    "CR in a comment": (b"#c\rx\tr\ty\na\tr\tb\n", "1:3: a carriage return inside a line"),
     "CR CR LF": (b"a\tb\tc\r\r\n", "1:6: U+000D"),
     "latin-1": (b"Andr\xe9\tmother\tBeth\n", "1:5: byte 0xE9 is not UTF-8"),
     "latin-1 on line 3": (b"a\tb\tc\nd\tb\te\nAndr\xe9\tb\tc\n", "3:5: byte 0xE9 is not UTF-8"),

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from strategies import disjoint
 
-from constructions import FactTable, InputError, superposition
+from constructions import Codebook, FactTable, InputError, superposition
 from verify.recall import check_recall
 
 
@@ -75,3 +75,14 @@ def test_a_bonus_that_is_too_small_lets_another_set_win():
 def test_shared_answers_are_refused_with_two_offending_facts():
     with pytest.raises(InputError, match=r"e0 r0 -> e1 and e0 r1 -> e1; use selector"):
         superposition(FactTable([[1, 0], [1, -1]]))
+
+
+def test_codebooks_that_overlap_or_are_too_few_are_refused():
+    facts, other = FactTable([[0] * 4, [1] * 4]), FactTable([[1] * 4, [0] * 4])
+    books = [Codebook.of(facts, other, relation=r) for r in range(2)]
+    with pytest.raises(InputError, match="disjoint; two of them name entity 0"):
+        superposition(facts, codebooks=books)
+    with pytest.raises(InputError, match="2 codebooks are needed"):
+        superposition(facts, codebooks=books[:1])
+    with pytest.raises(InputError, match="same sizes"):
+        Codebook.of(facts, FactTable([[0]]))

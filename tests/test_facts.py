@@ -110,6 +110,9 @@ def test_names_and_ids_are_inverse():
         (lambda: FactTable([[0, 1]], ["a", "b\t"]), r"U\+0009"),
         (lambda: FactTable([[0, 1]], ["a", 3]), "must be a string"),
         (lambda: FactTable([[0, 1]], None, [" r"]), "a leading space"),
+        (lambda: FactTable([[0, 1]], ["a", "\ud800"]), r"U\+D800"),
+        (lambda: FactTable([[0, 1]], ["\u00e9", "e\u0301"]), "differ only by Unicode normalization"),
+        (lambda: FactTable(np.array([[2**64 - 1, 0]], dtype=np.uint64)), "is no entity"),
         (lambda: FactTable([[0, 1]]).answer(2, [0]), r"entity 2 does not exist: there are 2, numbered 0\.\.1"),
         (lambda: FactTable([[0, 1]]).answer(-1, [0]), "entity -1 does not exist"),
         (lambda: FactTable([[0, 1]]).answer(0, [1]), "relation 1 does not exist"),
@@ -142,3 +145,16 @@ def test_names_and_ids_are_inverse():
 def test_bad_arguments_get_their_message(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+def test_a_table_owns_its_answers():
+    source = np.array([[1, 0]])
+    facts = FactTable(source)
+    source[0, 0] = 0
+    assert facts.answer(0, [0]) == 1
+    with pytest.raises(ValueError, match="read-only"):
+        facts.answers[0, 0] = 0
+
+
+def test_masked_answers_are_missing():
+    assert FactTable(np.ma.masked_array([[1, 0]], mask=[[True, False]])).answers.tolist() == [[-1, 0]]

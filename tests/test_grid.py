@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bounds.sizes import Sizes
-from constructions import CATALOGUE, FactTable, selector
+from constructions import CATALOGUE, FactTable, attention_selector, selector
 from verify import report
 from verify.grid import Cell, default_grid, run_cell, verify_facts
 from verify.recall import Recall
@@ -90,11 +90,26 @@ def test_a_wrong_formula_fails_the_cell(monkeypatch):
 def test_a_claim_that_is_not_positive_fails_the_cell(monkeypatch):
     def modest(facts, **options):
         model = selector(facts, **options)
-        model.margin = replace(model.margin, real=0, in_dtype=None)
+        model.margin = replace(model.margin, real=0)
         return model
 
     monkeypatch.setattr("constructions.single_hop.selector", modest)
     assert "margin claimed in real arithmetic is 0" in run_cell(GOOD).reason
+
+
+def test_a_margin_below_its_claim_fails_the_cell_also_where_the_module_rounds(monkeypatch):
+    def faint(facts, **options):
+        model = attention_selector(facts, **options)
+        with torch.no_grad():
+            model.layers[0].attention.output.weight.mul_(0.01)
+        return model
+
+    cell = Cell("attention_selector", 20, 3)
+    assert run_cell(cell).verdict == "PASS"
+    monkeypatch.setattr("constructions.single_hop.attention_selector", faint)
+    result = run_cell(cell)
+    assert (result.verdict, result.wrong) == ("FAIL", 0)
+    assert "claimed is at least" in result.reason
 
 
 def test_a_damaged_model_fails_the_cell_and_names_the_queries(monkeypatch):

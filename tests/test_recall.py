@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from strategies import construction_and_facts, seeds
 
 from constructions import CATALOGUE, FactTable, InputError, scalar_selector, selector, superposition
-from constructions.decoder import Decoder, NumberField, SignField
+from constructions.decoder import BankField, Decoder, NumberField, SignField
 from verify.decode import MarginReader, check_decoder
 from verify.recall import check_recall
 
@@ -27,7 +27,7 @@ def test_fast_and_full_find_the_same(case, rows):
     fast, full, both = (check_recall(model, facts, logits=mode, batch_rows=rows) for mode in ("fast", "full", "both"))
     for recall in (fast, full, both):
         assert (recall.queries, recall.wrong, recall.defect) == (facts.answers.size, 0, None)
-    if model.margin.in_dtype is not None and name != "superposition":
+    if not model.margin.rounds and name != "superposition":
         assert fast.margin == full.margin == both.margin
     else:
         assert 0 < fast.margin <= full.margin
@@ -164,7 +164,7 @@ def test_the_streamed_forward_pass_is_the_plain_one(name):
     with torch.no_grad():
         plain = model.states(tokens)[0][:, -1]
     torch.testing.assert_close(torch.cat(seen), plain, rtol=1e-6, atol=1e-6)
-    if model.margin.in_dtype is not None:
+    if not model.margin.rounds:
         assert torch.equal(torch.cat(seen), plain)
 
 
@@ -209,6 +209,16 @@ def test_the_decoder_check_reads_every_entry():
         (lambda f: SignField(f.tokens, f.codes * 2, f.read), "other than -1 and \\+1"),
         (lambda f: SignField(np.zeros_like(f.tokens), f.codes, f.read), "read before"),
         (lambda f: SignField(f.tokens[:0], f.codes[:0], f.read), "reads no token"),
+        (lambda f: SignField(f.tokens, f.codes[:, :-1], f.read), "codes of shape"),
+        (lambda f: SignField(f.tokens[:-1], f.codes, f.read), "codes of shape"),
+        (lambda f: SignField(f.tokens, f.codes.astype(float), f.read), "codes of shape"),
+        (lambda f: SignField(f.tokens, f.codes, f.read, bonus=f.read), "needs a single bonus"),
+        (lambda f: SignField(f.tokens + 10**6, f.codes, f.read), "does not exist"),
+        (lambda f: NumberField(f.tokens, np.arange(37) / 2, f.read[0], f.read[0]), "one integer for each token"),
+        (lambda f: NumberField(f.tokens, np.arange(38), f.read[0], f.read[0]), "one integer for each token"),
+        (lambda f: NumberField(f.tokens, np.arange(37), f.read, f.read[0]), "one integer for each token"),
+        (lambda f: BankField(f.tokens, f.codes, f.read), "row of forms for each bank"),
+        (lambda f: type("Sly", (SignField,), {})(f.tokens, f.codes, f.read), "is a Sly"),
     ],
 )
 def test_an_unsound_declaration_is_a_defect(damage, message):
@@ -251,11 +261,105 @@ def test_margins_are_lower_bounds_for_any_state(seed, scale):
 
 
 def test_rounding_is_none_only_for_exact_integers():
-    reader = MarginReader(selector(FACTS))
-    ones = torch.ones(2, selector(FACTS).shape.d_model)
+    model = selector(FACTS)
+    reader, d = MarginReader(model), model.shape.d_model
+    ones = torch.ones(2, d)
     assert reader.rounding(ones) is None
-    assert (reader.rounding(ones / 3) > 0).all()
-    assert (reader.rounding(ones * 2**24) > 0).all()
     mixed = reader.rounding(torch.stack([ones[0], ones[0] / 3]))
     assert mixed[0] == 0
     assert mixed[1] > 0
+
+
+def test_rounding_bounds_a_sum_of_d_products():
+    model = selector(FACTS)
+    reader, d = MarginReader(model), model.shape.d_model
+    eps = 2.0**-23
+    third = (torch.ones(1, d) / 3).float()
+    magnitude = third[0, 0].item() * reader.largest.sum().item()
+    least = 2 * magnitude * d * eps / 2
+    assert least <= reader.rounding(third).item() <= 1.01 * least + 1e-30
+    edge = torch.zeros(2, d)
+    column = int(reader.largest.argmax())
+    edge[0, column], edge[1, column] = 2.0**24 / 8, 2.0**24
+    assert reader.largest[column] == 7
+    found = reader.rounding(edge)
+    assert found[0] == 0  # 7 * 2^21 is exact
+    assert found[1] > 0  # 7 * 2^24 is not
+
+
+def test_rounding_is_infinite_where_logits_overflow():
+    reader = MarginReader(selector(FACTS))
+    huge = torch.full((1, selector(FACTS).shape.d_model), 1e38)
+    assert reader.rounding(huge).item() == torch.inf
+
+
+def test_weights_that_are_no_integers_are_never_exact():
+    model = selector(FACTS)
+    (field,) = model.decoder.fields
+    tiny = SignField(field.tokens, field.codes, 2.0**-30 * field.read, bonus=model.stream["relation"].sum())
+    model.decode_by(Decoder((tiny,), -1 * model.stream["one"].form()))
+    fast, full = (check_recall(model, FACTS, logits=mode) for mode in ("fast", "full"))
+    assert full.wrong == fast.wrong > 0
+
+
+def overflowing(model):
+    model.embedding.weight[:37] *= 2.5e38
+
+
+def with_bias(model):
+    model.unembedding.bias = torch.nn.Parameter(torch.zeros(len(model.vocabulary)))
+    model.unembedding.bias[0] = 100
+
+
+def with_hook_on_the_unembedding(model):
+    model.unembedding.register_forward_hook(lambda module, x, y: -y)
+
+
+def with_hook_on_the_model(model):
+    model.register_forward_hook(lambda module, x, y: -y)
+
+
+def with_another_unembedding(model):
+    weight = model.unembedding.weight
+    model.unembedding = torch.nn.Sequential(model.unembedding, torch.nn.Tanh())
+    model.unembedding.weight = weight
+
+
+@pytest.mark.parametrize("mode", ["fast", "full", "both"])
+@pytest.mark.parametrize(
+    "fault",
+    [overflowing, with_bias, with_hook_on_the_unembedding, with_hook_on_the_model, with_another_unembedding],
+)
+@pytest.mark.parametrize("name", ["selector", "attention_selector"])
+def test_what_stands_beside_the_weights_is_noticed(name, fault, mode):
+    if fault is with_another_unembedding and mode == "full":
+        return  # its own logits are then the real ones, and right
+    model, facts = model_of(name)
+    with torch.no_grad():
+        fault(model)
+    recall = check_recall(model, facts, logits=mode)
+    assert recall.wrong > 0 or recall.defect is not None
+
+
+def test_a_disagreement_of_the_two_decisions_is_a_defect(monkeypatch):
+    model, facts = model_of("selector")
+    with torch.no_grad():
+        flip_one_code_bit(model)
+    monkeypatch.setattr(MarginReader, "margins", lambda self, states, answers: torch.ones(len(answers)).double())
+    assert check_recall(model, facts, logits="fast").wrong == 0  # the planted reader believes everything
+    assert "differ" in check_recall(model, facts, logits="both").defect
+
+
+def test_a_nan_margin_is_not_forgotten():
+    model, facts = model_of("selector")
+    with torch.no_grad():
+        model.embedding.weight[5, 0] = torch.nan
+    margin = check_recall(model, facts, logits="full", batch_rows=1).margin
+    assert margin != margin
+
+
+def test_a_recall_of_nothing_is_refused():
+    model, facts = model_of("selector")
+    with pytest.raises(InputError, match="says nothing"):
+        check_recall(model, facts, subjects=np.array([], dtype=int))
+    assert check_recall(model, facts, subjects=np.array([3, 5])).queries == 10

@@ -99,14 +99,20 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
     path.write_text("as it was")
     facts = FactTable.random_bijections(50, 3)
 
-    def crash(descriptor):
+    def crash(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", crash)
-    with pytest.raises(InputError, match="No space left"):
-        facts.to_tsv(path)
-    assert path.read_text() == "as it was"
-    assert list(tmp_path.iterdir()) == [path]
+    for step in ("fsync", "replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, step, crash)
+            with pytest.raises(InputError, match="No space left"):
+                facts.to_tsv(path)
+        assert path.read_text() == "as it was"
+        assert list(tmp_path.iterdir()) == [path]
+    facts.to_tsv(path)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
 
 
 def test_tables_that_cannot_be_written_are_refused(tmp_path):
@@ -117,6 +123,8 @@ def test_tables_that_cannot_be_written_are_refused(tmp_path):
         FactTable([[0]], ["#a"]).to_tsv(path)
     with pytest.raises(InputError, match="cannot be written"):
         FactTable([[0]]).to_tsv(tmp_path / "no" / "folder.tsv")
+    with pytest.raises(InputError, match="is no file name"):
+        FactTable([[0]]).to_tsv("nul\0byte")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -134,3 +142,11 @@ def test_a_link_is_followed_and_a_pipe_is_written_to(tmp_path):
     assert os.read(reader, 1000) == real.read_bytes()
     os.close(reader)
     assert not pipe.is_file()
+
+
+def test_an_object_may_start_with_a_hash(tmp_path):
+    path = tmp_path / "facts.tsv"
+    path.write_text("a\tr\t#b\n")
+    facts = FactTable.from_tsv(path)
+    facts.to_tsv(path)
+    assert triples(FactTable.from_tsv(path)) == {("a", "r", "#b")}

@@ -82,8 +82,12 @@ def _parser() -> argparse.ArgumentParser:
         one = commands.add_parser(entry.name, help=f"Theorem {entry.theorem}: {entry.claim}")
         one.add_argument("-N", type=_size, required=True, metavar="N", help="entities")
         one.add_argument("-R", type=_size, required=True, metavar="R", help="relations")
+        if entry.multi_hop:
+            one.add_argument("-k", type=_size, required=True, metavar="K", help="hops")
+        for option in entry.options:
+            one.add_argument(f"--{option.name.replace('_', '-')}", type=_count, metavar=option.symbol, help=option.help)
         one.add_argument("--facts", choices=FACT_KINDS, default="total", help="partial: a quarter of the facts missing")
-        one.add_argument("--seed", type=_seed, default=0, help="of the random fact table, at least 0 (default 0)")
+        one.add_argument("--seed", type=_count, default=0, help="of the random fact table, at least 0 (default 0)")
         _add_check_options(one)
         one.set_defaults(run=_run_cell)
 
@@ -138,7 +142,8 @@ def _size(text: str) -> int:
     return value
 
 
-def _seed(text: str) -> int:
+def _count(text: str) -> int:
+    """A non-negative integer."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 0")
     return int(text)
@@ -152,10 +157,14 @@ def _run_all(options: argparse.Namespace) -> int:
 
 
 def _run_cell(options: argparse.Namespace) -> int:
+    entry = CATALOGUE[options.command]
+    asked = [(option.name, getattr(options, option.name)) for option in entry.options]
     cell = Cell(
         construction=options.command,
         entities=options.N,
         relations=options.R,
+        hops=options.k if entry.multi_hop else 1,
+        options=tuple((name, value) for name, value in asked if value is not None),
         facts=options.facts,
         seed=options.seed,
         dtype=options.dtype,

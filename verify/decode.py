@@ -12,7 +12,8 @@ or as an integer), and holds for every state:
   `i^2 o - 2 i e`, at least `o - 2 |e|` if that is positive; and no integer scores more than `y^2 / o`.
 
 In real arithmetic of the given state and weights this is exact. The module's own logits are rounded; `rounding` bounds
-by how much, and is 0 where all numbers involved are integers that the dtype holds exactly.
+by how much, underflow and overflow included, and is 0 where all numbers involved are integers that the dtype holds
+exactly.
 """
 
 from __future__ import annotations
@@ -23,29 +24,71 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from constructions.decoder import SignField
+from constructions.decoder import BankField, Decoder, NumberField, SignField
 from constructions.model import FactModel
+from constructions.transformer import Weight
 
 
 def check_decoder(model: FactModel) -> str | None:
     """Why the unembedding does not separate all codes as declared, in one line; None if it does.
 
-    Every entry is compared with the declaration with `==`, so a NaN is a difference.
+    The declaration is not trusted: its types, shapes and codes are checked first, then every entry of the unembedding is
+    compared with it by `==`, so that a NaN is a difference.
     """
-    weight, decoder = model.unembedding.weight.detach(), model.decoder
-    seen = np.zeros(weight.shape[0], dtype=bool)
+    module = model.unembedding
+    if type(module) is not Weight or module.bias is not None or module._forward_hooks or module._forward_pre_hooks:
+        return "the unembedding is not a plain matrix (another type, a bias or a hook); decide by full logits"
+    if module.weight.dtype != model.embedding.weight.dtype:
+        return f"the unembedding is {module.weight.dtype}, the residual stream {model.embedding.weight.dtype}"
+    return _unsound_declaration(model.decoder, module.weight.shape[0]) or _difference(model)
+
+
+def _unsound_declaration(decoder: Decoder, d_vocab: int) -> str | None:
+    if type(decoder) is not Decoder:
+        return f"the decoder is a {type(decoder).__name__}, not a Decoder"
+    if decoder.rest is not None and decoder.rest.size != 1:
+        return "the decoder's rest is not a single form"
+    seen = np.zeros(d_vocab, dtype=bool)
     for place, part in enumerate(decoder.fields):
-        if not len(part.tokens):
+        tokens = part.tokens
+        if tokens.dtype != np.int64 or tokens.ndim != 1 or not len(tokens):
             return f"field {place} of the decoder reads no token"
-        if isinstance(part, SignField) and not (np.abs(part.codes) == 1).all():
-            return f"field {place} of the decoder has a code with an entry other than -1 and +1"
-        labels = _spelled_number(torch.from_numpy(part.codes)) if isinstance(part, SignField) else part.numbers
-        if len(np.unique(labels)) < len(part.tokens):
-            return f"field {place} of the decoder gives two tokens the same code"
-        if seen[part.tokens].any() or len(np.unique(part.tokens)) < len(part.tokens):
-            return f"field {place} of the decoder reads a token that is read before"
-        seen[part.tokens] = True
-    for tokens, rows in decoder.weight_rows(*weight.shape):
+        if tokens.min() < 0 or tokens.max() >= d_vocab or seen[tokens].any() or len(np.unique(tokens)) < len(tokens):
+            return f"field {place} of the decoder reads a token that does not exist or is read before"
+        seen[tokens] = True
+        if why := _unsound_field(part):
+            return f"field {place} of the decoder {why}"
+    return None
+
+
+def _unsound_field(part: SignField | BankField | NumberField) -> str | None:
+    if type(part) not in (SignField, BankField, NumberField):
+        return f"is a {type(part).__name__}"
+    if isinstance(part, NumberField):
+        labels = part.numbers
+        if labels.dtype != np.int64 or labels.shape != part.tokens.shape or part.read.size != 1 or part.one.size != 1:
+            return "needs one integer for each token, and single forms"
+    else:
+        banks = part.read.shape[:-1]
+        if part.codes.dtype != np.int8 or part.codes.shape != (*banks, len(part.tokens), part.read.shape[-1]):
+            return f"has codes of shape {part.codes.shape}, read by forms of shape {part.read.shape}"
+        if isinstance(part, BankField) != (len(banks) == 1):
+            return "needs a row of forms for each bank"
+        if isinstance(part, SignField) and part.bonus is not None and part.bonus.size != 1:
+            return "needs a single bonus"
+        if not (np.abs(part.codes) == 1).all():
+            return "has a code with an entry other than -1 and +1"
+        labels = _spelled_number(torch.from_numpy(part.codes)).numpy()
+    if any(len(np.unique(bank)) < len(part.tokens) for bank in np.atleast_2d(labels)):
+        return "gives two tokens the same code"
+    return None
+
+
+def _difference(model: FactModel) -> str | None:
+    weight = model.unembedding.weight.detach()
+    covered = np.zeros(weight.shape[0], dtype=bool)
+    for tokens, rows in model.decoder.weight_rows(*weight.shape):
+        covered[tokens] = True
         declared = torch.from_numpy(rows)
         found = weight[torch.from_numpy(tokens).to(weight.device)].cpu().to(torch.float64)
         if not torch.equal(found, declared):
@@ -54,7 +97,7 @@ def check_decoder(model: FactModel) -> str | None:
                 f"the unembedding of token {tokens[token]} has {found[token, column].item():g} in column {column} where "
                 f"the declared decoder has {declared[token, column].item():g}"
             )
-    return None
+    return None if covered.all() else "the decoder leaves a token out"
 
 
 @dataclass(frozen=True)
@@ -63,6 +106,13 @@ class _SignReader:
     spelled: Tensor
     read: slice
     bonus: int
+
+
+@dataclass(frozen=True)
+class _BankReader:
+    codes: Tensor
+    spelled: Tensor
+    read: slice
 
 
 @dataclass(frozen=True)
@@ -84,7 +134,7 @@ class MarginReader:
         d_vocab, d_model = weight.shape
         self.place = torch.full((d_vocab,), -1, device=weight.device)
         self.field = torch.full((d_vocab,), -1, device=weight.device)
-        self.readers: list[_SignReader | _NumberReader] = []
+        self.readers: list[_SignReader | _BankReader | _NumberReader] = []
         rest = np.zeros((1, d_model)) if model.decoder.rest is None else model.decoder.rest.matrix()
         rows = [rest]
         for number, part in enumerate(model.decoder.fields):
@@ -95,6 +145,10 @@ class MarginReader:
             if isinstance(part, SignField):
                 self.readers.append(_sign_reader(part, at, weight.device))
                 rows += [part.read.matrix(), np.zeros((1, d_model)) if part.bonus is None else part.bonus.matrix()]
+            elif isinstance(part, BankField):
+                codes = torch.from_numpy(part.codes).to(weight.device)
+                self.readers.append(_BankReader(codes, _spelled_table(codes), slice(at, at + part.read.size)))
+                rows.append(part.read.matrix())
             else:
                 numbers = torch.from_numpy(part.numbers).double().to(weight.device)
                 self.readers.append(_NumberReader(numbers, at, at + 1))
@@ -103,7 +157,8 @@ class MarginReader:
         self.native_forms = self.forms.to(weight.dtype)
         self.all_in_fields = bool((self.field >= 0).all())
         self.largest = torch.maximum(weight.abs().amax(0).double(), self.forms.abs().amax(0))
-        self.eps = torch.finfo(weight.dtype).eps
+        self.integral = not bool(weight.frac().any()) and not bool(self.forms.frac().any())
+        self.info = torch.finfo(weight.dtype)
 
     def margins(self, states: Tensor, answers: Tensor) -> Tensor:
         """Lower bounds of the margins: states (Q, d_model), answer tokens (Q,) to float64 (Q,). NaN in, NaN out.
@@ -121,8 +176,7 @@ class MarginReader:
         for number, reader in enumerate(self.readers):
             mine = field == number
             at = place.where(mine, 0)
-            scores = _sign_scores if isinstance(reader, _SignReader) else _number_scores
-            score, others, all_of_field = scores(reader, values, at)  # type: ignore[arg-type]
+            score, others, all_of_field = _scores(reader, values, at)
             own = torch.where(mine, score, own)
             rival = torch.maximum(rival, torch.where(mine, others, all_of_field))
         return own - rival if rounding is None else own - rival - rounding
@@ -130,28 +184,34 @@ class MarginReader:
     def rounding(self, states: Tensor) -> Tensor | None:
         """A bound on the rounding of a difference of two logits in the model's dtype, float64 (Q,); None if all exact.
 
-        A sum of d terms, in any order, is off by at most `d eps / (2 - d eps)` times the sum of their absolute values;
-        a sum of integers is exact if that sum of absolute values does not exceed `2 / eps`.
+        A sum of n products, in any order, is off by at most `n eps / (2 - n eps)` times the sum of their absolute values
+        and n times the smallest normal number. It is exact if all factors are integers and that sum does not exceed
+        `2 / eps`. Where it may overflow the bound is infinite.
         """
-        limit = 2 / self.eps
+        eps, limit, n = self.info.eps, 2 / self.info.eps, states.shape[-1]
         fractions, sizes = states.frac().aminmax(), states.aminmax()
-        whole = fractions.min.item() == 0 == fractions.max.item()  # false for NaN and infinity too
+        whole = self.integral and fractions.min.item() == 0 == fractions.max.item()  # false for NaN and infinity too
         if whole and max(-sizes.min.item(), sizes.max.item()) * self.largest.sum().item() <= limit:
             return None
         magnitude = states.double().abs() @ self.largest
+        bound = 2 * (magnitude * (n * eps / (2 - n * eps)) + n * self.info.smallest_normal)
+        bound = bound.masked_fill(~(magnitude < self.info.max / 4), torch.inf)
         exact = (states == states.round()).all(-1) & (magnitude <= limit)
-        if bool(exact.all()):
-            return None
-        n = states.shape[-1]
-        return (2 * magnitude * (n * self.eps / (2 - n * self.eps))).masked_fill(exact, 0.0)
+        if not self.integral:
+            return bound
+        return None if bool(exact.all()) else bound.masked_fill(exact, 0.0)
 
 
 def _sign_reader(part: SignField, at: int, device: torch.device) -> _SignReader:
     codes = torch.from_numpy(part.codes).to(device)
     bits = codes.shape[1]
-    spelled = torch.zeros(2**bits, dtype=torch.bool, device=device)
-    spelled[_spelled_number(codes)] = True
-    return _SignReader(codes, spelled, slice(at, at + bits), at + bits)
+    return _SignReader(codes, _spelled_table(codes[None])[0], slice(at, at + bits), at + bits)
+
+
+def _spelled_table(codes: Tensor) -> Tensor:
+    """Which numbers are spelled by some code of each bank: (banks, n, m) to bool (banks, 2^m)."""
+    spelled = torch.zeros(len(codes), 2 ** codes.shape[-1], dtype=torch.bool, device=codes.device)
+    return spelled.scatter_(1, _spelled_number(codes), True)
 
 
 def _spelled_number(signs: Tensor) -> Tensor:
@@ -160,8 +220,19 @@ def _spelled_number(signs: Tensor) -> Tensor:
     return ((signs > 0).double() @ powers).long()
 
 
-def _sign_scores(reader: _SignReader, values: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _scores(
+    reader: _SignReader | _BankReader | _NumberReader, values: Tensor, at: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """For each state: the score of the field's token `at`, a bound on the field's others, a bound on all of them."""
+    if isinstance(reader, _SignReader):
+        return _sign_scores(reader, values, at)
+    if isinstance(reader, _BankReader):
+        return _bank_scores(reader, values, at)
+    return _number_scores(reader, values, at)
+
+
+def _sign_scores(reader: _SignReader, values: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_scores`, for a field of sign codes."""
     y, bonus = values[:, reader.read], values[:, reader.bonus]
     n, bits = reader.codes.shape
     if bits == 0:
@@ -176,8 +247,24 @@ def _sign_scores(reader: _SignReader, values: Tensor, at: Tensor) -> tuple[Tenso
     return score, others, best
 
 
+def _bank_scores(reader: _BankReader, values: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """As `_scores`: the sign codes of the one bank that speaks. Where it is not one, no bound below infinity."""
+    banks, n, bits = reader.codes.shape
+    y = values[:, reader.read].reshape(-1, banks, bits)
+    speaks = (y != 0).any(-1)  # a NaN speaks
+    bank = speaks.long().argmax(-1)
+    y = y[torch.arange(len(y), device=y.device), bank]
+    size, gap = y.abs().sum(-1), 2 * y.abs().amin(-1)
+    best = torch.where(reader.spelled[bank, _spelled_number(y)], size, size - gap)
+    agreement = reader.codes[bank, at] * y
+    second = torch.where(agreement.amin(-1) > 0, size - gap, best)
+    others = second if n > 1 else torch.full_like(size, -torch.inf)
+    alone = speaks.sum(-1) == 1
+    return agreement.sum(-1), others.where(alone, torch.inf), best.where(alone, torch.inf)
+
+
 def _number_scores(reader: _NumberReader, values: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """As `_sign_scores`, for a field of numbers."""
+    """As `_scores`, for a field of numbers."""
     y, one = values[:, reader.read], values[:, reader.one]
     value = reader.numbers[at]
     score = 2 * value * y - value**2 * one

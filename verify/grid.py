@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -27,6 +27,9 @@ MISSING_SHARE = 0.25
 
 GRID_ENTITIES = (1, 2, 3, 5, 16, 100, 1000, 4096)
 GRID_RELATIONS = (1, 2, 7, 16)
+MULTI_HOP_ENTITIES = (2, 5, 16, 64, 256)
+MULTI_HOP_RELATIONS = (1, 2, 3, 4)
+MULTI_HOP_HOPS = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Cell:
         construction: name in the catalogue.
         entities, relations, hops: N, R, k.
         facts: `total`, the tables of the theorem, or `partial`, functions with a quarter of the facts missing.
+        options: the construction's options that are not left to their defaults, (name, value).
         seed: of the random table.
         dtype: of the module; `auto` is float32, or float64 where float32 does not hold the construction exactly.
         logits: how answers are decided, see `verify.recall`.
@@ -47,6 +51,7 @@ class Cell:
     relations: int
     hops: int = 1
     facts: FactKind = "total"
+    options: tuple[tuple[str, int], ...] = ()
     seed: int = 0
     dtype: DType = "auto"
     logits: Logits = "auto"
@@ -56,6 +61,8 @@ class Cell:
         entry = construction(self.construction)
         if self.facts == "total":
             return entry.random_facts(self.entities, self.relations, self.seed)
+        if entry.random_partial_facts is None:
+            raise InputError(f"{entry.name} needs {entry.needs}; it takes no table with facts missing")
         return entry.random_partial_facts(self.entities, self.relations, self.seed, MISSING_SHARE)
 
 
@@ -70,6 +77,7 @@ class CellResult:
     hops: int
     facts: str
     dtype: str
+    options: dict[str, int] = field(default_factory=dict)
     verdict: Verdict = "UNKNOWN"
     reason: str = ""
     queries: int | None = None
@@ -88,11 +96,27 @@ class CellResult:
 
 
 def default_grid() -> list[Cell]:
-    """The cells of `python -m verify all`: every construction on total and on partial facts at every size."""
-    return [
-        Cell(name, entities, relations, facts=facts)
-        for name, entities, relations, facts in itertools.product(CATALOGUE, GRID_ENTITIES, GRID_RELATIONS, FACT_KINDS)
-    ]
+    """The cells of `python -m verify all`: every construction at every size of its grid.
+
+    One hop: total and partial facts at every size. Many hops: total facts at every size, partial facts at N = 16; the
+    hybrid with every number of looked-up relations and chains of thought with every step length at N = 5.
+    """
+    cells = []
+    for entry in CATALOGUE.values():
+        if not entry.multi_hop:
+            sizes = itertools.product(GRID_ENTITIES, GRID_RELATIONS, FACT_KINDS)
+            cells += [Cell(entry.name, n, r, facts=facts) for n, r, facts in sizes]
+            continue
+        for n, r, k in itertools.product(MULTI_HOP_ENTITIES, MULTI_HOP_RELATIONS, MULTI_HOP_HOPS):
+            cells.append(Cell(entry.name, n, r, k))
+            if n == 16 and entry.random_partial_facts is not None:
+                cells.append(Cell(entry.name, n, r, k, facts="partial"))
+            if n == 5 and entry.name == "hybrid":
+                cells += [Cell(entry.name, n, r, k, options=(("looked_up", q),)) for q in range(r + 1) if q != r // 2]
+            if n == 5 and entry.name == "chain_of_thought":
+                steps = [(("max_hops", k), ("hops_per_token", j)) for j in range(2, k + 1)]
+                cells += [Cell(entry.name, n, r, k, options=options) for options in steps]
+    return cells
 
 
 def run_cell(cell: Cell, progress: Callable[[int], None] = lambda queries: None) -> CellResult:
@@ -101,7 +125,7 @@ def run_cell(cell: Cell, progress: Callable[[int], None] = lambda queries: None)
     started = time.perf_counter()
     try:
         facts = cell.table()
-        result = verify_facts(entry, facts, cell.hops, cell.dtype, cell.logits, progress)[0]
+        result = verify_facts(entry, facts, cell.hops, dict(cell.options), cell.dtype, cell.logits, progress)[0]
     except InputError as error:
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
         result.reason = str(error)
@@ -112,7 +136,7 @@ def run_cell(cell: Cell, progress: Callable[[int], None] = lambda queries: None)
         traceback.print_exc()
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
         result.verdict, result.reason = "FAIL", f"crashed: {type(error).__name__}: {error}"
-    result.facts = cell.facts
+    result.facts, result.options = cell.facts, dict(cell.options)
     result.seconds = time.perf_counter() - started
     return result
 
@@ -121,6 +145,7 @@ def verify_facts(
     entry: Construction,
     facts: FactTable,
     hops: int = 1,
+    options: Mapping[str, int] | None = None,
     dtype: DType = "auto",
     logits: Logits = "auto",
     progress: Callable[[int], None] = lambda queries: None,
@@ -134,7 +159,7 @@ def verify_facts(
     from verify.recall import check_recall
 
     started = time.perf_counter()
-    model = build(entry, facts, dtype)
+    model = build(entry, facts, hops, options, dtype)
     result = _blank(entry, facts.n_entities, facts.n_relations, hops, str(model.embedding.weight.dtype)[6:])
     recall = check_recall(model, facts, hops, logits, progress=progress)
     found = Sizes(
@@ -144,7 +169,7 @@ def verify_facts(
         n_heads=model.shape.n_heads,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
-    expected = predicted_sizes(entry, facts)
+    expected = predicted_sizes(entry, facts, hops, options)
     result.queries, result.wrong, result.margin = recall.queries, recall.wrong, recall.margin
     result.logits, result.counterexamples = recall.logits, recall.counterexamples
     result.d_model, result.d_model_formula = found.d_model, expected.d_model
@@ -157,16 +182,22 @@ def verify_facts(
     return result, model
 
 
-def build(entry: Construction, facts: FactTable, dtype: DType = "auto") -> FactModel:
+def build(
+    entry: Construction,
+    facts: FactTable,
+    hops: int = 1,
+    options: Mapping[str, int] | None = None,
+    dtype: DType = "auto",
+) -> FactModel:
     """Build in the asked dtype; `auto` takes the narrower of float32 and float64 that the builder accepts."""
     import torch
 
     if dtype != "auto":
-        return entry.builder(facts, dtype=getattr(torch, dtype))
+        return entry.build(facts, hops, options, dtype=getattr(torch, dtype))
     try:
-        return entry.builder(facts, dtype=torch.float32)
+        return entry.build(facts, hops, options, dtype=torch.float32)
     except DoesNotFit:
-        return entry.builder(facts, dtype=torch.float64)
+        return entry.build(facts, hops, options, dtype=torch.float64)
 
 
 def _faults(
@@ -187,17 +218,17 @@ def _faults(
         yield f"the margin claimed in real arithmetic is {claim.real}, not positive"
     if not recall.margin > 0:
         yield f"the smallest margin is {recall.margin}, not positive"
-    if claim.in_dtype is not None and not recall.margin >= claim.in_dtype:
+    if not recall.margin >= claim.in_dtype:
         yield f"the smallest margin is {recall.margin}, claimed is at least {claim.in_dtype}"
-    if claim.in_dtype is not None and claim.attained and recall.margin != claim.in_dtype:
+    if claim.attained and recall.margin != claim.in_dtype:
         yield f"the smallest margin is {recall.margin}, claimed is exactly {claim.in_dtype}"
 
 
 def _in_words(claim: MarginClaim) -> str:
     real = f"at least {float(claim.real):.6g} in real arithmetic"
-    if claim.in_dtype is None:
-        return f"{real}; the module rounds"
-    return f"{real}; {'exactly' if claim.attained else 'at least'} {claim.in_dtype} in the dtype of the module"
+    return (
+        f"{real}; {'exactly' if claim.attained else 'at least'} {float(claim.in_dtype):.6g} in the dtype of the module"
+    )
 
 
 def _blank(entry: Construction, entities: int, relations: int, hops: int, dtype: str) -> CellResult:

@@ -8,7 +8,8 @@ once for each prefix. The answer is decided in one of two ways, or both:
 * `fast`: the final state alone, by `verify.decode`, after its check of the unembedding. A query that its bound leaves
   open is decided by full logits.
 
-A query is right iff its margin is > 0; NaN is not.
+A query is right iff its margin is > 0; NaN is not. A chain of thought is right iff every token that it writes is: the
+intermediate entities, then END; it is continued with what the model itself has said.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from constructions.cot import ChainOfThought
 from constructions.errors import InputError
 from constructions.facts import FactTable
 from constructions.model import FactModel
@@ -57,16 +59,6 @@ class Recall:
     counterexamples: list[str] = field(default_factory=list)
     defect: str | None = None
 
-    def take(self, margins: Tensor) -> Tensor:
-        """Count one batch; returns the places of the wrong queries."""
-        self.queries += margins.numel()
-        wrong = (~(margins > 0)).nonzero().ravel()
-        self.wrong += wrong.numel()
-        smallest = margins.min().item()
-        if not self.margin <= smallest:
-            self.margin = smallest
-        return wrong
-
 
 @torch.inference_mode()
 def check_recall(
@@ -97,25 +89,32 @@ def check_recall(
     size = (model.vocabulary.n_entities, model.vocabulary.n_relations)
     if size != (facts.n_entities, facts.n_relations):
         raise InputError(f"the model has {size} entities and relations, the facts {facts.answers.shape[::-1]}")
+    if subjects is not None and len(subjects) == 0:
+        raise InputError("no subjects were given: a recall of no query says nothing")
     mode = _affordable(model, facts, hops) if logits == "auto" else logits
-    result = Recall(logits=mode)
-    reader: MarginReader | None = None
-    if mode != "full":
-        result.defect = check_decoder(model)
-        if result.defect is None:
-            reader = MarginReader(model)
-        elif mode == "fast":
-            return result
     rows = batch_rows or _rows_within(memory_cap, model)
+    result = Recall(logits=mode)
+    if model._forward_hooks or model._forward_pre_hooks:
+        result.defect = "the model's forward pass has hooks, which this pass, by states and unembedding, does not call"
+        return result
+    decider = _Decider(model, mode, rows, result)
+    if decider.reader is None and mode == "fast":
+        return result
     chosen = np.arange(facts.n_entities) if subjects is None else np.asarray(subjects)
-    for batch in _batches(model, facts, hops, rows, chosen):
-        full = _full_margins(model, batch, rows) if mode != "fast" else None
-        fast = _fast_margins(model, batch, reader) if reader is not None else None
-        margins = fast if full is None else full
-        assert margins is not None
-        if fast is not None and full is not None and bool(((fast > 0) != (full > 0)).any()):
-            result.defect = result.defect or "fast and full decisions differ on some query"
-        wrong = result.take(margins)
+    chain = isinstance(model, ChainOfThought)
+    batches = _chains(model, facts, hops, rows, chosen) if chain else _batches(model, facts, hops, rows, chosen)
+    for batch in batches:
+        margins = decider.margins(batch)
+        smallest = margins.min().item()
+        if smallest < result.margin or smallest != smallest:  # a NaN stays
+            result.margin = smallest
+        if chain:
+            batch.said = _said(model, batch, margins)
+        batch.failed |= ~(margins > 0)
+        if batch.last:
+            result.queries += batch.failed.numel()
+            result.wrong += int(batch.failed.sum())
+        wrong = (~(margins > 0)).nonzero().ravel()
         room = COUNTEREXAMPLES - len(result.counterexamples)
         result.counterexamples += [_in_words(model, facts, batch, int(i)) for i in wrong[:room]]
         progress(result.queries)
@@ -124,12 +123,54 @@ def check_recall(
 
 @dataclass
 class _Batch:
-    """Final states (Q, d_model) of some queries, their answer tokens (Q,), subjects (Q,) and paths (Q, k)."""
+    """Some queries at the moment when a token is decided.
+
+    Attributes:
+        states: final states (Q, d_model) of the deciding position.
+        answers: the tokens (Q,) that the oracle wants.
+        subjects, paths: the queries, (Q,) and (Q, k).
+        failed: bool (Q,): which of them have failed so far.
+        last: whether this is the last token of these queries.
+        step: which written token this is, from 1; 0 where a single token is the answer.
+        said: what the model says (Q,); filled in by the one who decides, read by the one who feeds it back.
+    """
 
     states: Tensor
     answers: Tensor
     subjects: np.ndarray
     paths: np.ndarray
+    failed: Tensor
+    last: bool = True
+    step: int = 0
+    said: Tensor | None = None
+
+
+class _Decider:
+    """Decides batches in one mode; notes in the result what makes decisions unsound."""
+
+    def __init__(self, model: FactModel, mode: Logits, rows: int, result: Recall):
+        self.model, self.mode, self.rows, self.result = model, mode, rows, result
+        self.reader: MarginReader | None = None
+        if mode != "full":
+            result.defect = check_decoder(model)
+            if result.defect is None:
+                self.reader = MarginReader(model)
+
+    def margins(self, batch: _Batch) -> Tensor:
+        """The margins of a batch, float64 (Q,)."""
+        full = _full_margins(self.model, batch.states, batch.answers, self.rows) if self.mode != "fast" else None
+        if self.reader is None:
+            assert full is not None
+            return full
+        fast = self.reader.margins(batch.states, batch.answers)
+        open_ = (~(fast > 0)).nonzero().ravel()
+        if open_.numel():
+            fast[open_] = _full_margins(self.model, batch.states[open_], batch.answers[open_], 1024)
+        if full is None:
+            return fast
+        if bool(((fast > 0) != (full > 0)).any()):
+            self.result.defect = self.result.defect or "fast and full decisions differ on some query"
+        return full
 
 
 def _batches(model: FactModel, facts: FactTable, hops: int, rows: int, chosen: NDArray[np.int64]) -> Iterator[_Batch]:
@@ -163,29 +204,59 @@ def _labelled(
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 1 + hops)
     answers = model.vocabulary.answer_tokens(facts.answer(grid[:, 0], grid[:, 1:]))
     flat = states[..., -1, :].reshape(-1, states.shape[-1])
-    return _Batch(flat, torch.from_numpy(answers).to(states.device), grid[:, 0], grid[:, 1:])
+    failed = torch.zeros(len(grid), dtype=torch.bool, device=states.device)
+    return _Batch(flat, torch.from_numpy(answers).to(states.device), grid[:, 0], grid[:, 1:], failed)
 
 
-def _full_margins(model: FactModel, batch: _Batch, rows: int) -> Tensor:
+def _chains(model: FactModel, facts: FactTable, hops: int, rows: int, chosen: NDArray[np.int64]) -> Iterator[_Batch]:
+    """All queries about the chosen subjects, step by step: the prompt once, then what the model itself has said.
+
+    The oracle only names what each step should say (the intermediate entities, then END); it is never fed.
+    """
+    assert isinstance(model, ChainOfThought)
+    device, per_token = model.embedding.weight.device, model.hops_per_token
+    n_words = facts.n_relations**hops
+    at_once = max(1, rows // model.shape.n_positions)
+    steps = -(-hops // per_token)
+    for start in range(0, len(chosen) * n_words, at_once):
+        index = np.arange(start, min(start + at_once, len(chosen) * n_words))
+        subjects = chosen[index // n_words]
+        paths = np.stack(np.unravel_index(index % n_words, (facts.n_relations,) * hops), axis=-1)
+        failed = torch.zeros(len(index), dtype=torch.bool, device=device)
+        states, cache = model.states(model.prompt(subjects, paths))
+        for step in range(1, steps + 2):
+            wanted = np.full(len(index), model.vocabulary.special("end"))
+            if step <= steps:
+                wanted = model.vocabulary.answer_tokens(facts.answer(subjects, paths[:, : step * per_token]))
+            answers = torch.from_numpy(wanted).to(device)
+            last = step > steps
+            batch = _Batch(states[:, -1], answers, subjects, paths, failed, last, step)
+            yield batch
+            if not last:
+                assert batch.said is not None
+                states, cache = model.states(batch.said[:, None], cache)
+
+
+def _said(model: FactModel, batch: _Batch, margins: Tensor) -> Tensor:
+    """The model's own choice: where the margin is positive the answer is the argmax, elsewhere it is looked up."""
+    said = batch.answers.clone()
+    others = (~(margins > 0)).nonzero().ravel()
+    if others.numel():
+        said[others] = model.unembedding(batch.states[others]).argmax(-1)
+    return said
+
+
+def _full_margins(model: FactModel, states: Tensor, answers: Tensor, rows: int) -> Tensor:
     """The module's own logits: the answer's minus the largest other one, float64 (Q,)."""
     pieces = []
     at_once = max(1, rows * model.shape.d_model // model.shape.d_vocab)
-    for states, answers in zip(torch.split(batch.states, at_once), torch.split(batch.answers, at_once), strict=True):
-        logits = model.unembedding(states)
-        own = logits.gather(-1, answers[:, None])[:, 0].double()
+    for some, wanted in zip(torch.split(states, at_once), torch.split(answers, at_once), strict=True):
+        logits = model.unembedding(some)
+        own = logits.gather(-1, wanted[:, None])[:, 0].double()
         # scatter hides the answer itself; amax passes a NaN anywhere else on to the margin
-        others = logits.scatter_(-1, answers[:, None], -torch.inf).amax(-1).double()
+        others = logits.scatter_(-1, wanted[:, None], -torch.inf).amax(-1).double()
         pieces.append(own - others)
     return torch.cat(pieces)
-
-
-def _fast_margins(model: FactModel, batch: _Batch, reader: MarginReader) -> Tensor:
-    margins = reader.margins(batch.states, batch.answers)
-    open_ = (~(margins > 0)).nonzero().ravel()
-    if open_.numel():
-        part = _Batch(batch.states[open_], batch.answers[open_], batch.subjects, batch.paths)
-        margins[open_] = _full_margins(model, part, 1024)
-    return margins
 
 
 def _affordable(model: FactModel, facts: FactTable, hops: int) -> Logits:
@@ -207,14 +278,17 @@ def _in_words(model: FactModel, facts: FactTable, batch: _Batch, i: int) -> str:
     logits = model.unembedding(batch.states[i])
     expected, said = int(batch.answers[i]), int(logits.argmax())
     query = facts.query_text(int(batch.subjects[i]), [int(r) for r in batch.paths[i]])
-    found = "NaN among the logits" if bool(logits.isnan().any()) else _token_name(facts, said)
-    if found == _token_name(facts, expected):
+    query += f", written token {batch.step}" if batch.step else ""
+    found = "NaN among the logits" if bool(logits.isnan().any()) else _token_name(model, facts, said)
+    if found == _token_name(model, facts, expected):
         found += ", but another token has the same logit"
-    return f"{query}: expected {_token_name(facts, expected)}, the model says {found}"
+    return f"{query}: expected {_token_name(model, facts, expected)}, the model says {found}"
 
 
-def _token_name(facts: FactTable, token: int) -> str:
+def _token_name(model: FactModel, facts: FactTable, token: int) -> str:
     if token < facts.n_entities:
         return facts.entity_name(token)
     relation = token - facts.n_entities
-    return f"the relation {facts.relation_name(relation)}" if relation < facts.n_relations else "unknown"
+    if relation < facts.n_relations:
+        return f"the relation {facts.relation_name(relation)}"
+    return model.vocabulary.specials[relation - facts.n_relations]

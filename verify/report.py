@@ -11,8 +11,8 @@ from constructions.catalogue import CATALOGUE
 from verify.grid import CellResult
 
 _COLUMNS = (
-    ("theorem", 12),
-    ("construction", 19),
+    ("theorem", 13),
+    ("construction", 27),
     ("N", 7),
     ("R", 4),
     ("k", 2),
@@ -41,7 +41,7 @@ def line(result: CellResult) -> str:
     equal = "=" if result.d_model == result.d_model_formula else "!="
     values = [
         result.theorem,
-        result.construction,
+        result.construction + "".join(f" {symbol}={value}" for symbol, value in _symbols(result)),
         str(result.entities),
         str(result.relations),
         str(result.hops),
@@ -57,6 +57,12 @@ def line(result: CellResult) -> str:
     notes = [] if result.verdict == "PASS" else [f"    {result.verdict}: {result.reason}"]
     notes += [f"    {counterexample}" for counterexample in result.counterexamples]
     return "\n".join([_row(values), *notes])
+
+
+def _symbols(result: CellResult) -> list[tuple[str, int]]:
+    """The options of a cell by the symbols of the formulas."""
+    options = CATALOGUE[result.construction].options
+    return [(option.symbol, result.options[option.name]) for option in options if option.name in result.options]
 
 
 def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:
@@ -112,7 +118,7 @@ def catalogue_table() -> str:
         rows.append(
             f"| {e.theorem} | `{e.name}` | `{e.d_model}` | `{e.d_mlp}` | `{e.n_layers}` | `{e.n_heads}` "
             f"| [constructions/{e.module}.py](../constructions/{e.module}.py) | [{e.docs}]({e.docs}) "
-            f"| [tests/{e.test}](../tests/{e.test}) | `python -m verify {e.name} -N 100 -R 7` |"
+            f"| [tests/{e.test}](../tests/{e.test}) | `python -m verify {e.name} -N 100 -R 4{' -k 2' if e.multi_hop else ''}` |"
         )
     return "\n".join(rows)
 

@@ -1,0 +1,94 @@
+"""Heads that select one position, and what their softmax leaks in real arithmetic.
+
+Position j carries the sign code `c(j)` of p bits in the slot `position`. A query `beta c(i)` scores `beta p` at position
+i and at most `beta (p - 2)` elsewhere: a gap of at least 2 beta. So softmax puts at most `(L - 1) e^(-2 beta)` on all
+other positions together. With the gain used here the leak underflows in every dtype (float64 needs a gap above 745), so
+that the module's selection is exactly one-hot: its arithmetic is exact. In real arithmetic the leak is positive; this
+file bounds, from the built weights, how far it can move a logit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from constructions.codes import bits_needed, sign_codes
+from constructions.errors import InputError
+from constructions.model import FactModel, MarginClaim
+from constructions.stream import Form, Slot, dot
+
+GAIN = 1024
+"""beta: a power of two, so that scores are exact in every dtype."""
+
+_OUTWARD = 1 + 2.0**-20
+"""More than the relative rounding of a float64 sum of up to 2^30 non-negative terms."""
+
+
+def position_codes(n_positions: int) -> NDArray[np.int8]:
+    """c(0), ..., c(L-1): int8 (L, p) with p = max(1, ceil(log2 L))."""
+    return sign_codes(np.arange(n_positions), bits_needed(n_positions))
+
+
+def at_position(position: Slot, here: int, there: int, n_positions: int) -> Form:
+    """The query `beta c(there)` of the token at the known position `here`, read from its own position code."""
+    codes = position_codes(n_positions).astype(np.int64)
+    return dot(np.diag(GAIN * codes[here] * codes[there]), position)
+
+
+def leak_bound(n_positions: int, gain: int = GAIN) -> Fraction:
+    """A bound on the softmax weight of all other positions, `(L - 1) e^(-2 beta)`, in integers: log2(e) > 1.442."""
+    return Fraction(max(n_positions - 1, 0), 2 ** (2 * gain * 1442 // 1000))
+
+
+@torch.no_grad()
+def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
+    """The margin claim of a model whose heads all select positions, from its claim for selection without a leak.
+
+    Follows a bound e on the error of each coordinate of the deciding position through the layers, in units of the leak:
+    a head that reads what no layer has written adds `2 |W_O| |W_V| max |x|`; an MLP turns e into `e + |W_n| ... |W_0| e`,
+    since ReLU is 1-Lipschitz; the logits' difference moves by at most `2 max_t |U_t| e`. All sums are rounded outwards.
+
+    Raises:
+        InputError: the bound leaves no positive margin.
+        AssertionError: a head reads what an earlier layer has written, or queries something that is not exact.
+    """
+    largest = _magnitude(model.embedding.weight).amax(0)
+    assert model.positions is not None
+    largest = largest + _magnitude(model.positions.weight).amax(0)
+    error = torch.zeros_like(largest)
+    written = torch.zeros_like(largest, dtype=torch.bool)
+    for layer in model.layer_sequence():
+        attention, mlp = layer.attention, layer.mlp
+        if attention is not None:
+            read = _magnitude(attention.value.weight)
+            looked_at = _magnitude(attention.key.weight).sum(0) > 0
+            asked = _magnitude(attention.query.weight).sum(0) > 0
+            assert not (written & ((read.sum(0) > 0) | looked_at)).any(), "a head reads what a layer has written"
+            assert not (error[asked] > 0).any(), "a query is not exact"
+            moved = 2 * _up(_magnitude(attention.output.weight) @ _up(read @ largest))
+            error = _up(error + moved)
+            written |= _magnitude(attention.output.weight).sum(1) > 0
+        if mlp is not None:
+            through = error
+            for index in range(len(mlp.weights)):
+                through = _up(_magnitude(mlp.matrix(index)) @ through)
+            error = _up(error + through)
+            written |= _magnitude(mlp.matrix(-1)).sum(1) > 0
+    moved_logits = 2 * _up(_magnitude(model.unembedding.weight).amax(0) @ error).item()
+    claim = model.margin
+    real = claim.real - Fraction(moved_logits) * leak_bound(model.shape.n_positions, gain)
+    if real <= 0:
+        raise InputError(f"a gain of {gain} leaves no margin in real arithmetic; use a larger one")
+    return replace(claim, real=real)
+
+
+def _magnitude(weight: torch.Tensor) -> torch.Tensor:
+    return weight.detach().abs().double()
+
+
+def _up(values: torch.Tensor) -> torch.Tensor:
+    return values * _OUTWARD
