@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import sympy
 
@@ -12,7 +13,21 @@ from constructions.catalogue import Construction
 from constructions.codes import Codebook, bits_needed
 from constructions.facts import FactTable
 
-SYMBOLS = {name: sympy.Symbol(name, integer=True, nonnegative=True) for name in "N R k V d m M b c p u q K j".split()}
+SYMBOLS = {
+    name: sympy.Symbol(name, integer=True, nonnegative=True)
+    for name in ["N", "R", "k", "V", "d", "m", "M", "b", "c", "p", "u", "q", "K", "j"]
+}
+
+
+class tree(sympy.Function):  # type: ignore[misc]  # sympy has no types
+    """tree(R, n) = 1 + R + ... + R^(n-1), the vertices of an R-ary tree of depth n - 1."""
+
+    @classmethod
+    def eval(cls, base: sympy.Expr, terms: sympy.Expr) -> sympy.Expr | None:
+        """A plain sum as soon as n is a number."""
+        if terms.is_Integer:
+            return sum((base**i for i in range(int(terms))), sympy.Integer(0))
+        return None
 
 
 @dataclass(frozen=True)
@@ -29,11 +44,19 @@ class Sizes:
 @cache
 def expression(formula: str) -> sympy.Expr:
     """A formula of the catalogue as a sympy expression in `SYMBOLS`. Raises ValueError for any other symbol."""
-    parsed: sympy.Expr = sympy.sympify(formula, locals=SYMBOLS)
+    parsed: sympy.Expr = sympy.sympify(formula, locals={**SYMBOLS, "tree": tree})
     strangers = parsed.free_symbols - set(SYMBOLS.values())
     if strangers:
         raise ValueError(f"the formula {formula!r} uses {strangers}; known are {', '.join(SYMBOLS)}")
     return parsed
+
+
+@cache
+def _function(formula: str) -> Callable[..., Any]:
+    """The formula as a function of Python integers, which are exact; all symbols in the order of `SYMBOLS`."""
+    modules = [{"tree": lambda base, terms: sum(base**i for i in range(terms))}, "math"]
+    compiled: Callable[..., Any] = sympy.lambdify(list(SYMBOLS.values()), expression(formula), modules=modules)
+    return compiled
 
 
 def symbol_values(
@@ -64,18 +87,17 @@ def predicted_sizes(
     entry: Construction, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None
 ) -> Sizes:
     """What the catalogue's formulas say for a construction on a fact table: exact integers."""
-    values = {SYMBOLS[name]: value for name, value in symbol_values(entry, facts, hops, given).items()}
+    values = dict.fromkeys(SYMBOLS, 0) | symbol_values(entry, facts, hops, given)
 
     def evaluated(formula: str) -> int:
-        number = expression(formula).subs(values).doit()
-        if not number.is_Integer:
+        number = _function(formula)(*(values[name] for name in SYMBOLS))
+        if not isinstance(number, int):
             raise ValueError(f"{entry.name}: the formula {formula!r} gives {number}, not an integer")
-        return int(number)
+        return number
 
-    d_model = evaluated(entry.d_model)
-    values[SYMBOLS["d"]] = d_model
+    values["d"] = evaluated(entry.d_model)
     return Sizes(
-        d_model=d_model,
+        d_model=values["d"],
         d_mlp=evaluated(entry.d_mlp),
         n_layers=evaluated(entry.n_layers),
         n_heads=evaluated(entry.n_heads),

@@ -38,7 +38,7 @@ class Construction:
     The size formulas are texts in these symbols; `bounds.sizes` evaluates them: N entities, R relations, k hops, V tokens,
     d `d_model`; m bits of an answer, M bits of all answer sets together (for relations with answer sets of their own), b
     bits of a state (an entity, or *unknown*), c bits of a relation, p bits of a position; u is 1 if facts are missing, else
-    0; and the symbols of the options.
+    0; and the symbols of the options. tree(R, n) is 1 + R + ... + R^(n-1).
 
     Attributes:
         name: as it is typed on the command line.
@@ -102,7 +102,9 @@ class Construction:
                 raise InputError(f"{self.name} has no option {name!r}; it has {', '.join(names) or 'none'}")
         return {option.name: option.default(relations, hops) for option in self.options} | dict(given or {})
 
-    def build(self, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None, **others: Any) -> FactModel:
+    def build(
+        self, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None, **others: Any
+    ) -> FactModel:
         """Call the builder for paths of `hops` relations, with the options given and further arguments such as dtype.
 
         Raises:
@@ -130,10 +132,16 @@ _MANY_HOPS = {
 }
 _PAIRS = "(N*R + 2*b + 2*c + u)"
 _ROWS_1, _ROWS_2 = "(N + u + R + b)", "(R*b + b + c + 1)"
-_HYBRID_1 = "(R + b + (R - q)*b*Sum(R**i, (i, 0, k - h)) + (N + u)*Min(q, 1))"
-_HYBRID_2 = "(R + b + q*b + b*Min(R - q, 1) + 2*(R - q)*b*Sum(R**i, (i, 0, k - h - 1)))"
-_HYBRID_BLOCKS = "((R - q)*Sum(R**i, (i, 0, k - 1)) + 1)*b"
-_WORDS = "Sum(R**i, (i, 1, j))"
+_HYBRID_BLOCKS = "((R - q)*tree(R, k) + 1)*b"
+_WORDS = "R*tree(R, j)"
+
+
+def _hybrid_1(layer: str) -> str:
+    return f"(R + b + (R - q)*b*tree(R, k - {layer} + 1) + (N + u)*Min(q, 1))"
+
+
+def _hybrid_2(layer: str) -> str:
+    return f"(R + b + q*b + b*Min(R - q, 1) + 2*(R - q)*b*tree(R, k - {layer}))"
 
 
 def _two_layers(first: str, second: str) -> str:
@@ -260,7 +268,7 @@ CATALOGUE: dict[str, Construction] = dict(
             d_mlp="R**k*m + R",
             n_layers="k",
             n_heads="2",
-            parameters="(2*V + k + 1 + 2*(p + R**k*m) + 2*k*(p + R) + 2*Sum(R**i*m + R, (i, 1, k))) * d",
+            parameters="(2*V + k + 1 + 2*(p + R**k*m) + 2*k*(p + R) + 2*R*m*tree(R, k) + 2*k*R) * d",
             **_MANY_HOPS | {"module": "precomputation"},
         ),
         _entry(
@@ -281,13 +289,13 @@ CATALOGUE: dict[str, Construction] = dict(
             theorem="4.3 (ours)",
             claim="q relations in a row memory, trees of the others in the embedding",
             d_model=f"{_HYBRID_BLOCKS} + 2*R + p",
-            d_mlp=f"Max({_HYBRID_1}, {_HYBRID_2})".replace("h)", "1)").replace("h - 1)", "2)"),
+            d_mlp=f"Max({_hybrid_1('1')}, {_hybrid_2('1')})",
             n_layers="k",
             n_heads="2",
             parameters=f"(2*V + k + 1 + 2*(p + {_HYBRID_BLOCKS}) + 2*k*(p + R)) * d"
-            + f" + Sum({_two_layers(_HYBRID_1, _HYBRID_2)}, (h, 1, k))",
+            + f" + Sum({_two_layers(_hybrid_1('h'), _hybrid_2('h'))}, (h, 1, k))",
             options=(
-                Option("looked_up", "q", "relations in the row memory, 0 to R (default R / 2)", lambda R, k: R // 2),
+                Option("looked_up", "q", "relations in the row memory, 0 to R (default R - 1)", lambda R, k: R - 1),
             ),
             **_MANY_HOPS | {"module": "partial_memory", "docs": "hybrid.md"},
         ),

@@ -213,14 +213,7 @@ class Transformer(nn.Module):
         Returns:
             States (..., L, d_model) and the cache that includes the new positions.
         """
-        x = self.embedding(tokens)
-        if self.positions is not None:
-            start = cache[0].values.shape[-2] if cache else 0
-            if start + tokens.shape[-1] > self.shape.n_positions:
-                raise ValueError(
-                    f"{start + tokens.shape[-1]} tokens are too many: this model has {self.shape.n_positions} positions"
-                )
-            x = x + self.positions.weight[start : start + tokens.shape[-1]]
+        x = self._embedded(tokens, cache)
         if trace:
             trace.residual["embedding"] = x
         earlier = iter(cache or [])
@@ -240,6 +233,63 @@ class Transformer(nn.Module):
                 trace.residual[f"layers.{index}.post"] = x
         return x, later
 
+    def _embedded(self, tokens: Tensor, cache: Cache | None) -> Tensor:
+        x: Tensor = self.embedding(tokens)
+        if self.positions is not None:
+            start = cache[0].values.shape[-2] if cache else 0
+            if start + tokens.shape[-1] > self.shape.n_positions:
+                raise ValueError(
+                    f"{start + tokens.shape[-1]} tokens are too many: this model has {self.shape.n_positions} positions"
+                )
+            x = x + self.positions.weight[start : start + tokens.shape[-1]]
+        return x
+
+    @torch.no_grad()
+    def prefix_is_static(self) -> bool:
+        """Whether the keys and values of every layer depend on the token and its position alone.
+
+        True if they read only coordinates that no earlier layer writes (rows of exact zeros), and no number of a forward
+        pass can overflow, by a bound from the weights' absolute values; then later layers need not be run for positions
+        that are only attended to. A NaN or an infinity anywhere makes it False.
+        """
+        largest = _magnitude(self.embedding.weight).amax(0)
+        if self.positions is not None:
+            largest = largest + _magnitude(self.positions.weight).amax(0)
+        written = torch.zeros_like(largest, dtype=torch.bool)
+        peaks = [largest]
+        for layer in self.layer_sequence():
+            if layer.attention is not None:
+                weights = layer.attention
+                read = _magnitude(weights.value.weight)
+                seen = read.sum(0) + _magnitude(weights.key.weight).sum(0)
+                if bool((written & (seen != 0)).any()):
+                    return False
+                scores = (_magnitude(weights.query.weight) @ largest) * (_magnitude(weights.key.weight) @ largest)
+                largest = largest + _magnitude(weights.output.weight) @ (read @ largest)
+                peaks += [scores.sum()[None], read @ largest, largest]
+                written |= _magnitude(weights.output.weight).sum(1) != 0
+            if layer.mlp is not None:
+                through = largest
+                for index in range(len(layer.mlp.weights)):
+                    through = _magnitude(layer.mlp.matrix(index)) @ through
+                    peaks.append(through)
+                largest = largest + through
+                written |= _magnitude(layer.mlp.matrix(-1)).sum(1) != 0
+        highest = torch.cat([*peaks, largest]).max()  # NaN if any is
+        return bool(highest < torch.finfo(self.embedding.weight.dtype).max / 4)
+
+    def remember(self, tokens: Tensor, cache: Cache | None = None) -> Cache:
+        """The cache that `states` returns, from embeddings alone: right if `prefix_is_static()`."""
+        x = self._embedded(tokens, cache)
+        earlier = iter(cache or [])
+        later: Cache = []
+        for layer in self.layer_sequence():
+            if layer.attention is not None:
+                new = KeysAndValues(layer.attention.key(x), layer.attention.value(x))
+                past = next(earlier, None)
+                later.append(KeysAndValues(*map(_appended, past, new)) if past else new)
+        return later
+
     def layer_sequence(self) -> list[Layer]:
         """The layers in the order in which they are applied."""
         return [cast("Layer", layer) for layer in self.layers] * self.shape.repeats
@@ -256,6 +306,10 @@ class Transformer(nn.Module):
         for name, parameter in self.named_parameters():
             if not name.startswith(("embedding.", "unembedding.")):
                 yield name, parameter
+
+
+def _magnitude(weight: Tensor) -> Tensor:
+    return weight.detach().abs().double()
 
 
 def _zero_table(rows: int, columns: int, dtype: torch.dtype | None) -> nn.Embedding:

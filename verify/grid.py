@@ -112,7 +112,7 @@ def default_grid() -> list[Cell]:
             if n == 16 and entry.random_partial_facts is not None:
                 cells.append(Cell(entry.name, n, r, k, facts="partial"))
             if n == 5 and entry.name == "hybrid":
-                cells += [Cell(entry.name, n, r, k, options=(("looked_up", q),)) for q in range(r + 1) if q != r // 2]
+                cells += [Cell(entry.name, n, r, k, options=(("looked_up", q),)) for q in range(r + 1) if q != r - 1]
             if n == 5 and entry.name == "chain_of_thought":
                 steps = [(("max_hops", k), ("hops_per_token", j)) for j in range(2, k + 1)]
                 cells += [Cell(entry.name, n, r, k, options=options) for options in steps]

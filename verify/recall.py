@@ -1,8 +1,9 @@
 """Every query through the real module, against the oracle.
 
 The queries of k hops are the N R^k pairs of a subject and a path. They are streamed subject by subject: a batch of
-subjects runs once, its cache then serves all R relations that can follow, and so on for each hop; a state is computed
-once for each prefix. The answer is decided in one of two ways, or both:
+subjects runs once, its cache then serves all R relations that can follow, and so on for each hop; a prefix is run once.
+Where keys and values of prefixes provably depend on their tokens and positions alone, only those are computed for them.
+The answer is decided in one of two ways, or both:
 
 * `full`: all logits of the module, the answer's minus the largest other one;
 * `fast`: the final state alone, by `verify.decode`, after its check of the unembedding. A query that its bound leaves
@@ -28,14 +29,14 @@ from constructions.cot import ChainOfThought
 from constructions.errors import InputError
 from constructions.facts import FactTable
 from constructions.model import FactModel
-from constructions.transformer import KeysAndValues
+from constructions.transformer import Cache, KeysAndValues
 from verify.decode import MarginReader, check_decoder
 
 Logits = Literal["auto", "fast", "full", "both"]
 LOGITS: tuple[Logits, ...] = ("auto", "fast", "full", "both")
 MEMORY_CAP = 256 * 2**20
-CACHE_FRIENDLY_ROWS = 8192
-AFFORDABLE_FULL_WORK = 2 * 10**10
+CACHE_FRIENDLY = 16 * 2**20
+AFFORDABLE_FULL_WORK = 5 * 10**9
 COUNTEREXAMPLES = 5
 
 
@@ -182,19 +183,27 @@ def _batches(model: FactModel, facts: FactTable, hops: int, rows: int, chosen: N
         words_at_once //= n_relations
         free += 1
     subjects_at_once = max(1, rows // words_at_once)
+    read = model.remember if model.prefix_is_static() else lambda tokens, cache=None: model.states(tokens, cache)[1]
+    relations = torch.from_numpy(model.vocabulary.relations).to(device)[:, None]
     for start in range(0, len(chosen), subjects_at_once):
         subjects = chosen[start : start + subjects_at_once]
-        states, cache = model.states(torch.from_numpy(subjects).to(device)[:, None])
+        cache = read(torch.from_numpy(subjects).to(device)[:, None])
         for prefix in itertools.product(range(n_relations), repeat=free):
             branch = cache
-            for relation in prefix:
-                token = torch.tensor([[model.vocabulary.n_entities + relation]], device=device)
-                states, branch = model.states(token, branch)
-            for _ in range(hops - free):
-                branch = [KeysAndValues(*(part.unsqueeze(-3) for part in memory)) for memory in branch]
-                tokens = torch.from_numpy(model.vocabulary.relations).to(device)[:, None]
-                states, branch = model.states(tokens, branch)
+            for relation in prefix[:-1] if free == hops else prefix:
+                branch = read(relations[relation, None], branch)
+            for _ in range(hops - free - 1):
+                branch = read(relations, _with_axis(branch))
+            if free == hops:
+                states, _ = model.states(relations[prefix[-1], None], branch)
+            else:
+                states, _ = model.states(relations, _with_axis(branch))
             yield _labelled(model, facts, states, subjects, prefix, hops)
+
+
+def _with_axis(cache: Cache) -> Cache:
+    """A new axis before the positions, for the relations that follow."""
+    return [KeysAndValues(*(part.unsqueeze(-3) for part in memory)) for memory in cache]
 
 
 def _labelled(
@@ -270,7 +279,8 @@ def _rows_within(memory_cap: int, model: FactModel) -> int:
     for layer in model.shape.layers:
         widths.append(2 * sum(head.d_v + head.d_qk for head in layer.heads) + sum(layer.d_mlp))
     row = 4 * (model.shape.d_model + max(widths)) * 8
-    return max(1, min(CACHE_FRIENDLY_ROWS, memory_cap // row))
+    broad = 4 * max(model.shape.d_model, model.shape.d_mlp)
+    return max(1, min(CACHE_FRIENDLY // broad, 8192, memory_cap // row))
 
 
 def _in_words(model: FactModel, facts: FactTable, batch: _Batch, i: int) -> str:

@@ -115,10 +115,11 @@ def catalogue_table() -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for e in CATALOGUE.values():
+        check = f"python -m verify {e.name} -N 100 -R 4" + (" -k 2" if e.multi_hop else "")
         rows.append(
             f"| {e.theorem} | `{e.name}` | `{e.d_model}` | `{e.d_mlp}` | `{e.n_layers}` | `{e.n_heads}` "
             f"| [constructions/{e.module}.py](../constructions/{e.module}.py) | [{e.docs}]({e.docs}) "
-            f"| [tests/{e.test}](../tests/{e.test}) | `python -m verify {e.name} -N 100 -R 4{' -k 2' if e.multi_hop else ''}` |"
+            f"| [tests/{e.test}](../tests/{e.test}) | `{check}` |"
         )
     return "\n".join(rows)
 
