@@ -41,6 +41,19 @@ class Sizes:
     parameters: int
 
 
+@dataclass(frozen=True)
+class Frontier:
+    """What a construction trades: dimension, bits of facts by where they are kept, depth, written tokens."""
+
+    d_model: int
+    d_mlp: int
+    depth: int
+    internal_fact_bits: int
+    embedding_fact_bits: int
+    unembedding_fact_bits: int
+    written_tokens: int
+
+
 @cache
 def expression(formula: str) -> sympy.Expr:
     """A formula of the catalogue as a sympy expression in `SYMBOLS`. Raises ValueError for any other symbol."""
@@ -63,24 +76,58 @@ def symbol_values(
     entry: Construction, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None
 ) -> dict[str, int]:
     """The values of the symbols for a construction on a fact table: exact integers."""
-    settings = entry.settings(facts.n_relations, hops, given)
+    values = bijection_values(entry, facts.n_entities, facts.n_relations, hops, given)
+    shares = [Codebook.of(facts, relation=r).bits for r in range(facts.n_relations)] if "M" in entry.d_model else []
+    answers = {"m": Codebook.of(facts).bits, "M": sum(shares), "b": Codebook.of_states(facts).bits}
+    return values | answers | {"u": 0 if facts.is_total else 1}
+
+
+def bijection_values(
+    entry: Construction, n_entities: int, n_relations: int, hops: int = 1, given: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """The values of the symbols where all relations are bijections, from the sizes alone; M is then R m."""
+    settings = entry.settings(n_relations, hops, given)
     n_positions = hops + 1
     if "max_hops" in settings:
         longest = settings["max_hops"]
         n_positions = longest + -(-longest // settings["hops_per_token"]) + 1
+    bits = bits_needed(n_entities)
     return {
-        "N": facts.n_entities,
-        "R": facts.n_relations,
+        "N": n_entities,
+        "R": n_relations,
         "k": hops,
-        "V": facts.n_entities + facts.n_relations + entry.n_specials,
-        "m": Codebook.of(facts).bits,
-        "M": sum(Codebook.of(facts, relation=r).bits for r in range(facts.n_relations)) if "M" in entry.d_model else 0,
-        "b": Codebook.of_states(facts).bits,
-        "c": bits_needed(facts.n_relations),
+        "V": n_entities + n_relations + entry.n_specials,
+        "m": bits,
+        "M": n_relations * bits,
+        "b": bits,
+        "c": bits_needed(n_relations),
         "p": bits_needed(n_positions),
-        "u": 0 if facts.is_total else 1,
+        "u": 0,
         **{option.symbol: settings[option.name] for option in entry.options},
     }
+
+
+def frontier(
+    entry: Construction, n_entities: int, n_relations: int, hops: int, given: Mapping[str, int] | None = None
+) -> Frontier:
+    """What a construction costs for bijections of the given size, from the formulas alone: any size, instantly."""
+    values = dict.fromkeys(SYMBOLS, 0) | bijection_values(entry, n_entities, n_relations, hops, given)
+    return Frontier(
+        d_model=_evaluated(entry, entry.d_model, values),
+        d_mlp=_evaluated(entry, entry.d_mlp, values),
+        depth=_evaluated(entry, entry.n_layers, values),
+        internal_fact_bits=_evaluated(entry, entry.internal_fact_bits, values),
+        embedding_fact_bits=_evaluated(entry, entry.embedding_fact_bits, values),
+        unembedding_fact_bits=_evaluated(entry, entry.unembedding_fact_bits, values),
+        written_tokens=_evaluated(entry, entry.written_tokens, values),
+    )
+
+
+def _evaluated(entry: Construction, formula: str, values: Mapping[str, int]) -> int:
+    number = _function(formula)(*(values[name] for name in SYMBOLS))
+    if not isinstance(number, int):
+        raise ValueError(f"{entry.name}: the formula {formula!r} gives {number}, not an integer")
+    return number
 
 
 def predicted_sizes(
@@ -88,18 +135,11 @@ def predicted_sizes(
 ) -> Sizes:
     """What the catalogue's formulas say for a construction on a fact table: exact integers."""
     values = dict.fromkeys(SYMBOLS, 0) | symbol_values(entry, facts, hops, given)
-
-    def evaluated(formula: str) -> int:
-        number = _function(formula)(*(values[name] for name in SYMBOLS))
-        if not isinstance(number, int):
-            raise ValueError(f"{entry.name}: the formula {formula!r} gives {number}, not an integer")
-        return number
-
-    values["d"] = evaluated(entry.d_model)
+    values["d"] = _evaluated(entry, entry.d_model, values)
     return Sizes(
         d_model=values["d"],
-        d_mlp=evaluated(entry.d_mlp),
-        n_layers=evaluated(entry.n_layers),
-        n_heads=evaluated(entry.n_heads),
-        parameters=evaluated(entry.parameters),
+        d_mlp=_evaluated(entry, entry.d_mlp, values),
+        n_layers=_evaluated(entry, entry.n_layers, values),
+        n_heads=_evaluated(entry, entry.n_heads, values),
+        parameters=_evaluated(entry, entry.parameters, values),
     )

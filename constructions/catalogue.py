@@ -59,6 +59,9 @@ class Construction:
         options: further arguments.
         builder_name: the builder's name, where it is not `name`.
         n_specials: how many special tokens it has.
+        internal_fact_bits: formula for the entries of internal weights, all of one bit, that change with the facts.
+        embedding_fact_bits, unembedding_fact_bits: the same for one entity's row of the embedding, of the unembedding.
+        written_tokens: formula for the tokens that are written until the answer stands.
     """
 
     name: str
@@ -80,6 +83,10 @@ class Construction:
     options: tuple[Option, ...] = ()
     builder_name: str = ""
     n_specials: int = 1
+    internal_fact_bits: str = "0"
+    embedding_fact_bits: str = "R*m"
+    unembedding_fact_bits: str = "0"
+    written_tokens: str = "1"
 
     @property
     def builder(self) -> Callable[..., FactModel]:
@@ -202,6 +209,7 @@ CATALOGUE: dict[str, Construction] = dict(
             module="disjoint",
             d_model="M + R",
             d_mlp="0",
+            embedding_fact_bits="M",
             n_layers="1",
             n_heads="1",
             parameters="(2*V + 2*M) * d",
@@ -217,6 +225,8 @@ CATALOGUE: dict[str, Construction] = dict(
             claim="many hops: one hidden unit for each (entity, relation), embeddings of O(log N)",
             d_model="b + 2*c + p + 1",
             d_mlp=_PAIRS,
+            internal_fact_bits="k*N*R*b",
+            embedding_fact_bits="0",
             n_layers="k",
             n_heads="2",
             parameters=f"(2*V + k + 1 + 2*(p + b) + 2*k*(p + c) + 2*k*{_PAIRS}) * d",
@@ -230,6 +240,8 @@ CATALOGUE: dict[str, Construction] = dict(
             fixed={"share_layers": True},
             d_model="2*b + 2*c + 2*p + 2",
             d_mlp=f"{_PAIRS} + k",
+            internal_fact_bits="N*R*b",
+            embedding_fact_bits="0",
             n_layers="k",
             n_heads="2",
             parameters=f"(2*V + k + 1 + 2*(p + b) + 2*(p + c) + 2*({_PAIRS} + k)) * d",
@@ -241,6 +253,8 @@ CATALOGUE: dict[str, Construction] = dict(
             claim="many hops: two hidden layers, N units whose weights hold the entities' rows of facts",
             d_model="b + 2*c + p + 1",
             d_mlp=f"Max({_ROWS_1}, {_ROWS_2})",
+            internal_fact_bits="k*N*R*b",
+            embedding_fact_bits="0",
             n_layers="k",
             n_heads="2",
             parameters=f"(2*V + k + 1 + 2*(p + b) + 2*k*(p + c)) * d + k*({_two_layers(_ROWS_1, _ROWS_2)})",
@@ -254,6 +268,8 @@ CATALOGUE: dict[str, Construction] = dict(
             fixed={"share_layers": True},
             d_model="2*b + 2*c + 2*p + 2",
             d_mlp=f"Max({_ROWS_1}, {_ROWS_2}) + k",
+            internal_fact_bits="N*R*b",
+            embedding_fact_bits="0",
             n_layers="k",
             n_heads="2",
             parameters="(2*V + k + 1 + 2*(p + b) + 2*(p + c)) * d + "
@@ -266,6 +282,7 @@ CATALOGUE: dict[str, Construction] = dict(
             claim="many hops: embeddings hold the answers to all words; layer l folds the tree onto letter l",
             d_model="R**k*m + 2*R + p",
             d_mlp="R**k*m + R",
+            embedding_fact_bits="R**k*m",
             n_layers="k",
             n_heads="2",
             parameters="(2*V + k + 1 + 2*(p + R**k*m) + 2*k*(p + R) + 2*R*m*tree(R, k) + 2*k*R) * d",
@@ -279,6 +296,7 @@ CATALOGUE: dict[str, Construction] = dict(
             fixed={"layers": 1},
             d_model="R**k*m + (k + 1)*R + p",
             d_mlp="R**k*m + m",
+            embedding_fact_bits="R**k*m",
             n_layers="1",
             n_heads="k + 1",
             parameters="(2*V + k + 1 + 2*(p + R**k*m) + 2*k*(p + R) + 2*(R**k*m + m)) * d",
@@ -290,6 +308,8 @@ CATALOGUE: dict[str, Construction] = dict(
             claim="q relations in a row memory, trees of the others in the embedding",
             d_model=f"{_HYBRID_BLOCKS} + 2*R + p",
             d_mlp=f"Max({_hybrid_1('1')}, {_hybrid_2('1')})",
+            internal_fact_bits="k*q*N*b",
+            embedding_fact_bits="(R - q)*tree(R, k)*b",
             n_layers="k",
             n_heads="2",
             parameters=f"(2*V + k + 1 + 2*(p + {_HYBRID_BLOCKS}) + 2*k*(p + R)) * d"
@@ -305,6 +325,8 @@ CATALOGUE: dict[str, Construction] = dict(
             claim="bijections: the embedding knows the first half of the path, the unembedding the second",
             d_model="(R**ceiling(k/2) + R**floor(k/2))*m + (k + 1)*R + p",
             d_mlp="Max(R**ceiling(k/2)*m + m, R**floor(k/2)*(m + 1))",
+            embedding_fact_bits="R**ceiling(k/2)*m",
+            unembedding_fact_bits="Min(k - 1, 1)*R**floor(k/2)*m",
             n_layers="2",
             n_heads="k + 1",
             parameters="(2*V + k + 1 + 2*(p + R**ceiling(k/2)*m) + 2*k*(p + R) + 2*(R**ceiling(k/2)*m + m)"
@@ -318,6 +340,8 @@ CATALOGUE: dict[str, Construction] = dict(
             claim="one layer and one set of weights for all paths of up to K hops; intermediate entities are written",
             d_model=f"{_WORDS}*m + m + (j + 1)*R + (j + 2)*p + 1",
             d_mlp=f"{_WORDS}*m",
+            embedding_fact_bits=f"{_WORDS}*m",
+            written_tokens="ceiling(k/j)",
             n_layers="1",
             n_heads="j + 1",
             parameters=f"(2*V + K + ceiling(K/j) + 1 + 2*(p + {_WORDS}*m) + 2*j*(p + R) + 2*{_WORDS}*m) * d",

@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import constructions
-from bounds.sizes import expression, predicted_sizes
+from bounds.sizes import expression, frontier, predicted_sizes
 from constructions import CATALOGUE, FactTable, InputError, construction
 from verify.report import catalogue_table
 
@@ -19,13 +20,17 @@ def gaps(entry):
     """Everything an entry of the catalogue lacks."""
     found = [name for name in FORMULAS if not getattr(entry, name)]
     test = ROOT / "tests" / entry.test
-    if not test.is_file() or f"{entry.name}(" not in test.read_text():
+    if not test.is_file() or f"{entry.builder_name or entry.name}(" not in test.read_text():
         found.append(f"a test that calls {entry.name}")
     page = ROOT / "docs" / entry.docs
-    if not page.is_file() or entry.name not in page.read_text() or "Proof" not in page.read_text():
+    if (
+        not page.is_file()
+        or (entry.builder_name or entry.name) not in page.read_text()
+        or "Proof" not in page.read_text()
+    ):
         found.append(f"a page with the proof of {entry.name}")
     source = ROOT / "constructions" / f"{entry.module}.py"
-    if not source.is_file() or f"def {entry.name}(" not in source.read_text():
+    if not source.is_file() or f"def {entry.builder_name or entry.name}(" not in source.read_text():
         found.append("a builder")
     if not entry.claim:
         found.append("a claim")
@@ -36,8 +41,8 @@ def gaps(entry):
 def test_nothing_is_missing(entry):
     assert gaps(entry) == []
     assert all(expression(getattr(entry, name)) is not None for name in FORMULAS)
-    assert getattr(constructions, entry.name) is entry.builder
-    assert entry.name in constructions.__all__
+    assert getattr(constructions, entry.builder_name or entry.name) is entry.builder
+    assert (entry.builder_name or entry.name) in constructions.__all__
 
 
 @pytest.mark.parametrize(
@@ -52,9 +57,12 @@ def test_every_public_builder_is_in_the_catalogue():
     """A function that takes facts and returns a FactModel is a construction."""
     for source in (ROOT / "constructions").glob("*.py"):
         for name in re.findall(
-            r"^def ([a-z]\w*)\(\s*facts: FactTable.*?\) -> FactModel:", source.read_text(), re.M | re.S
+            r"^def ([a-z]\w*)\(\s*facts: FactTable[^)]*?\) -> (?:FactModel|ChainOfThought):",
+            source.read_text(),
+            re.M | re.S,
         ):
-            assert name in CATALOGUE, f"{source.name}: {name}"
+            builders = {entry.builder_name or entry.name for entry in CATALOGUE.values()}
+            assert name in builders, f"{source.name}: {name}"
 
 
 def test_no_module_hides_a_builder_of_its_name():
@@ -84,7 +92,7 @@ def test_unknown_names_and_symbols_are_refused():
     with pytest.raises(InputError, match="no construction is named 'select'; there are selector,"):
         construction("select")
     with pytest.raises(ValueError, match="uses"):
-        expression("R*m + q")
+        expression("R*m + surprise")
     with pytest.raises(ValueError, match="not an integer"):
         predicted_sizes(replace(CATALOGUE["selector"], d_mlp="R/3"), FactTable([[0, 1]]))
 
@@ -93,3 +101,32 @@ def test_lazy_names_are_public_and_errors_plain():
     assert set(dir(constructions)) == set(constructions.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         constructions.nonsense  # noqa: B018
+
+
+def varying(build, n_tables=40):
+    """How many entries of each parameter differ between models of several fact tuples."""
+    tables = [FactTable.random_bijections(8, 2, seed) for seed in range(n_tables)]
+    states = [build(facts).state_dict() for facts in tables]
+    return {
+        name: int((torch.stack([state[name] for state in states]) != value).any(0).sum())
+        for name, value in states[0].items()
+    }
+
+
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
+def test_fact_bits_are_the_entries_that_change_with_the_facts(entry):
+    """Measured by building with several fact tuples: each entry that changes holds one bit (a sign or a 0/1)."""
+    if entry.name in ("scalar_selector", "superposition"):
+        pytest.skip("not one bit an entry (scalar_selector), or not for bijections (superposition)")
+    for hops in (1, 2, 3) if entry.multi_hop else (1,):
+        found = varying(lambda facts, hops=hops: entry.build(facts, hops))
+        cost = frontier(entry, 8, 2, hops)
+        assert found.pop("embedding.weight") == 8 * cost.embedding_fact_bits
+        assert found.pop("unembedding.weight") == 8 * cost.unembedding_fact_bits
+        assert sum(found.values()) == cost.internal_fact_bits
+
+
+def test_the_frontier_is_free_of_building_anything():
+    cost = frontier(CATALOGUE["key_value_rows_shared"], 2**40, 16, 3)
+    assert cost.internal_fact_bits == 2**40 * 16 * 40
+    assert frontier(CATALOGUE["chain_of_thought"], 10**6, 50, 3).written_tokens == 3

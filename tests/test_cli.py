@@ -50,7 +50,8 @@ def test_list_names_every_construction_with_its_theorem(capsys):
 @pytest.mark.parametrize("name", list(CATALOGUE))
 def test_one_construction_at_one_size(name, tmp_path, capsys):
     path = tmp_path / "result.json"
-    assert main([name, "-N", "25", "-R", "3", "--seed", "7", "--logits", "both", "--json", str(path)]) == 0
+    hops = ["-k", "1"] if CATALOGUE[name].multi_hop else []
+    assert main([name, "-N", "25", "-R", "3", *hops, "--seed", "7", "--logits", "both", "--json", str(path)]) == 0
     printed = capsys.readouterr().out
     assert "PASS: 1 cell planned, 1 passed, 0 failed, 0 unknown; 75 queries" in printed
     cell = json.loads(path.read_text())["cells"][0]
@@ -97,7 +98,7 @@ def test_a_json_path_is_refused_before_the_work(tmp_path, capsys):
 
 
 def test_a_failed_check_exits_with_1(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("bounds.sizes.predicted_sizes", lambda entry, facts: None)
+    monkeypatch.setattr("bounds.sizes.predicted_sizes", lambda *arguments: None)
     path = tmp_path / "result.json"
     assert main(["selector", "-N", "3", "-R", "1", "--json", str(path)]) == 1
     assert "FAIL" in capsys.readouterr().out
@@ -111,7 +112,7 @@ def test_what_has_no_verdict_exits_with_1(capsys):
 
 
 def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
-    cells = [Cell(name, 5, 2) for name in CATALOGUE]
+    cells = [Cell(name, 5, 2, 2 if entry.multi_hop else 1) for name, entry in CATALOGUE.items()]
     monkeypatch.setattr("verify.__main__.default_grid", lambda: cells)
     path = tmp_path / "all.json"
     assert main(["all", "--json", str(path)]) == 0
@@ -166,6 +167,10 @@ def test_facts_are_verified_and_asked(family, capsys, tmp_path):
 
 @pytest.mark.parametrize("name", list(CATALOGUE))
 def test_the_construction_may_be_chosen(name, family, capsys):
+    if CATALOGUE[name].needs == "bijections":
+        assert main(["facts", family, "--construction", name]) == 2
+        assert "mother has no answer for" in capsys.readouterr().err
+        return
     assert main(["facts", family, "--construction", name, "--ask", "Alice wife"]) == 0
     printed = capsys.readouterr().out
     assert f"construction: {name} (as asked)" in printed
@@ -183,13 +188,59 @@ def test_a_suitable_construction_is_suggested(family, tmp_path, capsys):
     assert "a r -> b and a q -> b" in capsys.readouterr().err
 
 
+def test_questions_of_several_hops_and_lengths_are_answered(family, capsys, tmp_path):
+    path = tmp_path / "result.json"
+    questions = [
+        "--ask",
+        "Alice mother mother",
+        "--ask",
+        "Alice",
+        "wife",
+        "mother",
+        "mother",
+        "--ask",
+        "Dora wife mother",
+    ]
+    assert main(["facts", family, *questions, "--json", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "construction: chain_of_thought" in printed
+    assert "Alice mother mother -> Carla" in printed
+    assert "Alice wife mother mother -> Carla" in printed
+    assert "Dora wife mother -> unknown" in printed
+    parsed = json.loads(path.read_text())
+    assert [(cell["hops"], cell["queries"]) for cell in parsed["cells"]] == [(2, 6 * 9), (3, 6 * 27)]
+    assert parsed["answers"][1] == {"subject": "Alice", "path": ["wife", "mother", "mother"], "answer": "Carla"}
+
+
+def test_a_model_of_one_length_is_not_asked_for_two(family, capsys):
+    arguments = ["facts", family, "--construction", "key_value_rows", "--ask", "Alice mother mother"]
+    assert main(arguments) == 0
+    assert "Alice mother mother -> Carla" in capsys.readouterr().out
+    assert main([*arguments, "--ask", "Alice wife"]) == 2
+    assert "paths of one length, but the questions have 1 and 2 relations" in capsys.readouterr().err
+    assert main(["facts", family, "--construction", "selector", "--ask", "Alice mother mother"]) == 2
+    assert "selector answers one hop" in capsys.readouterr().err
+
+
+def test_options_reach_the_builder(capsys, tmp_path):
+    path = tmp_path / "result.json"
+    assert main(["hybrid", "-N", "9", "-R", "3", "-k", "2", "--looked-up", "1", "--json", str(path)]) == 0
+    assert json.loads(path.read_text())["cells"][0]["options"] == {"looked_up": 1}
+    assert "hybrid q=1" in capsys.readouterr().out
+    words = ["chain_of_thought", "-N", "9", "-R", "2", "-k", "3", "--max-hops", "5", "--hops-per-token", "2"]
+    assert main(words) == 0
+    assert "K=5 j=2" in capsys.readouterr().out
+    assert main(["hybrid", "-N", "9", "-R", "3", "-k", "2", "--looked-up", "4"]) == 1
+    assert "looked_up must be an integer from 0 to the number of relations, 3; got 4" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
         (["Alise", "mother"], "no entity is named 'Alise' among the 6 of the table; did you mean 'Alice'"),
         (["Alice", "brother"], "no relation is named 'brother' among the 3"),
-        (["Alice"], "a subject and a relation, 2 names; got 1"),
-        (["Alice", "wife", "mother"], "2 names; got 3"),
+        (["Alice"], "a subject and one relation or more; got 1 name: Alice"),
+        (["Ann Lee born in"], "give names with spaces as words of their own"),
     ],
 )
 def test_a_bad_question_is_refused_before_the_work(ask, message, family, capsys):

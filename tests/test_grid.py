@@ -1,5 +1,6 @@
 """Cells and verdicts: what is not shown is never PASS."""
 
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -20,18 +21,42 @@ GOOD = Cell("selector", 20, 3)
 def test_default_grid_covers_every_construction_at_every_asked_size():
     cells = default_grid()
     covered = {(cell.construction, cell.entities, cell.relations, cell.facts) for cell in cells}
-    for name in CATALOGUE:
+    for name in (name for name, entry in CATALOGUE.items() if not entry.multi_hop):
         for n in (1, 2, 3, 5, 16, 100, 1000, 4096):
             for r in (1, 2, 7, 16):
                 assert {(name, n, r, "total"), (name, n, r, "partial")} <= covered
 
 
+def test_default_grid_covers_every_many_hop_construction_at_every_asked_size():
+    cells = default_grid()
+    total = {(cell.construction, cell.entities, cell.relations, cell.hops) for cell in cells if cell.facts == "total"}
+    for name in (name for name, entry in CATALOGUE.items() if entry.multi_hop):
+        sizes = (2, 5, 16, 64) if CATALOGUE[name].fixed else (2, 5, 16, 64, 256)
+        for n, r, k in itertools.product(sizes, (1, 2, 3, 4), (1, 2, 3, 4)):
+            assert (name, n, r, k) in total
+        partial = {
+            (cell.relations, cell.hops) for cell in cells if cell.construction == name and cell.facts == "partial"
+        }
+        assert len(partial) == (0 if CATALOGUE[name].random_partial_facts is None else 16)
+    asked = {
+        (cell.relations, dict(cell.options).get("looked_up", cell.relations - 1))
+        for cell in cells
+        if cell.construction == "hybrid"
+    }
+    assert {(r, q) for r in (1, 2, 3, 4) for q in range(r + 1)} <= asked
+
+
 @pytest.mark.parametrize("name", list(CATALOGUE))
 @pytest.mark.parametrize("facts", ["total", "partial"])
 def test_a_sound_cell_passes_with_all_its_numbers(name, facts):
-    result = run_cell(Cell(name, 30, 4, facts=facts))
+    hops = 2 if CATALOGUE[name].multi_hop else 1
+    result = run_cell(Cell(name, 30, 4, hops, facts=facts))
+    if facts == "partial" and CATALOGUE[name].random_partial_facts is None:
+        assert (result.verdict, result.queries) == ("UNKNOWN", None)
+        assert "needs bijections" in result.reason
+        return
     assert (result.verdict, result.reason) == ("PASS", "")
-    assert result.queries == 30 * 4
+    assert result.queries == 30 * 4**hops
     assert result.wrong == 0
     assert result.d_model == result.d_model_formula
 
@@ -80,7 +105,7 @@ def test_without_a_fault_that_recall_passes(monkeypatch):
 
 
 def test_a_wrong_formula_fails_the_cell(monkeypatch):
-    monkeypatch.setattr("bounds.sizes.predicted_sizes", lambda entry, facts: Sizes(1, 2, 3, 4, 5))
+    monkeypatch.setattr("bounds.sizes.predicted_sizes", lambda *arguments: Sizes(1, 2, 3, 4, 5))
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
     assert "the formulas say" in result.reason

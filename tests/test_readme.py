@@ -42,19 +42,29 @@ def matches(printed, expected, numbers_vary):
     return re.fullmatch(pattern, text) is not None
 
 
-@pytest.mark.parametrize("code", PYTHON)
-def test_python_runs(code):
-    exec(compile(code, "README.md", "exec"), {})
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory):
+    """A folder in which the Python of the README has run, and left its files."""
+    folder = tmp_path_factory.mktemp("readme")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for code in PYTHON:
+            exec(compile(code, "README.md", "exec"), {})
+    return folder
+
+
+def test_python_runs(workshop):
+    assert (workshop / "family.tsv").is_file()
 
 
 @pytest.mark.parametrize("block", range(len(CONSOLE)))
-def test_commands_print_what_stands_there(block, tmp_path):
+def test_commands_print_what_stands_there(block, workshop):
     vary, text = CONSOLE[block]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for command, expected in runs(text):
         program = command.replace("python ", f"{sys.executable} ", 1).replace("benchmarks/", f"{ROOT}/benchmarks/")
         done = subprocess.run(
-            program, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            program, shell=True, cwd=workshop, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         assert matches(done.stdout.splitlines(), expected, bool(vary)), done.stdout[-3000:]

@@ -8,7 +8,7 @@ import pytest
 from constructions import CATALOGUE, selector
 from constructions.tsv import read_tsv
 from verify.__main__ import main
-from verify.examples import unicode_facts
+from verify.examples import PARTIAL, unicode_facts
 from verify.grid import verify_facts
 
 
@@ -47,7 +47,7 @@ def test_every_fact_of_the_table_is_recalled(read):
     assert model.answer("U+0031", ["lowercase"]) == -1
 
 
-@pytest.mark.parametrize("name", [name for name in CATALOGUE if not CATALOGUE[name].needs])
+@pytest.mark.parametrize("name", ["selector", "scalar_selector", "attention_selector"])
 def test_every_construction_recalls_the_first_plane(name):
     facts = unicode_facts(limit=0x600)
     result, _ = verify_facts(CATALOGUE[name], facts, logits="both")
@@ -77,3 +77,20 @@ def test_codes_are_for_answers_only():
     assert possible < facts.n_entities / 2
     m = (possible - 1).bit_length()
     assert selector(facts).shape.d_model == facts.n_relations * m + facts.n_relations + 1
+
+
+def test_every_chain_of_three_hops_is_answered_right():
+    """Upper case, lower case, base letter and compatibility lead from character to character, where they lead at all."""
+    facts = unicode_facts(limit=0x2000, relations=(*PARTIAL, "compatibility"))
+    assert facts.n_relations == 4
+    for name in ("chain_of_thought", "key_value_rows"):
+        result, model = verify_facts(CATALOGUE[name], facts, 3, logits="fast")
+        assert (result.verdict, result.reason) == ("PASS", "")
+        assert result.queries == facts.n_entities * 4**3 > 100_000
+        # \u1e69 (s with dot below and dot above) -> \u1e63 (s with dot below) -> s -> S
+        path = [facts.relation_id(relation) for relation in ("base", "base", "uppercase")]
+        assert facts.entity_name(model.answer(facts.entity_id("U+1E69"), path)) == "U+0053"
+    words = np.indices((4, 4, 4)).reshape(3, -1).T
+    assert (
+        facts.answer(np.arange(facts.n_entities)[:, None], words[None]) >= 0
+    ).sum() > 10  # chains that lead somewhere

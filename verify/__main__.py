@@ -29,6 +29,9 @@ EXAMPLES = """examples:
   python -m verify scalar_selector -N 100 -R 7 --facts partial --logits both
   python -m verify example unicode.tsv              write a real fact table to try
   python -m verify facts unicode.tsv --ask U+0041 lowercase
+  python -m verify chain_of_thought -N 256 -R 4 -k 3   many hops: N R^k queries, intermediate entities included
+  python -m verify frontier -N 1e6 -R 50 -k 3       what each construction would cost
+  python -m verify hybrid -N 64 -R 3 -k 3 --looked-up 2
 
 exit status: 0 every planned cell passed; 1 a check failed or has no verdict; 2 bad input; 130 interrupted
 """
@@ -91,12 +94,18 @@ def _parser() -> argparse.ArgumentParser:
         _add_check_options(one)
         one.set_defaults(run=_run_cell)
 
+    costs = commands.add_parser("frontier", help="what each construction costs at a size, from the formulas alone")
+    costs.add_argument("-N", type=_size, required=True, metavar="N", help="entities")
+    costs.add_argument("-R", type=_size, required=True, metavar="R", help="relations")
+    costs.add_argument("-k", type=_size, default=1, metavar="K", help="hops (default 1)")
+    costs.set_defaults(run=_run_frontier)
+
     facts = commands.add_parser("facts", help="verify your own fact table and ask it")
     facts.add_argument("file", metavar="FILE", help="UTF-8 text, one subject<TAB>relation<TAB>object a line")
     facts.add_argument(
         "--construction",
         choices=list(CATALOGUE),
-        help="default: superposition for disjoint answer sets, else selector",
+        help="default: by the table and the questions",
     )
     facts.add_argument(
         "--ask",
@@ -104,8 +113,9 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="a subject and a relation, as two words or in one quoted string; may be repeated",
+        help="a subject and one relation or more, as words or in one quoted string; may be repeated",
     )
+    facts.add_argument("-k", type=_size, metavar="K", help="also verify all paths of K relations")
     _add_check_options(facts)
     facts.set_defaults(run=_run_facts)
 
@@ -180,6 +190,15 @@ def _run_list(options: argparse.Namespace) -> int:
     return PASSED
 
 
+def _run_frontier(options: argparse.Namespace) -> int:
+    from verify import report
+
+    if options.R > 1000 or options.k > 64:
+        raise InputError(f"the table lists up to 1,000 relations and 64 hops; got {options.R:,} and {options.k}")
+    print(report.frontier_table(options.N, options.R, options.k))
+    return PASSED
+
+
 def _run_facts(options: argparse.Namespace) -> int:
     from constructions.catalogue import construction
     from constructions.tsv import read_tsv
@@ -195,25 +214,35 @@ def _run_facts(options: argparse.Namespace) -> int:
         f"{missing} of {facts.answers.size} (entity, relation) pairs without a fact{repeats}"
     )
     questions = [_question(facts, words) for words in options.ask]
+    lengths = sorted({len(path) for _, path in questions} | ({options.k} if options.k else set())) or [1]
     _check_json_path(options.json)
-    name, why = (options.construction, "as asked") if options.construction else _suggested(facts)
-    print(f"construction: {name} ({why})", flush=True)
-    with _progress(facts.answers.size, "queries") as advance_to:
-        result, model = verify_facts(
-            construction(name), facts, dtype=options.dtype, logits=options.logits, progress=advance_to
+    name, why = (options.construction, "as asked") if options.construction else _suggested(facts, lengths)
+    entry = construction(name)
+    any_length = any(option.name == "max_hops" for option in entry.options)
+    if len(lengths) > 1 and not any_length:
+        raise InputError(
+            f"{name} answers paths of one length, but the questions have {' and '.join(map(str, lengths))} relations; "
+            "ask them apart, or use chain_of_thought"
         )
+    print(f"construction: {name} ({why})", flush=True)
+    results, models = [], {}
+    for hops in lengths:
+        given = {"max_hops": lengths[-1]} if any_length else {}
+        with _progress(facts.n_entities * facts.n_relations**hops, "queries") as advance_to:
+            result, models[hops] = verify_facts(entry, facts, hops, given, options.dtype, options.logits, advance_to)
+        results.append(result)
     print(report.header())
-    print(report.line(result))
-    print(report.summary([result], 1, result.seconds))
+    print("\n".join(map(report.line, results)))
+    print(report.summary(results, len(results), sum(result.seconds for result in results)))
     told: list[dict[str, object]] = []
     for subject, path in questions:
-        answer = int(model.answer(subject, path))
+        answer = int(models[len(path)].answer(subject, path))
         known = facts.entity_name(answer) if answer >= 0 else None
         print(f"{facts.query_text(subject, path)} -> {'unknown (no such fact)' if known is None else known}")
         names = [facts.relation_name(relation) for relation in path]
         told.append({"subject": facts.entity_name(subject), "path": names, "answer": known})
-    _write_json(options.json, [result], 1, told)
-    return PASSED if result.verdict == "PASS" else FAILED
+    _write_json(options.json, results, len(results), told)
+    return PASSED if report.count(results, len(results))["verdict"] == "PASS" else FAILED
 
 
 def _run_example(options: argparse.Namespace) -> int:
@@ -262,17 +291,20 @@ def _run_cells(cells: list[Cell], json_file: Path | None) -> int:
 def _question(facts: FactTable, words: list[str]) -> tuple[int, list[int]]:
     if len(words) == 1:
         words = words[0].split("\t" if "\t" in words[0] else None)
-    if len(words) != 2:
-        raise InputError(
-            f"--ask takes a subject and a relation, 2 names; got {len(words)}: {' | '.join(words)}; give names with spaces "
-            "as words of their own, each in quotes"
-        )
-    return facts.entity_id(words[0]), [facts.relation_id(word) for word in words[1:]]
+    if len(words) < 2:
+        raise InputError(f"--ask takes a subject and one relation or more; got {len(words)} name: {words[0]}")
+    try:
+        subject = facts.entity_id(words[0])
+    except InputError as error:
+        raise InputError(f"{error}; give names with spaces as words of their own, each in quotes") from None
+    return subject, [facts.relation_id(word) for word in words[1:]]
 
 
-def _suggested(facts: FactTable) -> tuple[str, str]:
+def _suggested(facts: FactTable, lengths: list[int]) -> tuple[str, str]:
     from constructions.disjoint import require_disjoint
 
+    if lengths != [1]:
+        return "chain_of_thought", "one set of weights for paths of every length, whatever the facts"
     try:
         require_disjoint(facts)
     except InputError:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from constructions.facts import FactTable
 
+TOTAL = ("category", "bidirectional", "width", "combining")
+PARTIAL = ("uppercase", "lowercase", "base")
 
-def unicode_facts(limit: int = sys.maxunicode + 1) -> FactTable:
-    """Seven relations of all assigned characters below `limit`; values vary with the Python version.
+
+def unicode_facts(limit: int = sys.maxunicode + 1, relations: Sequence[str] = TOTAL + PARTIAL) -> FactTable:
+    """Relations of all assigned characters below `limit`; values vary with the Python version.
 
     Total: category, bidirectional, width (east-asian), combining. Partial, and answered by characters, so that they can
-    be followed: uppercase, lowercase, base (the first character of the canonical decomposition).
+    be followed: uppercase, lowercase, base (the first character of the canonical decomposition), and compatibility (of
+    a compatibility decomposition).
     """
-    return FactTable.from_triples(_triples(limit))
+    return FactTable.from_triples(triple for triple in _triples(limit) if triple[1] in relations)
 
 
 def _triples(limit: int) -> Iterator[tuple[str, str, str]]:
@@ -33,8 +37,10 @@ def _triples(limit: int) -> Iterator[tuple[str, str, str]]:
             if len(other) == 1 and other != character:
                 yield subject, relation, _name(other)
         decomposition = unicodedata.decomposition(character)
-        if decomposition and not decomposition.startswith("<"):
-            yield subject, "base", _name(chr(int(decomposition.split()[0], 16)))
+        if decomposition:
+            tagged = decomposition.startswith("<")
+            first = decomposition.split()[1 if tagged else 0]
+            yield subject, "compatibility" if tagged else "base", _name(chr(int(first, 16)))
 
 
 def _name(character: str) -> str:

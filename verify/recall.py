@@ -101,7 +101,7 @@ def check_recall(
     decider = _Decider(model, mode, rows, result)
     if decider.reader is None and mode == "fast":
         return result
-    chosen = np.arange(facts.n_entities) if subjects is None else np.asarray(subjects)
+    chosen = np.arange(facts.n_entities) if subjects is None else np.array(subjects)
     chain = isinstance(model, ChainOfThought)
     batches = _chains(model, facts, hops, rows, chosen) if chain else _batches(model, facts, hops, rows, chosen)
     for batch in batches:

@@ -108,6 +108,31 @@ def catalogue_lines() -> str:
     return "\n".join(f"{name:<{width}}{theorem:<14}{claim}" for name, theorem, claim in rows)
 
 
+def frontier_table(n_entities: int, n_relations: int, hops: int) -> str:
+    """`python -m verify frontier`: what each construction pays for paths of `hops` relations, from the formulas."""
+    from bounds.sizes import frontier
+
+    titles = ("construction", "d_model", "d_mlp", "depth", "tokens", "internal", "embedding", "unembedding")
+    rows: list[tuple[str, ...]] = [titles]
+    for entry in CATALOGUE.values():
+        if entry.multi_hop or hops == 1:
+            every = range(n_relations + 1) if entry.name == "hybrid" else [None]
+            for q in every:
+                given = {} if q is None else {"looked_up": q}
+                cost = frontier(entry, n_entities, n_relations, hops, given)
+                label = entry.name if q is None else f"{entry.name} q={q}"
+                sizes = (cost.d_model, cost.d_mlp, cost.depth, cost.written_tokens)
+                bits = (cost.internal_fact_bits, cost.embedding_fact_bits, cost.unembedding_fact_bits)
+                rows.append((label, *(f"{number:,}" for number in (*sizes, *bits))))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
+    lines = [
+        "  ".join([f"{row[0]:<{widths[0]}}", *(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
+    note = "bits of facts: in all internal weights; in one entity's row of the embedding; in its row of the unembedding"
+    return "\n".join([*lines, note])
+
+
 def catalogue_table() -> str:
     """The table theorem - construction - sizes - file - test - check of docs/README.md, in Markdown."""
     rows = [
