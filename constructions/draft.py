@@ -205,7 +205,7 @@ def require_hops(hops: int, name: str = "hops") -> None:
 
 
 def require_exact(largest_sum: int, dtype: torch.dtype, what: str) -> None:
-    """Raise DoesNotFit unless all integers up to `largest_sum`, a bound on every sum of |w x|, are exact in dtype."""
+    """Raise DoesNotFit unless all integers up to `largest_sum` are exact in dtype; it bounds every partial sum of w x."""
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise InputError(f"dtype must be a floating torch.dtype such as torch.float32; got {dtype!r}")
     exact = int(2 / torch.finfo(dtype).eps)

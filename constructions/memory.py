@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 from constructions.errors import DoesNotFit
 
 
+@cache
 def memory_limit() -> int:
     """Bytes of memory this process may use: the machine's, or the control group's where that is less."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [2**63]

@@ -44,7 +44,7 @@ def meet_in_the_middle(facts: FactTable, hops: int, *, dtype: torch.dtype = torc
     Args:
         facts: bijections.
         hops: k, at least 1.
-        dtype: any floating dtype whose integers are exact up to m and k + 1.
+        dtype: any floating dtype whose integers are exact up to 3 m and k + 1.
 
     Raises:
         InputError: a relation is no bijection, or hops is not a positive integer.

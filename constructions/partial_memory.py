@@ -6,7 +6,7 @@ bits), and whose entity embeddings hold `(R - q) I(k) + 1` blocks of b bits, whe
 the node reached by every word of at most k relations whose last letter is an embedded relation, and the entity itself.
 
 A query takes the stored node of its longest such prefix, then row look-ups for the remaining letters. q = R is the row
-memory of 4.3(1); q = 0 stores every word of length 1 to k.
+memory of 4.3(1) with one-hot relations; q = 0 stores every word of length 1 to k.
 
 Hypotheses. None on the facts. Proof: docs/hybrid.md.
 """
@@ -132,6 +132,7 @@ def _spell_prefixes(model: FactModel, facts: FactTable, hops: int, looked_up: in
     """`E[s]` = its own code, and the bits of every node reached by a word that ends in an embedded relation."""
     vocabulary, weight = model.vocabulary, model.embedding.weight
     n_relations = facts.n_relations
+    states.numbers(vocabulary.answer_tokens(facts.answers))  # every node has a code, or nothing is written
     for length in range(1, hops + 1):
         tokens = answers_to_all_words(facts, length).reshape(facts.n_entities, -1, n_relations)[..., looked_up:]
         columns = model.stream[f"words {length}"].columns.reshape(-1, states.bits)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from constructions.codes import bits_needed, sign_codes
-from constructions.errors import InputError
+from constructions.errors import DoesNotFit, InputError
 from constructions.model import FactModel, MarginClaim
 from constructions.stream import Form, Slot, dot
 
@@ -52,10 +52,15 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
     a head that reads what no layer has written adds `2 |W_O| |W_V| max |x|`; an MLP turns e into `e + |W_n| ... |W_0| e`,
     since ReLU is 1-Lipschitz; the logits' difference moves by at most `2 max_t |U_t| e`. All sums are rounded outwards.
 
+    Positions that only hold the prompt also run through all layers, with states that mean nothing and that a memory may
+    enlarge in each; an overflow there would spoil everything. So the weights must bound all numbers of a forward pass.
+
     Raises:
+        DoesNotFit: the bound on the numbers of a forward pass exceeds the dtype.
         InputError: the bound leaves no positive margin.
         AssertionError: a head reads what an earlier layer has written, or queries something that is not exact.
     """
+    _require_no_overflow(model)
     largest = _magnitude(model.embedding.weight).amax(0)
     assert model.positions is not None
     largest = largest + _magnitude(model.positions.weight).amax(0)
@@ -84,6 +89,16 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
     if real <= 0:
         raise InputError(f"a gain of {gain} leaves no margin in real arithmetic; use a larger one")
     return replace(claim, real=real)
+
+
+def _require_no_overflow(model: FactModel) -> None:
+    dtype = model.embedding.weight.dtype
+    largest, limit = model.largest_number(), torch.finfo(dtype).max / 4
+    if not largest < limit:
+        raise DoesNotFit(
+            f"{model.construction} for {model.hops} hops: at positions of the prompt numbers may reach {largest:.3g}, and "
+            f"{dtype} holds them up to {limit:.3g} with room to add; use a wider dtype or fewer hops"
+        )
 
 
 def _magnitude(weight: torch.Tensor) -> torch.Tensor:

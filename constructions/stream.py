@@ -18,7 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from constructions.errors import DoesNotFit
+from constructions.memory import require_memory
+
 Coefficient = float | int
+MOST_AXES = 30
+BYTES_PER_COORDINATE = 1000
+"""About what a coordinate costs at least: its column numbers in forms, and its entries in a few hundred weights."""
 
 
 class Space:
@@ -39,6 +45,12 @@ class Space:
         if name in self.slots:
             raise ValueError(f"the slot {name!r} is declared twice")
         size = math.prod(shape)
+        if len(shape) > MOST_AXES:
+            raise DoesNotFit(f"the slot {name!r} has {len(shape)} axes, one for each letter; {MOST_AXES} are possible")
+        if size > 100_000:  # refuse a slot that could only be planned, never stored, before its columns are numbered
+            require_memory(
+                BYTES_PER_COORDINATE * size, f"the {size:,} coordinates of the slot {name!r} and their weights"
+            )
         columns = np.arange(self.width, self.width + size).reshape(shape)
         self.width += size
         self.slots[name] = Slot(self, name, columns)

@@ -249,34 +249,50 @@ class Transformer(nn.Module):
         """Whether the keys and values of every layer depend on the token and its position alone.
 
         True if they read only coordinates that no earlier layer writes (rows of exact zeros), and no number of a forward
-        pass can overflow, by a bound from the weights' absolute values; then later layers need not be run for positions
-        that are only attended to. A NaN or an infinity anywhere makes it False.
+        pass can overflow; then later layers need not be run for positions that are only attended to.
+        """
+        written = torch.zeros(self.shape.d_model, dtype=torch.bool, device=self.embedding.weight.device)
+        for layer in self.layer_sequence():
+            if layer.attention is not None:
+                read = _magnitude(layer.attention.value.weight).sum(0) + _magnitude(layer.attention.key.weight).sum(0)
+                if bool((written & (read != 0)).any()):
+                    return False
+                written |= _magnitude(layer.attention.output.weight).sum(1) != 0
+            if layer.mlp is not None:
+                written |= _magnitude(layer.mlp.matrix(-1)).sum(1) != 0
+        return self.largest_number() < torch.finfo(self.embedding.weight.dtype).max / 4
+
+    @torch.no_grad()
+    def largest_number(self) -> float:
+        """A bound on the absolute value of every number in any forward pass, logits aside; NaN if a weight is.
+
+        From the absolute values of the weights: softmax mixes, ReLU shrinks.
         """
         largest = _magnitude(self.embedding.weight).amax(0)
         if self.positions is not None:
             largest = largest + _magnitude(self.positions.weight).amax(0)
-        written = torch.zeros_like(largest, dtype=torch.bool)
         peaks = [largest]
         for layer in self.layer_sequence():
             if layer.attention is not None:
-                weights = layer.attention
-                read = _magnitude(weights.value.weight)
-                seen = read.sum(0) + _magnitude(weights.key.weight).sum(0)
-                if bool((written & (seen != 0)).any()):
-                    return False
-                scores = (_magnitude(weights.query.weight) @ largest) * (_magnitude(weights.key.weight) @ largest)
-                largest = largest + _magnitude(weights.output.weight) @ (read @ largest)
-                peaks += [scores.sum()[None], read @ largest, largest]
-                written |= _magnitude(weights.output.weight).sum(1) != 0
+                query, key, value, output = (
+                    _magnitude(weight.weight)
+                    for weight in (
+                        layer.attention.query,
+                        layer.attention.key,
+                        layer.attention.value,
+                        layer.attention.output,
+                    )
+                )
+                scores, values = (query @ largest) * (key @ largest), value @ largest
+                largest = largest + output @ values
+                peaks += [scores.sum()[None], values, largest]
             if layer.mlp is not None:
                 through = largest
                 for index in range(len(layer.mlp.weights)):
                     through = _magnitude(layer.mlp.matrix(index)) @ through
                     peaks.append(through)
                 largest = largest + through
-                written |= _magnitude(layer.mlp.matrix(-1)).sum(1) != 0
-        highest = torch.cat([*peaks, largest]).max()  # NaN if any is
-        return bool(highest < torch.finfo(self.embedding.weight.dtype).max / 4)
+        return torch.cat([*peaks, largest]).max().item()
 
     def remember(self, tokens: Tensor, cache: Cache | None = None) -> Cache:
         """The cache that `states` returns, from embeddings alone: right if `prefix_is_static()`."""

@@ -398,6 +398,45 @@ def test_what_does_not_fit_in_memory_is_refused_beforehand(build, monkeypatch):
         build(facts, 4)
 
 
+def test_an_overflow_at_positions_of_the_prompt_is_refused_beforehand():
+    """There states mean nothing and grow in every layer; an infinity there would spoil the answer."""
+    facts = FactTable.random_bijections(64, 3)
+    for build in (key_value, key_value_rows, lambda f, k, **o: hybrid(f, k, looked_up=3, **o)):
+        with pytest.raises(DoesNotFit, match=r"numbers may reach .* wider dtype or fewer hops"):
+            build(facts, 28)
+        with pytest.raises(DoesNotFit, match="numbers may reach"):
+            build(facts, 4, dtype=torch.float16)
+    deep = key_value_rows(facts, 12, dtype=torch.float64)
+    subjects, paths = np.arange(64), np.random.default_rng(0).integers(0, 3, (64, 12))
+    assert np.array_equal(deep.answer(subjects, paths), facts.answer(subjects, paths))
+
+
+def test_paths_of_any_length_are_verified():
+    facts = FactTable.random_bijections(3, 1)
+    for name in ("precomputed", "chain_of_thought", "key_value"):
+        hops = {"precomputed": 24, "chain_of_thought": 40, "key_value": 10}[name]
+        model = CATALOGUE[name].build(facts, hops, dtype=torch.float64)
+        recall = check_recall(model, facts, hops, "both")
+        assert (recall.queries, recall.wrong, recall.defect) == (3, 0, None)
+
+
+def test_a_refused_install_of_a_hybrid_changes_nothing():
+    facts = FactTable.random_bijections(4, 2)
+    model = hybrid(facts, 2, looked_up=0)
+    before = model.embedding.weight.detach().clone()
+    with pytest.raises(InputError, match="has no code"):
+        model.install(FactTable([[3, 2, 1, 0], [0, 1, 2, -1]]))
+    assert torch.equal(model.embedding.weight, before)
+
+
+@pytest.mark.parametrize("hops", [9, 20, 40, 200])
+def test_trees_beyond_all_memory_are_refused_at_once(hops):
+    facts = FactTable.random_bijections(5, 12)
+    for build in (precomputed, lambda f, k: hybrid(f, k, looked_up=2), lambda f, k: precomputed(f, k, layers=1)):
+        with pytest.raises(DoesNotFit, match=r"of the slot|the slot .* axes"):
+            build(facts, hops)
+
+
 def test_too_many_positions_are_refused():
     with pytest.raises(ValueError, match="4 tokens are too many: this model has 3 positions"):
         key_value(FACTS, 2)(torch.tensor([[0, 7, 7, 7]]))

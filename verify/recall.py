@@ -202,8 +202,11 @@ def _batches(model: FactModel, facts: FactTable, hops: int, rows: int, chosen: N
 
 
 def _with_axis(cache: Cache) -> Cache:
-    """A new axis before the positions, for the relations that follow."""
-    return [KeysAndValues(*(part.unsqueeze(-3) for part in memory)) for memory in cache]
+    """All queries so far in one axis, and a new one before the positions, for the relations that follow."""
+    return [
+        KeysAndValues(*(part.reshape(part.shape[:-2].numel(), 1, *part.shape[-2:]) for part in memory))
+        for memory in cache
+    ]
 
 
 def _labelled(
