@@ -14,8 +14,8 @@ arithmetic 2 minus a leak that is stated with the model).
 Hypotheses. None on the facts. A path that meets a missing fact writes *unknown* from there on.
 
 Where this departs from the paper: constants; padding, END and steps of several hops are ours; functions and missing facts.
-theory's sketch selects in place with d_model R m + 2 R + 3 p + 1; here the selected bits go to a slot of their own (m
-more), so that one form serves every j, and the sequence has a position more, on which END is written after K hops.
+Selecting in place would save m coordinates for j = 1 (d_model R m + 2 R + 3 p + 1); here the selected bits go to a slot of
+their own, so that one form serves every j, and the sequence has a position more, on which END is written after K hops.
 Proof: docs/theorem-4.4.md.
 """
 
