@@ -133,7 +133,7 @@ def _spell_prefixes(model: FactModel, facts: FactTable, hops: int, looked_up: in
     vocabulary, weight = model.vocabulary, model.embedding.weight
     n_relations = facts.n_relations
     states.numbers(vocabulary.answer_tokens(facts.answers))  # every node has a code, or nothing is written
-    for length in range(1, hops + 1):
+    for length in range(1, hops + 1) if looked_up < n_relations else ():
         tokens = answers_to_all_words(facts, length).reshape(facts.n_entities, -1, n_relations)[..., looked_up:]
         columns = model.stream[f"words {length}"].columns.reshape(-1, states.bits)
         for word, place in enumerate(columns):

@@ -149,7 +149,7 @@ def words(n_relations: int, length: int) -> NDArray[np.int64]:
 def answers_to_all_words(facts: FactTable, length: int) -> NDArray[np.int64]:
     """Answer tokens of every entity to every word: int64 (N, R^length), words in lexicographic order."""
     count = facts.n_entities * facts.n_relations**length
-    require_memory(3 * 8 * count, f"the answers of {facts.n_entities:,} entities to {facts.n_relations}^{length} words")
+    require_memory(8 * 8 * count, f"the answers of {facts.n_entities:,} entities to {facts.n_relations}^{length} words")
     entities = np.arange(facts.n_entities)[:, None]
     answered = facts.answer(entities, words(facts.n_relations, length)[None])
     return Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(answered)
