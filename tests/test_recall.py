@@ -288,6 +288,15 @@ def test_rounding_bounds_a_sum_of_d_products():
     assert found[1] > 0  # 7 * 2^24 is not
 
 
+def test_rounding_counts_the_weights_themselves():
+    """A weight can exceed every declared form: the constant column adds up m signs."""
+    model = selector(FACTS)
+    model.decode_by(Decoder(model.decoder.fields, rest=None))
+    largest = MarginReader(model).largest
+    assert (largest >= model.unembedding.weight.abs().amax(0)).all()
+    assert largest[model.stream["one"].columns] == 6
+
+
 def test_rounding_is_infinite_where_logits_overflow():
     reader = MarginReader(selector(FACTS))
     huge = torch.full((1, selector(FACTS).shape.d_model), 1e38)
