@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -263,12 +264,16 @@ def test_bad_input_gives_status_2_and_no_traceback_in_a_real_process(tmp_path):
 def test_an_interrupt_is_told_and_keeps_what_was_found(tmp_path):
     path = tmp_path / "all.json"
     command = [sys.executable, "-m", "verify", "all", "--json", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    for _ in range(3):
-        process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    # A runner in the background ignores SIGINT, and a child inherits that; a user's shell does not.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(3):
+            process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "UNKNOWN" in out
     assert "interrupted" in err
