@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from constructions.facts import FactTable
 
 SYMBOLS = {
     name: sympy.Symbol(name, integer=True, nonnegative=True)
-    for name in ["N", "R", "k", "V", "d", "m", "M", "b", "c", "p", "u", "q", "K", "j"]
+    for name in ["N", "R", "k", "V", "d", "a", "m", "M", "w", "b", "c", "p", "u", "q", "K", "j"]
 }
 
 
@@ -30,34 +30,96 @@ class tree(sympy.Function):  # type: ignore[misc]  # sympy has no types
         return None
 
 
+class bits(sympy.Function):  # type: ignore[misc]
+    """bits(n) = ceil(log2 n), the bits that tell n values apart; 0 for one."""
+
+    @classmethod
+    def eval(cls, values: sympy.Expr) -> sympy.Expr | None:
+        """A number as soon as n is one."""
+        return sympy.Integer(_bits(int(values))) if values.is_Integer else None
+
+
+class odd(sympy.Function):  # type: ignore[misc]
+    """odd(n) = n without its factors of two."""
+
+    @classmethod
+    def eval(cls, number: sympy.Expr) -> sympy.Expr | None:
+        """A number as soon as n is one."""
+        return sympy.Integer(_odd(int(number))) if number.is_Integer else None
+
+
+class beta(sympy.Function):  # type: ignore[misc]
+    """beta(R), the gain of `attention_selector`: the least integer with 2.718^beta >= 2 R - 1."""
+
+    @classmethod
+    def eval(cls, relations: sympy.Expr) -> sympy.Expr | None:
+        """A number as soon as R is one."""
+        return sympy.Integer(_beta(int(relations))) if relations.is_Integer else None
+
+
+def _bits(values: int) -> int:
+    return (values - 1).bit_length()
+
+
+def _odd(number: int) -> int:
+    return number // (number & -number)
+
+
+def _beta(relations: int) -> int:
+    gain = 1
+    while 2718**gain < (2 * relations - 1) * 1000**gain:
+        gain += 1
+    return gain
+
+
+_FUNCTIONS = {"tree": tree, "bits": bits, "odd": odd, "beta": beta}
+
+
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes of a model, in entries."""
+    """The sizes of a model, in entries; and its dense bits: B_T, B_e and B_u of Theorem 4.2."""
 
     d_model: int
     d_mlp: int
     n_layers: int
     n_heads: int
     parameters: int
+    internal_bits: int
+    embedding_bits: int
+    unembedding_bits: int
 
 
 @dataclass(frozen=True)
-class Frontier:
-    """What a construction trades: dimension, bits of facts by where they are kept, depth, written tokens."""
+class Costs(Sizes):
+    """What the formulas say: the sizes, the bits of facts by where they are kept, the written tokens.
 
-    d_model: int
-    d_mlp: int
-    depth: int
+    The fact bits of the embedding and of the unembedding are those of one entity's row.
+    """
+
     internal_fact_bits: int
     embedding_fact_bits: int
     unembedding_fact_bits: int
     written_tokens: int
 
+    def differs_from(self, built: Sizes, bijective: bool) -> str:
+        """What differs in a built model, both sides named; empty if nothing does.
+
+        The bits are those of a format that serves all facts of the size. A table that is no tuple of bijections may leave a
+        value of the format unused, so that its tensors take fewer.
+        """
+        told = []
+        for field in fields(Sizes):
+            have, expected = getattr(built, field.name), getattr(self, field.name)
+            spared = field.name.endswith("_bits") and not bijective and have < expected
+            if have != expected and not spared:
+                told.append(f"{field.name} = {have:,}, the formula says {expected:,}")
+        return ", ".join(told)
+
 
 @cache
 def expression(formula: str) -> sympy.Expr:
     """A formula of the catalogue as a sympy expression in `SYMBOLS`. Raises ValueError for any other symbol."""
-    parsed: sympy.Expr = sympy.sympify(formula, locals={**SYMBOLS, "tree": tree})
+    parsed: sympy.Expr = sympy.sympify(formula, locals={**SYMBOLS, **_FUNCTIONS})
     strangers = parsed.free_symbols - set(SYMBOLS.values())
     if strangers:
         raise ValueError(f"the formula {formula!r} uses {strangers}; known are {', '.join(SYMBOLS)}")
@@ -67,19 +129,28 @@ def expression(formula: str) -> sympy.Expr:
 @cache
 def _function(formula: str) -> Callable[..., Any]:
     """The formula as a function of Python integers, which are exact; all symbols in the order of `SYMBOLS`."""
-    modules = [{"tree": lambda base, terms: sum(base**i for i in range(terms))}, "math"]
+    exact = {"tree": lambda base, terms: sum(base**i for i in range(terms)), "bits": _bits, "odd": _odd, "beta": _beta}
+    modules = [exact, "math"]
     compiled: Callable[..., Any] = sympy.lambdify(list(SYMBOLS.values()), expression(formula), modules=modules)
     return compiled
 
 
-def symbol_values(
-    entry: Construction, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None
-) -> dict[str, int]:
-    """The values of the symbols for a construction on a fact table: exact integers."""
+def predicted(entry: Construction, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None) -> Costs:
+    """What the catalogue's formulas say for a construction on a fact table: exact integers."""
     values = bijection_values(entry, facts.n_entities, facts.n_relations, hops, given)
-    shares = [Codebook.of(facts, relation=r).bits for r in range(facts.n_relations)] if "M" in entry.d_model else []
-    answers = {"m": Codebook.of(facts).bits, "M": sum(shares), "b": Codebook.of_states(facts).bits}
-    return values | answers | {"u": 0 if facts.is_total else 1}
+    if "M" in entry.d_model:
+        shares = [Codebook.of(facts, relation=r).bits for r in range(facts.n_relations)]
+        values |= {"M": sum(shares), "w": max(shares)}
+    answers, states = Codebook.of(facts), Codebook.of_states(facts)
+    values |= {"a": len(answers), "m": answers.bits, "b": states.bits, "u": 0 if facts.is_total else 1}
+    return _costs(entry, values)
+
+
+def predicted_for_bijections(
+    entry: Construction, n_entities: int, n_relations: int, hops: int = 1, given: Mapping[str, int] | None = None
+) -> Costs:
+    """What a construction costs for bijections of the given size, from the formulas alone: any size, instantly."""
+    return _costs(entry, bijection_values(entry, n_entities, n_relations, hops, given))
 
 
 def bijection_values(
@@ -97,8 +168,10 @@ def bijection_values(
         "R": n_relations,
         "k": hops,
         "V": n_entities + n_relations + entry.n_specials,
+        "a": n_entities,
         "m": bits,
         "M": n_relations * bits,
+        "w": bits,
         "b": bits,
         "c": bits_needed(n_relations),
         "p": bits_needed(n_positions),
@@ -107,20 +180,11 @@ def bijection_values(
     }
 
 
-def frontier(
-    entry: Construction, n_entities: int, n_relations: int, hops: int, given: Mapping[str, int] | None = None
-) -> Frontier:
-    """What a construction costs for bijections of the given size, from the formulas alone: any size, instantly."""
-    values = dict.fromkeys(SYMBOLS, 0) | bijection_values(entry, n_entities, n_relations, hops, given)
-    return Frontier(
-        d_model=_evaluated(entry, entry.d_model, values),
-        d_mlp=_evaluated(entry, entry.d_mlp, values),
-        depth=_evaluated(entry, entry.n_layers, values),
-        internal_fact_bits=_evaluated(entry, entry.internal_fact_bits, values),
-        embedding_fact_bits=_evaluated(entry, entry.embedding_fact_bits, values),
-        unembedding_fact_bits=_evaluated(entry, entry.unembedding_fact_bits, values),
-        written_tokens=_evaluated(entry, entry.written_tokens, values),
-    )
+def _costs(entry: Construction, values: Mapping[str, int]) -> Costs:
+    values = dict.fromkeys(SYMBOLS, 0) | dict(values)
+    values["d"] = _evaluated(entry, entry.d_model, values)
+    formulas = {field.name: getattr(entry, field.name) for field in fields(Costs)}
+    return Costs(**{name: _evaluated(entry, formula, values) for name, formula in formulas.items()})
 
 
 def _evaluated(entry: Construction, formula: str, values: Mapping[str, int]) -> int:
@@ -128,18 +192,3 @@ def _evaluated(entry: Construction, formula: str, values: Mapping[str, int]) -> 
     if not isinstance(number, int):
         raise ValueError(f"{entry.name}: the formula {formula!r} gives {number}, not an integer")
     return number
-
-
-def predicted_sizes(
-    entry: Construction, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None
-) -> Sizes:
-    """What the catalogue's formulas say for a construction on a fact table: exact integers."""
-    values = dict.fromkeys(SYMBOLS, 0) | symbol_values(entry, facts, hops, given)
-    values["d"] = _evaluated(entry, entry.d_model, values)
-    return Sizes(
-        d_model=values["d"],
-        d_mlp=_evaluated(entry, entry.d_mlp, values),
-        n_layers=_evaluated(entry, entry.n_layers, values),
-        n_heads=_evaluated(entry, entry.n_heads, values),
-        parameters=_evaluated(entry, entry.parameters, values),
-    )

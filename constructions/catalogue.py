@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from constructions.errors import InputError
@@ -23,12 +24,14 @@ class Option:
         symbol: in the size formulas.
         help: what it is, in one line.
         default: (relations, hops) to the value where none is given.
+        choices: (relations, hops) to all values that are worth comparing.
     """
 
     name: str
     symbol: str
     help: str
     default: Callable[[int, int], int]
+    choices: Callable[[int, int], Iterable[int]]
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,11 @@ class Construction:
     """One way to write facts into a transformer.
 
     The size formulas are texts in these symbols; `bounds.sizes` evaluates them: N entities, R relations, k hops, V tokens,
-    d `d_model`; m bits of an answer, M bits of all answer sets together (for relations with answer sets of their own), b
-    bits of a state (an entity, or *unknown*), c bits of a relation, p bits of a position; u is 1 if facts are missing, else
-    0; and the symbols of the options. tree(R, n) is 1 + R + ... + R^(n-1).
+    d `d_model`; a possible answers, m bits of an answer; for relations with answer sets of their own M bits of all sets
+    together and w bits of the widest; b bits of a state (an entity, or *unknown*), c bits of a relation, p bits of a
+    position; u is 1 if facts are missing, else 0; and the symbols of the options. tree(R, n) is 1 + R + ... + R^(n-1),
+    bits(n) the bits that tell n values apart, odd(n) is n without its factors of two, beta(R) the gain of
+    `attention_selector`.
 
     Attributes:
         name: as it is typed on the command line.
@@ -59,7 +64,10 @@ class Construction:
         options: further arguments.
         builder_name: the builder's name, where it is not `name`.
         n_specials: how many special tokens it has.
-        internal_fact_bits: formula for the entries of internal weights, all of one bit, that change with the facts.
+        internal_bits: formula for the dense bits of all internal weights (attention, MLPs, positions), B_T of Theorem 4.2:
+            the entries of each tensor times the bits of its values on a dyadic grid.
+        embedding_bits, unembedding_bits: the same for one token's row of the embedding, B_e, and of the unembedding, B_u.
+        internal_fact_bits: formula for the bits of those entries of internal weights that change with the facts.
         embedding_fact_bits, unembedding_fact_bits: the same for one entity's row of the embedding, of the unembedding.
         written_tokens: formula for the tokens that are written until the answer stands.
     """
@@ -73,6 +81,9 @@ class Construction:
     n_layers: str
     n_heads: str
     parameters: str
+    internal_bits: str
+    embedding_bits: str
+    unembedding_bits: str
     random_facts: Callable[[int, int, int], FactTable]
     random_partial_facts: Callable[[int, int, int, float], FactTable] | None
     docs: str
@@ -138,7 +149,10 @@ _MANY_HOPS = {
     "random_partial_facts": FactTable.random_functions,
 }
 _PAIRS = "(N*R + 2*b + 2*c + u)"
-_ROWS_1, _ROWS_2 = "(N + u + R + b)", "(R*b + b + c + 1)"
+_RAILS = "(2*b + 2*c + {passes} + 1)"
+_ONE_HOT = "(N + u + R + {passes})"
+_ROWS = "(R*b + b + c + 1{pointer})"
+_ONCE, _SHARED = {"passes": "1", "pointer": ""}, {"passes": "k", "pointer": " + k"}
 _HYBRID_BLOCKS = "((R - q)*tree(R, k) + 1)*b"
 _WORDS = "R*tree(R, j)"
 
@@ -151,14 +165,51 @@ def _hybrid_2(layer: str) -> str:
     return f"(R + b + q*b + b*Min(R - q, 1) + 2*(R - q)*b*tree(R, k - {layer}))"
 
 
-def _two_layers(first: str, second: str) -> str:
-    return f"d*{first} + {first}*{second} + {second}*d"
+_HYBRID_SHARED_1 = "(R + b + k + 2*(R - q)*b*tree(R, k) + (N + u)*Min(q, 1))"
+_HYBRID_SHARED_2 = "(R + b + k + q*b + b*Min(R - q, 1) + (R - q)*b*(tree(R, k) + tree(R, k - 1)))"
+_MEMORY_THRESHOLD = "bits(Max((b - 1)*Min(q, 1), 1) + 2)"
+_SHARED_THRESHOLD = "bits(Max((b - 1)*Min(q, 1), p - 1, 1) + 2)"
+_LOOKED_UP = Option(
+    "looked_up",
+    "q",
+    "relations in the row memory, 0 to R (default R - 1)",
+    default=lambda R, k: R - 1,
+    choices=lambda R, k: range(R + 1),
+)
+
+
+# Dense bits. Codes are read from 0/1 or sign entries; a threshold or a constant makes the grid of its matrix wider.
+_POSITIONS = "2*(k + 1)"
+_SELECTING = "(4*p + 2*p*(k - 1) - p*(Min(k - 1, 1) + Min(Max(2**p - 2 - k, 0), 1)) + (k + 1)*p)"
+"""Queries and keys of layers whose heads select positions, for each coordinate: layer 1 has two heads, the others one. A
+query holds 0 and both signs of the gain, or one sign if the codes of the two positions agree, or differ, in every bit."""
+_ALL_SELECTING = "(2*(k + 1)*p + (k + 1)*p)"
+_POINTING = "(2*2*p + 2*p)"
+_SIGN_ROW = "d*bits(2 + (b + 1)*Min(N + u - 1, 1))"
+_BIT_ROW = "d*bits(m + Max(m, 2) + 1 + Min(a - 1, 1))"
+
+
+def _rows(sharing: Mapping[str, str]) -> list[str]:
+    return [width.format(**sharing) for width in (_RAILS, _ONE_HOT, _ROWS)]
+
+
+def _widest(widths: list[str]) -> str:
+    return f"Max({', '.join(widths)})"
+
+
+def _mlp(*widths: str, bits: tuple[str, ...] = ()) -> str:
+    """The entries of an MLP with these hidden layers, or their bits."""
+    matrices = [f"{a}*{b}" for a, b in pairwise(["d", *widths, "d"])]
+    return " + ".join(f"{m}*{w}" for m, w in zip(matrices, bits or ("1",) * len(matrices), strict=True))
 
 
 CATALOGUE: dict[str, Construction] = dict(
     [
         _entry(
             name="selector",
+            internal_bits="5*R*m*d",
+            embedding_bits="d",
+            unembedding_bits=_BIT_ROW,
             theorem="4.1",
             claim="embeddings stack the answers' codes; an MLP of one hidden layer masks all but the queried block",
             module="single_hop",
@@ -174,6 +225,10 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="scalar_selector",
+            internal_bits="(3 + bits(a + 1))*R*d",
+            embedding_bits="d*bits(Max(a, 2))",
+            embedding_fact_bits="R*bits(a)",
+            unembedding_bits="d*bits(2*a - 1 + Max((a - 1)**2, 1 + Min(a - 1, 1)))",
             theorem="4.1 (ours)",
             claim="as selector with one integer for each block: MLP width R, independent of N",
             module="single_hop",
@@ -189,6 +244,9 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="attention_selector",
+            internal_bits="(R*bits((1 + Min(R - 1, 1))*odd(beta(R)) + 1) + R + 2*R*m)*d",
+            embedding_bits="2*d",
+            unembedding_bits="d*bits(2*m + 2)",
             theorem="4.1 (no MLP)",
             claim="R attention heads, no MLP; head h reads the subject iff the relation is h",
             module="single_hop",
@@ -204,6 +262,9 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="superposition",
+            internal_bits="2*M*d",
+            embedding_bits="2*d",
+            unembedding_bits="d*bits((1 - u)*(3*w + 2) + u*8*w)",
             theorem="F.1",
             claim="disjoint answer sets: no MLP, no query or key weights",
             module="disjoint",
@@ -221,6 +282,9 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="key_value",
+            internal_bits=f"({_POSITIONS} + {_SELECTING} + 2*(b + k*c) + k*{_PAIRS}*(bits(b + c + 1) + 2))*d",
+            embedding_bits="2*d",
+            unembedding_bits=_SIGN_ROW,
             theorem="4.3(1)",
             claim="many hops: one hidden unit for each (entity, relation), embeddings of O(log N)",
             d_model="b + 2*c + p + 1",
@@ -234,6 +298,10 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="key_value_shared",
+            internal_bits=f"({_POSITIONS} + {_POINTING} + 2*(b + c)"
+            f" + ({_PAIRS} + k)*(bits(Max(b + c, p) + 1) + 2 + Min(k - 1, 1)))*d",
+            embedding_bits="2*d",
+            unembedding_bits=_SIGN_ROW,
             theorem="4.3(1) (ours)",
             claim="key_value with one stored layer, applied k times",
             builder_name="key_value",
@@ -249,35 +317,45 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="key_value_rows",
+            internal_bits=f"({_POSITIONS} + {_SELECTING} + 2*(b + k*c))*d"
+            f" + k*({_mlp(*_rows(_ONCE), bits=('bits(b + c + 2)', '1', '1', '3'))})",
+            embedding_bits="2*d",
+            unembedding_bits=_SIGN_ROW,
             theorem="4.3(1) (ours)",
-            claim="many hops: two hidden layers, N units whose weights hold the entities' rows of facts",
+            claim="many hops: N hidden units whose weights, all of them signs, hold the entities' rows of facts",
             d_model="b + 2*c + p + 1",
-            d_mlp=f"Max({_ROWS_1}, {_ROWS_2})",
+            d_mlp=_widest(_rows(_ONCE)),
             internal_fact_bits="k*N*R*b",
             embedding_fact_bits="0",
             n_layers="k",
             n_heads="2",
-            parameters=f"(2*V + k + 1 + 2*(p + b) + 2*k*(p + c)) * d + k*({_two_layers(_ROWS_1, _ROWS_2)})",
+            parameters=f"(2*V + k + 1 + 2*(p + b) + 2*k*(p + c)) * d + k*({_mlp(*_rows(_ONCE))})",
             **_MANY_HOPS,
         ),
         _entry(
             name="key_value_rows_shared",
+            internal_bits=f"({_POSITIONS} + {_POINTING} + 2*(b + c))*d"
+            f" + {_mlp(*_rows(_SHARED), bits=('bits(b + c + 1 + Max(p - 1, 1))', '1', '1', '3'))}",
+            embedding_bits="2*d",
+            unembedding_bits=_SIGN_ROW,
             theorem="4.3(1) (ours)",
             claim="key_value_rows with one stored layer, applied k times",
             builder_name="key_value_rows",
             fixed={"share_layers": True},
             d_model="2*b + 2*c + 2*p + 2",
-            d_mlp=f"Max({_ROWS_1}, {_ROWS_2}) + k",
+            d_mlp=_widest(_rows(_SHARED)),
             internal_fact_bits="N*R*b",
             embedding_fact_bits="0",
             n_layers="k",
             n_heads="2",
-            parameters="(2*V + k + 1 + 2*(p + b) + 2*(p + c)) * d + "
-            + _two_layers(f"({_ROWS_1} + k)", f"({_ROWS_2} + k)"),
+            parameters=f"(2*V + k + 1 + 2*(p + b) + 2*(p + c)) * d + {_mlp(*_rows(_SHARED))}",
             **_MANY_HOPS,
         ),
         _entry(
             name="precomputed",
+            internal_bits=f"({_POSITIONS} + {_SELECTING} + 2*(R**k*m + k*R) + (R*m*tree(R, k) + k*R)*(3 + Min(R - 1, 1)))*d",
+            embedding_bits="d",
+            unembedding_bits=_BIT_ROW,
             theorem="4.3(2)",
             claim="many hops: embeddings hold the answers to all words; layer l folds the tree onto letter l",
             d_model="R**k*m + 2*R + p",
@@ -290,6 +368,9 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="precomputed_depth_1",
+            internal_bits=f"({_POSITIONS} + {_ALL_SELECTING} + 2*(R**k*m + k*R) + (R**k*m + m)*(bits(k + 2) + 2))*d",
+            embedding_bits="d",
+            unembedding_bits=_BIT_ROW,
             theorem="4.3(2) (ours)",
             claim="the same in one layer with k + 1 heads",
             builder_name="precomputed",
@@ -304,6 +385,10 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="hybrid",
+            internal_bits=f"({_POSITIONS} + {_SELECTING} + 2*({_HYBRID_BLOCKS} + k*R))*d"
+            f" + Sum({_mlp(_hybrid_1('h'), _hybrid_2('h'), bits=(_MEMORY_THRESHOLD, '(1 + Min(q, 1))', '3'))}, (h, 1, k))",
+            embedding_bits="2*d",
+            unembedding_bits=_SIGN_ROW,
             theorem="4.3 (ours)",
             claim="q relations in a row memory, trees of the others in the embedding",
             d_model=f"{_HYBRID_BLOCKS} + 2*R + p",
@@ -313,14 +398,38 @@ CATALOGUE: dict[str, Construction] = dict(
             n_layers="k",
             n_heads="2",
             parameters=f"(2*V + k + 1 + 2*(p + {_HYBRID_BLOCKS}) + 2*k*(p + R)) * d"
-            + f" + Sum({_two_layers(_hybrid_1('h'), _hybrid_2('h'))}, (h, 1, k))",
-            options=(
-                Option("looked_up", "q", "relations in the row memory, 0 to R (default R - 1)", lambda R, k: R - 1),
-            ),
+            + f" + Sum({_mlp(_hybrid_1('h'), _hybrid_2('h'))}, (h, 1, k))",
+            options=(_LOOKED_UP,),
+            **_MANY_HOPS | {"module": "partial_memory", "docs": "hybrid.md"},
+        ),
+        _entry(
+            name="hybrid_shared",
+            internal_bits=f"({_POSITIONS} + {_POINTING} + 2*({_HYBRID_BLOCKS} + R))*d"
+            f" + {_mlp(_HYBRID_SHARED_1, _HYBRID_SHARED_2, bits=(_SHARED_THRESHOLD, '(1 + Min(q, 1))', '3'))}",
+            embedding_bits="2*d",
+            unembedding_bits=_SIGN_ROW,
+            theorem="4.3 (ours)",
+            claim="hybrid with one stored layer, applied k times: each looked-up fact is stored once",
+            builder_name="hybrid",
+            fixed={"share_layers": True},
+            d_model=f"2*{_HYBRID_BLOCKS} + 2*R + 2*p + 1",
+            d_mlp=_widest([_HYBRID_SHARED_1, _HYBRID_SHARED_2]),
+            internal_fact_bits="q*N*b",
+            embedding_fact_bits="(R - q)*tree(R, k)*b",
+            n_layers="k",
+            n_heads="2",
+            parameters=f"(2*V + k + 1 + 2*(p + {_HYBRID_BLOCKS}) + 2*(p + R)) * d"
+            f" + {_mlp(_HYBRID_SHARED_1, _HYBRID_SHARED_2)}",
+            options=(_LOOKED_UP,),
             **_MANY_HOPS | {"module": "partial_memory", "docs": "hybrid.md"},
         ),
         _entry(
             name="meet_in_the_middle",
+            internal_bits=f"({_POSITIONS} + {_ALL_SELECTING} + 2*(R**ceiling(k/2)*m + k*R)"
+            " + (R**ceiling(k/2)*m + m)*(bits(ceiling(k/2) + 2) + 2)"
+            " + R**floor(k/2)*(m + 1)*(bits(floor(k/2) + 2) + 2))*d",
+            embedding_bits="d",
+            unembedding_bits="d*bits(2 + (m + 1)*Min(N - 1, 1))",
             theorem="4.3 (ours)",
             claim="bijections: the embedding knows the first half of the path, the unembedding the second",
             d_model="(R**ceiling(k/2) + R**floor(k/2))*m + (k + 1)*R + p",
@@ -336,6 +445,9 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="chain_of_thought",
+            internal_bits=f"(2*(K + ceiling(K/j) + 1) + 2*(j + 1)*p + 2*({_WORDS}*m + j*R) + {_WORDS}*m*(bits(j + 2) + 1))*d",
+            embedding_bits="d",
+            unembedding_bits="d*bits(3*m + 6)",
             theorem="4.4",
             claim="one layer and one set of weights for all paths of up to K hops; intermediate entities are written",
             d_model=f"{_WORDS}*m + m + (j + 1)*R + (j + 2)*p + 1",
@@ -346,8 +458,20 @@ CATALOGUE: dict[str, Construction] = dict(
             n_heads="j + 1",
             parameters=f"(2*V + K + ceiling(K/j) + 1 + 2*(p + {_WORDS}*m) + 2*j*(p + R) + 2*{_WORDS}*m) * d",
             options=(
-                Option("max_hops", "K", "the longest path (default 4, or -k if that is more)", lambda R, k: max(k, 4)),
-                Option("hops_per_token", "j", "hops that a written token makes (default 1)", lambda R, k: 1),
+                Option(
+                    "max_hops",
+                    "K",
+                    "the longest path (default 4, or -k if that is more)",
+                    default=lambda R, k: max(k, 4),
+                    choices=lambda R, k: [k],
+                ),
+                Option(
+                    "hops_per_token",
+                    "j",
+                    "hops that a written token makes (default 1)",
+                    default=lambda R, k: 1,
+                    choices=lambda R, k: range(1, k + 1),
+                ),
             ),
             n_specials=3,
             **_MANY_HOPS | {"module": "cot", "docs": "theorem-4.4.md", "test": "test_chain_of_thought.py"},

@@ -4,19 +4,21 @@ Statement. For all facts of R relations on N entities and every k there is a tra
 query `(s, r_1, ..., r_k)`, in dimension O(log N + log R + log k). b = max(1, ceil(log2 N')) bits name a state, N' = N
 entities, and *unknown* where facts are missing; m_R = max(1, ceil(log2 R)), p = max(1, ceil(log2 (k+1))).
 
-| construction            | d_model               | widest hidden layer                | stored layers |
-|-------------------------|-----------------------|------------------------------------|---------------|
-| `key_value`             | b + 2 m_R + p + 1     | N R + 2 b + 2 m_R (+1)             | k             |
-| `key_value_rows`        | b + 2 m_R + p + 1     | max(N' + R + b, R b + b + m_R + 1) | k             |
-| ... `share_layers=True` | 2 b + 2 m_R + 2 p + 2 | k more in every hidden layer       | 1, used k times |
+| construction            | d_model               | hidden layers                                                |
+|-------------------------|-----------------------|--------------------------------------------------------------|
+| `key_value`             | b + 2 m_R + p + 1     | N R + 2 b + 2 m_R (+1)                                       |
+| `key_value_rows`        | b + 2 m_R + p + 1     | 2 b + 2 m_R + P + 1; N' + R + P; R b + b + m_R + 1 (P = 1)   |
+| ... `share_layers=True` | 2 b + 2 m_R + 2 p + 2 | the same with P = k, and k more in the last hidden layer     |
+
+k layers are stored; with `share_layers=True` one, which is applied k times.
 
 The last position works: layer l copies relation `r_l` there and replaces the state `f_{r_{l-1}}(...)` by `f_{r_l}(...)`.
 Margin exactly 2 (in real arithmetic 2 minus a leak that is stated with the model).
 
 Hypotheses. None on the facts; a missing fact leads to the state *unknown*, which never leaves.
 
-Where this departs from the paper: constants; `key_value_rows` (two hidden layers, each fact stored once as b bits) and
-shared layers are ours; functions and missing facts. Proofs: docs/theorem-4.3.md.
+Where this departs from the paper: constants; `key_value_rows` (three hidden layers with signs between them, each fact stored
+as b of them) and shared layers are ours; functions and missing facts. Proofs: docs/theorem-4.3.md.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from constructions.codes import Codebook, bits_needed, sign_codes
 from constructions.decoder import Decoder, SignField
@@ -67,17 +70,19 @@ def key_value_rows(
 ) -> FactModel:
     """Theorem 4.3(1) by rows (ours): N units make the state one-hot, their weights hold each entity's row of answers.
 
-    Weights. As `key_value`, with two hidden layers. First: unit s is `ReLU(<c(s), state> - b + 1)`, 1 iff the state is
-    s; unit r is `ReLU(<c(r), asked> - m_R + 1)`, 1 iff r is asked; `ReLU(state)` holds the state's bits. Second: unit
-    (r, j) is `ReLU(sum_s b(f_r(s))_j [state is s] - sum_{q != r} [q is asked])`: bit j of the answer for the asked r,
-    else 0. The state moves by twice the new bits minus twice the old.
+    Weights. As `key_value`, with three hidden layers. First: `ReLU(x)` and `ReLU(-x)` of state and relation, a constant 1
+    (if layers are shared, k units that say which pass it is) and the constant `b + m_R`. Second: unit s is 1 iff the state
+    is s, unit r iff r is asked, else 0. Third: unit (r, j) is
+    `ReLU(sum_s c(f_r(s))_j [state is s] + [r is asked] - sum_{q != r} [q is asked] - 1)`: bit j of the answer for the asked
+    r, else 0. The state moves by twice the new bits minus twice the old. All weights between hidden layers are +1 or -1.
 
     Args, returns, raises: as `key_value`.
     """
-    return _memory(facts, hops, share_layers, dtype, "key_value_rows", _look_up_rows, hidden_layers=2)
+    return _memory(facts, hops, share_layers, dtype, "key_value_rows", _look_up_rows, hidden_layers=3)
 
 
-_LookUp = Callable[[LayerDraft, Space, FactTable, Codebook], None]
+_LookUp = Callable[[LayerDraft, Space, FactTable, Codebook, "NDArray[np.int8] | None"], None]
+"""Writes the MLP of a layer; the codes of the pointer in all passes, (k, p), if the layer is shared."""
 
 
 def _memory(
@@ -99,23 +104,22 @@ def _memory(
     stream = Space(state=(b,), relation=(m_relation,), asked=(m_relation,), position=(p,), one=(), **extra)
     position = stream["position"]
 
+    passes = position_codes(n_positions)[1:] if share_layers else None
     draft = Draft(f"{name}_shared" if share_layers else name, vocabulary, stream)
     draft.position(position, position_codes(n_positions))
     if share_layers:
-        _start_pointer(draft, stream, n_positions)
+        start_pointer(draft, stream, n_positions)
     for hop in range(1, 2 if share_layers else n_positions):
         layer = draft.layer(hidden_layers)
         if share_layers:
-            _follow_pointer(layer, stream, n_positions)
+            follow_pointer(layer, stream, n_positions, stream["subject"], stream["state"], stream["asked"])
         else:
             if hop == 1:
                 start = at_position(position, hops, 0, n_positions)
                 layer.head("read the subject", copy=stream["state"], to=stream["state"], query=start, key=position)
             there = at_position(position, hops, hop, n_positions)
             layer.head(f"read relation {hop}", copy=stream["relation"], to=stream["asked"], query=there, key=position)
-        look_up(layer, stream, facts, states)
-        if share_layers:
-            _advance_pointer(layer, stream, hops)
+        look_up(layer, stream, facts, states, passes)
 
     codes = sign_codes(np.arange(len(states)), b)
     # Tokens that are no state lie below every code; where a single state exists, just at its missing neighbour.
@@ -149,7 +153,9 @@ def _spell_states(model: FactModel, facts: FactTable, states: Codebook) -> None:
 # -------------------------------------------------------------------- the two memories
 
 
-def _look_up_pairs(layer: LayerDraft, stream: Space, facts: FactTable, states: Codebook) -> None:
+def _look_up_pairs(
+    layer: LayerDraft, stream: Space, facts: FactTable, states: Codebook, passes: NDArray[np.int8] | None
+) -> None:
     """One unit for each (relation, entity), in the order of `facts.answers`."""
     state, asked, one = stream["state"], stream["asked"], stream["one"]
     n_entities, n_relations = facts.n_entities, facts.n_relations
@@ -166,6 +172,8 @@ def _look_up_pairs(layer: LayerDraft, stream: Space, facts: FactTable, states: C
     layer.add(written, to=state)
     for slot in (state, asked):
         _clear(layer, slot)
+    if passes is not None:
+        advance_pointer(layer, stream, passes, one)
 
 
 def _clear(layer: LayerDraft, slot: Slot) -> None:
@@ -174,63 +182,89 @@ def _clear(layer: LayerDraft, slot: Slot) -> None:
     layer.add(negative - positive, to=slot)
 
 
-def _look_up_rows(layer: LayerDraft, stream: Space, facts: FactTable, states: Codebook) -> None:
-    """Two hidden layers: one-hot state and relation, then the asked bits of the state's row."""
+def _look_up_rows(
+    layer: LayerDraft, stream: Space, facts: FactTable, states: Codebook, passes: NDArray[np.int8] | None
+) -> None:
+    """Three hidden layers: what is there; which state, relation and pass it is; the asked row of the state.
+
+    All weights between hidden layers are signs, one bit each: the two large matrices hold no zeros. Where a unit does not
+    care for a group, the group is balanced or one-hot, so that it adds a constant.
+    """
     state, asked, one = stream["state"], stream["asked"], stream["one"]
     n_relations = facts.n_relations
-    one_hot_relation = layer.relu(
-        "which relation", dot(sign_codes(np.arange(n_relations), asked.size), asked) - (asked.size - 1) * one
+    state_rails = [layer.relu("state > 0", state), layer.relu("state < 0", -state)]
+    asked_rails = [layer.relu("asked > 0", asked), layer.relu("asked < 0", -asked)]
+    if passes is None:
+        now: Slot = layer.relu("now", one[None])
+    else:
+        pointer = stream["pointer"]
+        now = layer.relu("now", dot(passes, pointer) - (pointer.size - 1) * one)
+    bias = layer.relu("bias", (state.size + asked.size) * one[None])
+
+    # A code c adds <c, x> = its length at the same code x, two less or still less at others; a group that is not asked
+    # for adds its length. Together with `now` that is bias + 1 for the right unit, and bias - 1 or less for the others.
+    rest: Form = now.sum() - bias[0]
+    any_state = state_rails[0].sum() + state_rails[1].sum()
+    any_relation = asked_rails[0].sum() + asked_rails[1].sum()
+    entity_codes, relation_codes = states.signs(states.tokens), sign_codes(np.arange(n_relations), asked.size)
+    is_state = layer.relu(
+        "which state", dot(entity_codes, state_rails[0]) + dot(-entity_codes, state_rails[1]) + any_relation + rest
     )
-    replace_state_by_row(layer, state, one, facts, states, range(n_relations), one_hot_relation)
-    # The asked relation's sign code is 2 (its bits) - 1, and exactly one relation is asked.
-    bits = (sign_codes(np.arange(n_relations), asked.size) > 0).astype(np.int64)
-    old = layer.relu("asked bits", dot(bits.T, one_hot_relation))
-    some = layer.relu("some relation", one_hot_relation.sum()[None])
-    layer.add(some - 2 * old, to=asked)
+    is_asked = layer.relu(
+        "which relation", dot(relation_codes, asked_rails[0]) + dot(-relation_codes, asked_rails[1]) + any_state + rest
+    )
+    is_now = layer.relu("which pass", dot(_one_of(now.size), now) + any_state + any_relation - bias[0])
+
+    looked_up = answer_rows(layer, facts, states, range(n_relations), is_state, is_asked, is_now.sum())
+    old = layer.relu("state bits", dot(entity_codes.T, is_state) + is_asked.sum() - is_now.sum())
+    layer.add(2 * looked_up.sum(axis=0) - 2 * old, to=state)
+    old_letter = layer.relu("asked bits", dot(relation_codes.T, is_asked) + is_state.sum() - is_now.sum())
+    always = layer.relu("always", (is_state.sum() + is_asked.sum() - is_now.sum())[None])
+    layer.add(always - 2 * old_letter, to=asked)  # the asked relation's sign code is 2 (its bits) - 1
+    if passes is not None:
+        at = layer.relu("pass", dot(_one_of(now.size), is_now) + is_state.sum() - is_asked.sum())
+        _move_pointer(layer, stream, at, passes)
 
 
-def replace_state_by_row(
+def answer_rows(
     layer: LayerDraft,
-    state: Slot,
-    one: Form,
     facts: FactTable,
     states: Codebook,
     relations: range,
-    asked: Slot,
-    found: Form | None = None,
-) -> None:
-    """Move the sign code in `state` to the looked-up answer's: the row memory of the proof.
+    is_state: Slot,
+    is_asked: Slot,
+    always: Form,
+) -> Slot:
+    """Units (r, j) of the next hidden layer: bit j of `f_r(s)` for the state s, if r is asked, else 0.
+
+    Unit (r, j) is `ReLU(sum_s c(f_r(s))_j [state is s] + [r is asked] - sum_{q != r} [q is asked] - 1)`: the first sum and
+    the rest before the 1 are each +1 or -1.
 
     Args:
-        layer: gets units in both hidden layers.
-        state: holds `c(s)`.
-        one: a form on the stream that is 1.
+        layer: gets the units.
         facts: whose rows are stored.
         states: names the states.
-        relations: those that are looked up; the others leave their bits to `found`.
-        asked: units of the first hidden layer, one-hot over all R relations.
-        found: bits of the answer (shape of `state`) on the second hidden layer, if it was found elsewhere.
+        relations: those that are looked up.
+        is_state: units of one hidden layer, one-hot over all states.
+        is_asked: units of the same layer, one-hot over all R relations.
+        always: a form on the same layer that is 1.
     """
-    old = layer.carry("state bits", state)
-    moved = -2 * old
-    if found is not None:
-        moved = moved + 2 * found
-    if len(relations):
-        is_state = layer.relu("which state", dot(states.signs(states.tokens), state) - (state.size - 1) * one)
-        tokens = Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(facts.answers[relations])
-        unknown = np.full((len(relations), len(states) - facts.n_entities), states.tokens[-1])
-        rows = states.binary(np.concatenate([tokens, unknown], axis=1))  # (relations, states, b)
-        others = (1 - np.eye(facts.n_relations, dtype=np.int64))[relations]
-        row_bits = dot(rows.transpose(0, 2, 1), is_state) - dot(others[:, None], asked)
-        looked_up = layer.relu("asked row", row_bits)
-        moved = moved + 2 * looked_up.sum(axis=0)
-    layer.add(moved, to=state)
+    tokens = Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(facts.answers[relations])
+    unknown = np.full((len(relations), len(states) - facts.n_entities), states.tokens[-1])
+    rows = states.signs(np.concatenate([tokens, unknown], axis=1))  # (relations, states, b)
+    asked = _one_of(facts.n_relations)[relations]
+    return layer.relu("asked row", dot(rows.transpose(0, 2, 1), is_state) + dot(asked[:, None], is_asked) - always)
+
+
+def _one_of(count: int) -> NDArray[np.int64]:
+    """(count, count): 1 on the diagonal, -1 elsewhere."""
+    return 2 * np.eye(count, dtype=np.int64) - 1
 
 
 # -------------------------------------------------------------------- one layer, applied k times
 
 
-def _start_pointer(draft: Draft, stream: Space, n_positions: int) -> None:
+def start_pointer(draft: Draft, stream: Space, n_positions: int) -> None:
     """The last position starts with a pointer to relation 1 and a flag that says that this is the first pass."""
     codes = position_codes(n_positions)
     last = np.zeros((n_positions, 1), dtype=np.int8)
@@ -239,21 +273,28 @@ def _start_pointer(draft: Draft, stream: Space, n_positions: int) -> None:
     draft.position(stream["first"], last)
 
 
-def _follow_pointer(layer: LayerDraft, stream: Space, n_positions: int) -> None:
-    """Read the relation that is pointed at; read the subject in the first pass, and an empty slot in the others."""
+def follow_pointer(
+    layer: LayerDraft, stream: Space, n_positions: int, subject: Slot, state: Slot, letter: Slot
+) -> None:
+    """Copy the relation that is pointed at to `letter`; in the first pass `subject` to `state`, later an empty slot."""
     position, pointer, first = stream["position"], stream["pointer"], stream["first"]
     codes = position_codes(n_positions).astype(np.int64)
     # In the first pass c(0), later the position's own code c(k): its slot `subject` is empty.
     once = GAIN * position + dot(GAIN * (codes[0] - codes[-1])[:, None], first)
-    layer.head("read the subject", copy=stream["subject"], to=stream["state"], query=once, key=position)
-    here = GAIN * pointer
-    layer.head("read the relation", copy=stream["relation"], to=stream["asked"], query=here, key=position)
+    layer.head("read the subject", copy=subject, to=state, query=once, key=position)
+    layer.head("read the relation", copy=stream["relation"], to=letter, query=GAIN * pointer, key=position)
 
 
-def _advance_pointer(layer: LayerDraft, stream: Space, hops: int) -> None:
-    """Unit q fires iff the pointer is c(q), and writes c(q+1) - c(q); the flag of the first pass is cleared."""
-    pointer, first, one = stream["pointer"], stream["first"], stream["one"]
-    codes = position_codes(hops + 1).astype(np.int64)
-    at = layer.carry("pointer", dot(codes[1:hops], pointer) - (pointer.size - 1) * one)
-    layer.add(dot((codes[2:] - codes[1:hops]).T, at), to=pointer)
-    layer.add(-layer.carry("first pass", first[None]), to=first[None])
+def advance_pointer(layer: LayerDraft, stream: Space, passes: NDArray[np.int8], one: Form) -> None:
+    """Units that say which pass it is, from the pointer; see `_move_pointer`."""
+    pointer = stream["pointer"]
+    at = layer.carry("pass", dot(passes, pointer) - (pointer.size - 1) * one)
+    _move_pointer(layer, stream, at, passes)
+
+
+def _move_pointer(layer: LayerDraft, stream: Space, at: Slot, passes: NDArray[np.int8]) -> None:
+    """In pass q the pointer moves from c(q) to c(q+1), and the flag of the first pass is cleared."""
+    steps = np.zeros(passes.shape, dtype=np.int64)
+    steps[:-1] = passes[1:].astype(np.int64) - passes[:-1]
+    layer.add(dot(steps.T, at), to=stream["pointer"])
+    layer.add(-at[:1], to=stream["first"][None])

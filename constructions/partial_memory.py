@@ -2,11 +2,12 @@
 
 Statement. For all facts, every k and every q in 0..R there is a transformer of depth k that answers every query
 `(s, r_1, ..., r_k)` with margin exactly 2, whose internal weights hold the facts of relations 0..q-1 alone (`q N b` fact
-bits), and whose entity embeddings hold `(R - q) I(k) + 1` blocks of b bits, where `I(k) = 1 + R + ... + R^(k-1)`:
-the node reached by every word of at most k relations whose last letter is an embedded relation, and the entity itself.
+bits in each stored layer), and whose entity embeddings hold `(R - q) I(k) + 1` blocks of b bits, where
+`I(k) = 1 + R + ... + R^(k-1)`: the node reached by every word of at most k relations whose last letter is an embedded
+relation, and the entity itself. k layers are stored, or one that is applied k times, for about twice the dimension.
 
-A query takes the stored node of its longest such prefix, then row look-ups for the remaining letters. q = R is the row
-memory of 4.3(1) with one-hot relations; q = 0 stores every word of length 1 to k.
+A query takes the stored node of its longest such prefix, then row look-ups for the remaining letters. q = R is a row
+memory as in 4.3(1), with one-hot relations; q = 0 stores every word of length 1 to k.
 
 Hypotheses. None on the facts. Proof: docs/hybrid.md.
 """
@@ -23,27 +24,32 @@ from constructions.decoder import Decoder, SignField
 from constructions.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
 from constructions.errors import InputError
 from constructions.facts import FactTable
-from constructions.key_value_memory import replace_state_by_row
+from constructions.key_value_memory import advance_pointer, answer_rows, follow_pointer, start_pointer
 from constructions.model import FactModel, MarginClaim
 from constructions.precomputation import answers_to_all_words, read_prompt
 from constructions.selection import position_codes, with_leaks
-from constructions.stream import Form, Slot, Space
+from constructions.stream import Form, Slot, Space, dot
 from constructions.vocabulary import Vocabulary
 
 
-def hybrid(facts: FactTable, hops: int, *, looked_up: int, dtype: torch.dtype = torch.float32) -> FactModel:
+def hybrid(
+    facts: FactTable, hops: int, *, looked_up: int, share_layers: bool = False, dtype: torch.dtype = torch.float32
+) -> FactModel:
     """Relations 0..q-1 are looked up in the MLP, relations q..R-1 are read from trees in the embedding.
 
     Weights. `E[s]` = `c(s)` in the slot `state`, and for each length i = 1..k the blocks `words i`: bits of the node reached
     by every word of length i that ends in an embedded relation. Layer l, with the letter r_l one-hot: every tree of
     words longer than l is folded onto the branch of r_l, as in `precomputed`; of the words of length l the asked one's
-    bits are found, if r_l is embedded; else the state's row gives them. The state moves by twice the new bits minus
-    twice the old.
+    bits are found, if r_l is embedded; else the state's row gives them, by the units of `key_value_rows`. The state moves
+    by twice the new bits minus twice the old.
 
     Args:
         facts: any table.
         hops: k, at least 1.
         looked_up: q, 0 to R: how many relations are kept in the MLP.
+        share_layers: store one layer and apply it k times, so that each fact is stored once. All trees are then folded in
+            every pass and move up, those of length i into the place of those of length i - 1. They are copied there from
+            slots of the subject's own in the first pass.
         dtype: any floating dtype whose integers are exact up to `3 b + R + 1`.
 
     Raises:
@@ -63,20 +69,36 @@ def hybrid(facts: FactTable, hops: int, *, looked_up: int, dtype: torch.dtype = 
     trees = {
         f"words {length}": (*(n_relations,) * (length - 1), n_relations - looked_up, b) for length in range(1, hops + 1)
     }
-    stream = Space(
-        state=(b,), **trees, relation=(n_relations,), letter=(n_relations,), position=(bits_needed(hops + 1),)
-    )
-    state, one = stream["state"], stream["relation"].sum()
+    blocks = {"state": (b,), **trees}
+    p, n_positions = bits_needed(hops + 1), hops + 1
+    extra: dict[str, tuple[int, ...]] = {}
+    if share_layers:
+        extra = {f"subject's {name}": shape for name, shape in blocks.items()} | {"pointer": (p,), "first": ()}
+    stream = Space(**blocks, relation=(n_relations,), letter=(n_relations,), position=(p,), **extra)
+    one = stream["relation"].sum()
 
-    draft = Draft("hybrid", vocabulary, stream)
-    draft.position(stream["position"], position_codes(hops + 1))
-    for hop in range(1, hops + 1):
+    draft = Draft("hybrid_shared" if share_layers else "hybrid", vocabulary, stream)
+    draft.position(stream["position"], position_codes(n_positions))
+    if share_layers:
+        start_pointer(draft, stream, n_positions)
         layer = draft.layer(hidden_layers=2)
-        stored = [state, *(stream[name] for name in trees)]
+        subject, working = stream.span(f"subject's {name}" for name in blocks), stream.span(blocks)
+        follow_pointer(layer, stream, n_positions, subject, working, stream["letter"])
+        asked = _forget_letter(layer, stream)
+        found = _move_trees_up(layer, stream, hops, looked_up, one)
+        _move_state(layer, stream, looked_up, facts, states, one, asked, found)
+        advance_pointer(layer, stream, position_codes(n_positions)[1:], one)
+    for hop in range(1, 1 if share_layers else n_positions):
+        layer = draft.layer(hidden_layers=2)
+        stored = [stream[name] for name in blocks]
         read_prompt(layer, stream, stored if hop == 1 else [], {hop: stream["letter"]}, hops)
-        _step(layer, stream, hop, hops, looked_up, facts, states, one)
+        asked = _forget_letter(layer, stream)
+        for length in range(hop + 1, hops + 1):
+            _fold_two_layers(layer, stream[f"words {length}"][(0,) * (hop - 1)], stream["letter"], one)
+        found = _found(layer, stream, stream[f"words {hop}"][(0,) * (hop - 1)], looked_up, one)
+        _move_state(layer, stream, looked_up, facts, states, one, asked, found)
 
-    field = SignField(states.tokens, sign_codes(np.arange(len(states)), b), read=state)
+    field = SignField(states.tokens, sign_codes(np.arange(len(states)), b), read=stream["state"])
     decoder = Decoder((field,), rest=-(b + 1 if len(states) > 1 else b) * one)
     spell = partial(_spell_prefixes, hops=hops, looked_up=looked_up, states=states)
     model = draft.build(
@@ -86,34 +108,63 @@ def hybrid(facts: FactTable, hops: int, *, looked_up: int, dtype: torch.dtype = 
         MarginClaim.exactly(2),
         dtype,
         hops=hops,
+        repeats=hops if share_layers else 1,
         fact_tables=None if looked_up else frozenset({"embedding.weight"}),
     )
     model.margin = with_leaks(model)
     return model
 
 
-def _step(
+def _forget_letter(layer: LayerDraft, stream: Space) -> Slot:
+    """Clear the letter for the next layer; returns the first hidden layer's one-hot copy of it."""
+    asked = layer.relu("letter", stream["letter"])
+    layer.add(-layer.relu("old letter", asked), to=stream["letter"])
+    return asked
+
+
+def _found(layer: LayerDraft, stream: Space, leaves: Slot, looked_up: int, one: Form) -> Slot | None:
+    """The asked leaf of (R - q, b), as bits on the second hidden layer: 0 if the letter is looked up."""
+    if not leaves.size:
+        return None
+    asked = layer.relu("asked leaf", leaves + stream["letter"][looked_up:, None] - one)
+    return layer.relu("found bits", asked.sum(axis=0))
+
+
+def _move_state(
     layer: LayerDraft,
     stream: Space,
-    hop: int,
-    hops: int,
     looked_up: int,
     facts: FactTable,
     states: Codebook,
     one: Form,
+    asked: Slot,
+    found: Slot | None,
 ) -> None:
-    """Layer l of the proof: fold the longer trees, find or look up the new state, forget the letter."""
-    letter = stream["letter"]
-    asked = layer.relu("letter", letter)
-    for length in range(hop + 1, hops + 1):
-        _fold_two_layers(layer, stream[f"words {length}"][(0,) * (hop - 1)], letter, one)
-    here = stream[f"words {hop}"][(0,) * (hop - 1)]  # (R - q, b)
-    found: Form | None = None
-    if here.size:
-        leaves = layer.relu("asked leaf", here + letter[looked_up:, None] - one)
-        found = layer.relu("found bits", leaves.sum(axis=0))
-    replace_state_by_row(layer, stream["state"], one, facts, states, range(looked_up), asked, found)
-    layer.add(-layer.relu("old letter", asked), to=letter)
+    """Twice the new bits, found or looked up, less twice the old: the state's sign code becomes the new one."""
+    state = stream["state"]
+    moved = -2 * layer.carry("state bits", state)
+    if found is not None:
+        moved = moved + 2 * found
+    if looked_up:
+        is_state = layer.relu("which state", dot(states.signs(states.tokens), state) - (state.size - 1) * one)
+        rows = answer_rows(layer, facts, states, range(looked_up), is_state, asked, asked.sum())
+        moved = moved + 2 * rows.sum(axis=0)
+    layer.add(moved, to=state)
+
+
+def _move_trees_up(layer: LayerDraft, stream: Space, hops: int, looked_up: int, one: Form) -> Slot | None:
+    """The asked branch of the words of length i replaces those of length i - 1; the asked word of length 1 is found."""
+    if looked_up == len(stream["letter"].columns):
+        return None
+    for length in range(1, hops + 1):
+        tree = stream[f"words {length}"]
+        layer.add(-layer.carry(f"old words {length}", tree), to=tree)
+        if length > 1:
+            here = stream["letter"][(slice(None), *(None,) * (len(tree.shape) - 1))]
+            branches = layer.relu(f"words {length}, asked branch", tree + here - one)
+            taken = layer.relu(f"words {length}, asked branch, as one", branches.sum(axis=0))
+            layer.add(taken, to=stream[f"words {length - 1}"])
+    return _found(layer, stream, stream["words 1"], looked_up, one)
 
 
 def _fold_two_layers(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> None:
@@ -132,12 +183,14 @@ def _spell_prefixes(model: FactModel, facts: FactTable, hops: int, looked_up: in
     """`E[s]` = its own code, and the bits of every node reached by a word that ends in an embedded relation."""
     vocabulary, weight = model.vocabulary, model.embedding.weight
     n_relations = facts.n_relations
+    place_of = "subject's {}" if "pointer" in model.stream.slots else "{}"
     states.numbers(vocabulary.answer_tokens(facts.answers))  # every node has a code, or nothing is written
     for length in range(1, hops + 1) if looked_up < n_relations else ():
         tokens = answers_to_all_words(facts, length).reshape(facts.n_entities, -1, n_relations)[..., looked_up:]
-        columns = model.stream[f"words {length}"].columns.reshape(-1, states.bits)
+        name = place_of.format(f"words {length}")
+        columns = model.stream[name].columns.reshape(-1, states.bits)
         for word, place in enumerate(columns):
-            slot = Slot(model.stream, f"words {length}", place)
+            slot = Slot(model.stream, name, place)
             write_rows(weight, vocabulary.entities, slot, states.binary(tokens.reshape(facts.n_entities, -1)[:, word]))
-    write_rows(weight, vocabulary.entities, model.stream["state"], states.signs(vocabulary.entities))
+    write_rows(weight, vocabulary.entities, model.stream[place_of.format("state")], states.signs(vocabulary.entities))
     write_rows(weight, vocabulary.relations, model.stream["relation"], np.eye(n_relations, dtype=np.int8))

@@ -1,10 +1,12 @@
 """Heads that select one position, and what their softmax leaks in real arithmetic.
 
 Position j carries the sign code `c(j)` of p bits in the slot `position`. A query `beta c(i)` scores `beta p` at position
-i and at most `beta (p - 2)` elsewhere: a gap of at least 2 beta. So softmax puts at most `(L - 1) e^(-2 beta)` on all
-other positions together. With the gain used here the leak underflows in every dtype (float64 needs a gap above 745), so
-that the module's selection is exactly one-hot: its arithmetic is exact. In real arithmetic the leak is positive; this
-file bounds, from the built weights, how far it can move a logit.
+i and at most `beta (p - 2)` elsewhere: a gap of at least 2 beta, or 2 beta - 1 where the query itself suffers from earlier
+leaks. So softmax puts at most `(L - 1) e^(1 - 2 beta)` on all other positions together.
+
+With the gain used here the leak underflows in every dtype (float64 needs a gap above 745), so that the module's
+selection is exactly one-hot: its arithmetic is exact. In real arithmetic the leak is positive; this file bounds, from
+the built weights, how far it can move a logit.
 """
 
 from __future__ import annotations
@@ -40,8 +42,8 @@ def at_position(position: Slot, here: int, there: int, n_positions: int) -> Form
 
 
 def leak_bound(n_positions: int, gain: int = GAIN) -> Fraction:
-    """A bound on the softmax weight of all other positions, `(L - 1) e^(-2 beta)`, in integers: log2(e) > 1.442."""
-    return Fraction(max(n_positions - 1, 0), 2 ** (2 * gain * 1442 // 1000))
+    """A bound on the softmax weight of all other positions, `(L - 1) e^(1 - 2 beta)`, in integers: log2(e) > 1.442."""
+    return Fraction(max(n_positions - 1, 0), 2 ** ((2 * gain - 1) * 1442 // 1000))
 
 
 @torch.no_grad()
@@ -51,14 +53,15 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
     Follows a bound e on the error of each coordinate of the deciding position through the layers, in units of the leak:
     a head that reads what no layer has written adds `2 |W_O| |W_V| max |x|`; an MLP turns e into `e + |W_n| ... |W_0| e`,
     since ReLU is 1-Lipschitz; the logits' difference moves by at most `2 max_t |U_t| e`. All sums are rounded outwards.
+    Where a query reads a coordinate with an error, the scores of two positions together must move by at most 1.
 
     Positions that only hold the prompt also run through all layers, with states that mean nothing and that a memory may
     enlarge in each; an overflow there would spoil everything. So the weights must bound all numbers of a forward pass.
 
     Raises:
         DoesNotFit: the bound on the numbers of a forward pass exceeds the dtype.
-        InputError: the bound leaves no positive margin.
-        AssertionError: a head reads what an earlier layer has written, or queries something that is not exact.
+        InputError: the bound leaves no positive margin, or earlier leaks may move the scores of a head by more than 1.
+        AssertionError: a head reads what an earlier layer has written.
     """
     _require_no_overflow(model)
     largest = _magnitude(model.embedding.weight).amax(0)
@@ -66,14 +69,17 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
     largest = largest + _magnitude(model.positions.weight).amax(0)
     error = torch.zeros_like(largest)
     written = torch.zeros_like(largest, dtype=torch.bool)
+    leak = leak_bound(model.shape.n_positions, gain)
     for layer in model.layer_sequence():
         attention, mlp = layer.attention, layer.mlp
         if attention is not None:
             read = _magnitude(attention.value.weight)
             looked_at = _magnitude(attention.key.weight).sum(0) > 0
-            asked = _magnitude(attention.query.weight).sum(0) > 0
             assert not (written & ((read.sum(0) > 0) | looked_at)).any(), "a head reads what a layer has written"
-            assert not (error[asked] > 0).any(), "a query is not exact"
+            keys = _up(_magnitude(attention.key.weight) @ largest)
+            moved_scores = _up((_up(_magnitude(attention.query.weight) @ error) * keys).sum()).item()
+            if not 2 * Fraction(moved_scores) * leak <= 1:
+                raise InputError(f"a gain of {gain} lets leaks move the scores of later layers; use a larger one")
             moved = 2 * _up(_magnitude(attention.output.weight) @ _up(read @ largest))
             error = _up(error + moved)
             written |= _magnitude(attention.output.weight).sum(1) > 0
@@ -85,7 +91,7 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
             written |= _magnitude(mlp.matrix(-1)).sum(1) > 0
     moved_logits = 2 * _up(_magnitude(model.unembedding.weight).amax(0) @ error).item()
     claim = model.margin
-    real = claim.real - Fraction(moved_logits) * leak_bound(model.shape.n_positions, gain)
+    real = claim.real - Fraction(moved_logits) * leak
     if real <= 0:
         raise InputError(f"a gain of {gain} leaves no margin in real arithmetic; use a larger one")
     return replace(claim, real=real)

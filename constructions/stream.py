@@ -63,6 +63,7 @@ class Space:
 
     def span(self, names: Iterable[str]) -> Slot:
         """Several slots as one vector."""
+        names = list(names)
         return Slot(self, "+".join(names), np.concatenate([self.slots[name].columns.ravel() for name in names]))
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import all_queries, construction_and_facts, functions, tables_for
 
-from bounds.sizes import predicted_sizes
+from bounds.sizes import predicted
 from constructions import CATALOGUE, Codebook, FactTable, InputError
 from verify.grid import build
 from verify.recall import check_recall
@@ -81,7 +81,7 @@ def install_changes_embeddings_only(model, facts, other):
 
 
 def sizes_equal_the_formulas(name, model, facts):
-    expected = predicted_sizes(CATALOGUE[name], facts)
+    expected = predicted(CATALOGUE[name], facts)
     assert model.embedding.weight.shape == (len(model.vocabulary), expected.d_model)
     assert sum(p.numel() for p in model.parameters()) == expected.parameters
     assert (model.shape.d_mlp, model.shape.depth, model.shape.n_heads) == (

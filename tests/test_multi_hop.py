@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import all_queries, bijections, functions
 
-from bounds.sizes import predicted_sizes
+from bounds.sizes import predicted
 from constructions import (
     CATALOGUE,
     DoesNotFit,
@@ -37,7 +37,7 @@ def tables_for(name):
 def cases(draw):
     name = draw(st.sampled_from(NAMES))
     facts, hops = draw(tables_for(name)), draw(HOPS)
-    given = {"looked_up": draw(st.integers(0, facts.n_relations))} if name == "hybrid" else {}
+    given = {"looked_up": draw(st.integers(0, facts.n_relations))} if name.startswith("hybrid") else {}
     return name, facts, hops, given
 
 
@@ -91,7 +91,7 @@ def test_every_cell_has_margin_two_and_the_sizes_of_its_formulas(case):
     model = CATALOGUE[name].build(facts, hops, given)
     recall = check_recall(model, facts, hops, "both")
     assert (recall.wrong, recall.defect, recall.margin) == (0, None, 2)
-    expected = predicted_sizes(CATALOGUE[name], facts, hops, given)
+    expected = predicted(CATALOGUE[name], facts, hops, given)
     found = (model.shape.d_model, model.shape.d_mlp, model.shape.depth, model.shape.n_heads)
     assert found == (expected.d_model, expected.d_mlp, expected.n_layers, expected.n_heads)
     assert sum(p.numel() for p in model.parameters()) == expected.parameters
@@ -244,19 +244,28 @@ def test_real_margin_is_two_less_a_positive_leak(case):
     assert claim.in_dtype == 2
 
 
-def test_real_margin_bounds_a_softmax_that_does_leak():
-    """With a gain of 6 the leak shows in float64; the measured margin is above the bound, and below 2."""
-    gain = 6
-    for build in (key_value, key_value_rows, precomputed, meet_in_the_middle):
-        facts = FactTable.random_bijections(5, 2, seed=1)
-        model = build(facts, 2, dtype=torch.float64)
-        with torch.no_grad():
-            for layer in model.layers:
-                if layer.attention is not None:
-                    layer.attention.query.weight.mul_(gain / GAIN)
-        bound = with_leaks(model, gain).real
-        measured = check_recall(model, facts, 2, "full").margin
-        assert bound <= Fraction(measured) < 2
+@pytest.mark.parametrize(
+    ("build", "gain"),
+    [
+        (key_value, 6),
+        (precomputed, 6),
+        (meet_in_the_middle, 6),
+        (key_value_rows, 10),
+        (lambda facts, hops, **o: key_value_rows(facts, hops, share_layers=True, **o), 10),  # queries leak as well
+        (lambda facts, hops, **o: hybrid(facts, hops, looked_up=1, share_layers=True, **o), 10),
+    ],
+)
+def test_real_margin_bounds_a_softmax_that_does_leak(build, gain):
+    """With a small gain the leak shows in float64; the measured margin is above the bound, and below 2."""
+    facts = FactTable.random_bijections(5, 2, seed=1)
+    model = build(facts, 2, dtype=torch.float64)
+    with torch.no_grad():
+        for layer in model.layers:
+            if layer.attention is not None:
+                layer.attention.query.weight.mul_(gain / GAIN)
+    bound = with_leaks(model, gain).real
+    measured = check_recall(model, facts, 2, "full").margin
+    assert bound <= Fraction(measured) < 2
 
 
 def test_a_gain_that_is_too_small_is_refused_not_certified():
