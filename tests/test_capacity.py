@@ -1,0 +1,213 @@
+"""Bits of built models: measured from the weights, equal to the formulas; and faults in the accounting that must show."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted import planted
+from strategies import bijections, disjoint, functions
+
+from bounds import capacity as module
+from bounds.capacity import Capacity, capacity, fact_capacity, fixed_point_width
+from bounds.sizes import predicted, predicted_for_bijections
+from constructions import CATALOGUE, FactTable, InputError, key_value_rows, selector
+from verify.grid import Cell, run_cell
+
+FEW = {"entities": st.integers(1, 9), "relations": st.integers(1, 4)}
+
+
+def width(*values):
+    return fixed_point_width([np.array(values, dtype=np.float64)])
+
+
+@pytest.mark.parametrize(
+    ("values", "bits"),
+    [
+        ((), 0),
+        ((5,), 0),
+        ((0, 1), 1),
+        ((-1, 1), 1),
+        ((5, 7), 1),
+        ((0, 1024), 1),
+        ((-1, 0, 1), 2),
+        ((-1024, 0, 1024), 2),
+        ((0, 3), 2),
+        ((0, 4, 8, 12), 2),
+        ((0.25, 1), 2),
+        ((0, 0.5), 1),
+        ((-3, 5), 1),
+        ((-3, 4), 3),
+        ((0, 2**60), 1),
+        ((1, 2**60), 60),
+        ((0, 1, 2.0**-1022), 1023),
+        ((0.0, -0.0), 0),
+    ],
+)
+def test_widths_by_hand(values, bits):
+    assert width(*values) == bits
+
+
+@given(st.lists(st.floats(-1e6, 1e6, allow_subnormal=False), min_size=1, max_size=20))
+def test_a_width_holds_all_values_on_one_grid_and_no_smaller_one_does(values):
+    exact = [Fraction(value) for value in values]
+    steps = {value - min(exact) for value in exact} - {0}
+    spacing = Fraction(2) ** 2000
+    while any((step / spacing).denominator != 1 for step in steps):
+        spacing /= 2
+    largest = int(max(steps, default=0) / spacing)
+    assert width(*values) == largest.bit_length()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_has_no_bits(bad):
+    with pytest.raises(ValueError, match="not a finite number"):
+        width(0, bad)
+
+
+def build_cases(name):
+    entry = CATALOGUE[name]
+    if entry.multi_hop:
+        tables = bijections(**FEW) if entry.needs else st.one_of(bijections(**FEW), functions(**FEW))
+        return tables, st.integers(1, 4)
+    return (disjoint() if entry.needs else st.one_of(bijections(), functions())), st.just(1)
+
+
+def measured_equals_formula(count, name, facts, hops, given_options):
+    """A table that is no tuple of bijections may leave a value of the format unused, and then take fewer bits."""
+    entry = CATALOGUE[name]
+    found = count(entry.build(facts, hops, given_options))
+    expected = predicted(entry, facts, hops, given_options)
+    for bits in ("internal_bits", "embedding_bits", "unembedding_bits"):
+        assert getattr(found, bits) <= getattr(expected, bits)
+        assert getattr(found, bits) == getattr(expected, bits) or not facts.is_bijective
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE))
+@given(data=st.data())
+@settings(max_examples=12, deadline=None)
+def test_dense_bits_equal_the_formulas(name, data):
+    tables, lengths = build_cases(name)
+    facts, hops = data.draw(tables), data.draw(lengths)
+    given_options = {}
+    if name.startswith("hybrid"):
+        given_options = {"looked_up": data.draw(st.integers(0, facts.n_relations))}
+    if name == "chain_of_thought":
+        given_options = {"max_hops": hops, "hops_per_token": data.draw(st.integers(1, hops))}
+    measured_equals_formula(capacity, name, facts, hops, given_options)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if name != "superposition"])
+@pytest.mark.parametrize("sizes", [(8, 2), (5, 3)])
+def test_fact_bits_measured_equal_the_formulas(name, sizes):
+    """Built with many fact tuples and compared: every entry that changes is found, and its width is the formula's."""
+    entry = CATALOGUE[name]
+    tables = [FactTable.random_bijections(*sizes, seed) for seed in range(30)]
+    for hops in (1, 2, 3) if entry.multi_hop else (1,):
+        found = fact_capacity([entry.build(facts, hops) for facts in tables])
+        costs = predicted_for_bijections(entry, *sizes, hops)
+        assert (found.internal_bits, found.embedding_bits, found.unembedding_bits) == (
+            costs.internal_fact_bits,
+            costs.embedding_fact_bits,
+            costs.unembedding_fact_bits,
+        )
+
+
+def test_fact_bits_of_superposition():
+    tables = [FactTable.random_disjoint(8, 2, seed) for seed in range(50)]
+    of_one_shape = [f for f in tables if predicted(CATALOGUE["superposition"], f).embedding_fact_bits == 4]
+    assert len(of_one_shape) > 20
+    found = fact_capacity([CATALOGUE["superposition"].build(facts) for facts in of_one_shape])
+    assert (found.internal_bits, found.embedding_bits) == (0, 4)
+
+
+def test_fact_bits_of_one_table_or_of_different_shapes_are_refused():
+    small, large = selector(FactTable([[0, 1]])), selector(FactTable([[0, 1, 2]]))
+    for models in ([small], [small, large]):
+        with pytest.raises(ValueError, match="two models or more with the same shapes"):
+            fact_capacity(models)
+
+
+def test_shared_layers_count_once():
+    facts = FactTable.random_bijections(6, 2)
+    once, twice = (capacity(key_value_rows(facts, k, share_layers=True)) for k in (2, 3))
+    assert set(once.tensors) == set(twice.tensors)
+    assert fact_capacity([key_value_rows(f, 3, share_layers=True) for f in tables_of(6, 2)]).internal_bits == 6 * 2 * 3
+    assert fact_capacity([key_value_rows(f, 3) for f in tables_of(6, 2)]).internal_bits == 3 * 6 * 2 * 3
+
+
+def tables_of(n, r):
+    return [FactTable.random_bijections(n, r, seed) for seed in range(40)]
+
+
+def test_half_precision_is_counted_as_well():
+    facts = FactTable.random_bijections(6, 2)
+    assert capacity(selector(facts, dtype=torch.bfloat16)).total_bits == capacity(selector(facts)).total_bits
+
+
+def test_a_damaged_weight_fails_the_cell(monkeypatch):
+    """One weight that is off its grid: the accounting no longer equals the formula, even if all answers stay right."""
+
+    def damaged(facts, **options):
+        model = selector(facts, **options)
+        with torch.no_grad():
+            model.layers[0].mlp.matrix(0)[0, model.stream["relation"].columns[0]] *= 1.5
+        return model
+
+    monkeypatch.setattr("constructions.single_hop.selector", damaged)
+    result = run_cell(Cell("selector", 20, 3))
+    assert (result.verdict, result.wrong) == ("FAIL", 0)
+    assert "internal_bits" in result.reason
+
+
+# ------------------------------------------------------------------ planted faults in the accounting
+
+FAULTS = [
+    ("if name not in (EMBEDDING, UNEMBEDDING)", 'if name.startswith("layers")'),  # positions forgotten
+    ("if name not in (EMBEDDING, UNEMBEDDING)", 'if "attention" not in name and name not in (EMBEDDING, UNEMBEDDING)'),
+    ("if name not in (EMBEDDING, UNEMBEDDING)", 'if "mlp" not in name and name not in (EMBEDDING, UNEMBEDDING)'),
+    ("if name not in (EMBEDDING, UNEMBEDDING)", "if name != EMBEDDING"),  # the unembedding is not internal
+    ("if name not in (EMBEDDING, UNEMBEDDING)", "if name != UNEMBEDDING"),
+    ("return self.entries * self.width", "return self.entries"),
+    ("self.tensors[EMBEDDING].per_row *", "self.tensors[EMBEDDING].entries *"),
+    ("self.tensors[UNEMBEDDING].per_row * self.tensors[UNEMBEDDING].width", "self.embedding_bits"),
+    ("((high - low) // spacing).bit_length()", "(high - low).bit_length()"),
+    ("((high - low) // spacing).bit_length()", "(high // spacing).bit_length()"),
+    ("((high - low) // spacing).bit_length()", "((high - low) // spacing).bit_length() - 1"),
+    ("piece - low, axis=None", "piece, axis=None"),
+    ("parameter.numel(), per_row, width", "int((parameter != 0).sum()), per_row, width"),  # zeros are not free
+    ("for name, parameter in model.named_parameters():", "for name, parameter in list(model.named_parameters())[:-2]:"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault[1][:50])
+def test_a_planted_fault_in_the_accounting_is_caught(fault):
+    with pytest.raises((AssertionError, KeyError)):
+        accounts_for_everything(planted(module, fault))
+
+
+def test_without_a_fault_the_accounting_holds():
+    accounts_for_everything(planted(module, ("EMBEDDING, UNEMBEDDING =", "EMBEDDING, UNEMBEDDING =")))
+    assert isinstance(capacity(selector(FactTable([[0, 1]]))), Capacity)
+
+
+def accounts_for_everything(accounting):
+    for name in ("selector", "key_value", "key_value_rows_shared", "chain_of_thought"):
+        measured_equals_formula(accounting.capacity, name, FactTable.random_bijections(9, 3), 1, {})
+
+
+def test_a_copy_that_counts_each_pass_of_shared_layers_is_caught():
+    facts = FactTable.random_bijections(9, 3)
+    model = key_value_rows(facts, 3, share_layers=True)
+    honest, thrice = capacity(model).internal_bits, 0
+    for layer in model.layer_sequence():
+        thrice += sum(p.numel() for p in layer.parameters())
+    assert thrice > sum(p.numel() for p in model.layers.parameters())
+    assert honest == predicted(CATALOGUE["key_value_rows_shared"], facts, 3).internal_bits
+
+
+def test_a_construction_needs_its_facts_to_be_priced():
+    with pytest.raises(InputError, match="has no option"):
+        predicted_for_bijections(CATALOGUE["selector"], 4, 2, 1, {"q": 1})
