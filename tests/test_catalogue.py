@@ -1,19 +1,19 @@
 """The catalogue is complete: every construction has formulas, a test, a proof page and a row in the docs."""
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 import constructions
-from bounds.sizes import expression, frontier, predicted_sizes
+from bounds.sizes import Costs, expression, predicted, predicted_for_bijections
 from constructions import CATALOGUE, FactTable, InputError, construction
 from verify.report import catalogue_table
 
 ROOT = Path(__file__).parent.parent
-FORMULAS = ("d_model", "d_mlp", "n_layers", "n_heads", "parameters")
+FORMULAS = tuple(field.name for field in fields(Costs))
 
 
 def gaps(entry):
@@ -94,7 +94,7 @@ def test_unknown_names_and_symbols_are_refused():
     with pytest.raises(ValueError, match="uses"):
         expression("R*m + surprise")
     with pytest.raises(ValueError, match="not an integer"):
-        predicted_sizes(replace(CATALOGUE["selector"], d_mlp="R/3"), FactTable([[0, 1]]))
+        predicted(replace(CATALOGUE["selector"], d_mlp="R/3"), FactTable([[0, 1]]))
 
 
 def test_lazy_names_are_public_and_errors_plain():
@@ -120,13 +120,13 @@ def test_fact_bits_are_the_entries_that_change_with_the_facts(entry):
         pytest.skip("not one bit an entry (scalar_selector), or not for bijections (superposition)")
     for hops in (1, 2, 3) if entry.multi_hop else (1,):
         found = varying(lambda facts, hops=hops: entry.build(facts, hops))
-        cost = frontier(entry, 8, 2, hops)
+        cost = predicted_for_bijections(entry, 8, 2, hops)
         assert found.pop("embedding.weight") == 8 * cost.embedding_fact_bits
         assert found.pop("unembedding.weight") == 8 * cost.unembedding_fact_bits
         assert sum(found.values()) == cost.internal_fact_bits
 
 
-def test_the_frontier_is_free_of_building_anything():
-    cost = frontier(CATALOGUE["key_value_rows_shared"], 2**40, 16, 3)
+def test_costs_are_free_of_building_anything():
+    cost = predicted_for_bijections(CATALOGUE["key_value_rows_shared"], 2**40, 16, 3)
     assert cost.internal_fact_bits == 2**40 * 16 * 40
-    assert frontier(CATALOGUE["chain_of_thought"], 10**6, 50, 3).written_tokens == 3
+    assert predicted_for_bijections(CATALOGUE["chain_of_thought"], 10**6, 50, 3).written_tokens == 3

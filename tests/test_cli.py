@@ -99,7 +99,7 @@ def test_a_json_path_is_refused_before_the_work(tmp_path, capsys):
 
 
 def test_a_failed_check_exits_with_1(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("bounds.sizes.predicted_sizes", lambda *arguments: None)
+    monkeypatch.setattr("bounds.sizes.predicted", lambda *arguments: None)
     path = tmp_path / "result.json"
     assert main(["selector", "-N", "3", "-R", "1", "--json", str(path)]) == 1
     assert "FAIL" in capsys.readouterr().out
@@ -350,3 +350,97 @@ def test_a_terminal_gets_a_progress_bar():
     assert b"queries" in printed
     assert "━".encode() in printed
     assert b"PASS" in printed
+
+
+# ------------------------------------------------------------------ bounds, plans, separation
+
+
+def test_bounds_and_plans_do_not_import_torch(tmp_path):
+    code = (
+        "import sys; from verify.__main__ import main\n"
+        "import bounds.capacity, bounds.counting, bounds.limits\n"
+        "assert main(['bound', '-N', '64', '-R', '2', '-k', '2']) == 0\n"
+        "assert main(['plan', '-N', '64', '-R', '2', '-k', '2']) == 0\n"
+        "assert main(['separation', '-R', '4', '-k', '3']) == 0\n"
+        "assert main(['list', '--limits']) == 0\n"
+        "assert not {'torch', 'matplotlib', 'rich'} & set(sys.modules), 'slow import'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_bound_prints_the_values_of_theorem_4_2(capsys):
+    assert main(["bound", "-N", "4096", "-R", "4", "-k", "3", "--embedding-bits", "12"]) == 0
+    printed = capsys.readouterr().out
+    assert "80,550.140669" in printed  # 80550.1406698..., rounded down
+    assert "30,681.336919  at M = 48" in printed
+    assert "124,541.597182  at M = 195" in printed
+    assert (
+        main(["bound", "-N", "4096", "-R", "4", "-k", "3", "--embedding-bits", "48", "--unembedding-bits", "12"]) == 0
+    )
+    assert "39,179.065280  at M = 110, Q = 1,760, i = 2, j = 0" in capsys.readouterr().out
+
+
+def test_bound_writes_the_plane_as_table_picture_and_data(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    picture, data = tmp_path / "plane.svg", tmp_path / "plane.json"
+    arguments = ["bound", "-N", "1e3", "-R", "2", "-k", "2", "--plot", str(picture), "--json", str(data)]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "N = 1,000, R = 2, k = 2" in printed
+    assert all(name in printed for name, entry in CATALOGUE.items() if entry.multi_hop)
+    assert "hybrid q=2" in printed
+    assert "<svg" in picture.read_text()
+    assert json.loads(data.read_text())["N"] == 1000
+
+
+def test_a_bound_whose_condition_cannot_be_met_says_so(capsys):
+    assert main(["bound", "-N", "10", "-R", "4", "-k", "3"]) == 0
+    printed = capsys.readouterr().out
+    assert "shared leaves: shared_leaves_bound needs M I(k) <= N for some M >= 1" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bound", "-N", "10", "-R", "2", "--unembedding-bits", "3"], "needs --embedding-bits"),
+        (["bound", "-N", "10", "-R", "2", "--embedding-bits", "3", "--plot", "x.svg"], "asks for one point"),
+        (["bound", "-N", "10", "-R", "2", "--plot", "no/such/folder.svg"], "existing folder"),
+        (["bound", "-N", "10", "-R", "2000"], "up to 1,000 relations"),
+        (["plan", "-N", "10", "-R", "2", "-k", "65"], "64 hops; got 2 and 65"),
+        (["separation", "-R", "1", "-k", "3"], "nowhere separated"),
+        (["separation", "-R", "4", "-k", "2", "--hops-per-token", "2"], "without chain-of-thought"),
+    ],
+)
+def test_bad_questions_about_bounds_are_told(arguments, message, capsys):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_a_missing_matplotlib_is_told(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["bound", "-N", "10", "-R", "2", "--plot", str(tmp_path / "x.svg")]) == 2
+    assert "pip install" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plan_exits_with_1_if_nothing_fits(capsys):
+    assert main(["plan", "-N", "1e6", "-R", "50", "-k", "3", "--max-d", "100"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.index("key_value_rows_shared") < printed.index("does not fit") < printed.index("chain_of_thought")
+    assert main(["plan", "-N", "1e6", "-R", "50", "-k", "3", "--max-d", "100", "--max-depth", "1"]) == 1
+    assert capsys.readouterr().out.startswith("nothing fits")
+
+
+def test_plan_holds_every_limit(capsys):
+    limits = ["--max-d", "2000", "--max-bits", "1e12", "--max-depth", "1", "--max-tokens", "3"]
+    assert main(["plan", "-N", "1e6", "-R", "50", "-k", "3", *limits, "--all"]) == 0
+    rows = capsys.readouterr().out.split("does not fit")[0].splitlines()[1:]
+    assert [row.split()[0] for row in rows] == ["chain_of_thought"]
+
+
+def test_separation_finds_the_smallest_table(capsys):
+    assert main(["separation", "-R", "4", "-k", "3"]) == 0
+    assert "separated from N = 788 entities on" in capsys.readouterr().out

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from bounds.sizes import Sizes
+from bounds.capacity import Capacity, capacity
+from bounds.no_cot import every_bound
+from bounds.sizes import Costs
 from constructions import CATALOGUE, FactTable, attention_selector, selector
 from verify import report
 from verify.grid import Cell, default_grid, run_cell, verify_facts
@@ -31,7 +33,9 @@ def test_default_grid_covers_every_many_hop_construction_at_every_asked_size():
     cells = default_grid()
     total = {(cell.construction, cell.entities, cell.relations, cell.hops) for cell in cells if cell.facts == "total"}
     for name in (name for name, entry in CATALOGUE.items() if entry.multi_hop):
-        sizes = (2, 5, 16, 64) if CATALOGUE[name].fixed else (2, 5, 16, 64, 256)
+        sizes = (2, 5, 16, 64, 256)
+        if CATALOGUE[name].fixed:
+            sizes = (2, 5, 16) if name == "hybrid_shared" else (2, 5, 16, 64)
         for n, r, k in itertools.product(sizes, (1, 2, 3, 4), (1, 2, 3, 4)):
             assert (name, n, r, k) in total
         partial = {
@@ -105,11 +109,80 @@ def test_without_a_fault_that_recall_passes(monkeypatch):
 
 
 def test_a_wrong_formula_fails_the_cell(monkeypatch):
-    monkeypatch.setattr("bounds.sizes.predicted_sizes", lambda *arguments: Sizes(1, 2, 3, 4, 5))
+    monkeypatch.setattr("bounds.sizes.predicted", lambda *arguments: Costs(*range(1, 13)))
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
-    assert "the formulas say" in result.reason
+    assert "d_model = 19, the formula says 1," in result.reason
     assert "!=" in report.line(result)
+
+
+def test_a_model_below_a_bound_fails_the_cell(monkeypatch):
+    """A bound that is too large, an accounting that is too small, or a model that cannot be: all look like this."""
+    cell = Cell("key_value_rows_shared", 100, 4, 3)
+    assert run_cell(cell).verdict == "PASS"
+
+    def inflated(*sizes):
+        return {name: replace(b, bits=b.bits + 10**6) for name, b in every_bound(*sizes).items()}
+
+    monkeypatch.setattr("verify.against_bounds._every_bound", inflated)
+    result = run_cell(cell)
+    assert (result.verdict, result.wrong) == ("FAIL", 0)
+    assert re.search(r"[\d,]+ internal dense bits, and the global bound says at least \d+", result.reason)
+    assert "internal fact bits, and the shared_leaves bound" in result.reason
+
+
+def test_an_accounting_that_forgets_a_tensor_fails_the_cell(monkeypatch):
+    def forgetful(model):
+        found = capacity(model)
+        return Capacity({name: cost for name, cost in found.tensors.items() if name != "positions.weight"})
+
+    monkeypatch.setattr("bounds.capacity.capacity", forgetful)
+    result = run_cell(Cell("key_value", 16, 2, 2))
+    assert result.verdict == "FAIL"
+    assert "internal_bits = " in result.reason
+    assert "the formula says" in result.reason
+
+
+def test_a_cell_tells_its_bits_and_its_bounds():
+    result = run_cell(Cell("key_value_rows_shared", 64, 4, 3))
+    told = json.loads(report.as_json([result], 1))["cells"][0]
+    facts = Cell("key_value_rows_shared", 64, 4, 3).table()
+    built = capacity(CATALOGUE["key_value_rows_shared"].build(facts, 3))
+    assert told["internal_bits"] == built.internal_bits
+    assert told["internal_fact_bits"] == 64 * 4 * 6
+    assert (told["embedding_bits"], told["unembedding_bits"]) == (built.embedding_bits, built.unembedding_bits)
+    bounds = {bound["name"]: bound for bound in told["bounds"]}
+    expected = every_bound(64, 4, 3, built.embedding_bits, built.unembedding_bits)
+    assert {name: bound["bits"] for name, bound in bounds.items() if bound["applies"]} == {
+        name: bound.bits for name, bound in expected.items() if not isinstance(bound, str)
+    }
+    for bound in bounds.values():
+        if bound["bits"] is not None and bound["bits"] > 0:
+            assert bound["ratio"] == built.internal_bits / bound["bits"] >= 1
+    assert told["separated"] is None
+
+
+def test_bounds_do_not_apply_where_facts_are_missing():
+    result = run_cell(Cell("key_value", 16, 2, 2, facts="partial"))
+    assert result.verdict == "PASS"
+    assert {bound.why for bound in result.bounds} == {"the facts are no bijections"}
+
+
+def test_a_separated_cell_says_so_and_by_how_much():
+    result = run_cell(Cell("chain_of_thought", 1024, 4, 3))
+    assert result.verdict == "PASS"
+    assert result.separated > 1.2
+    best = max(bound.bits for bound in result.bounds if bound.name != "fact_aware_decoder")
+    assert result.separated == best / result.internal_bits
+    assert not any(bound.applies for bound in result.bounds)
+    assert "separated: 17,182 internal bits; without chain-of-thought" in report.line(result)
+    assert "1 cell separated, by up to 1.268" in report.bounds_summary([result])
+    assert "separated" not in report.line(run_cell(Cell("chain_of_thought", 64, 4, 3)))
+
+
+def test_the_default_grid_has_separated_cells():
+    sizes = {(c.entities, c.relations, c.hops) for c in default_grid() if c.construction == "chain_of_thought"}
+    assert {(1024, 4, 3), (4096, 4, 2)} <= sizes
 
 
 def test_a_claim_that_is_not_positive_fails_the_cell(monkeypatch):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,9 @@ EXAMPLES = """examples:
   python -m verify example unicode.tsv              write a real fact table to try
   python -m verify facts unicode.tsv --ask U+0041 lowercase
   python -m verify chain_of_thought -N 256 -R 4 -k 3   many hops: N R^k queries, intermediate entities included
-  python -m verify frontier -N 1e6 -R 50 -k 3       what each construction would cost
+  python -m verify bound -N 65536 -R 16 -k 3 --plot plane.svg     lower bounds and constructions
+  python -m verify plan -N 1e6 -R 50 -k 3 --max-d 4096            which construction fits
+  python -m verify separation -R 4 -k 3             where chain-of-thought provably helps
   python -m verify hybrid -N 64 -R 3 -k 3 --looked-up 2
 
 exit status: 0 every planned cell passed; 1 a check failed or has no verdict; 2 bad input; 130 interrupted
@@ -79,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 
     listing = commands.add_parser("list", help="what can be verified: construction, theorem, claim")
     listing.add_argument("--markdown", action="store_true", help="as the table of docs/README.md")
+    listing.add_argument("--limits", action="store_true", help="how sizes and bits grow as N -> oo, from the formulas")
     listing.set_defaults(run=_run_list)
 
     for entry in CATALOGUE.values():
@@ -94,11 +98,42 @@ def _parser() -> argparse.ArgumentParser:
         _add_check_options(one)
         one.set_defaults(run=_run_cell)
 
-    costs = commands.add_parser("frontier", help="what each construction costs at a size, from the formulas alone")
-    costs.add_argument("-N", type=_size, required=True, metavar="N", help="entities")
-    costs.add_argument("-R", type=_size, required=True, metavar="R", help="relations")
-    costs.add_argument("-k", type=_size, default=1, metavar="K", help="hops (default 1)")
-    costs.set_defaults(run=_run_frontier)
+    bound = commands.add_parser(
+        "bound",
+        help="Theorem 4.2: the lower bounds and all constructions, in bits of embedding and bits inside",
+        description="What no model without chain-of-thought can beat, and what every construction takes: the capacity plane.",
+    )
+    _add_size_options(bound)
+    bound.add_argument(
+        "--embedding-bits", type=_count, metavar="B_e", help="the bounds at this B_e alone, with maximisers"
+    )
+    bound.add_argument("--unembedding-bits", type=_count, metavar="B_u", help="with it: B_u (default B_e)")
+    bound.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw the plane (needs matplotlib)")
+    bound.add_argument("--json", type=Path, metavar="FILE", help="also write the plane as JSON")
+    bound.set_defaults(run=_run_bound)
+
+    plan = commands.add_parser(
+        "plan",
+        help="which constructions fit a budget, cheapest first, from the formulas alone",
+        description="Lists the constructions that fit, those with the fewest bits first. Exit status 1 if nothing fits.",
+    )
+    _add_size_options(plan)
+    plan.add_argument("--max-d", type=_size, metavar="D", help="at most so many dimensions, d_model")
+    plan.add_argument("--max-bits", type=_size, metavar="BITS", help="at most so many bits in all tensors together")
+    plan.add_argument("--max-depth", type=_size, metavar="LAYERS", help="at most so many layers")
+    plan.add_argument("--max-tokens", type=_size, metavar="TOKENS", help="at most so many written tokens")
+    plan.add_argument(
+        "--all", action="store_true", help="every choice of options, not just the one with the fewest bits"
+    )
+    plan.set_defaults(run=_run_plan)
+
+    separation = commands.add_parser(
+        "separation", help="the fewest entities for which chain-of-thought beats every model without, by Theorem 4.2"
+    )
+    separation.add_argument("-R", type=_size, required=True, metavar="R", help="relations")
+    separation.add_argument("-k", type=_size, required=True, metavar="K", help="hops")
+    separation.add_argument("--hops-per-token", type=_size, default=1, metavar="j", help="of the chain (default 1)")
+    separation.set_defaults(run=_run_separation)
 
     facts = commands.add_parser("facts", help="verify your own fact table and ask it")
     facts.add_argument("file", metavar="FILE", help="UTF-8 text, one subject<TAB>relation<TAB>object a line")
@@ -123,6 +158,12 @@ def _parser() -> argparse.ArgumentParser:
     example.add_argument("file", type=Path, metavar="FILE", help="the tab-separated file to write")
     example.set_defaults(run=_run_example)
     return parser
+
+
+def _add_size_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-N", type=_size, required=True, metavar="N", help="entities")
+    parser.add_argument("-R", type=_size, required=True, metavar="R", help="relations")
+    parser.add_argument("-k", type=_size, default=1, metavar="K", help="hops (default 1)")
 
 
 def _add_check_options(parser: argparse.ArgumentParser) -> None:
@@ -186,16 +227,63 @@ def _run_cell(options: argparse.Namespace) -> int:
 def _run_list(options: argparse.Namespace) -> int:
     from verify import report
 
-    print(report.catalogue_table() if options.markdown else report.catalogue_lines())
+    if options.limits:
+        print(report.limits_lines())
+    else:
+        print(report.catalogue_table() if options.markdown else report.catalogue_lines())
     return PASSED
 
 
-def _run_frontier(options: argparse.Namespace) -> int:
+def _run_bound(options: argparse.Namespace) -> int:
+    from verify import plane
+
+    sizes = (options.N, options.R, options.k)
+    if options.embedding_bits is not None:
+        if options.plot or options.json:
+            raise InputError(
+                "--embedding-bits asks for one point; --plot and --json show the whole plane: give one of them"
+            )
+        b_u = options.embedding_bits if options.unembedding_bits is None else options.unembedding_bits
+        print(plane.bounds_at(*sizes, options.embedding_bits, b_u))
+        return PASSED
+    if options.unembedding_bits is not None:
+        raise InputError("--unembedding-bits needs --embedding-bits")
+    for path in (options.plot, options.json):
+        _check_writable(path)
+    shown = plane.plane(*sizes)
+    print(plane.tables(shown))
+    if options.plot is not None:
+        plane.draw(shown, options.plot)
+        print(f"drawn: {options.plot}")
+    _write_text(options.json, lambda: json.dumps(plane.as_json(shown), indent=1, allow_nan=False) + "\n")
+    return PASSED
+
+
+def _run_plan(options: argparse.Namespace) -> int:
+    from bounds.offers import Budget
     from verify import report
 
-    if options.R > 1000 or options.k > 64:
-        raise InputError(f"the table lists up to 1,000 relations and 64 hops; got {options.R:,} and {options.k}")
-    print(report.frontier_table(options.N, options.R, options.k))
+    budget = Budget(options.max_d, options.max_bits, options.max_depth, options.max_tokens)
+    table, fits = report.plan_table(options.N, options.R, options.k, budget, options.all)
+    print(table)
+    return PASSED if fits else FAILED
+
+
+def _run_separation(options: argparse.Namespace) -> int:
+    from bounds.separation import smallest_separation
+
+    given = {"max_hops": options.k, "hops_per_token": options.hops_per_token}
+    if options.hops_per_token >= options.k:
+        raise InputError(
+            f"{options.hops_per_token} hops per token answer {options.k} hops in one step, without chain-of-thought"
+        )
+    found = smallest_separation(options.R, options.k, given)
+    print(
+        f"R = {options.R:,}, k = {options.k:,}: separated from N = {found.n_entities:,} entities on\n"
+        f"chain_of_thought has {found.internal_bits:,} internal bits and embeddings of {found.embedding_bits:,} bits\n"
+        f"without chain-of-thought and with such embeddings at least {found.bound:,.3f} are needed: "
+        f"{found.factor:.4f} times as many"
+    )
     return PASSED
 
 
@@ -215,7 +303,7 @@ def _run_facts(options: argparse.Namespace) -> int:
     )
     questions = [_question(facts, words) for words in options.ask]
     lengths = sorted({len(path) for _, path in questions} | ({options.k} if options.k else set())) or [1]
-    _check_json_path(options.json)
+    _check_writable(options.json)
     name, why = (options.construction, "as asked") if options.construction else _suggested(facts, lengths)
     entry = construction(name)
     any_length = any(option.name == "max_hops" for option in entry.options)
@@ -262,7 +350,7 @@ def _run_cells(cells: list[Cell], json_file: Path | None) -> int:
     from verify import report
     from verify.grid import run_cell
 
-    _check_json_path(json_file)
+    _check_writable(json_file)
     started = time.perf_counter()
     results: list[CellResult] = []
     interrupted = False
@@ -280,6 +368,7 @@ def _run_cells(cells: list[Cell], json_file: Path | None) -> int:
                     advance_to(len(results))
     except KeyboardInterrupt:
         interrupted = True
+    print(report.bounds_summary(results))
     print(report.summary(results, len(cells), time.perf_counter() - started))
     _write_json(json_file, results, len(cells))
     if interrupted:
@@ -326,7 +415,7 @@ def _progress(total: int, unit: str) -> Iterator[Any]:
         yield lambda done: bar.update(task, completed=done)
 
 
-def _check_json_path(path: Path | None) -> None:
+def _check_writable(path: Path | None) -> None:
     """Refuse a file that cannot be written before the long work starts."""
     if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
         raise InputError(f"{path}: cannot be written: give a file name in an existing folder")
@@ -335,11 +424,16 @@ def _check_json_path(path: Path | None) -> None:
 def _write_json(
     path: Path | None, results: list[CellResult], planned: int, told: list[dict[str, object]] | None = None
 ) -> None:
+    from verify.report import as_json
+
+    _write_text(path, lambda: as_json(results, planned, told))
+
+
+def _write_text(path: Path | None, text: Callable[[], str]) -> None:
     if path is not None:
         from constructions.tsv import write_atomically
-        from verify.report import as_json
 
-        write_atomically(path, iter([as_json(results, planned, told)]))
+        write_atomically(path, iter([text()]))
 
 
 if __name__ == "__main__":

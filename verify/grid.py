@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 from constructions.catalogue import CATALOGUE, Construction, construction
@@ -15,8 +15,9 @@ from constructions.errors import DoesNotFit, InputError
 from constructions.facts import FactTable
 
 if TYPE_CHECKING:
-    from bounds.sizes import Sizes
+    from bounds.sizes import Costs
     from constructions.model import FactModel, MarginClaim
+    from verify.against_bounds import BoundCheck
     from verify.recall import Logits, Recall
 
 Verdict = Literal["PASS", "FAIL", "UNKNOWN"]
@@ -25,14 +26,16 @@ DType = Literal["auto", "float32", "float64", "float16", "bfloat16"]
 FACT_KINDS: tuple[FactKind, ...] = get_args(FactKind)
 DTYPES: tuple[DType, ...] = get_args(DType)
 MISSING_SHARE = 0.25
-WORK_FOR_THREADS = 5 * 10**10
+WORK_FOR_THREADS = 5 * 10**9
 
 GRID_ENTITIES = (1, 2, 3, 5, 16, 100, 1000, 4096)
 GRID_RELATIONS = (1, 2, 7, 16)
 MULTI_HOP_ENTITIES = (2, 5, 16, 64, 256)
-LARGEST_VARIANT = 64
+LARGEST_VARIANT = {"hybrid_shared": 16}
+LARGEST_OTHER_VARIANT = 64
 MULTI_HOP_RELATIONS = (1, 2, 3, 4)
 MULTI_HOP_HOPS = (1, 2, 3, 4)
+SEPARATED = ((1024, 3), (4096, 2))
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,11 @@ class Cell:
 
 @dataclass
 class CellResult:
-    """What was found in a cell. `reason` says why the verdict is not PASS; sizes and counts are None if never reached."""
+    """What was found in a cell. `reason` says why the verdict is not PASS; sizes and counts are None if never reached.
+
+    The bits are B_T (dense, and those of facts), B_e and B_u of Theorem 4.2; `separated` is the factor by which a model
+    with chain-of-thought lies below every model without.
+    """
 
     construction: str
     theorem: str
@@ -93,6 +100,12 @@ class CellResult:
     n_layers: int | None = None
     n_heads: int | None = None
     parameters: int | None = None
+    internal_bits: int | None = None
+    internal_fact_bits: int | None = None
+    embedding_bits: int | None = None
+    unembedding_bits: int | None = None
+    bounds: list[BoundCheck] = field(default_factory=list)
+    separated: float | None = None
     logits: str | None = None
     counterexamples: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -102,8 +115,9 @@ def default_grid() -> list[Cell]:
     """The cells of `python -m verify all`: every construction at every size of its grid.
 
     One hop: total and partial facts at every size. Many hops: total facts at every size, partial facts at N = 16; the
-    hybrid with every number of looked-up relations and chains of thought with every step length at N = 5. Variants of a
-    builder (shared layers, depth 1) stop at N = 64, which keeps the whole run under a minute and a half.
+    hybrids with every number of looked-up relations and chains of thought with every step length at N = 5. Variants of a
+    builder (shared layers, depth 1) stop at N = 64 or 16, which keeps the whole run near a minute and a half. At last
+    sizes at which Theorem 4.2 bites: two at which chain-of-thought is separated, one where a memory is near its bound.
     """
     cells = []
     for entry in CATALOGUE.values():
@@ -111,17 +125,19 @@ def default_grid() -> list[Cell]:
             sizes = itertools.product(GRID_ENTITIES, GRID_RELATIONS, FACT_KINDS)
             cells += [Cell(entry.name, n, r, facts=facts) for n, r, facts in sizes]
             continue
-        entities = [n for n in MULTI_HOP_ENTITIES if not entry.fixed or n <= LARGEST_VARIANT]
+        largest = LARGEST_VARIANT.get(entry.name, LARGEST_OTHER_VARIANT) if entry.fixed else max(MULTI_HOP_ENTITIES)
+        entities = [n for n in MULTI_HOP_ENTITIES if n <= largest]
         for n, r, k in itertools.product(entities, MULTI_HOP_RELATIONS, MULTI_HOP_HOPS):
             cells.append(Cell(entry.name, n, r, k))
             if n == 16 and entry.random_partial_facts is not None:
                 cells.append(Cell(entry.name, n, r, k, facts="partial"))
-            if n == 5 and entry.name == "hybrid":
+            if n == 5 and entry.module == "partial_memory":
                 cells += [Cell(entry.name, n, r, k, options=(("looked_up", q),)) for q in range(r + 1) if q != r - 1]
             if n == 5 and entry.name == "chain_of_thought":
                 steps = [(("max_hops", k), ("hops_per_token", j)) for j in range(2, k + 1)]
                 cells += [Cell(entry.name, n, r, k, options=options) for options in steps]
-    return cells
+    cells += [Cell("chain_of_thought", n, 4, k) for n, k in SEPARATED]
+    return [*cells, Cell("key_value_rows_shared", 1024, 8, 2)]
 
 
 def run_cell(cell: Cell, progress: Callable[[int], None] = lambda queries: None) -> CellResult:
@@ -155,12 +171,14 @@ def verify_facts(
     logits: Logits = "auto",
     progress: Callable[[int], None] = lambda queries: None,
 ) -> tuple[CellResult, FactModel]:
-    """Build a construction from facts and check everything it claims: recall, sizes, margin.
+    """Build a construction from facts and check everything it claims: recall, sizes, margin, bounds.
 
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory.
     """
-    from bounds.sizes import Sizes, predicted_sizes
+    from bounds.capacity import capacity
+    from bounds.sizes import Sizes, predicted
+    from verify.against_bounds import hold_against_bounds, separation_factor
     from verify.recall import check_recall
 
     started = time.perf_counter()
@@ -169,21 +187,30 @@ def verify_facts(
     work = facts.n_entities * facts.n_relations**hops * sum(w.numel() for _, w in model.internal_weights())
     with _threads(None if work > WORK_FOR_THREADS else 1):
         recall = check_recall(model, facts, hops, logits, progress=progress)
+    bits = capacity(model)
     found = Sizes(
         d_model=model.embedding.weight.shape[1],
         d_mlp=model.shape.d_mlp,
         n_layers=model.shape.depth,
         n_heads=model.shape.n_heads,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
+        internal_bits=bits.internal_bits,
+        embedding_bits=bits.embedding_bits,
+        unembedding_bits=bits.unembedding_bits,
     )
-    expected = predicted_sizes(entry, facts, hops, options)
+    expected = predicted(entry, facts, hops, options)
+    costs = replace(expected, **asdict(found))
+    checks = hold_against_bounds(costs, facts.n_entities, facts.n_relations, hops, facts.is_bijective)
     result.queries, result.wrong, result.margin = recall.queries, recall.wrong, recall.margin
     result.logits, result.counterexamples = recall.logits, recall.counterexamples
     result.d_model, result.d_model_formula = found.d_model, expected.d_model
     result.d_mlp, result.n_layers, result.n_heads = found.d_mlp, found.n_layers, found.n_heads
     result.parameters = found.parameters
+    result.internal_bits, result.internal_fact_bits = costs.internal_bits, costs.internal_fact_bits
+    result.embedding_bits, result.unembedding_bits = costs.embedding_bits, costs.unembedding_bits
+    result.bounds, result.separated = checks, separation_factor(costs, checks, facts.is_bijective)
     result.margin_claim = _in_words(model.margin)
-    faults = list(_faults(model, facts, hops, recall, found, expected))
+    faults = list(_faults(model, facts, hops, recall, costs, expected, checks))
     result.verdict, result.reason = ("FAIL", "; ".join(faults)) if faults else ("PASS", "")
     result.seconds = time.perf_counter() - started
     return result, model
@@ -224,9 +251,17 @@ def build(
 
 
 def _faults(
-    model: FactModel, facts: FactTable, hops: int, recall: Recall, found: Sizes, expected: Sizes
+    model: FactModel,
+    facts: FactTable,
+    hops: int,
+    recall: Recall,
+    costs: Costs,
+    expected: Costs,
+    checks: list[BoundCheck],
 ) -> Iterator[str]:
     """Everything that is not as claimed. A comparison with NaN is false, so each is written to hold, then negated."""
+    from verify.against_bounds import below_bounds
+
     if recall.defect is not None:
         yield recall.defect
     planned = facts.n_entities * facts.n_relations**hops
@@ -234,8 +269,9 @@ def _faults(
         yield f"{recall.queries} queries were run, N R^k = {planned}"
     if recall.wrong != 0:
         yield f"{recall.wrong} wrong answers"
-    if found != expected:
-        yield f"sizes are {found}, the formulas say {expected}"
+    if different := expected.differs_from(costs, facts.is_bijective):
+        yield different
+    yield from below_bounds(costs, checks)
     claim = model.margin
     if not claim.real > 0:
         yield f"the margin claimed in real arithmetic is {claim.real}, not positive"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from constructions.catalogue import CATALOGUE
 from verify.grid import CellResult
+
+if TYPE_CHECKING:
+    from bounds.offers import Budget
 
 _COLUMNS = (
     ("theorem", 13),
@@ -23,6 +26,9 @@ _COLUMNS = (
     ("layers", 7),
     ("heads", 6),
     ("parameters", 12),
+    ("B_T", 10),
+    ("B_e", 7),
+    ("B_T/bound", 9),
     ("queries", 9),
     ("wrong", 6),
     ("margin", 8),
@@ -38,6 +44,9 @@ def header() -> str:
 
 def line(result: CellResult) -> str:
     """One cell in one line, and the reason on lines of its own where it did not pass."""
+    from verify.against_bounds import tightest
+
+    best = tightest(result.bounds)
     equal = "=" if result.d_model == result.d_model_formula else "!="
     values = [
         result.theorem,
@@ -49,12 +58,19 @@ def line(result: CellResult) -> str:
         result.dtype,
         "-" if result.d_model is None else f"{result.d_model}{equal}{result.d_model_formula}",
         *("-" if v is None else str(v) for v in (result.d_mlp, result.n_layers, result.n_heads, result.parameters)),
+        *("-" if v is None else str(v) for v in (result.internal_bits, result.embedding_bits)),
+        "-" if best is None or best.ratio is None else f"{best.ratio:.4g}",
         *("-" if v is None else str(v) for v in (result.queries, result.wrong)),
         "-" if result.margin is None else f"{result.margin:.4g}",
         f"{result.seconds:.2f}",
         result.verdict,
     ]
     notes = [] if result.verdict == "PASS" else [f"    {result.verdict}: {result.reason}"]
+    if result.separated is not None:
+        notes.append(
+            f"    separated: {result.internal_bits:,} internal bits; without chain-of-thought and with embeddings of "
+            f"{result.embedding_bits:,} bits no model has fewer than {result.separated:.4g} times as many"
+        )
     notes += [f"    {counterexample}" for counterexample in result.counterexamples]
     return "\n".join([_row(values), *notes])
 
@@ -63,6 +79,24 @@ def _symbols(result: CellResult) -> list[tuple[str, int]]:
     """The options of a cell by the symbols of the formulas."""
     options = CATALOGUE[result.construction].options
     return [(option.symbol, result.options[option.name]) for option in options if option.name in result.options]
+
+
+def bounds_summary(results: Sequence[CellResult]) -> str:
+    """How many bounds apply, how close a model comes to one, and where models with chain-of-thought lie below."""
+    applying = [(check, result) for result in results for check in result.bounds if check.applies]
+    ratios = [(check.ratio, check.name, result) for check, result in applying if check.ratio is not None]
+    separated = [result for result in results if result.separated is not None]
+    told = f"bounds: {len(applying)} apply, {len(ratios)} of them positive"
+    if ratios:
+        ratio, name, result = min(ratios, key=lambda found: found[0])
+        cell = f"{result.construction} N={result.entities} R={result.relations} k={result.hops}"
+        told += f", the smallest ratio B_T/bound is {ratio:.4g} ({name}, {cell})"
+    if separated:
+        most = max(separated, key=lambda result: result.separated or 0)
+        cell = f"N={most.entities} R={most.relations} k={most.hops}"
+        cells = f"{len(separated)} cell{'s' * (len(separated) > 1)}"
+        told += f"; {cells} separated, by up to {most.separated:.4g} ({most.construction} {cell})"
+    return told
 
 
 def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:
@@ -108,29 +142,65 @@ def catalogue_lines() -> str:
     return "\n".join(f"{name:<{width}}{theorem:<14}{claim}" for name, theorem, claim in rows)
 
 
-def frontier_table(n_entities: int, n_relations: int, hops: int) -> str:
-    """`python -m verify frontier`: what each construction pays for paths of `hops` relations, from the formulas."""
-    from bounds.sizes import frontier
+def limits_lines() -> str:
+    """`python -m verify list --limits`: how each construction grows with N, and how near all its fact bits come."""
+    from bounds.limits import efficiency_limit, growth
 
-    titles = ("construction", "d_model", "d_mlp", "depth", "tokens", "internal", "embedding", "unembedding")
-    rows: list[tuple[str, ...]] = [titles]
+    lines = ["as N -> oo, with everything else fixed"]
     for entry in CATALOGUE.values():
-        if entry.multi_hop or hops == 1:
-            every = range(n_relations + 1) if entry.name == "hybrid" else [None]
-            for q in every:
-                given = {} if q is None else {"looked_up": q}
-                cost = frontier(entry, n_entities, n_relations, hops, given)
-                label = entry.name if q is None else f"{entry.name} q={q}"
-                sizes = (cost.d_model, cost.d_mlp, cost.depth, cost.written_tokens)
-                bits = (cost.internal_fact_bits, cost.embedding_fact_bits, cost.unembedding_fact_bits)
-                rows.append((label, *(f"{number:,}" for number in (*sizes, *bits))))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
-    lines = [
-        "  ".join([f"{row[0]:<{widths[0]}}", *(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    ]
-    note = "bits of facts: in all internal weights; in one entity's row of the embedding; in its row of the unembedding"
-    return "\n".join([*lines, note])
+        lines.append(f"{entry.name} ({entry.theorem})")
+        for title, formula in (
+            ("d_model", entry.d_model),
+            ("d_mlp", entry.d_mlp),
+            ("parameters", entry.parameters),
+            ("B_T", entry.internal_bits),
+            ("facts in B_T", entry.internal_fact_bits),
+            ("B_e", entry.embedding_bits),
+            ("facts in B_e", entry.embedding_fact_bits),
+        ):
+            leading = str(growth(entry, formula))
+            lines.append(f"  {title} = 0" if leading == "0" else f"  {title} / ({leading}) -> 1")
+        limit = str(efficiency_limit(entry)).replace("**", "^")
+        lines.append(f"  all fact bits / log2 (N!)^R -> {limit}")
+    lines.append("tree(R, n) = 1 + R + ... + R^(n-1); bits(n) = ceil(log2 n)")
+    return "\n".join(lines)
+
+
+def plan_table(n_entities: int, n_relations: int, hops: int, budget: Budget, every: bool) -> tuple[str, bool]:
+    """`python -m verify plan`: what fits, cheapest first, and why the rest does not; and whether anything fits.
+
+    One line for each construction, with the choice of options that takes the fewest bits; all choices if `every`.
+    """
+    from bounds.offers import offers
+    from verify.plane import columns
+
+    titles = ["construction", "d_model", "d_mlp", "depth", "tokens", "facts inside", "embedding", "unembedding"]
+    rows = [[*titles, "B_T", "all bits"]]
+    named: set[str] = set()
+    refused: dict[str, str] = {}
+    for offer in sorted(offers(n_entities, n_relations, hops), key=lambda offer: offer.total_bits):
+        exceeded, name = budget.exceeded_by(offer), offer.entry.name
+        if exceeded:
+            refused.setdefault(name, f"{offer.label}: {', '.join(exceeded)}")
+            continue
+        if every or name not in named:
+            costs = offer.costs
+            sizes = (costs.d_model, costs.d_mlp, costs.n_layers, costs.written_tokens)
+            facts = (costs.internal_fact_bits, costs.embedding_fact_bits, costs.unembedding_fact_bits)
+            rows.append([offer.label, *(f"{n:,}" for n in (*sizes, *facts, costs.internal_bits, offer.total_bits))])
+        named.add(name)
+    lines = [columns(rows)] if named else ["nothing fits"]
+    misfits = [f"  {told}" for name, told in refused.items() if name not in named]
+    lines += ["does not fit, with any choice of options (the one with the fewest bits is shown):", *misfits] * bool(
+        misfits
+    )
+    if named:
+        lines.append(
+            "facts inside: bits of facts in all layers; then in one entity's row of the embedding, of the unembedding; "
+            "B_T: all bits inside; all bits: of all tensors"
+        )
+        lines += [f"{name} needs {entry.needs}" for name, entry in CATALOGUE.items() if name in named and entry.needs]
+    return "\n".join(lines), bool(named)
 
 
 def catalogue_table() -> str:
