@@ -435,7 +435,7 @@ def test_plan_exits_with_1_if_nothing_fits(capsys):
 
 
 def test_plan_holds_every_limit(capsys):
-    limits = ["--max-d", "2000", "--max-bits", "1e12", "--max-depth", "1", "--max-tokens", "3"]
+    limits = ["--max-d", "2000", "--max-bits", "1e15", "--max-depth", "1", "--max-tokens", "3"]
     assert main(["plan", "-N", "1e6", "-R", "50", "-k", "3", *limits, "--all"]) == 0
     rows = capsys.readouterr().out.split("does not fit")[0].splitlines()[1:]
     assert [row.split()[0] for row in rows] == ["chain_of_thought"]
@@ -443,4 +443,8 @@ def test_plan_holds_every_limit(capsys):
 
 def test_separation_finds_the_smallest_table(capsys):
     assert main(["separation", "-R", "4", "-k", "3"]) == 0
-    assert "separated from N = 788 entities on" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "any decoder: chain_of_thought is nowhere separated" in printed
+    assert "decoders that do not depend on the facts: separated from N = 788 on: B_T = 15,912, B_e = 68" in printed
+    assert main(["separation", "-R", "16", "-k", "3"]) == 0
+    assert "any decoder: separated from N = 64,838 on: B_T = 420,132, B_e = 314, B_u = 1,884" in capsys.readouterr().out

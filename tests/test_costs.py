@@ -178,9 +178,25 @@ def test_the_smallest_separation_is_the_smallest(r, k):
     factor, costs = separated(found.n_entities, r, k, given)
     assert factor == pytest.approx(found.factor)
     assert found.factor > 1
-    assert (found.internal_bits, found.embedding_bits) == (costs.internal_bits, costs.embedding_bits)
+    assert found.costs == costs
     earlier = [*range(max(1, found.n_entities - 40), found.n_entities), *(2**e for e in range(40))]
     assert all(separated(n, r, k, given)[0] is None for n in earlier if n < found.n_entities)
+
+
+@pytest.mark.parametrize(("r", "k"), [(16, 3), (8, 4)])
+def test_separation_from_every_decoder_is_the_smallest(r, k):
+    given = {"max_hops": k, "hops_per_token": 1}
+    found = smallest_separation(r, k, given, "every")
+    assert found.n_entities > smallest_separation(r, k, given).n_entities
+
+    def lies_below(n):
+        costs = predicted_for_bijections(CATALOGUE["chain_of_thought"], n, r, k, given)
+        bound = every_bound(n, r, k, costs.embedding_bits, costs.unembedding_bits)["fact_aware_decoder"]
+        return not isinstance(bound, str) and bound.bits > costs.internal_bits
+
+    assert lies_below(found.n_entities)
+    earlier = [*range(max(1, found.n_entities - 40), found.n_entities), *(2**e for e in range(40))]
+    assert not any(lies_below(n) for n in earlier if n < found.n_entities)
 
 
 def test_what_is_never_separated_is_said():

@@ -175,7 +175,10 @@ def test_a_separated_cell_says_so_and_by_how_much():
     best = max(bound.bits for bound in result.bounds if bound.name != "fact_aware_decoder")
     assert result.separated == best / result.internal_bits
     assert not any(bound.applies for bound in result.bounds)
-    assert "separated: 17,182 internal bits; without chain-of-thought" in report.line(result)
+    assert (
+        "separated: 17,182 internal bits; without chain-of-thought, with embeddings of 71 bits and a fixed decoder"
+        in report.line(result)
+    )
     assert "1 cell separated, by up to 1.268" in report.bounds_summary([result])
     assert "separated" not in report.line(run_cell(Cell("chain_of_thought", 64, 4, 3)))
 

@@ -67,7 +67,8 @@ def tables(shown: Plane) -> str:
     parts = [
         f"{sizes}: the facts are {shown.limit:,.2f} bits (log2 N!^R)",
         "",
-        "internal bits that every model without chain-of-thought has at least, by B_e, the bits of one token's embedding",
+        "B_T, the internal bits, of every model without chain-of-thought, at least, by B_e, the bits of one embedding",
+        "(fact-aware decoder: for every decoder, with B_u = B_e; the others for decoders that do not depend on the facts)",
         _bounds_table(shown.curves),
         "",
         "the constructions, and the largest bound that applies at their own B_e: in dense bits, then in bits of facts",
@@ -157,7 +158,7 @@ def _points_table(shown: Plane) -> str:
                 f"{all_facts / shown.limit:.3f}" if shown.limit else "-",
             ]
         )
-    note = "(in parentheses: exempt, for tokens are written before the answer; below 1: separated from all models that do not)"
+    note = "(in parentheses: exempt, for tokens are written before the answer; below 1: separated)"
     return "\n".join([columns(rows), note])
 
 

@@ -12,6 +12,7 @@ from verify.grid import CellResult
 
 if TYPE_CHECKING:
     from bounds.offers import Budget
+    from bounds.separation import Separation
 
 _COLUMNS = (
     ("theorem", 13),
@@ -68,8 +69,9 @@ def line(result: CellResult) -> str:
     notes = [] if result.verdict == "PASS" else [f"    {result.verdict}: {result.reason}"]
     if result.separated is not None:
         notes.append(
-            f"    separated: {result.internal_bits:,} internal bits; without chain-of-thought and with embeddings of "
-            f"{result.embedding_bits:,} bits no model has fewer than {result.separated:.4g} times as many"
+            f"    separated: {result.internal_bits:,} internal bits; without chain-of-thought, with embeddings of "
+            f"{result.embedding_bits:,} bits and a fixed decoder, no model has fewer than "
+            f"{result.separated:.4g} times as many"
         )
     notes += [f"    {counterexample}" for counterexample in result.counterexamples]
     return "\n".join([_row(values), *notes])
@@ -140,6 +142,17 @@ def catalogue_lines() -> str:
     rows = [("construction", "theorem", "what is verified on every query, with its sizes and its margin")]
     rows += [(e.name, e.theorem, e.claim + (f" (needs {e.needs})" if e.needs else "")) for e in CATALOGUE.values()]
     return "\n".join(f"{name:<{width}}{theorem:<14}{claim}" for name, theorem, claim in rows)
+
+
+def separation_line(found: Separation) -> str:
+    """From how many entities on a chain of thought lies below all models without that have such decoders."""
+    decoders = "decoders that do not depend on the facts" if found.decoders == "fixed" else "any decoder"
+    rows = "" if found.decoders == "fixed" else f", B_u = {found.costs.unembedding_bits:,}"
+    return (
+        f"{decoders}: separated from N = {found.n_entities:,} on: B_T = {found.costs.internal_bits:,}, "
+        f"B_e = {found.costs.embedding_bits:,}{rows}; without chain-of-thought B_T >= {found.bound:,.3f}, "
+        f"{found.factor:.4f} times as much"
+    )
 
 
 def limits_lines() -> str:
