@@ -149,22 +149,26 @@ _MANY_HOPS = {
     "random_partial_facts": FactTable.random_functions,
 }
 _PAIRS = "(N*R + 2*b + 2*c + u)"
-_RAILS = "(2*b + 2*c + {passes} + 1)"
+_RAILS = "(2*b + 2*c + {rails})"
 _ONE_HOT = "(N + u + R + {passes})"
 _ROWS = "(R*b + b + c + 1{pointer})"
-_ONCE, _SHARED = {"passes": "1", "pointer": ""}, {"passes": "k", "pointer": " + k"}
+_ONCE = {"rails": "2", "passes": "1", "pointer": ""}
+_SHARED = {"rails": "k + 1", "passes": "k", "pointer": " + k"}
 _HYBRID_BLOCKS = "((R - q)*tree(R, k) + 1)*b"
 _WORDS = "R*tree(R, j)"
 
 
-def _hybrid_1(layer: str) -> str:
-    return f"(R + b + (R - q)*b*tree(R, k - {layer} + 1) + (N + u)*Min(q, 1))"
+def _hybrid_1(left: str) -> str:
+    """The first hidden layer where `left` letters are left to read, this one included."""
+    return f"(R + b + (R - q)*b*tree(R, {left}) + (N + u)*Min(q, 1))"
 
 
-def _hybrid_2(layer: str) -> str:
-    return f"(R + b + q*b + b*Min(R - q, 1) + 2*(R - q)*b*tree(R, k - {layer}))"
+def _hybrid_2(later: str) -> str:
+    """The second hidden layer where `later` letters are left to read after this one."""
+    return f"(R + b + q*b + b*Min(R - q, 1) + 2*(R - q)*b*tree(R, {later}))"
 
 
+_HYBRID_LAYER_H = (_hybrid_1("k - h + 1"), _hybrid_2("k - h"))
 _HYBRID_SHARED_1 = "(R + b + k + 2*(R - q)*b*tree(R, k) + (N + u)*Min(q, 1))"
 _HYBRID_SHARED_2 = "(R + b + k + q*b + b*Min(R - q, 1) + (R - q)*b*(tree(R, k) + tree(R, k - 1)))"
 _MEMORY_THRESHOLD = "bits(Max((b - 1)*Min(q, 1), 1) + 2)"
@@ -386,19 +390,19 @@ CATALOGUE: dict[str, Construction] = dict(
         _entry(
             name="hybrid",
             internal_bits=f"({_POSITIONS} + {_SELECTING} + 2*({_HYBRID_BLOCKS} + k*R))*d"
-            f" + Sum({_mlp(_hybrid_1('h'), _hybrid_2('h'), bits=(_MEMORY_THRESHOLD, '(1 + Min(q, 1))', '3'))}, (h, 1, k))",
+            f" + Sum({_mlp(*_HYBRID_LAYER_H, bits=(_MEMORY_THRESHOLD, '(1 + Min(q, 1))', '3'))}, (h, 1, k))",
             embedding_bits="2*d",
             unembedding_bits=_SIGN_ROW,
             theorem="4.3 (ours)",
             claim="q relations in a row memory, trees of the others in the embedding",
             d_model=f"{_HYBRID_BLOCKS} + 2*R + p",
-            d_mlp=f"Max({_hybrid_1('1')}, {_hybrid_2('1')})",
+            d_mlp=f"Max({_hybrid_1('k')}, {_hybrid_2('k - 1')})",
             internal_fact_bits="k*q*N*b",
             embedding_fact_bits="(R - q)*tree(R, k)*b",
             n_layers="k",
             n_heads="2",
             parameters=f"(2*V + k + 1 + 2*(p + {_HYBRID_BLOCKS}) + 2*k*(p + R)) * d"
-            + f" + Sum({_mlp(_hybrid_1('h'), _hybrid_2('h'))}, (h, 1, k))",
+            + f" + Sum({_mlp(*_HYBRID_LAYER_H)}, (h, 1, k))",
             options=(_LOOKED_UP,),
             **_MANY_HOPS | {"module": "partial_memory", "docs": "hybrid.md"},
         ),

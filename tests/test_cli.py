@@ -373,7 +373,7 @@ def test_bound_prints_the_values_of_theorem_4_2(capsys):
     assert main(["bound", "-N", "4096", "-R", "4", "-k", "3", "--embedding-bits", "12"]) == 0
     printed = capsys.readouterr().out
     assert "80,550.140669" in printed  # 80550.1406698..., rounded down
-    assert "30,681.336919  at M = 48" in printed
+    assert "disjoint trees      30,681.336919  at M = 48" in printed
     assert "124,541.597182  at M = 195" in printed
     assert (
         main(["bound", "-N", "4096", "-R", "4", "-k", "3", "--embedding-bits", "48", "--unembedding-bits", "12"]) == 0
@@ -409,7 +409,7 @@ def test_a_bound_whose_condition_cannot_be_met_says_so(capsys):
         (["bound", "-N", "10", "-R", "2000"], "up to 1,000 relations"),
         (["plan", "-N", "10", "-R", "2", "-k", "65"], "64 hops; got 2 and 65"),
         (["separation", "-R", "1", "-k", "3"], "nowhere separated"),
-        (["separation", "-R", "4", "-k", "2", "--hops-per-token", "2"], "without chain-of-thought"),
+        (["separation", "-R", "4", "-k", "2", "--hops-per-token", "2"], "fewer hops per token than hops; got 2 and 2"),
     ],
 )
 def test_bad_questions_about_bounds_are_told(arguments, message, capsys):
@@ -445,6 +445,8 @@ def test_separation_finds_the_smallest_table(capsys):
     assert main(["separation", "-R", "4", "-k", "3"]) == 0
     printed = capsys.readouterr().out
     assert "any decoder: chain_of_thought is nowhere separated" in printed
-    assert "decoders that do not depend on the facts: separated from N = 788 on: B_T = 15,912, B_e = 68" in printed
+    assert "decoders that do not depend on the facts: separated first at N = 788: B_T = 15,912, B_e = 68" in printed
     assert main(["separation", "-R", "16", "-k", "3"]) == 0
-    assert "any decoder: separated from N = 64,838 on: B_T = 420,132, B_e = 314, B_u = 1,884" in capsys.readouterr().out
+    assert (
+        "any decoder: separated first at N = 64,838: B_T = 420,132, B_e = 314, B_u = 1,884" in capsys.readouterr().out
+    )

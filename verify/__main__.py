@@ -129,7 +129,10 @@ def _parser() -> argparse.ArgumentParser:
     plan.set_defaults(run=_run_plan)
 
     separation = commands.add_parser(
-        "separation", help="the fewest entities for which chain-of-thought beats every model without, by Theorem 4.2"
+        "separation",
+        help="the fewest entities for which chain-of-thought beats every model without, by Theorem 4.2",
+        description="Finds the fewest entities N for which chain_of_thought has fewer bits inside than Theorem 4.2 asks of "
+        "every model without chain-of-thought whose embeddings are as small. `bound` shows the factor at a given N.",
     )
     separation.add_argument("-R", type=_size, required=True, metavar="R", help="relations")
     separation.add_argument("-k", type=_size, required=True, metavar="K", help="hops")
@@ -290,7 +293,8 @@ def _run_separation(options: argparse.Namespace) -> int:
     given = {"max_hops": options.k, "hops_per_token": options.hops_per_token}
     if options.hops_per_token >= options.k:
         raise InputError(
-            f"{options.hops_per_token} hops per token answer {options.k} hops in one step, without chain-of-thought"
+            "a chain of thought writes entities before its answer, so it needs fewer hops per token than hops; "
+            f"got {options.hops_per_token} and {options.k}"
         )
     fixed = smallest_separation(options.R, options.k, given)
     print(

@@ -14,6 +14,7 @@ from bounds.offers import Offer, offers
 from constructions.errors import InputError
 from verify.against_bounds import BoundCheck, hold_against_bounds
 
+_SOURCES = "global and disjoint trees are the paper's, the others ours: docs/theorem-4.2.md"
 COLUMNS = {
     "global": "global",
     "sharpened_global": "sharpened global",
@@ -68,7 +69,8 @@ def tables(shown: Plane) -> str:
         f"{sizes}: the facts are {shown.limit:,.2f} bits (log2 N!^R)",
         "",
         "B_T, the internal bits, of every model without chain-of-thought, at least, by B_e, the bits of one embedding",
-        "(fact-aware decoder: for every decoder, with B_u = B_e; the others for decoders that do not depend on the facts)",
+        "(fact-aware decoder: for every decoder, with B_u = B_e; the others for decoders that do not depend on the facts;",
+        f"{_SOURCES})",
         _bounds_table(shown.curves),
         "",
         "the constructions, and the largest bound that applies at their own B_e: in dense bits, then in bits of facts",
@@ -82,12 +84,15 @@ def bounds_at(n_entities: int, n_relations: int, hops: int, embedding_bits: int,
     found = every_bound(n_entities, n_relations, hops, embedding_bits, unembedding_bits)
     lines = [
         f"N = {n_entities:,}, R = {n_relations:,}, k = {hops:,}, B_e = {embedding_bits:,}, B_u = {unembedding_bits:,}: "
-        "a model without chain-of-thought has at least so many internal bits"
+        "without chain-of-thought B_T, the internal bits, is at least",
+        "with a decoder (an unembedding) that does not depend on the facts",
     ]
     for name, bound in found.items():
         told = bound if isinstance(bound, str) else f"{_down(bound.bits)}{_where(bound)}"
-        lines.append(f"{COLUMNS[name]:<20}{told}")
-    return "\n".join([*lines, "all but the last for decoders that do not depend on the facts; rounded down"])
+        if name == "fact_aware_decoder":
+            lines.append("with any decoder")
+        lines.append(f"  {COLUMNS[name]:<20}{told}")
+    return "\n".join([*lines, f"rounded down; {_SOURCES}"])
 
 
 def as_json(shown: Plane) -> dict[str, Any]:
@@ -132,7 +137,9 @@ def _bounds_table(curves: list[tuple[int, dict[str, Bound | str]]]) -> str:
     rows = [["B_e", *COLUMNS.values()]]
     for bits, found in curves:
         cells = [found[name] for name in COLUMNS]
-        rows.append([f"{bits:,}", *("-" if isinstance(cell, str) else _down(cell.bits, 1) for cell in cells)])
+        rows.append([f"{bits:,}", *("-" if isinstance(cell, str) else _positive(cell.bits) for cell in cells)])
+        if set(rows[-1][1:]) <= {"-", "negative"}:  # and so it stays for more bits of embedding
+            break
     notes = {name: cell for _, found in curves for name, cell in found.items() if isinstance(cell, str)}
     return "\n".join([columns(rows), *(f"{COLUMNS[name]}: {why}" for name, why in notes.items())])
 
@@ -158,8 +165,15 @@ def _points_table(shown: Plane) -> str:
                 f"{all_facts / shown.limit:.3f}" if shown.limit else "-",
             ]
         )
-    note = "(in parentheses: exempt, for tokens are written before the answer; below 1: separated)"
-    return "\n".join([columns(rows), note])
+    notes = [
+        "bound: the largest that applies; none: it is not positive; exempt: none applies; all/limit: facts / log2 N!^R",
+        "in parentheses: exempt, since tokens are written before the answer; a dense ratio below 1: separated",
+    ]
+    return "\n".join([columns(rows), *notes])
+
+
+def _positive(bits: float) -> str:
+    return _down(bits, 1) if bits >= 0 else "negative"
 
 
 def _against(bound: float | None, bits: int, held: bool) -> tuple[str, str]:
@@ -185,11 +199,11 @@ def _where(bound: Bound) -> str:
 # -------------------------------------------------------------------- the picture
 
 _LINES = {
-    "global": ("#999999", "-", "global, Theorem 4.2"),
-    "sharpened_global": ("#555555", "--", "global, sharpened (ours)"),
-    "disjoint_trees": ("#d95f02", "-", "local, Theorem 4.2"),
-    "shared_leaves": ("#1b9e77", "-", "local, sharpened (ours)"),
-    "fact_aware_decoder": ("#7570b3", "-", "any decoder, $B_u = B_e$ (ours)"),
+    "global": ("#999999", "-", "global (paper)"),
+    "sharpened_global": ("#555555", "--", "sharpened global (ours)"),
+    "disjoint_trees": ("#d95f02", "-", "disjoint trees (paper)"),
+    "shared_leaves": ("#1b9e77", "-", "shared leaves (ours)"),
+    "fact_aware_decoder": ("#7570b3", "-", "fact-aware decoder, $B_u = B_e$ (ours)"),
 }
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">", "p", "h", "d", "8")
 
@@ -247,13 +261,18 @@ def _draw_points(axes: Any, shown: Plane) -> None:
     for index, name in enumerate(names):
         costs = [offer.costs for offer, _ in shown.points if offer.entry.name == name]
         color, marker = f"C{index % 10}", _MARKERS[index % len(_MARKERS)]
+        exempt = " (decoder knows facts)" * any(cost.unembedding_fact_bits for cost in costs)
+        exempt += " (writes tokens)" * any(cost.written_tokens > 1 for cost in costs)
+        if len(costs) > 1 and not exempt:
+            bits = [(cost.embedding_fact_bits, cost.internal_fact_bits) for cost in costs]
+            axes.plot(*zip(*bits, strict=True), color=color, linewidth=0.7, zorder=3)
         axes.scatter(
             [cost.embedding_fact_bits for cost in costs],
             [cost.internal_fact_bits for cost in costs],
             s=26,
             color=color,
             marker=marker,
-            label=name,
+            label=name + exempt,
             zorder=4,
             clip_on=False,
         )

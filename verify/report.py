@@ -145,11 +145,11 @@ def catalogue_lines() -> str:
 
 
 def separation_line(found: Separation) -> str:
-    """From how many entities on a chain of thought lies below all models without that have such decoders."""
+    """With how many entities first a chain of thought lies below all models without that have such decoders."""
     decoders = "decoders that do not depend on the facts" if found.decoders == "fixed" else "any decoder"
     rows = "" if found.decoders == "fixed" else f", B_u = {found.costs.unembedding_bits:,}"
     return (
-        f"{decoders}: separated from N = {found.n_entities:,} on: B_T = {found.costs.internal_bits:,}, "
+        f"{decoders}: separated first at N = {found.n_entities:,}: B_T = {found.costs.internal_bits:,}, "
         f"B_e = {found.costs.embedding_bits:,}{rows}; without chain-of-thought B_T >= {found.bound:,.3f}, "
         f"{found.factor:.4f} times as much"
     )
@@ -157,25 +157,33 @@ def separation_line(found: Separation) -> str:
 
 def limits_lines() -> str:
     """`python -m verify list --limits`: how each construction grows with N, and how near all its fact bits come."""
-    from bounds.limits import efficiency_limit, growth
+    import sympy
 
-    lines = ["as N -> oo, with everything else fixed"]
+    from bounds.limits import efficiency_limit, growth
+    from bounds.sizes import SYMBOLS
+
+    relations, looked_up = SYMBOLS["R"], SYMBOLS["q"]
+    usual = {sympy.Min(1, e): 1 for e in (looked_up, relations - looked_up, relations - 1)}
+    lines = [
+        "as N -> oo, with everything else fixed, for R >= 2 and 1 <= q < R; B_T, B_e: bits inside, of one embedding"
+    ]
     for entry in CATALOGUE.values():
         lines.append(f"{entry.name} ({entry.theorem})")
         for title, formula in (
             ("d_model", entry.d_model),
             ("d_mlp", entry.d_mlp),
-            ("parameters", entry.parameters),
             ("B_T", entry.internal_bits),
             ("facts in B_T", entry.internal_fact_bits),
             ("B_e", entry.embedding_bits),
             ("facts in B_e", entry.embedding_fact_bits),
         ):
-            leading = str(growth(entry, formula))
+            found = growth(entry, formula)
+            factor = found.factor.subs(usual).doit()
+            leading = min((str(found._replace(factor=form(factor))) for form in (sympy.expand, sympy.factor)), key=len)
             lines.append(f"  {title} = 0" if leading == "0" else f"  {title} / ({leading}) -> 1")
         limit = str(efficiency_limit(entry)).replace("**", "^")
         lines.append(f"  all fact bits / log2 (N!)^R -> {limit}")
-    lines.append("tree(R, n) = 1 + R + ... + R^(n-1); bits(n) = ceil(log2 n)")
+    lines.append("tree(R, n) = 1 + R + ... + R^(n-1); bits(n) = ceil(log2 n); q looked-up relations, j hops per token")
     return "\n".join(lines)
 
 
@@ -187,8 +195,8 @@ def plan_table(n_entities: int, n_relations: int, hops: int, budget: Budget, eve
     from bounds.offers import offers
     from verify.plane import columns
 
-    titles = ["construction", "d_model", "d_mlp", "depth", "tokens", "facts inside", "embedding", "unembedding"]
-    rows = [[*titles, "B_T", "all bits"]]
+    titles = ["construction", "d_model", "d_mlp", "depth", "tokens", "facts: inside", "row of E", "row of U"]
+    rows = [[*titles, "dense: B_T", "B_e", "all tensors"]]
     named: set[str] = set()
     refused: dict[str, str] = {}
     for offer in sorted(offers(n_entities, n_relations, hops), key=lambda offer: offer.total_bits):
@@ -200,7 +208,8 @@ def plan_table(n_entities: int, n_relations: int, hops: int, budget: Budget, eve
             costs = offer.costs
             sizes = (costs.d_model, costs.d_mlp, costs.n_layers, costs.written_tokens)
             facts = (costs.internal_fact_bits, costs.embedding_fact_bits, costs.unembedding_fact_bits)
-            rows.append([offer.label, *(f"{n:,}" for n in (*sizes, *facts, costs.internal_bits, offer.total_bits))])
+            dense = (costs.internal_bits, costs.embedding_bits, offer.total_bits)
+            rows.append([offer.label, *(f"{n:,}" for n in (*sizes, *facts, *dense))])
         named.add(name)
     lines = [columns(rows)] if named else ["nothing fits"]
     misfits = [f"  {told}" for name, told in refused.items() if name not in named]
@@ -209,8 +218,8 @@ def plan_table(n_entities: int, n_relations: int, hops: int, budget: Budget, eve
     )
     if named:
         lines.append(
-            "facts inside: bits of facts in all layers; then in one entity's row of the embedding, of the unembedding; "
-            "B_T: all bits inside; all bits: of all tensors"
+            "facts: bits that change with the facts, in all layers, in one entity's row of embedding E, of unembedding U\n"
+            "dense: all bits, B_T in all layers, B_e in one row of E"
         )
         lines += [f"{name} needs {entry.needs}" for name, entry in CATALOGUE.items() if name in named and entry.needs]
     return "\n".join(lines), bool(named)
