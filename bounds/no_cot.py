@@ -273,9 +273,9 @@ def _require_tree(name: str, condition: str, n_entities: int, n_relations: int, 
 def _require_sizes(n_entities: int, n_relations: int, hops: int, facts: str, **bits: int) -> None:
     for name, value in (("n_entities", n_entities), ("n_relations", n_relations), ("hops", hops)):
         if not isinstance(value, int) or not 1 <= value <= LARGEST_SIZE:
-            raise InputError(f"{name} must be an integer from 1 to 2^40; got {value!r}")
+            raise InputError(f"{name} must be a Python integer from 1 to 2^40; got {value!r}")
     for name, value in bits.items():
         if not isinstance(value, int) or value < 0:
-            raise InputError(f"{name} must be an integer of at least 0; got {value!r}")
+            raise InputError(f"{name} must be a Python integer of at least 0; got {value!r}")
     if facts not in ("bijections", "functions"):
         raise InputError(f"facts must be 'bijections' or 'functions'; got {facts!r}")

@@ -57,17 +57,22 @@ class Budget:
         return [f"{name} {have:,} > {most:,}" for name, have, most in spent if most is not None and have > most]
 
 
-def offers(n_entities: int, n_relations: int, hops: int) -> Iterator[Offer]:
-    """Every construction that answers paths of that length, with every choice of its options.
-
-    Raises:
-        InputError: more relations or hops than it is sensible to list.
-    """
+def require_listable(n_relations: int, hops: int) -> None:
+    """Raise InputError where there would be more choices, or longer numbers, than anyone wants to see."""
     if n_relations > MOST_RELATIONS or hops > MOST_HOPS:
         raise InputError(
             f"constructions are compared for up to {MOST_RELATIONS:,} relations and {MOST_HOPS} hops; "
             f"got {n_relations:,} and {hops:,}"
         )
+
+
+def offers(n_entities: int, n_relations: int, hops: int) -> Iterator[Offer]:
+    """Every construction that answers paths of that length, with every choice of its options.
+
+    Raises:
+        InputError: see `require_listable`.
+    """
+    require_listable(n_relations, hops)
     for entry in CATALOGUE.values():
         if hops > 1 and not entry.multi_hop:
             continue

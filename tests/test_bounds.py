@@ -89,17 +89,30 @@ def agrees_with_exact_integers(module):
                     (module.disjoint_trees_bound, exact_disjoint_trees(n, r, k, b_e)),
                     (module.shared_leaves_bound, exact_shared_leaves(n, r, k, b_e)),
                 ):
-                    if oracle:
+                    if not oracle:
+                        refuses(bound, n, r, k, b_e)
+                    else:
                         found = bound(n, r, k, b_e)
                         close(found.bits, max(oracle.values()))
                         close(found.bits, oracle[found.M])
                 oracle = exact_fact_aware(n, r, k, b_e, 2)
-                if oracle:
+                if not oracle:
+                    refuses(module.fact_aware_decoder_bound, n, r, k, b_e, 2)
+                else:
                     found = module.fact_aware_decoder_bound(n, r, k, b_e, 2)
                     close(found.bits, max(oracle.values()))
                     if r > 1:
                         close(found.bits, oracle[found.i, found.M, found.Q])
                         assert found.i + found.j == k - 1
+
+
+def refuses(bound, *sizes):
+    try:
+        bound(*sizes)
+    except InputError as error:
+        assert "M I(" in str(error)  # noqa: PT017
+    else:
+        raise AssertionError("a bound without a family")
 
 
 def close(bits, number):
@@ -145,7 +158,29 @@ def counts_what_can_be_counted(module):
         assert module.fact_aware_decoder_bound(n, r, k, 0, 0).bits >= float(exact(family.distinct(), 0)) - 1e-9
 
 
-DETECTORS = (agrees_with_exact_integers, has_the_known_values, counts_what_can_be_counted)
+def knows_functions_and_both_kinds_of_rows(module):
+    def functions(name, *sizes):
+        return getattr(module, name)(*sizes, facts="functions").bits
+
+    assert functions("global_bound", 8, 3, 1, 2) == 8 * 3 * 3 - 11 * 2
+    assert functions("global_bound", 8, 3, 2, 2) == 8 * 3 * 2 - 11 * 2
+    assert functions("disjoint_trees_bound", 8, 2, 1, 0) == 2 * 2 * 3  # M = 2, M R^k log2 N
+    assert functions("disjoint_trees_bound", 8, 2, 2, 1) == 4 * 3 - 3 * 1  # M = 1
+    assert functions("shared_leaves_bound", 8, 2, 2, 1) == 2 * 4 * 3 - (2 + 2) * 1  # M = 2
+    # N = 8: i = 0, j = 1: M = 2, Q = 1 (5 nodes), no choice; i = 1, j = 0: M = 1, Q = 2 (5 nodes), R^1 Q log2 Q = 4.
+    assert functions("fact_aware_decoder_bound", 8, 2, 2, 0, 0) == 4
+    # A dear row of U leaves i = 0, M = 2, Q = 1, which tells nothing apart.
+    assert functions("fact_aware_decoder_bound", 8, 2, 2, 0, 1000) == -1000
+    assert functions("fact_aware_decoder_bound", 8, 1, 2, 0, 0) == 2  # M = Q = 2, Q log2 Q
+    assert module.every_bound(4096, 4, 3, 48, 12)["fact_aware_decoder"].M == 110
+
+
+DETECTORS = (
+    agrees_with_exact_integers,
+    has_the_known_values,
+    counts_what_can_be_counted,
+    knows_functions_and_both_kinds_of_rows,
+)
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
@@ -210,13 +245,10 @@ def test_functions_need_at_least_as_much_as_bijections(n, r, k, b_e, b_u):
     assert fact_aware_decoder_bound(*sizes, b_u, facts="functions").bits >= bijections.bits
 
 
-def test_functions_by_hand():
-    assert global_bound(8, 3, 1, 2, facts="functions").bits == 8 * 3 * 3 - 11 * 2
-    assert global_bound(8, 3, 2, 2, facts="functions").bits == 8 * 3 * 2 - 11 * 2
-    assert shared_leaves_bound(8, 2, 2, 1, facts="functions").bits == 2 * 4 * 3 - (2 + 2) * 1  # M = 2, M R^k log2 N
-    assert fact_aware_decoder_bound(8, 1, 2, 0, 0, facts="functions").bits == 2  # M = Q = 2, Q log2 Q
+def test_the_information_limit_by_hand():
     limit = information_limit(8, 3, facts="functions")
     assert limit.lower == limit.upper == 72
+    assert float(information_limit(4, 2).lower) == pytest.approx(2 * math.log2(24))
 
 
 @given(st.integers(1, 2**40), st.integers(1, 2**40), st.integers(1, 2**40), st.integers(0, 2**80))
@@ -274,11 +306,11 @@ def test_rounding_down_never_exceeds(number):
         (lambda: shared_leaves_bound(20, 4, 3, 0), r"M I\(k\) <= N.* 21 > 20 = N"),
         (lambda: shared_leaves_bound(20, 4, 2**40, 0), r"M I\(k\) <= N.*> 20 = N"),
         (lambda: fact_aware_decoder_bound(3, 2, 4, 0, 0), r"M R\^i = Q R\^j.*R = 2, k = 4.*N = 3"),
-        (lambda: global_bound(0, 1, 1, 0), r"n_entities must be an integer from 1 to 2\^40; got 0"),
+        (lambda: global_bound(0, 1, 1, 0), r"n_entities must be a Python integer from 1 to 2\^40; got 0"),
         (lambda: global_bound(2**40 + 1, 1, 1, 0), "n_entities must"),
-        (lambda: global_bound(5, 1.5, 1, 0), "n_relations must be an integer .* got 1.5"),
+        (lambda: global_bound(5, 1.5, 1, 0), "n_relations must be a Python integer .* got 1.5"),
         (lambda: global_bound(5, 1, 0, 0), "hops must"),
-        (lambda: global_bound(5, 1, 1, -1), "embedding_bits must be an integer of at least 0; got -1"),
+        (lambda: global_bound(5, 1, 1, -1), "embedding_bits must be a Python integer of at least 0; got -1"),
         (lambda: fact_aware_decoder_bound(5, 1, 1, 1, -1), "unembedding_bits must"),
         (lambda: global_bound(5, 1, 1, 1, facts="relations"), "'bijections' or 'functions'; got 'relations'"),
     ],
@@ -300,7 +332,7 @@ def caught(module):
     for detector in DETECTORS:
         try:
             detector(module)
-        except (AssertionError, InputError, ValueError):
+        except (AssertionError, ArithmeticError, InputError, ValueError):
             return True
     return False
 
@@ -329,6 +361,10 @@ FAULTS = [
     (".lower > 0:", ".lower < 0:"),
     ("key=lambda pair: (pair[0]", "key=lambda pair: (-pair[0]"),
     ("(n_relations**terms - 1) // (n_relations - 1)", "n_relations**terms // (n_relations - 1)"),
+    ("log2(n_entities).times(roots * leaves)", "log2(n_entities).times(roots * whole)"),
+    ("else log2(q).times(q)", "else log2(max(m, q)).times(q)"),
+    ("cap.bit_length() + 1)", "cap.bit_length() - 1)"),
+    ("fact_aware_decoder_bound(*sizes, unembedding_bits)", "fact_aware_decoder_bound(*sizes, embedding_bits)"),
 ]
 
 

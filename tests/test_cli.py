@@ -394,6 +394,26 @@ def test_bound_writes_the_plane_as_table_picture_and_data(tmp_path, capsys):
     assert json.loads(data.read_text())["N"] == 1000
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-N", str(2**40), "-R", str(2**40), "--embedding-bits", "0"],
+        ["-N", "1000", "-R", "2", "--embedding-bits", "1" + 400 * "0"],
+        ["-N", "1e12", "-R", "16", "-k", "16"],
+    ],
+)
+def test_bounds_of_any_size_are_printed(arguments, capsys):
+    assert main(["bound", *arguments]) == 0
+    assert "shared leaves" in capsys.readouterr().out
+
+
+def test_a_loop_of_links_is_no_place_for_a_file(tmp_path, capsys):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert main(["plan", "-N", "10", "-R", "2"]) == 0
+    assert main(["bound", "-N", "10", "-R", "2", "--json", str(tmp_path / "loop" / "x.json")]) == 2
+    assert "existing folder" in capsys.readouterr().err
+
+
 def test_a_bound_whose_condition_cannot_be_met_says_so(capsys):
     assert main(["bound", "-N", "10", "-R", "4", "-k", "3"]) == 0
     printed = capsys.readouterr().out
@@ -409,6 +429,9 @@ def test_a_bound_whose_condition_cannot_be_met_says_so(capsys):
         (["bound", "-N", "10", "-R", "2000"], "up to 1,000 relations"),
         (["plan", "-N", "10", "-R", "2", "-k", "65"], "64 hops; got 2 and 65"),
         (["separation", "-R", "1", "-k", "3"], "nowhere separated"),
+        (["separation", "-R", "4", "-k", "100000"], "64 hops; got 4 and 100,000"),
+        (["bound", "-N", "10", "-R", "2", "--plot", "plane.pdf"], "ends in .svg"),
+        (["bound", "-N", "10", "-R", "2", "--plot", "x.svg", "--json", "x.svg"], "a file each"),
         (["separation", "-R", "4", "-k", "2", "--hops-per-token", "2"], "fewer hops per token than hops; got 2 and 2"),
     ],
 )

@@ -148,6 +148,34 @@ def test_a_bound_that_does_not_exist_says_why():
     assert tightest(list(checks.values())) is None  # none is positive at these embedding bits
 
 
+def test_bounds_stand_beside_dense_bits_and_beside_bits_of_facts():
+    costs = predicted_for_bijections(CATALOGUE["hybrid_shared"], 4096, 4, 3, {"looked_up": 3})
+    checks = hold_against_bounds(costs, 4096, 4, 3, bijective=True)
+    dense = every_bound(4096, 4, 3, costs.embedding_bits, costs.unembedding_bits)
+    facts = every_bound(4096, 4, 3, costs.embedding_fact_bits, costs.unembedding_fact_bits)
+    for check in checks:
+        assert (check.bits, check.fact_bits) == (dense[check.name].bits, facts[check.name].bits)
+        ratios = (costs.internal_bits / check.bits, costs.internal_fact_bits / check.fact_bits)
+        assert check.ratio == (ratios[0] if check.bits > 0 else None)
+        assert check.fact_ratio == (ratios[1] if check.fact_bits > 0 else None)
+    assert {check.fact_bits > 0 for check in checks} == {True, False}
+
+
+def test_a_decoder_that_knows_the_facts_is_never_separated():
+    costs = predicted_for_bijections(CATALOGUE["meet_in_the_middle"], 2**30, 8, 3)
+    checks = hold_against_bounds(costs, 2**30, 8, 3, bijective=True)
+    assert any(check.bits > costs.internal_bits for check in checks)  # it lies below bounds for fixed decoders
+    assert separation_factor(replace(costs, written_tokens=2), checks, bijective=True) is None
+    assert separation_factor(replace(costs, written_tokens=2, unembedding_fact_bits=0), checks, bijective=True) > 1
+
+
+def test_separation_may_be_lost_where_a_code_gets_a_bit_more():
+    """Hence "first at N", not "from N on"."""
+    found = smallest_separation(2, 3, {"max_hops": 3, "hops_per_token": 1})
+    assert found.n_entities < 2049
+    assert separated(2049, 2, 3, {"max_hops": 3, "hops_per_token": 1})[0] is None
+
+
 def test_the_papers_figures_for_large_tables():
     """key_value_rows with shared layers at (65536, 16, 3), the hybrid at (65536, 8, 3): from formulas."""
     sizes = (65536, 16, 3)
@@ -291,6 +319,8 @@ def test_printed_bounds_are_rounded_down():
     assert plane._down(-0.0000001) == "-0.000001"
     assert plane._down(1234.9999999) == "1,234.999999"
     assert plane._down(2.0**60, 1) == f"{2**60:,}.0"
+    assert plane._down(-1e308).startswith("-1")
+    assert plane._down(-math.inf) == "-inf"
 
 
 @given(large, st.integers(1, 5), st.integers(1, 4))

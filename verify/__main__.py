@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
 
     separation = commands.add_parser(
         "separation",
-        help="the fewest entities for which chain-of-thought beats every model without, by Theorem 4.2",
+        help="the fewest entities for which chain-of-thought takes fewer bits inside than Theorem 4.2 asks without",
         description="Finds the fewest entities N for which chain_of_thought has fewer bits inside than Theorem 4.2 asks of "
         "every model without chain-of-thought whose embeddings are as small. `bound` shows the factor at a given N.",
     )
@@ -267,6 +267,10 @@ def _run_bound(options: argparse.Namespace) -> int:
         raise InputError("--unembedding-bits needs --embedding-bits")
     for path in (options.plot, options.json):
         _check_writable(path)
+    if options.plot is not None and options.plot.suffix.lower() != ".svg":
+        raise InputError(f"{options.plot}: the picture is an SVG; give a file name that ends in .svg")
+    if options.plot is not None and options.json is not None and options.plot.resolve() == options.json.resolve():
+        raise InputError(f"{options.plot}: the picture and the data need a file each")
     shown = plane.plane(*sizes)
     print(plane.tables(shown))
     if options.plot is not None:
@@ -287,6 +291,7 @@ def _run_plan(options: argparse.Namespace) -> int:
 
 
 def _run_separation(options: argparse.Namespace) -> int:
+    from bounds.offers import require_listable
     from bounds.separation import smallest_separation
     from verify import report
 
@@ -296,6 +301,7 @@ def _run_separation(options: argparse.Namespace) -> int:
             "a chain of thought writes entities before its answer, so it needs fewer hops per token than hops; "
             f"got {options.hops_per_token} and {options.k}"
         )
+    require_listable(options.R, options.k)
     fixed = smallest_separation(options.R, options.k, given)
     print(
         f"R = {options.R:,}, k = {options.k:,}: chain_of_thought against all models without, with embeddings as small"
@@ -438,7 +444,11 @@ def _progress(total: int, unit: str) -> Iterator[Any]:
 
 def _check_writable(path: Path | None) -> None:
     """Refuse a file that cannot be written before the long work starts."""
-    if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
+    try:
+        writable = path is None or (not path.is_dir() and path.resolve().parent.is_dir())
+    except (OSError, RuntimeError):  # links that lead nowhere
+        writable = False
+    if not writable:
         raise InputError(f"{path}: cannot be written: give a file name in an existing folder")
 
 

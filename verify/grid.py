@@ -136,7 +136,7 @@ def default_grid() -> list[Cell]:
             if n == 5 and entry.name == "chain_of_thought":
                 steps = [(("max_hops", k), ("hops_per_token", j)) for j in range(2, k + 1)]
                 cells += [Cell(entry.name, n, r, k, options=options) for options in steps]
-    cells += [Cell("chain_of_thought", n, 4, k) for n, k in SEPARATED]
+    cells += [Cell("chain_of_thought", n, 4, k, options=(("max_hops", k),)) for n, k in SEPARATED]
     return [*cells, Cell("key_value_rows_shared", 1024, 8, 2)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from constructions.errors import InputError
 from verify.against_bounds import BoundCheck, hold_against_bounds
 
 _SOURCES = "global and disjoint trees are the paper's, the others ours: docs/theorem-4.2.md"
+_WIDE = Context(prec=400, rounding=ROUND_FLOOR)  # every float is an integer part of at most 309 digits and six decimals
 COLUMNS = {
     "global": "global",
     "sharpened_global": "sharpened global",
@@ -167,7 +168,7 @@ def _points_table(shown: Plane) -> str:
         )
     notes = [
         "bound: the largest that applies; none: it is not positive; exempt: none applies; all/limit: facts / log2 N!^R",
-        "in parentheses: exempt, since tokens are written before the answer; a dense ratio below 1: separated",
+        "in parentheses: exempt, tokens are written before the answer; dense ratio below 1: separated, for fixed decoders",
     ]
     return "\n".join([columns(rows), *notes])
 
@@ -187,7 +188,9 @@ def _against(bound: float | None, bits: int, held: bool) -> tuple[str, str]:
 
 def _down(bits: float, digits: int = 6) -> str:
     """A number rounded down to so many decimals: what is printed is still a lower bound."""
-    return f"{Decimal(bits).quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR):,}"
+    if math.isinf(bits):  # below the smallest float
+        return "-inf"
+    return f"{Decimal(bits).quantize(Decimal(1).scaleb(-digits), context=_WIDE):,}"
 
 
 def _where(bound: Bound) -> str:
