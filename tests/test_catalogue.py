@@ -5,7 +5,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-import torch
 
 import constructions
 from bounds.sizes import Costs, expression, predicted, predicted_for_bijections
@@ -101,29 +100,6 @@ def test_lazy_names_are_public_and_errors_plain():
     assert set(dir(constructions)) == set(constructions.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         constructions.nonsense  # noqa: B018
-
-
-def varying(build, n_tables=40):
-    """How many entries of each parameter differ between models of several fact tuples."""
-    tables = [FactTable.random_bijections(8, 2, seed) for seed in range(n_tables)]
-    states = [build(facts).state_dict() for facts in tables]
-    return {
-        name: int((torch.stack([state[name] for state in states]) != value).any(0).sum())
-        for name, value in states[0].items()
-    }
-
-
-@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
-def test_fact_bits_are_the_entries_that_change_with_the_facts(entry):
-    """Measured by building with several fact tuples: each entry that changes holds one bit (a sign or a 0/1)."""
-    if entry.name in ("scalar_selector", "superposition"):
-        pytest.skip("not one bit an entry (scalar_selector), or not for bijections (superposition)")
-    for hops in (1, 2, 3) if entry.multi_hop else (1,):
-        found = varying(lambda facts, hops=hops: entry.build(facts, hops))
-        cost = predicted_for_bijections(entry, 8, 2, hops)
-        assert found.pop("embedding.weight") == 8 * cost.embedding_fact_bits
-        assert found.pop("unembedding.weight") == 8 * cost.unembedding_fact_bits
-        assert sum(found.values()) == cost.internal_fact_bits
 
 
 def test_costs_are_free_of_building_anything():
