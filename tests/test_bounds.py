@@ -167,6 +167,8 @@ def knows_functions_and_both_kinds_of_rows(module):
     assert functions("disjoint_trees_bound", 8, 2, 1, 0) == 2 * 2 * 3  # M = 2, M R^k log2 N
     assert functions("disjoint_trees_bound", 8, 2, 2, 1) == 4 * 3 - 3 * 1  # M = 1
     assert functions("shared_leaves_bound", 8, 2, 2, 1) == 2 * 4 * 3 - (2 + 2) * 1  # M = 2
+    assert functions("shared_leaves_bound", 16, 2, 3, 0) == 2 * 8 * 4  # M = 2
+    assert module.fact_aware_decoder_bound(11, 2, 3, 0, 1000).M == 1  # as good as M = 4, i = 0: the smallest
     # N = 8: i = 0, j = 1: M = 2, Q = 1 (5 nodes), no choice; i = 1, j = 0: M = 1, Q = 2 (5 nodes), R^1 Q log2 Q = 4.
     assert functions("fact_aware_decoder_bound", 8, 2, 2, 0, 0) == 4
     # A dear row of U leaves i = 0, M = 2, Q = 1, which tells nothing apart.
