@@ -161,6 +161,18 @@ def test_bounds_stand_beside_dense_bits_and_beside_bits_of_facts():
     assert {check.fact_bits > 0 for check in checks} == {True, False}
 
 
+def test_the_tightest_bound_is_the_largest_positive_one_that_applies():
+    checks = hold_against_bounds(COSTS, 4096, 4, 3, bijective=True)
+    assert tightest(checks).name == "shared_leaves"
+    assert tightest([check for check in checks if check.name != "shared_leaves"]).name == "disjoint_trees"
+    assert tightest([check for check in checks if "global" in check.name]) is None  # both are negative here
+    assert (
+        tightest([replace(check, applies=check.name == "disjoint_trees") for check in checks]).name == "disjoint_trees"
+    )
+    assert tightest([replace(check, bits=None) for check in checks]) is None
+    assert tightest([]) is None
+
+
 def test_a_decoder_that_knows_the_facts_is_never_separated():
     costs = predicted_for_bijections(CATALOGUE["meet_in_the_middle"], 2**30, 8, 3)
     checks = hold_against_bounds(costs, 2**30, 8, 3, bijective=True)
