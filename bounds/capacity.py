@@ -26,13 +26,11 @@ class TensorBits:
     """What one tensor costs.
 
     Attributes:
-        rows: along its first axis.
         entries: that count; for fact bits, those that change with the facts.
-        per_row: the most of them in one row.
+        per_row: the most of them in one row, along the first axis.
         width: bits for each.
     """
 
-    rows: int
     entries: int
     per_row: int
     width: int
@@ -82,11 +80,11 @@ def capacity(model: Transformer) -> Capacity:
     """
     tensors = {}
     for name, parameter in model.named_parameters():
-        rows, per_row = parameter.shape[0], parameter[0].numel() if parameter.numel() else 0
+        per_row = parameter[0].numel() if parameter.numel() else 0
         flat = parameter.detach().flatten()
         starts = range(0, len(flat), _ENTRIES_AT_ONCE)
         width = fixed_point_width(flat[start : start + _ENTRIES_AT_ONCE].double().cpu().numpy() for start in starts)
-        tensors[name] = TensorBits(rows, parameter.numel(), per_row, width)
+        tensors[name] = TensorBits(parameter.numel(), per_row, width)
     return Capacity(tensors)
 
 
@@ -103,14 +101,14 @@ def fact_capacity(models: Sequence[Transformer]) -> Capacity:
     if len(models) < 2 or any(shape != shapes[0] for shape in shapes):
         raise ValueError("fact bits are measured from two models or more with the same shapes")
     tensors = {}
-    for name, first in tables[0].items():
+    for name in tables[0]:
         values = [table[name].detach().double().cpu().numpy() for table in tables]
         changed = np.zeros(values[0].shape, dtype=bool)
         for other in values[1:]:
             changed |= other != values[0]
         counts = changed.sum(axis=tuple(range(1, changed.ndim)))
         width = fixed_point_width(value[changed] for value in values)
-        tensors[name] = TensorBits(first.shape[0], int(counts.sum()), int(counts.max(initial=0)), width)
+        tensors[name] = TensorBits(int(counts.sum()), int(counts.max(initial=0)), width)
     return Capacity(tensors)
 
 

@@ -100,6 +100,11 @@ class Construction:
     written_tokens: str = "1"
 
     @property
+    def takes_bijections(self) -> bool:
+        """Whether its theorem is about bijections, or about tables among which they are."""
+        return self.random_facts == FactTable.random_bijections
+
+    @property
     def builder(self) -> Callable[..., FactModel]:
         """The constructor; importing it imports torch."""
         module = import_module(f"constructions.{self.module}")

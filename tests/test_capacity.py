@@ -198,16 +198,6 @@ def accounts_for_everything(accounting):
         measured_equals_formula(accounting.capacity, name, FactTable.random_bijections(9, 3), 1, {})
 
 
-def test_a_copy_that_counts_each_pass_of_shared_layers_is_caught():
-    facts = FactTable.random_bijections(9, 3)
-    model = key_value_rows(facts, 3, share_layers=True)
-    honest, thrice = capacity(model).internal_bits, 0
-    for layer in model.layer_sequence():
-        thrice += sum(p.numel() for p in layer.parameters())
-    assert thrice > sum(p.numel() for p in model.layers.parameters())
-    assert honest == predicted(CATALOGUE["key_value_rows_shared"], facts, 3).internal_bits
-
-
 def test_a_construction_needs_its_facts_to_be_priced():
     with pytest.raises(InputError, match="has no option"):
         predicted_for_bijections(CATALOGUE["selector"], 4, 2, 1, {"q": 1})

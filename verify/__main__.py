@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bounds.no_cot import LARGEST_SIZE
 from constructions.catalogue import CATALOGUE
 from constructions.errors import InputError
 from verify.grid import DTYPES, FACT_KINDS, Cell, CellResult, default_grid
@@ -20,7 +21,6 @@ from verify.grid import DTYPES, FACT_KINDS, Cell, CellResult, default_grid
 if TYPE_CHECKING:
     from constructions.facts import FactTable
 
-LARGEST_SIZE = 2**40
 PASSED, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 EXAMPLES = """examples:
@@ -271,6 +271,8 @@ def _run_bound(options: argparse.Namespace) -> int:
         raise InputError(f"{options.plot}: the picture is an SVG; give a file name that ends in .svg")
     if options.plot is not None and options.json is not None and options.plot.resolve() == options.json.resolve():
         raise InputError(f"{options.plot}: the picture and the data need a file each")
+    if options.plot is not None:
+        plane.require_matplotlib()
     shown = plane.plane(*sizes)
     print(plane.tables(shown))
     if options.plot is not None:

@@ -9,6 +9,7 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from pathlib import Path
 from typing import Any
 
+from bounds.logarithms import round_down
 from bounds.no_cot import Bound, every_bound, information_limit
 from bounds.offers import Offer, offers
 from constructions.errors import InputError
@@ -47,12 +48,11 @@ class Plane:
 def plane(n_entities: int, n_relations: int, hops: int) -> Plane:
     """Evaluate the bounds at the powers of two times log2 N up to beyond R^k log2 N, and all constructions."""
     sizes = (n_entities, n_relations, hops)
-    points = []
-    for offer in offers(*sizes):
-        # A construction for disjoint answer sets does not take these bijections; it stands in the table, without bounds.
-        takes_bijections = "disjoint" not in offer.entry.needs
-        points.append((offer, hold_against_bounds(offer.costs, *sizes, takes_bijections)))
-    return Plane(*sizes, float(information_limit(n_entities, n_relations).lower), _curves(*sizes, 1), points)
+    # A construction that does not take bijections stands in the table as well, without bounds.
+    points = [
+        (offer, hold_against_bounds(offer.costs, *sizes, offer.entry.takes_bijections)) for offer in offers(*sizes)
+    ]
+    return Plane(*sizes, round_down(information_limit(n_entities, n_relations).lower), _curves(*sizes, 1), points)
 
 
 def _curves(n_entities: int, n_relations: int, hops: int, steps: int) -> list[tuple[int, dict[str, Bound | str]]]:
@@ -67,7 +67,7 @@ def tables(shown: Plane) -> str:
     """The plane as text: the bounds by B_e, then the constructions with the bounds at their own B_e."""
     sizes = f"N = {shown.n_entities:,}, R = {shown.n_relations:,}, k = {shown.hops:,}"
     parts = [
-        f"{sizes}: the facts are {shown.limit:,.2f} bits (log2 N!^R)",
+        f"{sizes}: the facts are {down(shown.limit, 2)} bits (log2 N!^R)",
         "",
         "B_T, the internal bits, of every model without chain-of-thought, at least, by B_e, the bits of one embedding",
         "(fact-aware decoder: for every decoder, with B_u = B_e; the others for decoders that do not depend on the facts;",
@@ -89,7 +89,7 @@ def bounds_at(n_entities: int, n_relations: int, hops: int, embedding_bits: int,
         "with a decoder (an unembedding) that does not depend on the facts",
     ]
     for name, bound in found.items():
-        told = bound if isinstance(bound, str) else f"{_down(bound.bits)}{_where(bound)}"
+        told = bound if isinstance(bound, str) else f"{down(bound.bits)}{_where(bound)}"
         if name == "fact_aware_decoder":
             lines.append("with any decoder")
         lines.append(f"  {COLUMNS[name]:<20}{told}")
@@ -174,7 +174,7 @@ def _points_table(shown: Plane) -> str:
 
 
 def _positive(bits: float) -> str:
-    return _down(bits, 1) if bits >= 0 else "negative"
+    return down(bits, 1) if bits >= 0 else "negative"
 
 
 def _against(bound: float | None, bits: int, held: bool) -> tuple[str, str]:
@@ -182,11 +182,11 @@ def _against(bound: float | None, bits: int, held: bool) -> tuple[str, str]:
         return "exempt", "-"
     if bound <= 0:
         return "none", "-"
-    told = _down(bound, 1), f"{bits / bound:.3f}"
+    told = down(bound, 1), f"{bits / bound:.3f}"
     return told if held else (f"({told[0]})", f"({told[1]})")
 
 
-def _down(bits: float, digits: int = 6) -> str:
+def down(bits: float, digits: int = 6) -> str:
     """A number rounded down to so many decimals: what is printed is still a lower bound."""
     if math.isinf(bits):  # below the smallest float
         return "-inf"
@@ -211,18 +211,24 @@ _LINES = {
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">", "p", "h", "d", "8")
 
 
+def require_matplotlib() -> None:
+    """Raise InputError if matplotlib is not installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise InputError("--plot needs matplotlib: pip install 'geometric-factual-recall[plot]'") from None
+
+
 def draw(shown: Plane, path: Path) -> None:
     """Write the plane as an SVG: bounds as curves; constructions as points, filled in bits of facts, hollow in dense bits.
 
     Raises:
-        InputError: matplotlib is not installed.
+        InputError: see `require_matplotlib`.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise InputError("--plot needs matplotlib: pip install 'geometric-factual-recall[plot]'") from None
+    require_matplotlib()
     import io
 
+    import matplotlib
     from matplotlib.figure import Figure
 
     from constructions.tsv import write_atomically

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from constructions.catalogue import CATALOGUE
@@ -71,7 +72,7 @@ def line(result: CellResult) -> str:
         notes.append(
             f"    separated: {result.internal_bits:,} internal bits; without chain-of-thought, with embeddings of "
             f"{result.embedding_bits:,} bits and a fixed decoder, no model has fewer than "
-            f"{result.separated:.4g} times as many"
+            f"{_factor(result.separated)} times as many"
         )
     notes += [f"    {counterexample}" for counterexample in result.counterexamples]
     return "\n".join([_row(values), *notes])
@@ -97,7 +98,7 @@ def bounds_summary(results: Sequence[CellResult]) -> str:
         most = max(separated, key=lambda result: result.separated or 0)
         cell = f"N={most.entities} R={most.relations} k={most.hops}"
         cells = f"{len(separated)} cell{'s' * (len(separated) > 1)}"
-        told += f"; {cells} separated, by up to {most.separated:.4g} ({most.construction} {cell})"
+        told += f"; {cells} separated, by up to {_factor(most.separated or 0)} ({most.construction} {cell})"
     return told
 
 
@@ -147,11 +148,13 @@ def catalogue_lines() -> str:
 def separation_line(found: Separation) -> str:
     """With how many entities first a chain of thought lies below all models without that have such decoders."""
     decoders = "decoders that do not depend on the facts" if found.decoders == "fixed" else "any decoder"
+    from verify.plane import down
+
     rows = "" if found.decoders == "fixed" else f", B_u = {found.costs.unembedding_bits:,}"
     return (
         f"{decoders}: separated first at N = {found.n_entities:,}: B_T = {found.costs.internal_bits:,}, "
-        f"B_e = {found.costs.embedding_bits:,}{rows}; without chain-of-thought B_T >= {found.bound:,.3f}, "
-        f"{found.factor:.4f} times as much"
+        f"B_e = {found.costs.embedding_bits:,}{rows}; without chain-of-thought B_T >= {down(found.bound, 3)}, "
+        f"{_factor(found.factor)} times as much"
     )
 
 
@@ -239,6 +242,11 @@ def catalogue_table() -> str:
             f"| [tests/{e.test}](../tests/{e.test}) | `{check}` |"
         )
     return "\n".join(rows)
+
+
+def _factor(number: float) -> str:
+    """Four digits, rounded down: at least so many times."""
+    return f"{Decimal(number).quantize(Decimal(10) ** (Decimal(number).adjusted() - 3), ROUND_FLOOR):f}"
 
 
 def _row(values: Sequence[str]) -> str:
