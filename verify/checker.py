@@ -18,10 +18,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,7 +34,7 @@ STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4",
 ONE_HOT_GAP = 800  # e^-800 underflows to 0 in every dtype
 MOST_BITS = 62
 MOST_KINDS = 64  # ways in which rows of the unembedding may differ beside their codes
-ROWS_AT_ONCE = 2**21  # entries of a table that are decoded at once
+AT_ONCE = 2**18  # entries of a table that are looked at together
 
 
 class Refuted(Exception):
@@ -138,8 +138,9 @@ def _integers(stored: np.ndarray, what: str) -> np.ndarray:
         whole = stored.astype(np.int64 if stored.dtype.itemsize == 8 else np.int32)
     bits = np.dtype(f"u{stored.dtype.itemsize}")
     given = np.ascontiguousarray(stored).view(bits)
-    same = (whole.astype(stored.dtype).view(bits) == given) | (given << 1 == 0)  # the last: minus zero
-    _require(same.all(), f"{what} holds a number that is no integer")
+    same = whole.astype(stored.dtype).view(bits) == given
+    if not same.all():
+        _require((same | (given << 1 == 0)).all(), f"{what} holds a number that is no integer")  # or minus zero, which is 0
     return whole
 
 
@@ -342,6 +343,12 @@ class _Proof:
     def _rows(self, name: str, rows: Any = slice(None)) -> np.ndarray:
         return _integers(self.tensors[f"{name}.weight"][1][rows], f"{name}.weight").astype(np.int64)
 
+    def _pieces(self, name: str, stop: int, columns: Any = slice(None)) -> Iterator[tuple[int, np.ndarray]]:
+        """The first `stop` rows of a table as integers, some at a time, with the number of the first."""
+        some, tensor = max(1, AT_ONCE // self.d), self.tensors[f"{name}.weight"][1]
+        for start in range(0, stop, some):
+            yield start, _integers(tensor[start : min(stop, start + some), columns], f"{name}.weight")
+
     def _layer(self, i: int, layer: dict[str, Any]) -> tuple[list[list[_Matrix]], list[_Matrix]]:
         """The heads, (query, key, value, output) each, and the matrices of the MLP."""
         heads, qk, v = [], 0, 0
@@ -431,42 +438,40 @@ class _Proof:
         """
         _require(all(0 <= book["bits"] <= MOST_BITS for book in books), "codes: too many bits")
         self.books, self.numbers = books, [np.full(self.n + 1, -1) for _ in books]
-        layout, rows, some = self.layout(blocks), self.n, max(1, ROWS_AT_ONCE // self.d)
-        fixed = layout.length < 0
-        first = self._rows("embedding", slice(1))[0]
+        layout, rows, fixed = self.layout(blocks), self.n, self.layout(blocks).length < 0
+        first, extra = self._rows("embedding", slice(1))[0], []
         spelled: list[list[np.ndarray]] = [[] for _ in blocks]
-        chunks = [slice(start, min(start + some, rows)) for start in range(0, rows, some)]
         if self.chain and self.some_missing:  # the token *unknown* is written, and read again
-            rows, chunks = rows + 1, [*chunks, slice(self.n + self.n_relations, self.n + self.n_relations + 1)]
-        for chunk in chunks:
-            held = _integers(self.tensors["embedding.weight"][1][chunk], "embedding.weight")
-            self.largest = max(self.largest, int(np.abs(held).max()))
+            rows, extra = rows + 1, [(self.n, self.special_rows[:1])]
+        for start, held in chain(self._pieces("embedding", self.n), extra):
+            self.largest = max(self.largest, int(held.max()), -int(held.min()))
             for row, _ in np.argwhere(held[:, fixed] != first[fixed])[:1]:
-                raise Refuted(f"subject: the embedding of {self.names[chunk.start + row]} differs where no code is claimed")
+                raise Refuted(f"subject: the embedding of {self._name(start + row)} differs where no code is claimed")
             for block, parts in zip(blocks, spelled, strict=True):
-                (columns, _), m = self.columns(block), max(books[block["book"]]["bits"], 1)
+                columns, m = self.columns(block)[0], max(books[block["book"]]["bits"], 1)
                 part = held[:, columns[0] : columns[-1] + 1]
-                bits = (part + 1) >> 1 if block["form"] == "signs" else part
-                right = bits >= 0
-                if block["form"] != "number":
-                    right = ((bits | 1) == 1) & (bits * layout.scale[columns] + layout.off[columns] == part)
-                _require(right.all(), f"subject: slot {block['slot']} does not hold {block['form']} alone")
-                parts.append(bits.reshape(len(held), -1, m) @ (1 << np.arange(m)))
+                low, high = int(part.min()), int(part.max())
+                right = low >= 0 and (high <= 1 or block["form"] == "number")
+                if block["form"] == "signs":
+                    right = low >= -1 and high <= 1 and bool((part & 1).all())
+                    part = (part + 1) >> 1
+                _require(right, f"subject: slot {block['slot']} does not hold {block['form']} alone")
+                parts.append(part.reshape(len(held), -1, m) @ (1 << np.arange(m)).astype(np.int64 if m > 30 else held.dtype))
         for block, parts in zip(blocks, spelled, strict=True):
-            numbers, (_, words) = self.numbers[block["book"]], self.columns(block)
+            reached = self.words(block["words"])[self.columns(block)[1], :rows]
+            self.numbers[block["book"]][reached] = np.concatenate(parts).T
+        for book, numbers in zip(books, self.numbers, strict=True):
+            numbers[self.n] = -1 if book["unknown"] is None else book["unknown"]
+            _require(self.some_missing or book["unknown"] is None, "codes: unknown has a code, but no fact is missing")
+            _require(not book["bits"] or numbers.max() >> book["bits"] == 0, "codes: a number has too many bits")
+        for block, parts in zip(blocks, spelled, strict=True):
+            numbers, words = self.numbers[block["book"]], self.columns(block)[1]
             reached, number = self.words(block["words"])[words, :rows], np.concatenate(parts).T
-            numbers[reached] = np.where(numbers[reached] < 0, number, numbers[reached])
             for word, row in np.argwhere(numbers[reached] != number)[:1]:
                 raise Refuted(
-                    f"subject: {self.names[row] if row < self.n else 'unknown'} spells number {number[word, row]} for word "
-                    f"{words[word]} in slot {block['slot']}; {self._name(reached[word, row])} has {numbers[reached[word, row]]}"
+                    f"subject: {self._name(row)} spells number {number[word, row]} for word {words[word]} in slot "
+                    f"{block['slot']}; {self._name(reached[word, row])} has {numbers[reached[word, row]]}"
                 )
-        for book, numbers in zip(books, self.numbers, strict=True):
-            unknown = -1 if book["unknown"] is None else book["unknown"]
-            _require(self.some_missing or unknown < 0, "codes: unknown has a code, but no fact is missing")
-            _require(numbers[self.n] in (-1, unknown), f"codes: unknown is spelled as {numbers[self.n]}, claimed is {unknown}")
-            numbers[self.n] = unknown
-            _require(not book["bits"] or numbers.max() >> book["bits"] == 0, "codes: a number has too many bits")
         self.subject, self.subject_blocks = self.layout(blocks), blocks
         self.entity = np.where(fixed, first, self.subject.off)
 
@@ -788,22 +793,15 @@ class _Proof:
         letters = (at_hand if reads == "letters" else 0) + (at_hand if then == "letters" else 0)
         _require(reads in ("node", "letters", "end") and letters == left, "decoder: letters are left, or read twice")
         _require((reads == "end") == (self.chain and not at_hand), "decoder: END is read after the path, and only there")
-        tables = [table - table[0] for table in self.free.values()]
-        for start in range(0, self.n_vocab, max(1, ROWS_AT_ONCE // self.d)):
-            rows = self._rows("unembedding", slice(start, start + max(1, ROWS_AT_ONCE // self.d)))
-            _require(not rows[:, self.stale].any(), "decoder: reads a column of which nothing is known")
-            told = any((rows[:, table.any(axis=0)] @ table[:, table.any(axis=0)].T).any() for table in tables)
-            _require(not told, "decoder: reads a letter that is not at hand")
         const = x.const + sum(table[0] for table in self.free.values())
-        done: list[tuple[np.ndarray, ...]] = []
+        groups: dict[bytes, list[tuple[Any, ...]]] = {}  # cases that differ in the columns that are read, at most
         for case in range(len(const)):
             mine = x.at // self.d == case
             column, key, coef = x.at[mine] % self.d, x.key[mine], x.coef[mine]
             _require((key < self.d).all(), "decoder: the final state is no code")
             length, word = (at_hand, case) if reads == "letters" else (0, 0)
             spelled = (self.now.length == length) & (self.now.word == word) & (reads != "end")
-            answer = spelled[key]
-            fixed = np.flatnonzero(const[case])
+            answer, fixed = spelled[key], np.flatnonzero(const[case])
             nodes, target = np.zeros(1, int), np.array([self.n_vocab - 1])  # END is the last token
             if reads != "end":
                 book = self.now.book[spelled][:1]
@@ -812,20 +810,23 @@ class _Proof:
                 reached = self.words(at_hand)[case][nodes] if then == "letters" else nodes
                 target = np.where(reached == self.n, self.n + self.n_relations, reached)
             self.used[key] = True
-            roles = np.concatenate([const[case][fixed], coef, self.now.bit[key], self.now.top[key], self.now.book[key], answer])
-            columns = np.concatenate([fixed, column])
-            if not any(self._alike(columns, roles, target, *other) for other in done):
-                self._separate(const[case], column, key, coef, answer, nodes, target)
-                done.append((columns, roles, target))
-
-    def _alike(self, columns: np.ndarray, roles: np.ndarray, target: np.ndarray, *other: np.ndarray) -> bool:
-        """Whether the unembedding reads two cases in the same way, entry by entry, and the same answers are right."""
-        if not (np.array_equal(roles, other[1]) and np.array_equal(target, other[2]) and len(columns) == len(other[0])):
-            return False
-        tensor, some = self.tensors["unembedding.weight"][1], max(1, ROWS_AT_ONCE // self.d)
-        tensor = tensor.view(f"u{tensor.itemsize}")
-        pieces = (tensor[start : start + some] for start in range(0, self.n_vocab, some))
-        return all(np.array_equal(piece[:, columns], piece[:, other[0]]) for piece in pieces)
+            described = (const[case][fixed], coef, answer, self.now.bit[key], self.now.book[key], self.now.top[key], target)
+            group = groups.setdefault(b"".join(part.tobytes() + b"|" for part in described), [])
+            group.append((np.concatenate([fixed, column]), const[case], column, key, coef, answer, nodes, target))
+        together = {name: np.stack([case[0] for case in group]) for name, group in groups.items()}
+        alike = dict.fromkeys(groups, True)
+        tables = [table - table[0] for table in self.free.values()]
+        tables = [(table.any(axis=0), table) for table in tables]
+        for _, rows in self._pieces("unembedding", self.n_vocab):
+            _require(not rows[:, self.stale].any(), "decoder: reads a column of which nothing is known")
+            told = any((rows[:, on] @ table[:, on].T).any() for on, table in tables)
+            _require(not told, "decoder: tells letters apart that are not at hand")
+            for name, columns in together.items():
+                read = rows[:, columns] if alike[name] and len(columns) > 1 else rows[:, :0]
+                alike[name] &= bool((read == read[:, :1]).all())
+        for name, group in groups.items():
+            for _, *case in group[:1] if alike[name] else group:
+                self._separate(*case)
 
     def _separate(
         self, const: np.ndarray, column: np.ndarray, key: np.ndarray, coef: np.ndarray, answer: np.ndarray,
@@ -913,10 +914,8 @@ class _Proof:
 
     def _norm(self, columns: np.ndarray) -> int:
         """The largest sum of absolute values of a row of the unembedding in these columns; 0 if there are no leaks."""
-        some = max(1, ROWS_AT_ONCE // self.d)
-        starts = range(0, self.n_vocab if self.error else 0, some)
-        rows = (self._rows("unembedding", (slice(start, start + some), columns)) for start in starts)
-        return max((int(np.abs(part).sum(axis=1).max()) for part in rows), default=0)
+        pieces = self._pieces("unembedding", self.n_vocab if self.error else 0, columns)
+        return max((int(np.abs(rows).astype(np.int64).sum(axis=1).max()) for _, rows in pieces), default=0)
 
     def _finite(self) -> bool:
         """Whether no number of a forward pass overflows, at positions whose states mean nothing too: by norms alone."""
