@@ -37,6 +37,7 @@ from constructions.errors import InputError
 from constructions.facts import FactTable
 from constructions.model import FactModel, MarginClaim
 from constructions.precomputation import answers_to_all_words
+from constructions.recipe import recorded
 from constructions.selection import GAIN, position_codes, with_leaks
 from constructions.stream import Form, Slot, Space, dot, nothing
 from constructions.vocabulary import Vocabulary
@@ -112,6 +113,7 @@ class ChainOfThought(FactModel):
         return int(answers) if answers.ndim == 0 else answers
 
 
+@recorded
 def chain_of_thought(
     facts: FactTable,
     max_hops: int,
@@ -186,7 +188,8 @@ def chain_of_thought(
     )
     decoder = Decoder((answers, end), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     spell = partial(_spell_words, per_token=per_token, codebook=codebook)
-    model = draft.build(facts, decoder, spell, MarginClaim.exactly(2), dtype, hops=max_hops, kind=ChainOfThought)
+    claim = MarginClaim.exactly(2)
+    model = draft.build(facts, decoder, spell, claim, dtype, codebooks=(codebook,), hops=max_hops, kind=ChainOfThought)
     assert isinstance(model, ChainOfThought)
     model.hops_per_token = per_token
     model.margin = with_leaks(model)

@@ -23,10 +23,12 @@ from constructions.draft import Draft, require_exact, write_rows
 from constructions.errors import InputError
 from constructions.facts import MISSING, FactTable
 from constructions.model import FactModel, MarginClaim
+from constructions.recipe import recorded
 from constructions.stream import Space, dot, nothing
 from constructions.vocabulary import Vocabulary
 
 
+@recorded
 def superposition(
     facts: FactTable, *, codebooks: list[Codebook] | None = None, dtype: torch.dtype = torch.float32
 ) -> FactModel:
@@ -81,7 +83,7 @@ def superposition(
         fields.append(SignField(np.array([vocabulary.unknown]), np.empty((1, 0), np.int8), nothing(stream), raised))
     decoder = Decoder(tuple(fields), rest=-(g * widest + 1) * relation.sum())
     spell = partial(_spell_blocks, books=books)
-    return draft.build(facts, decoder, spell, MarginClaim.at_least(2), dtype)
+    return draft.build(facts, decoder, spell, MarginClaim.at_least(2), dtype, codebooks=tuple(books))
 
 
 def require_disjoint(facts: FactTable) -> None:

@@ -10,6 +10,9 @@ model = draft.build(...)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +20,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from constructions.codes import Codebook
 from constructions.decoder import Decoder
 from constructions.errors import DoesNotFit, InputError
 from constructions.facts import FactTable
@@ -109,6 +113,19 @@ class LayerDraft:
             _put(mlp.matrix(-1), slot.columns.ravel(), form)
 
 
+_ONLY_SHAPE: ContextVar[TransformerShape | None] = ContextVar("only_shape", default=None)
+
+
+@contextmanager
+def only_of_shape(shape: TransformerShape) -> Iterator[None]:
+    """Within this context a draft of any other shape is refused before its weights are allocated."""
+    token = _ONLY_SHAPE.set(shape)
+    try:
+        yield
+    finally:
+        _ONLY_SHAPE.reset(token)
+
+
 class Draft:
     """A whole model under construction."""
 
@@ -138,6 +155,8 @@ class Draft:
         speller: Speller,
         margin: MarginClaim,
         dtype: torch.dtype,
+        *,
+        codebooks: tuple[Codebook, ...],
         hops: int = 1,
         repeats: int = 1,
         fact_tables: frozenset[str] | None = EMBEDDING_ONLY,
@@ -151,6 +170,7 @@ class Draft:
             speller: writes the facts into the token embedding.
             margin: the construction's claim; where heads select positions, for the case without a leak.
             dtype: of all weights.
+            codebooks: see `FactModel`.
             hops: the length of the paths.
             repeats: how often the drafted layers are applied.
             fact_tables: see `FactModel`.
@@ -158,6 +178,7 @@ class Draft:
 
         Raises:
             DoesNotFit: the weights need more memory than the machine has; nothing has been allocated then.
+            InputError: the sizes are not those of `only_of_shape`; nothing has been allocated then.
         """
         shape = TransformerShape(
             d_vocab=len(self.vocabulary),
@@ -166,6 +187,8 @@ class Draft:
             n_positions=self.n_positions,
             repeats=repeats,
         )
+        if _ONLY_SHAPE.get() not in (None, shape):
+            raise InputError(f"{self.construction} has other sizes here: {shape} is not {_ONLY_SHAPE.get()}")
         count = shape.n_parameters()
         require_memory(count * dtype.itemsize, f"the weights of {self.construction} ({count:,} parameters in {dtype})")
         units = tuple(tuple(space for space in layer.units if space.width) for layer in self.layers)
@@ -184,6 +207,7 @@ class Draft:
             facts,
             hops,
             fact_tables,
+            codebooks,
         )
         for drafted, built in zip(self.layers, model.layer_sequence(), strict=False):
             if built.attention is not None:

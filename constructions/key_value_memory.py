@@ -35,11 +35,13 @@ from constructions.decoder import Decoder, SignField
 from constructions.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
 from constructions.facts import FactTable
 from constructions.model import FactModel, MarginClaim
+from constructions.recipe import recorded
 from constructions.selection import GAIN, at_position, position_codes, with_leaks
 from constructions.stream import Form, Slot, Space, dot
 from constructions.vocabulary import Vocabulary
 
 
+@recorded
 def key_value(
     facts: FactTable, hops: int, *, share_layers: bool = False, dtype: torch.dtype = torch.float32
 ) -> FactModel:
@@ -65,6 +67,7 @@ def key_value(
     return _memory(facts, hops, share_layers, dtype, "key_value", _look_up_pairs, hidden_layers=1)
 
 
+@recorded
 def key_value_rows(
     facts: FactTable, hops: int, *, share_layers: bool = False, dtype: torch.dtype = torch.float32
 ) -> FactModel:
@@ -132,6 +135,7 @@ def _memory(
         spell,
         MarginClaim.exactly(2),
         dtype,
+        codebooks=(states,),
         hops=hops,
         repeats=hops if share_layers else 1,
         fact_tables=None,

@@ -26,6 +26,7 @@ from constructions.errors import InputError
 from constructions.facts import FactTable
 from constructions.model import FactModel, MarginClaim
 from constructions.precomputation import answers_to_all_words, pick, read_prompt
+from constructions.recipe import recorded
 from constructions.selection import position_codes, with_leaks
 from constructions.stream import Form, Slot, Space
 from constructions.vocabulary import Vocabulary
@@ -33,6 +34,7 @@ from constructions.vocabulary import Vocabulary
 FACT_TABLES = frozenset({"embedding.weight", "unembedding.weight"})
 
 
+@recorded
 def meet_in_the_middle(facts: FactTable, hops: int, *, dtype: torch.dtype = torch.float32) -> FactModel:
     """Layer 1 picks the entity in the middle, layer 2 puts its code where the unembedding of the second half reads it.
 
@@ -90,6 +92,7 @@ def meet_in_the_middle(facts: FactTable, hops: int, *, dtype: torch.dtype = torc
         spell,
         MarginClaim.exactly(2),
         dtype,
+        codebooks=(codebook,),
         hops=hops,
         fact_tables=FACT_TABLES,
     )

@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from constructions.codes import Codebook
 from constructions.decoder import Decoder
 from constructions.errors import InputError
 from constructions.facts import FactTable
+from constructions.recipe import Recipe
 from constructions.stream import Space
 from constructions.transformer import Transformer, TransformerShape
 from constructions.vocabulary import Vocabulary
@@ -65,7 +67,12 @@ class FactModel(Transformer):
         margin: what the construction claims of its logits.
         hops: how many relations a path has.
         fact_tables: the parameters that hold facts and that `install` may write; None if internal weights hold facts.
+        codebooks: what gives the answers, or the states of a path, their codes; in superposition one for each relation.
+        built_dtype: the dtype that the weights were written in.
+        recipe: the builder's name and options; set by every public builder.
     """
+
+    recipe: Recipe
 
     def __init__(
         self,
@@ -82,6 +89,7 @@ class FactModel(Transformer):
         facts: FactTable,
         hops: int = 1,
         fact_tables: frozenset[str] | None = EMBEDDING_ONLY,
+        codebooks: tuple[Codebook, ...] = (),
     ):
         super().__init__(shape, dtype)
         self.construction = construction
@@ -93,8 +101,15 @@ class FactModel(Transformer):
         self.margin = margin
         self.hops = hops
         self.fact_tables = fact_tables
+        self.codebooks = codebooks
+        self.built_dtype = dtype
         self._spell = speller
         self._names = facts
+
+    @property
+    def facts(self) -> FactTable:
+        """The table that the model was built for, or that was installed last."""
+        return self._names
 
     @torch.no_grad()
     def answer(self, entity: _Ids, path: Sequence[int] | Sequence[str] | np.ndarray) -> int | np.ndarray:

@@ -27,11 +27,13 @@ from constructions.facts import FactTable
 from constructions.key_value_memory import advance_pointer, answer_rows, follow_pointer, start_pointer
 from constructions.model import FactModel, MarginClaim
 from constructions.precomputation import answers_to_all_words, read_prompt
+from constructions.recipe import recorded
 from constructions.selection import position_codes, with_leaks
 from constructions.stream import Form, Slot, Space, dot
 from constructions.vocabulary import Vocabulary
 
 
+@recorded
 def hybrid(
     facts: FactTable, hops: int, *, looked_up: int, share_layers: bool = False, dtype: torch.dtype = torch.float32
 ) -> FactModel:
@@ -107,6 +109,7 @@ def hybrid(
         spell,
         MarginClaim.exactly(2),
         dtype,
+        codebooks=(states,),
         hops=hops,
         repeats=hops if share_layers else 1,
         fact_tables=None if looked_up else frozenset({"embedding.weight"}),

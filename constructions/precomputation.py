@@ -33,11 +33,13 @@ from constructions.errors import InputError
 from constructions.facts import FactTable
 from constructions.memory import require_memory
 from constructions.model import FactModel, MarginClaim
+from constructions.recipe import recorded
 from constructions.selection import at_position, position_codes, with_leaks
 from constructions.stream import Form, Slot, Space
 from constructions.vocabulary import Vocabulary
 
 
+@recorded
 def precomputed(
     facts: FactTable,
     hops: int,
@@ -101,7 +103,7 @@ def precomputed(
     field = SignField(codebook.tokens, sign_codes(np.arange(len(codebook)), m), read=2 * answers[(0,) * hops] - one)
     decoder = Decoder((field,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     spell = partial(_spell_trees, hops=hops, codebook=codebook)
-    model = draft.build(facts, decoder, spell, MarginClaim.exactly(2), dtype, hops=hops)
+    model = draft.build(facts, decoder, spell, MarginClaim.exactly(2), dtype, codebooks=(codebook,), hops=hops)
     model.margin = with_leaks(model)
     return model
 

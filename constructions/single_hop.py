@@ -33,10 +33,12 @@ from constructions.draft import Draft, require_exact, write_rows
 from constructions.errors import DoesNotFit, InputError
 from constructions.facts import FactTable
 from constructions.model import FactModel, MarginClaim
+from constructions.recipe import recorded
 from constructions.stream import Space, dot
 from constructions.vocabulary import Vocabulary
 
 
+@recorded
 def selector(facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32) -> FactModel:
     """Theorem 4.1 with an MLP: the subject's embedding is a stack of its attributes' codes, the MLP masks all but one.
 
@@ -75,7 +77,7 @@ def selector(facts: FactTable, *, codebook: Codebook | None = None, dtype: torch
     # Tokens that are never an answer lie below every code; where a single code exists, just at its missing neighbour.
     decoder = Decoder((answers,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     spell = partial(_spell_attributes, codebook=codebook)
-    return draft.build(facts, decoder, spell, MarginClaim.exactly(2), dtype)
+    return draft.build(facts, decoder, spell, MarginClaim.exactly(2), dtype, codebooks=(codebook,))
 
 
 def _spell_attributes(model: FactModel, facts: FactTable, codebook: Codebook, signs: bool = False) -> None:
@@ -94,6 +96,7 @@ def _spell_attributes(model: FactModel, facts: FactTable, codebook: Codebook, si
         write_rows(weight, vocabulary.relations, model.stream["one"], 1)
 
 
+@recorded
 def scalar_selector(
     facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
 ) -> FactModel:
@@ -133,7 +136,7 @@ def scalar_selector(
     # The runner-up's logit is x^2 - 1, at least -1. Where a single answer exists, the others take that place.
     decoder = Decoder((answers,), rest=-(2 if largest else 1) * one)
     spell = partial(_spell_numbers, codebook=codebook)
-    return draft.build(facts, decoder, spell, MarginClaim.exactly(1), dtype)
+    return draft.build(facts, decoder, spell, MarginClaim.exactly(1), dtype, codebooks=(codebook,))
 
 
 def _spell_numbers(model: FactModel, facts: FactTable, codebook: Codebook) -> None:
@@ -145,6 +148,7 @@ def _spell_numbers(model: FactModel, facts: FactTable, codebook: Codebook) -> No
     write_rows(weight, vocabulary.relations, model.stream["one"], 1)
 
 
+@recorded
 def attention_selector(
     facts: FactTable,
     *,
@@ -194,7 +198,7 @@ def attention_selector(
     decoder = Decoder((SignField(codebook.tokens, codes, read=output.form()),), rest=-2 * m * relation.sum())
     spell = partial(_spell_attributes, codebook=codebook, signs=True)
     claim = MarginClaim(real=margin, in_dtype=margin - rounding, rounds=True)
-    return draft.build(facts, decoder, spell, claim, dtype)
+    return draft.build(facts, decoder, spell, claim, dtype, codebooks=(codebook,))
 
 
 def attention_margin(n_relations: int, beta: int) -> Fraction:

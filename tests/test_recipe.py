@@ -1,0 +1,45 @@
+"""Every public builder records how it was called, and its model names its codebooks."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+
+from constructions import CATALOGUE, Codebook, FactTable, hybrid, key_value, precomputed, superposition
+from constructions.recipe import RECORDED_ELSEWHERE, Recipe
+
+FACTS = FactTable.random_bijections(5, 2, seed=1)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_construction_records_its_options(name):
+    entry = CATALOGUE[name]
+    facts = entry.random_facts(5, 2, 1)
+    model = entry.build(facts, 2 if entry.multi_hop else 1, dtype=torch.float64)
+    again = entry.builder(facts, **model.recipe.options, dtype=torch.float64)
+    assert model.recipe.builder == entry.builder.__name__
+    assert again.recipe == model.recipe
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    assert set(model.recipe.options) == set(inspect.signature(entry.builder).parameters) - RECORDED_ELSEWHERE
+    assert len(model.codebooks) == (2 if name == "superposition" else 1)
+
+
+def test_defaults_are_written_down():
+    assert key_value(FACTS, 2).recipe == Recipe("key_value", {"hops": 2, "share_layers": False})
+    assert precomputed(FACTS, hops=2).recipe == Recipe("precomputed", {"hops": 2, "layers": None})
+
+
+def test_options_are_plain_integers_and_flags():
+    options = hybrid(FACTS, 2, looked_up=True, share_layers=1).recipe.options
+    assert {name: type(value) for name, value in options.items()} == {
+        "hops": int,
+        "looked_up": int,
+        "share_layers": bool,
+    }
+
+
+def test_codebooks_are_those_given():
+    books = [Codebook(np.array([0, 1])), Codebook(np.array([2, 3, 4]))]
+    facts = FactTable([[0, 1, 0, 1, 0], [2, 3, 4, 2, 3]])
+    assert superposition(facts, codebooks=books).codebooks == tuple(books)
