@@ -20,6 +20,7 @@ from constructions.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from constructions.cot import ChainOfThought, chain_of_thought
     from constructions.disjoint import superposition
+    from constructions.folder import load
     from constructions.key_value_memory import key_value, key_value_rows
     from constructions.midpoint import meet_in_the_middle
     from constructions.model import FactModel
@@ -32,6 +33,7 @@ _LAZY = {
     **{entry.builder_name or entry.name: entry.module for entry in CATALOGUE.values()},
     "ChainOfThought": "cot",
     "FactModel": "model",
+    "load": "folder",
     "Transformer": "transformer",
 }
 
@@ -54,6 +56,7 @@ __all__ = [
     "hybrid",
     "key_value",
     "key_value_rows",
+    "load",
     "meet_in_the_middle",
     "precomputed",
     "scalar_selector",

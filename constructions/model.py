@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -180,6 +181,12 @@ class FactModel(Transformer):
         for tokens, rows in decoder.weight_rows(*weight.shape):
             weight[torch.from_numpy(tokens)] = torch.from_numpy(rows).to(weight)
         self.decoder = decoder
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the model to a folder that `constructions.load` reads; see `constructions.folder.save`."""
+        from constructions.folder import save
+
+        save(self, folder)
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
         """The named slot of residual-stream states: (..., d_model) to (..., *slot shape)."""

@@ -1,0 +1,71 @@
+"""A model made again from its recipe, its facts and its codebooks."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from constructions.catalogue import CATALOGUE
+from constructions.codes import Codebook
+from constructions.errors import InputError
+from constructions.facts import MISSING, FactTable
+from constructions.model import FactModel
+from constructions.recipe import RECORDED_ELSEWHERE, Recipe
+
+
+def builder_named(name: str) -> Callable[..., FactModel]:
+    """The public builder of that name. Raises InputError with all names where there is none."""
+    entries = {entry.builder_name or entry.name: entry for entry in CATALOGUE.values()}
+    if name not in entries:
+        raise InputError(f"no builder is named {name!r}; there are {', '.join(entries)}")
+    return entries[name].builder
+
+
+def default_codebooks(builder: str, facts: FactTable) -> tuple[Codebook, ...]:
+    """The codebooks that a builder makes of the facts where none are given."""
+    parameters = inspect.signature(builder_named(builder)).parameters
+    if "codebooks" in parameters:
+        return tuple(Codebook.of(facts, relation=r) for r in range(facts.n_relations))
+    return (Codebook.of(facts) if "codebook" in parameters else Codebook.of_states(facts),)
+
+
+def same_codebooks(some: Sequence[Codebook], others: Sequence[Codebook]) -> bool:
+    """Whether the two give codes to the same tokens, book by book."""
+    return len(some) == len(others) and all(
+        map(np.array_equal, *([b.tokens for b in books] for books in (some, others)))
+    )
+
+
+def rebuilt(recipe: Recipe, facts: FactTable, books: Sequence[Codebook], dtype: torch.dtype) -> FactModel:
+    """The model that the recipe makes.
+
+    A builder that takes no codebook gives codes to all states. Its model differs from the default only if it was built for
+    facts some of which were missing, and total ones were installed since; so this is done again.
+
+    Raises:
+        InputError: there is no such builder, it has other options or no such codebooks, or what it raises.
+    """
+    build = builder_named(recipe.builder)
+    parameters = inspect.signature(build).parameters
+    names = parameters.keys() - RECORDED_ELSEWHERE
+    if recipe.options.keys() != names:
+        raise InputError(f"{recipe.builder} has the options {sorted(names)}; got {sorted(recipe.options)}")
+    if "codebooks" in parameters:
+        return build(facts, **recipe.options, codebooks=list(books), dtype=dtype)
+    if len(books) != 1:
+        raise InputError(f"{recipe.builder} has one codebook; got {len(books)}")
+    if "codebook" in parameters:
+        return build(facts, **recipe.options, codebook=books[0], dtype=dtype)
+    if same_codebooks(books, default_codebooks(recipe.builder, facts)):
+        return build(facts, **recipe.options, dtype=dtype)
+    answers = facts.answers.copy()
+    answers[0, 0] = MISSING
+    partial = FactTable(answers, facts.entity_names, facts.relation_names)
+    if not same_codebooks(books, default_codebooks(recipe.builder, partial)):
+        raise InputError(f"{recipe.builder} gives codes to all entities, and to no other tokens; the codebook does not")
+    model = build(partial, **recipe.options, dtype=dtype)
+    model.install(facts)
+    return model
