@@ -269,6 +269,28 @@ class _Layout:
     top: np.ndarray
 
 
+@dataclass
+class _Sizes:
+    """Bounds on absolute values, `sizes * 2^scale`, rounded up so that they stay small integers."""
+
+    sizes: np.ndarray
+    scale: int
+
+    def bits(self) -> int:
+        return int(self.sizes.max(initial=0)).bit_length() + self.scale
+
+    def scaled(self, scale: int) -> np.ndarray:
+        return -(-self.sizes >> max(0, scale - self.scale))
+
+    def through(self, matrix: _Matrix) -> _Sizes:
+        over = max(0, int(self.sizes.max(initial=0)).bit_length() - 16)
+        return _Sizes(matrix.sums(self.scaled(self.scale + over)), self.scale + over)
+
+    def plus(self, other: _Sizes) -> _Sizes:
+        scale = max(self.scale, other.scale)
+        return _Sizes(self.scaled(scale) + other.scaled(scale), scale)
+
+
 def _leak(gap: int, others: int) -> Fraction:
     """A bound on the softmax weight of `others` positions whose scores are lower by `gap` or more: e > 2.718281828."""
     power = Fraction(2718281828, 10**9) ** gap if gap < 100 else Fraction(2 ** (1442 * gap // 1000))
@@ -918,15 +940,21 @@ class _Proof:
         return max((int(np.abs(rows).astype(np.int64).sum(axis=1).max()) for _, rows in pieces), default=0)
 
     def _finite(self) -> bool:
-        """Whether no number of a forward pass overflows, at positions whose states mean nothing too: by norms alone."""
-        size = self.largest + int(np.abs(self.positions).max())
+        """Whether no number of a forward pass overflows, at positions whose states mean nothing too: by absolute values."""
+        stream = _Sizes(np.full(self.d, self.largest) + np.abs(self.positions).max(axis=0), 0)
+        limit = FINITE[self.dtype]
         for heads, mlp in (self.weights * self.depth)[: self.depth if self.depth > 1 else 0]:
-            scores = sum(q.norm * k.norm * len(q.dense) * size**2 for q, k, _, _ in heads)
-            size += sum(o.norm * v.norm * size for _, _, v, o in heads)
-            gain = 1
+            before = stream
+            for query, key, value, output in heads:
+                asked, held = before.through(query), before.through(key)
+                if len(query.dense) and asked.bits() + held.bits() + len(query.dense).bit_length() > limit:
+                    return False
+                stream = stream.plus(before.through(value).through(output))
+            hidden = stream
             for matrix in mlp:
-                gain *= max(matrix.norm, 1)
-            size *= 1 + gain
-            if max(size, scores).bit_length() > FINITE[self.dtype]:
+                hidden = hidden.through(matrix)
+                limit = limit if hidden.bits() <= limit else -1
+            stream = stream.plus(hidden) if mlp else stream
+            if stream.bits() > limit:
                 return False
         return True
