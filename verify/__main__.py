@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from constructions.facts import FactTable
 
 PASSED, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+PROVEN_ALONE = 10**7
+"""A cell that is run alone is also saved and proven up to this many parameters; in a grid up to `grid.SMALL`."""
 
 EXAMPLES = """examples:
   python -m verify all                              every construction on the default grid
@@ -29,7 +31,8 @@ EXAMPLES = """examples:
   python -m verify selector -N 4096 -R 16           one construction at one size
   python -m verify scalar_selector -N 100 -R 7 --facts partial --logits both
   python -m verify example unicode.tsv              write a real fact table to try
-  python -m verify facts unicode.tsv --ask U+0041 lowercase
+  python -m verify facts unicode.tsv --ask U+0041 lowercase --save unicode-model
+  python -m verify check unicode-model              prove a saved model right, from its files alone
   python -m verify chain_of_thought -N 256 -R 4 -k 3   many hops: N R^k queries, intermediate entities included
   python -m verify bound -N 65536 -R 16 -k 3 --plot plane.svg     lower bounds and constructions
   python -m verify plan -N 1e6 -R 50 -k 3 --max-d 4096            which construction fits
@@ -158,6 +161,17 @@ def _parser() -> argparse.ArgumentParser:
     _add_check_options(facts)
     facts.set_defaults(run=_run_facts)
 
+    check = commands.add_parser(
+        "check",
+        help="prove a saved model right from its weights and facts alone, without torch and without the builders",
+        description="Proves from a model folder alone that every query is answered right, in integers: a small checker reads "
+        "each weight about once and re-proves the claims of certificate.json. See docs/certificates.md. Exit status 0 if "
+        "proven, 1 if refuted or undecided.",
+    )
+    check.add_argument("folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)")
+    check.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
+    check.set_defaults(run=_run_check)
+
     example = commands.add_parser("example", help="write a real fact table: Unicode characters and their properties")
     example.add_argument("file", type=Path, metavar="FILE", help="the tab-separated file to write")
     example.set_defaults(run=_run_example)
@@ -181,6 +195,7 @@ def _add_check_options(parser: argparse.ArgumentParser) -> None:
         help="decide by all logits (full), by the final state (fast), by both; auto: both where full is affordable",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="also save the model, for `check` and for Python")
 
 
 def _size(text: str) -> int:
@@ -238,7 +253,7 @@ def _run_cell(options: argparse.Namespace) -> int:
         dtype=options.dtype,
         logits=options.logits,
     )
-    return _run_cells([cell], options.json)
+    return _run_cells([cell], options.json, options.save)
 
 
 def _run_list(options: argparse.Namespace) -> int:
@@ -333,6 +348,7 @@ def _run_facts(options: argparse.Namespace) -> int:
     questions = [_question(facts, words) for words in options.ask]
     lengths = sorted({len(path) for _, path in questions} | ({options.k} if options.k else set())) or [1]
     _check_writable(options.json)
+    _check_folder(options.save)
     name, why = (options.construction, "as asked") if options.construction else _suggested(facts, lengths)
     entry = construction(name)
     any_length = any(option.name == "max_hops" for option in entry.options)
@@ -346,7 +362,10 @@ def _run_facts(options: argparse.Namespace) -> int:
     for hops in lengths:
         given = {"max_hops": lengths[-1]} if any_length else {}
         with _progress(facts.n_entities * facts.n_relations**hops, "queries") as advance_to:
-            result, models[hops] = verify_facts(entry, facts, hops, given, options.dtype, options.logits, advance_to)
+            save = options.save if hops == lengths[-1] else None
+            result, models[hops] = verify_facts(
+                entry, facts, hops, given, options.dtype, options.logits, advance_to, PROVEN_ALONE, save
+            )
         results.append(result)
     print(report.header())
     print("\n".join(map(report.line, results)))
@@ -362,6 +381,19 @@ def _run_facts(options: argparse.Namespace) -> int:
     return PASSED if report.count(results, len(results))["verdict"] == "PASS" else FAILED
 
 
+def _run_check(options: argparse.Namespace) -> int:
+    from verify import report
+    from verify.checker import check
+
+    if not options.folder.is_dir():
+        raise InputError(f"{options.folder}: no such folder; give one that model.save or --save has written")
+    _check_writable(options.json)
+    proven = check(options.folder)
+    print(report.proof_line(proven))
+    _write_text(options.json, lambda: report.proof_as_json(proven))
+    return PASSED if proven.verdict == "PASS" else FAILED
+
+
 def _run_example(options: argparse.Namespace) -> int:
     from verify.examples import unicode_facts
 
@@ -375,11 +407,13 @@ def _run_example(options: argparse.Namespace) -> int:
 # -------------------------------------------------------------------- steps
 
 
-def _run_cells(cells: list[Cell], json_file: Path | None) -> int:
+def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = None) -> int:
     from verify import report
     from verify.grid import run_cell
+    from verify.workers import worker_processes
 
     _check_writable(json_file)
+    _check_folder(save)
     started = time.perf_counter()
     results: list[CellResult] = []
     interrupted = False
@@ -387,13 +421,13 @@ def _run_cells(cells: list[Cell], json_file: Path | None) -> int:
     try:
         if len(cells) == 1:
             with _progress(cells[0].entities * cells[0].relations ** cells[0].hops, "queries") as advance_to:
-                results.append(run_cell(cells[0], advance_to))
+                results.append(run_cell(cells[0], advance_to, PROVEN_ALONE, save))
             print(report.line(results[0]))
         else:
-            with _progress(len(cells), "cells") as advance_to:
-                for cell in cells:
-                    results.append(run_cell(cell))
-                    print(report.line(results[-1]), flush=True)
+            with _progress(len(cells), "cells") as advance_to, worker_processes() as workers:
+                for result in workers.map(run_cell, cells):
+                    results.append(result)
+                    print(report.line(result), flush=True)
                     advance_to(len(results))
     except KeyboardInterrupt:
         interrupted = True
@@ -452,6 +486,12 @@ def _check_writable(path: Path | None) -> None:
         writable = False
     if not writable:
         raise InputError(f"{path}: cannot be written: give a file name in an existing folder")
+
+
+def _check_folder(path: Path | None) -> None:
+    """Refuse a model folder that cannot be made before the long work starts."""
+    if path is not None and (path.is_file() or not path.absolute().parent.is_dir()):
+        raise InputError(f"{path}: cannot be written: give the name of a model folder in an existing folder")
 
 
 def _write_json(

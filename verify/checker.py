@@ -28,6 +28,7 @@ from typing import Any, Literal
 import numpy as np
 
 FORMAT = 1
+NAMES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 EXACT = {"F64": 53, "F32": 24, "F16": 11, "BF16": 8}  # integers up to 2^this are exact, so are sums that stay below
 FINITE = {"F64": 1000, "F32": 120, "F16": 14, "BF16": 120}  # numbers below 2^this do not overflow
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
@@ -309,7 +310,7 @@ class _Proof:
         sizes, self.layers = manifest["sizes"], manifest["architecture"]["layers"]
         self.depth = manifest["architecture"]["repeats"] * len(self.layers)
         self.n, self.n_relations, self.hops = sizes["entities"], sizes["relations"], sizes["hops"]
-        self.dtype = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}[manifest["dtype"]]
+        self.dtype_name, self.dtype = manifest["dtype"], NAMES[manifest["dtype"]]
         specials = manifest["specials"]
         self.chain = specials == ["unknown", "pad", "end"]
         _require(self.chain or specials == ["unknown"], f"manifest.json: the special tokens are {specials}")
@@ -420,7 +421,7 @@ class _Proof:
         claimed = self.claim("margin", exact=bool(exact))["at_least"]
         _require(0 < claimed <= margin, f"margin: at least {margin}, claimed is {claimed}")
         _require(next(self.claims, None) is None, "the certificate holds more claims than are needed")
-        return Verdict("PASS", "", queries, margin, real, self.dtype if exact else None, self.n_claims)
+        return Verdict("PASS", "", queries, margin, real, self.dtype_name if exact else None, self.n_claims)
 
     def words(self, length: int) -> np.ndarray:
         """Where every word of a length leads, int64 (R^length, N + 1), first letter applied first."""

@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, get_args
 
 from constructions.catalogue import CATALOGUE, Construction, construction
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from bounds.sizes import Costs
     from constructions.model import FactModel, MarginClaim
     from verify.against_bounds import BoundCheck
+    from verify.checker import Verdict as Proven
     from verify.recall import Logits, Recall
 
 Verdict = Literal["PASS", "FAIL", "UNKNOWN"]
@@ -27,6 +30,7 @@ FACT_KINDS: tuple[FactKind, ...] = get_args(FactKind)
 DTYPES: tuple[DType, ...] = get_args(DType)
 MISSING_SHARE = 0.25
 WORK_FOR_THREADS = 5 * 10**9
+SMALL = 10_000
 
 GRID_ENTITIES = (1, 2, 3, 5, 16, 100, 1000, 4096)
 GRID_RELATIONS = (1, 2, 7, 16)
@@ -76,7 +80,8 @@ class Cell:
 class CellResult:
     """What was found in a cell. `reason` says why the verdict is not PASS; sizes and counts are None if never reached.
 
-    The bits are B_T (dense, and those of facts), B_e and B_u of Theorem 4.2; `separated` is the factor by which a model
+    `proof` is what the checker says of the saved model, None if it was not saved (see `SMALL`). The bits are B_T (dense,
+    and those of facts), B_e and B_u of Theorem 4.2; `separated` is the factor by which a model
     with chain-of-thought lies below every model without that has embeddings as small and a fixed decoder.
     """
 
@@ -94,6 +99,7 @@ class CellResult:
     wrong: int | None = None
     margin: float | None = None
     margin_claim: str | None = None
+    proof: Verdict | None = None
     d_model: int | None = None
     d_model_formula: int | None = None
     d_mlp: int | None = None
@@ -140,13 +146,19 @@ def default_grid() -> list[Cell]:
     return [*cells, Cell("key_value_rows_shared", 1024, 8, 2)]
 
 
-def run_cell(cell: Cell, progress: Callable[[int], None] = lambda queries: None) -> CellResult:
+def run_cell(
+    cell: Cell,
+    progress: Callable[[int], None] = lambda queries: None,
+    proven_size: int = SMALL,
+    save: Path | None = None,
+) -> CellResult:
     """Make the cell's table, then `verify_facts`. Never raises for what a construction or a check does."""
     entry = construction(cell.construction)
     started = time.perf_counter()
     try:
         facts = cell.table()
-        result = verify_facts(entry, facts, cell.hops, dict(cell.options), cell.dtype, cell.logits, progress)[0]
+        options = dict(cell.options)
+        result, _ = verify_facts(entry, facts, cell.hops, options, cell.dtype, cell.logits, progress, proven_size, save)
     except InputError as error:
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
         result.reason = str(error)
@@ -170,8 +182,13 @@ def verify_facts(
     dtype: DType = "auto",
     logits: Logits = "auto",
     progress: Callable[[int], None] = lambda queries: None,
+    proven_size: int = SMALL,
+    save: Path | None = None,
 ) -> tuple[CellResult, FactModel]:
-    """Build a construction from facts and check everything it claims: recall, sizes, margin, bounds.
+    """Build a construction from facts and check everything it claims: recall, sizes, margin, bounds, certificate.
+
+    A model of at most `proven_size` parameters is also saved, to `save` or a temporary folder, and its certificate checked:
+    the two opinions must agree.
 
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory.
@@ -211,6 +228,10 @@ def verify_facts(
     result.bounds, result.separated = checks, separation_factor(costs, checks, facts.is_bijective)
     result.margin_claim = _in_words(model.margin)
     faults = list(_faults(model, facts, hops, recall, costs, expected, checks))
+    if save is not None or found.parameters <= proven_size:
+        proven = saved_and_checked(model, save)
+        result.proof = proven.verdict
+        faults += _disagreements(model, facts, recall, proven)
     result.verdict, result.reason = ("FAIL", "; ".join(faults)) if faults else ("PASS", "")
     result.seconds = time.perf_counter() - started
     return result, model
@@ -281,6 +302,35 @@ def _faults(
         yield f"the smallest margin is {recall.margin}, claimed is at least {claim.in_dtype}"
     if claim.attained and recall.margin != claim.in_dtype:
         yield f"the smallest margin is {recall.margin}, claimed is exactly {claim.in_dtype}"
+
+
+def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:
+    """Save the model, to a temporary folder if none is given, and let the checker prove what is there."""
+    from verify.checker import check
+
+    with TemporaryDirectory() as temporary:
+        folder = folder or Path(temporary) / "model"
+        model.save(folder)
+        return check(folder)
+
+
+def _disagreements(model: FactModel, facts: FactTable, recall: Recall, proven: Proven) -> Iterator[str]:
+    """Where the checker, from the saved weights, and the forward pass say different things."""
+    if proven.verdict != "PASS":
+        yield f"the checker says {proven.verdict} of the saved model: {proven.reason}"
+        return
+    if recall.wrong != 0 or not recall.margin > 0:
+        yield f"the checker has proven a model with {recall.wrong} wrong answers"
+    shortest = 1 if construction(model.construction).n_specials > 1 else model.hops
+    planned = sum(facts.n_entities * facts.n_relations**length for length in range(shortest, model.hops + 1))
+    if proven.queries != planned:
+        yield f"{proven.queries} queries are proven; there are {planned}"
+    if (proven.exact is None) != model.margin.rounds:
+        yield f"the checker says exact in {proven.exact}, but the construction claims {model.margin}"
+    if proven.exact is not None and not recall.margin >= proven.margin:
+        yield f"the checker has proven a margin of {proven.margin}, measured is {recall.margin}"
+    if not proven.real_margin > 0:
+        yield f"the checker has proven a margin of {proven.real_margin} in real arithmetic"
 
 
 def _in_words(claim: MarginClaim) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from constructions.catalogue import CATALOGUE
@@ -14,6 +15,7 @@ from verify.grid import CellResult
 if TYPE_CHECKING:
     from bounds.offers import Budget
     from bounds.separation import Separation
+    from verify.checker import Verdict as Proven
 
 _COLUMNS = (
     ("theorem", 13),
@@ -34,6 +36,7 @@ _COLUMNS = (
     ("queries", 9),
     ("wrong", 6),
     ("margin", 8),
+    ("proof", 6),
     ("seconds", 8),
     ("verdict", 8),
 )
@@ -64,6 +67,7 @@ def line(result: CellResult) -> str:
         "-" if best is None or best.ratio is None else f"{best.ratio:.4g}",
         *("-" if v is None else str(v) for v in (result.queries, result.wrong)),
         "-" if result.margin is None else f"{result.margin:.4g}",
+        result.proof or "-",
         f"{result.seconds:.2f}",
         result.verdict,
     ]
@@ -125,6 +129,38 @@ def count(results: Sequence[CellResult], planned: int) -> dict[str, Any]:
         "failed": failed,
         "unknown": planned - passed - failed,
     }
+
+
+def proof_line(proven: Proven) -> str:
+    """What the checker says, in one sentence."""
+    if proven.verdict != "PASS":
+        return f"{proven.verdict}: {proven.reason}"
+    told = f"PASS: all {proven.queries:,} queries are answered right, with a margin of at least {margin_text(proven)}"
+    told += " in real arithmetic"
+    return told + (f"; exact in {proven.exact}" if proven.exact else "; floating point rounds, which is not covered")
+
+
+def margin_text(proven: Proven) -> str:
+    """The margin in real arithmetic, rounded down."""
+    lost = proven.margin - proven.real_margin
+    if lost == 0:
+        return str(proven.margin)
+    power = lost.denominator.bit_length() - lost.numerator.bit_length() - 1  # lost < 2^-power
+    return f"{proven.margin} - 2^-{power}" if power >= 64 else rounded_down(proven.real_margin)
+
+
+def rounded_down(value: Fraction) -> str:
+    """Six digits after the point, never more than the value."""
+    return f"{Decimal(value.numerator * 10**6 // value.denominator).scaleb(-6):f}"
+
+
+def proof_as_json(proven: Proven) -> str:
+    """What the checker says as JSON text."""
+    told: dict[str, Any] = {"verdict": proven.verdict, "reason": proven.reason}
+    if proven.verdict == "PASS":
+        told |= {"queries": proven.queries, "claims": proven.claims, "exact": proven.exact}
+        told |= {"margin_without_leaks": str(proven.margin), "margin": margin_text(proven)}
+    return json.dumps(told, indent=1) + "\n"
 
 
 def as_json(results: Sequence[CellResult], planned: int, told: list[dict[str, object]] | None = None) -> str:
