@@ -10,7 +10,7 @@ A certificate is a list of claims, one a line, in the order in which a proof nee
       pass      one layer: the letters (places in the path) that it is about, and the blocks that it leaves for the next
         head    a head copies slots of the token at one position to other slots, by a gap of integer scores
       decoder   what the unembedding reads: the node at hand, or the one that the letters lead to, or the end
-    margin      the least difference of logits without leaks, and whether floating point computes it without rounding
+    arithmetic  whether floating point computes all this without rounding
 
 A block `{slot, words: n, last: [a, b], form, book}` says: from the start of the slot on there are, for every word of n
 letters whose last letter is in a..b-1, the code of the node it leads to (n = 0: of the node itself), as bits, signs or a
@@ -75,9 +75,7 @@ class _Claims:
                 claims.append({"claim": "pass", "number": number, "letters": letters, "after": after})
                 claims += self.heads(step, number)
             claims.append({"claim": "decoder", **self.decoder(n_letters)})
-        margin = self.model.margin
-        at_least = 2 if margin.rounds else int(margin.in_dtype)
-        return [*claims, {"claim": "margin", "at_least": at_least, "exact": not margin.rounds}]
+        return [*claims, {"claim": "arithmetic", "exact": not self.model.margin.rounds}]
 
     def books(self) -> list[_Claim]:
         books = []

@@ -274,7 +274,7 @@ def _checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
     hops = options.get("hops", options.get("max_hops", 1))
     if hops != sizes["hops"] or sizes["hops"] > max(1, sizes["positions"]):
         raise InputError(f"{at}: options for {hops} hops, sizes.hops {sizes['hops']}, {sizes['positions']} positions")
-    require_memory(2 * stored, f"{folder}: the weights and their file")
+    require_memory(stored, f"{folder}: the weights")
     return shape
 
 
@@ -302,13 +302,13 @@ def _read_facts(folder: Path, manifest: Manifest) -> FactTable:
     require_memory(16 * n_entities * n_relations, f"{folder}: {n_relations:,} x {n_entities:,} facts")
     at = folder / VOCABULARY
     try:
-        names = at.read_bytes().decode("utf-8").split("\n")
+        *names, beyond = at.read_bytes().decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{at}: is not UTF-8: {error}") from None
-    if len(names) != n_entities + n_relations + len(specials) + 1 or names.pop():
+    if beyond or len(names) != n_entities + n_relations + len(specials):
         raise InputError(
-            f"{at}: has {len(names)} pieces between line ends, the last {names[-1]!r}; lines for {n_entities} entities, "
-            f"{n_relations} relations and {len(specials)} special tokens are expected"
+            f"{at}: has {len(names)} lines{' and, after the last, a piece without an end' if beyond else ''}; "
+            f"lines for {n_entities} entities, {n_relations} relations and {len(specials)} special tokens are expected"
         )
     entities, relations = names[:n_entities], names[n_entities : n_entities + n_relations]
     if names[n_entities + n_relations :] != specials:

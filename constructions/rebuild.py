@@ -65,7 +65,9 @@ def rebuilt(recipe: Recipe, facts: FactTable, books: Sequence[Codebook], dtype: 
     answers[0, 0] = MISSING
     partial = FactTable(answers, facts.entity_names, facts.relation_names)
     if not same_codebooks(books, default_codebooks(recipe.builder, partial)):
-        raise InputError(f"{recipe.builder} gives codes to all entities, and to no other tokens; the codebook does not")
+        raise InputError(
+            f"{recipe.builder} gives codes to all entities, and to no token but them and unknown; the codebook does not"
+        )
     model = build(partial, **recipe.options, dtype=dtype)
     model.install(facts)
     return model

@@ -418,8 +418,7 @@ class _Proof:
                 self._run(step, length)
         exact = self.peak < 2 ** EXACT[self.dtype] and self.gap >= ONE_HOT_GAP and self._finite()
         margin, real = min(m for m, _ in self.margins), min(m for _, m in self.margins)
-        claimed = self.claim("margin", exact=bool(exact))["at_least"]
-        _require(0 < claimed <= margin, f"margin: at least {margin}, claimed is {claimed}")
+        self.claim("arithmetic", exact=bool(exact))
         _require(next(self.claims, None) is None, "the certificate holds more claims than are needed")
         return Verdict("PASS", "", queries, margin, real, self.dtype_name if exact else None, self.n_claims)
 
@@ -434,7 +433,8 @@ class _Proof:
         """The columns of a block, and the words whose nodes it spells, by their place in lexicographic order."""
         start, size = self.slots[block["slot"]]
         n, (low, high), m = block["words"], block["last"], max(self.books[block["book"]]["bits"], 1)
-        _require(0 <= low < high <= self.n_relations and n >= 0, f"{block}: words that do not exist")
+        exist = 0 <= low < high <= self.n_relations if n else (low, high) == (0, self.n_relations)
+        _require(n >= 0 and exist, f"{block}: words that do not exist")
         words = np.zeros(1, int)
         if n:
             words = (np.arange(self.n_relations ** (n - 1))[:, None] * self.n_relations + np.arange(low, high)).ravel()

@@ -1,0 +1,296 @@
+"""Defects of model folders: what is done to a folder, and the message it must get.
+
+A defect is a function that damages the folder it is given; `rewrite` and `in_header` give the manifest the new sizes and
+digests, so that a check behind those is reached.
+"""
+
+import hashlib
+import json
+
+import torch
+from safetensors.torch import save_file
+
+from constructions.manifest import canonical
+
+
+def edit(path, change):
+    """Change the manifest's object and write it as it is to be written."""
+    manifest = json.loads((path / "manifest.json").read_bytes())
+    change(manifest)
+    (path / "manifest.json").write_bytes(canonical(manifest))
+
+
+def reseal(path):
+    """Let the manifest have the sizes and digests that the files now have."""
+
+    def listed(manifest):
+        for name, entry in manifest["files"].items():
+            raw = (path / name).read_bytes()
+            entry.update(bytes=len(raw), sha256=hashlib.sha256(raw).hexdigest())
+
+    edit(path, listed)
+
+
+def rewrite(name, change):
+    """A defect: other bytes in a file, with a manifest that fits them."""
+
+    def defect(path):
+        (path / name).write_bytes(change((path / name).read_bytes()))
+        reseal(path)
+
+    return defect
+
+
+def in_manifest(*keys, value):
+    """A defect: one value of the manifest."""
+
+    def defect(path):
+        def change(manifest):
+            for key in keys[:-1]:
+                manifest = manifest[key]
+            manifest[keys[-1]] = value
+
+        edit(path, change)
+
+    return defect
+
+
+def in_header(change, name="weights.safetensors"):
+    """A defect: another header before the same data, with a manifest that fits."""
+
+    def other(raw):
+        length = int.from_bytes(raw[:8], "little")
+        header = json.loads(raw[8 : 8 + length])
+        changed = change(header)
+        text = (json.dumps(header) if changed is None else changed).encode()
+        return len(text).to_bytes(8, "little") + text + raw[8 + length :]
+
+    return rewrite(name, other)
+
+
+def raw_manifest(change):
+    return lambda path: (path / "manifest.json").write_bytes(change((path / "manifest.json").read_bytes()))
+
+
+def without(*keys):
+    def defect(path):
+        def change(manifest):
+            for key in keys[:-1]:
+                manifest = manifest[key]
+            del manifest[keys[-1]]
+
+        edit(path, change)
+
+    return defect
+
+
+def huge_everywhere(path):
+    """Manifest and header agree on ten million million hidden units."""
+    wide = 10**13
+
+    def change(manifest):
+        manifest["architecture"]["layers"][0]["d_mlp"] = [wide]
+        manifest["sizes"]["parameters"] += 2 * manifest["sizes"]["d_model"] * (wide - 6)
+        manifest["tensors"]["layers.0.mlp.weights.0.weight"]["shape"][0] = wide
+        manifest["tensors"]["layers.0.mlp.weights.1.weight"]["shape"][1] = wide
+
+    edit(path, change)
+
+    def shapes(header):
+        header["layers.0.mlp.weights.0.weight"]["shape"][0] = wide
+        header["layers.0.mlp.weights.1.weight"]["shape"][1] = wide
+
+    in_header(shapes)(path)
+
+
+def shifted(header):
+    for entry in header.values():
+        entry["data_offsets"] = [at + 4 for at in entry["data_offsets"]]
+
+
+def with_codebooks(*books):
+    """A defect: a file of codebooks, listed in the manifest."""
+
+    def defect(path):
+        tensors = {str(i): torch.tensor(book) for i, book in enumerate(books)}
+        save_file(tensors, path / "codebooks.safetensors")
+        in_manifest("files", "codebooks.safetensors", value={})(path)
+        reseal(path)
+
+    return defect
+
+
+EMBEDDING = "embedding.weight"
+DEFECTS = {
+    # the manifest as text
+    "no manifest": (
+        lambda path: (path / "manifest.json").unlink(),
+        r"manifest.json: no such file: .* is not the folder",
+    ),
+    "not JSON": (raw_manifest(lambda raw: raw[:-9]), r"manifest.json: cannot be read as JSON"),
+    "not UTF-8": (raw_manifest(lambda raw: b"\xff" + raw), r"manifest.json: cannot be read as JSON"),
+    "nested": (raw_manifest(lambda raw: b"[" * 200_000), r"manifest.json: cannot be read as JSON"),
+    "a list": (raw_manifest(lambda raw: b"[1]\n"), r"is not the manifest of a model"),
+    "other JSON": (raw_manifest(lambda raw: b'{"name": 1}\n'), r"is not the manifest of a model"),
+    "twice": (raw_manifest(lambda raw: raw.replace(b"{", b'{"format": 1,', 1)), r"the key 'format' twice"),
+    "fraction": (raw_manifest(lambda raw: raw.replace(b'"format": 1', b'"format": 1.0')), r"1\.0 is no integer"),
+    "NaN": (raw_manifest(lambda raw: raw.replace(b'"format": 1', b'"format": NaN')), r"NaN is no integer"),
+    "spaces": (raw_manifest(lambda raw: raw + b"\n"), r"is not written as it was saved"),
+    "version": (in_manifest("format", value=2), r"of format 2, and this version of the program reads format 1"),
+    "version true": (in_manifest("format", value=True), r"of format True"),
+    # the manifest's schema
+    "missing key": (without("dtype"), r"the key 'dtype' is missing"),
+    "missing inner key": (
+        without("tensors", EMBEDDING, "sha256"),
+        r"'sha256' is missing in tensors\['embedding.weight'\]",
+    ),
+    "unknown key": (in_manifest("x", value=1), r"the key 'x' is unknown"),
+    "unknown inner key": (in_manifest("sizes", "x", value=1), r"the key 'x' is unknown in sizes"),
+    "text for a count": (in_manifest("sizes", "hops", value="1"), r"sizes\.hops is '1'; a positive integer"),
+    "true for a count": (in_manifest("sizes", "hops", value=True), r"sizes\.hops is True; a positive integer"),
+    "negative": (in_manifest("sizes", "positions", value=-1), r"sizes\.positions is -1; a count"),
+    "no entities": (in_manifest("sizes", "entities", value=0), r"sizes\.entities is 0; a positive integer"),
+    "object for a list": (in_manifest("specials", value={}), r"specials is {}; a list"),
+    "list for an object": (in_manifest("options", value=[]), r"options is \[\]; an object"),
+    "option": (in_manifest("options", "x", value="y"), r"options\['x'\] is 'y'; an integer, true, false or null"),
+    "head": (in_manifest("architecture", "layers", 0, "heads", 0, value=[1]), r"heads\[0\] is \[1\]; a pair"),
+    "digest": (in_manifest("files", "facts.tsv", "sha256", value="F" * 64), r"64 lower-case hexadecimal"),
+    "extreme": (in_manifest("tensors", EMBEDDING, "largest", value="1"), r"an integer or null"),
+    # the files
+    "extra file": (lambda path: (path / "x.pkl").write_bytes(b""), r"holds x\.pkl, which manifest.json does not list"),
+    "extra folder": (lambda path: (path / "x").mkdir(), r"holds x, which"),
+    "missing file": (lambda path: (path / "vocabulary.txt").unlink(), r"vocabulary.txt: no such file"),
+    "pickle": (
+        in_manifest("files", "x.pkl", value={"bytes": 0, "sha256": "0" * 64}),
+        r"lists 'x.pkl', which is no file",
+    ),
+    "unlisted": (without("files", "certificate.json"), r"lists no certificate.json"),
+    "no facts": (without("files", "facts.tsv"), r"lists neither of facts.tsv and facts.safetensors"),
+    "both facts": (
+        in_manifest("files", "facts.safetensors", value={"bytes": 0, "sha256": "0" * 64}),
+        r"lists both of facts.tsv and facts.safetensors",
+    ),
+    "size": (in_manifest("files", "facts.tsv", "bytes", value=7), r"facts.tsv: has \d+ bytes; manifest.json says 7"),
+    "sha": (in_manifest("files", "facts.tsv", "sha256", value="0" * 64), r"facts.tsv: has the SHA-256"),
+    # the header of the weights
+    "short": (rewrite("weights.safetensors", lambda raw: raw[:5]), r"cannot stand in a file of 5"),
+    "long header": (rewrite("weights.safetensors", lambda raw: b"\xff" * 8 + raw[8:]), r"a header of 18,446,744"),
+    "header no JSON": (in_header(lambda header: "{"), r"weights.safetensors: cannot be read as JSON"),
+    "header twice": (
+        in_header(lambda header: json.dumps(header).replace("{", '{"embedding.weight": {}, ', 1)),
+        r"the key 'embedding.weight' twice",
+    ),
+    "header list": (in_header(lambda header: "[]"), r"the header is not a JSON object"),
+    "metadata": (
+        in_header(lambda header: header.update(__metadata__={"a": "b"})),
+        r"'__metadata__' is not an object of",
+    ),
+    "dtype": (in_header(lambda header: header[EMBEDDING].update(dtype="F8")), r"the dtype 'F8'; one of F64"),
+    "other dtype": (
+        in_header(lambda header: header[EMBEDDING].update(dtype="I32")),
+        r"found I32 .*architecture has F32",
+    ),
+    "shape": (in_header(lambda header: header[EMBEDDING].update(shape=[1, "9"])), r"a list of counts is expected"),
+    "other shape": (
+        in_header(lambda header: header["layers.0.attention.value.weight"]["shape"].reverse()),
+        r"found F32 \[9, 6\]; the architecture has F32 \[6, 9\]",
+    ),
+    "offsets": (in_header(lambda header: header[EMBEDDING].update(data_offsets=[0, 4])), r"needs [\d,]+ bytes"),
+    "one offset": (in_header(lambda header: header[EMBEDDING].update(data_offsets=[0])), r"needs [\d,]+ bytes"),
+    "gap": (in_header(shifted), r"begin at byte 4, those before end at 0"),
+    "too few": (in_header(lambda header: header.pop("unembedding.weight") and None), r"the tensors have|begin at byte"),
+    "data too long": (rewrite("weights.safetensors", lambda raw: raw + b"1234"), r"the file has [\d,]+ for them"),
+    "renamed": (
+        in_header(lambda header: json.dumps(header).replace("embedding.weight", "embeddimg.weight")),
+        r"tensor 'embeddimg.weight': found .*; the architecture has nothing",
+    ),
+    # sizes that are not so
+    "shape in manifest": (
+        in_manifest("tensors", EMBEDDING, "shape", value=[1, 1]),
+        r"manifest.json: tensor 'embedding",
+    ),
+    "parameters": (in_manifest("sizes", "parameters", value=9), r"sizes.parameters is 9"),
+    "huge units": (in_manifest("architecture", "layers", 0, "d_mlp", value=[10**30]), r"sizes.parameters is"),
+    "huge, all agree": (huge_everywhere, r"needs [\d,]+ bytes"),
+    "huge entities": (in_manifest("sizes", "entities", value=10**15), r"need [\d,]+ bytes, and this machine has"),
+    "fewer entities": (in_manifest("sizes", "entities", value=5), r"vocabulary.txt: has .* lines for 5 entities"),
+    "huge repeats": (in_manifest("architecture", "repeats", value=10**12), r"selector has other sizes here"),
+    "dtype of model": (in_manifest("dtype", value="float64"), r"parameters of float64 need"),
+    "no dtype": (in_manifest("dtype", value="int8"), r"dtype is 'int8'; one of float64"),
+    "hops": (in_manifest("sizes", "hops", value=2), r"options for 1 hops, sizes.hops 2"),
+    # contents that are not so
+    "tensor's sha": (
+        in_manifest("tensors", EMBEDDING, "sha256", value="0" * 64),
+        r"sha256 of tensor 'embedding.weight'",
+    ),
+    "tensor's largest": (in_manifest("tensors", EMBEDDING, "largest", value=5), r"largest of tensor .* is 5; .* has 1"),
+    "construction": (
+        in_manifest("construction", value="superposition"),
+        r"construction is 'superposition', but selector",
+    ),
+    "no builder": (in_manifest("builder", value="eval"), r"no builder is named 'eval'; there are selector"),
+    "other builder": (in_manifest("builder", value="superposition"), r"superposition cannot be built of this folder"),
+    "options of none": (in_manifest("options", "beta", value=3), r"selector has the options \[\]; got \['beta'\]"),
+    "specials": (in_manifest("specials", value=["end"]), r"vocabulary.txt: ends with \['unknown'\]; \['end'\]"),
+    "names not UTF-8": (rewrite("vocabulary.txt", lambda raw: b"\xff" + raw), r"vocabulary.txt: is not UTF-8"),
+    "names repeated": (rewrite("vocabulary.txt", lambda raw: raw.replace(b"e1", b"e0")), r"vocabulary.txt: .*distinct"),
+    "names end": (rewrite("vocabulary.txt", lambda raw: raw[:-1]), r"vocabulary.txt: has"),
+    "names beyond": (
+        rewrite("vocabulary.txt", lambda raw: raw + b"x"),
+        r"has 9 lines and, after the last, a piece without an end",
+    ),
+    "no fact": (rewrite("facts.tsv", lambda raw: b"e0 r0 e1\n"), r"facts.tsv:1:\d+: 1 field"),
+    "stranger": (rewrite("facts.tsv", lambda raw: raw + b"zz\tr0\te1\n"), r"facts.tsv: no entity is named 'zz'"),
+    "strange relation": (
+        rewrite("facts.tsv", lambda raw: raw + b"e0\tzz\te1\n"),
+        r"facts.tsv: no relation is named 'zz'",
+    ),
+    "no code": (
+        in_header(lambda header: header["0"].update(shape=[7], data_offsets=[4, 60]), "codebooks.safetensors"),
+        r"codebooks.safetensors: the data of '0' begin at byte 4",
+    ),
+    "book renamed": (
+        in_header(lambda header: json.dumps(header).replace('"0"', '"1"'), "codebooks.safetensors"),
+        r"codebooks.safetensors: the tensors '0', '1', ... with I64 tokens are expected",
+    ),
+    "book not in order": (
+        rewrite("codebooks.safetensors", lambda raw: raw[:-8] + bytes(8)),
+        r"the tokens of codebook 0 must increase strictly within 0..8",
+    ),
+    "book beyond": (
+        rewrite("codebooks.safetensors", lambda raw: raw[:-8] + (9).to_bytes(8, "little")),
+        r"the tokens of codebook 0 must increase strictly within 0..8",
+    ),
+}
+
+DEFECTS_OF_OPTIONS = [
+    (with_codebooks([0, 1], [2, 3]), r"key_value has one codebook; got 2"),
+    (with_codebooks([0, 1, 2]), r"key_value gives codes to all entities, and to no token but"),
+    (with_codebooks([0, 1, 2, 3, 4, 5, 8]), r"key_value.* cannot be built of this folder"),
+    (in_manifest("options", "hops", value=10**9), r"options for 1000000000 hops, sizes.hops 2"),
+    (in_manifest("options", "hops", value=None), r"options for None hops"),
+    (in_manifest("options", "share_layers", value=True), r"key_value_shared has other sizes here"),
+    (without("options", "share_layers"), r"key_value has the options \['hops', 'share_layers'\]; got \['hops'\]"),
+    (
+        lambda path: (
+            in_manifest("options", "hops", value=10**9)(path),
+            in_manifest("sizes", "hops", value=10**9)(path),
+        ),
+        r"sizes.hops 1000000000, 3 positions",
+    ),
+    (in_manifest("builder", value="precomputed"), r"precomputed has the options"),
+    (in_manifest("builder", value="key_value_rows"), r"key_value_rows has other sizes here"),
+]
+
+DEFECTS_OF_PACKED_FACTS = [
+    (
+        rewrite("facts.safetensors", lambda raw: raw[:-4] + (3).to_bytes(4, "little")),
+        r"facts.safetensors: answers\[",
+    ),
+    (
+        in_header(lambda header: header["facts"].update(shape=[3, 1]), "facts.safetensors"),
+        r"facts.safetensors: has the tensors .*\(3, 1\).* is expected",
+    ),
+    (in_header(lambda header: json.dumps(header).replace("facts", "f"), "facts.safetensors"), r"is expected"),
+    (lambda path: (path / "vocabulary.txt").rename(path / "codebooks.safetensors"), r"codebooks"),
+]

@@ -1,0 +1,119 @@
+"""Run as a script: processes that save over a model are killed, and each time the folder must hold the old or the new one.
+
+    python tests/kill_saves.py FOLDER COUNT SEED
+
+First one save is killed at its n-th audited call, for every n; then saves go on and on, and SIGKILL comes at random moments,
+COUNT times. At last a save removes what the dead have left. Prints a line of JSON. Children are forked, so that torch is
+imported once.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from constructions import FactTable, folder, key_value, load, selector
+
+MODELS = {
+    "old": selector(FactTable.random_bijections(200, 3, seed=0)),
+    "new": key_value(FactTable.random_bijections(8, 2, seed=1), 2),
+}
+
+
+def child(work):
+    """Fork; the child does the work and never returns."""
+    process = os.fork()
+    if process == 0:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return process
+
+
+def manifests(parent):
+    """The two bytes that a manifest may have."""
+    known = {}
+    for name, model in MODELS.items():
+        model.save(parent / name)
+        known[(parent / name / "manifest.json").read_bytes()] = name
+    return known
+
+
+def found(target, known):
+    """Which model is there; it must load, and be whole."""
+    name = known[(target / "manifest.json").read_bytes()]
+    loaded, model = load(target), MODELS[name]
+    assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
+    return name
+
+
+def parts(parent):
+    return [path for path in parent.iterdir() if path.name.endswith(".part")]
+
+
+def kill_at_random(target, known, count, seed):
+    rng = random.Random(seed)
+    seen, orphans = Counter(), 0
+
+    def save_on_and_on():
+        while True:
+            for model in MODELS.values():
+                model.save(target)
+
+    MODELS["old"].save(target)
+    for _ in range(count):
+        process = child(save_on_and_on)
+        time.sleep(rng.uniform(0.0, 0.06))
+        os.kill(process, signal.SIGKILL)
+        assert os.waitpid(process, 0)[1] == signal.SIGKILL
+        seen[found(target, known)] += 1
+        orphans += len(parts(target.parent))
+    return {"kills": count, "seen": seen, "orphans": orphans}
+
+
+def kill_everywhere(target, known):
+    seen = Counter()
+    for nth in range(10_000):
+        MODELS["old"].save(target)
+        assert not parts(target.parent)
+
+        def save_until(nth=nth):
+            calls = 0
+
+            def hook(event, _):
+                nonlocal calls
+                if event.startswith(("open", "os.", "shutil.", "ctypes.dl")):
+                    calls += 1
+                    if calls == nth + 1:  # the kill is itself audited
+                        os.kill(os.getpid(), signal.SIGKILL)
+
+            sys.addaudithook(hook)
+            MODELS["new"].save(target)
+
+        status = os.waitpid(child(save_until), 0)[1]
+        seen[found(target, known)] += 1
+        if status == 0:
+            return {"kills": nth, "seen": seen}
+        assert status == signal.SIGKILL
+    raise AssertionError("the save never ended")
+
+
+def main(parent, count, seed):
+    torch.set_num_threads(1)
+    folder.certificate = lambda model: "{}\n"
+    known, target = manifests(parent), parent / "model"
+    told = {"everywhere": kill_everywhere(target, known), "at random": kill_at_random(target, known, count, seed)}
+    MODELS["new"].save(target)
+    print(json.dumps(told | {"left": [path.name for path in parts(parent)]}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
