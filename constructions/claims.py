@@ -10,7 +10,6 @@ A certificate is a list of claims, one a line, in the order in which a proof nee
       pass      one layer: the letters (places in the path) that it is about, and the blocks that it leaves for the next
         head    a head copies slots of the token at one position to other slots, by a gap of integer scores
       decoder   what the unembedding reads: the node at hand, or the one that the letters lead to, or the end
-    arithmetic  whether floating point computes all this without rounding
 
 A block `{slot, words: n, last: [a, b], form, book}` says: from the start of the slot on there are, for every word of n
 letters whose last letter is in a..b-1, the code of the node it leads to (n = 0: of the node itself), as bits, signs or a
@@ -59,7 +58,14 @@ class _Claims:
     def all(self) -> list[_Claim]:
         n, r, k = self.facts.n_entities, self.n_relations, self.k
         lengths = range(1, k + 1) if self.per_token else range(k, k + 1)
-        task = {"claim": "task", "format": FORMAT, "entities": n, "relations": r, "hops": k, "facts": self.facts.n_facts}
+        task = {
+            "claim": "task",
+            "format": FORMAT,
+            "entities": n,
+            "relations": r,
+            "hops": k,
+            "facts": self.facts.n_facts,
+        }
         task |= {"hops_per_token": self.per_token, "queries": sum(n * r**length for length in lengths)}
         slots = [[name, slot.size] for name, slot in self.model.stream.slots.items() if slot.size]
         claims = [
@@ -75,13 +81,19 @@ class _Claims:
                 claims.append({"claim": "pass", "number": number, "letters": letters, "after": after})
                 claims += self.heads(step, number)
             claims.append({"claim": "decoder", **self.decoder(n_letters)})
-        return [*claims, {"claim": "arithmetic", "exact": not self.model.margin.rounds}]
+        return claims
 
     def books(self) -> list[_Claim]:
         books = []
         for r, book in enumerate(self.model.codebooks):
-            missing = self.facts.answers[r] == MISSING if len(self.model.codebooks) > 1 else self.facts.answers == MISSING
-            unknown = int(book.numbers(self.model.vocabulary.answer_tokens(missing[missing] * MISSING))[0]) if missing.any() else None
+            missing = (
+                self.facts.answers[r] == MISSING if len(self.model.codebooks) > 1 else self.facts.answers == MISSING
+            )
+            unknown = (
+                int(book.numbers(self.model.vocabulary.answer_tokens(missing[missing] * MISSING))[0])
+                if missing.any()
+                else None
+            )
             books.append({"bits": 0 if self.builder == "scalar_selector" else book.bits, "unknown": unknown})
         return books
 
@@ -160,7 +172,10 @@ class _Claims:
             written = (layer.attention.output.weight[:, channels] != 0).any(1).cpu().numpy()
             at += shape.d_v
             sides = {"from": read, "to": written}
-            slots = {side: [s for s, slot in self.model.stream.slots.items() if on[slot.columns].any()] for side, on in sides.items()}
+            slots = {
+                side: [s for s, slot in self.model.stream.slots.items() if on[slot.columns].any()]
+                for side, on in sides.items()
+            }
             reads, gap = self.looks(name, h, step, number) if shape.d_qk else ("all", 0)
             claims.append({"claim": "head", "number": h, "reads": reads, "gap": gap, **slots})
         return claims
@@ -181,7 +196,7 @@ class _Claims:
     def decoder(self, n_letters: int) -> _Claim:
         """What the unembedding reads."""
         if self.builder == "meet_in_the_middle":
-            return {"reads": "node", "then": "letters"}
+            return {"reads": "node", "then": "letters" if self.k > 1 else None}
         if self.per_token and not n_letters:
             return {"reads": "end", "then": None}
         one_hop = {"selector", "scalar_selector", "attention_selector", "superposition"}

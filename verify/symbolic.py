@@ -1,0 +1,161 @@
+"""Integer matrices, and integers that depend on what is not known, for the checker: numpy alone, and no overflow.
+
+numpy wraps silently. So every product is bounded before it is taken, and every number stays below `LARGEST`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from verify.stored import Undecided
+
+LARGEST = 2**58
+_NONE = np.zeros(0, np.int64)
+
+
+def size_of(array: np.ndarray) -> int:
+    """The largest absolute value, 0 of an empty array."""
+    return max(int(array.max(initial=0)), -int(array.min(initial=0)))
+
+
+def bounded(limit: int) -> None:
+    """Raise Undecided unless numbers up to the limit can be handled."""
+    if limit >= LARGEST:
+        raise Undecided("numbers are too large for the checker's integers")
+
+
+def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The matrix product of integer arrays, if no partial sum can reach `LARGEST`."""
+    bounded(size_of(a) * size_of(b) * max(a.shape[-1], 1))
+    return a.astype(np.int64, copy=False) @ b.astype(np.int64, copy=False)
+
+
+class Matrix:
+    """A weight matrix (out, in) in integers, with its nonzero entries column by column.
+
+    Attributes:
+        dense: int64 (out, in).
+        norm: the largest sum of absolute values of a row.
+        grain: the largest power of two that divides every entry.
+        reads, writes: bool (in,) and (out,): the columns and rows that are not 0.
+    """
+
+    def __init__(self, dense: np.ndarray):
+        self.dense = dense.astype(np.int64)
+        self.largest = size_of(self.dense)
+        bounded(self.largest * 2**28)
+        columns, self.rows = np.nonzero(self.dense.T)
+        self.values = self.dense[self.rows, columns]
+        self.starts = np.searchsorted(columns, np.arange(dense.shape[1] + 1))
+        self.norm = int(np.abs(self.dense).sum(axis=1).max(initial=0))
+        every_bit = int(np.bitwise_or.reduce(np.abs(self.values)))
+        self.grain = every_bit & -every_bit or 1
+        self.reads, self.writes = self.dense.any(axis=0), self.dense.any(axis=1)
+
+    def entries(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """All nonzero entries of the given columns: (which of them, row, value)."""
+        count = self.starts[columns + 1] - self.starts[columns]
+        which = np.repeat(np.arange(len(columns)), count)
+        at = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + self.starts[columns][which]
+        return which, self.rows[at], self.values[at]
+
+    def sums(self, sizes: np.ndarray) -> np.ndarray:
+        """A bound on every partial sum, for each row, of a product with a vector of at most these absolute values."""
+        return product(np.abs(self.dense), sizes)
+
+
+class Values:
+    """C cases of n coordinates, each `const + sum of coef * unknown`.
+
+    An unknown `key < d` is the bit (or number) in that column of a layout; `key = d + e` is 1 if the node is e, else 0.
+    const is int64 (C, n); at, key, coef are int64 with one entry for each term, which belongs to coordinate i of case c
+    for `at = c n + i`. They are in the order of (at, key), no two terms have both in common, and no coef is 0.
+    """
+
+    def __init__(self, const: np.ndarray, *terms: np.ndarray):
+        self.const = const
+        self.at, self.key, self.coef = terms or (_NONE, _NONE, _NONE)
+
+    def plus(self, const: Any, at: np.ndarray = _NONE, key: np.ndarray = _NONE, coef: np.ndarray = _NONE) -> Values:
+        """These values and more; terms of one unknown in one coordinate are added up."""
+        bounded(size_of(self.const) + size_of(np.asarray(const)))
+        bounded(size_of(self.coef) + size_of(coef))
+        at, key, coef = (np.concatenate(pair) for pair in ((self.at, at), (self.key, key), (self.coef, coef)))
+        order = np.lexsort((key, at))
+        at, key, coef = at[order], key[order], coef[order]
+        first = np.flatnonzero(np.append(True, (np.diff(at) != 0) | (np.diff(key) != 0))[: len(at)])
+        if len(first):
+            bounded(size_of(coef) * int(np.diff(np.append(first, len(at))).max()))
+            coef = np.add.reduceat(coef, first)
+        return Values(self.const + const, *(terms[coef != 0] for terms in (at[first], key[first], coef)))
+
+    def only(self, kept: np.ndarray) -> Values:
+        """The same constants with the chosen terms."""
+        return Values(self.const, self.at[kept], self.key[kept], self.coef[kept])
+
+    def repeated(self, n: int) -> Values:
+        """A single case n times."""
+        shift = np.repeat(np.arange(n) * self.const.shape[1], len(self.at))
+        const = np.repeat(self.const, n, axis=0)
+        return Values(const, np.tile(self.at, n) + shift, np.tile(self.key, n), np.tile(self.coef, n))
+
+    def through(self, matrix: Matrix) -> Values:
+        """The matrix times these values."""
+        n_out, n_in = matrix.dense.shape
+        bounded(matrix.largest * size_of(self.coef) * max(n_in, 1))
+        case, coordinate = np.divmod(self.at, n_in)
+        which, row, value = matrix.entries(coordinate)
+        zero = Values(np.zeros((len(self.const), n_out), np.int64))
+        terms = case[which] * n_out + row, self.key[which], self.coef[which] * value
+        return zero.plus(product(self.const, matrix.dense.T), *terms)
+
+    def sizes(self, top: np.ndarray) -> np.ndarray:
+        """A bound on the absolute value of each coordinate in all cases, (n,); unknowns of key < d lie in 0..top[key]."""
+        variable = self.key < len(top)
+        bounded(size_of(self.const) + size_of(self.coef) * (size_of(top) * len(top) + 1))
+        low, high = self.const.copy().ravel(), self.const.copy().ravel()
+        reach = self.coef[variable] * top[self.key[variable]]
+        np.add.at(high, self.at[variable], np.maximum(reach, 0))
+        np.add.at(low, self.at[variable], np.minimum(reach, 0))
+        largest = np.zeros_like(low)  # of all nodes, one is at hand
+        np.maximum.at(largest, self.at[~variable], np.abs(self.coef[~variable]))
+        return (np.maximum(high, -low) + largest).reshape(self.const.shape).max(axis=0)
+
+
+@dataclass
+class Sizes:
+    """Bounds on absolute values, `sizes * 2^scale`, rounded up so that they stay small integers."""
+
+    sizes: np.ndarray
+    scale: int = 0
+
+    def bits(self) -> int:
+        """All are below 2 to the power of this."""
+        return size_of(self.sizes).bit_length() + self.scale
+
+    def scaled(self, scale: int) -> np.ndarray:
+        """The sizes in units of a larger power of two, rounded up."""
+        return -(-self.sizes >> (scale - self.scale))
+
+    def small(self) -> Sizes:
+        """The same in units so large that twelve bits suffice."""
+        scale = self.scale + max(0, size_of(self.sizes).bit_length() - 12)
+        return Sizes(self.scaled(scale), scale)
+
+    def through(self, matrix: Matrix) -> Sizes:
+        """Of a product with the matrix."""
+        few = self.small()
+        return Sizes(matrix.sums(few.sizes), few.scale)
+
+    def times(self, other: Sizes) -> Sizes:
+        """Of an inner product."""
+        one, two = self.small(), other.small()
+        return Sizes(np.atleast_1d(product(one.sizes, two.sizes)), one.scale + two.scale)
+
+    def plus(self, other: Sizes) -> Sizes:
+        """Of a sum."""
+        scale = max(self.scale, other.scale)
+        return Sizes(self.scaled(scale) + other.scaled(scale), scale)
