@@ -22,12 +22,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from constructions.errors import InputError
 from constructions.facts import MISSING
 from constructions.selection import GAIN
 
 if TYPE_CHECKING:
-    from constructions.facts import FactTable
     from constructions.model import FactModel
 
 FORMAT = 1
@@ -51,7 +52,7 @@ class _Claims:
         self.model, self.facts = model, model.facts
         self.builder, self.options = model.recipe.builder, model.recipe.options
         self.k, self.n_relations = model.hops, self.facts.n_relations
-        self.looked_up = self.options.get("looked_up", 0)
+        self.looked_up = int(self.options.get("looked_up") or 0)
         self.shared = model.shape.repeats > 1 or "pointer" in model.stream.slots
         self.per_token = getattr(model, "hops_per_token", 0)
 
@@ -68,7 +69,7 @@ class _Claims:
         }
         task |= {"hops_per_token": self.per_token, "queries": sum(n * r**length for length in lengths)}
         slots = [[name, slot.size] for name, slot in self.model.stream.slots.items() if slot.size]
-        claims = [
+        claims: list[_Claim] = [
             task,
             {"claim": "slots", "slots": slots},
             {"claim": "codes", "books": self.books()},
@@ -84,20 +85,16 @@ class _Claims:
         return claims
 
     def books(self) -> list[_Claim]:
-        books = []
-        for r, book in enumerate(self.model.codebooks):
-            missing = (
-                self.facts.answers[r] == MISSING if len(self.model.codebooks) > 1 else self.facts.answers == MISSING
-            )
-            unknown = (
-                int(book.numbers(self.model.vocabulary.answer_tokens(missing[missing] * MISSING))[0])
-                if missing.any()
-                else None
-            )
+        """How many bits each code has, and the number of *unknown* where a fact is missing."""
+        answers = self.facts.answers if len(self.model.codebooks) > 1 else [self.facts.answers.ravel()]
+        token, books = np.array([self.model.vocabulary.unknown]), []
+        for book, some in zip(self.model.codebooks, answers, strict=True):
+            unknown = int(book.numbers(token)[0]) if (some == MISSING).any() else None
             books.append({"bits": 0 if self.builder == "scalar_selector" else book.bits, "unknown": unknown})
         return books
 
     def block(self, slot: str, words: int, form: str, first: int = 0, last: int | None = None, book: int = 0) -> _Claim:
+        """A block of codes: see the top of this file."""
         last = self.n_relations if last is None else last
         return {"slot": slot, "words": words, "last": [first, last], "form": form, "book": book}
 

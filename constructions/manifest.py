@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -62,11 +63,20 @@ _SCHEMA = {
     "specials": [_TEXT],
     "tensors": _Each({"dtype": _TEXT, "shape": [_COUNT], "smallest": _EXTREME, "largest": _EXTREME, "sha256": _SHA256}),
     "files": _Each({"bytes": _COUNT, "sha256": _SHA256}),
+    "sha256": _SHA256,
 }
 
 
 def canonical(manifest: Manifest) -> bytes:
-    """The one way in which a manifest is written: keys in order, ASCII, one space for each level."""
+    """The one way in which a manifest is written: keys in order, ASCII, one space for each level.
+
+    Its own `sha256` is that of the same text without this key.
+    """
+    body = {key: value for key, value in manifest.items() if key != "sha256"}
+    return _text(body | {"sha256": hashlib.sha256(_text(body)).hexdigest()})
+
+
+def _text(manifest: Manifest) -> bytes:
     return (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode("ascii")
 
 
@@ -97,8 +107,11 @@ def read_manifest(folder: Path) -> Manifest:
         _require(manifest, _SCHEMA, "")
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    if canonical(manifest) != raw:
+    if _text(manifest) != raw:
         raise InputError(f"{path}: is not written as it was saved: keys in order, ASCII, one space for each level")
+    if canonical(manifest) != raw:
+        raise InputError(f"{path}: does not have the SHA-256 that it says, {manifest['sha256']}: the file has changed")
+    del manifest["sha256"]
     return manifest
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from constructions.facts import FactTable
 
 PASSED, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
 PROVEN_ALONE = 10**7
 """A cell that is run alone is also saved and proven up to this many parameters; in a grid up to `grid.SMALL`."""
 
@@ -171,6 +172,21 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)")
     check.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
     check.set_defaults(run=_run_check)
+
+    attack = commands.add_parser(
+        "attack",
+        help="change a saved model in many ways: is every change that makes an answer wrong refused by the checker?",
+        description="Flips bits, changes weights, swaps rows, alters facts and forges certificates of a saved model, in "
+        "memory. What the checker accepts must answer every query right in the forward pass. Exit status 1 if the checker is fooled, "
+        "or if a kind has generated nothing.",
+    )
+    attack.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="a small model: what is accepted is run on all queries"
+    )
+    attack.add_argument("-n", type=_size, default=1000, metavar="NUMBER", help="attacks of each kind (default 1000)")
+    attack.add_argument("--kind", action="append", metavar="KIND", help=f"one of {', '.join(ATTACKS)}; may be repeated")
+    attack.add_argument("--seed", type=_count, default=0, help="of the random choices, at least 0 (default 0)")
+    attack.set_defaults(run=_run_attack)
 
     example = commands.add_parser("example", help="write a real fact table: Unicode characters and their properties")
     example.add_argument("file", type=Path, metavar="FILE", help="the tab-separated file to write")
@@ -392,6 +408,20 @@ def _run_check(options: argparse.Namespace) -> int:
     print(report.proof_line(proven))
     _write_text(options.json, lambda: report.proof_as_json(proven))
     return PASSED if proven.verdict == "PASS" else FAILED
+
+
+def _run_attack(options: argparse.Namespace) -> int:
+    from verify import report
+    from verify.attack import attack
+
+    for kind in options.kind or []:
+        if kind not in ATTACKS:
+            raise InputError(f"--kind {kind}: no such kind; there are {', '.join(ATTACKS)}")
+    kinds = options.kind or list(ATTACKS)
+    with _progress(options.n * len(kinds), "attacks") as advance_to:
+        tallies = attack(options.folder, options.n, options.seed, kinds, advance_to)
+    print(report.attack_table(tallies))
+    return PASSED if all(tally.sound for tally in tallies) else FAILED
 
 
 def _run_example(options: argparse.Namespace) -> int:

@@ -22,8 +22,10 @@ import safetensors.torch
 import torch
 
 from constructions.claims import text_of
+from constructions.errors import InputError
 from constructions.facts import MISSING, FactTable
 from constructions.folder import load
+from constructions.manifest import canonical
 from constructions.model import FactModel
 from verify.checker import check_files
 from verify.recall import check_recall
@@ -70,9 +72,11 @@ def attack(
         progress: called with the number of attacks done.
 
     Raises:
-        InputError: the folder is no model.
+        InputError: the folder is no model, or one whose certificate is not proven as it is.
     """
     target = _Target(Path(folder))
+    if (first := check_files(target.files)).verdict != "PASS":
+        raise InputError(f"{folder}: there is nothing to attack: the checker says {first.verdict}: {first.reason}")
     tallies, done = [], 0
     for kind in kinds or list(KINDS):
         tally, rng = Tally(kind), np.random.default_rng([seed, list(KINDS).index(kind)])
@@ -106,7 +110,7 @@ class _Target:
         manifest = json.loads(files[_MANIFEST])
         for name in manifest["files"]:
             manifest["files"][name] = {"bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()}
-        return files | {_MANIFEST: json.dumps(manifest, indent=1, sort_keys=True).encode()}
+        return files | {_MANIFEST: canonical(manifest)}
 
     def with_weights(self, weights: dict[str, torch.Tensor]) -> tuple[Files, FactModel]:
         """The folder with other weights, and the model that has them."""
@@ -205,13 +209,14 @@ def _facts(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
             answers[:, [s, other_s]] = answers[:, [other_s, s]]
         if not np.array_equal(answers, target.facts.answers) and (answers != MISSING).any():
             files, facts = target.with_facts(answers)
-            yield f"facts: {('one answer', 'relations', 'entities')[what]} {r} {s}", files, target.model, facts
+            told = f"facts: {('one answer', 'relations', 'entities')[what]} {r} {s}"
+            yield told, files, target.model, facts
         elif n_entities == 1:
             return
 
 
 def _forgeries(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
-    """One claim dropped, repeated, moved or altered: another slot, position, letter, gap, length, form or number of queries."""
+    """One claim dropped, repeated, moved or altered: another slot, position, letter, gap, length, form, number of queries."""
     original = json.loads(target.files[_CERTIFICATE])
     while True:
         claims = copy.deepcopy(original)

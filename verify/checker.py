@@ -276,7 +276,7 @@ class _Proof:
             require(whole(book["bits"], 0, "bits") <= MOST_BITS, "codes: too many bits")
             require(book["unknown"] is None or whole(book["unknown"], 0, "unknown") < 2**MOST_BITS, "codes: unknown")
         self.books, self.numbers = books, [np.full(self.n + 1, -1) for _ in books]
-        layout, rows, fixed = self.layout(blocks), self.n, self.layout(blocks).length < 0
+        rows, fixed = self.n, self.layout(blocks).length < 0
         first, extra = self._rows("embedding", slice(1))[0], []
         spelled: list[list[np.ndarray]] = [[] for _ in blocks]
         if self.chain and self.some_missing:  # the token *unknown* is written, and read again
@@ -386,11 +386,17 @@ class _Proof:
         for letter, table in self.free.items():
             told = symbolic.product((table - table[0])[:, matrix.reads], matrix.dense[:, matrix.reads].T)
             require(not told.any(), f"{what} tells letters apart that are not at hand ({letter})")
-        return x.plus(sum(table[0] for table in self.free.values())).through(matrix)
+        return x.plus(self._first_choices()).through(matrix)
+
+    def _first_choices(self) -> np.ndarray:
+        """What the stream holds beside what is followed, if every letter that is not at hand is the first one."""
+        found: np.ndarray = np.sum([np.zeros(self.d, np.int64), *(table[0] for table in self.free.values())], axis=0)
+        return found
 
     def _sizes(self, x: Values) -> np.ndarray:
         free = [np.abs(table).max(axis=0) for table in self.free.values()]
-        return sum(free, x.sizes(self.now.top))
+        sizes: np.ndarray = np.sum([x.sizes(self.now.top), *free], axis=0)
+        return sizes
 
     def _exact_up_to(self, *sums: int) -> None:
         """Note how large sums become."""
@@ -406,8 +412,9 @@ class _Proof:
             what = f"{where}, head {h}"
             require(not ((key.reads | value.reads) & moved).any(), f"{what} reads elsewhere what a layer has written")
             largest = [value.sums(self._token_sizes(p)) for p in everywhere]
-            together = together + output.sums(sum(largest))
-            self._exact_up_to(size_of(sum(largest)), size_of(together))
+            added = np.sum(largest, axis=0)
+            together = together + output.sums(added)
+            self._exact_up_to(size_of(added), size_of(together))
             read = [size_of(size) for size in largest]
             if not len(query.dense):
                 self._head(h, "all", 0, value, output)
@@ -431,7 +438,8 @@ class _Proof:
             require(gap > 0, f"{what}: two positions have the same score")
             self._head(h, best, gap, value, output, cases)
             # Queries, and so scores, are multiples of a power of two, which takes no bits of a float.
-            sums, held = query.sums(self._sizes(before)), sum(key.sums(self._token_sizes(p)) for p in everywhere)
+            sums = query.sums(self._sizes(before))
+            held = np.sum([key.sums(self._token_sizes(p)) for p in everywhere], axis=0)
             scored = int(symbolic.product(sums, held))
             self._exact_up_to(size_of(sums) // query.grain, size_of(held), scored // query.grain)
             self.highest = max(self.highest, scored)
@@ -473,7 +481,9 @@ class _Proof:
         token, subject = self.token[position], self.subject
         most = self.entity + np.where(subject.length >= 0, subject.scale * subject.top, 0)
         entity = np.maximum(np.abs(self.entity), np.abs(most))
-        return np.abs(self.positions[position]) + (entity if token is None else np.abs(token).max(axis=0))
+        sizes: np.ndarray = np.abs(self.positions[position])
+        sizes += entity if token is None else np.abs(token).max(axis=0)
+        return sizes
 
     def _key(self, key: Matrix, position: int, what: str) -> np.ndarray:
         """The key of a position, whatever token it holds."""
@@ -483,7 +493,8 @@ class _Proof:
             token = self.entity[None]
         keys = symbolic.product(token + self.positions[position], key.dense.T)
         require((keys == keys[0]).all(), f"{what}: the key of position {position} depends on its letter")
-        return keys[0]
+        key_of: np.ndarray = keys[0]
+        return key_of
 
     def _value(
         self, value: Matrix, output: Matrix, cases: np.ndarray, letters: list[int], position: int, what: str
@@ -674,8 +685,10 @@ class _Proof:
             and [reads, then].count("letters") == (at_hand > 0)
         )
         require((reads, then) == ("end", None) if end else fits, f"decoder: reads {reads}, then {then}")
-        const = x.plus(sum(table[0] for table in self.free.values())).const
-        groups: dict[bytes, list[tuple[Any, ...]]] = {}  # cases that differ in the columns that are read, at most
+        const = x.plus(self._first_choices()).const
+        groups: dict[
+            tuple[bytes, ...], list[tuple[Any, ...]]
+        ] = {}  # cases that differ in the columns that are read, at most
         for case in range(len(const)):
             mine = x.at // self.d == case
             column, key, coef = x.at[mine] % self.d, x.key[mine], x.coef[mine]
@@ -700,12 +713,11 @@ class _Proof:
                 self.now.top[key],
                 target,
             )
-            group = groups.setdefault(b"".join(part.tobytes() + b"|" for part in described), [])
+            group = groups.setdefault(tuple(part.tobytes() for part in described), [])
             group.append((np.concatenate([fixed, column]), const[case], column, key, coef, answer, nodes, target))
         together = {name: np.stack([case[0] for case in group]) for name, group in groups.items()}
         alike = dict.fromkeys(groups, True)
-        tables = [table - table[0] for table in self.free.values()]
-        tables = [(table.any(axis=0), table) for table in tables]
+        tables = [((table != table[0]).any(axis=0), table - table[0]) for table in self.free.values()]
         for _, rows in self._pieces("unembedding", self.n_vocab):
             require(not rows[:, self.stale].any(), "decoder: reads a column of which nothing is known")
             told = any(symbolic.product(rows[:, on], table[:, on].T).any() for on, table in tables)
@@ -714,8 +726,8 @@ class _Proof:
                 read = rows[:, columns] if alike[name] and len(columns) > 1 else rows[:, :0]
                 alike[name] &= bool((read == read[:, :1]).all())
         for name, group in groups.items():
-            for _, *case in group[:1] if alike[name] else group:
-                self._separate(*case)
+            for _, *final in group[:1] if alike[name] else group:
+                self._separate(*final)
 
     def _separate(
         self,
@@ -739,15 +751,16 @@ class _Proof:
         book = int(self.now.book[key[answer]][0]) if answer.any() else 0
         bits = self.books[book]["bits"] if answer.any() else 0
         if answer.any() and not bits:
-            return self._nearest(sure @ const[fixed], told, self.numbers[book][nodes], target)
+            self._nearest(sure @ const[fixed], told, self.numbers[book][nodes], target)
+            return
         base, aside = 2 * (sure @ const[fixed]) + told @ top, np.abs(told[:, ~answer]) @ top[~answer]
         g, each = np.zeros((self.n_vocab, bits), np.int64), np.arange(bits)
-        np.add.at(g, (slice(None), self.now.bit[key[answer]]), told[:, answer])
+        np.add.at(g.T, self.now.bit[key[answer]], told[:, answer].T)
         number = self.numbers[book][nodes]
         own = base[target] + (g[target] * (2 * ((number[:, None] >> each) & 1) - 1)).sum(axis=1) - aside[target]
         reach, size = base + np.abs(g).sum(axis=1) + aside, np.abs(g).min(axis=1, initial=2**MOST_BITS)
         coded = (size > 0) & (size == np.abs(g).max(axis=1, initial=0))
-        kinds, kind = np.unique(np.stack([base, size, aside])[:, coded], axis=1, return_inverse=True)
+        _, kind = np.unique(np.stack([base, size, aside])[:, coded], axis=1, return_inverse=True)
         kind_of = np.full(self.n_vocab, -1)
         kind_of[coded] = np.where(kind.ravel() < MOST_KINDS, kind.ravel(), -1)
         # The rest may reach its largest logit in any state.

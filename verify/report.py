@@ -15,6 +15,7 @@ from verify.grid import CellResult
 if TYPE_CHECKING:
     from bounds.offers import Budget
     from bounds.separation import Separation
+    from verify.attack import Tally
     from verify.checker import Verdict as Proven
 
 _COLUMNS = (
@@ -161,6 +162,24 @@ def proof_as_json(proven: Proven) -> str:
         told |= {"queries": proven.queries, "claims": proven.claims, "exact": proven.exact}
         told |= {"margin_without_leaks": str(proven.margin), "margin": margin_text(proven)}
     return json.dumps(told, indent=1) + "\n"
+
+
+def attack_table(tallies: Sequence[Tally]) -> str:
+    """What became of attacks, one line for each kind, and the verdict."""
+    rows = [f"{'attack':14}{'generated':>10}{'killed':>10}{'harmless':>10}{'fooled':>10}"]
+    for tally in tallies:
+        fooled = tally.generated - tally.killed - tally.harmless
+        rows.append(f"{tally.kind:14}{tally.generated:>10,}{tally.killed:>10,}{tally.harmless:>10,}{fooled:>10,}")
+        rows += [f"    accepted, but an answer is wrong: {told}" for told in tally.fooled]
+        rows += [f"    nothing of this kind could be generated: {tally.kind}"] * (not tally.generated)
+    total = sum(tally.generated for tally in tallies)
+    sound = all(tally.sound for tally in tallies)
+    rows.append(
+        f"PASS: {total:,} generated = killed + harmless: nothing wrong was accepted"
+        if sound
+        else "FAIL: the checker was fooled, or a kind has generated nothing"
+    )
+    return "\n".join(rows)
 
 
 def as_json(results: Sequence[CellResult], planned: int, told: list[dict[str, object]] | None = None) -> str:

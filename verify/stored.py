@@ -57,11 +57,19 @@ def read_json(raw: Any, name: str) -> Any:
         raise Refuted(f"{name}: no JSON: {error}") from None
 
 
+def manifest_text(manifest: dict[str, Any]) -> bytes:
+    """The one way in which a manifest is written."""
+    return (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode()
+
+
 def read_manifest(files: Mapping[str, Any]) -> Any:
     """The manifest, if it lists all files of the folder, each with its SHA-256."""
     require("manifest.json" in files, "manifest.json is missing: this is no model folder")
     manifest = read_json(files["manifest.json"], "manifest.json")
     require(manifest["format"] == FORMAT, f"manifest.json: format {manifest['format']}, expected {FORMAT}")
+    body = {key: value for key, value in manifest.items() if key != "sha256"}
+    digest = hashlib.sha256(manifest_text(body)).hexdigest()
+    require(manifest_text(body | {"sha256": digest}) == bytes(files["manifest.json"]), "manifest.json has changed")
     named, there = set(manifest["files"]), set(files) - {"manifest.json"}
     require(named == there, f"manifest.json lists {sorted(named)}, the folder holds {sorted(there)}")
     require(named <= FILES, f"the folder holds {sorted(named - FILES)}, which no model has")

@@ -13,7 +13,7 @@ import numpy as np
 from verify.stored import Undecided
 
 LARGEST = 2**58
-_NONE = np.zeros(0, np.int64)
+_NONE: np.ndarray = np.zeros(0, np.int64)
 
 
 def size_of(array: np.ndarray) -> int:
@@ -53,7 +53,8 @@ class Matrix:
         self.norm = int(np.abs(self.dense).sum(axis=1).max(initial=0))
         every_bit = int(np.bitwise_or.reduce(np.abs(self.values)))
         self.grain = every_bit & -every_bit or 1
-        self.reads, self.writes = self.dense.any(axis=0), self.dense.any(axis=1)
+        self.reads, self.writes = np.zeros(dense.shape[1], bool), np.zeros(dense.shape[0], bool)
+        self.reads[columns] = self.writes[self.rows] = True
 
     def entries(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All nonzero entries of the given columns: (which of them, row, value)."""
@@ -77,13 +78,16 @@ class Values:
 
     def __init__(self, const: np.ndarray, *terms: np.ndarray):
         self.const = const
+        self.at: np.ndarray
+        self.key: np.ndarray
+        self.coef: np.ndarray
         self.at, self.key, self.coef = terms or (_NONE, _NONE, _NONE)
 
     def plus(self, const: Any, at: np.ndarray = _NONE, key: np.ndarray = _NONE, coef: np.ndarray = _NONE) -> Values:
         """These values and more; terms of one unknown in one coordinate are added up."""
         bounded(size_of(self.const) + size_of(np.asarray(const)))
         bounded(size_of(self.coef) + size_of(coef))
-        at, key, coef = (np.concatenate(pair) for pair in ((self.at, at), (self.key, key), (self.coef, coef)))
+        at, key, coef = np.append(self.at, at), np.append(self.key, key), np.append(self.coef, coef)
         order = np.lexsort((key, at))
         at, key, coef = at[order], key[order], coef[order]
         first = np.flatnonzero(np.append(True, (np.diff(at) != 0) | (np.diff(key) != 0))[: len(at)])
@@ -122,7 +126,8 @@ class Values:
         np.add.at(low, self.at[variable], np.minimum(reach, 0))
         largest = np.zeros_like(low)  # of all nodes, one is at hand
         np.maximum.at(largest, self.at[~variable], np.abs(self.coef[~variable]))
-        return (np.maximum(high, -low) + largest).reshape(self.const.shape).max(axis=0)
+        most: np.ndarray = (np.maximum(high, -low) + largest).reshape(self.const.shape).max(axis=0)
+        return most
 
 
 @dataclass
