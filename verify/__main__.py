@@ -177,8 +177,8 @@ def _parser() -> argparse.ArgumentParser:
         "attack",
         help="change a saved model in many ways: is every change that makes an answer wrong refused by the checker?",
         description="Flips bits, changes weights, swaps rows, alters facts and forges certificates of a saved model, in "
-        "memory. What the checker accepts must answer every query right in the forward pass. Exit status 1 if the checker is fooled, "
-        "or if a kind has generated nothing.",
+        "memory. What the checker accepts must answer every query right in the forward pass. Exit status 1 if the checker is "
+        "fooled, or if a kind has generated nothing.",
     )
     attack.add_argument(
         "folder", type=Path, metavar="FOLDER", help="a small model: what is accepted is run on all queries"

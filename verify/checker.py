@@ -282,32 +282,37 @@ class _Proof:
         if self.chain and self.some_missing:  # the token *unknown* is written, and read again
             rows, extra = rows + 1, [(self.n, self.special_rows[:1])]
         for start, held in chain(self._pieces("embedding", self.n), extra):
-            self.largest = np.maximum(self.largest, np.maximum(held.max(axis=0), -held.min(axis=0)))
-            for row, _ in np.argwhere(held[:, fixed] != first[fixed])[:1]:
+            low, high = held.min(axis=0), held.max(axis=0)
+            self.largest = np.maximum(self.largest, np.maximum(high, -low))
+            wrong = held[:, fixed] != first[fixed]
+            if wrong.any():
+                row = int(np.argwhere(wrong)[0, 0])
                 raise Refuted(f"subject: the embedding of {self._name(start + row)} differs where no code is claimed")
             for block, parts in zip(blocks, spelled, strict=True):
                 columns, m = self.columns(block)[0], max(books[block["book"]]["bits"], 1)
-                part = held[:, columns[0] : columns[-1] + 1]
-                low, high = int(part.min()), int(part.max())
-                right = low >= 0 and (high <= 1 or block["form"] == "number")
+                part, least, most = held[:, columns[0] : columns[-1] + 1], low[columns].min(), high[columns].max()
+                right = least >= 0 and (most <= 1 or block["form"] == "number")
                 if block["form"] == "signs":
-                    right = low >= -1 and high <= 1 and bool((part & 1).all())
+                    right = least >= -1 and most <= 1 and (part & 1).all()
                     part = (part + 1) >> 1
                 require(right, f"subject: slot {block['slot']} does not hold {block['form']} alone")
-                parts.append(
-                    part.reshape(len(held), -1, m) @ (1 << np.arange(m)).astype(np.int64 if m > 30 else held.dtype)
-                )
-        for block, parts in zip(blocks, spelled, strict=True):
-            reached = self.words(block["words"])[self.columns(block)[1], :rows]
-            self.numbers[block["book"]][reached] = np.concatenate(parts).T
+                powers = (1 << np.arange(m)).astype(np.int64 if m > 30 else held.dtype)
+                parts.append((part.reshape(len(held), -1, m) @ powers).T)
+        spelled_numbers = [np.concatenate(parts, axis=1) for parts in spelled]
+        for block, number in zip(blocks, spelled_numbers, strict=True):
+            numbers = self.numbers[block["book"]]
+            for reached, some in zip(self.words(block["words"])[self.columns(block)[1], :rows], number, strict=True):
+                new = numbers[reached] < 0
+                numbers[reached[new]] = some[new]
         for book, numbers in zip(books, self.numbers, strict=True):
             numbers[self.n] = -1 if book["unknown"] is None else book["unknown"]
             require(self.some_missing or book["unknown"] is None, "codes: unknown has a code, but no fact is missing")
             require(not book["bits"] or numbers.max() >> book["bits"] == 0, "codes: a number has too many bits")
-        for block, parts in zip(blocks, spelled, strict=True):
+        for block, number in zip(blocks, spelled_numbers, strict=True):
             numbers, words = self.numbers[block["book"]], self.columns(block)[1]
-            reached, number = self.words(block["words"])[words, :rows], np.concatenate(parts).T
-            for word, row in np.argwhere(numbers[reached] != number)[:1]:
+            reached = self.words(block["words"])[words, :rows]
+            wrong = numbers[reached] != number
+            for word, row in np.argwhere(wrong)[:1] if wrong.any() else ():
                 raise Refuted(
                     f"subject: {self._name(row)} spells number {number[word, row]} for word {words[word]} in slot "
                     f"{block['slot']}; {self._name(reached[word, row])} has {numbers[reached[word, row]]}"
@@ -760,9 +765,11 @@ class _Proof:
         own = base[target] + (g[target] * (2 * ((number[:, None] >> each) & 1) - 1)).sum(axis=1) - aside[target]
         reach, size = base + np.abs(g).sum(axis=1) + aside, np.abs(g).min(axis=1, initial=2**MOST_BITS)
         coded = (size > 0) & (size == np.abs(g).max(axis=1, initial=0))
-        _, kind = np.unique(np.stack([base, size, aside])[:, coded], axis=1, return_inverse=True)
+        described, kind = np.stack([base, size, aside])[:, coded], np.zeros(np.count_nonzero(coded), int)
+        if (described != described[:, :1]).any():
+            kind = np.unique(described, axis=1, return_inverse=True)[1].ravel()
         kind_of = np.full(self.n_vocab, -1)
-        kind_of[coded] = np.where(kind.ravel() < MOST_KINDS, kind.ravel(), -1)
+        kind_of[coded] = np.where(kind < MOST_KINDS, kind, -1)
         # The rest may reach its largest logit in any state.
         rest = np.flatnonzero(kind_of < 0)
         rest = rest[np.argsort(reach[rest])[-2:]]

@@ -111,7 +111,7 @@ def integers(stored: np.ndarray, what: str) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         found = stored.astype(np.int64 if wide else np.int32)
     largest = 2**53 if wide else 2**31 - 1
-    small = not found.size or (int(found.min()) >= -largest and int(found.max()) <= largest)
+    small = int(found.min(initial=0)) >= -largest and (not wide or int(found.max(initial=0)) <= largest)
     require(small, f"{what} holds a number that is no integer of at most {largest}")
     bits = np.dtype(f"u{stored.dtype.itemsize}")
     given = np.ascontiguousarray(stored).view(bits)
