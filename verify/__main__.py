@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PASSED, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
-PROVEN_ALONE = 10**7
+PROVEN_ALONE = 5 * 10**7
 """A cell that is run alone is also saved and proven up to this many parameters; in a grid up to `grid.SMALL`."""
 
 EXAMPLES = """examples:

@@ -63,7 +63,7 @@ def manifest_text(manifest: dict[str, Any]) -> bytes:
 
 
 def read_manifest(files: Mapping[str, Any]) -> Any:
-    """The manifest, if it lists all files of the folder, each with its SHA-256."""
+    """The manifest, if it is whole and lists all files of the folder."""
     require("manifest.json" in files, "manifest.json is missing: this is no model folder")
     manifest = read_json(files["manifest.json"], "manifest.json")
     require(manifest["format"] == FORMAT, f"manifest.json: format {manifest['format']}, expected {FORMAT}")
@@ -74,10 +74,14 @@ def read_manifest(files: Mapping[str, Any]) -> Any:
     require(named == there, f"manifest.json lists {sorted(named)}, the folder holds {sorted(there)}")
     require(named <= FILES, f"the folder holds {sorted(named - FILES)}, which no model has")
     require(not {"facts.tsv", "facts.safetensors"} <= named, "the folder holds two tables of facts")
+    return manifest
+
+
+def require_digests(files: Mapping[str, Any], manifest: Any) -> None:
+    """Every file has the SHA-256 that the manifest lists."""
     for name, entry in manifest["files"].items():
         found = hashlib.sha256(files[name]).hexdigest()
         require(found == entry["sha256"], f"{name}: its SHA-256 is {found}, manifest.json has {entry['sha256']}")
-    return manifest
 
 
 def read_tensors(raw: Any, name: str) -> dict[str, tuple[str, np.ndarray]]:
