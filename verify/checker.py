@@ -29,7 +29,7 @@ import numpy as np
 
 from verify import stored, symbolic
 from verify.stored import FORMAT, Refuted, Undecided, require, whole
-from verify.symbolic import Matrix, Sizes, Values, bounded, size_of
+from verify.symbolic import Matrix, Sizes, Values, added_up, bounded, size_of
 
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 EXACT = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}  # sums below 2^this are exact
@@ -52,6 +52,7 @@ class Verdict:
         margin: the least logit of an answer minus the next one, where softmax selects without a leak.
         real_margin: the same in real arithmetic, leaks included.
         exact: the dtype of the weights, if the module computes in it without any rounding.
+        hops_per_token: of a chain of thought: a token is written for every so many hops; 0 of other models.
         claims: how many claims the certificate holds.
     """
 
@@ -61,6 +62,7 @@ class Verdict:
     margin: Fraction = Fraction(0)
     real_margin: Fraction = Fraction(0)
     exact: str | None = None
+    hops_per_token: int = 0
     claims: int = 0
 
 
@@ -231,7 +233,7 @@ class _Proof:
         exact = self.peak < 2 ** EXACT[self.dtype] and self.gap >= ONE_HOT_GAP and self._finite()
         margin, real = min(m for m, _ in self.margins), min(m for _, m in self.margins)
         require(next(self.claims, None) is None, "the certificate holds more claims than are needed")
-        return Verdict("PASS", "", queries, margin, real, self.dtype if exact else None, self.n_claims)
+        return Verdict("PASS", "", queries, margin, real, self.dtype if exact else None, self.per_token, self.n_claims)
 
     def words(self, length: int) -> np.ndarray:
         """Where every word of a length leads, int64 (R^length, N + 1), first letter applied first."""
@@ -245,6 +247,7 @@ class _Proof:
         start, size = self.slots[block["slot"]]
         n, (low, high), m = whole(block["words"], 0, "words"), block["last"], max(self.books[block["book"]]["bits"], 1)
         require(set(block) == {"slot", "words", "last", "form", "book"}, f"{block}: what is this")
+        whole(block["book"], 0, "book")
         exist = 0 <= low < high <= self.n_relations if n else [low, high] == [0, self.n_relations]
         require(exist and n <= self.hops, f"{block}: words that do not exist")
         require(not n or self.n_relations ** (n - 1) * (high - low) * m <= size, f"{block}: does not fit into its slot")
@@ -402,13 +405,10 @@ class _Proof:
 
     def _first_choices(self) -> np.ndarray:
         """What the stream holds beside what is followed, if every letter that is not at hand is the first one."""
-        found: np.ndarray = np.sum([np.zeros(self.d, np.int64), *(table[0] for table in self.free.values())], axis=0)
-        return found
+        return added_up(np.zeros(self.d, np.int64), *(table[0] for table in self.free.values()))
 
     def _sizes(self, x: Values) -> np.ndarray:
-        free = [np.abs(table).max(axis=0) for table in self.free.values()]
-        sizes: np.ndarray = np.sum([x.sizes(self.now.top), *free], axis=0)
-        return sizes
+        return added_up(x.sizes(self.now.top), *(np.abs(table).max(axis=0) for table in self.free.values()))
 
     def _exact_up_to(self, *sums: int) -> None:
         """Note how large sums become."""
@@ -419,16 +419,18 @@ class _Proof:
     ) -> Values:
         """Every head adds what it reads: of one position, or of all in equal parts."""
         before, error, moved, everywhere = x, Fraction(0), self.moved.copy(), range(self.here + 1)
-        together = self._sizes(x)
+        together, parts = self._sizes(x), 1
+        later: dict[int, np.ndarray] = {}  # the heads of a layer do not see what the others add
         for h, (query, key, value, output) in enumerate(heads):
             what = f"{where}, head {h}"
             require(not ((key.reads | value.reads) & moved).any(), f"{what} reads elsewhere what a layer has written")
             largest = [value.sums(self._token_sizes(p)) for p in everywhere]
-            added = np.sum(largest, axis=0)
-            together = together + output.sums(added)
-            self._exact_up_to(size_of(added), size_of(together))
+            added = added_up(*largest)
+            together = added_up(together, output.sums(added))
+            self._exact_up_to(size_of(added))
             read = [size_of(size) for size in largest]
             if not len(query.dense):
+                parts = len(everywhere)  # numbers are multiples of the reciprocal
                 self._head(h, "all", 0, value, output)
                 total, count = Values(np.zeros_like(x.const)), len(everywhere)
                 for p in everywhere:
@@ -451,7 +453,7 @@ class _Proof:
             self._head(h, best, gap, value, output, cases)
             # Queries, and so scores, are multiples of a power of two, which takes no bits of a float.
             sums = query.sums(self._sizes(before))
-            held = np.sum([key.sums(self._token_sizes(p)) for p in everywhere], axis=0)
+            held = added_up(*(key.sums(self._token_sizes(p)) for p in everywhere))
             scored = int(symbolic.product(sums, held))
             self._exact_up_to(size_of(sums) // query.grain, size_of(held), scored // query.grain)
             self.highest = max(self.highest, scored)
@@ -468,10 +470,13 @@ class _Proof:
                 chosen = best == position
                 if told is not None:
                     require(chosen.all(), f"{what} reads letter {position}, which is not at hand, in some cases only")
-                    self.free[position] = self.free.get(position, 0) + told
+                    later[position] = added_up(told, *([later[position]] if position in later else []))
                 kept = chosen[part.at // self.d]
                 x = x.plus(part.const * chosen[:, None], part.at[kept], part.key[kept], part.coef[kept])
             self.moved |= output.writes
+        for position, told in later.items():
+            self.free[position] = added_up(told, *([self.free[position]] if position in self.free else []))
+        self._exact_up_to(parts * size_of(together))
         self.error += error
         return x
 
@@ -730,7 +735,11 @@ class _Proof:
         together = {name: np.stack([case[0] for case in group]) for name, group in groups.items()}
         alike = dict.fromkeys(groups, True)
         tables = [((table != table[0]).any(axis=0), table - table[0]) for table in self.free.values()]
+        amounts = [(table.any(axis=0), np.abs(table[:, table.any(axis=0)])) for table in self.free.values()]
+        self.beside = 0  # how much letters that are not at hand may add to the sums of a logit
         for _, rows in self._pieces("unembedding", self.n_vocab):
+            added = [symbolic.product(np.abs(rows[:, on]), held.T).max(axis=1) for on, held in amounts]
+            self.beside = max(self.beside, size_of(added_up(np.zeros(len(rows), np.int64), *added)))
             require(not rows[:, self.stale].any(), "decoder: reads a column of which nothing is known")
             told = any(symbolic.product(rows[:, on], table[:, on].T).any() for on, table in tables)
             require(not told, "decoder: tells letters apart that are not at hand")
@@ -759,7 +768,7 @@ class _Proof:
         held = self._rows("unembedding", (slice(None), np.concatenate([fixed, column])))
         bounded(4 * size_of(held) * (size_of(const) + size_of(coef) * size_of(top)) * (held.shape[1] + 1))
         sure, told = held[:, : len(fixed)], held[:, len(fixed) :] * coef
-        self._exact_up_to(size_of(np.abs(sure) @ np.abs(const[fixed]) + np.abs(told) @ top))
+        self._exact_up_to(size_of(np.abs(sure) @ np.abs(const[fixed]) + np.abs(told) @ top) + self.beside)
         book = int(self.now.book[key[answer]][0]) if answer.any() else 0
         bits = self.books[book]["bits"] if answer.any() else 0
         if answer.any() and not bits:

@@ -160,6 +160,7 @@ def proof_as_json(proven: Proven) -> str:
     told: dict[str, Any] = {"verdict": proven.verdict, "reason": proven.reason}
     if proven.verdict == "PASS":
         told |= {"queries": proven.queries, "claims": proven.claims, "exact": proven.exact}
+        told |= {"hops_per_token": proven.hops_per_token}
         told |= {"margin_without_leaks": str(proven.margin), "margin": margin_text(proven)}
     return json.dumps(told, indent=1) + "\n"
 

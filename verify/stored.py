@@ -107,15 +107,15 @@ def integers(stored: np.ndarray, what: str) -> np.ndarray:
     """The integers that floating-point numbers are: int64 of float64, else int32.
 
     Each must give the same bits when it is converted back, so that nothing is rounded and nothing compared but bits.
-    NaN, infinities and what is too large convert to the smallest integer of all, and are refused with it.
+    NaN, infinities and what is too large convert to the smallest or the largest integer of all, and are refused with them.
     """
     if stored.dtype.kind == "u":  # bfloat16 is the upper half of a float32
         stored = (stored.astype(np.uint32) << 16).view(np.float32)
     wide = stored.dtype.itemsize == 8
     with np.errstate(invalid="ignore"):
         found = stored.astype(np.int64 if wide else np.int32)
-    largest = 2**53 if wide else 2**31 - 1
-    small = int(found.min(initial=0)) >= -largest and (not wide or int(found.max(initial=0)) <= largest)
+    largest = 2**53 if wide else 2**30
+    small = int(found.min(initial=0)) >= -largest and int(found.max(initial=0)) <= largest
     require(small, f"{what} holds a number that is no integer of at most {largest}")
     bits = np.dtype(f"u{stored.dtype.itemsize}")
     given = np.ascontiguousarray(stored).view(bits)

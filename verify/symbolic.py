@@ -33,6 +33,15 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a.astype(np.int64, copy=False) @ b.astype(np.int64, copy=False)
 
 
+def added_up(first: np.ndarray, *others: np.ndarray) -> np.ndarray:
+    """The sum of integer arrays of one shape."""
+    bounded(sum(size_of(array) for array in (first, *others)))
+    found = first.astype(np.int64)
+    for array in others:
+        found = found + array
+    return found
+
+
 class Matrix:
     """A weight matrix (out, in) in integers, with its nonzero entries column by column.
 
@@ -162,5 +171,6 @@ class Sizes:
 
     def plus(self, other: Sizes) -> Sizes:
         """Of a sum."""
-        scale = max(self.scale, other.scale)
-        return Sizes(self.scaled(scale) + other.scaled(scale), scale)
+        one, two = self.small(), other.small()
+        scale = max(one.scale, two.scale)
+        return Sizes(one.scaled(scale) + two.scaled(scale), scale)
