@@ -1,6 +1,5 @@
 """Model folders in memory: of builders, and made by hand column by column, with a certificate that claims what one likes."""
 
-import copy
 import hashlib
 import itertools
 import json
