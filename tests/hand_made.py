@@ -13,6 +13,7 @@ import torch
 
 from constructions import CATALOGUE
 from constructions.claims import text_of
+from constructions.manifest import canonical
 from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -44,14 +45,14 @@ def resealed(files, **changed):
         for name, data in files.items()
         if name != "manifest.json"
     }
-    return files | {"manifest.json": json.dumps(manifest).encode()}
+    return files | {"manifest.json": canonical(manifest)}
 
 
 def with_manifest(files, change):
     """The files with a manifest that `change` has edited in place."""
     manifest = json.loads(files["manifest.json"])
     change(manifest)
-    return files | {"manifest.json": json.dumps(manifest).encode()}
+    return files | {"manifest.json": canonical(manifest)}
 
 
 def claims_of(files):
@@ -204,7 +205,7 @@ def assembled(facts, hops, weights, layers, slots, claims, dtype="float32", repe
     packed = safetensors.torch.save({"facts": torch.from_numpy(facts.astype(np.int32))})
     files = {"vocabulary.txt": ("\n".join(names) + "\n").encode(), "facts.safetensors": packed}
     files |= {
-        "manifest.json": json.dumps(manifest).encode(),
+        "manifest.json": canonical(manifest),
         "certificate.json": text_of([task, {"claim": "slots", "slots": slots}, *claims]).encode(),
     }
     return with_weights(files, weights)
