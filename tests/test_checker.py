@@ -420,11 +420,11 @@ def test_the_checker_and_the_exhaustive_pass_agree_on_every_attack(name, tmp_pat
     seed = list(CATALOGUE).index(name)
     model = built(name, 3 + seed % 3, 2, 2, seed=seed)
     model.save(tmp_path / "model")
-    tallies = attack.attack(tmp_path / "model", 40, seed)
+    tallies = attack.attack(tmp_path / "model", 20, seed)
     assert [tally.kind for tally in tallies] == list(attack.KINDS)
     for tally in tallies:
         assert tally.sound, tally.fooled
-        assert tally.generated == 40
+        assert tally.generated == 20
         assert tally.killed > 0
 
 

@@ -670,6 +670,7 @@ class _Proof:
         row, bits = np.where(at[mine] == x.at, mine, -1), x.key < self.d
         value = np.repeat(x.const.ravel()[at][:, None], len(nodes), axis=1)
         chosen = (row >= 0) & bits
+        self.used[x.key[chosen]] = True
         which, node, bit = self._node_bits(x.key[chosen])
         np.add.at(value, (row[chosen][which], place[node]), x.coef[chosen][which] * bit)
         chosen = (row >= 0) & ~bits
