@@ -11,7 +11,6 @@ from functools import partial
 import pytest
 
 from constructions import CATALOGUE
-from verify import grid
 from verify.__main__ import main
 from verify.grid import Cell
 

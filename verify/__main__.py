@@ -440,7 +440,7 @@ def _run_example(options: argparse.Namespace) -> int:
 def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = None) -> int:
     from verify import report
     from verify.grid import run_cell
-    from verify.workers import worker_processes
+    from verify.workers import side_by_side
 
     _check_writable(json_file)
     _check_folder(save)
@@ -454,8 +454,8 @@ def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = No
                 results.append(run_cell(cells[0], advance_to, PROVEN_ALONE, save))
             print(report.line(results[0]))
         else:
-            with _progress(len(cells), "cells") as advance_to, worker_processes() as workers:
-                for result in workers.map(run_cell, cells):
+            with _progress(len(cells), "cells") as advance_to, side_by_side(run_cell, cells) as found:
+                for result in found:
                     results.append(result)
                     print(report.line(result), flush=True)
                     advance_to(len(results))
