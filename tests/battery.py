@@ -1,0 +1,194 @@
+"""What a checker is tried on: honest models that it must prove with the right numbers, dishonest ones that it must not."""
+
+import itertools
+import json
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from exploits import BOTH, EXPLOITS, FOUR, ROUNDED, THREE, TWO_BITS, C, one_letter, two_bits
+from hand_made import (
+    NODE,
+    ONE_BIT,
+    Head,
+    Layer,
+    block,
+    book,
+    built,
+    claims_of,
+    files_of,
+    hand_made,
+    identity,
+    resealed,
+    weights_of,
+    with_claims,
+    with_manifest,
+    with_weights,
+)
+
+from constructions import CATALOGUE, FactTable, selector
+from verify import attack
+from verify.checker import check_files
+
+
+class Battery:
+    """Fixed models, each with all that is to be found of it; what has told a fault is tried first on the next."""
+
+    def __init__(self):
+        by_hand = [make() for make, _ in (*ROUNDED.values(), *EXPLOITS.values())]
+        by_hand.sort(key=lambda files: len(files["certificate.json"]))
+        every = [*by_hand, *forged(), *honest_models(), *attacked()]
+        self.models = [(files, check_files(files)) for files in every]
+
+    def suspicious(self, check):
+        """Whether a checker passes what is wrong, or does not find of what is right just what is to be found."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's, of what overflows
+            for i, (files, expected) in enumerate(self.models):
+                found = check(files)
+                if vars(found) != vars(expected) if expected.verdict == "PASS" else found.verdict == "PASS":
+                    self.models.insert(0, self.models.pop(i))
+                    return True
+        return False
+
+
+def honest_models():
+    for name, entry in CATALOGUE.items():
+        yield files_of(built(name, 3, hops=2))
+        if entry.random_partial_facts:
+            yield files_of(built(name, 4, hops=2, partial=True))
+    yield files_of(built("chain_of_thought", 3, 2, 3, given={"hops_per_token": 2}))
+    yield files_of(built("scalar_selector", 3, dtype=torch.bfloat16))
+    yield files_of(built("selector", 3, dtype=torch.float64))
+    yield files_of(selector(FactTable([[1, 0, -1]], ["# 1", "b", "c"])))
+    chain = files_of(built("chain_of_thought", 3, hops=2))
+    weights = weights_of(chain)
+    weights["unembedding.weight"][-1] *= 3
+    yield with_weights(chain, weights)
+    yield one_letter(heads=[Head([{"one": 4095}], [{"p0": 8193}], [("a", "c", 1)], 0, 4095 * 8193)])  # rounds
+    yield one_letter(columns=["w"], units=[({"c": 2**13}, {"w": 2**13})])  # 2^26
+    yield one_letter(columns=["w"], units=[({"c": 2**13}, {"w": -(2**13)})])
+    scaled = {0: {"one": 2, "c": -2}, 1: {"one": -2, "c": 2}, "rest": {"one": -100}}
+    yield one_letter(heads=[Head([{"one": 8}], [{"p0": 1}], [("a", "c", 2)], 0, 8)], unembedding=scaled)  # leaks
+    yield two_bits(  # 2^26 for a single code
+        identity(4),
+        FOUR,
+        BOTH,
+        THREE,
+        after=C,
+        columns=[*TWO_BITS, "w"],
+        subject=[block("a", 0)],
+        units=[({"c0": 2**13, "c1": 2**13, "one": -(2**13)}, {"w": 2**13})],
+    )
+    for name in ("selector", "hybrid"):
+        model = built(name, 3)
+        for parameter in model.parameters():
+            parameter.data[parameter == 0] = -0.0
+        yield files_of(model)
+
+
+def packed(facts):
+    """A selector of packed facts e0 -> e1, e1 -> e0, with other ones in their place."""
+    files = files_of(selector(FactTable([[1, 0, -1]], ["# 1", "b", "c"])))
+    return resealed(files, facts_safetensors=safetensors.torch.save({"facts": facts}))
+
+
+def average_of_three():
+    """A model that is right, but a third is no floating-point number."""
+    return hand_made(
+        identity(2),
+        ["one", "a", "c"],
+        {1: {"a": 1}},
+        [{"one": 1}] * 3,
+        [Layer([Head([], [], [("a", "c", 3)], "all", 0)]), Layer()],
+        ONE_BIT,
+        [book(1)],
+        [block("a", 2)],
+        [([1, 2], C), ([], C)],
+        NODE,
+        hops=2,
+    )
+
+
+def forged():
+    """Files that say something else than they should, of models that are right."""
+    files = one_letter()
+    claims = claims_of(files)
+
+    def told(i, **changes):
+        return with_claims(files, [claim | (changes if j == i else {}) for j, claim in enumerate(claims)])
+
+    yield resealed(files, certificate_json=files["certificate.json"] + b"\n")
+    for i in range(len(claims)):
+        yield told(i, claim="other")
+        yield told(i, note=1)
+        yield with_claims(files, claims[:i] + claims[i + 1 :])
+        yield with_claims(files, [*claims, claims[i]])
+    for i, claim in enumerate(claims):
+        for key, value in claim.items():
+            if type(value) is int:
+                yield told(i, **{key: value + 1})
+                yield told(i, **{key: True})
+    yield told(0, hops_per_token=1, queries=2)
+    slots = claims[1]["slots"]
+    yield told(1, slots=[*slots[:-1], ["c", 2]])
+    yield told(1, slots=[slots[0], slots[1], ["one", 1], *slots[3:]])
+    yield told(2, books=[*claims[2]["books"], {"bits": 1, "unknown": None}])
+    yield told(2, books=[{"bits": 1, "unknown": 0}])
+    one = claims[3]["blocks"][0]
+    for change in ({"note": 1}, {"form": "number"}, {"words": 2}, {"last": [0, 2]}, {"last": [-1, 1]}):
+        yield told(3, blocks=[one | change])
+    yield told(3, blocks=[one, one])
+    yield told(6, reads=1)
+    yield resealed(files, certificate_json=files["certificate.json"].replace(b'"reads": 0', b'"reads": 0.0'))
+    yield told(6, **{"from": ["a", "c"]})
+    yield told(6, to=[])
+    # files
+    yield files | {"vocabulary.txt": files["vocabulary.txt"].replace(b"e1", b"e2")}
+    yield files | {"facts.tsv": b""}
+    yield resealed(files, notes_txt=b"mine")
+    yield files | {"manifest.json": files["manifest.json"].replace(b'"dtype"', b'"dtype": "float64", "dtype"')}
+    yield with_manifest(files, lambda manifest: manifest.update(format=2))
+    yield resealed(files, weights_safetensors=files["weights.safetensors"] + b"\0\0\0\0")
+    yield resealed(files, vocabulary_txt=files["vocabulary.txt"].replace(b"unknown", b"unknowm"))
+    yield resealed(files, vocabulary_txt=files["vocabulary.txt"].removesuffix(b"\n") + b"\tx")
+    weights = weights_of(files)
+    yield with_weights(files, weights | {"unembedding.weight": weights["unembedding.weight"] + 0.5})
+    yield with_manifest(files, lambda manifest: manifest["sizes"].update(relations=True))
+    unread = [block("a", 1), block("b", 0)]
+    yield one_letter(columns=["b"], embedding={1: {"a": 1, "b": 1}}, subject=unread)
+    yield average_of_three()
+    for answers in ([1, 0, -2], [1, 0, 3]):
+        yield packed(torch.tensor([answers], dtype=torch.int32))
+    yield packed(torch.tensor([[1, 0, -1]]))
+    yield packed(torch.tensor([1, 0, -1], dtype=torch.int32))
+    files = files_of(built("selector", 3))
+    yield resealed(files, facts_tsv=files["facts.tsv"].removesuffix(b"\n") + b"x")
+    yield resealed(files, facts_tsv=files["facts.tsv"] + files["facts.tsv"].splitlines(keepends=True)[0])
+    files = one_letter()
+    header_ends = 8 + int.from_bytes(files["weights.safetensors"][:8], "little")
+    header = json.loads(files["weights.safetensors"][8:header_ends])
+    last = max(header.values(), key=lambda entry: entry["data_offsets"])
+    last["data_offsets"] = [place + 4 for place in last["data_offsets"]]
+    text = json.dumps(header).encode()
+    moved = len(text).to_bytes(8, "little") + text + files["weights.safetensors"][header_ends:]
+    yield resealed(files, weights_safetensors=moved)
+
+
+def attacked():
+    """Models of the catalogue that answer wrong: a weight or a fact is not what it was."""
+    for i, name in enumerate(CATALOGUE):
+        with tempfile.TemporaryDirectory() as folder:
+            built(name, 3, hops=2, seed=i).save(Path(folder) / "model")
+            target = attack._Target(Path(folder) / "model")
+            for kind, n in (("weights", 3), ("swaps", 1), ("facts", 1)):
+                found = 0
+                for _, files, model, facts in itertools.islice(
+                    attack.KINDS[kind](target, np.random.default_rng(i)), 12
+                ):
+                    if found < n and not attack._right(model, facts):
+                        found += 1
+                        yield files
