@@ -39,9 +39,8 @@ class Battery:
 
     def __init__(self):
         by_hand = [make() for make, _ in (*ROUNDED.values(), *EXPLOITS.values())]
-        by_hand.sort(key=lambda files: len(files["certificate.json"]))
-        every = [*by_hand, *forged(), *honest_models(), *attacked()]
-        self.models = [(files, check_files(files)) for files in every]
+        quick_first = sorted([*by_hand, *forged(), *honest_models()], key=lambda files: len(files["certificate.json"]))
+        self.models = [(files, check_files(files)) for files in (*quick_first, *attacked())]
 
     def suspicious(self, check):
         """Whether a checker passes what is wrong, or does not find of what is right just what is to be found."""
@@ -58,7 +57,7 @@ class Battery:
 def honest_models():
     for name, entry in CATALOGUE.items():
         yield files_of(built(name, 3, hops=2))
-        if entry.random_partial_facts:
+        if entry.random_partial_facts and name in ("selector", "key_value_rows_shared", "hybrid", "chain_of_thought"):
             yield files_of(built(name, 4, hops=2, partial=True))
     yield files_of(built("chain_of_thought", 3, 2, 3, given={"hops_per_token": 2}))
     yield files_of(built("scalar_selector", 3, dtype=torch.bfloat16))
@@ -179,12 +178,12 @@ def forged():
 
 
 def attacked():
-    """Models of the catalogue that answer wrong: a weight or a fact is not what it was."""
+    """Models of the catalogue of which a weight or a fact is not what it was, so that they answer wrong."""
     for i, name in enumerate(CATALOGUE):
         with tempfile.TemporaryDirectory() as folder:
             built(name, 3, hops=2, seed=i).save(Path(folder) / "model")
             target = attack._Target(Path(folder) / "model")
-            for kind, n in (("weights", 3), ("swaps", 1), ("facts", 1)):
+            for kind, n in (("weights", 1), ("facts", 1)):
                 found = 0
                 for _, files, model, facts in itertools.islice(
                     attack.KINDS[kind](target, np.random.default_rng(i)), 12
