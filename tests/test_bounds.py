@@ -382,3 +382,31 @@ def test_without_a_fault_nothing_is_caught():
 def test_the_table_of_fixed_decoder_bounds_is_complete():
     assert list(every_bound(64, 2, 2, 6, 6)) == [*FIXED_DECODER_BOUNDS, "fact_aware_decoder"]
     assert sharpened_global_bound(64, 2, 1, 6).bits == global_bound(64, 2, 1, 6).bits
+
+
+# -------------------------------------------------------------------- what mutation testing has asked for
+
+
+@pytest.mark.parametrize(("n", "r", "k"), [(4096, 4, 3), (4096, 4, 1), (4096, 1, 3), (64, 2, 2), (3, 2, 2)])
+def test_every_bound_has_the_name_by_which_it_is_found(n, r, k):
+    for name, bound in every_bound(n, r, k, 3, 3).items():
+        assert isinstance(bound, str) or bound.name == name
+
+
+def test_a_bound_that_does_not_apply_says_why():
+    found = every_bound(5, 3, 3, 0, 0)
+    assert "M I(k+1) <= N" in found["disjoint_trees"]
+    assert "M I(k) <= N" in found["shared_leaves"]
+    assert "i + j = k - 1" in found["fact_aware_decoder"]
+
+
+@pytest.mark.parametrize("bits", [(-1, 0), (0, -1), (0.5, 0), (0, 0.5)])
+def test_both_numbers_of_bits_are_checked(bits):
+    with pytest.raises(InputError, match="bits must be a Python integer of at least 0"):
+        fact_aware_decoder_bound(64, 2, 2, *bits)
+
+
+def test_a_split_that_does_not_fit_does_not_hide_a_later_one():
+    """For i = 0 the backward tree has 15 nodes; i = 1 and i = 2 fit."""
+    best = fact_aware_decoder_bound(14, 2, 4, 0, 0)
+    assert (best.i, best.j, best.M, best.Q, best.bits) == (2, 1, 1, 2, 4)
