@@ -544,3 +544,13 @@ def test_no_forged_certificate_is_accepted(name):
     assert accepted == []
     assert len(every) >= EACH
     assert EACH * len(CATALOGUE) >= 1000
+
+
+def test_what_is_not_foreseen_is_not_proven(monkeypatch, small):
+    def stop(proof):
+        raise RuntimeError("not foreseen")
+
+    monkeypatch.setattr(checker._Proof, "verdict", stop)
+    proven = check_files(small["selector"])
+    assert (proven.verdict, proven.queries) == ("UNKNOWN", 0)
+    assert "not foreseen" in proven.reason

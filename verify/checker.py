@@ -364,6 +364,7 @@ class _Proof:
         for number, (heads, mlp) in enumerate(self.layers, start=1):
             claim = self.claim("pass", "letters", "after", number=number)
             letters, after = claim["letters"], claim["after"]
+            require(after is None or (isinstance(after, list) and after), f"pass {number}: leaves {after}")
             require(
                 letters == list(range(first, first + len(letters))),
                 f"pass {number}: letters {letters}, next is {first}",
@@ -488,6 +489,7 @@ class _Proof:
         }
         reads = self.claim("head", "reads", number=h, gap=gap, **touched)["reads"]
         wanted: Any = reads
+        require(type(reads) is int or reads == "all" or isinstance(reads, dict), f"head {h}: reads {reads}")
         if isinstance(reads, dict):
             wanted = np.where(cases[:, -1] == reads["letter"], reads["then"], reads["else"])
             require(set(reads) == {"letter", "then", "else"}, f"head {h}: reads {reads}")
