@@ -6,7 +6,8 @@
 The model is built and saved in one process and proven in another, whose peak memory is printed (mapped files count).
 `numpy pass` sums the weights file, mapped as the checker maps it; `SHA-256` is the part of the check that binds the files to
 their manifest. The exhaustive passes run on a sample of subjects and are extrapolated by the number of queries; what one
-subject takes is counted once, as the unembedding is checked once. `fast` decides by the final state, `full` by all logits. For a chain of K hops the sample has paths of two hops, which write three
+subject takes is counted once, as the unembedding is checked once. `fast` decides by the final state, `full` by all logits.
+For a chain of K hops the sample has paths of two hops, which write three
 tokens and not K + 1: its time per query is too low, so that the ratios are, if anything, too small.
 """
 
