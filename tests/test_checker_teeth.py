@@ -154,7 +154,6 @@ FAULTS = {
         ("require(named <= FILES", "require(True"),
         ('require(not {"facts.tsv", "facts.safetensors"} <= named', "require(True"),
         ('require(manifest["format"] == FORMAT', "require(True"),
-        ("parse_float=refuse, ", ""),
         ("require(placed and", "require("),
         ("require(at == len(data)", "require(True"),
         ("if not same.all():", "if False:"),
