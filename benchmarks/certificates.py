@@ -91,17 +91,19 @@ def main() -> None:
     print("\n".join(told[:-1]))
     proof, queries = float(told[-1].split()[1]), int(told[-1].split()[2])
     hops = min(options.k, 2)
+
+    def passed(mode, subjects):
+        recall, seconds = timed(lambda: check_recall(model, facts, hops, mode, subjects=subjects))
+        assert recall.wrong == 0, recall.counterexamples
+        return recall.queries, seconds
+
     for mode, many in (("fast", 16 * options.sample), ("full", options.sample)):
         rng = np.random.default_rng(0)
         subjects = np.sort(rng.choice(options.N, min(many, options.N), replace=False))
-        one, once = timed(lambda: check_recall(model, facts, hops, mode, subjects=subjects[:1]))  # noqa: B023
-        recall, seconds = timed(lambda: check_recall(model, facts, hops, mode, subjects=subjects))  # noqa: B023
-        assert recall.wrong == 0, recall.counterexamples
-        whole = once + (seconds - once) / (recall.queries - one.queries) * queries
-        print(
-            f"{mode:5} pass   {whole:10.4g} s   extrapolated from {recall.queries:,} queries in {seconds:.1f} s; ",
-            end="",
-        )
+        few, once = passed(mode, subjects[:1])
+        run, seconds = passed(mode, subjects)
+        whole = once + (seconds - once) / (run - few) * queries
+        print(f"{mode:5} pass   {whole:10.4g} s   extrapolated from {run:,} queries in {seconds:.1f} s; ", end="")
         print(f"{whole / proof:.4g} times as long as the proof")
 
 

@@ -26,12 +26,13 @@ import numpy as np
 
 from constructions.errors import InputError
 from constructions.facts import MISSING
+from constructions.manifest import FORMAT
 from constructions.selection import GAIN
 
 if TYPE_CHECKING:
     from constructions.model import FactModel
+    from constructions.transformer import Attention
 
-FORMAT = 1
 _Claim = dict[str, Any]
 
 
@@ -53,7 +54,7 @@ class _Claims:
         self.builder, self.options = model.recipe.builder, model.recipe.options
         self.k, self.n_relations = model.hops, self.facts.n_relations
         self.looked_up = int(self.options.get("looked_up") or 0)
-        self.shared = model.shape.repeats > 1 or "pointer" in model.stream.slots
+        self.shared = "pointer" in model.stream.slots
         self.per_token = getattr(model, "hops_per_token", 0)
 
     def all(self) -> list[_Claim]:
@@ -173,15 +174,16 @@ class _Claims:
                 side: [s for s, slot in self.model.stream.slots.items() if on[slot.columns].any()]
                 for side, on in sides.items()
             }
-            reads, gap = self.looks(name, h, step, number) if shape.d_qk else ("all", 0)
+            reads, gap = self.looks(name, h, step, number, layer.attention) if shape.d_qk else ("all", 0)
             claims.append({"claim": "head", "number": h, "reads": reads, "gap": gap, **slots})
         return claims
 
-    def looks(self, name: str, h: int, step: int, number: int) -> tuple[int | dict[str, int], int]:
+    def looks(
+        self, name: str, h: int, step: int, number: int, attention: Attention
+    ) -> tuple[int | dict[str, int], int]:
         """The position that a head reads, and by which gap of scores."""
         if self.builder == "attention_selector":
-            gain = int(self.model.layer_sequence()[0].attention.query.weight.abs().max())  # type: ignore[union-attr]
-            return {"letter": h, "then": 0, "else": 1}, gain
+            return {"letter": h, "then": 0, "else": 1}, int(attention.query.weight.abs().max())
         if self.builder == "chain_of_thought":
             place = (step - 1) * self.per_token + h
             return (int(step > 1) if h == 0 else place if place <= self.k else 0), 2 * GAIN

@@ -11,7 +11,8 @@ from functools import partial
 import pytest
 
 from constructions import CATALOGUE
-from verify.__main__ import main
+from verify.__main__ import ATTACKS, main
+from verify.attack import KINDS
 from verify.grid import Cell
 
 FAMILY = "Alice\tmother\tBeth\nBeth\tmother\tCarla\nAlice\twife\tDora\nDora\tmother\tBeth\nAnn Lee\tborn in\tNew York\n"
@@ -274,6 +275,11 @@ def test_an_interrupt_is_told_and_keeps_what_was_found(tmp_path):
     result = json.loads(path.read_text())
     assert result["verdict"] == "UNKNOWN"
     assert 0 < result["passed"] < result["planned"]
+
+
+def test_the_kinds_of_attack_that_help_names_are_those_there_are():
+    """They are named twice, since help does not import torch."""
+    assert list(ATTACKS) == list(KINDS)
 
 
 @pytest.mark.parametrize("words", [["example", "out.tsv"], ["facts", "in.tsv"]])

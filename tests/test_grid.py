@@ -294,3 +294,10 @@ def test_json_holds_every_number_and_no_nan():
     assert asked <= set(parsed["cells"][0])
     assert {"verdict", "planned", "passed", "failed", "unknown", "cells"} == set(parsed)
     assert parsed["cells"][0]["margin"] is None
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("name", ["selector", "chain_of_thought", "key_value", "hybrid", "precomputed"])
+def test_small_cells_are_proven_in_every_dtype(name, dtype):
+    result = run_cell(Cell(name, 5, 2, 1 if name == "selector" else 2, dtype=dtype))
+    assert (result.verdict, result.proof) == ("PASS", "PASS"), result.reason

@@ -104,9 +104,9 @@ class _Target:
         self.files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
         self.facts_file = "facts.tsv" if "facts.tsv" in self.files else "facts.safetensors"
 
-    def with_files(self, **changed: bytes) -> Files:
+    def with_files(self, changed: Files) -> Files:
         """The folder with some files changed, and a manifest that lists them as they are."""
-        files = self.files | {name.replace("_", "."): data for name, data in changed.items()}
+        files = self.files | changed
         manifest = json.loads(files[_MANIFEST])
         for name in manifest["files"]:
             manifest["files"][name] = {"bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()}
@@ -115,17 +115,18 @@ class _Target:
     def with_weights(self, weights: dict[str, torch.Tensor]) -> tuple[Files, FactModel]:
         """The folder with other weights, and the model that has them."""
         self.spare.load_state_dict(weights)
-        return self.with_files(weights_safetensors=safetensors.torch.save(weights)), self.spare
+        return self.with_files({_WEIGHTS: safetensors.torch.save(weights)}), self.spare
 
     def with_facts(self, answers: np.ndarray) -> tuple[Files, FactTable]:
         """The folder with other facts."""
         facts = FactTable(answers, self.facts.entity_names, self.facts.relation_names)
         if self.facts_file != "facts.tsv":
             data = safetensors.torch.save({"facts": torch.from_numpy(answers.astype(np.int32))})
-            return self.with_files(facts_safetensors=data), facts
-        e, r = facts.entity_names, facts.relation_names
-        rows = [(s, q, t) for s, row in enumerate(answers.T.tolist()) for q, t in enumerate(row) if t != MISSING]
-        return self.with_files(facts_tsv="".join(f"{e[s]}\t{r[q]}\t{e[t]}\n" for s, q, t in rows).encode()), facts
+        else:
+            e, r = facts.entity_names, facts.relation_names
+            rows = [(s, q, t) for s, row in enumerate(answers.T.tolist()) for q, t in enumerate(row) if t != MISSING]
+            data = "".join(f"{e[s]}\t{r[q]}\t{e[t]}\n" for s, q, t in rows).encode()
+        return self.with_files({self.facts_file: data}), facts
 
 
 _Attack = tuple[str, Files, FactModel, FactTable]
@@ -236,7 +237,7 @@ def _forgeries(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
                 told = f"claim {i}, {place}: {old!r} is altered"
                 _set(claims[i], place, _other(old, claims, rng))
         if claims != original:
-            files = target.with_files(certificate_json=text_of(claims).encode())
+            files = target.with_files({_CERTIFICATE: text_of(claims).encode()})
             yield told, files, target.model, target.facts
 
 

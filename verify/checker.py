@@ -186,9 +186,9 @@ class _Proof:
         """The heads, (query, key, value, output) each, and the matrices of the MLP."""
         heads, qk, v = [], 0, 0
         names = ("query", "key", "value", "output") if layer["heads"] else ()
-        whole = [self._rows(f"layers.{i}.attention.{name}") for name in names]
+        full = [self._rows(f"layers.{i}.attention.{name}") for name in names]
         for d_qk, d_v in layer["heads"]:
-            parts = [*(w[qk : qk + d_qk] for w in whole[:2]), whole[2][v : v + d_v], whole[3][:, v : v + d_v]]
+            parts = [*(w[qk : qk + d_qk] for w in full[:2]), full[2][v : v + d_v], full[3][:, v : v + d_v]]
             heads.append([Matrix(part) for part in parts])
             qk, v = qk + d_qk, v + d_v
         depth = len(layer["d_mlp"]) + 1 if layer["d_mlp"] else 0
@@ -250,11 +250,11 @@ class _Proof:
         whole(block["book"], 0, "book")
         exist = 0 <= low < high <= self.n_relations if n else [low, high] == [0, self.n_relations]
         require(exist and n <= self.hops, f"{block}: words that do not exist")
-        require(not n or self.n_relations ** (n - 1) * (high - low) * m <= size, f"{block}: does not fit into its slot")
+        prefixes = self.n_relations ** (n - 1) if n else 1
+        require(prefixes * (high - low if n else 1) * m <= size, f"{block}: does not fit into its slot")
         words = np.zeros(1, int)
         if n:
-            words = (np.arange(self.n_relations ** (n - 1))[:, None] * self.n_relations + np.arange(low, high)).ravel()
-        require(len(words) * m <= size, f"{block}: does not fit into its slot")
+            words = (np.arange(prefixes)[:, None] * self.n_relations + np.arange(low, high)).ravel()
         return start + np.arange(len(words) * m), words
 
     def layout(self, blocks: list[dict[str, Any]]) -> _Layout:
@@ -288,6 +288,7 @@ class _Proof:
         self.books, self.numbers = books, [np.full(self.n + 1, -1) for _ in books]
         rows, fixed = self.n, self.layout(blocks).length < 0
         first, extra = self._rows("embedding", slice(1))[0], []
+        places = [self.columns(block) for block in blocks]
         spelled: list[list[np.ndarray]] = [[] for _ in blocks]
         if self.chain and self.some_missing:  # the token *unknown* is written, and read again
             rows, extra = rows + 1, [(self.n, self.special_rows[:1])]
@@ -298,8 +299,8 @@ class _Proof:
             if wrong.any():
                 row = int(np.argwhere(wrong)[0, 0])
                 raise Refuted(f"subject: the embedding of {self._name(start + row)} differs where no code is claimed")
-            for block, parts in zip(blocks, spelled, strict=True):
-                columns, m = self.columns(block)[0], max(books[block["book"]]["bits"], 1)
+            for block, (columns, _), parts in zip(blocks, places, spelled, strict=True):
+                m = max(books[block["book"]]["bits"], 1)
                 part, least, most = held[:, columns[0] : columns[-1] + 1], low[columns].min(), high[columns].max()
                 right = least >= 0 and (most <= 1 or block["form"] == "number")
                 if block["form"] == "signs":
@@ -309,17 +310,17 @@ class _Proof:
                 powers = (1 << np.arange(m)).astype(np.int64 if m > 30 else held.dtype)
                 parts.append((part.reshape(len(held), -1, m) @ powers).T)
         spelled_numbers = [np.concatenate(parts, axis=1) for parts in spelled]
-        for block, number in zip(blocks, spelled_numbers, strict=True):
+        for block, (_, words), number in zip(blocks, places, spelled_numbers, strict=True):
             numbers = self.numbers[block["book"]]
-            for reached, some in zip(self.words(block["words"])[self.columns(block)[1], :rows], number, strict=True):
+            for reached, some in zip(self.words(block["words"])[words, :rows], number, strict=True):
                 new = numbers[reached] < 0
                 numbers[reached[new]] = some[new]
         for book, numbers in zip(books, self.numbers, strict=True):
             numbers[self.n] = -1 if book["unknown"] is None else book["unknown"]
             require(self.some_missing or book["unknown"] is None, "codes: unknown has a code, but no fact is missing")
             require(not book["bits"] or numbers.max() >> book["bits"] == 0, "codes: a number has too many bits")
-        for block, number in zip(blocks, spelled_numbers, strict=True):
-            numbers, words = self.numbers[block["book"]], self.columns(block)[1]
+        for block, (_, words), number in zip(blocks, places, spelled_numbers, strict=True):
+            numbers = self.numbers[block["book"]]
             reached = self.words(block["words"])[words, :rows]
             wrong = numbers[reached] != number
             for word, row in np.argwhere(wrong)[:1] if wrong.any() else ():
@@ -454,7 +455,7 @@ class _Proof:
             self._head(h, best, gap, value, output, cases)
             # Queries, and so scores, are multiples of a power of two, which takes no bits of a float.
             sums = query.sums(self._sizes(before))
-            held = added_up(*(key.sums(self._token_sizes(p)) for p in everywhere))
+            held = np.max([key.sums(self._token_sizes(p)) for p in everywhere], axis=0)
             scored = int(symbolic.product(sums, held))
             self._exact_up_to(size_of(sums) // query.grain, size_of(held), scored // query.grain)
             self.highest = max(self.highest, scored)
@@ -706,11 +707,11 @@ class _Proof:
         )
         require((reads, then) == ("end", None) if end else fits, f"decoder: reads {reads}, then {then}")
         const = x.plus(self._first_choices()).const
-        groups: dict[
-            tuple[bytes, ...], list[tuple[Any, ...]]
-        ] = {}  # cases that differ in the columns that are read, at most
+        # Cases that differ in the columns that are read, at most.
+        groups: dict[tuple[bytes, ...], list[tuple[Any, ...]]] = {}
+        ends = np.searchsorted(x.at, np.arange(len(const) + 1) * self.d)
         for case in range(len(const)):
-            mine = x.at // self.d == case
+            mine = slice(ends[case], ends[case + 1])
             column, key, coef = x.at[mine] % self.d, x.key[mine], x.coef[mine]
             require((key < self.d).all(), "decoder: the final state is no code")
             length, word = (at_hand, case) if reads == "letters" else (0, 0)
@@ -724,16 +725,8 @@ class _Proof:
                 reached = self.words(at_hand)[case][nodes] if then == "letters" else nodes
                 target = np.where(reached == self.n, self.n + self.n_relations, reached)
             self.used[key] = True
-            described = (
-                const[case][fixed],
-                coef,
-                answer,
-                self.now.bit[key],
-                self.now.book[key],
-                self.now.top[key],
-                target,
-            )
-            group = groups.setdefault(tuple(part.tobytes() for part in described), [])
+            roles = (coef, answer, self.now.bit[key], self.now.book[key], self.now.top[key])
+            group = groups.setdefault(tuple(part.tobytes() for part in (const[case][fixed], *roles, target)), [])
             group.append((np.concatenate([fixed, column]), const[case], column, key, coef, answer, nodes, target))
         together = {name: np.stack([case[0] for case in group]) for name, group in groups.items()}
         alike = dict.fromkeys(groups, True)
@@ -812,9 +805,8 @@ class _Proof:
             if len(tokens) == 1:
                 apart = np.where(target == tokens[0], margin, apart)
             margin, mine = np.minimum(margin, apart), owner == target
-            if (
-                len(tokens) > 1 and mine.any()
-            ):  # where each bit has a column of its own, two codes differ in few of them
+            if len(tokens) > 1 and mine.any():
+                # Where each bit has a column of its own, two codes may differ in a single one.
                 lost = step * 2 * error / int(np.abs(coef[answer]).min()) + spread
                 real.append(int(apart[mine].min()) - (lost if np.count_nonzero(answer) == bits else total))
             if not mine.all():
@@ -846,10 +838,11 @@ class _Proof:
         padded = np.concatenate([[-(2**30)], known, [2**31]])
         at = np.searchsorted(known, number) + 1
         margin = int(np.minimum(number - padded[at - 1], padded[at + 1] - number).min()) ** 2
-        for b, c in np.unique(np.stack([base[~field], slope[~field]]), axis=1).T[:MOST_KINDS]:
-            margin = min(margin, int((number**2 - b - c * number).min()))
-        if len(np.unique(np.stack([base[~field], slope[~field]]), axis=1).T) > MOST_KINDS:
+        others = np.unique(np.stack([base[~field], slope[~field]]), axis=1).T
+        if len(others) > MOST_KINDS:
             raise Undecided("decoder: too many kinds of rows beside the numbers")
+        for b, c in others:
+            margin = min(margin, int((number**2 - b - c * number).min()))
         require(margin > 0, f"decoder: the smallest margin is {margin}")
         self.margins.append((Fraction(margin), Fraction(margin)))
 

@@ -187,8 +187,8 @@ def verify_facts(
 ) -> tuple[CellResult, FactModel]:
     """Build a construction from facts and check everything it claims: recall, sizes, margin, bounds, certificate.
 
-    A model of at most `proven_size` parameters is also saved, to `save` or a temporary folder, and its certificate checked:
-    the two opinions must agree.
+    A model of at most `proven_size` parameters is also saved, and its certificate checked: the two opinions must agree. So
+    is a larger one, if `save` names a folder for it.
 
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory.
