@@ -11,7 +11,8 @@ from functools import partial
 import pytest
 
 from constructions import CATALOGUE
-from verify.__main__ import ATTACKS, main
+from verify.__main__ import main
+from verify.arguments import ATTACKS
 from verify.attack import KINDS
 from verify.grid import Cell
 

@@ -13,49 +13,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bounds.no_cot import LARGEST_SIZE
 from constructions.catalogue import CATALOGUE
 from constructions.errors import InputError
-from verify.grid import DTYPES, FACT_KINDS, Cell, CellResult, default_grid
+from verify.arguments import ATTACKS, parser
+from verify.grid import Cell, CellResult, default_grid
 
 if TYPE_CHECKING:
     from constructions.facts import FactTable
 
 PASSED, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
 PROVEN_ALONE = 5 * 10**7
 """A cell that is run alone is also saved and proven up to this many parameters; in a grid up to `grid.SMALL`."""
-
-EXAMPLES = """examples:
-  python -m verify all                              every construction on the default grid
-  python -m verify list                             what can be verified
-  python -m verify selector -N 4096 -R 16           one construction at one size
-  python -m verify scalar_selector -N 100 -R 7 --facts partial --logits both
-  python -m verify example unicode.tsv              write a real fact table to try
-  python -m verify facts unicode.tsv --ask U+0041 lowercase --save unicode-model
-  python -m verify check unicode-model              prove a saved model right, from its files alone
-  python -m verify chain_of_thought -N 256 -R 4 -k 3   many hops: N R^k queries, intermediate entities included
-  python -m verify bound -N 65536 -R 16 -k 3 --plot plane.svg     lower bounds and constructions
-  python -m verify plan -N 1e6 -R 50 -k 3 --max-d 4096            which construction fits
-  python -m verify separation -R 4 -k 3             where chain-of-thought provably helps
-  python -m verify hybrid -N 64 -R 3 -k 3 --looked-up 2
-
-exit status: 0 every planned cell passed; 1 a check failed or has no verdict; 2 bad input; 130 interrupted
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    whole = parser()
+    options = whole.parse_args(arguments)
     if options.command is None:
-        parser.print_help()
+        whole.print_help()
         return BAD_INPUT
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no failure
     try:
-        status: int = options.run(options)
+        status = COMMANDS.get(options.command, _run_cell)(options)
         sys.stdout.flush()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -69,183 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer has no reader
         return FAILED
     return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m verify",
-        description="Builds transformer weights that recall facts, and checks every answer, size and margin.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-
-    everything = commands.add_parser("all", help="every construction on the default grid")
-    everything.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
-    everything.set_defaults(run=_run_all)
-
-    listing = commands.add_parser("list", help="what can be verified: construction, theorem, claim")
-    listing.add_argument("--markdown", action="store_true", help="as the table of docs/README.md")
-    listing.add_argument("--limits", action="store_true", help="how sizes and bits grow as N -> oo, from the formulas")
-    listing.set_defaults(run=_run_list)
-
-    for entry in CATALOGUE.values():
-        one = commands.add_parser(entry.name, help=f"Theorem {entry.theorem}: {entry.claim}")
-        one.add_argument("-N", type=_size, required=True, metavar="N", help="entities")
-        one.add_argument("-R", type=_size, required=True, metavar="R", help="relations")
-        if entry.multi_hop:
-            one.add_argument("-k", type=_size, required=True, metavar="K", help="hops")
-        for option in entry.options:
-            one.add_argument(f"--{option.name.replace('_', '-')}", type=_count, metavar=option.symbol, help=option.help)
-        one.add_argument("--facts", choices=FACT_KINDS, default="total", help="partial: a quarter of the facts missing")
-        one.add_argument("--seed", type=_count, default=0, help="of the random fact table, at least 0 (default 0)")
-        _add_check_options(one)
-        one.set_defaults(run=_run_cell)
-
-    bound = commands.add_parser(
-        "bound",
-        help="Theorem 4.2: the lower bounds and all constructions, in bits of embedding and bits inside",
-        description="What no model without chain-of-thought can beat, and what every construction takes: the capacity plane. "
-        "All bounds but the last are for decoders (unembeddings) that do not depend on the facts.",
-    )
-    _add_size_options(bound)
-    bound.add_argument(
-        "--embedding-bits", type=_count, metavar="B_e", help="the bounds at this B_e alone, with maximisers"
-    )
-    bound.add_argument("--unembedding-bits", type=_count, metavar="B_u", help="with it: B_u (default B_e)")
-    bound.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw the plane (needs matplotlib)")
-    bound.add_argument("--json", type=Path, metavar="FILE", help="also write the plane as JSON")
-    bound.set_defaults(run=_run_bound)
-
-    plan = commands.add_parser(
-        "plan",
-        help="which constructions fit a budget, cheapest first, from the formulas alone",
-        description="Lists the constructions that fit, those with the fewest bits first. Exit status 1 if nothing fits.",
-    )
-    _add_size_options(plan)
-    plan.add_argument("--max-d", type=_budget, metavar="D", help="at most so many dimensions, d_model")
-    plan.add_argument("--max-bits", type=_budget, metavar="BITS", help="at most so many bits in all tensors together")
-    plan.add_argument("--max-depth", type=_budget, metavar="LAYERS", help="at most so many layers")
-    plan.add_argument("--max-tokens", type=_budget, metavar="TOKENS", help="at most so many written tokens")
-    plan.add_argument(
-        "--all", action="store_true", help="every choice of options, not just the one with the fewest bits"
-    )
-    plan.set_defaults(run=_run_plan)
-
-    separation = commands.add_parser(
-        "separation",
-        help="the fewest entities for which chain-of-thought takes fewer bits inside than Theorem 4.2 asks without",
-        description="Finds the fewest entities N for which chain_of_thought has fewer bits inside than Theorem 4.2 asks of "
-        "every model without chain-of-thought whose embeddings are as small. `bound` shows the factor at a given N.",
-    )
-    separation.add_argument("-R", type=_size, required=True, metavar="R", help="relations")
-    separation.add_argument("-k", type=_size, required=True, metavar="K", help="hops")
-    separation.add_argument("--hops-per-token", type=_size, default=1, metavar="j", help="of the chain (default 1)")
-    separation.set_defaults(run=_run_separation)
-
-    facts = commands.add_parser("facts", help="verify your own fact table and ask it")
-    facts.add_argument("file", metavar="FILE", help="UTF-8 text, one subject<TAB>relation<TAB>object a line")
-    facts.add_argument(
-        "--construction",
-        choices=list(CATALOGUE),
-        help="default: by the table and the questions",
-    )
-    facts.add_argument(
-        "--ask",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a subject and one relation or more, as words or in one quoted string; may be repeated",
-    )
-    facts.add_argument("-k", type=_size, metavar="K", help="also verify all paths of K relations")
-    _add_check_options(facts)
-    facts.set_defaults(run=_run_facts)
-
-    check = commands.add_parser(
-        "check",
-        help="prove a saved model right from its weights and facts alone, without torch and without the builders",
-        description="Proves from a model folder alone that every query is answered right, in integers: a small checker reads "
-        "each weight about once and re-proves the claims of certificate.json. See docs/certificates.md. Exit status 0 if "
-        "proven, 1 if refuted or undecided.",
-    )
-    check.add_argument("folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)")
-    check.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
-    check.set_defaults(run=_run_check)
-
-    attack = commands.add_parser(
-        "attack",
-        help="change a saved model in many ways: is every change that makes an answer wrong refused by the checker?",
-        description="Flips bits, changes weights, swaps rows, alters facts and forges certificates of a saved model, in "
-        "memory. What the checker accepts must answer every query right in the forward pass. Exit status 1 if the checker is "
-        "fooled, or if a kind has generated nothing.",
-    )
-    attack.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="a small model: what is accepted is run on all queries"
-    )
-    attack.add_argument("-n", type=_size, default=1000, metavar="NUMBER", help="attacks of each kind (default 1000)")
-    attack.add_argument("--kind", action="append", metavar="KIND", help=f"one of {', '.join(ATTACKS)}; may be repeated")
-    attack.add_argument("--seed", type=_count, default=0, help="of the random choices, at least 0 (default 0)")
-    attack.set_defaults(run=_run_attack)
-
-    example = commands.add_parser("example", help="write a real fact table: Unicode characters and their properties")
-    example.add_argument("file", type=Path, metavar="FILE", help="the tab-separated file to write")
-    example.set_defaults(run=_run_example)
-    return parser
-
-
-def _add_size_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-N", type=_size, required=True, metavar="N", help="entities")
-    parser.add_argument("-R", type=_size, required=True, metavar="R", help="relations")
-    parser.add_argument("-k", type=_size, default=1, metavar="K", help="hops (default 1)")
-
-
-def _add_check_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dtype", choices=DTYPES, default="auto", help="auto: float32, or float64 where exactness needs it"
-    )
-    parser.add_argument(
-        "--logits",
-        choices=("auto", "fast", "full", "both"),
-        default="auto",
-        help="decide by all logits (full), by the final state (fast), by both; auto: both where full is affordable",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
-    parser.add_argument("--save", type=Path, metavar="FOLDER", help="also save the model, for `check` and for Python")
-
-
-def _size(text: str) -> int:
-    """An integer from 1 to 2^40, also as 1e6 or 65_536."""
-    value = _integer(text)
-    if not 1 <= value <= LARGEST_SIZE:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer from 1 to 2^40")
-    return value
-
-
-def _budget(text: str) -> int:
-    """A positive integer of any size, also as 1e15."""
-    value = _integer(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
-    return value
-
-
-def _integer(text: str) -> int:
-    """The integer that is written there, 0 if it is none."""
-    try:
-        return int(text)
-    except ValueError:
-        try:
-            return int(float(text)) if float(text).is_integer() else 0
-        except (ValueError, OverflowError):
-            return 0
-
-
-def _count(text: str) -> int:
-    """A non-negative integer."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 0")
-    return int(text)
 
 
 # -------------------------------------------------------------------- commands
@@ -432,6 +237,20 @@ def _run_example(options: argparse.Namespace) -> int:
     print(f"{options.file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations} relations")
     print(f"try: python -m verify facts {options.file} --ask U+0041 lowercase")
     return PASSED
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "all": _run_all,
+    "list": _run_list,
+    "bound": _run_bound,
+    "plan": _run_plan,
+    "separation": _run_separation,
+    "facts": _run_facts,
+    "check": _run_check,
+    "attack": _run_attack,
+    "example": _run_example,
+}
+"""All but those that are named after a construction, which run a cell."""
 
 
 # -------------------------------------------------------------------- steps
