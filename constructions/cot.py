@@ -21,15 +21,12 @@ Proof: docs/theorem-4.4.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from constructions.answering import Writing
 from constructions.codes import Codebook, bits_needed, sign_codes
 from constructions.decoder import Decoder, SignField
 from constructions.draft import Draft, require_exact, require_hops, write_rows
@@ -45,72 +42,8 @@ from constructions.vocabulary import Vocabulary
 SPECIALS = ("unknown", "pad", "end")
 
 
-@dataclass(frozen=True)
-class Written:
-    """What a model wrote.
-
-    Attributes:
-        tokens: int64 (..., steps), END included; PAD after it.
-        ended: bool (...): whether END was written.
-    """
-
-    tokens: NDArray[np.int64]
-    ended: NDArray[np.bool_]
-
-
-class ChainOfThought(FactModel):
-    """A model that writes the intermediate entities. `hops` is the longest path; shorter ones are padded.
-
-    Attributes:
-        hops_per_token: how many hops each written token makes.
-    """
-
-    hops_per_token: int
-
-    def prompt(self, entities: NDArray[np.int64], paths: NDArray[np.int64]) -> Tensor:
-        """The padded prompts of queries: subjects (...) and paths (..., k), 1 <= k <= K, to int64 (..., K + 1).
-
-        Raises:
-            InputError: the paths are empty or longer than K.
-        """
-        hops = paths.shape[-1]
-        if not 1 <= hops <= self.hops:
-            raise InputError(f"this model answers paths of 1 to {self.hops} relations; got {hops}")
-        lead = np.broadcast_shapes(entities.shape, paths.shape[:-1])
-        tokens = np.full((*lead, self.hops + 1), self.vocabulary.special("pad"))
-        tokens[..., 0] = entities
-        tokens[..., 1 : hops + 1] = self.vocabulary.n_entities + paths
-        return torch.from_numpy(tokens).to(self.embedding.weight.device)
-
-    @torch.no_grad()
-    def generate(self, prompt: Tensor) -> Written:
-        """Greedy decoding with a cache, fed back with the model's own tokens, until all have written END or no position
-        is left: prompts (..., K + 1).
-        """
-        end, pad = self.vocabulary.special("end"), self.vocabulary.special("pad")
-        states, cache = self.states(prompt)
-        ended = torch.zeros(prompt.shape[:-1], dtype=torch.bool, device=prompt.device)
-        written = []
-        while True:
-            said = self.unembedding(states[..., -1, :]).argmax(-1).masked_fill(ended, pad)
-            written.append(said)
-            ended = ended | (said == end)
-            if bool(ended.all()) or prompt.shape[-1] + len(written) > self.shape.n_positions:
-                break
-            states, cache = self.states(said[..., None], cache)
-        return Written(torch.stack(written, -1).cpu().numpy(), ended.cpu().numpy())
-
-    def answer(self, entity: Any, path: Any) -> int | NDArray[np.int64]:
-        """What the model's last written token before END names; as `FactModel.answer`, for every k from 1 to K.
-
-        -1 is *unknown*, and also the answer of a (damaged) model that writes no END or nothing before it.
-        """
-        entities, relations = self._checked_query(entity, path)
-        written = self.generate(self.prompt(entities, relations))
-        length = (written.tokens == self.vocabulary.special("end")).argmax(-1)
-        last = np.take_along_axis(written.tokens, np.maximum(length - 1, 0)[..., None], -1)[..., 0]
-        answers = np.where(written.ended & (length > 0), self.vocabulary.answers(last), -1)
-        return int(answers) if answers.ndim == 0 else answers
+class ChainOfThought(Writing, FactModel):
+    """A model that writes the intermediate entities; see `Writing`."""
 
 
 @recorded

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from constructions.answering import Answering
 from constructions.codes import Codebook
 from constructions.decoder import Decoder
 from constructions.errors import InputError
@@ -24,8 +24,6 @@ EMBEDDING_ONLY = frozenset({"embedding.weight"})
 
 Speller = Callable[["FactModel", FactTable], None]
 """Writes facts into the token embedding (and what else is in `fact_tables`), after checking everything."""
-
-_Ids = int | str | Sequence[int] | Sequence[str] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class MarginClaim:
         return cls(Fraction(margin), Fraction(margin))
 
 
-class FactModel(Transformer):
+class FactModel(Transformer, Answering):
     """A transformer with the plan of its construction: which slot of the stream holds what, and how answers are read.
 
     Attributes:
@@ -66,7 +64,6 @@ class FactModel(Transformer):
         head_names: for each layer, the names of its heads.
         decoder: how the unembedding reads the final state.
         margin: what the construction claims of its logits.
-        hops: how many relations a path has.
         fact_tables: the parameters that hold facts and that `install` may write; None if internal weights hold facts.
         codebooks: what gives the answers, or the states of a path, their codes; in superposition one for each relation.
         built_dtype: the dtype that the weights were written in.
@@ -105,46 +102,7 @@ class FactModel(Transformer):
         self.codebooks = codebooks
         self.built_dtype = dtype
         self._spell = speller
-        self._names = facts
-
-    @property
-    def facts(self) -> FactTable:
-        """The table that the model was built for, or that was installed last."""
-        return self._names
-
-    @torch.no_grad()
-    def answer(self, entity: _Ids, path: Sequence[int] | Sequence[str] | np.ndarray) -> int | np.ndarray:
-        """What the model says: its argmax over the whole vocabulary after the tokens `entity, path...`.
-
-        Args:
-            entity: an id or a name, or an array of ids or a list of names, shape (...).
-            path: relation ids or names, shape (k,) for one path, or (..., k).
-
-        Returns:
-            Entity ids, int for one query, else int64 of the broadcast shape; -1 is *unknown*.
-
-        Raises:
-            InputError: an id or a name that does not exist.
-        """
-        entities, relations = self._checked_query(entity, path)
-        if relations.shape[-1] != self.hops:
-            raise InputError(f"this model answers paths of {self.hops} relations; got {relations.shape[-1]}")
-        lead = np.broadcast_shapes(entities.shape, relations.shape[:-1])
-        tokens = np.empty((*lead, 1 + relations.shape[-1]), dtype=np.int64)
-        tokens[..., 0] = entities
-        tokens[..., 1:] = self.vocabulary.n_entities + relations
-        device = self.embedding.weight.device
-        states, _ = self.states(torch.from_numpy(tokens).to(device))
-        said: Tensor = self.unembedding(states[..., -1, :]).argmax(-1)
-        answers = self.vocabulary.answers(said.cpu().numpy())
-        return int(answers) if answers.ndim == 0 else answers
-
-    def _checked_query(self, entity: _Ids, path: object) -> tuple[np.ndarray, np.ndarray]:
-        """Entity ids (...) and relation ids (..., k) of a query by ids or names; all in range."""
-        entities = _ids(entity, self._names.entity_id)
-        relations = _ids(path, self._names.relation_id)
-        self._names.answer(entities, relations)  # the ranges are checked in one place
-        return entities, relations
+        self.facts = facts
 
     @torch.no_grad()
     def install(self, facts: FactTable) -> None:
@@ -172,7 +130,7 @@ class FactModel(Transformer):
         written = [name for name, version in others.items() if self.get_parameter(name)._version != version]
         if written:
             raise AssertionError(f"install must write {sorted(self.fact_tables)} only, but wrote {written}")
-        self._names = facts
+        self.facts = facts
 
     @torch.no_grad()
     def decode_by(self, decoder: Decoder) -> None:
@@ -192,14 +150,3 @@ class FactModel(Transformer):
         """The named slot of residual-stream states: (..., d_model) to (..., *slot shape)."""
         columns = self.stream[slot].columns
         return states[..., torch.from_numpy(columns).to(states.device)]
-
-
-def _ids(given: object, id_of: Callable[[str], int]) -> np.ndarray:
-    try:
-        array = np.asarray(given)
-    except ValueError as error:
-        raise InputError(f"ids or names must form an array: {error}") from None
-    if array.dtype.kind in "UO":
-        names = [id_of(str(name)) for name in array.ravel()]
-        return np.array(names, dtype=np.int64).reshape(array.shape)
-    return array

@@ -69,6 +69,12 @@ class TransformerShape:
         """The widest hidden layer of any MLP, 0 for none."""
         return max((width for layer in self.layers for width in layer.d_mlp), default=0)
 
+    @property
+    def widest_layer(self) -> int:
+        """The most numbers that one layer computes for a position beside the stream: queries, keys, values, hidden units."""
+        of_layer = (2 * sum(head.d_v + head.d_qk for head in layer.heads) + sum(layer.d_mlp) for layer in self.layers)
+        return max(of_layer, default=0)
+
     def n_parameters(self) -> int:
         """The number of weights, embeddings and unembedding included."""
         total = (2 * self.d_vocab + self.n_positions) * self.d_model
@@ -195,7 +201,7 @@ class Transformer(nn.Module):
         self.embedding = _zero_table(shape.d_vocab, shape.d_model, dtype)
         self.positions = _zero_table(shape.n_positions, shape.d_model, dtype) if shape.n_positions else None
         self.layers = nn.ModuleList(Layer(shape.d_model, layer, dtype) for layer in shape.layers)
-        self.unembedding = Weight(shape.d_model, shape.d_vocab, dtype)
+        self.unembedding: nn.Linear = Weight(shape.d_model, shape.d_vocab, dtype)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Token ids (..., L), int64, to logits (..., L, d_vocab)."""

@@ -25,11 +25,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from constructions.cot import ChainOfThought
+from constructions.answering import Answering, Widths, Writing
 from constructions.errors import InputError
 from constructions.facts import FactTable
 from constructions.model import FactModel
-from constructions.transformer import Cache, KeysAndValues
+from constructions.transformer import Cache, KeysAndValues, Transformer
 from verify.decode import MarginReader, check_decoder
 
 Logits = Literal["auto", "fast", "full", "both"]
@@ -63,7 +63,7 @@ class Recall:
 
 @torch.inference_mode()
 def check_recall(
-    model: FactModel,
+    model: Answering,
     facts: FactTable,
     hops: int = 1,
     logits: Logits = "auto",
@@ -75,7 +75,7 @@ def check_recall(
     """Run all N R^k queries through the module and compare every answer with `facts.answer`.
 
     Args:
-        model: any FactModel over the entities and relations of `facts`.
+        model: any that answers about the entities and relations of `facts`; only a `FactModel` can be decided `fast`.
         facts: the oracle.
         hops: k, at least 1.
         logits: `fast`, `full`, `both` (which must agree), or `auto`: both where full logits are affordable, else fast.
@@ -102,7 +102,7 @@ def check_recall(
     if decider.reader is None and mode == "fast":
         return result
     chosen = np.arange(facts.n_entities) if subjects is None else np.array(subjects)
-    chain = isinstance(model, ChainOfThought)
+    chain = isinstance(model, Writing)
     batches = _chains(model, facts, hops, rows, chosen) if chain else _batches(model, facts, hops, rows, chosen)
     for batch in batches:
         margins = decider.margins(batch)
@@ -149,10 +149,12 @@ class _Batch:
 class _Decider:
     """Decides batches in one mode; notes in the result what makes decisions unsound."""
 
-    def __init__(self, model: FactModel, mode: Logits, rows: int, result: Recall):
+    def __init__(self, model: Answering, mode: Logits, rows: int, result: Recall):
         self.model, self.mode, self.rows, self.result = model, mode, rows, result
         self.reader: MarginReader | None = None
         if mode != "full":
+            if not isinstance(model, FactModel):
+                raise InputError(f"a {type(model).__name__} declares no decoder; ask for full logits")
             result.defect = check_decoder(model)
             if result.defect is None:
                 self.reader = MarginReader(model)
@@ -174,7 +176,7 @@ class _Decider:
         return full
 
 
-def _batches(model: FactModel, facts: FactTable, hops: int, rows: int, chosen: NDArray[np.int64]) -> Iterator[_Batch]:
+def _batches(model: Answering, facts: FactTable, hops: int, rows: int, chosen: NDArray[np.int64]) -> Iterator[_Batch]:
     """All queries about the chosen subjects, at most `rows` at once where one subject and one last relation allow it."""
     n_relations, device = facts.n_relations, model.embedding.weight.device
     words_at_once = n_relations**hops
@@ -183,7 +185,7 @@ def _batches(model: FactModel, facts: FactTable, hops: int, rows: int, chosen: N
         words_at_once //= n_relations
         free += 1
     subjects_at_once = max(1, rows // words_at_once)
-    read = model.remember if model.prefix_is_static() else lambda tokens, cache=None: model.states(tokens, cache)[1]
+    read = _prefix_reader(model)
     relations = torch.from_numpy(model.vocabulary.relations).to(device)[:, None]
     for start in range(0, len(chosen), subjects_at_once):
         subjects = chosen[start : start + subjects_at_once]
@@ -201,6 +203,13 @@ def _batches(model: FactModel, facts: FactTable, hops: int, rows: int, chosen: N
             yield _labelled(model, facts, states, subjects, prefix, hops)
 
 
+def _prefix_reader(model: Answering) -> Callable[..., Cache]:
+    """(tokens, cache) to the cache that includes them; from embeddings alone where that is right."""
+    if isinstance(model, Transformer) and model.prefix_is_static():
+        return model.remember
+    return lambda tokens, cache=None: model.states(tokens, cache)[1]
+
+
 def _with_axis(cache: Cache) -> Cache:
     """All queries so far in one axis, and a new one before the positions, for the relations that follow."""
     return [
@@ -210,7 +219,7 @@ def _with_axis(cache: Cache) -> Cache:
 
 
 def _labelled(
-    model: FactModel, facts: FactTable, states: Tensor, subjects: np.ndarray, prefix: tuple[int, ...], hops: int
+    model: Answering, facts: FactTable, states: Tensor, subjects: np.ndarray, prefix: tuple[int, ...], hops: int
 ) -> _Batch:
     axes = [subjects, *(np.array([r]) for r in prefix), *([np.arange(facts.n_relations)] * (hops - len(prefix)))]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 1 + hops)
@@ -220,12 +229,12 @@ def _labelled(
     return _Batch(flat, torch.from_numpy(answers).to(states.device), grid[:, 0], grid[:, 1:], failed)
 
 
-def _chains(model: FactModel, facts: FactTable, hops: int, rows: int, chosen: NDArray[np.int64]) -> Iterator[_Batch]:
+def _chains(model: Answering, facts: FactTable, hops: int, rows: int, chosen: NDArray[np.int64]) -> Iterator[_Batch]:
     """All queries about the chosen subjects, step by step: the prompt once, then what the model itself has said.
 
     The oracle only names what each step should say (the intermediate entities, then END); it is never fed.
     """
-    assert isinstance(model, ChainOfThought)
+    assert isinstance(model, Writing)
     device, per_token = model.embedding.weight.device, model.hops_per_token
     n_words = facts.n_relations**hops
     at_once = max(1, rows // model.shape.n_positions)
@@ -249,7 +258,7 @@ def _chains(model: FactModel, facts: FactTable, hops: int, rows: int, chosen: ND
                 states, cache = model.states(batch.said[:, None], cache)
 
 
-def _said(model: FactModel, batch: _Batch, margins: Tensor) -> Tensor:
+def _said(model: Answering, batch: _Batch, margins: Tensor) -> Tensor:
     """The model's own choice: where the margin is positive the answer is the argmax, elsewhere it is looked up."""
     said = batch.answers.clone()
     others = (~(margins > 0)).nonzero().ravel()
@@ -258,7 +267,7 @@ def _said(model: FactModel, batch: _Batch, margins: Tensor) -> Tensor:
     return said
 
 
-def _full_margins(model: FactModel, states: Tensor, answers: Tensor, rows: int) -> Tensor:
+def _full_margins(model: Answering, states: Tensor, answers: Tensor, rows: int) -> Tensor:
     """The module's own logits: the answer's minus the largest other one, float64 (Q,)."""
     pieces = []
     at_once = max(1, rows * model.shape.d_model // model.shape.d_vocab)
@@ -271,22 +280,22 @@ def _full_margins(model: FactModel, states: Tensor, answers: Tensor, rows: int) 
     return torch.cat(pieces)
 
 
-def _affordable(model: FactModel, facts: FactTable, hops: int) -> Logits:
+def _affordable(model: Answering, facts: FactTable, hops: int) -> Logits:
     work = facts.n_entities * facts.n_relations**hops * model.shape.d_vocab * model.shape.d_model
+    if not isinstance(model, FactModel):
+        return "full"
     return "both" if work <= AFFORDABLE_FULL_WORK else "fast"
 
 
-def _rows_within(memory_cap: int, model: FactModel) -> int:
+def _rows_within(memory_cap: int, model: Answering) -> int:
     """How many states fit: the stream, attention's cache, the widest hidden layer, a copy in float64."""
-    widths = [model.shape.d_model]
-    for layer in model.shape.layers:
-        widths.append(2 * sum(head.d_v + head.d_qk for head in layer.heads) + sum(layer.d_mlp))
-    row = 4 * (model.shape.d_model + max(widths)) * 8
-    broad = 4 * max(model.shape.d_model, model.shape.d_mlp)
+    shape: Widths = model.shape
+    row = 4 * (shape.d_model + max(shape.d_model, shape.widest_layer)) * 8
+    broad = 4 * max(shape.d_model, shape.d_mlp)
     return max(1, min(CACHE_FRIENDLY // broad, 8192, memory_cap // row))
 
 
-def _in_words(model: FactModel, facts: FactTable, batch: _Batch, i: int) -> str:
+def _in_words(model: Answering, facts: FactTable, batch: _Batch, i: int) -> str:
     """One wrong query, by name: what was expected and what the model says."""
     logits = model.unembedding(batch.states[i])
     expected, said = int(batch.answers[i]), int(logits.argmax())
@@ -298,7 +307,7 @@ def _in_words(model: FactModel, facts: FactTable, batch: _Batch, i: int) -> str:
     return f"{query}: expected {_token_name(model, facts, expected)}, the model says {found}"
 
 
-def _token_name(model: FactModel, facts: FactTable, token: int) -> str:
+def _token_name(model: Answering, facts: FactTable, token: int) -> str:
     if token < facts.n_entities:
         return facts.entity_name(token)
     relation = token - facts.n_entities
