@@ -196,7 +196,7 @@ def largest_vectors(decoder: StandardDecoder, places: Places) -> Magnitudes:
             hidden = _up(inner @ read)
             update = _up(outer @ hidden)
             peak = hidden.max() + math.prod(_up(look @ read).sum() for look in looks)
-            seen.append(torch.stack([0 * peak, 0 * peak, 0 * peak, peak]))
+            seen.append(torch.stack([*x.new_zeros(3), peak]))
             x = x + update if block.pre else past(norm, x + update) * (1 + 2 * MOST_DELTA)
     past(decoder.final_norm, x)
     return Magnitudes(*torch.stack(seen).amax(0).tolist())  # amax keeps a NaN

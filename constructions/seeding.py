@@ -105,7 +105,9 @@ def seed_into(
 def _seed(target: StandardDecoder, model: FactModel, plan: Plan, slack: int | None, first_block: int) -> StandardModel:
     wide, narrow = model.embedding.weight.dtype, target.embedding.weight.dtype
     if torch.finfo(narrow).eps > torch.finfo(wide).eps:
-        raise InputError(f"{model.construction} was built in {wide}, and the decoder is in {narrow}; build it in {narrow}")
+        raise InputError(
+            f"{model.construction} was built in {wide}, and the decoder is in {narrow}; build it in {narrow}"
+        )
     places = _places(target.shape, model, plan, first_block)
     _make_room(target, places)
     _write(target, model, plan, places)
