@@ -11,6 +11,7 @@ tokens: one subject's cache serves all relations that are asked of it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
@@ -124,12 +125,15 @@ class Weight(nn.Linear):
 
 class Attention(nn.Module):
     """Causal multi-head attention. The rows of `query`, `key` and `value`, and the columns of `output`, are the
-    channels of head 0, then of head 1, and so on.
+    channels of head 0, then of head 1, and so on. Scores are divided by the square root of a head's width if `scaled`.
     """
 
-    def __init__(self, d_model: int, heads: tuple[HeadShape, ...], dtype: torch.dtype | None = None):
+    def __init__(
+        self, d_model: int, heads: tuple[HeadShape, ...], dtype: torch.dtype | None = None, scaled: bool = False
+    ):
         super().__init__()
         self.heads = heads
+        self.scaled = scaled
         d_qk, d_v = sum(head.d_qk for head in heads), sum(head.d_v for head in heads)
         self.query = Weight(d_model, d_qk, dtype)
         self.key = Weight(d_model, d_qk, dtype)
@@ -154,7 +158,8 @@ class Attention(nn.Module):
             q = _split_heads(query, at_qk, n, shape.d_qk)
             k = _split_heads(key, at_qk, n, shape.d_qk)
             v = _split_heads(value, at_v, n, shape.d_v)
-            pattern = (q @ k.mT).masked_fill(hidden, -torch.inf).softmax(-1)
+            scores = q @ k.mT / math.sqrt(shape.d_qk) if self.scaled else q @ k.mT
+            pattern = scores.masked_fill(hidden, -torch.inf).softmax(-1)
             mixed.append((pattern @ v).transpose(-3, -2).flatten(-2))
             patterns.append(pattern)
             at_qk += n * shape.d_qk

@@ -1,0 +1,251 @@
+"""The decoder-only transformer as most tools have it, so that constructions can live in other people's architectures.
+
+Token embedding plus learned positions; blocks of causal multi-head attention with heads of one width, scores divided by
+`sqrt(d_head)`, and of an MLP with one hidden layer of ReLU; RMSNorm, LayerNorm or none, before each part ("pre": `x + f(norm
+x)`, and a last norm before the unembedding) or after it ("post": `norm(x + f(x))`); an unembedding of its own or the token
+embedding's ("tied"). No biases but LayerNorm's own.
+
+`constructions.seeding` writes any construction into such a decoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from constructions.answering import Answering, Writing
+from constructions.transformer import MLP, Attention, Cache, HeadShape, KeysAndValues, Trace, Weight
+
+if TYPE_CHECKING:
+    from constructions.model import FactModel
+    from constructions.places import Places
+
+Norm = Literal["rmsnorm", "layernorm"]
+Placement = Literal["pre", "post"]
+NORMS: dict[str, type[nn.RMSNorm] | type[nn.LayerNorm]] = {"rmsnorm": nn.RMSNorm, "layernorm": nn.LayerNorm}
+INITIAL_SCALE = 0.02
+
+
+@dataclass(frozen=True)
+class StandardShape:
+    """All sizes of a standard decoder.
+
+    Attributes:
+        d_vocab, d_model: tokens, and coordinates of the residual stream.
+        n_layers: blocks, each with attention and an MLP.
+        n_heads, d_head: heads of each block, and the width of their queries, keys and values.
+        d_mlp: hidden units of each MLP.
+        n_positions: rows of the positional embedding.
+        norm: "rmsnorm", "layernorm" or None.
+        placement: where the norms stand: "pre" or "post".
+        tied: whether the token embedding is the unembedding.
+    """
+
+    d_vocab: int
+    d_model: int
+    n_layers: int
+    n_heads: int
+    d_head: int
+    d_mlp: int
+    n_positions: int
+    norm: Norm | None = None
+    placement: Placement = "pre"
+    tied: bool = False
+
+    @property
+    def heads(self) -> tuple[HeadShape, ...]:
+        """The heads of each block."""
+        return (HeadShape(self.d_head, self.d_head),) * self.n_heads
+
+    @property
+    def widest_layer(self) -> int:
+        """How many numbers a block computes for each position beside the stream: see `verify.recall`."""
+        return 4 * self.n_heads * self.d_head + self.d_mlp
+
+    @property
+    def n_norms(self) -> int:
+        """How many norms a token passes."""
+        return 0 if self.norm is None else 2 * self.n_layers + (self.placement == "pre")
+
+
+class Block(nn.Module):
+    """Attention, then MLP, each added to the stream, with a norm before or after."""
+
+    def __init__(self, shape: StandardShape, dtype: torch.dtype | None = None):
+        super().__init__()
+        self.attention_norm = _norm(shape, dtype)
+        self.attention = Attention(shape.d_model, shape.heads, dtype, scaled=True)
+        self.mlp_norm = _norm(shape, dtype)
+        self.mlp = MLP(shape.d_model, (shape.d_mlp,), dtype)
+        self.pre = shape.placement == "pre"
+
+    def forward(self, x: Tensor, past: KeysAndValues | None = None) -> tuple[Tensor, Tensor, Tensor, KeysAndValues]:
+        """The stream (..., L, d_model) after the attention and after the MLP, the patterns, the memory: see `Attention`."""
+        update, patterns, memory = self.attention(self.attention_norm(x) if self.pre else x, past)
+        middle = x + update if self.pre else self.attention_norm(x + update)
+        if self.pre:
+            return middle, middle + self.mlp(self.mlp_norm(middle)), patterns, memory
+        return middle, self.mlp_norm(middle + self.mlp(middle)), patterns, memory
+
+
+class StandardDecoder(nn.Module):
+    """A standard decoder; weights start Gaussian with standard deviation 0.02, gains of norms at 1, biases at 0."""
+
+    def __init__(self, shape: StandardShape, dtype: torch.dtype | None = None):
+        super().__init__()
+        self.shape = shape
+        self.embedding = nn.Embedding(shape.d_vocab, shape.d_model, dtype=dtype)
+        self.positions = nn.Embedding(shape.n_positions, shape.d_model, dtype=dtype)
+        self.blocks = nn.ModuleList(Block(shape, dtype) for _ in range(shape.n_layers))
+        self.final_norm = _norm(shape, dtype) if shape.placement == "pre" else nn.Identity()
+        self.unembedding: nn.Linear = Weight(shape.d_model, shape.d_vocab, dtype)
+        if shape.tied:
+            self.unembedding.weight = self.embedding.weight
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self, scale: float = INITIAL_SCALE) -> None:
+        """Draw all weights anew, Gaussian with the given standard deviation; norms are left alone."""
+        for parameter in self.matrices():
+            parameter.normal_(0, scale)
+
+    def matrices(self) -> list[nn.Parameter]:
+        """All parameters but those of norms."""
+        return [parameter for parameter in self.parameters() if parameter.dim() == 2]
+
+    def norms(self) -> list[nn.RMSNorm | nn.LayerNorm]:
+        """All norms."""
+        return [module for module in self.modules() if isinstance(module, nn.RMSNorm | nn.LayerNorm)]
+
+    def block_sequence(self) -> list[Block]:
+        """The blocks in the order in which they are applied."""
+        return [cast("Block", block) for block in self.blocks]
+
+    def readers(self) -> list[nn.Parameter]:
+        """All matrices (n, d_model) that read the stream, the unembedding included."""
+        inside = [
+            weight
+            for block in self.block_sequence()
+            for weight in (
+                *(getattr(block.attention, name).weight for name in ("query", "key", "value")),
+                block.mlp.matrix(0),
+            )
+        ]
+        return [*inside, self.unembedding.weight]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Token ids (..., L), int64, to logits (..., L, d_vocab)."""
+        logits: Tensor = self.unembedding(self.states(tokens)[0])
+        return logits
+
+    def states(self, tokens: Tensor, cache: Cache | None = None, trace: Trace | None = None) -> tuple[Tensor, Cache]:
+        """What the unembedding reads, the last norm included; arguments, cache and trace as `Transformer.states`."""
+        start = cache[0].values.shape[-2] if cache else 0
+        end = start + tokens.shape[-1]
+        if end > self.shape.n_positions:
+            raise ValueError(f"{end} tokens are too many: this model has {self.shape.n_positions} positions")
+        x: Tensor = self.embedding(tokens) + self.positions.weight[start:end]
+        if trace:
+            trace.residual["embedding"] = x
+        later: Cache = []
+        for index, block in enumerate(self.blocks):
+            middle, x, patterns, memory = block(x, cache[index] if cache else None)
+            later.append(memory)
+            if trace:
+                trace.patterns[f"layers.{index}"] = patterns
+                trace.residual |= {f"layers.{index}.mid": middle, f"layers.{index}.post": x}
+        return self.final_norm(x), later
+
+    def trace(self, tokens: Tensor) -> Trace:
+        """One forward pass of tokens (..., L) with all that happens on the way: residual stream, patterns, logits."""
+        trace = Trace()
+        states, _ = self.states(tokens, trace=trace)
+        trace.logits = self.unembedding(states)
+        return trace
+
+
+class StandardModel(StandardDecoder, Answering):
+    """A standard decoder in which a construction stands. It shares its modules with the decoder it was made from.
+
+    Attributes:
+        construction: its name in the catalogue.
+        places: which columns, heads and units the construction has; see `Places`.
+        slack: k, where norms act on vectors with a slack of 2^k; None without norms.
+        rest_gain: what norms multiply the rest of the stream by, beside the gains it came with; see `constructions.seeding`.
+        distortion: in real arithmetic each norm multiplies what the construction reads of a position by a factor within
+            `distortion` of 1; one factor for all coordinates of a position, whatever the tokens. 0 without norms.
+        logit_error: how far any logit of this module, rounding included, may be from the construction's logit in real
+            arithmetic. 0 where every number of the forward pass is provably the construction's own.
+    """
+
+    places: Places
+    slack: int | None
+    rest_gain: float
+    distortion: Fraction
+    logit_error: float
+
+    def __init__(self, decoder: StandardDecoder, model: FactModel):
+        nn.Module.__init__(self)
+        self.shape = decoder.shape
+        for name, module in decoder.named_children():
+            self.add_module(name, module)
+        self.construction = model.construction
+        self.vocabulary, self.facts, self.hops = model.vocabulary, model.facts, model.hops
+
+    def keep_slack_unread(self) -> None:
+        """Keep the weights that read the slack at 0 while training, by hooks on their gradients.
+
+        Needed with post-norm alone, where 2^k would multiply each step of an optimizer; with pre-norm nothing sees the slack.
+        """
+        slack = torch.from_numpy(self.places.slack).to(self.embedding.weight.device)
+        for weight in self.readers():
+            weight.register_hook(lambda gradient: gradient.index_fill(1, slack, 0))  # type: ignore[no-untyped-call]
+
+    def construction_entries(self) -> dict[str, Tensor]:
+        """Which entries of each parameter make up the construction, as bool tensors by name: its tokens' rows of the
+        unembedding, and in all others whatever lies in its columns, reads for its heads and units, or reads the slack.
+
+        While they stay as they are, so do the logits of its own tokens (with norms: while the rest of the stream stays small
+        against the slack). Those of further tokens may come to exceed them.
+        """
+        places, d_head = self.places, self.shape.d_head
+        own, slack = torch.from_numpy(places.own), torch.from_numpy(places.slack)
+        entries = {name: torch.zeros(p.shape, dtype=torch.bool) for name, p in self.named_parameters()}
+        for name, mask in entries.items():
+            if mask.dim() == 1 or name.startswith(("embedding", "positions", "unembedding")):
+                mask[..., own] = True  # norms and tables
+            elif name.endswith(("output.weight", "weights.1.weight")):
+                mask[own] = True
+            else:
+                mask[:, slack] = True
+        for index, heads, units in zip(places.blocks, places.heads, places.units, strict=True):
+            for name in ("query", "key", "value"):
+                entries[f"blocks.{index}.attention.{name}.weight"][: len(heads) * d_head] = True
+            entries[f"blocks.{index}.mlp.weights.0.weight"][:units] = True
+        entries["embedding.weight" if self.shape.tied else "unembedding.weight"][: places.d_vocab] = True
+        return entries
+
+    def hold_construction(self) -> None:
+        """Keep the construction as it is while the rest is trained: its entries get no gradient (use no weight decay)."""
+        for name, mask in self.construction_entries().items():
+            parameter = self.get_parameter(name)
+            here = mask.to(parameter.device)
+            parameter.register_hook(partial(Tensor.masked_fill, mask=here, value=0))  # type: ignore[no-untyped-call]
+
+
+class StandardWriter(Writing, StandardModel):
+    """A standard decoder in which a chain of thought stands; see `Writing`."""
+
+    def __init__(self, decoder: StandardDecoder, model: FactModel):
+        super().__init__(decoder, model)
+        assert isinstance(model, Writing)
+        self.hops_per_token = model.hops_per_token
+
+
+def _norm(shape: StandardShape, dtype: torch.dtype | None) -> nn.Module:
+    return nn.Identity() if shape.norm is None else NORMS[shape.norm](shape.d_model, dtype=dtype)
