@@ -1,0 +1,297 @@
+"""The same function in another form: another basis, a wider model, noise, other facts.
+
+    rotated = change_basis(model, orthogonal)                            # dense superpositions, no feature on an axis
+    wide = widen(model, d_model=256, d_mlp=1024, n_heads=8, n_layers=4)  # the same logits, bit for bit
+    radius = noise_radius(wide)                                          # certified
+    noisy = widen(model, 256, 1024, 8, 4, noise=radius, seed=0)          # every fact is still answered
+    install(noisy, other_facts)
+
+Each returns a new module; the model that was given is not changed, but by `install`. A form has no certificate: its weights
+are no longer integers in named slots. It is verified by running it on all queries (`verify.recall`), and by `noise_radius`.
+Norms, standard decoders and seeds are in `constructions.seeding`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from constructions.answering import Answering, Writing
+from constructions.errors import InputError
+from constructions.facts import FactTable
+from constructions.memory import require_memory
+from constructions.model import FactModel
+from constructions.noise_radius import noise_radius_of
+from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+
+
+class Reformed(Transformer, Answering):
+    """A construction inside a transformer of its own architecture, at least as large, in a basis of its own.
+
+    Attributes:
+        source: the construction as it was built, with its slots; it shares no weights with this module.
+        basis: (d_model, source's d_model), orthonormal columns: what the source's stream is in this one.
+        margin: the source's claim, in real arithmetic: it holds here without noise.
+    """
+
+    source: FactModel
+    basis: Tensor
+
+    def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor):
+        nn.Module.__init__(self)
+        self.shape = transformer.shape
+        for name, module in transformer.named_children():
+            self.add_module(name, module)
+        self.positions = transformer.positions
+        object.__setattr__(self, "source", source)  # not a part of this module: its weights are not to be trained
+        self.register_buffer("basis", basis, persistent=False)
+        self.construction, self.margin = source.construction, source.margin
+        self.vocabulary, self.facts, self.hops = source.vocabulary, source.facts, source.hops
+
+    def slot_state(self, states: Tensor, slot: str) -> Tensor:
+        """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as `FactModel.slot_state`."""
+        return self.source.slot_state(states @ self.basis, slot)
+
+
+class ReformedWriter(Writing, Reformed):
+    """A chain of thought in another form."""
+
+    def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor):
+        super().__init__(transformer, source, basis)
+        assert isinstance(source, Writing)
+        self.hops_per_token = source.hops_per_token
+
+
+def _reformed(transformer: Transformer, source: FactModel, basis: Tensor) -> Reformed:
+    return (ReformedWriter if isinstance(source, Writing) else Reformed)(transformer, source, basis)
+
+
+def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
+    """The construction, and its basis in the model."""
+    if isinstance(model, Reformed):
+        return model.source, model.basis
+    return model, torch.eye(model.shape.d_model, dtype=model.embedding.weight.dtype)
+
+
+# -------------------------------------------------------------------- change of basis
+
+
+@torch.no_grad()
+def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike) -> Reformed:
+    """Turn the residual stream: x becomes Q x, so that every slot is a superposition of all coordinates.
+
+    What reads the stream is multiplied by Q^T, what writes to it by Q; heads and hidden units stay as they are. So all logits
+    stay the same, up to the rounding of the new weights and of what is computed with them.
+
+    Args:
+        model: any construction, or a form of one.
+        orthogonal: Q, (d_model, d_model), with `Q^T Q = I` up to rounding.
+
+    Raises:
+        InputError: Q has another shape, or is not orthogonal.
+    """
+    source, basis = _source_of(model)
+    q, d = torch.as_tensor(np.asarray(orthogonal), dtype=torch.float64), model.shape.d_model
+    if q.shape != (d, d):
+        raise InputError(f"the stream has {d} coordinates; the matrix has the shape {tuple(q.shape)}")
+    off = (q.mT @ q - torch.eye(d, dtype=torch.float64)).abs().max().item()
+    most = 64 * d * torch.finfo(torch.as_tensor(np.asarray(orthogonal)).dtype).eps
+    if not off <= most:
+        raise InputError(
+            f"the matrix is not orthogonal: an entry of Q^T Q - I is {off:.3g}, and at most {most:.3g} is rounding"
+        )
+    turned = Transformer(model.shape, model.embedding.weight.dtype)
+    for name, weight in model.named_parameters():
+        given = weight.double()
+        turned.get_parameter(name).copy_(
+            q @ given if _writes_stream(model, name) else given @ q.mT if _reads(name) else given
+        )
+    return _reformed(turned, copy.deepcopy(source), (q @ basis.double()).to(basis))
+
+
+def _writes_stream(model: Transformer, name: str) -> bool:
+    """Whether the rows of a weight (out, in) are coordinates of the stream."""
+    layer, _, part = name.partition(".mlp.weights.")
+    if part:
+        mlp = model.get_submodule(f"{layer}.mlp.weights")
+        return int(part.split(".")[0]) == len(list(mlp.children())) - 1
+    return name.endswith("output.weight")
+
+
+def _reads(name: str) -> bool:
+    """Whether the columns of a weight are coordinates of the stream: tables, and the first matrix of each part."""
+    return name.endswith(
+        ("embedding.weight", "positions.weight", "query.weight", "key.weight", "value.weight", "weights.0.weight")
+    )
+
+
+# -------------------------------------------------------------------- wider models
+
+
+def widen(
+    model: FactModel,
+    d_model: int | None = None,
+    d_mlp: int | None = None,
+    n_heads: int | None = None,
+    n_layers: int | None = None,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Reformed:
+    """The construction inside a larger model of the same architecture; all other weights are 0, or noise.
+
+    The construction has the first coordinates of the stream, the first heads and hidden units of each layer, the first
+    layers. Without noise the logits are the same, bit for bit. With noise of at most `noise_radius(widen(model, ...))`
+    every fact is answered: that is certified.
+
+    Args:
+        model: any construction.
+        d_model, d_mlp, n_heads, n_layers: the new sizes; by default as they are. d_mlp is the width of every hidden layer, and a
+            layer without an MLP gets one of one hidden layer; further heads are as wide as the widest; n_layers counts stored
+            layers (see `TransformerShape.repeats`).
+        noise: the largest absolute value of a new weight: Gaussian, with a quarter of that for a standard deviation, cut off.
+        seed: of the noise.
+
+    Raises:
+        InputError: a size is smaller than the construction's, or the noise is negative.
+        DoesNotFit: the weights need more memory than there is.
+    """
+    wide = _zeros(_wider(model.shape, d_model, d_mlp, n_heads, n_layers), model.embedding.weight.dtype)
+    _add_noise(wide, noise, seed)
+    _write(wide, model)
+    return _reformed(
+        wide,
+        copy.deepcopy(model),
+        torch.eye(wide.shape.d_model, model.shape.d_model, dtype=model.embedding.weight.dtype),
+    )
+
+
+@torch.no_grad()
+def add_noise(model: FactModel | Reformed, noise: float, seed: int = 0) -> Reformed:
+    """The model with noise on all its weights, as `widen` puts it on the new ones."""
+    source, basis = _source_of(model)
+    noisy = _zeros(model.shape, model.embedding.weight.dtype)
+    _add_noise(noisy, noise, seed)
+    for name, weight in model.named_parameters():
+        noisy.get_parameter(name).add_(weight)
+    return _reformed(noisy, copy.deepcopy(source), basis.clone())
+
+
+def _zeros(shape: TransformerShape, dtype: torch.dtype) -> Transformer:
+    require_memory(shape.n_parameters() * dtype.itemsize, f"{shape.n_parameters():,} weights in {dtype}")
+    return Transformer(shape, dtype)
+
+
+@torch.no_grad()
+def _add_noise(transformer: Transformer, noise: float, seed: int) -> None:
+    if not 0 <= noise < float("inf"):
+        raise InputError(f"noise must be a number of at least 0; got {noise}")
+    if noise:
+        generator = torch.Generator().manual_seed(seed)
+        for weight in transformer.parameters():
+            nn.init.trunc_normal_(weight, 0, noise / 4, -noise, noise, generator)
+
+
+def _wider(
+    shape: TransformerShape, d_model: int | None, d_mlp: int | None, n_heads: int | None, n_layers: int | None
+) -> TransformerShape:
+    """The shape with larger sizes."""
+    heads = [head for layer in shape.layers for head in layer.heads]
+    new_head = HeadShape(max((h.d_qk for h in heads), default=0) or 1, max((h.d_v for h in heads), default=0) or 1)
+
+    def layer(old: LayerShape) -> LayerShape:
+        more = 0 if n_heads is None else n_heads - len(old.heads)
+        if more < 0 or any(d_mlp is not None and d_mlp < width for width in old.d_mlp):
+            raise InputError(
+                f"the construction has layers of up to {shape.n_heads} heads and {shape.d_mlp} hidden units; "
+                f"{n_heads} and {d_mlp} were asked for"
+            )
+        widths = old.d_mlp if d_mlp is None else (d_mlp,) * max(len(old.d_mlp), 1)
+        return LayerShape((*old.heads, *[new_head] * more), tuple(width for width in widths if width))
+
+    wanted = (d_model or shape.d_model, len(shape.layers) if n_layers is None else n_layers)
+    if wanted[0] < shape.d_model or wanted[1] < len(shape.layers):
+        raise InputError(
+            f"the construction has {shape.d_model} coordinates and {len(shape.layers)} layers; {wanted[0]} and {wanted[1]} "
+            "were asked for"
+        )
+    layers = [layer(old) for old in (*shape.layers, *[LayerShape()] * (wanted[1] - len(shape.layers)))]
+    return replace(shape, d_model=wanted[0], layers=tuple(layers))
+
+
+@torch.no_grad()
+def _write(wide: Transformer, model: Transformer) -> None:
+    """Write the weights of a model into the first rows and columns of a larger one's; heads may be wider there."""
+    for name, weight, rows, columns in _blocks(wide, model):
+        wide.get_parameter(name)[rows[:, None], columns] = weight.to(wide.embedding.weight)
+
+
+def _blocks(wide: Transformer, model: Transformer) -> Iterator[tuple[str, Tensor, Tensor, Tensor]]:
+    """For each weight of a model its rows and columns in a larger one."""
+    for name, weight in model.named_parameters():
+        rows, columns = (torch.arange(n) for n in weight.shape)
+        layer, found, part = name.partition(".attention.")
+        if found:
+            index = int(layer.removeprefix("layers."))
+            channels = _channels(
+                wide.shape.layers[index], model.shape.layers[index], part in ("query.weight", "key.weight")
+            )
+            rows, columns = (rows, channels) if part == "output.weight" else (channels, columns)
+        yield name, weight, rows, columns
+
+
+def _channels(wide: LayerShape, narrow: LayerShape, scores: bool) -> Tensor:
+    """Where the channels of a layer's heads lie in a layer with more or wider heads."""
+    widths = [[head.d_qk if scores else head.d_v for head in layer.heads] for layer in (wide, narrow)]
+    starts = np.cumsum([0, *widths[0]])
+    parts = [starts[h] + np.arange(width) for h, width in enumerate(widths[1])]
+    return torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *parts]))
+
+
+def noise_radius(model: FactModel | Reformed) -> float:
+    """A certified radius in the max norm: whatever weights change, each by at most this, every fact is still answered.
+
+    From the margin by norms, see `constructions.noise_radius`; for the module in its dtype, rounding included. 0 if not even
+    the rounding of this dtype can be bounded below the margin: use float64 then.
+
+    Raises:
+        InputError: the basis was changed: the max norm depends on it, so that the radius must be asked for before.
+    """
+    source, basis = _source_of(model)
+    if not torch.equal(basis, torch.eye(*basis.shape, dtype=basis.dtype)):
+        raise InputError("the radius is one in the max norm, which a change of basis does not keep: ask for it before")
+    return noise_radius_of(model, source.margin, source.positions is not None)
+
+
+# -------------------------------------------------------------------- other facts
+
+
+@torch.no_grad()
+def install(model: FactModel | Reformed, facts: FactTable) -> None:
+    """Put other facts in place of the present ones: the paper's freeze-and-swap transfer without a gradient step.
+
+    As `FactModel.install`, for constructions in any form: only the rows of tokens are written, and of these only what lies in
+    the construction's part of the stream. No internal weight changes; that is asserted.
+
+    Raises:
+        InputError: as `FactModel.install`; nothing is changed then.
+    """
+    if isinstance(model, FactModel):
+        model.install(facts)
+        return
+    source, basis = model.source, model.basis
+    source.install(facts)
+    assert source.fact_tables is not None
+    before = {name: p._version for name, p in model.named_parameters() if name not in source.fact_tables}
+    for name in source.fact_tables:
+        rows, new = model.get_parameter(name)[: len(model.vocabulary)], source.get_parameter(name)
+        rows += (new - rows @ basis) @ basis.mT
+    written = [name for name, version in before.items() if model.get_parameter(name)._version != version]
+    if written:
+        raise AssertionError(f"install must write {sorted(source.fact_tables)} only, but wrote {written}")
+    model.facts = facts
