@@ -191,3 +191,12 @@ def attacked():
                     if found < n and not attack._right(model, facts):
                         found += 1
                         yield files
+
+
+GROUPS = {
+    "rounded": lambda: (make() for make, _ in ROUNDED.values()),
+    "exploit": lambda: (make() for make, _ in EXPLOITS.values()),
+    "forged": forged,
+    "honest": honest_models,
+    "attacked": attacked,
+}
