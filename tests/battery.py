@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import corners
 import numpy as np
 import safetensors.torch
 import torch
@@ -198,5 +199,8 @@ GROUPS = {
     "exploit": lambda: (make() for make, _ in EXPLOITS.values()),
     "forged": forged,
     "honest": honest_models,
+    "right": corners.right,
+    "exact": corners.exact_or_not,
+    "wrong": corners.wrong,
     "attacked": attacked,
 }
