@@ -142,6 +142,7 @@ def right():
         NODE,
         hops=3,
     )
+    yield three_letters_at_once()
     yield chain_with_a_flag(2, 1, 3, -1, -1000, n=2)  # PAD never stands there
     again = [block("c", 0, last=(0, 2))]
     yield hand_made(  # both letters leave 1 in a column that is decoded
@@ -202,6 +203,23 @@ def three_kinds():
     """Codes of two entities, of a third, and of the relation's token, whose code no entity has."""
     unembedding = {**THREE_KINDS, 3: {"c0": 3, "c1": 3, "one": -5}}
     return two_bits(identity(3), {1: FOUR[1], 2: FOUR[2]}, BOTH, unembedding)
+
+
+def three_letters_at_once():
+    """A pass takes all letters of two relations; four positions count in equal parts."""
+    return hand_made(
+        np.tile(np.arange(2), (2, 1)),
+        ["one", "a", "c"],
+        {1: {"a": 1}},
+        [{"one": 1}] * 4,
+        [Layer([Head([], [], [("a", "c", 4)], "all", 0)])],
+        ONE_BIT,
+        [book(1)],
+        [block("a", 0, last=(0, 2))],
+        [([1, 2, 3], [block("c", 0, last=(0, 2))])],
+        NODE,
+        hops=3,
+    )
 
 
 def exclusive_or():
