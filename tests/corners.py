@@ -19,11 +19,13 @@ from exploits import (
     two_bits,
 )
 from hand_made import (
+    END,
     LETTERS,
     NODE,
     ONE_BIT,
     Head,
     Layer,
+    assembled,
     at,
     block,
     book,
@@ -143,6 +145,8 @@ def right():
         hops=3,
     )
     yield three_letters_at_once()
+    yield chain((0, 3, 4), {"q": 1})
+    yield chain((0, 1, 1), {"q": 1, "b": 1})
     yield chain_with_a_flag(2, 1, 3, -1, -1000, n=2)  # PAD never stands there
     again = [block("c", 0, last=(0, 2))]
     yield hand_made(  # both letters leave 1 in a column that is decoded
@@ -203,6 +207,57 @@ def three_kinds():
     """Codes of two entities, of a third, and of the relation's token, whose code no entity has."""
     unembedding = {**THREE_KINDS, 3: {"c0": 3, "c1": 3, "one": -5}}
     return two_bits(identity(3), {1: FOUR[1], 2: FOUR[2]}, BOTH, unembedding)
+
+
+def chain(reads, unit):
+    """A chain of one hop a token: two entities that are exchanged, in two hops at most; the code is the node's own.
+
+    At each of three steps a head copies the node from the position that `reads` has, and `unit` reads it.
+    """
+    k, places = 2, range(5)
+    names = ["one", *(f"p{p}" for p in places), *(f"s{p}" for p in places), *(f"t{p}" for p in places)]
+    names += ["b", "q", "c", "pad", "ended", "last"]
+    d, where = len(names), {name: i for i, name in enumerate(names)}
+
+    def rows(*some):
+        made = np.zeros((len(some), d))
+        for row, values in zip(made, some, strict=True):
+            row[[where[name] for name in values]] = list(values.values())
+        return made
+
+    letter = (1, 2, 1)
+    position = [{"one": 1, f"p{p}": 1} for p in places]
+    for step, here in enumerate((2, 3, 4)):
+        position[here] |= {f"s{reads[step]}": 1, f"t{letter[step]}": 1}
+    position[4]["last"] = 1
+    keys = [{f"p{p}": 1} for p in places]
+    weights = {
+        "embedding.weight": rows({}, {"b": 1}, {}, {}, {"pad": 1}, {}),
+        "unembedding.weight": rows(
+            ONE_BIT[0],
+            ONE_BIT[1],
+            *[ONE_BIT["rest"]] * 3,
+            {"ended": 1000, "last": 1000, "one": -500},
+        ),
+        "positions.weight": rows(*position),
+        "layers.0.attention.query.weight": rows(*({f"{s}{p}": 1024} for s in "st" for p in places)),
+        "layers.0.attention.key.weight": rows(*keys, *keys),
+        "layers.0.attention.value.weight": rows({"b": 1}, {"pad": 1}),
+        "layers.0.attention.output.weight": rows({"q": 1}, {"ended": 1}).T,
+        "layers.0.mlp.weights.0.weight": rows(unit, {"one": 1}),
+        "layers.0.mlp.weights.1.weight": rows({"c": -1}, {"c": 1}).T,
+    }
+    claims = [{"claim": "codes", "books": [book(1)]}, {"claim": "subject", "blocks": [block("b", 0)]}]
+    for step, n in ((1, 1), (2, 0), (2, 1), (3, 0)):
+        after = [block("c", 0)] if n else None
+        claims.append({"claim": "run", "step": step, "letters": n})
+        claims.append({"claim": "pass", "number": 1, "letters": [step] if n else [], "after": after})
+        for h, (side, other, place) in enumerate((("b", "q", reads), ("pad", "ended", letter))):
+            sides = {"from": [side], "to": [other], "reads": place[step - 1]}
+            claims.append({"claim": "head", "number": h, "gap": 1024, **sides})
+        claims.append({"claim": "decoder", **(NODE if n else END)})
+    layers = [{"heads": [[5, 1], [5, 1]], "d_mlp": [2]}]
+    return assembled(np.array([[1, 0]]), k, weights, layers, [[name, 1] for name in names], claims, per_token=1)
 
 
 def three_letters_at_once():
@@ -507,6 +562,7 @@ def wrong():
                 yield told(i, dependent, reads=claim["reads"] | {"note": 1})
                 yield told(i, dependent, reads={"letter": 0})
                 break
+    yield chain((0, 0, 4), {"q": 1})  # the subject is not at hand any more
     # the decoder
     yield one_letter(
         facts=np.array([[0, 0]]), embedding={0: {}}, units=[({"c": 1}, {"c": -1})], after=[block("c", 1)], decoder=NODE
