@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import corners
 import numpy as np
 import safetensors.torch
 import torch
@@ -191,3 +192,15 @@ def attacked():
                     if found < n and not attack._right(model, facts):
                         found += 1
                         yield files
+
+
+GROUPS = {
+    "rounded": lambda: (make() for make, _ in ROUNDED.values()),
+    "exploit": lambda: (make() for make, _ in EXPLOITS.values()),
+    "forged": forged,
+    "honest": honest_models,
+    "right": corners.right,
+    "exact": corners.exact_or_not,
+    "wrong": corners.wrong,
+    "attacked": attacked,
+}

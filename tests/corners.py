@@ -1,0 +1,594 @@
+"""Models at the corners of the checker's rules: right or wrong by one, exact or not by one, of rare shapes."""
+
+import json
+
+import numpy as np
+import safetensors.torch
+from exploits import (
+    BOTH,
+    FOUR,
+    LAST,
+    OF_NODE,
+    OF_TWO_RELATIONS,
+    THREE,
+    TWO_BITS,
+    C,
+    chain_with_a_flag,
+    numbers,
+    one_letter,
+    two_bits,
+)
+from hand_made import (
+    END,
+    LETTERS,
+    NODE,
+    ONE_BIT,
+    Head,
+    Layer,
+    assembled,
+    at,
+    block,
+    book,
+    built,
+    claims_of,
+    files_of,
+    hand_made,
+    identity,
+    positions,
+    resealed,
+    weights_of,
+    with_claims,
+    with_manifest,
+    with_weights,
+)
+
+from constructions import FactTable, selector
+
+
+def leaking(gap, unembedding=ONE_BIT, **others):
+    """A head whose scores differ by `gap`."""
+    return one_letter(
+        heads=[Head([{"one": gap}], [{"p0": 1}], [("a", "c", 1)], 0, gap)], unembedding=unembedding, **others
+    )
+
+
+CLOSE = {0: {"one": 1, "c": -1}, 1: {"c": 1}, "rest": {"one": -100}}
+"""An unembedding with a margin of 1."""
+THREE_KINDS = {0: THREE[0], 1: THREE[1], 2: {"c0": -3, "c1": 3, "one": -3}}
+"""Of three entities, the last has larger weights."""
+BENT = {0: {}, 1: {"c": 2, "one": -1}, "rest": {"one": -100}}
+"""An unembedding that reads a number, 0 or 1, in column c."""
+LARGE = 2.0**24
+
+
+def right():
+    """What is right, and proven."""
+    yield leaking(100)
+    yield leaking(99)
+    yield leaking(1, CLOSE)
+    yield leaking(3, {0: {"one": 50, "c": -100}, 1: {"one": -50, "c": 100}, "rest": {"one": -3000}})
+    yield one_letter(unembedding=CLOSE)
+    yield one_letter(unembedding={0: {"one": 900, "c": -1800}, 1: {"one": -900, "c": 1800}, "rest": {"one": -9000}})
+    yield two_bits(identity(4), FOUR, BOTH, {t: {c: 300 * v for c, v in row.items()} for t, row in THREE.items()})
+    three = {1: FOUR[1], 2: FOUR[2]}
+    yield two_bits(identity(3), three, BOTH, THREE_KINDS)
+    yield three_kinds()
+    leaky = [at(0, *BOTH, gain=20)]
+    leaky[0].gap = 20
+    yield hand_made(
+        identity(3),
+        TWO_BITS,
+        three,
+        positions(2),
+        [Layer(leaky)],
+        THREE_KINDS | {"rest": {"one": -100}},
+        [book(2)],
+        [block("a", 1)],
+        [([1], None)],
+        LETTERS,
+    )
+    # numbers
+    yield numbers({0: {}, 1: {"c": 4, "one": -4}, "rest": {"one": -100}})
+    yield numbers({0: {}, 1: {"c": 4, "one": -4}, 2: {"c": 6, "one": -9}, "rest": {"one": -100}})
+    for binding in ({"c": 5, "one": -8}, {"one": -100}):
+        yield hand_made(
+            identity(2),
+            ["one", "a", "c"],
+            {1: {"a": 3}},
+            [{"one": 1}] * 2,
+            [Layer([Head([], [], [("a", "c", 2)], "all", 0)])],
+            {0: {}, 1: {"c": 6, "one": -9}, 2: binding, "rest": {"one": -100}},
+            [book(0)],
+            [block("a", 1, "number")],
+            [([1], None)],
+            LETTERS,
+        )
+    average = Head([], [], [("a", "a", 2)], "all", 0)
+    yield hand_made(  # one column
+        identity(1),
+        ["a"],
+        {},
+        [{}, {"a": 1}],
+        [Layer([average])],
+        {0: {}, "rest": {"a": -5000}},
+        [book(0)],
+        [block("a", 1, "number")],
+        [([1], None)],
+        LETTERS,
+    )
+    for unit in ({"c": 2, "one": -1}, {"c": 1, "one": 3}):  # a number that is a bit
+        yield hand_made(
+            identity(2),
+            ["one", "a", "c", "w"],
+            {1: {"a": 1}},
+            [{"one": 1}] * 2,
+            [Layer([Head([], [], [("a", "c", 2)], "all", 0)], [(unit, {})])],
+            BENT,
+            [book(0)],
+            [block("a", 1, "number")],
+            [([1], None)],
+            LETTERS,
+        )
+    # heads
+    yield one_letter(columns=["w"], heads=[Head([], [], [("one", "w", 1)], "all", 0), at(0, ("a", "c", 1))])
+    yield hand_made(  # four positions in equal parts
+        identity(2),
+        ["one", "a", "c"],
+        {1: {"a": 1}},
+        [{"one": 1}] * 4,
+        [Layer([Head([], [], [("a", "c", 4)], "all", 0)]), Layer(), Layer()],
+        ONE_BIT,
+        [book(1)],
+        [block("a", 3)],
+        [([1], [block("c", 2)]), ([2], [block("c", 1)]), ([3], [block("c", 0)])],
+        NODE,
+        hops=3,
+    )
+    yield three_letters_at_once()
+    yield chain((0, 3, 4), {"q": 1})
+    yield chain((0, 1, 1), {"q": 1, "b": 1})
+    yield chain_with_a_flag(2, 1, 3, -1, -1000, n=2)  # PAD never stands there
+    again = [block("c", 0, last=(0, 2))]
+    yield hand_made(  # both letters leave 1 in a column that is decoded
+        np.tile(np.arange(2), (2, 1)),
+        ["one", "p0", "p1", "p2", "a", "c", "flag", "seen"],
+        {1: {"a": 1}, 2: {"flag": 1}, 3: {"flag": 1}},
+        positions(3),
+        [Layer([at(0, ("a", "c", 1))]), Layer([at(1, ("flag", "seen", 1))])],
+        ONE_BIT | {1: {"one": -101, "c": 2, "seen": 100}},
+        [book(1)],
+        [block("a", 0, last=(0, 2))],
+        [([1], again), ([2], again)],
+        NODE,
+        hops=2,
+    )
+    # units
+    yield exclusive_or()
+    yield one_letter(facts=np.array([[0, 0]]), embedding={0: {}}, units=[({"c": 1}, {"c": -1})], after=C, decoder=NODE)
+    yield one_letter(facts=identity(1), embedding={0: {}}, units=[({"c": 1}, {"c": -1})])
+    yield two_bits(  # never above 0, though of two bits in three
+        identity(4),
+        FOUR,
+        BOTH,
+        THREE,
+        after=[block("c", 0)],
+        units=[({"c0": 1, "c1": 1, "one": -2}, {"c0": 1}), ({"c0": 3, "c1": 1, "one": -5}, {"c0": 1})],
+        subject=[block("a", 0)],
+    )
+    codes = {1: FOUR[1], 2: FOUR[3]}
+    yield two_bits(  # a unit for a code that no node has
+        identity(3),
+        codes,
+        BOTH,
+        {0: THREE[0], 1: THREE[1], 2: THREE[3]},
+        after=C,
+        units=[({"c0": -1, "c1": 1}, {"c0": 1})],
+        subject=[block("a", 0)],
+    )
+    yield settled()
+    yield in_the_second_book()
+    yield two_hops_at_once()
+    yield mixed_units()
+    yield one_letter(  # what differs from case to case is decoded, and right in both
+        embedding={1: {"a": 1}, 3: {"y": 1}},
+        columns=["y"],
+        unembedding=ONE_BIT | {"rest": {"one": -100, "y": -5}},
+        units=LAST[0].units,
+        **OF_TWO_RELATIONS,
+    )
+    # files
+    yield files_of(selector(FactTable([[1, 0]], ["a b", "c  d"])))
+    yield files_of(selector(FactTable([[-1, -1]])))
+    yield backwards(one_letter())
+    yield fifty_bits()
+
+
+def three_kinds():
+    """Codes of two entities, of a third, and of the relation's token, whose code no entity has."""
+    unembedding = {**THREE_KINDS, 3: {"c0": 3, "c1": 3, "one": -5}}
+    return two_bits(identity(3), {1: FOUR[1], 2: FOUR[2]}, BOTH, unembedding)
+
+
+def chain(reads, unit):
+    """A chain of one hop a token: two entities that are exchanged, in two hops at most; the code is the node's own.
+
+    At each of three steps a head copies the node from the position that `reads` has, and `unit` reads it.
+    """
+    k, places = 2, range(5)
+    names = ["one", *(f"p{p}" for p in places), *(f"s{p}" for p in places), *(f"t{p}" for p in places)]
+    names += ["b", "q", "c", "pad", "ended", "last"]
+    d, where = len(names), {name: i for i, name in enumerate(names)}
+
+    def rows(*some):
+        made = np.zeros((len(some), d))
+        for row, values in zip(made, some, strict=True):
+            row[[where[name] for name in values]] = list(values.values())
+        return made
+
+    letter = (1, 2, 1)
+    position = [{"one": 1, f"p{p}": 1} for p in places]
+    for step, here in enumerate((2, 3, 4)):
+        position[here] |= {f"s{reads[step]}": 1, f"t{letter[step]}": 1}
+    position[4]["last"] = 1
+    keys = [{f"p{p}": 1} for p in places]
+    weights = {
+        "embedding.weight": rows({}, {"b": 1}, {}, {}, {"pad": 1}, {}),
+        "unembedding.weight": rows(
+            ONE_BIT[0],
+            ONE_BIT[1],
+            *[ONE_BIT["rest"]] * 3,
+            {"ended": 1000, "last": 1000, "one": -500},
+        ),
+        "positions.weight": rows(*position),
+        "layers.0.attention.query.weight": rows(*({f"{s}{p}": 1024} for s in "st" for p in places)),
+        "layers.0.attention.key.weight": rows(*keys, *keys),
+        "layers.0.attention.value.weight": rows({"b": 1}, {"pad": 1}),
+        "layers.0.attention.output.weight": rows({"q": 1}, {"ended": 1}).T,
+        "layers.0.mlp.weights.0.weight": rows(unit, {"one": 1}),
+        "layers.0.mlp.weights.1.weight": rows({"c": -1}, {"c": 1}).T,
+    }
+    claims = [{"claim": "codes", "books": [book(1)]}, {"claim": "subject", "blocks": [block("b", 0)]}]
+    for step, n in ((1, 1), (2, 0), (2, 1), (3, 0)):
+        after = [block("c", 0)] if n else None
+        claims.append({"claim": "run", "step": step, "letters": n})
+        claims.append({"claim": "pass", "number": 1, "letters": [step] if n else [], "after": after})
+        for h, (side, other, place) in enumerate((("b", "q", reads), ("pad", "ended", letter))):
+            sides = {"from": [side], "to": [other], "reads": place[step - 1]}
+            claims.append({"claim": "head", "number": h, "gap": 1024, **sides})
+        claims.append({"claim": "decoder", **(NODE if n else END)})
+    layers = [{"heads": [[5, 1], [5, 1]], "d_mlp": [2]}]
+    return assembled(np.array([[1, 0]]), k, weights, layers, [[name, 1] for name in names], claims, per_token=1)
+
+
+def three_letters_at_once():
+    """A pass takes all letters of two relations; four positions count in equal parts."""
+    return hand_made(
+        np.tile(np.arange(2), (2, 1)),
+        ["one", "a", "c"],
+        {1: {"a": 1}},
+        [{"one": 1}] * 4,
+        [Layer([Head([], [], [("a", "c", 4)], "all", 0)])],
+        ONE_BIT,
+        [book(1)],
+        [block("a", 0, last=(0, 2))],
+        [([1, 2, 3], [block("c", 0, last=(0, 2))])],
+        NODE,
+        hops=3,
+    )
+
+
+def exclusive_or():
+    """Two relations, the identity and the exchange of two entities; one column is the letter."""
+    step = [({"c": 1, "m": 1, "one": -1}, {"c": -2}), ({"m": 1}, {"c": 1})]
+    again = [({"c": 1, "l": 1, "one": -1}, {"c": -2}), ({"l": 1}, {"c": 1})]
+    blocks = [block("c", 0, last=(0, 2))]
+    return hand_made(
+        np.array([[0, 1], [1, 0]]),
+        ["one", "p0", "p1", "p2", "a", "c", "l", "m"],
+        {1: {"a": 1}, 3: {"l": 1}},
+        positions(3),
+        [Layer([at(0, ("a", "c", 1)), at(1, ("l", "m", 1))], []), Layer([], step), Layer([], again)],
+        ONE_BIT,
+        [book(1)],
+        [block("a", 0, last=(0, 2))],
+        [([], blocks), ([1], blocks), ([2], blocks)],
+        NODE,
+        hops=2,
+    )
+
+
+def settled():
+    """A column holds a bit of the node less what units for two nodes say, which is 0 at every node."""
+    return two_bits(
+        identity(4),
+        FOUR,
+        [*BOTH, ("a0", "w", 1)],
+        THREE | {1: THREE[1] | {"w": -100}},
+        after=C,
+        columns=[*TWO_BITS, "w"],
+        units=[({"c0": 1, "c1": -1}, {"w": -1}), ({"c0": 1, "c1": 1, "one": -1}, {"w": -1})],
+        subject=[block("a", 0)],
+    )
+
+
+def in_the_second_book():
+    """Nodes before the letter are of one book, nodes after it of another, where *unknown* has a code and e2 has none."""
+    return hand_made(
+        np.array([[1, -1, 0]]),
+        ["one", "p0", "p1", ("a", 2), ("b", 2), ("x", 2), ("y", 2), ("c", 2)],
+        {0: {"b0": 1}, 1: {"a0": 1, "b0": 1, "b1": 1}, 2: {"a1": 1}},
+        positions(2),
+        [
+            Layer(
+                [at(0, ("a0", "x0", 1), ("a1", "x1", 1), ("b0", "y0", 1))],
+                [
+                    ({"x0": -1, "x1": -1, "one": 1}, {"c0": 1}),
+                    ({"x0": 1, "x1": -1}, {"c0": 1, "c1": 1}),
+                    ({"y0": 1}, {}),
+                ],
+            )
+        ],
+        {0: THREE[0], 1: THREE[1], 4: THREE[3], "rest": {"one": -100}},
+        [book(2, 3), book(2)],
+        [block("b", 1), block("a", 0, book=1)],
+        [([1], [block("c", 0)])],
+        NODE,
+    )
+
+
+def two_hops_at_once():
+    """Four entities in a circle: the node in two steps is computed from the subject, and a letter is left for later."""
+    return hand_made(
+        np.array([[1, 2, 3, 0]]),
+        ["one", "p0", "p1", "p2", ("a", 2), ("c", 2)],
+        FOUR,
+        positions(3),
+        [Layer([at(0, *BOTH)], [({"c1": 1}, {"c1": -2}), ({"one": 1}, {"c1": 1})]), Layer()],
+        THREE | {"rest": {"one": -100}},
+        [book(2)],
+        [block("a", 0)],
+        [([1], [block("c", 1)]), ([2], None)],
+        LETTERS,
+        hops=2,
+    )
+
+
+def mixed_units():
+    """Units of a second hidden layer read bits of the node beside what units for single nodes say."""
+    first = [({"c0": 1, "c1": 1, "one": -1}, {}), ({"c0": 1}, {}), ({"one": 1}, {})]
+    files = two_bits(np.array([[0, 3, 2, 2]]), FOUR, BOTH, THREE, after=C, units=first, subject=[block("a", 0)])
+    weights, d = weights_of(files), 7
+    # From (the node is 3, bit 0, 1): bit 0 less the first, the first and 1, 1.
+    weights["layers.0.mlp.weights.1.weight"] = np.array([[-1, 1, 0], [1, 0, 1], [0, 0, 1]])
+    weights["layers.0.mlp.weights.2.weight"] = np.zeros((d, 3))
+    weights["layers.0.mlp.weights.2.weight"][-2:] = [[0, -1, 1], [1, 0, 0]]
+    files = with_weights(files, weights)
+    return with_manifest(files, lambda manifest: manifest["architecture"]["layers"][0].update(d_mlp=[3, 3]))
+
+
+def backwards(files):
+    """The same tensors in the opposite order of their names."""
+    tensors = safetensors.torch.load(files["weights.safetensors"])
+    header, data = {}, b""
+    for name in sorted(tensors, reverse=True):
+        raw = tensors[name].numpy().tobytes()
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(tensors[name].shape),
+            "data_offsets": [len(data), len(data) + len(raw)],
+        }
+        data += raw
+    text = json.dumps(header).encode()
+    return resealed(files, weights_safetensors=len(text).to_bytes(8, "little") + text + data)
+
+
+def fifty_bits():
+    """Codes of as many bits as there may be: 0 and 2^50 - 1."""
+    bits = range(50)
+    return hand_made(
+        identity(2),
+        ["one", "p0", "p1", ("a", 50), ("c", 50)],
+        {1: {f"a{i}": 1 for i in bits}},
+        positions(2),
+        [Layer([at(0, *((f"a{i}", f"c{i}", 1) for i in bits))])],
+        {0: {f"c{i}": -2 for i in bits}, 1: {f"c{i}": 2 for i in bits} | {"one": -100}, "rest": {"one": -1000}},
+        [book(50)],
+        [block("a", 1)],
+        [([1], None)],
+        LETTERS,
+    )
+
+
+def exact_or_not():
+    """Sums of just 2^24 and just below; and bounds that are small only if each column is followed by itself."""
+    for large in (LARGE, LARGE - 1, LARGE / 2 + 1):
+        for place in (0, 1):
+            position = positions(2)
+            position[place]["junk"] = large
+            yield one_letter(position, columns=["junk"])
+        yield one_letter(unembedding=ONE_BIT | {"rest": {"one": -large}})
+        yield one_letter(unembedding={0: {"one": large // 2, "c": -large}, 1: {"one": -(large // 2), "c": large}})
+        yield one_letter(embedding={1: {"a": 1}, 2: {"junk": large}}, columns=["junk"])
+        yield one_letter(
+            [positions(2)[0] | {"z": 1}, positions(2)[1]],
+            columns=["z", "y"],
+            heads=[at(0, ("a", "c", 1), ("z", "y", large))],
+        )
+    half = LARGE / 2
+    yield one_letter(
+        [positions(2)[0] | {"junk": half}, positions(2)[1]],
+        {t: {"a": int(t == 1), "junk": half} for t in (0, 1)},
+        columns=["junk"],
+    )
+    yield one_letter(
+        [positions(2)[0] | {"z": half}, positions(2)[1] | {"y": half}],
+        columns=["z", "y"],
+        heads=[at(0, ("a", "c", 1), ("z", "y", 1))],
+    )
+    yield one_letter(heads=[at(0, ("a", "c", 1)), Head([], [], [("one", "w", half)], "all", 0)], columns=["w"])
+    yield one_letter(
+        embedding={1: {"a": 1}, 2: {"f": 4096}},
+        columns=["f"],
+        heads=[Head([{"f": 4097}], [{"p0": 1}], [("a", "c", 1)], 0, 4096 * 4097)],
+    )
+    yield one_letter(embedding={1: {"a": 1}, 2: {"junk": 2.0**20}}, columns=["junk"])
+    big = [row | {"big": 4097} for row in positions(2)]
+    yield one_letter(
+        big, columns=["big"], heads=[Head([{"one": 1024}, {"big": 4097}], [{"p0": 1}, {}], [("a", "c", 1)])]
+    )
+    yield one_letter(
+        big, columns=["big"], heads=[Head([{"one": 1024}, {}], [{"p0": 1}, {"big": 4097}], [("a", "c", 1)])]
+    )
+    small = {"columns": ["junk", "w"], "dtype": "float16"}
+    unit = [({"p0": 40}, {"w": 1})]
+    yield one_letter([row | {"junk": 1000} for row in positions(2)], units=unit, **small)
+    yield one_letter(embedding={1: {"a": 1}, 2: {"junk": 1000}}, units=unit, **small)
+    yield one_letter(units=[({"p0": 20000}, {})], **small)
+    yield one_letter(units=[({"p0": 32768}, {})], **small)
+    more = [(Layer(), [], C)] * 5
+    yield one_letter(embedding={1: {"a": 1, "junk": 0}, 3: {"junk": 2000}}, later=more, **small, **OF_NODE)
+
+
+def wrong():
+    """What is refused, each for a reason that no other model is refused for."""
+    files, claims = one_letter(), claims_of(one_letter())
+
+    def told(i, base=files, **changes):
+        return with_claims(base, [claim | (changes if j == i else {}) for j, claim in enumerate(claims_of(base))])
+
+    def sized(**changes):
+        return with_manifest(files, lambda manifest: manifest["sizes"].update(changes))
+
+    def shaped(**changes):
+        return with_manifest(files, lambda manifest: manifest["architecture"].update(changes))
+
+    def weighed(data):
+        return resealed(files, weights_safetensors=data)
+
+    one, layers = claims[3]["blocks"][0], json.loads(files["manifest.json"])["architecture"]["layers"]
+    # the manifest
+    yield {name: data for name, data in files.items() if name != "manifest.json"}
+    yield files | {"manifest.json": files["manifest.json"] + b"\n"}
+    yield files | {"manifest.json": b"{"}
+    yield with_manifest(files, lambda manifest: manifest.pop("sizes"))
+    yield with_manifest(files, lambda manifest: manifest.update(specials=["unknown", "pad"]))
+    for size in ("d_model", "positions", "entities", "hops"):
+        yield sized(**{size: True})
+        yield sized(**{size: -1})
+    yield sized(positions=3)
+    yield shaped(repeats=True)
+    yield shaped(layers=[])
+    yield shaped(layers=[layers[0] | {"heads": [[True, 1]]}])
+    yield shaped(layers=[layers[0] | {"heads": [[1, 1], [1]]}])
+    yield shaped(layers=[layers[0] | {"d_mlp": [0]}])
+    weights = weights_of(files)
+    empty = {"layers.0.mlp.weights.0.weight": np.zeros((0, 5)), "layers.0.mlp.weights.1.weight": np.zeros((5, 0))}
+    yield with_weights(shaped(layers=[layers[0] | {"d_mlp": [0]}]), weights | empty)
+    yield one_letter([*positions(2), {}])
+    # files
+    yield resealed(files, facts_tsv=b"", codebooks_safetensors=b"")
+    both = {name: files[name] for name in ("facts.safetensors", "manifest.json")}
+    yield resealed(both, facts_tsv=b"")
+    yield resealed(files, facts_safetensors=b"\1" + b"\0" * 7 + b"x")
+    named = files_of(built("selector", 3))
+    yield resealed(named, facts_tsv=named["facts.tsv"].replace(b"e1", b"e9"))
+    for text in (b"{", files["certificate.json"].replace(b"1024", b"NaN"), b"[1, 1e3]"):
+        yield resealed(files, certificate_json=text)
+    unsorted = files["certificate.json"].replace(
+        b'{"claim": "run", "letters": 1, "step": 1}', b'{"letters": 1, "claim": "run", "step": 1}'
+    )
+    assert unsorted != files["certificate.json"]
+    yield resealed(files, certificate_json=unsorted)
+    packed = files["weights.safetensors"]
+    yield weighed(b"\xff" * 8 + packed[8:])
+    yield weighed((2).to_bytes(8, "little") + b"{}")
+    yield weighed((1).to_bytes(8, "little") + b"x")
+    yield weighed(packed[:-4])
+    yield weighed(packed.replace(b"[4,5]", b"[5,4]"))
+    length = int.from_bytes(packed[:8], "little")
+    text = packed[8 : 8 + length].replace(b"[4,5]", b"[true,5]")
+    yield weighed(len(text).to_bytes(8, "little") + text + packed[8 + length :])
+    for name in ("embedding", "positions", "layers.0.attention.key"):
+        changed = {n: w.copy() for n, w in weights.items()}
+        changed[f"{name}.weight"][-1 if name == "positions" else 0, 0] += 0.5
+        if name == "embedding":
+            changed[f"{name}.weight"][2, 0] += 0.5
+        yield with_weights(files, changed)
+    # slots, books and blocks
+    yield told(1, slots=[["", 0], *claims[1]["slots"]])
+    for change in ({"note": 1}, {"bits": 51}, {"bits": True}, {"unknown": True}, {"unknown": 2**50}, {"unknown": -1}):
+        yield told(2, books=[claims[2]["books"][0] | change])
+    yield told(3, blocks=[one | {"book": False}])
+    yield told(3, blocks=[one | {"words": True}])
+    yield told(3, blocks=[one | {"words": -1}])
+    yield told(3, blocks=[one | {"last": [0, 0]}])
+    yield told(3, blocks=[block("a", 0), block("a", 1)])
+    yield one_letter(facts=np.array([[0, -1]]), books=[book(1, 2)])
+    for name, slot in (("selector", "attributes"), ("key_value", "state"), ("precomputed", None)):
+        base = files_of(built(name, 3))
+        subject = claims_of(base)[3]["blocks"]
+        if subject[0]["words"] == 0:
+            yield told(3, base, blocks=[subject[0] | {"last": [0, 1]}, *subject[1:]])
+            yield told(3, base, blocks=[subject[0] | {"last": [1, 2]}, *subject[1:]])
+        slots = claims_of(base)[1]["slots"]
+        slot = slot or subject[-1]["slot"]
+        for less in (1, 2, 3):
+            if dict(slots)[slot] > less:
+                narrow = [[s, size - less] if s == slot else [s, size] for s, size in slots]
+                yield told(1, base, slots=[*narrow, ["more", less]])
+    # passes and heads
+    for letters in ([2], [1, 2], [0]):
+        yield told(5, letters=letters)
+    for after in ([], 1, {"a": 1}, ["a"]):
+        yield told(5, after=after)
+    yield one_letter(later=[(Layer(), [], None)])
+    yield hand_made(
+        np.zeros((2, 1), int),
+        ["one", ("a", 2)],
+        {0: {"a0": 1}},
+        [{"one": 1}] * 24,
+        [Layer()],
+        {},
+        [book(2)],
+        [block("a", 0, last=(0, 2))],
+        [(list(range(1, 24)), None)],
+        LETTERS,
+        hops=23,
+    )
+    for name in ("attention_selector", "key_value_rows", "hybrid"):
+        dependent = files_of(built(name, 3))
+        for i, claim in enumerate(claims_of(dependent)):
+            if isinstance(claim.get("reads"), dict):
+                yield told(i, dependent, reads=claim["reads"] | {"note": 1})
+                yield told(i, dependent, reads={"letter": 0})
+                break
+    yield chain((0, 0, 4), {"q": 1})  # the subject is not at hand any more
+    # the decoder
+    yield one_letter(
+        facts=np.array([[0, 0]]), embedding={0: {}}, units=[({"c": 1}, {"c": -1})], after=[block("c", 1)], decoder=NODE
+    )
+    yield two_bits(  # the last unit fires for the first node
+        identity(4),
+        FOUR,
+        BOTH,
+        THREE,
+        units=[({"c0": -1, "c1": -1, "one": 1}, {"w": 1})],
+        columns=[*TWO_BITS, "w"],
+        subject=[block("a", 0)],
+    )
+    leaky = Head([{"one": 20}], [{"p0": 1}], [("a", "c", 1)], 0, 20)
+    yield one_letter(
+        heads=[leaky], embedding={1: {"a": 1}}, books=[book(0)], subject=[block("a", 1, "number")], unembedding=BENT
+    )
+    yield hand_made(
+        identity(2),
+        ["one", "a", "b", "c", "d"],
+        {1: {"a": 2, "b": 1}},
+        [{"one": 1}] * 2,
+        [Layer([Head([], [], [("a", "c", 2), ("b", "d", 2)], "all", 0)])],
+        {0: {}, 1: {"c": 4, "one": -4, "d": 1}, "rest": {"one": -100}},
+        [book(0), book(1)],
+        [block("a", 1, "number"), block("b", 0, book=1)],
+        [([1], None)],
+        LETTERS,
+    )

@@ -1,0 +1,142 @@
+"""The checker's integers: every result against plain Python, and every limit from both sides."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from verify import symbolic
+from verify.stored import Undecided
+from verify.symbolic import LARGEST, Matrix, Sizes, Values, added_up, bounded, product, size_of
+
+
+def array(*numbers):
+    return np.array(numbers, np.int64)
+
+
+def too_large(compute):
+    with pytest.raises(Undecided, match="too large"):
+        compute()
+
+
+def test_the_size_is_the_largest_absolute_value():
+    for numbers, size in (((), 0), ((0,), 0), ((3, -5), 5), ((5, -3), 5), ((-2,), 2), ((2,), 2)):
+        assert size_of(array(*numbers)) == size
+
+
+def test_numbers_are_handled_below_the_limit_and_not_at_it():
+    bounded(LARGEST - 1)
+    too_large(lambda: bounded(LARGEST))
+    too_large(lambda: bounded(LARGEST + 1))
+
+
+def test_products_and_sums_are_refused_where_a_partial_sum_may_be_too_large():
+    half = array(2**28, 2**28)
+    assert product(half - 1, half) == 2 * (2**28 - 1) * 2**28
+    too_large(lambda: product(2 * half, half))
+    assert product(array(2**28 - 1), array(2**30)) == (2**28 - 1) * 2**30
+    too_large(lambda: product(array(2**28), array(2**30)))
+    assert product(np.zeros((2, 0), np.int64), np.zeros((0, 3), np.int64)).shape == (2, 3)
+    assert added_up(array(2**57), array(-(2**57) + 1)) == 1
+    too_large(lambda: added_up(array(2**57), array(-(2**57))))
+    assert product(np.array([2**20], np.int32), np.array([2**20], np.int32)) == 2**40
+
+
+def test_a_matrix_knows_its_entries():
+    dense = np.array([[0, 4, -6], [0, 0, 0], [0, 12, 2]])
+    matrix = Matrix(dense)
+    assert (matrix.largest, matrix.norm, matrix.grain) == (12, 14, 2)
+    assert matrix.reads.tolist() == [False, True, True]
+    assert matrix.writes.tolist() == [True, False, True]
+    assert [part.tolist() for part in matrix.entries(array(2, 0, 1))] == [[0, 0, 2, 2], [0, 2, 0, 2], [-6, 2, 4, 12]]
+    assert matrix.sums(array(1, 2, 3)).tolist() == [26, 0, 30]
+    none = Matrix(np.zeros((2, 2), int))
+    assert (none.largest, none.norm, none.grain) == (0, 0, 1)
+    assert Matrix(np.array([[3]])).grain == 1
+    assert Matrix(np.array([[2**30 - 1]])).largest == 2**30 - 1
+    too_large(lambda: Matrix(np.array([[2**30]])))
+    assert Matrix(np.zeros((3, 0), int)).norm == 0
+
+
+def everywhere(values, tops, n_nodes):
+    """Every value of every coordinate of every case, by choosing the unknowns in all ways."""
+    found, d = [], len(tops)
+    for chosen in itertools.product(*(range(top + 1) for top in tops), range(n_nodes)):
+        held = values.const.copy()
+        for at, key, coef in zip(values.at, values.key, values.coef, strict=True):
+            held.flat[at] += coef * (chosen[key] if key < d else chosen[-1] == key - d)
+        found.append(held)
+    return np.stack(found)
+
+
+def some_values():
+    tops = array(1, 3)
+    values = Values(np.array([[5, -1, -3], [0, 2, -7]]), array(0, 1, 2, 5), array(0, 1, 2, 3), array(-9, 2, -4, 6))
+    return values.plus(0, array(1, 1, 2, 4), array(0, 1, 3, 2), array(1, -1, 3, 2)), tops
+
+
+def test_values_are_what_they_say_in_every_state():
+    values, tops = some_values()
+    matrix = Matrix(np.array([[1, -2, 0], [3, 0, 5], [0, 0, 0], [1, 1, 1]]))
+    assert (everywhere(values.through(matrix), tops, 2) == everywhere(values, tops, 2) @ matrix.dense.T).all()
+    one = values.only(values.at < 3)
+    assert (everywhere(one, tops, 2)[:, 0] == everywhere(values, tops, 2)[:, 0]).all()
+    twice = Values(values.const[:1], *(part[values.at < 3] for part in (values.at, values.key, values.coef))).repeated(
+        3
+    )
+    assert (everywhere(twice, tops, 2) == everywhere(values, tops, 2)[:, :1]).all()
+    assert (np.lexsort((values.key, values.at)) == np.arange(len(values.at))).all()
+    gone = values.plus(1, values.at, values.key, -values.coef)
+    assert len(gone.at) == 0
+    assert (gone.const == values.const + 1).all()
+
+
+def test_sizes_are_those_of_the_largest_state():
+    values, tops = some_values()
+    assert values.sizes(tops).tolist() == [5, 4, 13]
+    low, high = (bound(everywhere(values, tops, 2), axis=(0, 1)) for bound in (np.min, np.max))
+    assert (np.maximum(-low, high) <= values.sizes(tops)).all()
+    assert (values.sizes(array(2, 3))[0], values.sizes(array(0, 3))[0]) == (13, 5)
+
+
+def test_values_are_refused_where_they_may_be_too_large():
+    def value(const, *coefs):
+        n = len(coefs)
+        return Values(array(const)[None], array(*[0] * n), np.arange(n), array(*coefs))
+
+    half = 2**57
+    assert value(half).plus(half - 1).const == 2**58 - 1
+    too_large(lambda: value(half).plus(half))
+    too_large(lambda: value(half).plus(-half))
+    other = array(0), array(1)
+    assert value(0, half).plus(0, *other, array(1 - half)).coef.tolist() == [half, 1 - half]
+    too_large(lambda: value(0, half).plus(0, *other, array(-half)))
+    too_large(lambda: value(0).plus(0, array(0, 0, 0), array(0, 0, 0), array(half, 0, 0)))
+    assert value(0).plus(0, array(0, 0), array(0, 0), array(half - 1, 0)).coef == half - 1
+    wide = Values(np.zeros((1, 2), np.int64), array(0), array(0), array(2**29))
+    assert wide.through(Matrix(np.array([[2**28 - 1, 0]]))).coef == 2**29 * (2**28 - 1)
+    too_large(lambda: wide.through(Matrix(np.array([[2**28, 0]]))))
+    narrow = Values(np.zeros((1, 1), np.int64), array(0), array(0), array(2**29))
+    assert narrow.through(Matrix(np.array([[2**29 - 1]]))).coef == 2**29 * (2**29 - 1)
+    # const + coef (top n + 1): with top 3 of two unknowns 7 times the coefficient
+    tops, coef = array(3, 1), 2**55
+    assert value(2**58 - 1 - 7 * coef, coef, 0).sizes(tops) == 2**58 - 1 - 4 * coef
+    too_large(lambda: value(2**58 - 7 * coef, coef, 0).sizes(tops))
+
+
+def test_bounds_are_rounded_up_and_never_by_much():
+    for numbers in ((0,), (1, 2), (4095, 7), (4096, 7), (4097, 1), (2**40 + 1, 3)):
+        sizes = Sizes(array(*numbers), 3)
+        few = sizes.small()
+        assert size_of(few.sizes) <= 4096
+        kept = [int(n) << few.scale for n in few.sizes]
+        assert all(n << 3 <= k < (n << 3) + (1 << few.scale) for n, k in zip(numbers, kept, strict=True))
+        assert few.scale - 3 == max(0, max(numbers).bit_length() - 12)
+        assert sizes.bits() == max(numbers).bit_length() + 3
+    one, two = Sizes(array(5, 6), 1), Sizes(array(7, 9), 4)
+    assert (one.plus(two).sizes.tolist(), one.plus(two).scale) == ([8, 10], 4)
+    assert (two.plus(one).sizes.tolist(), two.plus(one).scale) == ([8, 10], 4)
+    assert (one.times(two).sizes.tolist(), one.times(two).scale) == ([5 * 7 + 6 * 9], 5)
+    through = two.through(Matrix(np.array([[1, -2], [0, 3]])))
+    assert (through.sizes.tolist(), through.scale) == ([25, 27], 4)
+    assert symbolic.Sizes(array(1)).scale == 0
