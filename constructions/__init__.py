@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from constructions.model import FactModel
     from constructions.partial_memory import hybrid
     from constructions.precomputation import precomputed
+    from constructions.seeding import needed_shape, seed_into, standard
     from constructions.single_hop import attention_selector, scalar_selector, selector
+    from constructions.standard_decoder import StandardDecoder, StandardModel, StandardShape
     from constructions.transformer import Transformer
 
 _LAZY = {
@@ -34,6 +36,12 @@ _LAZY = {
     "ChainOfThought": "cot",
     "FactModel": "model",
     "load": "folder",
+    "needed_shape": "seeding",
+    "seed_into": "seeding",
+    "standard": "seeding",
+    "StandardDecoder": "standard_decoder",
+    "StandardModel": "standard_decoder",
+    "StandardShape": "standard_decoder",
     "Transformer": "transformer",
 }
 
@@ -48,6 +56,9 @@ __all__ = [
     "FactModel",
     "FactTable",
     "InputError",
+    "StandardDecoder",
+    "StandardModel",
+    "StandardShape",
     "Transformer",
     "Vocabulary",
     "attention_selector",
@@ -58,9 +69,12 @@ __all__ = [
     "key_value_rows",
     "load",
     "meet_in_the_middle",
+    "needed_shape",
     "precomputed",
     "scalar_selector",
+    "seed_into",
     "selector",
+    "standard",
     "superposition",
 ]
 

@@ -102,7 +102,7 @@ class StandardDecoder(nn.Module):
         self.positions = nn.Embedding(shape.n_positions, shape.d_model, dtype=dtype)
         self.blocks = nn.ModuleList(Block(shape, dtype) for _ in range(shape.n_layers))
         self.final_norm = _norm(shape, dtype) if shape.placement == "pre" else nn.Identity()
-        self.unembedding = Weight(shape.d_model, shape.d_vocab, dtype)
+        self.unembedding: nn.Linear = Weight(shape.d_model, shape.d_vocab, dtype)
         if shape.tied:
             self.unembedding.weight = self.embedding.weight
         self.reset_parameters()

@@ -1,0 +1,298 @@
+"""Norms that act as the identity: a slack that outweighs everything else in each vector.
+
+Four further coordinates of every position hold `2^k (a, b, c, e)` with `a^2 + b^2 + c^2 + e^2 = D`, the number of columns
+(Lagrange: always possible), and all gains are 2^k. A vector x beside the slack then has the mean square
+`4^k + |x|^2 / D`, so that RMSNorm multiplies it by
+
+    2^k (4^k + |x|^2 / D + eps)^(-1/2) = (1 + delta)^(-1/2)    with    delta = (|x|^2 / D + eps) / 4^k.
+
+In floating point this is the identity bit for bit once `2 |x|^2` and eps are at most `4^k u / 2` (u half an ulp of 1): in
+whatever order the squares are added, each partial sum is either a sum of small terms or an integer multiple of 4^k that
+absorbs them; the mean is 4^k, its root 2^k, and multiplying by 2^-k and 2^k rounds nothing.
+
+LayerNorm also subtracts the mean. So every coordinate is there twice, as x and -x, the slack included
+(`a^2 + b^2 + c^2 + e^2 = D / 2`), and is read as half their difference, from which any mean of the rest of the stream
+cancels. But computing the mean rounds by about `u 2^k`, and subtracting it rounds the coordinates by u times that: a large
+slack costs accuracy, a small one distorts. k is chosen to balance the two.
+
+Pre-norm: norms read the slack that the positions brought, which nothing writes; their gain on it is 0, so that nothing reads
+it and no gradient is scaled by it. Post-norm: the stream is what the norms return. It is multiplied as a whole, and its
+slack is within a factor of `(1 + delta)^(-1/2)` of 2^k (a, b, c, e) after each norm, whatever came before; hence each norm
+multiplies by something within `2 delta` of 1, for delta <= 1/4.
+
+All parts of a block are positively homogeneous (no biases): a common factor on all coordinates of a position passes through
+an MLP, and moves no argmax. Attention compares positions with different factors; `_logit_error` follows what that, and all
+rounding, can add up to.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from constructions.blocks import Plan, PlannedHead
+from constructions.errors import DoesNotFit, InputError
+from constructions.model import FactModel
+from constructions.places import Places
+from constructions.selection import GAIN
+from constructions.standard_decoder import StandardDecoder, StandardShape
+
+MOST_DELTA = 2.0**-12
+"""A larger delta is refused: the slack would no longer dominate."""
+
+_OUTWARD = 1 + 2.0**-20
+"""More than the relative rounding of a float64 sum of up to 2^30 non-negative terms."""
+
+
+@dataclass(frozen=True)
+class Magnitudes:
+    """Bounds over all norms of a decoder and all tokens, on everything beside the slack: |x|^2, sum of |x|, |mean|."""
+
+    squares: float
+    total: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class _NormError:
+    """What a norm makes of a coordinate x as it is read: within `ratio |x| + absolute` of x; it enters sums with up to
+    `shift` more, which then cancels.
+    """
+
+    ratio: float = 0
+    absolute: float = 0
+    shift: float = 0
+
+
+def make_norms_the_identity(
+    decoder: StandardDecoder, model: FactModel, plan: Plan, places: Places, slack: int | None
+) -> tuple[int | None, Fraction, float]:
+    """Write slack and gains; returns k, the distortion, and the bound on the logits' error, as `StandardModel` has them.
+
+    Raises:
+        DoesNotFit: a slack of 2^k is too small or too large, or the error of the logits may reach half the margin.
+        InputError: a slack is given where there are no norms.
+    """
+    shape, dtype = decoder.shape, decoder.embedding.weight.dtype
+    if shape.norm is None:
+        if slack is not None:
+            raise InputError(f"a slack of 2^{slack} is for norms, and this decoder has none")
+        distortion, norm_error = Fraction(0), _NormError()
+    else:
+        if dtype not in (torch.float32, torch.float64):
+            raise DoesNotFit(f"norms as the identity need float32 or float64; the decoder is in {dtype}")
+        magnitudes = largest_vectors(decoder, places)
+        norms = _Norms(shape, decoder.norms()[0].eps, torch.finfo(dtype), magnitudes)
+        slack = norms.best() if slack is None else slack
+        norms.require(slack)
+        distortion, norm_error = norms.distortion(slack), norms.error(slack)
+        _write_slack(decoder, places, slack)
+    exact = norm_error == _NormError() and not model.margin.rounds
+    error = 0.0 if exact else _logit_error(decoder, model, plan, places, norm_error)
+    if not 2 * error < model.margin.real:
+        raise DoesNotFit(
+            f"{model.construction} in {dtype} with {shape.norm or 'no norm'}: two logits may be off by {2 * error:.3g} "
+            f"together, and the margin is {float(model.margin.real):.3g}; use float64, or another slack"
+        )
+    return slack, distortion, error
+
+
+class _Norms:
+    """The norms of a decoder as functions of k."""
+
+    def __init__(self, shape: StandardShape, eps: float | None, floats: torch.finfo, magnitudes: Magnitudes):
+        self.shape, self.floats, self.of = shape, floats, magnitudes
+        self.eps = floats.eps if eps is None else eps  # RMSNorm's default
+        self.unit = floats.eps / 2
+
+    def delta(self, k: int) -> Fraction:
+        """(|x|^2 / D + eps) / 4^k."""
+        return (Fraction(self.of.squares) / self.shape.d_model + Fraction(self.eps)) / Fraction(4) ** k
+
+    def distortion(self, k: int) -> Fraction:
+        """How far from 1 the factor of a norm may be."""
+        return self.delta(k) / 2 if self.shape.placement == "pre" else 2 * self.delta(k)
+
+    def is_exact(self, k: int) -> bool:
+        """Whether each norm provably returns the very numbers that it is given."""
+        most = Fraction(4) ** k * Fraction(self.unit) / 2
+        return self.shape.norm == "rmsnorm" and 2 * Fraction(self.of.squares) <= most and Fraction(self.eps) <= most
+
+    def error(self, k: int) -> _NormError:
+        """Rounding included, whatever the order of the sums; the constants are generous."""
+        if self.is_exact(k):
+            return _NormError()
+        d_model, unit, mean = self.shape.d_model, self.unit, 0.0
+        if self.shape.norm == "layernorm":
+            slack = 2.0**k * sum(2 * part for part in four_squares(d_model // 2))
+            mean = self.of.mean + 4 * (d_model + 8) * unit * (slack + self.of.total) / d_model
+        return _NormError(float(self.distortion(k)) + 4 * (d_model + 17) * unit, 4 * unit * mean, mean)
+
+    def best(self) -> int:
+        """RMSNorm: the least k that is exact. LayerNorm: that with the least error, for coordinates of about 1."""
+        ks = range(1, math.frexp(self.floats.max / self.shape.d_model)[1] // 2 - 2)
+        if self.shape.norm == "rmsnorm":
+            return next((k for k in ks if self.is_exact(k)), ks[-1])
+        possible = [k for k in ks if self.delta(k) <= MOST_DELTA] or [ks[-1]]
+        errors = [self.error(k) for k in possible]
+        return possible[
+            min(range(len(errors)), key=lambda i: errors[i].ratio + self.shape.d_model * self.unit * errors[i].shift)
+        ]
+
+    def require(self, k: int) -> None:
+        """Raise DoesNotFit unless the slack dominates and its squares can be added."""
+        if not self.delta(k) <= MOST_DELTA:
+            raise DoesNotFit(
+                f"a slack of 2^{k} is too small: the mean square of all else in a vector may be {float(self.delta(k)):.3g} "
+                f"of the slack's, and must be at most {MOST_DELTA:.3g}"
+            )
+        if not Fraction(4) ** k * self.shape.d_model < Fraction(self.floats.max) / 4:
+            raise DoesNotFit(
+                f"a slack of 2^{k} is too large: its squares exceed {self.floats.max:.3g}; use a wider dtype"
+            )
+
+
+@torch.no_grad()
+def largest_vectors(decoder: StandardDecoder, places: Places) -> Magnitudes:
+    """From the absolute values of all weights; norms shrink but for their gain; the construction's counts as 1."""
+    gain_is_one = torch.from_numpy(places.own)
+    rest = torch.from_numpy(places.rest)
+    seen: list[Magnitudes] = []
+
+    def past(norm: nn.Module, x: Tensor) -> Tensor:
+        mean = _up(x[rest]).sum().item() / len(x) if isinstance(norm, nn.LayerNorm) else 0.0
+        seen.append(Magnitudes(_up(x * x).sum().item(), _up(x).sum().item(), mean))
+        if isinstance(norm, nn.Identity):
+            return x
+        assert isinstance(norm, nn.RMSNorm | nn.LayerNorm)
+        gain = _magnitude(norm.weight).index_fill(0, gain_is_one, 1)
+        bias = _magnitude(norm.bias).index_fill(0, gain_is_one, 0) if isinstance(norm, nn.LayerNorm) else 0
+        return _up((x + mean) * gain + bias)
+
+    x = _magnitude(decoder.embedding.weight).amax(0) + _magnitude(decoder.positions.weight).amax(0)
+    x[torch.from_numpy(places.slack)] = 0
+    for block in decoder.block_sequence():
+        attention = [_magnitude(block.attention.value.weight), _magnitude(block.attention.output.weight)]
+        mlp = [_magnitude(block.mlp.matrix(0)), _magnitude(block.mlp.matrix(1))]
+        for norm, (inner, outer) in ((block.attention_norm, attention), (block.mlp_norm, mlp)):
+            update = _up(outer @ _up(inner @ (past(norm, x) if block.pre else x)))
+            x = x + update if block.pre else past(norm, x + update) * (1 + 2 * MOST_DELTA)
+    past(decoder.final_norm, x)
+    return Magnitudes(*(max(getattr(one, name) for one in seen) for name in ("squares", "total", "mean")))
+
+
+def _write_slack(decoder: StandardDecoder, places: Places, k: int) -> None:
+    """The slack at every position; gains 2^k times what they were, for the construction 2^k, for the slack in pre-norm 0."""
+    own, slack = torch.from_numpy(places.own), torch.from_numpy(places.slack)
+    mirrored = len(places.mirror) > 0
+    parts = four_squares(places.d_model // 2 if mirrored else places.d_model)
+    values = torch.tensor([*parts, *(-part for part in parts)][: len(slack)], dtype=torch.float64)
+    decoder.positions.weight[:, slack] = (2.0**k * values).to(decoder.positions.weight)
+    for norm in decoder.norms():
+        norm.weight[own] = 1
+        norm.weight.mul_(2.0**k)
+        if decoder.shape.placement == "pre":
+            norm.weight[slack] = 0
+        if isinstance(norm, nn.LayerNorm):
+            norm.bias[own] = 0
+
+
+class _Bound(NamedTuple):
+    """Of numbers as they should be: how large; of the same numbers as they are: how far off. Each float64 (n,)."""
+
+    largest: Tensor
+    error: Tensor
+
+    def plus(self, update: _Bound, unit: float) -> _Bound:
+        """The sum, rounded."""
+        largest, error = self.largest + update.largest, self.error + update.error
+        return _Bound(_up(largest), _up(error + unit * (largest + error)))
+
+
+@torch.no_grad()
+def _logit_error(decoder: StandardDecoder, model: FactModel, plan: Plan, places: Places, norm: _NormError) -> float:
+    """How far a logit may be from the construction's, whose heads that select a position select no other.
+
+    Follows a bound on each coordinate's error, over all tokens, through the blocks: norms add theirs, a matrix W makes
+    `|W| e` of errors e and rounds by `(n + 1) u |W| |x|`, ReLU is 1-Lipschitz.
+    """
+    unit = torch.finfo(decoder.embedding.weight.dtype).eps / 2
+    pre = decoder.shape.placement == "pre"
+
+    def normed(x: _Bound) -> _Bound:
+        return x._replace(error=_up(x.error + norm.ratio * (x.largest + x.error) + norm.absolute))
+
+    def times(weight: Tensor, x: _Bound, shift: float = 0) -> _Bound:
+        size = _magnitude(weight)
+        terms = 2 * int((size != 0).sum(1).max()) + 2 if size.numel() else 0  # twice: mirrored coordinates
+        rounded = terms * unit * (size @ (x.largest + x.error + shift))
+        return _Bound(_up(size @ x.largest), _up(size @ x.error + rounded))
+
+    def attend(x: _Bound, head: PlannedHead) -> _Bound:
+        query, key, value = (times(weight, x, norm.shift) for weight in (head.query, head.key, head.value))
+        moved = _moved_pattern(query, key, model, unit)
+        return times(head.output, value._replace(error=_up(value.error * (1 + moved) + moved * value.largest)))
+
+    largest = _magnitude(plan.embedding).amax(0) + _magnitude(plan.positions).amax(0)
+    if decoder.shape.tied:
+        largest = largest + _magnitude(plan.unembedding).amax(0)
+    x = _Bound(largest, torch.zeros_like(largest))
+    for index in range(decoder.shape.n_layers):
+        planned = plan.blocks[index - places.first_block] if index in places.blocks else None
+        read = normed(x) if pre else x
+        for head in planned.heads if planned else ():
+            x = x.plus(attend(read, head), unit)
+        x = x if pre else normed(x)
+        read = normed(x) if pre else x
+        if planned and len(planned.read):
+            x = x.plus(times(planned.write, times(planned.read, read, norm.shift)), unit)
+        x = x if pre else normed(x)
+    logits = times(plan.unembedding, normed(x) if pre else x, norm.shift)
+    return logits.error.max().item()
+
+
+def _moved_pattern(query: _Bound, key: _Bound, model: FactModel, unit: float) -> float:
+    """By which ratio the weights of a head's softmax may be off.
+
+    Heads of constructions that do not round either have no queries, or select: their scores are at least `2 GAIN - 1`
+    apart, and exp underflows beyond 745. So their softmax stays exactly one-hot while a score moves by at most `GAIN / 2`.
+    """
+    n_positions = max(model.shape.n_positions, model.hops + 1)
+    exponentials = (n_positions + 8) * unit
+    if not len(query.largest):
+        return exponentials
+    products = (query.largest + query.error) @ (key.largest + key.error) * (1 + (len(query.largest) + 4) * unit)
+    moved = _up(products - query.largest @ key.largest).item()
+    if model.margin.rounds:
+        return math.expm1(2 * moved) * (1 + exponentials) + exponentials
+    if not moved <= GAIN / 2:
+        raise DoesNotFit(
+            f"{model.construction}: scores of a head that selects may move by {moved:.3g}, and {GAIN / 2:g} is possible; "
+            "use another slack or float64"
+        )
+    return 0
+
+
+def four_squares(n: int) -> tuple[int, int, int, int]:
+    """Integers with a^2 + b^2 + c^2 + e^2 = n (Lagrange), in descending order."""
+    for a in range(math.isqrt(n), -1, -1):
+        for b in range(min(a, math.isqrt(n - a * a)), -1, -1):
+            rest = n - a * a - b * b
+            for c in range(min(b, math.isqrt(rest)), -1, -1):
+                e = math.isqrt(rest - c * c)
+                if e <= c and e * e == rest - c * c:
+                    return a, b, c, e
+    raise AssertionError(f"{n} is no sum of four squares?")
+
+
+def _magnitude(weight: Tensor) -> Tensor:
+    return weight.detach().abs().double()
+
+
+def _up(values: Tensor) -> Tensor:
+    return values * _OUTWARD
