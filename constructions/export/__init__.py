@@ -22,13 +22,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from constructions.errors import InputError
 from constructions.new_folder import new_folder
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformer_lens.model_bridge import TransformerBridge
 
     from constructions.answering import Answering
@@ -41,8 +39,8 @@ TOOLS = {
 }
 """The module of each tool; it has `save(model, folder)` and `runner(folder)`."""
 
-Runner = Callable[[NDArray[np.int64]], NDArray[np.floating]]
-"""Tokens (batch, length) to logits (batch, length, d_vocab) as the other tool computes them."""
+Runner = Callable[["Tensor"], "Tensor"]
+"""Tokens (batch, length), int64, to logits (batch, length, d_vocab) as the other tool computes them, both on the CPU."""
 
 
 def to_transformerlens(model: Answering) -> TransformerBridge:

@@ -1,6 +1,6 @@
 """Hugging Face transformers 5.x: `AutoModelForCausalLM.from_pretrained(folder)`, offline, after importing this module.
 
-No architecture of transformers is without norms and biases, so the decoder of `constructions.standard` is wrapped, and
+No architecture of transformers is without norms and biases, so the decoder of `constructions.standard_decoder` is wrapped, and
 registered under the model type `geometric-factual-recall`. No code travels with the weights, and none is trusted.
 """
 
@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor, nn
 from transformers import (
@@ -31,7 +29,7 @@ from transformers.utils import logging
 from constructions.answering import Answering, Writing
 from constructions.export import Runner
 from constructions.export.names import as_standard, distinct_names
-from constructions.standard import Norm, Placement, StandardDecoder, StandardShape
+from constructions.standard_decoder import Norm, Placement, StandardDecoder, StandardShape
 
 MODEL_TYPE = "geometric-factual-recall"
 README = """# Facts in a transformer, for Hugging Face transformers 5.x
@@ -200,8 +198,8 @@ def runner(folder: Path) -> Runner:
         loaded = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
 
     @torch.no_grad()
-    def run(tokens: NDArray[np.int64]) -> NDArray[np.floating]:
-        logits: NDArray[np.floating] = loaded(torch.from_numpy(tokens)).logits.double().numpy()
+    def run(tokens: Tensor) -> Tensor:
+        logits: Tensor = loaded(tokens).logits
         return logits
 
     return run

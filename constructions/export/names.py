@@ -7,7 +7,7 @@ import json
 from constructions.answering import Answering
 from constructions.model import FactModel
 from constructions.seeding import standard
-from constructions.standard import StandardModel
+from constructions.standard_decoder import StandardModel
 
 ABOUT_NAMES = """
 `vocabulary.json` has the names of the tokens in the order of their ids: entities from 0, then relations, then special tokens.

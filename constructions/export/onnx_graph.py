@@ -1,4 +1,4 @@
-"""ONNX: the forward pass of `constructions.standard.StandardDecoder`, operator by operator, for any batch and length.
+"""ONNX: the forward pass of `constructions.standard_decoder.StandardDecoder`, operator by operator, for any batch and length.
 
 The graph is written here rather than traced by torch.onnx.export, which takes seconds for each block and needs onnxscript.
 `tokens`, int64 (batch, length), to `logits`, (batch, length, d_vocab), in the dtype of the weights: float32 or float64.
@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from numpy.typing import DTypeLike, NDArray
+import torch
+from numpy.typing import DTypeLike
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
@@ -20,7 +21,7 @@ from constructions.answering import Answering
 from constructions.errors import InputError
 from constructions.export import Runner
 from constructions.export.names import as_standard
-from constructions.standard import Block, StandardModel
+from constructions.standard_decoder import Block, StandardModel
 from constructions.transformer import Attention
 
 FILE = "model.onnx"
@@ -69,9 +70,8 @@ def runner(folder: Path) -> Runner:
     """The folder's graph in onnxruntime, on the CPU, as a function of tokens."""
     session = onnxruntime.InferenceSession(folder / FILE, providers=["CPUExecutionProvider"])
 
-    def run(tokens: NDArray[np.int64]) -> NDArray[np.floating]:
-        logits: NDArray[np.floating] = session.run(None, {"tokens": tokens})[0]
-        return logits
+    def run(tokens: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {"tokens": tokens.numpy()})[0])
 
     return run
 

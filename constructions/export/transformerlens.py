@@ -1,7 +1,7 @@
 """TransformerLens 4.x: a native bridge, in which every activation has a hook.
 
 The bridge has biases (all 0 here), scores divided by `sqrt(d_head)`, learned positions, one width for all heads and one for
-all MLPs, each of one hidden layer: the decoder of `constructions.standard` is that without biases, so its weights are copied.
+all MLPs, each of one hidden layer: the decoder of `constructions.standard_decoder` is that without biases, so its weights are copied.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 from transformer_lens.config import TransformerBridgeConfig
@@ -22,7 +20,7 @@ from constructions.answering import Answering
 from constructions.errors import InputError
 from constructions.export import Runner
 from constructions.export.names import as_standard
-from constructions.standard import StandardModel, StandardShape
+from constructions.standard_decoder import StandardModel, StandardShape
 from constructions.tensor_file import write_tensors
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
@@ -79,8 +77,8 @@ def runner(folder: Path) -> Runner:
     booted = load(folder)
 
     @torch.no_grad()
-    def run(tokens: NDArray[np.int64]) -> NDArray[np.floating]:
-        logits: NDArray[np.floating] = booted(torch.from_numpy(tokens)).double().numpy()
+    def run(tokens: Tensor) -> Tensor:
+        logits: Tensor = booted(tokens)
         return logits
 
     return run
