@@ -51,11 +51,17 @@ _OUTWARD = 1 + 2.0**-20
 
 @dataclass(frozen=True)
 class Magnitudes:
-    """Bounds over all norms of a decoder and all tokens, on everything beside the slack: |x|^2, sum of |x|, |mean|."""
+    """Bounds over all norms of a decoder and all tokens, on everything beside the slack.
+
+    Attributes:
+        squares, total, mean: |x|^2, sum of |x|, |mean of x| of a vector that enters a norm.
+        peak: any number of a forward pass, logits aside.
+    """
 
     squares: float
     total: float
     mean: float
+    peak: float
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,12 @@ def make_norms_the_identity(
         InputError: a slack is given where there are no norms.
     """
     shape, dtype = decoder.shape, decoder.embedding.weight.dtype
+    magnitudes, most = largest_vectors(decoder, places), torch.finfo(dtype).max / 4
+    if not (magnitudes.peak < most and magnitudes.squares < most):
+        raise DoesNotFit(
+            f"{model.construction}: numbers of a forward pass may reach {magnitudes.peak:.3g}, their squares together "
+            f"{magnitudes.squares:.3g}; {dtype} holds them up to {most:.3g} with room to add; use a wider dtype"
+        )
     if shape.norm is None:
         if slack is not None:
             raise InputError(f"a slack of 2^{slack} is for norms, and this decoder has none")
@@ -86,7 +98,6 @@ def make_norms_the_identity(
     else:
         if dtype not in (torch.float32, torch.float64):
             raise DoesNotFit(f"norms as the identity need float32 or float64; the decoder is in {dtype}")
-        magnitudes = largest_vectors(decoder, places)
         norms = _Norms(shape, decoder.norms()[0].eps, torch.finfo(dtype), magnitudes)
         slack = norms.best() if slack is None else slack
         norms.require(slack)
@@ -162,11 +173,11 @@ def largest_vectors(decoder: StandardDecoder, places: Places) -> Magnitudes:
     """From the absolute values of all weights; norms shrink but for their gain; the construction's counts as 1."""
     gain_is_one = torch.from_numpy(places.own)
     rest = torch.from_numpy(places.rest)
-    seen: list[Magnitudes] = []
+    seen: list[Tensor] = []  # squares, total, mean, peak
 
     def past(norm: nn.Module, x: Tensor) -> Tensor:
-        mean = _up(x[rest]).sum().item() / len(x) if isinstance(norm, nn.LayerNorm) else 0.0
-        seen.append(Magnitudes(_up(x * x).sum().item(), _up(x).sum().item(), mean))
+        mean = _up(x[rest]).sum() / len(x) if isinstance(norm, nn.LayerNorm) else x.new_zeros(())
+        seen.append(torch.stack([_up(x * x).sum(), _up(x).sum(), mean, x.max()]))
         if isinstance(norm, nn.Identity):
             return x
         assert isinstance(norm, nn.RMSNorm | nn.LayerNorm)
@@ -177,13 +188,18 @@ def largest_vectors(decoder: StandardDecoder, places: Places) -> Magnitudes:
     x = _magnitude(decoder.embedding.weight).amax(0) + _magnitude(decoder.positions.weight).amax(0)
     x[torch.from_numpy(places.slack)] = 0
     for block in decoder.block_sequence():
-        attention = [_magnitude(block.attention.value.weight), _magnitude(block.attention.output.weight)]
-        mlp = [_magnitude(block.mlp.matrix(0)), _magnitude(block.mlp.matrix(1))]
-        for norm, (inner, outer) in ((block.attention_norm, attention), (block.mlp_norm, mlp)):
-            update = _up(outer @ _up(inner @ (past(norm, x) if block.pre else x)))
+        attention = (getattr(block.attention, name).weight for name in ("value", "output", "query", "key"))
+        mlp = block.mlp.matrix(0), block.mlp.matrix(1)
+        for norm, weights in ((block.attention_norm, attention), (block.mlp_norm, mlp)):
+            read = past(norm, x) if block.pre else x
+            inner, outer, *looks = map(_magnitude, weights)
+            hidden = _up(inner @ read)
+            update = _up(outer @ hidden)
+            peak = hidden.max() + math.prod(_up(look @ read).sum() for look in looks)
+            seen.append(torch.stack([*x.new_zeros(3), peak]))
             x = x + update if block.pre else past(norm, x + update) * (1 + 2 * MOST_DELTA)
     past(decoder.final_norm, x)
-    return Magnitudes(*(max(getattr(one, name) for one in seen) for name in ("squares", "total", "mean")))
+    return Magnitudes(*torch.stack(seen).amax(0).tolist())  # amax keeps a NaN
 
 
 def _write_slack(decoder: StandardDecoder, places: Places, k: int) -> None:

@@ -79,7 +79,7 @@ def seed_into(
     """Write a construction into a decoder that is at least as large; all facts are recalled then.
 
     Args:
-        target: is changed.
+        target: is changed, unless an error is raised.
         model: any construction.
         slack: k, where the target has norms: they act on vectors with a slack of 2^k and are the identity up to what
             `distortion` and `logit_error` of the result state. By default large enough that RMSNorm is the identity bit for
@@ -93,11 +93,21 @@ def seed_into(
         InputError: the target is too small; both sizes are named.
         DoesNotFit: the norms cannot be the identity as closely as the margin needs, in this dtype and with this slack.
     """
-    return _seed(target, model, plan_blocks(model, target.shape.tied), slack, first_block)
+    before = {name: value.clone() for name, value in target.state_dict().items()}
+    try:
+        return _seed(target, model, plan_blocks(model, target.shape.tied), slack, first_block)
+    except InputError:
+        target.load_state_dict(before)
+        raise
 
 
 @torch.no_grad()
 def _seed(target: StandardDecoder, model: FactModel, plan: Plan, slack: int | None, first_block: int) -> StandardModel:
+    wide, narrow = model.embedding.weight.dtype, target.embedding.weight.dtype
+    if torch.finfo(narrow).eps > torch.finfo(wide).eps:
+        raise InputError(
+            f"{model.construction} was built in {wide}, and the decoder is in {narrow}; build it in {narrow}"
+        )
     places = _places(target.shape, model, plan, first_block)
     _make_room(target, places)
     _write(target, model, plan, places)
