@@ -145,11 +145,11 @@ def parser() -> argparse.ArgumentParser:
     export = commands.add_parser(
         "export",
         help="write a saved model for TransformerLens, Hugging Face transformers or ONNX, and ask it there",
-        description="Turns a saved model into a standard decoder with the same logits, writes it as the other tool reads it, and "
-        "asks the other tool: all queries, or 4,096 of each length drawn at random. OUT appears whole, if all answers are right "
-        "and no logit differs that may not, or not at all. The tools are extras: pip install "
-        "'geometric-factual-recall[transformerlens]', [huggingface], [onnx]. See docs/export.md. Exit status 1 if an answer is "
-        "wrong there.",
+        description="Turns a saved model into a standard decoder with the same logits, writes it as the other tool\n"
+        "reads it, and asks the other tool: all queries, or 4,096 of each length, drawn at random. OUT appears\n"
+        "whole, if all answers are right and no logit differs where all arithmetic is exact, or not at all\n"
+        "(exit status 1). The tools are extras: pip install 'geometric-factual-recall[transformerlens]',\n"
+        "[huggingface], [onnx]. See docs/export.md.",
         epilog="examples:\n"
         "  python -m verify export family-model --to transformerlens family-lens\n"
         "  python -m verify export family-model --to huggingface family-hf\n"

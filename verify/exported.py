@@ -10,6 +10,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -56,13 +57,12 @@ class Asked:
 
     def line(self, to: str) -> str:
         """The verdict in words."""
-        sample = "all" if self.queries == self.all_queries else f"of {self.all_queries:,}, drawn at random:"
-        told = (
-            f"{sample} {self.queries:,} queries asked, {self.wrong:,} wrong; logits in {self.dtype} differ by at most"
+        sample = "" if self.queries == self.all_queries else f" drawn from {self.all_queries:,}"
+        other = "" if self.other_dtype is None else f", but the other tool computes in {self.other_dtype}"
+        return (
+            f"{'PASS' if self.right else 'FAIL'}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,} wrong; "
+            f"largest logit difference {self.difference:.3g} in {self.dtype}{' (exact)' if self.exact else ''}{other}"
         )
-        other = "" if self.other_dtype is None else f"; but the other tool computes in {self.other_dtype}"
-        limit = " (exact: they may not differ)" if self.exact else ""
-        return f"{'PASS' if self.right else 'FAIL'}: {to}: {told} {self.difference:.3g}{limit}{other}"
 
     def as_json(self, to: str) -> str:
         """All of it."""
@@ -87,14 +87,12 @@ def export_and_ask(
         if not found[0].right:
             raise _NotRight
 
-    try:
+    with suppress(_NotRight):
         export(decoder, to, folder, check)
-    except _NotRight:
-        pass
     return found[0]
 
 
-class _NotRight(Exception):  # noqa: N818  # nobody sees it
+class _NotRight(Exception):
     pass
 
 
@@ -144,7 +142,7 @@ def ask(
 def _steps(
     run: Runner, model: Answering, subjects: NDArray[np.int64], paths: NDArray[np.int64]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Tokens (Q, L), what should follow (Q, 1), and the other tool's logits (Q, L, d_vocab): once, or for each written token."""
+    """Tokens (Q, L), what should follow (Q, 1), the other tool's logits (Q, L, d_vocab): once, or for each written token."""
     facts, vocabulary = model.facts, model.vocabulary
     if not isinstance(model, Writing):
         tokens = torch.from_numpy(np.concatenate([subjects[:, None], vocabulary.n_entities + paths], axis=1))

@@ -105,7 +105,7 @@ def tool(name: str) -> ModuleType:
         return import_module(TOOLS[name])
     except ModuleNotFoundError as error:
         raise InputError(
-            f"{name} needs {error.name}, which is not installed: pip install 'geometric-factual-recall[{name}]'"
+            f"export to {name} needs the package {error.name}: pip install 'geometric-factual-recall[{name}]'"
         ) from None
 
 

@@ -1,7 +1,7 @@
 """Hugging Face transformers 5.x: `AutoModelForCausalLM.from_pretrained(folder)`, offline, after importing this module.
 
-No architecture of transformers is without norms and biases, so the decoder of `constructions.standard_decoder` is wrapped, and
-registered under the model type `geometric-factual-recall`. No code travels with the weights, and none is trusted.
+No architecture of transformers is without norms, so a `StandardDecoder` is wrapped, and registered under the model type
+`geometric-factual-recall`. No code travels with the weights, and none is trusted.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """TransformerLens 4.x: a native bridge, in which every activation has a hook.
 
 The bridge has biases (all 0 here), scores divided by `sqrt(d_head)`, learned positions, one width for all heads and one for
-all MLPs, each of one hidden layer: the decoder of `constructions.standard_decoder` is that without biases, so its weights are copied.
+all MLPs, each of one hidden layer: a `StandardDecoder` is that without biases, so its weights are copied.
 """
 
 from __future__ import annotations
