@@ -101,7 +101,7 @@ def test_a_trained_model_with_weights_of_all_kinds_has_the_same_logits_in_the_ot
     tokens[:, 1:] = torch.randint(decoder.shape.d_vocab, (len(tokens), 2))
     there = run_by(tool, decoder)(tokens)
     assert there.dtype == torch.float64
-    torch.testing.assert_close(there, decoder(tokens).detach(), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(there, decoder(tokens).detach(), rtol=1e-9, atol=1e-9)
 
 
 @EVERY_TOOL
@@ -118,7 +118,7 @@ def test_norms_travel_or_are_refused(norm, tool):
                 run_by(tool, decoder)
             continue
         tokens = torch.randint(decoder.shape.d_vocab, (6, 2))
-        torch.testing.assert_close(run_by(tool, decoder)(tokens), decoder(tokens).detach(), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(run_by(tool, decoder)(tokens), decoder(tokens).detach(), rtol=1e-9, atol=1e-9)
 
 
 def run_by(tool, model):
@@ -196,25 +196,23 @@ def test_lens_activations_are_those_of_the_decoder_and_can_be_changed(family):
 
 
 @lens
-def test_lens_divides_scores_whatever_its_options_say_so_queries_are_scaled(family):
-    decoder, bridge = standard(family), to_transformerlens(family)
-    assert decoder.shape.d_head > 1
-    state = {name: value.clone() for name, value in bridge.state_dict().items()}
-    tokens = torch.arange(decoder.shape.d_vocab).repeat(1)[:3][None]
-    unscaled = booted(decoder.shape, use_attn_scale=False)
-    unscaled.load_state_dict(state, strict=True)
-    assert torch.equal(unscaled(tokens), bridge(tokens))  # use_attn_scale=False is ignored
+def test_lens_divides_scores_whatever_its_options_say_so_queries_are_scaled():
+    model = built("attention_selector", 5, 2, dtype=torch.float64)
+    decoder = standard(model)
+    root = decoder.shape.d_head**0.5
+    assert root > 1
+    own = model.layers[0].attention.query.weight.abs().max()
+    assert to_transformerlens(model).state_dict()["blocks.0.attn.q.weight"].abs().max() == own * root
     with pytest.raises(ValueError, match="unscaled"):
         booted(decoder.shape, attn_scale=1.0)
-    root = decoder.shape.d_head**0.5
-    rows = family.layers[0].attention.query.weight
-    head = family.shape.layers[0].heads[0].d_qk
-    assert rows[:head].abs().max() * root == state["blocks.0.attn.q.weight"][: decoder.shape.d_head].abs().max()
-    for name in state:
-        if name.endswith("attn.q.weight"):
-            state[name] /= root
-    unscaled.load_state_dict(state, strict=True)
-    assert not ask(lambda t: unscaled(t).detach(), family, exact=True).right  # what forgetting the scale does
+    decoder.reset_parameters(0.3)  # gaps as small as in a model that is trained: then a wrong scale shows
+    state = to_transformerlens(decoder).state_dict()
+    bridge = booted(decoder.shape, use_attn_scale=False).double()
+    bridge.load_state_dict(state, strict=True)
+    tokens = torch.tensor([[0, 1], [4, 6]])
+    torch.testing.assert_close(bridge(tokens), decoder(tokens))  # use_attn_scale=False is ignored
+    bridge.load_state_dict(state | {name: state[name] / root for name in state if "attn.q" in name}, strict=True)
+    assert (bridge(tokens) - decoder(tokens)).abs().max() > 1e-4
 
 
 @lens
@@ -368,7 +366,7 @@ def test_onnx_refuses_a_dtype_that_would_be_computed_in_another(tmp_path):
 @onnx
 def test_large_weights_go_to_a_second_file(tmp_path, monkeypatch):
     monkeypatch.setattr(import_module("constructions.export.onnx_graph"), "LARGEST_FILE", 1000)
-    asked = export_and_ask(built("selector", 9, 2), "onnx", tmp_path / "out")
+    asked = export_and_ask(built("selector", 40, 2), "onnx", tmp_path / "out")
     assert asked.right
     assert (tmp_path / "out" / "model.onnx.data").stat().st_size > 1000
 
@@ -459,9 +457,9 @@ def test_what_stops_half_way_leaves_nothing(saved, monkeypatch):
 
 @pytest.mark.parametrize("tool", list(TOOLS))
 def test_a_missing_tool_is_told_before_the_work(tool, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, PACKAGES[tool], None)
-    for package in ("tokenizers", "onnx"):
-        monkeypatch.setitem(sys.modules, package, None)
+    absent = {PACKAGES[tool], "tokenizers", "onnx"}
+    for name in [*absent, *(name for name in sys.modules if name.split(".")[0] in absent)]:
+        monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, TOOLS[tool], raising=False)
     assert main(["export", "no such folder", "--to", tool, str(tmp_path / "out")]) == 2
     assert f"pip install 'geometric-factual-recall[{tool}]'" in capsys.readouterr().err
