@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -170,36 +171,57 @@ class _Norms:
 
 @torch.no_grad()
 def largest_vectors(decoder: StandardDecoder, places: Places) -> Magnitudes:
-    """From the absolute values of all weights; norms shrink but for their gain; the construction's counts as 1."""
-    gain_is_one = torch.from_numpy(places.own)
-    rest = torch.from_numpy(places.rest)
-    seen: list[Tensor] = []  # squares, total, mean, peak
+    """Of the construction's columns coordinate by coordinate, from the absolute values of its weights; of the rest of the
+    stream the Euclidean norm, from the spectral norms of what writes there. Norms shrink a vector, but for their gain, and
+    the construction's gain counts as 1; what LayerNorm subtracts from all coordinates changes no variance.
+    """
+    own, rest = torch.from_numpy(np.append(places.columns, places.mirror)), torch.from_numpy(places.rest)
+    spread = math.sqrt(len(rest))
+    found: list[list[Tensor]] = []
 
-    def past(norm: nn.Module, x: Tensor) -> Tensor:
-        mean = _up(x[rest]).sum() / len(x) if isinstance(norm, nn.LayerNorm) else x.new_zeros(())
-        seen.append(torch.stack([_up(x * x).sum(), _up(x).sum(), mean, x.max()]))
-        if isinstance(norm, nn.Identity):
-            return x
+    def look(x: Tensor, r: Tensor) -> None:
+        found.append([(x * x).sum() + r * r, x.sum() + 2 * r * spread, r * spread / places.d_model, x.amax() + r])
+
+    def past(norm: nn.Module, r: Tensor) -> Tensor:
+        if isinstance(norm, nn.Identity) or not len(rest):
+            return r
         assert isinstance(norm, nn.RMSNorm | nn.LayerNorm)
-        gain = _magnitude(norm.weight).index_fill(0, gain_is_one, 1)
-        bias = _magnitude(norm.bias).index_fill(0, gain_is_one, 0) if isinstance(norm, nn.LayerNorm) else 0
-        return _up((x + mean) * gain + bias)
+        gain = norm.weight[rest].double()
+        bias = norm.bias[rest].double().norm() if isinstance(norm, nn.LayerNorm) else 0
+        uneven = (gain - 1).abs().amax() * r * len(rest) / places.d_model  # what a gain makes of a subtracted mean
+        return _up(r * gain.abs().amax() + uneven + bias)
 
-    x = _magnitude(decoder.embedding.weight).amax(0) + _magnitude(decoder.positions.weight).amax(0)
-    x[torch.from_numpy(places.slack)] = 0
+    tokens, positions = _magnitude(decoder.embedding.weight), _magnitude(decoder.positions.weight)
+    x = tokens[:, own].amax(0) + positions[:, own].amax(0)
+    r = tokens[:, rest].norm(dim=1).amax() + positions[:, rest].norm(dim=1).amax()
+    look(x, r)
     for block in decoder.block_sequence():
-        attention = (getattr(block.attention, name).weight for name in ("value", "output", "query", "key"))
-        mlp = block.mlp.matrix(0), block.mlp.matrix(1)
-        for norm, weights in ((block.attention_norm, attention), (block.mlp_norm, mlp)):
-            read = past(norm, x) if block.pre else x
-            inner, outer, *looks = map(_magnitude, weights)
-            hidden = _up(inner @ read)
-            update = _up(outer @ hidden)
-            peak = hidden.max() + math.prod(_up(look @ read).sum() for look in looks)
-            seen.append(torch.stack([*x.new_zeros(3), peak]))
-            x = x + update if block.pre else past(norm, x + update) * (1 + 2 * MOST_DELTA)
-    past(decoder.final_norm, x)
-    return Magnitudes(*torch.stack(seen).amax(0).tolist())  # amax keeps a NaN
+        looks = [block.attention.query.weight, block.attention.key.weight]
+        attention = [block.attention.value.weight, block.attention.output.weight]
+        mlp = [block.mlp.matrix(0), block.mlp.matrix(1)]
+        for norm, (inner, outer), n_parts in (
+            (block.attention_norm, attention, decoder.shape.n_heads),
+            (block.mlp_norm, mlp, 1),
+        ):
+            read = past(norm, r) if block.pre else r
+            length = ((x * x).sum() + read * read).sqrt()
+            hidden = _up(_magnitude(inner[:, own]) @ x)
+            peak = torch.stack(
+                [hidden.amax(), length * inner.double().norm(), length**2 * math.prod(w.double().norm() for w in looks)]
+            )
+            found.append([*x.new_zeros(3), peak.amax()])
+            x = _up(x + _magnitude(outer[own]) @ hidden)
+            r = _up(r + length * _gain(inner, outer[rest], n_parts))
+            look(x, r)
+            x, r = (x, r) if block.pre else (x * (1 + 2 * MOST_DELTA), past(norm, r) * (1 + 2 * MOST_DELTA))
+    return Magnitudes(*_up(torch.tensor(found, dtype=torch.float64)).amax(0).tolist())  # amax keeps a NaN
+
+
+def _gain(inner: Tensor, outer: Tensor, n_parts: int) -> Tensor:
+    """How much longer `outer [mix(inner_h x)]_h` may be than x; heads h, each mixing positions, or all units as one part."""
+    inner = inner.double() * (outer != 0).any(0)[:, None]
+    parts = torch.linalg.matrix_norm(inner.reshape(n_parts, -1, inner.shape[1]), 2)
+    return torch.linalg.matrix_norm(outer.double(), 2) * parts.norm() if outer.numel() else outer.new_zeros(())
 
 
 def _write_slack(decoder: StandardDecoder, places: Places, k: int) -> None:
@@ -285,7 +307,7 @@ def _moved_pattern(query: _Bound, key: _Bound, model: FactModel, unit: float) ->
     products = (query.largest + query.error) @ (key.largest + key.error) * (1 + (len(query.largest) + 4) * unit)
     moved = _up(products - query.largest @ key.largest).item()
     if model.margin.rounds:
-        return math.expm1(2 * moved) * (1 + exponentials) + exponentials
+        return math.expm1(min(2 * moved, 600)) * (1 + exponentials) + exponentials
     if not moved <= GAIN / 2:
         raise DoesNotFit(
             f"{model.construction}: scores of a head that selects may move by {moved:.3g}, and {GAIN / 2:g} is possible; "

@@ -93,6 +93,8 @@ def seed_into(
         InputError: the target is too small; both sizes are named.
         DoesNotFit: the norms cannot be the identity as closely as the margin needs, in this dtype and with this slack.
     """
+    if not isinstance(target, StandardDecoder):
+        raise InputError(f"the target must be a StandardDecoder; got a {type(target).__name__}")
     before = {name: value.clone() for name, value in target.state_dict().items()}
     try:
         return _seed(target, model, plan_blocks(model, target.shape.tied), slack, first_block)
@@ -183,11 +185,10 @@ def _make_room(target: StandardDecoder, places: Places) -> None:
     for table in (target.embedding, target.positions):
         table.weight[:, own] = 0
     for block in target.block_sequence():
-        attention, mlp = block.attention, block.mlp
-        for written in (attention.output.weight, mlp.matrix(1)):
+        for written in (block.attention.output.weight, block.mlp.matrix(1)):
             written[own] = 0
-        for read in (attention.query.weight, attention.key.weight, attention.value.weight, mlp.matrix(0)):
-            read[:, slack] = 0
+    for read in target.readers():
+        read[:, slack] = 0
 
 
 def _write(target: StandardDecoder, model: FactModel, plan: Plan, places: Places) -> None:

@@ -125,6 +125,18 @@ class StandardDecoder(nn.Module):
         """The blocks in the order in which they are applied."""
         return [cast("Block", block) for block in self.blocks]
 
+    def readers(self) -> list[nn.Parameter]:
+        """All matrices (n, d_model) that read the stream, the unembedding included."""
+        inside = [
+            weight
+            for block in self.block_sequence()
+            for weight in (
+                *(getattr(block.attention, name).weight for name in ("query", "key", "value")),
+                block.mlp.matrix(0),
+            )
+        ]
+        return [*inside, self.unembedding.weight]
+
     def forward(self, tokens: Tensor) -> Tensor:
         """Token ids (..., L), int64, to logits (..., L, d_vocab)."""
         logits: Tensor = self.unembedding(self.states(tokens)[0])
@@ -181,6 +193,15 @@ class StandardModel(StandardDecoder, Answering):
             self.add_module(name, module)
         self.construction = model.construction
         self.vocabulary, self.facts, self.hops = model.vocabulary, model.facts, model.hops
+
+    def keep_slack_unread(self) -> None:
+        """Keep the weights that read the slack at 0 while training, by hooks on their gradients.
+
+        Needed with post-norm alone, where 2^k would multiply each step of an optimizer; with pre-norm nothing sees the slack.
+        """
+        slack = torch.from_numpy(self.places.slack).to(self.embedding.weight.device)
+        for weight in self.readers():
+            weight.register_hook(lambda gradient: gradient.index_fill(1, slack, 0))  # type: ignore[no-untyped-call]
 
 
 class StandardWriter(Writing, StandardModel):

@@ -313,4 +313,5 @@ def _token_name(model: Answering, facts: FactTable, token: int) -> str:
     relation = token - facts.n_entities
     if relation < facts.n_relations:
         return f"the relation {facts.relation_name(relation)}"
-    return model.vocabulary.specials[relation - facts.n_relations]
+    special = relation - facts.n_relations
+    return model.vocabulary.specials[special] if token < len(model.vocabulary) else f"the further token {token}"

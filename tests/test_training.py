@@ -1,0 +1,85 @@
+"""Constructions are trainable as they stand: gradients flow, and fine-tuning on the facts loses none of them."""
+
+import numpy as np
+import pytest
+import torch
+from strategies import all_queries
+
+from constructions import CATALOGUE, standard
+from constructions.answering import Writing
+from verify.recall import check_recall
+
+STEPS, RATE = 100, 1e-4
+FORMS = {"original": lambda model: model, "standard": lambda model: standard(model, norm="rmsnorm")}
+
+
+def built(name):
+    entry = CATALOGUE[name]
+    facts, hops = entry.random_facts(5, 2, 3), 2 if entry.multi_hop else 1
+    return entry.build(facts, hops), facts, hops
+
+
+def lesson(model, facts, hops):
+    """Token sequences (Q, L) of all queries, and what the model is to say after the last positions (Q, said)."""
+    subjects, paths = all_queries(facts, hops)
+    if not isinstance(model, Writing):
+        sequences = np.concatenate([subjects[:, None], facts.n_entities + paths], 1)
+        return torch.from_numpy(sequences), torch.from_numpy(facts.answer(subjects, paths))[:, None]
+    passed = np.stack([facts.answer(subjects, paths[:, :hop]) for hop in range(1, hops + 1)], 1)
+    end = np.full((len(subjects), 1), model.vocabulary.special("end"))
+    prompts = model.prompt(subjects, paths)
+    return torch.cat([prompts, torch.from_numpy(passed)], 1), torch.from_numpy(np.concatenate([passed, end], 1))
+
+
+def loss_of(model, sequences, said):
+    logits = model(sequences)[:, -said.shape[1] :]
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), said.flatten())
+
+
+def fine_tuned(model, facts, hops):
+    """How many queries are wrong after some steps of AdamW."""
+    lessons = lesson(model, facts, hops)
+    optimizer = torch.optim.AdamW(model.parameters(), RATE)
+    before = loss_of(model, *lessons).item()
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = loss_of(model, *lessons)
+        loss.backward()
+        optimizer.step()
+    return check_recall(model, facts, hops, logits="full").wrong, before, loss.item()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_gradients_flow(name, form):
+    """Finite everywhere; not all zero in every matrix, but in queries and keys of heads that select exactly."""
+    model, facts, hops = built(name)
+    selects = not model.margin.rounds
+    model = FORMS[form](model)
+    loss_of(model, *lesson(model, facts, hops)).backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.isfinite().all(), parameter_name
+        silent = any(part in parameter_name for part in (".query.", ".key.")) and selects
+        if parameter.dim() == 2 and parameter.any() and not silent:
+            assert parameter.grad.any(), parameter_name
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_fine_tuning_on_the_facts_loses_none(name, form):
+    model, facts, hops = built(name)
+    wrong, before, after = fine_tuned(FORMS[form](model), facts, hops)
+    assert wrong == 0
+    assert after < before
+
+
+def test_training_with_post_norm_needs_the_slack_to_stay_unread():
+    wrong = {}
+    for kept in (True, False):
+        model, facts, hops = built("selector")
+        model = standard(model, norm="rmsnorm", placement="post")
+        if kept:
+            model.keep_slack_unread()
+        wrong[kept] = fine_tuned(model, facts, hops)[0]
+    assert wrong[True] == 0 < wrong[False]
