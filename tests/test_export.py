@@ -164,11 +164,20 @@ def test_asking_notices_another_dtype():
 
 
 def test_a_chain_is_continued_with_what_the_other_tool_says(family):
-    end = family.vocabulary.special("end")
-    hasty = ask(lambda tokens: family(tokens).detach().index_fill(-1, torch.tensor([end]), 99.0), family, allowed=1)
-    assert hasty.wrong == hasty.queries
-    silent = ask(lambda tokens: family(tokens).detach().index_fill(-1, torch.tensor([end]), -99.0), family, allowed=1)
-    assert silent.wrong == silent.queries
+    dora, end = 3, family.vocabulary.special("end")
+    fed = []
+
+    def says(token, score):
+        def run(tokens):
+            fed.append(tokens[:, -1])
+            return family(tokens).detach().index_fill(-1, torch.tensor([token]), score)
+
+        return run
+
+    for token, score in ((dora, 99.0), (end, 99.0), (end, -99.0)):
+        asked = ask(says(token, score), family, allowed=1)
+        assert asked.wrong == asked.queries
+    assert bool((fed[1] == dora).all())
 
 
 def test_of_many_queries_a_sample_is_asked_and_told():
