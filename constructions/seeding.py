@@ -7,6 +7,8 @@
 The construction gets the first tokens and positions, some columns of the stream, the first heads and units of some blocks.
 Everything else of the target keeps its weights, unless it would write into the construction's columns, or add to the logits,
 or read the slack of the norms: those weights become 0. They are parameters like all others, so that training may use them.
+The norms no longer normalize; in pre-norm their gain on the rest brings embedded tokens to a root mean square of 1, if what is
+certified allows it (`rest_gain`), else the rest is read as it stands.
 A further token has the logits of the first relation's token, which is never an answer.
 """
 
@@ -96,15 +98,20 @@ def seed_into(
     if not isinstance(target, StandardDecoder):
         raise InputError(f"the target must be a StandardDecoder; got a {type(target).__name__}")
     before = {name: value.clone() for name, value in target.state_dict().items()}
-    try:
-        return _seed(target, model, plan_blocks(model, target.shape.tied), slack, first_block)
-    except InputError:
-        target.load_state_dict(before)
-        raise
+    size = _size_of_tokens(target)
+    for gain in (1 / size, 1.0) if target.shape.norm and target.shape.placement == "pre" and size else (1.0,):
+        try:
+            return _seed(target, model, plan_blocks(model, target.shape.tied), slack, first_block, gain)
+        except InputError as error:
+            target.load_state_dict(before)
+            refusal = error
+    raise refusal
 
 
 @torch.no_grad()
-def _seed(target: StandardDecoder, model: FactModel, plan: Plan, slack: int | None, first_block: int) -> StandardModel:
+def _seed(
+    target: StandardDecoder, model: FactModel, plan: Plan, slack: int | None, first_block: int, gain: float = 1
+) -> StandardModel:
     wide, narrow = model.embedding.weight.dtype, target.embedding.weight.dtype
     if torch.finfo(narrow).eps > torch.finfo(wide).eps:
         raise InputError(
@@ -112,9 +119,11 @@ def _seed(target: StandardDecoder, model: FactModel, plan: Plan, slack: int | No
         )
     places = _places(target.shape, model, plan, first_block)
     _make_room(target, places)
+    for norm in target.norms():
+        norm.weight.mul_(gain)
     _write(target, model, plan, places)
     seeded = (StandardWriter if isinstance(model, Writing) else StandardModel)(target, model)
-    seeded.places = places
+    seeded.places, seeded.rest_gain = places, gain
     seeded.slack, seeded.distortion, seeded.logit_error = make_norms_the_identity(target, model, plan, places, slack)
     return seeded
 
@@ -189,6 +198,12 @@ def _make_room(target: StandardDecoder, places: Places) -> None:
             written[own] = 0
     for read in target.readers():
         read[:, slack] = 0
+
+
+def _size_of_tokens(target: StandardDecoder) -> float:
+    """The root mean square of an embedded token's coordinates."""
+    tables = target.embedding.weight, target.positions.weight
+    return math.sqrt(sum(table.double().square().mean().item() for table in tables))
 
 
 def _write(target: StandardDecoder, model: FactModel, plan: Plan, places: Places) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Literal, cast
 
 import torch
@@ -175,6 +176,7 @@ class StandardModel(StandardDecoder, Answering):
         construction: its name in the catalogue.
         places: which columns, heads and units the construction has; see `Places`.
         slack: k, where norms act on vectors with a slack of 2^k; None without norms.
+        rest_gain: what norms multiply the rest of the stream by, beside the gains it came with; see `constructions.seeding`.
         distortion: in real arithmetic each norm multiplies what the construction reads of a position by a factor within
             `distortion` of 1; one factor for all coordinates of a position, whatever the tokens. 0 without norms.
         logit_error: how far any logit of this module, rounding included, may be from the construction's logit in real
@@ -183,6 +185,7 @@ class StandardModel(StandardDecoder, Answering):
 
     places: Places
     slack: int | None
+    rest_gain: float
     distortion: Fraction
     logit_error: float
 
@@ -202,6 +205,37 @@ class StandardModel(StandardDecoder, Answering):
         slack = torch.from_numpy(self.places.slack).to(self.embedding.weight.device)
         for weight in self.readers():
             weight.register_hook(lambda gradient: gradient.index_fill(1, slack, 0))  # type: ignore[no-untyped-call]
+
+    def construction_entries(self) -> dict[str, Tensor]:
+        """Which entries of each parameter make up the construction, as bool tensors by name: its tokens' rows of the
+        unembedding, and in all others whatever lies in its columns, reads for its heads and units, or reads the slack.
+
+        While they stay as they are, so do the logits of its own tokens (with norms: while the rest of the stream stays small
+        against the slack). Those of further tokens may come to exceed them.
+        """
+        places, d_head = self.places, self.shape.d_head
+        own, slack = torch.from_numpy(places.own), torch.from_numpy(places.slack)
+        entries = {name: torch.zeros(p.shape, dtype=torch.bool) for name, p in self.named_parameters()}
+        for name, mask in entries.items():
+            if mask.dim() == 1 or name.startswith(("embedding", "positions", "unembedding")):
+                mask[..., own] = True  # norms and tables
+            elif name.endswith(("output.weight", "weights.1.weight")):
+                mask[own] = True
+            else:
+                mask[:, slack] = True
+        for index, heads, units in zip(places.blocks, places.heads, places.units, strict=True):
+            for name in ("query", "key", "value"):
+                entries[f"blocks.{index}.attention.{name}.weight"][: len(heads) * d_head] = True
+            entries[f"blocks.{index}.mlp.weights.0.weight"][:units] = True
+        entries["embedding.weight" if self.shape.tied else "unembedding.weight"][: places.d_vocab] = True
+        return entries
+
+    def hold_construction(self) -> None:
+        """Keep the construction as it is while the rest is trained: its entries get no gradient (use no weight decay)."""
+        for name, mask in self.construction_entries().items():
+            parameter = self.get_parameter(name)
+            here = mask.to(parameter.device)
+            parameter.register_hook(partial(Tensor.masked_fill, mask=here, value=0))  # type: ignore[no-untyped-call]
 
 
 class StandardWriter(Writing, StandardModel):

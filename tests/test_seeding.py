@@ -63,6 +63,19 @@ def test_gains_and_biases_of_the_target_are_accounted_for(form):
     assert difference.abs().max().item() <= seeded.logit_error
 
 
+@pytest.mark.parametrize(
+    ("norm", "name"), [("rmsnorm", "selector"), ("layernorm", "selector"), ("layernorm", "key_value_rows")]
+)
+def test_with_pre_norm_the_rest_is_read_at_a_size_of_one_if_that_can_be_certified(norm, name):
+    model, facts, hops = built(name, dtype=torch.float64)
+    target = larger(needed_shape(model, norm, tied=True))
+    size = (target.embedding.weight.square().mean() + target.positions.weight.square().mean()).sqrt().item()
+    seeded = seed_into(target, model)
+    assert seeded.rest_gain == (pytest.approx(1 / size) if name == "selector" else 1)
+    assert target.blocks[0].mlp_norm.weight[-1].item() == pytest.approx(2**seeded.slack * seeded.rest_gain)
+    recalls_all(seeded, facts, hops)
+
+
 # ------------------------------------------------------------------ what becomes of the target
 
 

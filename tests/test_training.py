@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 from strategies import all_queries
+from test_seeding import larger
+from test_standard import last_logits, named
 
-from constructions import CATALOGUE, standard
+from constructions import CATALOGUE, needed_shape, seed_into, standard
 from constructions.answering import Writing
 from verify.recall import check_recall
 
@@ -83,3 +85,34 @@ def test_training_with_post_norm_needs_the_slack_to_stay_unread():
             model.keep_slack_unread()
         wrong[kept] = fine_tuned(model, facts, hops)[0]
     assert wrong[True] == 0 < wrong[False]
+
+
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize(
+    "form",
+    [{"norm": norm, "placement": "pre", "tied": tied} for norm in (None, "rmsnorm") for tied in (False, True)],
+    ids=named,
+)
+@pytest.mark.parametrize("name", ["precomputed", "hybrid_shared", "chain_of_thought"])
+def test_a_construction_that_is_held_keeps_its_logits_to_the_last_bit(name, form, held):
+    """Trained on random sequences of further tokens and its own, at a rate that would spoil it."""
+    model, facts, hops = built(name)
+    seeded = seed_into(larger(needed_shape(model, **form), torch.float32), model)
+    before = last_logits(seeded, facts, hops)[:, : len(model.vocabulary)]
+    if held:
+        seeded.hold_construction()
+    tokens = torch.randint(seeded.shape.d_vocab, (32, 4), generator=torch.Generator().manual_seed(0))
+    weights = {name: weight.detach().clone() for name, weight in seeded.named_parameters()}
+    optimizer = torch.optim.AdamW(seeded.parameters(), 1e-2, weight_decay=0)
+    for _ in range(5):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(seeded(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+        loss.backward()
+        optimizer.step()
+    after = last_logits(seeded, facts, hops)[:, : len(model.vocabulary)]
+    assert torch.equal(before, after) == held
+    for name, weight in seeded.named_parameters():
+        own = seeded.construction_entries()[name]
+        assert not held or torch.equal(weight[own], weights[name][own])
+        if weight.dim() == 2 and name != "positions.weight" and not own.all() and not form["norm"] and not form["tied"]:
+            assert not torch.equal(weight[~own], weights[name][~own]), name
