@@ -229,6 +229,23 @@ def _run_attack(options: argparse.Namespace) -> int:
     return PASSED if all(tally.sound for tally in tallies) else FAILED
 
 
+def _run_export(options: argparse.Namespace) -> int:
+    from constructions.export import tool
+    from constructions.folder import load
+    from verify.exported import export_and_ask
+
+    _check_writable(options.json)
+    _check_folder(options.out)
+    tool(options.to)  # a missing one is told before the model is read
+    model = load(options.folder)
+    with _progress(model.facts.n_entities * model.facts.n_relations**model.hops, "queries") as advance_to:
+        asked = export_and_ask(model, options.to, options.out, advance_to)
+    print(asked.line(options.to))
+    print(f"written: {options.out}" if asked.right else f"not written: {options.out}")
+    _write_text(options.json, lambda: asked.as_json(options.to))
+    return PASSED if asked.right else FAILED
+
+
 def _run_example(options: argparse.Namespace) -> int:
     from verify.examples import unicode_facts
 
@@ -248,6 +265,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "facts": _run_facts,
     "check": _run_check,
     "attack": _run_attack,
+    "export": _run_export,
     "example": _run_example,
 }
 """All but those that are named after a construction, which run a cell."""

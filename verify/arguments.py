@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bounds.no_cot import LARGEST_SIZE
 from constructions.catalogue import CATALOGUE
+from constructions.export import TOOLS
 from verify.grid import DTYPES, FACT_KINDS
 
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
   python -m verify facts unicode.tsv --ask U+0041 lowercase --save unicode-model
   python -m verify check unicode-model              prove a saved model right, from its files alone
   python -m verify attack family-model -n 1000      change a small saved model: the checker must refuse all that is wrong
+  python -m verify export family-model --to huggingface family-hf   for another tool, and asked there (docs/export.md)
   python -m verify chain_of_thought -N 256 -R 4 -k 3   many hops: N R^k queries, intermediate entities included
   python -m verify bound -N 65536 -R 16 -k 3 --plot plane.svg     lower bounds and constructions
   python -m verify plan -N 1e6 -R 50 -k 3 --max-d 4096            which construction fits
@@ -139,6 +141,25 @@ def parser() -> argparse.ArgumentParser:
     attack.add_argument("-n", type=_size, default=1000, metavar="NUMBER", help="attacks of each kind (default 1000)")
     attack.add_argument("--kind", action="append", metavar="KIND", help=f"one of {', '.join(ATTACKS)}; may be repeated")
     attack.add_argument("--seed", type=_count, default=0, help="of the random choices, at least 0 (default 0)")
+
+    export = commands.add_parser(
+        "export",
+        help="write a saved model for TransformerLens, Hugging Face transformers or ONNX, and ask it there",
+        description="Turns a saved model into a standard decoder with the same logits, writes it as the other tool\n"
+        "reads it, and asks the other tool: all queries, or 4,096 of each length, drawn at random. OUT appears\n"
+        "whole, if all answers are right and no logit differs where all arithmetic is exact, or not at all\n"
+        "(exit status 1). The tools are extras: pip install 'geometric-factual-recall[transformerlens]',\n"
+        "[huggingface], [onnx]. See docs/export.md.",
+        epilog="examples:\n"
+        "  python -m verify export family-model --to transformerlens family-lens\n"
+        "  python -m verify export family-model --to huggingface family-hf\n"
+        "  python -m verify export family-model --to onnx family-onnx --json result.json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    export.add_argument("folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)")
+    export.add_argument("--to", choices=list(TOOLS), required=True, help="the other tool")
+    export.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    export.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
 
     example = commands.add_parser("example", help="write a real fact table: Unicode characters and their properties")
     example.add_argument("file", type=Path, metavar="FILE", help="the tab-separated file to write")

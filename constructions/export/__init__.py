@@ -1,0 +1,113 @@
+"""Constructions in other tools: TransformerLens, Hugging Face transformers, ONNX.
+
+| tool             | what it gets                                        | extra                                     |
+|------------------|-----------------------------------------------------|-------------------------------------------|
+| `transformerlens`| a native `TransformerBridge` (4.x), with its hooks   | `pip install '.[transformerlens]'`        |
+| `huggingface`    | a `PreTrainedModel` for `AutoModelForCausalLM`, tokenizer| `pip install '.[huggingface]'`        |
+| `onnx`           | a graph `tokens` -> `logits`, any batch and length  | `pip install '.[onnx]'`                   |
+
+Every export goes through `constructions.seeding.standard`, the construction as a standard decoder with the same logits; the
+other tool then computes that decoder's forward pass, in the dtype of the model, which never changes. `verify.exported` asks
+the other tool all queries. What each tool does otherwise than its options say is in docs/export.md.
+
+The tools are imported when they are asked for; a missing one is an InputError that names the extra.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from constructions.errors import InputError
+from constructions.new_folder import new_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformer_lens.model_bridge import TransformerBridge
+
+    from constructions.answering import Answering
+    from constructions.export.huggingface import FactualRecallForCausalLM
+
+TOOLS = {
+    "transformerlens": "constructions.export.transformerlens",
+    "huggingface": "constructions.export.huggingface",
+    "onnx": "constructions.export.onnx_graph",
+}
+"""The module of each tool; it has `save(model, folder)` and `runner(folder)`."""
+
+Runner = Callable[["Tensor"], "Tensor"]
+"""Tokens (batch, length), int64, to logits (batch, length, d_vocab) as the other tool computes them, both on the CPU."""
+
+
+def to_transformerlens(model: Answering) -> TransformerBridge:
+    """The model as a TransformerLens bridge, on its device and in its dtype: see `transformerlens.bridge`."""
+    bridge: TransformerBridge = tool("transformerlens").bridge(model)
+    return bridge
+
+
+def to_huggingface(model: Answering) -> FactualRecallForCausalLM:
+    """The model as a Hugging Face `PreTrainedModel`, on its device and in its dtype: see `huggingface.pretrained`."""
+    pretrained: FactualRecallForCausalLM = tool("huggingface").pretrained(model)
+    return pretrained
+
+
+def to_onnx(model: Answering, path: str | os.PathLike[str]) -> None:
+    """Write the model's forward pass as an ONNX file: see `onnx_graph.write`."""
+    tool("onnx").write(model, Path(path))
+
+
+def export(
+    model: Answering,
+    to: str,
+    folder: str | os.PathLike[str],
+    check: Callable[[Runner], None] = lambda run: None,
+) -> None:
+    """Write a folder that the other tool loads; under its name there is all of it, or nothing.
+
+    With the tool's own files go `vocabulary.json`, the names of all tokens in the order of their ids, and a `README.md` that
+    says how to load them.
+
+    Args:
+        model: a construction, or a standard decoder in which one stands.
+        to: one of `TOOLS`.
+        folder: a new or an empty folder.
+        check: called with what the other tool makes of the finished files, before they get their name; what it raises
+            leaves nothing behind.
+
+    Raises:
+        InputError: the tool is not installed or cannot hold the model, or something is in the place of the folder.
+    """
+    from constructions.export.names import ABOUT_NAMES, vocabulary_json
+
+    module = tool(to)
+    with new_folder(folder, _refuse) as part:
+        module.save(model, part)
+        (part / "vocabulary.json").write_text(vocabulary_json(model), encoding="utf-8")
+        (part / "README.md").write_text(module.README + ABOUT_NAMES, encoding="utf-8")
+        for path in part.iterdir():
+            path.chmod(part.stat().st_mode & 0o666)
+        check(module.runner(part))
+
+
+def tool(name: str) -> ModuleType:
+    """The module of a tool.
+
+    Raises:
+        InputError: there is no such tool, or something that it needs is not installed.
+    """
+    if name not in TOOLS:
+        raise InputError(f"no tool is named {name!r}; there are {', '.join(TOOLS)}")
+    try:
+        return import_module(TOOLS[name])
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"export to {name} needs the package {error.name}: pip install 'geometric-factual-recall[{name}]'"
+        ) from None
+
+
+def _refuse(folder: Path) -> None:
+    raise InputError(f"{folder}: is not empty, so it stays as it is; give another name, or remove it")

@@ -1,0 +1,50 @@
+"""What travels with the weights: the decoder that is exported, and the names of its tokens."""
+
+from __future__ import annotations
+
+import json
+
+from constructions.answering import Answering
+from constructions.model import FactModel
+from constructions.seeding import standard
+from constructions.standard_decoder import StandardModel
+
+ABOUT_NAMES = """
+`vocabulary.json` has the names of the tokens in the order of their ids: entities from 0, then relations, then special tokens.
+A question is a subject and then its relations; the logits at its last token answer it. (A chain of thought answers at the
+token before END; its questions are filled up with PAD to `hops` relations.)
+"""
+
+
+def as_standard(model: Answering) -> StandardModel:
+    """The model as a standard decoder; one that is one already, as it is."""
+    if isinstance(model, StandardModel):
+        return model
+    assert isinstance(model, FactModel)
+    return standard(model)
+
+
+def vocabulary_json(model: Answering) -> str:
+    """All names in the order of their token ids: entities from 0, then relations, then special tokens."""
+    facts = model.facts
+    names = {
+        "entities": facts.entity_names,
+        "relations": facts.relation_names,
+        "specials": model.vocabulary.specials,
+        "hops": model.hops,
+    }
+    return json.dumps(names, ensure_ascii=False, indent=1) + "\n"
+
+
+def distinct_names(model: Answering) -> list[str]:
+    """A name of its own for each token, in the order of the ids, none with a tab.
+
+    An entity keeps its name; a relation that is named as an entity gets a colon behind, as many as it takes; special tokens
+    are `<unknown>`, `<pad>`, `<end>`, likewise.
+    """
+    taken = dict.fromkeys(model.facts.entity_names)
+    for name in (*model.facts.relation_names, *(f"<{special}>" for special in model.vocabulary.specials)):
+        while name in taken:
+            name += ":"
+        taken[name] = None
+    return list(taken)

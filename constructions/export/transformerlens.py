@@ -1,0 +1,130 @@
+"""TransformerLens 4.x: a native bridge, in which every activation has a hook.
+
+The bridge has biases (all 0 here), scores divided by `sqrt(d_head)`, learned positions, one width for all heads and one for
+all MLPs, each of one hidden layer: a `StandardDecoder` is that without biases, so its weights are copied.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from transformer_lens.config import TransformerBridgeConfig
+from transformer_lens.model_bridge import TransformerBridge
+
+from constructions.answering import Answering
+from constructions.errors import InputError
+from constructions.export import Runner
+from constructions.export.names import as_standard
+from constructions.standard_decoder import StandardModel, StandardShape
+from constructions.tensor_file import write_tensors
+
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+README = """# Facts in a transformer, for TransformerLens 4.x
+
+```python
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from transformer_lens.model_bridge import TransformerBridge
+
+config = json.loads(Path("config.json").read_text())
+dtype = getattr(torch, config.pop("dtype"))  # the dtype of a config is ignored, that of boot_native is not
+bridge = TransformerBridge.boot_native(config, dtype=dtype, device="cpu")
+bridge.load_state_dict(load_file("weights.safetensors"), strict=True)
+logits, cache = bridge.run_with_cache(torch.zeros(1, config["n_ctx"], dtype=torch.int64))
+```
+"""
+
+
+def bridge(model: Answering) -> TransformerBridge:
+    """The model as a bridge with the same logits, on the model's device and in its dtype.
+
+    Raises:
+        InputError: the model has norms.
+    """
+    decoder = as_standard(model)
+    weight = decoder.embedding.weight
+    booted = _booted(_config(decoder.shape), weight.dtype, weight.device)
+    booted.load_state_dict(_weights(decoder), strict=True)
+    return booted
+
+
+def save(model: Answering, folder: Path) -> None:
+    """Write `config.json` and `weights.safetensors`: what `load` reads. Raises InputError as `bridge`."""
+    decoder = as_standard(model)
+    config = _config(decoder.shape) | {"dtype": str(decoder.embedding.weight.dtype).removeprefix("torch.")}
+    (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+    write_tensors(folder / WEIGHTS, {name: tensor.cpu().contiguous() for name, tensor in _weights(decoder).items()})
+
+
+def load(folder: Path) -> TransformerBridge:
+    """The bridge of a folder, on the CPU."""
+    config = json.loads((folder / CONFIG).read_text())
+    booted = _booted(config, getattr(torch, config.pop("dtype")), torch.device("cpu"))
+    booted.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+    return booted
+
+
+def runner(folder: Path) -> Runner:
+    """The folder's bridge as a function of tokens."""
+    booted = load(folder)
+
+    @torch.no_grad()
+    def run(tokens: Tensor) -> Tensor:
+        logits: Tensor = booted(tokens)
+        return logits
+
+    return run
+
+
+def _booted(config: dict[str, Any], dtype: torch.dtype, device: torch.device) -> TransformerBridge:
+    return TransformerBridge.boot_native(TransformerBridgeConfig(**config), dtype=dtype, device=device)
+
+
+def _config(shape: StandardShape) -> dict[str, Any]:
+    if shape.norm is not None:
+        raise InputError(f"export to TransformerLens takes decoders without norms; this one has {shape.norm}")
+    return {
+        "d_model": shape.d_model,
+        "d_head": shape.d_head,
+        "n_heads": shape.n_heads,
+        "n_layers": shape.n_layers,
+        "n_ctx": shape.n_positions,
+        "d_vocab": shape.d_vocab,
+        "d_mlp": shape.d_mlp,
+        "act_fn": "relu",
+        "normalization_type": None,
+        "attention_dir": "causal",
+        "init_weights": False,
+    }
+
+
+def _weights(decoder: StandardModel) -> dict[str, Tensor]:
+    """The decoder's weights under the bridge's names, and its biases, all 0."""
+    weights = {
+        "embed.weight": decoder.embedding.weight,
+        "pos_embed.weight": decoder.positions.weight,
+        "unembed.weight": decoder.unembedding.weight,
+    }
+    biases = {"unembed": decoder.unembedding.weight}
+    for i, block in enumerate(decoder.block_sequence()):
+        attention, mlp = block.attention, block.mlp
+        named = {
+            "attn.q": attention.query.weight,
+            "attn.k": attention.key.weight,
+            "attn.v": attention.value.weight,
+            "attn.o": attention.output.weight,
+            "mlp.in": mlp.matrix(0),
+            "mlp.out": mlp.matrix(1),
+        }
+        biases |= {f"blocks.{i}.{name}": weight for name, weight in named.items()}
+    weights |= {f"{name}.weight": weight for name, weight in biases.items()}
+    weights |= {f"{name}.bias": weight.new_zeros(len(weight)) for name, weight in biases.items()}
+    return {name: weight.detach() for name, weight in weights.items()}

@@ -1,0 +1,160 @@
+"""An export, asked in the other tool: every answer against the table of facts, every logit against the module's own.
+
+The queries are all paths of the model's length; of a chain of thought all lengths up to it, and it is continued with what the
+other tool says. Where there are more than `MOST_QUERIES` of a length, as many are drawn; it is told of how many.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from constructions.answering import Answering, Writing
+from constructions.export import Runner, export
+from constructions.export.names import as_standard
+
+MOST_QUERIES = 4096
+MOST_LOGITS = 2**22
+"""So many logits at once, by the other tool and by the module."""
+
+
+@dataclass
+class Asked:
+    """What the other tool answered.
+
+    Attributes:
+        allowed: how far a logit may differ: twice `StandardModel.logit_error`, as both sides may be so far from the
+            construction's logit in real arithmetic. 0 where every number is exact.
+        dtype: of the model; another tool's logits must have the same.
+        queries: how many were asked.
+        all_queries: how many there are.
+        wrong: how many have some token that is not the only one with the largest logit (a NaN counts).
+        difference: the largest |logit of the other tool - logit of the module|, over all positions and tokens; NaN if any is.
+        other_dtype: a dtype of the other tool's logits that is not `dtype`; None if there is none.
+    """
+
+    allowed: float
+    dtype: str
+    queries: int = 0
+    all_queries: int = 0
+    wrong: int = 0
+    difference: float = 0.0
+    other_dtype: str | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether there were queries, all answered right, in the model's dtype, and no logit differs more than it may."""
+        return self.queries > 0 and self.wrong == 0 and self.difference <= self.allowed and self.other_dtype is None
+
+    def line(self, to: str) -> str:
+        """The verdict in words."""
+        sample = "" if self.queries == self.all_queries else f" drawn from {self.all_queries:,}"
+        other = "" if self.other_dtype is None else f", but the other tool computes in {self.other_dtype}"
+        return (
+            f"{'PASS' if self.right else 'FAIL'}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,} wrong; "
+            f"largest logit difference {self.difference:.3g} in {self.dtype} (allowed: {self.allowed:.3g}){other}"
+        )
+
+    def as_json(self, to: str) -> str:
+        """All of it."""
+        difference = self.difference if math.isfinite(self.difference) else None
+        found = {"verdict": "PASS" if self.right else "FAIL", "to": to, **asdict(self), "difference": difference}
+        return json.dumps(found, indent=1, allow_nan=False) + "\n"
+
+
+def export_and_ask(
+    model: Answering, to: str, folder: str | os.PathLike[str], progress: Callable[[int], None] = lambda queries: None
+) -> Asked:
+    """Export into a folder, if the other tool, which reads the finished files, answers right; else nothing is left behind.
+
+    Raises:
+        InputError: see `constructions.export.export`.
+    """
+    decoder = as_standard(model)
+    found: list[Asked] = []
+
+    def check(run: Runner) -> None:
+        found.append(ask(run, model, 2 * decoder.logit_error, progress=progress))
+        if not found[0].right:
+            raise _NotRight
+
+    with suppress(_NotRight):
+        export(decoder, to, folder, check)
+    return found[0]
+
+
+class _NotRight(Exception):
+    pass
+
+
+@torch.no_grad()
+def ask(
+    run: Runner,
+    model: Answering,
+    allowed: float = 0.0,
+    most: int = MOST_QUERIES,
+    progress: Callable[[int], None] = lambda queries: None,
+) -> Asked:
+    """Ask the other tool at most `most` queries of each length.
+
+    Args:
+        run: the other tool: tokens (batch, length) to logits.
+        model: what was exported, with the facts that it should answer.
+        allowed: how far a logit may differ.
+        most: if there are more queries of a length, as many different ones are drawn at random, always the same.
+        progress: called with the number of queries done so far.
+    """
+    asked, draw = Asked(allowed, str(model.embedding.weight.dtype).removeprefix("torch.")), np.random.default_rng(0)
+    n_entities, n_relations = model.facts.n_entities, model.facts.n_relations
+    at_once = max(1, MOST_LOGITS // (model.shape.d_vocab * (2 * model.hops + 1)))
+    for hops in range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,):
+        n_words = n_relations**hops
+        total = n_entities * n_words
+        chosen = np.arange(total) if total <= most else draw.choice(total, most, replace=False)
+        asked.all_queries += total
+        for start in range(0, len(chosen), at_once):
+            index = chosen[start : start + at_once]
+            paths = np.stack(np.unravel_index(index % n_words, (n_relations,) * hops), axis=-1)
+            failed = torch.zeros(len(index), dtype=torch.bool)
+            for tokens, wanted, logits in _steps(run, model, index // n_words, paths):
+                own, last = logits[:, -1].gather(-1, wanted), logits[:, -1].scatter(-1, wanted, -torch.inf)
+                failed |= ~(own[:, 0] > last.amax(-1))
+                expected = model.unembedding(model.states(tokens.to(model.embedding.weight.device))[0]).cpu()
+                difference = (logits.double() - expected.double()).abs().max().item()
+                asked.difference = max(difference, asked.difference, key=lambda d: (math.isnan(d), d))
+                if logits.dtype != expected.dtype:
+                    asked.other_dtype = str(logits.dtype).removeprefix("torch.")
+            asked.queries += len(index)
+            asked.wrong += int(failed.sum())
+            progress(asked.queries)
+    return asked
+
+
+def _steps(
+    run: Runner, model: Answering, subjects: NDArray[np.int64], paths: NDArray[np.int64]
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Tokens (Q, L), what should follow (Q, 1), the other tool's logits (Q, L, d_vocab): once, or for each written token."""
+    facts, vocabulary = model.facts, model.vocabulary
+    if not isinstance(model, Writing):
+        tokens = torch.from_numpy(np.concatenate([subjects[:, None], vocabulary.n_entities + paths], axis=1))
+        yield tokens, _column(vocabulary.answer_tokens(facts.answer(subjects, paths))), run(tokens)
+        return
+    tokens, hops = model.prompt(subjects, paths).cpu(), paths.shape[-1]
+    for read in (*range(model.hops_per_token, hops, model.hops_per_token), hops):
+        logits = run(tokens)
+        yield tokens, _column(vocabulary.answer_tokens(facts.answer(subjects, paths[:, :read]))), logits
+        tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], 1)
+    yield tokens, torch.full((len(tokens), 1), vocabulary.special("end")), run(tokens)
+
+
+def _column(tokens: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(tokens)[:, None]
