@@ -344,9 +344,12 @@ class _Proof:
                 wanted = np.take(code, nodes, axis=0)
                 found = held[:, columns[0] : columns[-1] + 1].reshape(wanted.shape)
                 for row, word, bit in stored.differing(found, wanted, "embedding.weight"):
+                    is_, should = (
+                        int(stored.integers(part[row, word], "embedding.weight")[bit]) for part in (found, wanted)
+                    )
                     raise Refuted(
-                        f"subject: {self._name(rows.start + row)}: slot {block['slot']} does not hold {block['form']} "
-                        f"alone, or not the code of {self._name(nodes[row, word])}: bit {bit} of word {word}"
+                        f"subject: {self._name(rows.start + row)}: slot {block['slot']} holds {is_} in bit {bit} of word "
+                        f"{word}, the code of {self._name(nodes[row, word])} has {should} there"
                     )
 
         self._over("embedding", self.n, look)
@@ -485,7 +488,7 @@ class _Proof:
             if (query.reads & moved).any():
                 shaken = 2 * self.error * query.norm * int(np.abs(keys).sum(axis=1).max())
                 if shaken > 1:
-                    raise Undecided(f"{what}: earlier leaks may move its scores by {shaken}")
+                    raise Undecided(f"{what}: earlier leaks may move its scores by more than 1")
                 gap -= 1
             apart = max(read[p] + read[q] for p in everywhere for q in range(p))
             error += _leak(gap, self.here) * apart * output.norm
@@ -851,9 +854,8 @@ class _Proof:
                 f"decoder: where the state spells {self._name(nodes[i])}, the logit of {self.names[target[i]]} is not "
                 f"above all others: the difference is {margin[i]} / 2"
             )
-        require(len(margin), "decoder: no state at all")
         if min(real) <= 0:
-            raise Undecided(f"decoder: the margin is {margin.min()} / 2, and leaks may take {total}")
+            raise Undecided(f"decoder: the margin is {margin.min()} / 2, and leaks may take all of it")
         self.margins.append((Fraction(int(margin.min()), 2), min(real) / 2))
 
     def _nearest(self, base: np.ndarray, told: np.ndarray, number: np.ndarray, target: np.ndarray) -> None:
