@@ -8,7 +8,8 @@ Four further coordinates of every position hold `2^k (a, b, c, e)` with `a^2 + b
 
 In floating point this is the identity bit for bit once `2 |x|^2` and eps are at most `4^k u / 2` (u half an ulp of 1): in
 whatever order the squares are added, each partial sum is either a sum of small terms or an integer multiple of 4^k that
-absorbs them; the mean is 4^k, its root 2^k, and multiplying by 2^-k and 2^k rounds nothing.
+absorbs them; the mean is 4^k (the sum divided by D, as torch does on a CPU), its root 2^k, and multiplying by 2^-k and 2^k
+rounds nothing.
 
 LayerNorm also subtracts the mean. So every coordinate is there twice, as x and -x, the slack included
 (`a^2 + b^2 + c^2 + e^2 = D / 2`), and is read as half their difference, from which any mean of the rest of the stream
@@ -204,7 +205,7 @@ def largest_vectors(decoder: StandardDecoder, places: Places) -> Magnitudes:
             (block.mlp_norm, mlp, 1),
         ):
             read = past(norm, r) if block.pre else r
-            length = ((x * x).sum() + read * read).sqrt()
+            length = ((x * x).sum() + read * read + r * r / 4).sqrt()  # the last: a mean subtracted from own columns
             hidden = _up(_magnitude(inner[:, own]) @ x)
             peak = torch.stack(
                 [hidden.amax(), length * inner.double().norm(), length**2 * math.prod(w.double().norm() for w in looks)]

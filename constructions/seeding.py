@@ -7,9 +7,9 @@
 The construction gets the first tokens and positions, some columns of the stream, the first heads and units of some blocks.
 Everything else of the target keeps its weights, unless it would write into the construction's columns, or add to the logits,
 or read the slack of the norms: those weights become 0. They are parameters like all others, so that training may use them.
-The norms no longer normalize; in pre-norm their gain on the rest brings embedded tokens to a root mean square of 1, if what is
-certified allows it (`rest_gain`), else the rest is read as it stands.
-A further token has the logits of the first relation's token, which is never an answer.
+The norms no longer normalize; in pre-norm their gain on the rest brings embedded tokens to a root mean square of 1 if what
+is certified allows it, else the rest is read as it stands (`rest_gain`). A further token has the logits of relation 0, which
+is never an answer.
 """
 
 from __future__ import annotations
