@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hand_made import built, claims_of, files_of, resealed, with_claims
+from hand_made import built, claims_of, files_of, resealed, weights_of, with_claims, with_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import bijections, tables_for
@@ -554,3 +554,42 @@ def test_what_is_not_foreseen_is_not_proven(monkeypatch, small):
     proven = check_files(small["selector"])
     assert (proven.verdict, proven.queries) == ("UNKNOWN", 0)
     assert "not foreseen" in proven.reason
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_columns_are_cut_into_parts_that_read_the_same(data):
+    cases, width = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 5))
+    start, step = data.draw(st.integers(0, 5)), data.draw(st.integers(0, 6))
+    columns = np.add.outer(start + step * np.arange(cases), np.arange(width))
+    columns = columns + data.draw(st.lists(st.integers(0, 3), min_size=width, max_size=width).map(sorted))
+    row = np.arange(100)
+    parts = [row[where].reshape(cases, n) for where, n in checker._segments(columns)]
+    assert np.array_equal(np.concatenate(parts, axis=1), columns)
+
+
+@pytest.mark.parametrize("dtype", ["<f8", "<f4", "<f2", "<u2"])
+def test_codes_are_stored_exactly_or_refused(dtype):
+    exact = {"<f8": 2**53, "<f4": 2**24, "<f2": 2**11, "<u2": 2**8}[dtype]
+    like, numbers = np.zeros(1, dtype), np.array([0, 1, -1, 2, exact - 1, exact])
+    held = stored.stored_as(numbers, like)
+    assert held.dtype == like.dtype
+    assert np.array_equal(stored.integers(held, ""), numbers)
+    assert not len(stored.differing(held, stored.stored_as(numbers, like), ""))
+    assert stored.differing(held, stored.stored_as(numbers * [1, 1, 1, 1, 1, -1], like), "").tolist() == [[5]]
+    with pytest.raises(stored.Refuted):
+        stored.stored_as(np.array([exact + 1]), like)
+
+
+@pytest.mark.parametrize("name", ["selector", "chain_of_thought", "meet_in_the_middle"])
+def test_tables_are_read_to_the_end_in_pieces_of_any_size(name, monkeypatch):
+    files = files_of(built(name, 5, partial=name != "meet_in_the_middle"))
+    whole = check_files(files)
+    assert whole.verdict == "PASS"
+    for at_once in (1, 30, 100):
+        monkeypatch.setattr(checker, "AT_ONCE", at_once)
+        assert check_files(files) == whole
+        for table in ("embedding.weight", "unembedding.weight"):
+            weights = weights_of(files)
+            weights[table][4] += 1  # the last entity
+            assert check_files(with_weights(files, weights)).verdict == "FAIL"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -121,6 +121,15 @@ def _leak(gap: int, others: int) -> Fraction:
     return Fraction(others) / (others + power)
 
 
+def _segments(columns: np.ndarray) -> Iterator[tuple[Any, int]]:
+    """Columns (cases, n), cut where a slice cannot read on: what reads each part, case by case, and its width."""
+    cuts = np.flatnonzero((np.diff(columns, axis=1) != 1).any(axis=0)) + 1
+    for part in np.split(columns, cuts, axis=1) if columns.size else ():
+        start, flat = int(part[0, 0]), part.ravel()
+        in_one = (flat == start + np.arange(part.size)).all()
+        yield (slice(start, start + part.size) if in_one else flat), part.shape[1]
+
+
 class _Proof:
     """Reads the claims one after the other and re-proves each."""
 
@@ -176,11 +185,13 @@ class _Proof:
     def _rows(self, name: str, rows: Any = slice(None)) -> np.ndarray:
         return stored.integers(self.tensors[f"{name}.weight"][1][rows], f"{name}.weight").astype(np.int64)
 
-    def _pieces(self, name: str, stop: int, columns: Any = slice(None)) -> Iterator[tuple[int, np.ndarray]]:
-        """The first `stop` rows of a table as integers, some at a time, with the number of the first."""
+    def _over(self, name: str, stop: int, look: Callable[[slice, np.ndarray], Any]) -> list[Any]:
+        """`look(rows, what is stored there)` for the first `stop` rows of a table, some at a time, in their order."""
         some, tensor = max(1, AT_ONCE // self.d), self.tensors[f"{name}.weight"][1]
-        for start in range(0, stop, some):
-            yield start, stored.integers(tensor[start : min(stop, start + some), columns], f"{name}.weight")
+        pieces = [slice(start, min(stop, start + some)) for start in range(0, stop, some)]
+        held = [tensor[rows] for rows in pieces]
+        with ThreadPoolExecutor(2) as threads:
+            return list((threads.map if len(pieces) > 1 else map)(look, pieces, held))
 
     def _layer(self, i: int, layer: dict[str, Any]) -> tuple[list[list[Matrix]], list[Matrix]]:
         """The heads, (query, key, value, output) each, and the matrices of the MLP."""
@@ -239,7 +250,8 @@ class _Proof:
         """Where every word of a length leads, int64 (R^length, N + 1), first letter applied first."""
         if length not in self.reached:
             before = self.words(length - 1)
-            self.reached[length] = self.table[:, before].swapaxes(0, 1).reshape(-1, self.n + 1)
+            found = self.table[:, before].swapaxes(0, 1).reshape(-1, self.n + 1) if length > 1 else self.table
+            self.reached[length] = found
         return self.reached[length]
 
     def columns(self, block: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -286,50 +298,59 @@ class _Proof:
             require(whole(book["bits"], 0, "bits") <= MOST_BITS, "codes: too many bits")
             require(book["unknown"] is None or whole(book["unknown"], 0, "unknown") < 2**MOST_BITS, "codes: unknown")
         self.books, self.numbers = books, [np.full(self.n + 1, -1) for _ in books]
-        rows, fixed = self.n, self.layout(blocks).length < 0
-        first, extra = self._rows("embedding", slice(1))[0], []
-        places = [self.columns(block) for block in blocks]
-        spelled: list[list[np.ndarray]] = [[] for _ in blocks]
+        table, known = self.tensors["embedding.weight"][1], self.n
         if self.chain and self.some_missing:  # the token *unknown* is written, and read again
-            rows, extra = rows + 1, [(self.n, self.special_rows[:1])]
-        for start, held in chain(self._pieces("embedding", self.n), extra):
-            low, high = held.min(axis=0), held.max(axis=0)
-            self.largest = np.maximum(self.largest, np.maximum(high, -low))
-            wrong = held[:, fixed] != first[fixed]
-            if wrong.any():
-                row = int(np.argwhere(wrong)[0, 0])
-                raise Refuted(f"subject: the embedding of {self._name(start + row)} differs where no code is claimed")
-            for block, (columns, _), parts in zip(blocks, places, spelled, strict=True):
-                m = max(books[block["book"]]["bits"], 1)
-                part, least, most = held[:, columns[0] : columns[-1] + 1], low[columns].min(), high[columns].max()
-                right = least >= 0 and (most <= 1 or block["form"] == "number")
-                if block["form"] == "signs":
-                    right = least >= -1 and most <= 1 and (part & 1).all()
-                    part = (part + 1) >> 1
-                require(right, f"subject: slot {block['slot']} does not hold {block['form']} alone")
-                powers = (1 << np.arange(m)).astype(np.int64 if m > 30 else held.dtype)
-                parts.append((part.reshape(len(held), -1, m) @ powers).T)
-        spelled_numbers = [np.concatenate(parts, axis=1) for parts in spelled]
-        for block, (_, words), number in zip(blocks, places, spelled_numbers, strict=True):
-            numbers = self.numbers[block["book"]]
-            for reached, some in zip(self.words(block["words"])[words, :rows], number, strict=True):
-                new = numbers[reached] < 0
-                numbers[reached[new]] = some[new]
+            known = self.n + 1
+        row_of = np.append(np.arange(self.n), self.n + self.n_relations)
+        spelled = []
+        for block in blocks:
+            (columns, words), numbers = self.columns(block), self.numbers[block["book"]]
+            every, m = self.words(block["words"])[:, :known], len(columns) // len(words)
+            reached = every[words] if len(words) < len(every) else every
+            spelled.append((columns, reached))
+            for at, nodes in zip(columns[::m], reached, strict=True):
+                if (numbers[: self.n] >= 0).all():
+                    break
+                new = np.flatnonzero(numbers[nodes] < 0)
+                held = stored.integers(table[row_of[new], at : at + m], "embedding.weight")
+                number = symbolic.product(held + 1 >> 1 if block["form"] == "signs" else held, 1 << np.arange(m))
+                require((number >= 0).all(), f"subject: slot {block['slot']} holds a negative number")
+                numbers[nodes[new]] = number
         for book, numbers in zip(books, self.numbers, strict=True):
             numbers[self.n] = -1 if book["unknown"] is None else book["unknown"]
             require(self.some_missing or book["unknown"] is None, "codes: unknown has a code, but no fact is missing")
             require(not book["bits"] or numbers.max() >> book["bits"] == 0, "codes: a number has too many bits")
-        for block, (_, words), number in zip(blocks, places, spelled_numbers, strict=True):
-            numbers = self.numbers[block["book"]]
-            reached = self.words(block["words"])[words, :rows]
-            wrong = numbers[reached] != number
-            for word, row in np.argwhere(wrong)[:1] if wrong.any() else ():
-                raise Refuted(
-                    f"subject: {self._name(row)} spells number {number[word, row]} for word {words[word]} in slot "
-                    f"{block['slot']}; {self._name(reached[word, row])} has {numbers[reached[word, row]]}"
-                )
-        self.subject, self.subject_blocks = self.layout(blocks), blocks
-        self.entity = np.where(fixed, first, self.subject.off)
+        layout, first = self.layout(blocks), self._rows("embedding", slice(1))[0]
+        self.subject, self.subject_blocks = layout, blocks
+        self.entity = np.where(layout.length < 0, first, layout.off)
+        most = self.entity + np.where(layout.length < 0, 0, layout.scale * layout.top)
+        self.largest = np.maximum(self.largest, np.maximum(np.abs(self.entity), np.abs(most)))
+        fixed = [columns for columns, _ in _segments(np.flatnonzero(layout.length < 0)[None])]
+        codes = []
+        for block, (columns, reached) in zip(blocks, spelled, strict=True):
+            numbers, m = self.numbers[block["book"]], books[block["book"]]["bits"]
+            require((numbers[self.n] >= 0) | (reached < self.n).all(), "codes: unknown is reached, and has no code")
+            at = columns[: max(m, 1)]
+            number = (numbers[:, None] >> layout.bit[at]) & 1 if m else numbers[:, None]
+            codes.append(stored.stored_as(layout.off[at] + layout.scale[at] * number, table))
+
+        def look(rows: slice, held: np.ndarray) -> None:
+            for columns in fixed:
+                for row, _ in stored.differing(held[:, columns], table[0, columns], "embedding.weight"):
+                    name = self._name(rows.start + row)
+                    raise Refuted(f"subject: the embedding of {name} differs where no code is claimed")
+            for block, code, (columns, reached) in zip(blocks, codes, spelled, strict=True):
+                nodes = np.ascontiguousarray(reached[:, rows].T)
+                wanted = np.take(code, nodes, axis=0)
+                found = held[:, columns[0] : columns[-1] + 1].reshape(wanted.shape)
+                for row, word, bit in stored.differing(found, wanted, "embedding.weight"):
+                    raise Refuted(
+                        f"subject: {self._name(rows.start + row)}: slot {block['slot']} does not hold {block['form']} "
+                        f"alone, or not the code of {self._name(nodes[row, word])}: bit {bit} of word {word}"
+                    )
+
+        self._over("embedding", self.n, look)
+        look(slice(self.n, known), table[row_of[self.n : known]])
 
     def _name(self, node: int) -> str:
         return "unknown" if node == self.n else self.names[node]
@@ -355,7 +376,8 @@ class _Proof:
         own, columns = self.token[self.here], np.flatnonzero(self.subject.length >= 0)
         self.at_hand = 0 if own is not None else self.here  # the position of the node at hand
         self.now, self.used, self.error = self.subject, np.zeros(self.d, bool), Fraction(0)
-        self.moved, self.stale = np.zeros(self.d, bool), np.zeros(self.d, bool)
+        self.moved: np.ndarray = np.zeros(self.d, bool)
+        self.stale: np.ndarray = np.zeros(self.d, bool)
         self.free: dict[int | str, np.ndarray] = {} if own is None else {self.here: own}
         x = Values(self.positions[self.here][None])
         if own is None:
@@ -726,24 +748,37 @@ class _Proof:
                 target = np.where(reached == self.n, self.n + self.n_relations, reached)
             self.used[key] = True
             roles = (coef, answer, self.now.bit[key], self.now.book[key], self.now.top[key])
-            group = groups.setdefault(tuple(part.tobytes() for part in (const[case][fixed], *roles, target)), [])
+            same = np.array([case if then == "letters" else -1, *(book if reads != "end" else ())])  # nodes and targets
+            group = groups.setdefault(tuple(part.tobytes() for part in (const[case][fixed], *roles, same)), [])
             group.append((np.concatenate([fixed, column]), const[case], column, key, coef, answer, nodes, target))
-        together = {name: np.stack([case[0] for case in group]) for name, group in groups.items()}
-        alike = dict.fromkeys(groups, True)
+        together = {name: list(_segments(np.stack([case[0] for case in group]))) for name, group in groups.items()}
         tables = [((table != table[0]).any(axis=0), table - table[0]) for table in self.free.values()]
-        amounts = [(table.any(axis=0), np.abs(table[:, table.any(axis=0)])) for table in self.free.values()]
-        self.beside = 0  # how much letters that are not at hand may add to the sums of a logit
-        for _, rows in self._pieces("unembedding", self.n_vocab):
-            added = [symbolic.product(np.abs(rows[:, on]), held.T).max(axis=1) for on, held in amounts]
-            self.beside = max(self.beside, size_of(added_up(np.zeros(len(rows), np.int64), *added)))
-            require(not rows[:, self.stale].any(), "decoder: reads a column of which nothing is known")
-            told = any(symbolic.product(rows[:, on], table[:, on].T).any() for on, table in tables)
+        amounts = [(on, np.abs(table[:, on])) for table in self.free.values() for on in [np.any(table, axis=0)]]
+        beside: np.ndarray = np.ones(self.d, bool)
+        for columns, _ in chain(*together.values()):
+            beside[columns] = False  # `_separate` reads them
+        for on in [self.stale, *(on for on, _ in [*tables, *amounts])]:
+            beside |= on
+
+        def look(_: slice, held: np.ndarray) -> tuple[int, set[tuple[bytes, ...]]]:
+            rows = stored.integers(held[:, beside], "unembedding.weight")
+            require(not rows[:, self.stale[beside]].any(), "decoder: reads a column of which nothing is known")
+            told = any(symbolic.product(rows[:, on[beside]], table[:, on].T).any() for on, table in tables)
             require(not told, "decoder: tells letters apart that are not at hand")
-            for name, columns in together.items():
-                read = rows[:, columns] if alike[name] and len(columns) > 1 else rows[:, :0]
-                alike[name] &= bool((read == read[:, :1]).all())
+            bits, differ = held.view(f"u{held.itemsize}"), set()
+            for name, parts in together.items():
+                for columns, width in parts if len(groups[name]) > 1 else ():
+                    some = bits[:, columns]
+                    if (some[:, width:] != some[:, :-width]).any():
+                        differ.add(name)
+            added = [symbolic.product(np.abs(rows[:, on[beside]]), most.T).max(axis=1) for on, most in amounts]
+            return size_of(added_up(np.zeros(len(rows), np.int64), *added)), differ
+
+        looked = self._over("unembedding", self.n_vocab, look)
+        self.beside = max(most for most, _ in looked)  # how much letters that are not at hand may add to a logit's sums
+        differ = set().union(*(names for _, names in looked))
         for name, group in groups.items():
-            for _, *final in group[:1] if alike[name] else group:
+            for _, *final in group if name in differ else group[:1]:
                 self._separate(*final)
 
     def _separate(
@@ -848,8 +883,13 @@ class _Proof:
 
     def _norm(self, columns: np.ndarray) -> int:
         """The largest sum of absolute values of a row of the unembedding in these columns; 0 if there are no leaks."""
-        pieces = self._pieces("unembedding", self.n_vocab if self.error else 0, columns)
-        return max((int(np.abs(rows).astype(np.int64).sum(axis=1).max()) for _, rows in pieces), default=0)
+
+        def look(_: slice, held: np.ndarray) -> int:
+            return int(
+                np.abs(stored.integers(held[:, columns], "unembedding.weight").astype(np.int64)).sum(axis=1).max()
+            )
+
+        return max(self._over("unembedding", self.n_vocab if self.error else 0, look), default=0)
 
     def _finite(self) -> bool:
         """Whether no number of a forward pass overflows, at positions whose states mean nothing too: by absolute values."""

@@ -125,6 +125,24 @@ def integers(stored: np.ndarray, what: str) -> np.ndarray:
     return found
 
 
+def stored_as(numbers: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Integers in the form in which `like` holds numbers; exactly, or refused."""
+    if like.dtype.kind == "u":
+        found = (numbers.astype(np.float32).view(np.uint32) >> 16).astype(like.dtype)
+    else:
+        found = numbers.astype(like.dtype)
+    require((integers(found, "a code") == numbers).all(), f"a code holds a number that {like.dtype} does not")
+    return found
+
+
+def differing(held: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
+    """The first place (at most one, as rows of indices) where numbers are not the wanted integers, both as stored."""
+    bits = f"u{held.itemsize}"
+    if (held.view(bits) == wanted.view(bits)).all():
+        return np.zeros((0, held.ndim), int)
+    return np.argwhere(integers(held, what) != integers(wanted, what))[:1]  # minus zero is zero
+
+
 def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> list[str]:
     """The names of all tokens, by id; entities have distinct names, and relations."""
     names = bytes(raw).decode().split("\n")
@@ -141,8 +159,9 @@ def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: 
     if "facts.safetensors" in files:
         dtype, facts = read_tensors(files["facts.safetensors"], "facts.safetensors")["facts"]
         require(dtype == "I32" and facts.shape == (n_relations, n), "facts.safetensors: the facts are not I32 (R, N)")
-        require(((facts >= -1) & (facts < n)).all(), "facts.safetensors: an answer is no entity")
-        table[:, :n] = np.where(facts < 0, n, facts)
+        require(facts.min() >= -1 and facts.max() < n, "facts.safetensors: an answer is no entity")
+        table[:, :n] = facts
+        table[table < 0] = n
         return table
     text = bytes(files["facts.tsv"]).decode()
     cells = text[:-1].replace("\n", "\t").split("\t")

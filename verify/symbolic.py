@@ -123,7 +123,8 @@ class Values:
         which, row, value = matrix.entries(coordinate)
         zero = Values(np.zeros((len(self.const), n_out), np.int64))
         terms = case[which] * n_out + row, self.key[which], self.coef[which] * value
-        return zero.plus(product(self.const, matrix.dense.T), *terms)
+        some = self.const.any(axis=0)  # numpy's product of integers is slow, and most of them are 0
+        return zero.plus(product(self.const[:, some], matrix.dense.T[some]), *terms)
 
     def sizes(self, top: np.ndarray) -> np.ndarray:
         """A bound on the absolute value of each coordinate in all cases, (n,); unknowns of key < d lie in 0..top[key]."""
