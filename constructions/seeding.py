@@ -7,9 +7,9 @@
 The construction gets the first tokens and positions, some columns of the stream, the first heads and units of some blocks.
 Everything else of the target keeps its weights, unless it would write into the construction's columns, or add to the logits,
 or read the slack of the norms: those weights become 0. They are parameters like all others, so that training may use them.
-The norms no longer normalize; in pre-norm their gain on the rest brings embedded tokens to a root mean square of 1, if what is
-certified allows it (`rest_gain`), else the rest is read as it stands.
-A further token has the logits of the first relation's token, which is never an answer.
+The norms no longer normalize; in pre-norm their gain on the rest brings embedded tokens to a root mean square of 1 if what
+is certified allows it, else the rest is read as it stands (`rest_gain`). A further token has the logits of relation 0, which
+is never an answer.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def standard(
     placement: Placement = "pre",
     tied: bool = False,
     slack: int | None = None,
+    proven: bool = True,
     dtype: torch.dtype | None = None,
 ) -> StandardModel:
     """Any construction as a standard decoder, the smallest that `seed_into` takes.
@@ -55,7 +56,7 @@ def standard(
         norm: "rmsnorm", "layernorm" or None.
         placement: "pre" or "post".
         tied: whether the token embedding is to be the unembedding.
-        slack: see `seed_into`.
+        slack, proven: see `seed_into`.
         dtype: of the weights; by default the model's.
 
     Raises:
@@ -65,7 +66,7 @@ def standard(
     shape = _shape_of(plan, norm, placement, tied)
     decoder = StandardDecoder(shape, dtype or model.embedding.weight.dtype).to(model.embedding.weight.device)
     decoder.reset_parameters(0)
-    return _seed(decoder, model, plan, slack, 0)
+    return _seed(decoder, model, plan, slack, proven, 0)
 
 
 def needed_shape(
@@ -76,7 +77,7 @@ def needed_shape(
 
 
 def seed_into(
-    target: StandardDecoder, model: FactModel, *, slack: int | None = None, first_block: int = 0
+    target: StandardDecoder, model: FactModel, *, slack: int | None = None, proven: bool = True, first_block: int = 0
 ) -> StandardModel:
     """Write a construction into a decoder that is at least as large; all facts are recalled then.
 
@@ -86,6 +87,8 @@ def seed_into(
         slack: k, where the target has norms: they act on vectors with a slack of 2^k and are the identity up to what
             `distortion` and `logit_error` of the result state. By default large enough that RMSNorm is the identity bit for
             bit, and the best for LayerNorm.
+        proven: refuse unless the bounds prove that all facts survive. They are far from tight for LayerNorm and deep
+            memories; without proof, `logit_error` may exceed the margin, and running all queries decides.
         first_block: where in the target the construction begins.
 
     Returns:
@@ -93,7 +96,8 @@ def seed_into(
 
     Raises:
         InputError: the target is too small; both sizes are named.
-        DoesNotFit: the norms cannot be the identity as closely as the margin needs, in this dtype and with this slack.
+        DoesNotFit: the norms cannot be the identity as closely as the margin needs, in this dtype and with this slack,
+            for all that can be proven.
     """
     if not isinstance(target, StandardDecoder):
         raise InputError(f"the target must be a StandardDecoder; got a {type(target).__name__}")
@@ -101,7 +105,7 @@ def seed_into(
     size = _size_of_tokens(target)
     for gain in (1 / size, 1.0) if target.shape.norm and target.shape.placement == "pre" and size else (1.0,):
         try:
-            return _seed(target, model, plan_blocks(model, target.shape.tied), slack, first_block, gain)
+            return _seed(target, model, plan_blocks(model, target.shape.tied), slack, proven, first_block, gain)
         except InputError as error:
             target.load_state_dict(before)
             refusal = error
@@ -110,7 +114,13 @@ def seed_into(
 
 @torch.no_grad()
 def _seed(
-    target: StandardDecoder, model: FactModel, plan: Plan, slack: int | None, first_block: int, gain: float = 1
+    target: StandardDecoder,
+    model: FactModel,
+    plan: Plan,
+    slack: int | None,
+    proven: bool,
+    first_block: int,
+    gain: float = 1,
 ) -> StandardModel:
     wide, narrow = model.embedding.weight.dtype, target.embedding.weight.dtype
     if torch.finfo(narrow).eps > torch.finfo(wide).eps:
@@ -124,7 +134,9 @@ def _seed(
     _write(target, model, plan, places)
     seeded = (StandardWriter if isinstance(model, Writing) else StandardModel)(target, model)
     seeded.places, seeded.rest_gain = places, gain
-    seeded.slack, seeded.distortion, seeded.logit_error = make_norms_the_identity(target, model, plan, places, slack)
+    seeded.slack, seeded.distortion, seeded.logit_error = make_norms_the_identity(
+        target, model, plan, places, slack, proven
+    )
     return seeded
 
 

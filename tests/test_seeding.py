@@ -1,7 +1,9 @@
 """A construction inside a larger decoder: all facts recalled, the rest of the decoder as it was, everything trainable."""
 
 import copy
+import re
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -199,3 +201,11 @@ def test_each_weight_that_is_set_to_zero_has_to_be(damage):
     with torch.no_grad():
         damage(seeded, seeded.places)
     assert check_recall(seeded, facts, hops, logits="full").wrong > 0
+
+
+def test_the_python_of_the_page_runs():
+    page = (Path(__file__).parent.parent / "docs" / "seeding.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "seeding.md", "exec"), {})
