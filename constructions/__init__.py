@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from constructions.cot import ChainOfThought, chain_of_thought
     from constructions.disjoint import superposition
     from constructions.folder import load
+    from constructions.forms import add_noise, change_basis, install, noise_radius, normalize, widen
     from constructions.key_value_memory import key_value, key_value_rows
     from constructions.midpoint import meet_in_the_middle
     from constructions.model import FactModel
     from constructions.partial_memory import hybrid
     from constructions.precomputation import precomputed
+    from constructions.reformed import Reformed
     from constructions.seeding import needed_shape, seed_into, standard
     from constructions.single_hop import attention_selector, scalar_selector, selector
     from constructions.standard_decoder import StandardDecoder, StandardModel, StandardShape
@@ -36,6 +38,9 @@ _LAZY = {
     "ChainOfThought": "cot",
     "FactModel": "model",
     "load": "folder",
+    **dict.fromkeys(
+        ("add_noise", "change_basis", "install", "noise_radius", "normalize", "widen", "Reformed"), "forms"
+    ),
     "needed_shape": "seeding",
     "seed_into": "seeding",
     "standard": "seeding",
@@ -56,26 +61,33 @@ __all__ = [
     "FactModel",
     "FactTable",
     "InputError",
+    "Reformed",
     "StandardDecoder",
     "StandardModel",
     "StandardShape",
     "Transformer",
     "Vocabulary",
+    "add_noise",
     "attention_selector",
     "chain_of_thought",
+    "change_basis",
     "construction",
     "hybrid",
+    "install",
     "key_value",
     "key_value_rows",
     "load",
     "meet_in_the_middle",
     "needed_shape",
+    "noise_radius",
+    "normalize",
     "precomputed",
     "scalar_selector",
     "seed_into",
     "selector",
     "standard",
     "superposition",
+    "widen",
 ]
 
 

@@ -5,16 +5,15 @@
     radius = noise_radius(wide)                                          # certified
     noisy = widen(model, 256, 1024, 8, 4, noise=radius, seed=0)          # every fact is still answered
     install(noisy, other_facts)
+    normalized = normalize(model, "layernorm", "pre")                    # norms that act as the identity
 
 Each returns a new module; the model that was given is not changed, but by `install`. A form has no certificate: its weights
 are no longer integers in named slots. It is verified by running it on all queries (`verify.recall`), and by `noise_radius`.
-Norms, standard decoders and seeds are in `constructions.seeding`.
+Standard decoders and seeds in them are in `constructions.seeding`.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -22,54 +21,15 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from constructions.answering import Answering, Writing
 from constructions.errors import InputError
 from constructions.facts import FactTable
 from constructions.memory import require_memory
 from constructions.model import FactModel
 from constructions.noise_radius import noise_radius_of
+from constructions.reformed import Reformed, reformed, write_into
+from constructions.seeding import standard
+from constructions.standard_decoder import Norm, Placement, StandardModel
 from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
-
-
-class Reformed(Transformer, Answering):
-    """A construction inside a transformer of its own architecture, at least as large, in a basis of its own.
-
-    Attributes:
-        source: the construction as it was built, with its slots; it shares no weights with this module.
-        basis: (d_model, source's d_model), orthonormal columns: what the source's stream is in this one.
-        margin: the source's claim, in real arithmetic: it holds here without noise.
-    """
-
-    source: FactModel
-    basis: Tensor
-
-    def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor):
-        nn.Module.__init__(self)
-        self.shape = transformer.shape
-        for name, module in transformer.named_children():
-            self.add_module(name, module)
-        self.positions = transformer.positions
-        object.__setattr__(self, "source", source)  # not a part of this module: its weights are not to be trained
-        self.register_buffer("basis", basis, persistent=False)
-        self.construction, self.margin = source.construction, source.margin
-        self.vocabulary, self.facts, self.hops = source.vocabulary, source.facts, source.hops
-
-    def slot_state(self, states: Tensor, slot: str) -> Tensor:
-        """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as `FactModel.slot_state`."""
-        return self.source.slot_state(states @ self.basis, slot)
-
-
-class ReformedWriter(Writing, Reformed):
-    """A chain of thought in another form."""
-
-    def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor):
-        super().__init__(transformer, source, basis)
-        assert isinstance(source, Writing)
-        self.hops_per_token = source.hops_per_token
-
-
-def _reformed(transformer: Transformer, source: FactModel, basis: Tensor) -> Reformed:
-    return (ReformedWriter if isinstance(source, Writing) else Reformed)(transformer, source, basis)
 
 
 def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
@@ -112,7 +72,7 @@ def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike) ->
         turned.get_parameter(name).copy_(
             q @ given if _writes_stream(model, name) else given @ q.mT if _reads(name) else given
         )
-    return _reformed(turned, copy.deepcopy(source), (q @ basis.double()).to(basis))
+    return reformed(turned, source, (q @ basis.double()).to(basis))
 
 
 def _writes_stream(model: Transformer, name: str) -> bool:
@@ -151,9 +111,9 @@ def widen(
 
     Args:
         model: any construction.
-        d_model, d_mlp, n_heads, n_layers: the new sizes; by default as they are. d_mlp is the width of every hidden layer, and a
-            layer without an MLP gets one of one hidden layer; further heads are as wide as the widest; n_layers counts stored
-            layers (see `TransformerShape.repeats`).
+        d_model, d_mlp, n_heads, n_layers: the new sizes; by default as they are. d_mlp is the width of every hidden layer,
+            and a layer without an MLP gets one of one hidden layer; further heads are as wide as the widest; n_layers
+            counts stored layers (see `TransformerShape.repeats`).
         noise: the largest absolute value of a new weight: Gaussian, with a quarter of that for a standard deviation, cut off.
         seed: of the noise.
 
@@ -163,12 +123,8 @@ def widen(
     """
     wide = _zeros(_wider(model.shape, d_model, d_mlp, n_heads, n_layers), model.embedding.weight.dtype)
     _add_noise(wide, noise, seed)
-    _write(wide, model)
-    return _reformed(
-        wide,
-        copy.deepcopy(model),
-        torch.eye(wide.shape.d_model, model.shape.d_model, dtype=model.embedding.weight.dtype),
-    )
+    write_into(wide, model)
+    return reformed(wide, model)
 
 
 @torch.no_grad()
@@ -179,7 +135,7 @@ def add_noise(model: FactModel | Reformed, noise: float, seed: int = 0) -> Refor
     _add_noise(noisy, noise, seed)
     for name, weight in model.named_parameters():
         noisy.get_parameter(name).add_(weight)
-    return _reformed(noisy, copy.deepcopy(source), basis.clone())
+    return reformed(noisy, source, basis.clone())
 
 
 def _zeros(shape: TransformerShape, dtype: torch.dtype) -> Transformer:
@@ -224,48 +180,45 @@ def _wider(
     return replace(shape, d_model=wanted[0], layers=tuple(layers))
 
 
-@torch.no_grad()
-def _write(wide: Transformer, model: Transformer) -> None:
-    """Write the weights of a model into the first rows and columns of a larger one's; heads may be wider there."""
-    for name, weight, rows, columns in _blocks(wide, model):
-        wide.get_parameter(name)[rows[:, None], columns] = weight.to(wide.embedding.weight)
-
-
-def _blocks(wide: Transformer, model: Transformer) -> Iterator[tuple[str, Tensor, Tensor, Tensor]]:
-    """For each weight of a model its rows and columns in a larger one."""
-    for name, weight in model.named_parameters():
-        rows, columns = (torch.arange(n) for n in weight.shape)
-        layer, found, part = name.partition(".attention.")
-        if found:
-            index = int(layer.removeprefix("layers."))
-            channels = _channels(
-                wide.shape.layers[index], model.shape.layers[index], part in ("query.weight", "key.weight")
-            )
-            rows, columns = (rows, channels) if part == "output.weight" else (channels, columns)
-        yield name, weight, rows, columns
-
-
-def _channels(wide: LayerShape, narrow: LayerShape, scores: bool) -> Tensor:
-    """Where the channels of a layer's heads lie in a layer with more or wider heads."""
-    widths = [[head.d_qk if scores else head.d_v for head in layer.heads] for layer in (wide, narrow)]
-    starts = np.cumsum([0, *widths[0]])
-    parts = [starts[h] + np.arange(width) for h, width in enumerate(widths[1])]
-    return torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *parts]))
-
-
 def noise_radius(model: FactModel | Reformed) -> float:
     """A certified radius in the max norm: whatever weights change, each by at most this, every fact is still answered.
 
-    From the margin by norms, see `constructions.noise_radius`; for the module in its dtype, rounding included. 0 if not even
-    the rounding of this dtype can be bounded below the margin: use float64 then.
+    From the margin that the construction claims, by norms, see `constructions.noise_radius`; for the module in its dtype,
+    rounding included. 0 if not even the rounding of this dtype can be bounded below the margin: use float64 then.
+
+    Args:
+        model: a construction as it was built, or what `widen` makes of it without noise.
 
     Raises:
-        InputError: the basis was changed: the max norm depends on it, so that the radius must be asked for before.
+        InputError: it has other weights, noise or another basis: the claim is not about those. Ask before.
     """
-    source, basis = _source_of(model)
-    if not torch.equal(basis, torch.eye(*basis.shape, dtype=basis.dtype)):
-        raise InputError("the radius is one in the max norm, which a change of basis does not keep: ask for it before")
+    source, _ = _source_of(model)
+    clean = _zeros(model.shape, model.embedding.weight.dtype)
+    write_into(clean, source)
+    changed = [name for name, weight in model.named_parameters() if not torch.equal(weight, clean.get_parameter(name))]
+    if changed:
+        raise InputError(
+            f"the radius is one of a construction without noise, in its own basis; {changed[0]} has changed"
+        )
     return noise_radius_of(model, source.margin, source.positions is not None)
+
+
+# -------------------------------------------------------------------- norms
+
+
+def normalize(
+    model: FactModel, kind: Norm = "rmsnorm", placement: Placement = "pre", *, slack: int | None = None
+) -> StandardModel:
+    """The construction with standard norms, which act as the identity on every vector that occurs.
+
+    `standard(model, norm=kind, placement=placement)`: the smallest standard decoder with `nn.RMSNorm` or `nn.LayerNorm`
+    before or after each part. RMSNorm returns its argument bit for bit; how far a logit may be off with LayerNorm is stated
+    in `logit_error`.
+
+    Raises:
+        DoesNotFit: that cannot be certified in this dtype.
+    """
+    return standard(model, norm=kind, placement=placement, slack=slack)
 
 
 # -------------------------------------------------------------------- other facts

@@ -8,9 +8,10 @@ its value without noise, and a bound e on how far the value with noise, computed
 * scores that each move by at most eta change softmax weights by factors within `e^(2 eta)`: what a head reads changes by at
   most `min(e^(2 eta) - 1, 2) max |v|`, and by the error of the values.
 
-At the position that answers, the heads of a construction with positions select: their gap is at least `2 beta - 1` and the leak
-at most `(L - 1) e^(1 - 2 beta)` (Theorems 4.3 and 4.4), with noise `(L - 1) e^(1 + 2 eta - 2 beta)`; twice both together bounds
-the change. So errors are followed twice: `here`, at the position that answers, and `any`, at all others, which it reads.
+At the position that answers, the heads of a construction with positions select: their gap is at least `2 beta - 1` and the
+leak at most `(L - 1) e^(1 - 2 beta)` (Theorems 4.3 and 4.4), with noise `(L - 1) e^(1 + 2 eta - 2 beta)`; twice both
+together bounds the change. So errors are followed twice: `here`, at the position that answers, and `any`, at all others,
+which it reads.
 
 Two logits together move by at most twice the largest error. The radius is the largest number found, by bisection, for which
 that is below the margin in real arithmetic; a number for which it is holds whatever the bisection does.

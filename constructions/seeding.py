@@ -15,6 +15,7 @@ is never an answer.
 from __future__ import annotations
 
 import math
+from typing import overload
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from constructions.errors import InputError
 from constructions.identity_norms import make_norms_the_identity
 from constructions.model import FactModel
 from constructions.places import Places
+from constructions.reformed import Reformed, seed_transformer
 from constructions.standard_decoder import (
     Norm,
     Placement,
@@ -34,7 +36,7 @@ from constructions.standard_decoder import (
     StandardShape,
     StandardWriter,
 )
-from constructions.transformer import Attention
+from constructions.transformer import Attention, Transformer
 
 N_SLACK = {None: 0, "rmsnorm": 4, "layernorm": 8}
 
@@ -76,13 +78,28 @@ def needed_shape(
     return _shape_of(plan_blocks(model, tied), norm, placement, tied)
 
 
+@overload
 def seed_into(
     target: StandardDecoder, model: FactModel, *, slack: int | None = None, proven: bool = True, first_block: int = 0
-) -> StandardModel:
+) -> StandardModel: ...
+
+
+@overload
+def seed_into(target: Transformer, model: FactModel) -> Reformed: ...
+
+
+def seed_into(
+    target: StandardDecoder | Transformer,
+    model: FactModel,
+    *,
+    slack: int | None = None,
+    proven: bool = True,
+    first_block: int = 0,
+) -> StandardModel | Reformed:
     """Write a construction into a decoder that is at least as large; all facts are recalled then.
 
     Args:
-        target: is changed, unless an error is raised.
+        target: a standard decoder, or a transformer of ours (which takes no options); is changed, unless an error is raised.
         model: any construction.
         slack: k, where the target has norms: they act on vectors with a slack of 2^k and are the identity up to what
             `distortion` and `logit_error` of the result state. By default large enough that RMSNorm is the identity bit for
@@ -92,15 +109,19 @@ def seed_into(
         first_block: where in the target the construction begins.
 
     Returns:
-        The target's own modules as a model that answers, with `places` and certified bounds.
+        The target's own modules as a model that answers; in a standard decoder with `places` and certified bounds.
 
     Raises:
-        InputError: the target is too small; both sizes are named.
+        InputError: the target is too small, or of another kind; both sides are named.
         DoesNotFit: the norms cannot be the identity as closely as the margin needs, in this dtype and with this slack,
             for all that can be proven.
     """
+    if isinstance(target, Transformer):
+        if (slack, proven, first_block) != (None, True, 0):
+            raise InputError("slack, proven and first_block are for standard decoders")
+        return seed_transformer(target, model)
     if not isinstance(target, StandardDecoder):
-        raise InputError(f"the target must be a StandardDecoder; got a {type(target).__name__}")
+        raise InputError(f"the target must be a StandardDecoder or a Transformer; got a {type(target).__name__}")
     before = {name: value.clone() for name, value in target.state_dict().items()}
     size = _size_of_tokens(target)
     for gain in (1 / size, 1.0) if target.shape.norm and target.shape.placement == "pre" and size else (1.0,):

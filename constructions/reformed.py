@@ -1,0 +1,150 @@
+"""A construction inside a transformer of its own architecture that is larger, or stands in another basis."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from itertools import zip_longest
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from constructions.answering import Answering, Writing
+from constructions.errors import InputError
+from constructions.model import FactModel
+from constructions.transformer import Layer, LayerShape, Transformer, TransformerShape
+
+
+class Reformed(Transformer, Answering):
+    """A construction inside a transformer of its own architecture, at least as large, in a basis of its own.
+
+    Attributes:
+        source: the construction as it was built, with its slots; it shares no weights with this module.
+        basis: (d_model, source's d_model), orthonormal columns: what the source's stream is in this one; by default its
+            first coordinates.
+        margin: the source's claim, in real arithmetic: it holds here without noise.
+    """
+
+    source: FactModel
+    basis: Tensor
+
+    def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor | None = None):
+        nn.Module.__init__(self)
+        self.shape = transformer.shape
+        for name, module in transformer.named_children():
+            self.add_module(name, module)
+        self.positions = transformer.positions
+        object.__setattr__(self, "source", source)  # not a part of this module: its weights are not to be trained
+        identity = torch.eye(self.shape.d_model, source.shape.d_model).to(self.embedding.weight)
+        self.register_buffer("basis", identity if basis is None else basis, persistent=False)
+        self.construction, self.margin = source.construction, source.margin
+        self.vocabulary, self.facts, self.hops = source.vocabulary, source.facts, source.hops
+
+    def slot_state(self, states: Tensor, slot: str) -> Tensor:
+        """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as `FactModel.slot_state`."""
+        return self.source.slot_state(states @ self.basis, slot)
+
+
+class ReformedWriter(Writing, Reformed):
+    """A chain of thought in another form."""
+
+    def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor | None = None):
+        super().__init__(transformer, source, basis)
+        assert isinstance(source, Writing)
+        self.hops_per_token = source.hops_per_token
+
+
+def reformed(transformer: Transformer, source: FactModel, basis: Tensor | None = None) -> Reformed:
+    """The transformer as a form of the construction, of which a copy is kept."""
+    return (ReformedWriter if isinstance(source, Writing) else Reformed)(transformer, copy.deepcopy(source), basis)
+
+
+@torch.no_grad()
+def write_into(wide: Transformer, model: Transformer) -> None:
+    """Write the weights of a model into the first rows and columns of a larger one's; heads may be wider there."""
+    for name, weight, rows, columns in _blocks(wide, model):
+        wide.get_parameter(name)[rows[:, None], columns] = weight.to(wide.embedding.weight)
+
+
+def _blocks(wide: Transformer, model: Transformer) -> Iterator[tuple[str, Tensor, Tensor, Tensor]]:
+    """For each weight of a model its rows and columns in a larger one."""
+    for name, weight in model.named_parameters():
+        rows, columns = (torch.arange(n) for n in weight.shape)
+        layer, found, part = name.partition(".attention.")
+        if found:
+            index = int(layer.removeprefix("layers."))
+            channels = _channels(
+                wide.shape.layers[index], model.shape.layers[index], part in ("query.weight", "key.weight")
+            )
+            rows, columns = (rows, channels) if part == "output.weight" else (channels, columns)
+        yield name, weight, rows, columns
+
+
+def _channels(wide: LayerShape, narrow: LayerShape, scores: bool) -> Tensor:
+    """Where the channels of a layer's heads lie in a layer with more or wider heads."""
+    widths = [[head.d_qk if scores else head.d_v for head in layer.heads] for layer in (wide, narrow)]
+    starts = np.cumsum([0, *widths[0]])
+    parts = [starts[h] + np.arange(width) for h, width in enumerate(widths[1])]
+    return torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *parts]))
+
+
+@torch.no_grad()
+def seed_transformer(target: Transformer, model: FactModel) -> Reformed:
+    """`constructions.seeding.seed_into` for transformers of ours: the construction gets the first tokens, positions and
+    coordinates, the first layers, and in them the first heads and hidden units.
+
+    Raises:
+        InputError: the target is too small, or of another kind; both sides are named. It is not changed then.
+    """
+    _require_room(target.shape, model.shape, model.hops)
+    own, relation_0 = slice(model.shape.d_model), model.vocabulary.n_entities
+    target.unembedding.weight.zero_()
+    for table in (target.embedding, target.positions):
+        if table is not None:
+            table.weight[:, own] = 0
+    for module, shape in zip_longest(target.layers, model.shape.layers, fillvalue=LayerShape()):
+        assert isinstance(module, Layer)
+        if module.attention is not None:
+            heads = module.attention.heads[: len(shape.heads)]
+            scored, read = sum(head.d_qk for head in heads), sum(head.d_v for head in heads)
+            for weight, width in zip(("query", "key", "value"), (scored, scored, read), strict=True):
+                getattr(module.attention, weight).weight[:width] = 0
+            module.attention.output.weight[own] = 0
+        if module.mlp is not None:
+            for index, width in enumerate(shape.d_mlp):
+                module.mlp.matrix(index)[:width] = 0
+            module.mlp.matrix(-1)[own] = 0
+    write_into(target, model)
+    never = model.unembedding.weight[relation_0].to(target.unembedding.weight)  # a relation is never an answer
+    target.unembedding.weight[len(model.vocabulary) :, own] = never
+    return reformed(target, model)
+
+
+def _require_room(wide: TransformerShape, narrow: TransformerShape, hops: int) -> None:
+    """Raise InputError unless a shape has room for another."""
+    layers = list(zip(wide.layers, narrow.layers, strict=False))
+    sizes = [
+        ("tokens", narrow.d_vocab, wide.d_vocab),
+        ("coordinates", narrow.d_model, wide.d_model),
+        ("layers", len(narrow.layers), len(wide.layers)),
+        ("positions", narrow.n_positions or hops + 1, wide.n_positions or (0 if narrow.n_positions else hops + 1)),
+        *(("heads of a layer", len(mine.heads), len(its.heads)) for its, mine in layers),
+        *(("hidden layers", len(mine.d_mlp), len(its.d_mlp)) for its, mine in layers),
+    ]
+    for its, mine in layers:
+        for head, other in zip(its.heads, mine.heads, strict=False):
+            sizes += [("channels of a head", other.d_qk, head.d_qk), ("channels of a head", other.d_v, head.d_v)]
+        sizes += [("hidden units", need, has) for has, need in zip(its.d_mlp, mine.d_mlp, strict=False)]
+    short = {f"{need:,} {what} (it has {has:,})": None for what, need, has in sizes if need > has}
+    if short:
+        raise InputError(f"the construction needs {', '.join(short)}; use a larger transformer")
+    deep = [
+        (len(its.d_mlp), len(mine.d_mlp)) for its, mine in layers if mine.d_mlp and len(its.d_mlp) != len(mine.d_mlp)
+    ]
+    if deep or wide.repeats != narrow.repeats:
+        found = f"{[its for its, _ in deep]} hidden layers, applied {wide.repeats} times"
+        raise InputError(
+            f"the construction has layers with {[mine for _, mine in deep]} hidden layers, applied {narrow.repeats} times; "
+            f"the transformer has {found}"
+        )

@@ -1,0 +1,284 @@
+"""Other forms of a construction: the same logits, the same answers, and noise below the certified radius changes none."""
+
+import copy
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from constructions import CATALOGUE, InputError, Transformer, construction, seed_into
+from constructions.forms import add_noise, change_basis, install, noise_radius, widen
+from constructions.noise_radius import _moved_logits
+from constructions.transformer import HeadShape, LayerShape
+from verify.recall import check_recall
+
+NAMES = list(CATALOGUE)
+INSTALLABLE = ["selector", "superposition", "precomputed", "meet_in_the_middle", "chain_of_thought"]
+
+
+def built(name, n=4, n_relations=2, dtype=torch.float64, seed=0, partial=False):
+    entry = construction(name)
+    facts = (
+        entry.random_partial_facts(n, n_relations, seed, 0.25) if partial else entry.random_facts(n, n_relations, seed)
+    )
+    return entry.build(facts, 2 if entry.multi_hop else 1, dtype=dtype)
+
+
+def rotation(d, seed=0):
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(d, d)))[0]
+
+
+def wider(model, noise=0.0, seed=0, more=3):
+    shape = model.shape
+    sizes = (shape.d_model + more, shape.d_mlp + more, shape.n_heads + 1, len(shape.layers) + 1)
+    return widen(model, *sizes, noise=noise, seed=seed)
+
+
+def wrong(model, source):
+    """Wrong answers among all queries of all lengths."""
+    shortest = 1 if source.construction == "chain_of_thought" else source.hops
+    found = [check_recall(model, source.facts, k, logits="full") for k in range(shortest, source.hops + 1)]
+    n, r = source.facts.n_entities, source.facts.n_relations
+    assert sum(recall.queries for recall in found) == sum(n * r**k for k in range(shortest, source.hops + 1))
+    return sum(recall.wrong for recall in found)
+
+
+@torch.no_grad()
+def final_logits(model, source):
+    """The logits where the model answers, for all paths; for a chain of thought where it writes its first token."""
+    n, r, k = source.facts.n_entities, source.facts.n_relations, source.hops
+    queries = np.array(list(itertools.product(range(n), *[range(r)] * k)))
+    if source.construction == "chain_of_thought":
+        return model(source.prompt(queries[:, 0], queries[:, 1:]))[:, -1]
+    queries[:, 1:] += n
+    return model(torch.from_numpy(queries))[:, -1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=5)
+@given(data=st.data())
+def test_another_basis_keeps_all_logits(name, data):
+    n, r, seed = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 3)), data.draw(st.integers(0, 9))
+    source = built(name, n, r, seed=seed)
+    turned = change_basis(
+        change_basis(source, rotation(source.shape.d_model, seed)), rotation(source.shape.d_model, seed + 1)
+    )
+    assert wrong(turned, source) == 0
+    assert (final_logits(turned, source) - final_logits(source, source)).abs().max() < 1e-8
+    if source.shape.d_model > 1:
+        assert (turned.embedding.weight != source.embedding.weight).any()
+    tokens = torch.tensor([0])
+    for slot in source.stream.slots:
+        seen = turned.slot_state(turned.states(tokens)[0], slot) - source.slot_state(source.states(tokens)[0], slot)
+        assert seen.abs().max() < 1e-8
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_basis_must_be_one(dtype):
+    source = built("selector", dtype=dtype)
+    d = source.shape.d_model
+    with pytest.raises(InputError, match=rf"{d} coordinates.*\({d + 1}, {d + 1}\)"):
+        change_basis(source, rotation(d + 1))
+    with pytest.raises(InputError, match="not orthogonal"):
+        change_basis(source, 1.01 * rotation(d))
+    with pytest.raises(InputError, match="not orthogonal"):
+        change_basis(source, np.full((d, d), np.nan))
+    assert wrong(change_basis(source, rotation(d).astype(np.float32)), source) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wider_model_has_the_same_logits_bit_for_bit(name, dtype):
+    source = built(name, dtype=dtype, partial=construction(name).random_partial_facts is not None)
+    wide = wider(source)
+    assert torch.equal(final_logits(wide, source), final_logits(source, source))
+    assert wrong(wide, source) == 0
+    sizes = (wide.shape.d_model, wide.shape.d_mlp, wide.shape.n_heads, len(wide.shape.layers))
+    assert sizes == (
+        source.shape.d_model + 3,
+        source.shape.d_mlp + 3,
+        source.shape.n_heads + 1,
+        len(source.shape.layers) + 1,
+    )
+    assert sum(p.numel() for p in wide.parameters()) == wide.shape.n_parameters()
+
+
+@pytest.mark.parametrize("sizes", [{"d_model": 2}, {"d_mlp": 1}, {"n_heads": 0}, {"n_layers": 0}])
+def test_no_model_becomes_smaller(sizes):
+    with pytest.raises(InputError, match="were asked for"):
+        widen(built("chain_of_thought"), **sizes)
+
+
+@pytest.mark.parametrize("noise", [-1.0, float("nan"), float("inf")])
+def test_noise_is_a_number(noise):
+    with pytest.raises(InputError, match="at least 0"):
+        widen(built("selector"), noise=noise)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_noise_at_the_radius_changes_no_answer_and_some_larger_noise_does(name):
+    source = built(name)
+    wide = wider(source)
+    radius = noise_radius(wide)
+    assert radius > 0
+    for seed in range(3):
+        noisy = wider(source, radius, seed)
+        largest = max(weight.abs().max() for weight in noisy.layers[-1].parameters())
+        assert radius / 4 < largest <= radius
+        assert wrong(noisy, source) == 0
+        assert wrong(add_noise(wide, radius, seed), source) == 0
+    assert any(wrong(add_noise(wide, scale, 0), source) for scale in (0.1, 1.0, 10.0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_worst_change_within_the_radius_changes_no_answer(name):
+    """Every weight is moved by the whole radius, in the direction that costs a query most."""
+    source = built(name)
+    wide = wider(source)
+    radius = noise_radius(wide)
+    n, r = source.facts.n_entities, source.facts.n_relations
+    queries = torch.tensor([[3, *[n + r - 1] * source.hops]])
+    if source.construction == "chain_of_thought":
+        queries = source.prompt(np.array([3]), np.full((1, source.hops), r - 1))
+    logits = wide(queries)[0, -1]
+    best = logits.topk(2).indices
+    (logits[best[0]] - logits[best[1]]).backward()
+    with torch.no_grad():
+        for weight in wide.parameters():
+            weight -= radius * torch.where(weight.grad >= 0, 1.0, -1.0)
+    after = wide(queries)[0, -1]
+    assert after[best[0]] - after[best[1]] < logits[best[0]] - logits[best[1]]
+    assert wrong(wide, source) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=8)
+@given(data=st.data())
+def test_logits_move_by_no_more_than_is_followed(name, data):
+    """Whatever the noise, also far beyond the radius."""
+    source = built(name, data.draw(st.integers(2, 5)), data.draw(st.integers(1, 3)), seed=data.draw(st.integers(0, 9)))
+    rho = 10.0 ** data.draw(st.integers(-9, 0))
+    wide = wider(source, more=1)
+    noisy = copy.deepcopy(wide)
+    generator = torch.Generator().manual_seed(data.draw(st.integers(0, 99)))
+    with torch.no_grad():
+        for weight in noisy.parameters():
+            weight += rho * (2 * torch.randint(0, 2, weight.shape, generator=generator) - 1)
+    moved = (final_logits(noisy, source) - final_logits(wide, source)).abs().max().item()
+    weights = {key: weight.detach() for key, weight in wide.named_parameters()}
+    bound = _moved_logits(wide, weights, rho, source.positions is not None)
+    assert 0 < moved <= bound
+
+
+def test_a_radius_depends_on_what_is_known():
+    source = built("selector")
+    assert 0 < noise_radius(wider(source, more=50)) < noise_radius(source)
+    for changed in (change_basis(source, rotation(source.shape.d_model)), wider(source, 1e-9), add_noise(source, 1e-9)):
+        with pytest.raises(InputError, match=r"embedding.weight has changed"):
+            noise_radius(changed)
+    assert (
+        noise_radius(built("key_value_rows", 5, dtype=torch.float32)) == 0
+    )  # rounding is not bounded below the margin
+
+
+@pytest.mark.parametrize("name", INSTALLABLE)
+def test_other_facts_are_installed_in_every_form(name):
+    source = built(name)
+    facts = construction(name).random_facts(4, 2, seed=5)
+    if name == "superposition":  # its answers have codes of their own
+        facts = source.facts.__class__(source.facts.answers[:, ::-1])
+    forms = [
+        wider(source),
+        wider(source, noise_radius(wider(source))),
+        change_basis(source, rotation(source.shape.d_model)),
+    ]
+    for form in [*forms, change_basis(forms[0], rotation(forms[0].shape.d_model))]:
+        inside = {key: weight.clone() for key, weight in form.internal_weights()}
+        install(form, facts)
+        assert form.facts is facts
+        assert wrong(form, form.source) == 0
+        assert (form.source.facts.answers == facts.answers).all()
+        assert all(torch.equal(inside[key], weight) for key, weight in form.internal_weights())
+    assert wrong(source, source) == 0, "the model that the forms were made of has changed"
+    install(source, facts)
+    assert source.facts is facts
+
+
+def test_what_cannot_be_installed_changes_nothing():
+    form = wider(built("key_value"))
+    before = {key: weight.clone() for key, weight in form.named_parameters()}
+    with pytest.raises(InputError, match="internal weights"):
+        install(form, form.facts)
+    assert all(torch.equal(before[key], weight) for key, weight in form.named_parameters())
+
+
+def test_a_form_trains_its_own_weights_alone():
+    form = wider(built("chain_of_thought"))
+    assert sum(weight.numel() for weight in form.parameters()) == form.shape.n_parameters()
+    assert set(form.state_dict()) == {name for name, _ in form.named_parameters()}
+    twin = copy.deepcopy(form)
+    with torch.no_grad():
+        twin.embedding.weight.zero_()
+    assert wrong(form, form.source) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_larger_transformer_is_seeded_and_learns_on(name, dtype):
+    """Random weights all around; what stays of them cannot reach the construction."""
+    source = built(name, dtype=dtype)
+    shape = source.shape
+    layers = [
+        LayerShape(
+            tuple(HeadShape(head.d_qk + 1, head.d_v + 2) for head in (*layer.heads, HeadShape(1, 1))),
+            tuple(width + 3 for width in layer.d_mlp or (2,)),
+        )
+        for layer in (*shape.layers, LayerShape())
+    ]
+    sizes = {"d_vocab": shape.d_vocab + 4, "d_model": shape.d_model + 5, "n_positions": source.hops + 9}
+    target = Transformer(replace(shape, layers=tuple(layers), **sizes), dtype)
+    with torch.no_grad():
+        for weight in target.parameters():
+            weight.normal_(0, 0.5, generator=torch.Generator().manual_seed(0))
+    before = {key: weight.clone() for key, weight in target.named_parameters()}
+    seeded = seed_into(target, source)
+    assert wrong(seeded, source) == 0
+    assert torch.equal(final_logits(seeded, source)[:, : shape.d_vocab], final_logits(source, source))
+    assert seeded.get_parameter("embedding.weight") is target.embedding.weight
+    assert all(
+        (before[key] == weight).any() for key, weight in target.named_parameters() if key != "unembedding.weight"
+    )
+    target(torch.tensor([[0] + [source.vocabulary.n_entities] * source.hops]))[0, -1].sum().backward()
+    assert target.unembedding.weight.grad[:, shape.d_model :].any(), "the rest cannot be learned to be read"
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"d_vocab": 3}, r"7 tokens \(it has 3\)"),
+        ({"d_model": 2}, r"coordinates \(it has 2\)"),
+        ({"layers": ()}, r"1 layers \(it has 0\)"),
+        ({"layers": (LayerShape((), (99,)),)}, r"1 heads of a layer \(it has 0\)"),
+        ({"layers": (LayerShape((HeadShape(0, 1),), (99,)),)}, r"channels of a head \(it has 1\)"),
+        ({"layers": (LayerShape((HeadShape(0, 99),), (1,)),)}, r"hidden units \(it has 1\)"),
+        (
+            {"layers": (LayerShape((HeadShape(0, 99),), (99, 99)),)},
+            "with \\[1\\] hidden layers, .* has \\[2\\] hidden layers",
+        ),
+        ({"n_positions": 1}, r"2 positions \(it has 1\)"),
+        ({"repeats": 2}, "applied 1 times; .* applied 2 times"),
+    ],
+)
+def test_a_transformer_without_room_is_refused_and_stays_as_it_is(changed, told):
+    source = built("selector")
+    target = Transformer(replace(source.shape, **changed), torch.float64)
+    with torch.no_grad():
+        for weight in target.parameters():
+            weight.fill_(7)
+    with pytest.raises(InputError, match=told):
+        seed_into(target, source)
+    assert all((weight == 7).all() for weight in target.parameters())
