@@ -68,6 +68,11 @@ class StandardShape:
         return 4 * self.n_heads * self.d_head + self.d_mlp
 
     @property
+    def depth(self) -> int:
+        """How many blocks a token passes."""
+        return self.n_layers
+
+    @property
     def n_norms(self) -> int:
         """How many norms a token passes."""
         return 0 if self.norm is None else 2 * self.n_layers + (self.placement == "pre")

@@ -73,7 +73,10 @@ def _run_cell(options: argparse.Namespace) -> int:
         seed=options.seed,
         dtype=options.dtype,
         logits=options.logits,
+        form=options.form or "",
     )
+    if cell.form and options.save is not None:
+        raise InputError(f"a certificate is about a construction as it is built; --save takes no --form {cell.form}")
     return _run_cells([cell], options.json, options.save)
 
 
@@ -299,6 +302,8 @@ def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = No
     except KeyboardInterrupt:
         interrupted = True
     print(report.bounds_summary(results))
+    if any(cell.form for cell in cells):
+        print(report.forms_summary(results))
     print(report.summary(results, len(cells), time.perf_counter() - started))
     _write_json(json_file, results, len(cells))
     if interrupted:

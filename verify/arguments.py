@@ -8,7 +8,7 @@ from pathlib import Path
 from bounds.no_cot import LARGEST_SIZE
 from constructions.catalogue import CATALOGUE
 from constructions.export import TOOLS
-from verify.grid import DTYPES, FACT_KINDS
+from verify.grid import DTYPES, FACT_KINDS, FORM_NAMES
 
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
 """The kinds of `verify.attack`, which imports torch, as help does not."""
@@ -60,6 +60,11 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument(f"--{option.name.replace('_', '-')}", type=_count, metavar=option.symbol, help=option.help)
         one.add_argument("--facts", choices=FACT_KINDS, default="total", help="partial: a quarter of the facts missing")
         one.add_argument("--seed", type=_count, default=0, help="of the random fact table, at least 0 (default 0)")
+        one.add_argument(
+            "--form",
+            choices=FORM_NAMES,
+            help="put it in another form and ask that: another basis, a wider model, a standard decoder, norms, ...",
+        )
         _add_check_options(one)
 
     bound = commands.add_parser(

@@ -40,6 +40,18 @@ LARGEST_OTHER_VARIANT = 64
 MULTI_HOP_RELATIONS = (1, 2, 3, 4)
 MULTI_HOP_HOPS = (1, 2, 3, 4)
 SEPARATED = ((1024, 3), (4096, 2))
+FORM_NAMES = (
+    "basis",
+    "wide",
+    "noise",
+    "standard",
+    "tied",
+    "rmsnorm pre",
+    "rmsnorm post",
+    "layernorm pre",
+    "layernorm post",
+)
+FORM_SIZE = (5, 3, 2)
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class Cell:
         seed: of the random table.
         dtype: of the module; `auto` is float32, or float64 where float32 does not hold the construction exactly.
         logits: how answers are decided, see `verify.recall`.
+        form: another form that the construction is put in, see `verify.formed`; "" for itself.
     """
 
     construction: str
@@ -65,6 +78,7 @@ class Cell:
     seed: int = 0
     dtype: DType = "auto"
     logits: Logits = "auto"
+    form: str = ""
 
     def table(self) -> FactTable:
         """The random fact table of the cell."""
@@ -80,6 +94,7 @@ class Cell:
 class CellResult:
     """What was found in a cell. `reason` says why the verdict is not PASS; sizes and counts are None if never reached.
 
+    `form` and `difference`: another form of the construction, and how far its logits are from the original's at most.
     `proof` is what the checker says of the saved model, None if it was not saved (see `SMALL`). The bits are B_T (dense,
     and those of facts), B_e and B_u of Theorem 4.2; `separated` is the factor by which a model
     with chain-of-thought lies below every model without that has embeddings as small and a fixed decoder.
@@ -113,6 +128,8 @@ class CellResult:
     bounds: list[BoundCheck] = field(default_factory=list)
     separated: float | None = None
     logits: str | None = None
+    form: str = ""
+    difference: float | None = None
     counterexamples: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -122,8 +139,9 @@ def default_grid() -> list[Cell]:
 
     One hop: total and partial facts at every size. Many hops: total facts at every size, partial facts at N = 16; the
     hybrids with every number of looked-up relations and chains of thought with every step length at N = 5. Variants of a
-    builder (shared layers, depth 1) stop at N = 64 or 16, which keeps the whole run near a minute and a half. At last
-    sizes at which Theorem 4.2 bites: two at which chain-of-thought is separated, one where a memory is near its bound.
+    builder (shared layers, depth 1) stop at N = 64 or 16, which keeps the whole run near a minute and a half. Then
+    sizes at which Theorem 4.2 bites: two at which chain-of-thought is separated, one where a memory is near its bound. At
+    last every construction in every other form, at one small size.
     """
     cells = []
     for entry in CATALOGUE.values():
@@ -143,7 +161,10 @@ def default_grid() -> list[Cell]:
                 steps = [(("max_hops", k), ("hops_per_token", j)) for j in range(2, k + 1)]
                 cells += [Cell(entry.name, n, r, k, options=options) for options in steps]
     cells += [Cell("chain_of_thought", n, 4, k, options=(("max_hops", k),)) for n, k in SEPARATED]
-    return [*cells, Cell("key_value_rows_shared", 1024, 8, 2)]
+    cells.append(Cell("key_value_rows_shared", 1024, 8, 2))
+    n, r, k = FORM_SIZE
+    forms = itertools.product(CATALOGUE.values(), FORM_NAMES)
+    return cells + [Cell(entry.name, n, r, k if entry.multi_hop else 1, form=form) for entry, form in forms]
 
 
 def run_cell(
@@ -158,7 +179,12 @@ def run_cell(
     try:
         facts = cell.table()
         options = dict(cell.options)
-        result, _ = verify_facts(entry, facts, cell.hops, options, cell.dtype, cell.logits, progress, proven_size, save)
+        if cell.form:
+            result = verify_form(entry, facts, cell.hops, options, cell.dtype, cell.form)
+        else:
+            result, _ = verify_facts(
+                entry, facts, cell.hops, options, cell.dtype, cell.logits, progress, proven_size, save
+            )
     except InputError as error:
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
         result.reason = str(error)
@@ -169,7 +195,7 @@ def run_cell(
         traceback.print_exc()
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
         result.verdict, result.reason = "FAIL", f"crashed: {type(error).__name__}: {error}"
-    result.facts, result.options = cell.facts, dict(cell.options)
+    result.facts, result.options, result.form = cell.facts, dict(cell.options), cell.form
     result.seconds = time.perf_counter() - started
     return result
 
@@ -235,6 +261,43 @@ def verify_facts(
     result.verdict, result.reason = ("FAIL", "; ".join(faults)) if faults else ("PASS", "")
     result.seconds = time.perf_counter() - started
     return result, model
+
+
+def verify_form(
+    entry: Construction, facts: FactTable, hops: int, options: Mapping[str, int] | None, dtype: DType, form: str
+) -> CellResult:
+    """Build a construction, put it in another form, and run that on every query, also of shorter paths in a chain.
+
+    `auto` takes float64 where float32 is refused, by the builder or by what the form certifies.
+
+    Raises:
+        InputError: neither takes it.
+    """
+    from verify.formed import formed
+
+    try:
+        model = build(entry, facts, hops, options, dtype)
+        with _threads(1):
+            found = formed(model, form)
+    except DoesNotFit:
+        if dtype != "auto":
+            raise
+        return verify_form(entry, facts, hops, options, "float64", form)
+    result = _blank(entry, facts.n_entities, facts.n_relations, hops, str(model.embedding.weight.dtype)[6:])
+    shape = found.model.shape
+    result.queries, result.wrong, result.margin, result.difference = (
+        found.queries,
+        found.wrong,
+        found.margin,
+        found.difference,
+    )
+    result.d_model, result.d_mlp, result.logits = shape.d_model, shape.d_mlp, "full"
+    result.n_layers, result.n_heads = shape.depth, shape.n_heads
+    result.parameters = sum(parameter.numel() for parameter in found.model.parameters())
+    allowed = "only the answers" if found.allowed == float("inf") else f"each logit within {found.allowed:.3g}"
+    result.margin_claim = f"the original's: {allowed}"
+    result.verdict, result.reason = ("FAIL", "; ".join(found.faults)) if found.faults else ("PASS", "")
+    return result
 
 
 @contextmanager

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     ("theorem", 13),
     ("construction", 27),
+    ("form", 15),
     ("N", 7),
     ("R", 4),
     ("k", 2),
@@ -53,16 +54,17 @@ def line(result: CellResult) -> str:
     from verify.against_bounds import tightest
 
     best = tightest(result.bounds)
-    equal = "=" if result.d_model == result.d_model_formula else "!="
+    formula = f"{'=' if result.d_model == result.d_model_formula else '!='}{result.d_model_formula}"
     values = [
         result.theorem,
         result.construction + "".join(f" {symbol}={value}" for symbol, value in _symbols(result)),
+        result.form or "-",
         str(result.entities),
         str(result.relations),
         str(result.hops),
         result.facts,
         result.dtype,
-        "-" if result.d_model is None else f"{result.d_model}{equal}{result.d_model_formula}",
+        "-" if result.d_model is None else f"{result.d_model}{'' if result.form else formula}",
         *("-" if v is None else str(v) for v in (result.d_mlp, result.n_layers, result.n_heads, result.parameters)),
         *("-" if v is None else str(v) for v in (result.internal_bits, result.embedding_bits)),
         "-" if best is None or best.ratio is None else f"{best.ratio:.4g}",
@@ -105,6 +107,16 @@ def bounds_summary(results: Sequence[CellResult]) -> str:
         cells = f"{len(separated)} cell{'s' * (len(separated) > 1)}"
         told += f"; {cells} separated, by up to {_factor(most.separated or 0)} ({most.construction} {cell})"
     return told
+
+
+def forms_summary(results: Sequence[CellResult]) -> str:
+    """How many cells are other forms of a construction, and for each form how far its logits are from the original's."""
+    largest: dict[str, float] = {}
+    for result in results:
+        if result.form and result.difference is not None:
+            largest[result.form] = max(result.difference, largest.get(result.form, 0.0))
+    told = ", ".join(f"{form} {difference:.2g}" for form, difference in largest.items())
+    return f"forms: {sum(bool(result.form) for result in results)} cells; largest logit differences: {told or 'none'}"
 
 
 def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:

@@ -1,0 +1,71 @@
+"""Other forms as cells of the grid: what is wrong with one is found."""
+
+import pytest
+import torch
+
+from constructions import CATALOGUE
+from constructions.forms import widen
+from verify import formed, grid
+from verify.grid import Cell, default_grid, run_cell
+
+
+def test_every_construction_is_in_every_form_in_the_default_grid():
+    cells = [cell for cell in default_grid() if cell.form]
+    assert {(cell.construction, cell.form) for cell in cells} == {
+        (name, form) for name in CATALOGUE for form in formed.FORMS
+    }
+    assert tuple(formed.FORMS) == grid.FORM_NAMES
+
+
+@pytest.mark.parametrize("form", formed.FORMS)
+def test_a_form_is_run_on_all_queries_of_all_lengths(form):
+    result = run_cell(Cell("chain_of_thought", 3, 2, 3, options=(("max_hops", 3),), form=form))
+    assert (result.verdict, result.queries, result.wrong) == ("PASS", 3 * (2 + 4 + 8), 0)
+    assert result.margin > 1
+    assert result.difference == 0 or form in ("basis", "noise", "layernorm pre", "layernorm post")
+
+
+def spoiled(change, allowed=float("inf")):
+    @torch.no_grad()
+    def form(model):
+        wide = widen(model)
+        change(wide)
+        return wide, allowed
+
+    return form
+
+
+def swapped_answers(model):
+    model.unembedding.weight[[0, 1]] = model.unembedding.weight[[1, 0]]
+
+
+def not_a_number(model):
+    model.unembedding.weight[2, 0] = float("nan")
+
+
+def a_little_off(model):
+    model.unembedding.weight[0] += 1e-6
+
+
+@pytest.mark.parametrize("construction", ["selector", "chain_of_thought"])
+@pytest.mark.parametrize(
+    ("change", "allowed", "told"),
+    [
+        (swapped_answers, float("inf"), "wrong answers of step by step"),
+        (not_a_number, float("inf"), "not positive"),
+        (a_little_off, 0.0, "a logit is off by"),
+        (a_little_off, float("nan"), "a logit is off by"),
+    ],
+)
+def test_a_form_that_is_wrong_is_found(construction, change, allowed, told, monkeypatch):
+    monkeypatch.setitem(formed.FORMS, "wide", spoiled(change, allowed))
+    result = run_cell(Cell(construction, 3, 2, 1, form="wide"))
+    assert result.verdict == "FAIL"
+    assert told in result.reason
+
+
+def test_a_form_that_cannot_be_certified_is_tried_in_float64_and_else_unknown():
+    assert run_cell(Cell("key_value_rows", 5, 2, 2, form="noise")).dtype == "float64"
+    result = run_cell(Cell("key_value_rows", 5, 2, 2, dtype="float32", form="noise"))
+    assert result.verdict == "UNKNOWN"
+    assert "no noise radius" in result.reason

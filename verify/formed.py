@@ -1,0 +1,108 @@
+"""Constructions in other forms: every query asked again, and every logit held against the original's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from constructions.answering import Answering, Writing
+from constructions.errors import DoesNotFit
+from constructions.forms import change_basis, noise_radius, widen
+from constructions.model import FactModel
+from constructions.reformed import Reformed
+from constructions.seeding import standard
+from constructions.standard_decoder import Norm, Placement
+from verify.exported import ask
+from verify.recall import check_recall
+
+
+@dataclass(frozen=True)
+class Formed:
+    """What was found of a form.
+
+    Attributes:
+        model: the construction in its other form.
+        allowed: how far a logit may be off; infinite where only answers are claimed.
+        faults: everything that is not as claimed; none for a PASS.
+        queries, wrong, margin: over all queries, as `Recall` has them.
+        difference: the largest |logit - logit of the original|, over all positions and tokens.
+    """
+
+    model: Answering
+    allowed: float
+    faults: list[str]
+    queries: int
+    wrong: int
+    margin: float
+    difference: float
+
+
+Form = Callable[[FactModel], tuple[Answering, float]]
+"""Makes of a construction its form, and says how far a logit may be off: infinite where only answers are claimed."""
+
+
+def _basis(model: FactModel) -> tuple[Answering, float]:
+    d = model.shape.d_model
+    gaussian = torch.randn(d, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    return change_basis(model, torch.linalg.qr(gaussian).Q), math.inf
+
+
+def _wide(model: FactModel, noise: float = 0.0) -> Reformed:
+    shape = model.shape
+    return widen(model, 2 * shape.d_model, 2 * shape.d_mlp + 1, shape.n_heads + 1, len(shape.layers) + 1, noise)
+
+
+def _noise(model: FactModel) -> tuple[Answering, float]:
+    radius = noise_radius(_wide(model))
+    if not radius > 0:
+        raise DoesNotFit(f"no noise radius can be certified in {model.embedding.weight.dtype}; use float64")
+    return _wide(model, radius), math.inf
+
+
+def _standard(norm: Norm | None = None, placement: Placement = "pre", tied: bool = False) -> Form:
+    def form(model: FactModel) -> tuple[Answering, float]:
+        made = standard(model, norm=norm, placement=placement, tied=tied)
+        return made, 2 * made.logit_error  # either side may be that far from real arithmetic
+
+    return form
+
+
+FORMS: dict[str, Form] = {
+    "basis": _basis,
+    "wide": lambda model: (_wide(model), 0.0),
+    "noise": _noise,
+    "standard": _standard(),
+    "tied": _standard(tied=True),
+    "rmsnorm pre": _standard("rmsnorm", "pre"),
+    "rmsnorm post": _standard("rmsnorm", "post"),
+    "layernorm pre": _standard("layernorm", "pre"),
+    "layernorm post": _standard("layernorm", "post"),
+}
+
+
+def formed(model: FactModel, form: str) -> Formed:
+    """Make the form and run it on every query.
+
+    Raises:
+        DoesNotFit: the form cannot be certified in the model's dtype.
+    """
+    other, allowed = FORMS[form](model)
+    facts, n, r = model.facts, model.facts.n_entities, model.facts.n_relations
+    hops = range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,)
+    recalls = [check_recall(other, facts, k, logits="full") for k in hops]
+    asked = ask(other, model, most=n * r**model.hops)
+    queries, wrong = sum(recall.queries for recall in recalls), sum(recall.wrong for recall in recalls)
+    planned, margin = sum(n * r**k for k in hops), min(recall.margin for recall in recalls)
+    faults = [recall.defect for recall in recalls if recall.defect is not None]
+    if queries != planned or asked.queries != planned:
+        faults.append(f"{queries} and {asked.queries} queries were run, there are {planned}")
+    if wrong != 0 or asked.wrong != 0:
+        faults.append(f"{wrong} wrong answers of step by step, {asked.wrong} of whole sequences")
+    if not margin > 0:
+        faults.append(f"the smallest margin is {margin}, not positive")
+    if not asked.difference <= allowed:
+        faults.append(f"a logit is off by {asked.difference}, claimed is at most {allowed}")
+    return Formed(other, allowed, faults, queries, wrong, margin, asked.difference)
