@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from constructions.folder import load
     from constructions.forms import add_noise, change_basis, install, noise_radius, normalize, widen
     from constructions.key_value_memory import key_value, key_value_rows
+    from constructions.known_steps import Step, mechanism
     from constructions.midpoint import meet_in_the_middle
     from constructions.model import FactModel
     from constructions.partial_memory import hybrid
@@ -38,6 +39,8 @@ _LAZY = {
     "ChainOfThought": "cot",
     "FactModel": "model",
     "load": "folder",
+    "Step": "known_steps",
+    "mechanism": "known_steps",
     **dict.fromkeys(
         ("add_noise", "change_basis", "install", "noise_radius", "normalize", "widen", "Reformed"), "forms"
     ),
@@ -65,6 +68,7 @@ __all__ = [
     "StandardDecoder",
     "StandardModel",
     "StandardShape",
+    "Step",
     "Transformer",
     "Vocabulary",
     "add_noise",
@@ -77,6 +81,7 @@ __all__ = [
     "key_value",
     "key_value_rows",
     "load",
+    "mechanism",
     "meet_in_the_middle",
     "needed_shape",
     "noise_radius",

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from constructions.errors import InputError
 from constructions.facts import FactTable
-from constructions.transformer import Cache, Trace
+from constructions.transformer import Traced
 from constructions.vocabulary import Vocabulary
 
 _Ids = int | str | Sequence[int] | Sequence[str] | np.ndarray
@@ -47,7 +47,7 @@ class Widths(Protocol):
         """Rows of the positional embedding; 0 for none."""
 
 
-class Answering(nn.Module):
+class Answering(Traced):
     """A module that answers paths of `hops` relations at the path's last token.
 
     Attributes:
@@ -62,11 +62,6 @@ class Answering(nn.Module):
     facts: FactTable
     shape: Any
     embedding: nn.Embedding
-    unembedding: nn.Linear
-
-    def states(self, tokens: Tensor, cache: Cache | None = None, trace: Trace | None = None) -> tuple[Tensor, Cache]:
-        """What the unembedding reads (..., L, d_model), and the cache: see `Transformer.states`."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def answer(self, entity: _Ids, path: Sequence[int] | Sequence[str] | np.ndarray) -> int | np.ndarray:

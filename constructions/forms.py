@@ -25,7 +25,7 @@ from constructions.errors import InputError
 from constructions.facts import FactTable
 from constructions.memory import require_memory
 from constructions.model import FactModel
-from constructions.noise_radius import noise_radius_of
+from constructions.noise_bounds import noise_radius_of
 from constructions.reformed import Reformed, reformed, write_into
 from constructions.seeding import standard
 from constructions.standard_decoder import Norm, Placement, StandardModel
@@ -183,7 +183,7 @@ def _wider(
 def noise_radius(model: FactModel | Reformed) -> float:
     """A certified radius in the max norm: whatever weights change, each by at most this, every fact is still answered.
 
-    From the margin that the construction claims, by norms, see `constructions.noise_radius`; for the module in its dtype,
+    From the margin that the construction claims, by norms, see `constructions.noise_bounds`; for the module in its dtype,
     rounding included. 0 if not even the rounding of this dtype can be bounded below the margin: use float64 then.
 
     Args:

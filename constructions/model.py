@@ -150,3 +150,9 @@ class FactModel(Transformer, Answering):
         """The named slot of residual-stream states: (..., d_model) to (..., *slot shape)."""
         columns = self.stream[slot].columns
         return states[..., torch.from_numpy(columns).to(states.device)]
+
+    def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
+        """The same states (..., d_model) with another value (..., *slot shape) in the named slot: for `trace`'s edits."""
+        changed = states.clone()
+        changed[..., torch.from_numpy(self.stream[slot].columns).to(states.device)] = torch.as_tensor(value).to(states)
+        return changed

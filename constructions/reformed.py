@@ -45,6 +45,11 @@ class Reformed(Transformer, Answering):
         """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as `FactModel.slot_state`."""
         return self.source.slot_state(states @ self.basis, slot)
 
+    def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
+        """The same states with another value in a slot, the rest of the stream as it is: as `FactModel.set_slot`."""
+        held = states @ self.basis
+        return states + (self.source.set_slot(held, slot, value) - held) @ self.basis.mT
+
 
 class ReformedWriter(Writing, Reformed):
     """A chain of thought in another form."""

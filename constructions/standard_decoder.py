@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.answering import Answering, Writing
-from constructions.transformer import MLP, Attention, Cache, HeadShape, KeysAndValues, Trace, Weight
+from constructions.transformer import MLP, Attention, Cache, HeadShape, KeysAndValues, Trace, Traced, Weight
 
 if TYPE_CHECKING:
     from constructions.model import FactModel
@@ -89,16 +89,17 @@ class Block(nn.Module):
         self.mlp = MLP(shape.d_model, (shape.d_mlp,), dtype)
         self.pre = shape.placement == "pre"
 
-    def forward(self, x: Tensor, past: KeysAndValues | None = None) -> tuple[Tensor, Tensor, Tensor, KeysAndValues]:
-        """The stream (..., L, d_model) after the attention and after the MLP, the patterns, the memory: see `Attention`."""
+    def attend(self, x: Tensor, past: KeysAndValues | None = None) -> tuple[Tensor, Tensor, KeysAndValues]:
+        """The stream (..., L, d_model) after the attention, the patterns and the memory: see `Attention`."""
         update, patterns, memory = self.attention(self.attention_norm(x) if self.pre else x, past)
-        middle = x + update if self.pre else self.attention_norm(x + update)
-        if self.pre:
-            return middle, middle + self.mlp(self.mlp_norm(middle)), patterns, memory
-        return middle, self.mlp_norm(middle + self.mlp(middle)), patterns, memory
+        return x + update if self.pre else self.attention_norm(x + update), patterns, memory
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The stream (..., d_model) after the MLP, from that after the attention."""
+        return x + self.mlp(self.mlp_norm(x)) if self.pre else cast("Tensor", self.mlp_norm(x + self.mlp(x)))
 
 
-class StandardDecoder(nn.Module):
+class StandardDecoder(Traced):
     """A standard decoder; weights start Gaussian with standard deviation 0.02, gains of norms at 1, biases at 0."""
 
     def __init__(self, shape: StandardShape, dtype: torch.dtype | None = None):
@@ -156,22 +157,18 @@ class StandardDecoder(nn.Module):
             raise ValueError(f"{end} tokens are too many: this model has {self.shape.n_positions} positions")
         x: Tensor = self.embedding(tokens) + self.positions.weight[start:end]
         if trace:
-            trace.residual["embedding"] = x
+            x = trace.pass_on("embedding", x)
         later: Cache = []
-        for index, block in enumerate(self.blocks):
-            middle, x, patterns, memory = block(x, cache[index] if cache else None)
+        for index, block in enumerate(self.block_sequence()):
+            x, patterns, memory = block.attend(x, cache[index] if cache else None)
             later.append(memory)
             if trace:
                 trace.patterns[f"layers.{index}"] = patterns
-                trace.residual |= {f"layers.{index}.mid": middle, f"layers.{index}.post": x}
+                x = trace.pass_on(f"layers.{index}.mid", x)
+            x = block(x)
+            if trace:
+                x = trace.pass_on(f"layers.{index}.post", x)
         return self.final_norm(x), later
-
-    def trace(self, tokens: Tensor) -> Trace:
-        """One forward pass of tokens (..., L) with all that happens on the way: residual stream, patterns, logits."""
-        trace = Trace()
-        states, _ = self.states(tokens, trace=trace)
-        trace.logits = self.unembedding(states)
-        return trace
 
 
 class StandardModel(StandardDecoder, Answering):
@@ -184,8 +181,8 @@ class StandardModel(StandardDecoder, Answering):
         rest_gain: what norms multiply the rest of the stream by, beside the gains it came with; see `constructions.seeding`.
         distortion: in real arithmetic each norm multiplies what the construction reads of a position by a factor within
             `distortion` of 1; one factor for all coordinates of a position, whatever the tokens. 0 without norms.
-        logit_error: how far any logit of this module, rounding included, may be from the construction's logit in real
-            arithmetic. 0 where every number of the forward pass is provably the construction's own.
+        logit_error: how far any logit of this module at a position that answers, rounding included, may be from the
+            construction's logit in real arithmetic. 0 where every number that leads there is provably the construction's own.
     """
 
     places: Places

@@ -12,7 +12,7 @@ tokens: one subject's cache serves all relations that are asked of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
 from typing import NamedTuple, cast
@@ -98,18 +98,52 @@ Cache = list[KeysAndValues]
 
 @dataclass
 class Trace:
-    """Everything that can be watched in one forward pass, by name.
+    """Everything that can be watched in one forward pass, by name, and what is to be changed on the way.
 
     Attributes:
+        edits: for some of the points of `residual`, a function: the stream goes on as what it makes of it.
         residual: the residual stream (..., positions, d_model) at `embedding`, and in each layer l, counted in the
             order of application, after the attention, `layers.l.mid`, and after the MLP, `layers.l.post`.
         patterns: `layers.l`: the attention patterns (..., heads, queries, keys).
         logits: (..., positions, d_vocab).
     """
 
+    edits: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     residual: dict[str, Tensor] = field(default_factory=dict)
     patterns: dict[str, Tensor] = field(default_factory=dict)
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def pass_on(self, point: str, x: Tensor) -> Tensor:
+        """The stream at a point, edited if that is asked for, and noted."""
+        self.residual[point] = self.edits[point](x) if point in self.edits else x
+        return self.residual[point]
+
+
+class Traced(nn.Module):
+    """A module whose forward pass can be watched and edited."""
+
+    unembedding: nn.Linear
+
+    def states(self, tokens: Tensor, cache: Cache | None = None, trace: Trace | None = None) -> tuple[Tensor, Cache]:
+        """What the unembedding reads, and the cache: see `Transformer.states`."""
+        raise NotImplementedError
+
+    def trace(self, tokens: Tensor, edits: Mapping[str, Callable[[Tensor], Tensor]] | None = None) -> Trace:
+        """One forward pass of tokens (..., L) with all that happens on the way: residual stream, patterns, logits.
+
+        Args:
+            tokens: int64 (..., L).
+            edits: see `Trace`; e.g. `{"layers.0.mid": lambda x: model.set_slot(x, "answer", other)}`.
+
+        Raises:
+            ValueError: an edit is for a point that does not exist.
+        """
+        trace = Trace(edits or {})
+        states, _ = self.states(tokens, trace=trace)
+        if unknown := set(trace.edits) - set(trace.residual):
+            raise ValueError(f"there is no point {sorted(unknown)[0]!r}; there are {', '.join(trace.residual)}")
+        trace.logits = self.unembedding(states)
+        return trace
 
 
 class Weight(nn.Linear):
@@ -197,7 +231,7 @@ class Layer(nn.Module):
         self.mlp = MLP(d_model, shape.d_mlp, dtype) if shape.d_mlp else None
 
 
-class Transformer(nn.Module):
+class Transformer(Traced):
     """A decoder-only transformer of the given shape; all weights start at zero and are trainable as they stand."""
 
     def __init__(self, shape: TransformerShape, dtype: torch.dtype | None = None):
@@ -226,7 +260,7 @@ class Transformer(nn.Module):
         """
         x = self._embedded(tokens, cache)
         if trace:
-            trace.residual["embedding"] = x
+            x = trace.pass_on("embedding", x)
         earlier = iter(cache or [])
         later: Cache = []
         for index, layer in enumerate(self.layer_sequence()):
@@ -237,11 +271,11 @@ class Transformer(nn.Module):
                 if trace:
                     trace.patterns[f"layers.{index}"] = pattern
             if trace:
-                trace.residual[f"layers.{index}.mid"] = x
+                x = trace.pass_on(f"layers.{index}.mid", x)
             if layer.mlp is not None:
                 x = x + layer.mlp(x)
             if trace:
-                trace.residual[f"layers.{index}.post"] = x
+                x = trace.pass_on(f"layers.{index}.post", x)
         return x, later
 
     def _embedded(self, tokens: Tensor, cache: Cache | None) -> Tensor:
@@ -320,13 +354,6 @@ class Transformer(nn.Module):
     def layer_sequence(self) -> list[Layer]:
         """The layers in the order in which they are applied."""
         return [cast("Layer", layer) for layer in self.layers] * self.shape.repeats
-
-    def trace(self, tokens: Tensor) -> Trace:
-        """One forward pass of tokens (..., L) with all that happens on the way: residual stream, patterns, logits."""
-        trace = Trace()
-        states, _ = self.states(tokens, trace=trace)
-        trace.logits = self.unembedding(states)
-        return trace
 
     def internal_weights(self) -> Iterator[tuple[str, nn.Parameter]]:
         """All named parameters but the token embedding and the unembedding: attention, MLPs and positions."""

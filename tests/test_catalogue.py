@@ -106,3 +106,9 @@ def test_costs_are_free_of_building_anything():
     cost = predicted_for_bijections(CATALOGUE["key_value_rows_shared"], 2**40, 16, 3)
     assert cost.internal_fact_bits == 2**40 * 16 * 40
     assert predicted_for_bijections(CATALOGUE["chain_of_thought"], 10**6, 50, 3).written_tokens == 3
+
+
+def test_no_module_hides_what_is_offered_by_the_same_name():
+    modules = {path.stem for path in Path(constructions.__file__).parent.iterdir()}
+    assert modules & set(constructions.__all__) == set()
+    assert [name for name in constructions.__all__ if getattr(constructions, name) is None] == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from constructions import CATALOGUE, InputError, Transformer, construction, seed_into
 from constructions.forms import add_noise, change_basis, install, noise_radius, widen
-from constructions.noise_radius import _moved_logits
+from constructions.noise_bounds import _moved_logits
 from constructions.transformer import HeadShape, LayerShape
 from verify.recall import check_recall
 

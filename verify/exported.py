@@ -38,7 +38,8 @@ class Asked:
         queries: how many were asked.
         all_queries: how many there are.
         wrong: how many have some token that is not the only one with the largest logit (a NaN counts).
-        difference: the largest |logit of the other tool - logit of the module|, over all positions and tokens; NaN if any is.
+        difference: the largest |logit of the other tool - logit of the module|, over all tokens at the positions that answer
+            (others may round); NaN if any is.
         other_dtype: a dtype of the other tool's logits that is not `dtype`; None if there is none.
     """
 
@@ -128,8 +129,9 @@ def ask(
             for tokens, wanted, logits in _steps(run, model, index // n_words, paths):
                 own, last = logits[:, -1].gather(-1, wanted), logits[:, -1].scatter(-1, wanted, -torch.inf)
                 failed |= ~(own[:, 0] > last.amax(-1))
-                expected = model.unembedding(model.states(tokens.to(model.embedding.weight.device))[0]).cpu()
-                difference = (logits.double() - expected.double()).abs().max().item()
+                states, _ = model.states(tokens.to(model.embedding.weight.device))
+                expected = model.unembedding(states[:, -1]).cpu()
+                difference = (logits[:, -1].double() - expected.double()).abs().max().item()
                 asked.difference = max(difference, asked.difference, key=lambda d: (math.isnan(d), d))
                 if logits.dtype != expected.dtype:
                     asked.other_dtype = str(logits.dtype).removeprefix("torch.")

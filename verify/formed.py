@@ -28,7 +28,7 @@ class Formed:
         allowed: how far a logit may be off; infinite where only answers are claimed.
         faults: everything that is not as claimed; none for a PASS.
         queries, wrong, margin: over all queries, as `Recall` has them.
-        difference: the largest |logit - logit of the original|, over all positions and tokens.
+        difference: the largest |logit - logit of the original|, over all tokens at the positions that answer.
     """
 
     model: Answering
