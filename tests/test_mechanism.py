@@ -1,6 +1,8 @@
 """The known mechanism: every head and unit is told once, its slots are the true ones, and the stream can be edited."""
 
 import copy
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,3 +128,12 @@ def test_a_slot_is_set_and_nothing_else():
     changed = turned.set_slot(states, "relation", 7.0)
     assert (turned.slot_state(changed, "relation") - 7).abs().max() < 1e-12
     assert (turned.slot_state(changed - states, "attributes")).abs().max() < 1e-12
+
+
+def test_the_page_of_the_docs_runs_and_prints_what_stands_there(capsys):
+    page = (Path(__file__).parent.parent / "docs" / "interpretability.md").read_text()
+    blocks, shared = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S), {}
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "interpretability.md", "exec"), shared)
+    assert re.findall(r"^```text\n(.*?)^```", page, re.M | re.S) == [capsys.readouterr().out]
