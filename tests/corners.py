@@ -504,13 +504,16 @@ def wrong():
         yield with_weights(files, changed)
     for row in ({"a": 1, "one": 0.5}, {"a": 0.5}):
         yield one_letter(embedding={1: row})
-    for rows in ({1: {"b0": 1, "b1": 0.5}}, {0: {"b1": 1}, 1: {"b0": 1, "b1": 1}}):  # what the second letter leads to
-        second = OF_TWO_RELATIONS | {"subject": [block("b", 1, last=(0, 2))]}
-        yield one_letter(columns=[("b", 2)], embedding=rows, **second)
+    second = OF_TWO_RELATIONS | {"columns": [("b", 2)], "subject": [block("b", 1, last=(0, 2))]}
+    yield one_letter(embedding={1: {"b0": 1, "b1": 0.5}}, **second)  # where the second letter leads
+    yield one_letter(embedding={t: {"b1": 1} for t in (0, 1)}, **second | {"facts": np.array([[0, 0], [0, 1]])})
     yield a_node_without_a_code(-1)
     # limits
     yield one_letter(unembedding=ONE_BIT | {"rest": {"one": -(2.0**53)}}, dtype="float64")
     yield numbers(BENT_TWICE | {2: {"c": 2.0**29 - 2, "one": 4 - 2.0**31}}, dtype="float64")
+    for unknown in (2049, 70000):
+        missing = np.array([[0, -1]]), [book(0, unknown)]
+        yield numbers({0: {}, "rest": {"one": -100}}, 2048, *missing, dtype="float16")
     for number in (2.0**29, 2.0**29 - 1):
         yield numbers({0: {}, 1: {"c": 1}, "rest": {"one": -100}}, number, dtype="float64")
     # slots, books and blocks
