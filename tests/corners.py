@@ -5,6 +5,7 @@ import json
 import numpy as np
 import safetensors.torch
 from exploits import (
+    APART,
     BOTH,
     FOUR,
     LAST,
@@ -61,6 +62,20 @@ BENT = {0: {}, 1: {"c": 2, "one": -1}, "rest": {"one": -100}}
 BENT_TWICE = {0: {}, 1: {"c": 4, "one": -4}, "rest": {"one": -100}}
 """The same of a number that is 0 or 2."""
 LARGE = 2.0**24
+
+
+def shaken(first, second):
+    """A head of which a leak may move the scores: by `2 (1 / (1 + e^10)) 2 (1 + 3)` for each 1 of the larger key, or less."""
+    leaky = Head([{"one": 10}], [{"p0": 1}], [("h", "q", 2)], 0, 10)
+    keys = [{"p0": first, "p1": second}]
+    head = Head([{"q": 1, "one": 3}], keys, [("z", "y", 1)], 0, 5 * (first - second))
+    return one_letter(
+        [APART[0] | {"h": 1}, APART[1]],
+        columns=["h", "q", "y", "z"],
+        heads=[at(0, ("a", "c", 1)), leaky],
+        later=[(Layer([head]), [], C)],
+        **OF_NODE,
+    )
 
 
 def right():
@@ -140,6 +155,7 @@ def right():
         NODE,
         hops=3,
     )
+    yield shaken(1200, 600)  # by 0.87
     yield three_letters_at_once()
     yield chain((0, 3, 4), {"q": 1})
     yield chain((0, 1, 1), {"q": 1, "b": 1})
@@ -182,6 +198,9 @@ def right():
         after=[block("c", 0)],
         units=[({"c0": 1, "c1": 1, "one": -2}, {"c0": 1}), ({"c0": 3, "c1": 1, "one": -5}, {"c0": 1})],
         subject=[block("a", 0)],
+    )
+    yield two_bits(  # never above 0, of bits of the answer
+        identity(4), FOUR, BOTH, THREE, units=[({"c0": 1, "c1": 1, "one": -2}, {"w": 1})], columns=[*TWO_BITS, "w"]
     )
     codes = {1: FOUR[1], 2: FOUR[3]}
     yield two_bits(  # a unit for a code that no node has
@@ -418,6 +437,16 @@ def exact_or_not():
     yield one_letter(
         big, columns=["big"], heads=[Head([{"one": 1024}, {}], [{"p0": 1}, {"big": 4097}], [("a", "c", 1)])]
     )
+    for column in ("y", "z"):  # what a letter has left, and as much in the same column or in another one
+        yield one_letter(
+            embedding={1: {"a": 1}, 3: {"f": 4096}},
+            columns=["f", "y", "z"],
+            heads=[at(0, ("a", "c", 1)), at(1, ("f", "y", 2048))],
+            units=[({"one": 1}, {column: half})],
+            letters=[],
+            later=[LAST],
+            **OF_TWO_RELATIONS,
+        )
     small = {"columns": ["junk", "w"], "dtype": "float16"}
     unit = [({"p0": 40}, {"w": 1})]
     yield one_letter([row | {"junk": 1000} for row in positions(2)], units=unit, **small)
@@ -564,6 +593,7 @@ def wrong():
                 yield told(i, dependent, reads=claim["reads"] | {"note": 1})
                 yield told(i, dependent, reads={"letter": 0})
                 break
+    yield shaken(1800, 0)  # by 1.31
     yield chain((0, 0, 4), {"q": 1})  # the subject is not at hand any more
     # the decoder
     yield one_letter(
