@@ -212,6 +212,31 @@ def right():
         units=[({"c0": -1, "c1": 1}, {"c0": 1})],
         subject=[block("a", 0)],
     )
+    average = Head([], [], [("a", "a", 4)], "all", 0)
+    yield hand_made(  # one column; it holds 2 bits less 1, and the bit of the only node is 1
+        identity(1),
+        ["a"],
+        {0: {"a": 1}},
+        [{"a": -2}, {"a": 1}],
+        [Layer([average])],
+        {0: {"a": 2}, 1: {"a": -100}, 2: {"a": -101}},
+        [book(1)],
+        [block("a", 0)],
+        [([1], [block("a", 0)])],
+        NODE,
+    )
+    again = [block("c", 0, last=(0, 2))]
+    yield one_letter(  # each letter leads to one node, whose code it writes
+        facts=np.array([[0, 0], [1, 1]]),
+        embedding={1: {"a": 1}, 3: {"m": 1}},
+        columns=["x", "m"],
+        heads=[at(0, ("a", "x", 1))],
+        units=[({"x": 1}, {}), ({"m": 1}, {"c": 1})],
+        subject=[block("a", 0, last=(0, 2))],
+        after=again,
+        later=[(Layer(), [], again)],
+        decoder=NODE,
+    )
     yield settled()
     yield in_the_second_book()
     yield two_hops_at_once()
