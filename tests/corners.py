@@ -186,6 +186,9 @@ def right():
         **OF_NODE,
     )
     yield one_letter(unembedding=ONE_BIT | {"rest": {"one": 1 - 2.0**53}}, dtype="float64")
+    large = 2.0**49  # margins of 2^49 and more count as 2^49
+    large_code = {0: {"one": large, "c": -2 * large}, 1: {"one": -large, "c": 2 * large}, "rest": {"one": -2 * large}}
+    yield one_letter(unembedding=large_code, dtype="float64")
     # units
     yield exclusive_or()
     yield one_letter(facts=np.array([[0, 0]]), embedding={0: {}}, units=[({"c": 1}, {"c": -1})], after=C, decoder=NODE)
