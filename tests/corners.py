@@ -5,6 +5,7 @@ import json
 import numpy as np
 import safetensors.torch
 from exploits import (
+    APART,
     BOTH,
     FOUR,
     LAST,
@@ -13,19 +14,19 @@ from exploits import (
     THREE,
     TWO_BITS,
     C,
+    a_node_without_a_code,
+    chain,
     chain_with_a_flag,
     numbers,
     one_letter,
     two_bits,
 )
 from hand_made import (
-    END,
     LETTERS,
     NODE,
     ONE_BIT,
     Head,
     Layer,
-    assembled,
     at,
     block,
     book,
@@ -58,7 +59,23 @@ THREE_KINDS = {0: THREE[0], 1: THREE[1], 2: {"c0": -3, "c1": 3, "one": -3}}
 """Of three entities, the last has larger weights."""
 BENT = {0: {}, 1: {"c": 2, "one": -1}, "rest": {"one": -100}}
 """An unembedding that reads a number, 0 or 1, in column c."""
+BENT_TWICE = {0: {}, 1: {"c": 4, "one": -4}, "rest": {"one": -100}}
+"""The same of a number that is 0 or 2."""
 LARGE = 2.0**24
+
+
+def shaken(first, second):
+    """A head of which a leak may move the scores: by `2 (1 / (1 + e^10)) 2 (1 + 3)` for each 1 of the larger key, or less."""
+    leaky = Head([{"one": 10}], [{"p0": 1}], [("h", "q", 2)], 0, 10)
+    keys = [{"p0": first, "p1": second}]
+    head = Head([{"q": 1, "one": 3}], keys, [("z", "y", 1)], 0, 5 * (first - second))
+    return one_letter(
+        [APART[0] | {"h": 1}, APART[1]],
+        columns=["h", "q", "y", "z"],
+        heads=[at(0, ("a", "c", 1)), leaky],
+        later=[(Layer([head]), [], C)],
+        **OF_NODE,
+    )
 
 
 def right():
@@ -91,18 +108,12 @@ def right():
     yield numbers({0: {}, 1: {"c": 4, "one": -4}, "rest": {"one": -100}})
     yield numbers({0: {}, 1: {"c": 4, "one": -4}, 2: {"c": 6, "one": -9}, "rest": {"one": -100}})
     for binding in ({"c": 5, "one": -8}, {"one": -100}):
-        yield hand_made(
-            identity(2),
-            ["one", "a", "c"],
-            {1: {"a": 3}},
-            [{"one": 1}] * 2,
-            [Layer([Head([], [], [("a", "c", 2)], "all", 0)])],
-            {0: {}, 1: {"c": 6, "one": -9}, 2: binding, "rest": {"one": -100}},
-            [book(0)],
-            [block("a", 1, "number")],
-            [([1], None)],
-            LETTERS,
-        )
+        yield numbers({0: {}, 1: {"c": 6, "one": -9}, 2: binding, "rest": {"one": -100}}, 3)
+    yield numbers({0: {}, 1: {"c": 200, "one": -10000}, "rest": {"one": -20000}}, 100)
+    yield numbers(  # the number of *unknown*
+        {0: {}, 3: {"c": 400, "one": -40000}, "rest": {"one": -100000}}, 200, np.array([[0, -1]]), [book(0, 200)]
+    )
+    yield numbers(BENT_TWICE | {2: {"c": 2.0**29 - 2, "one": 5 - 2.0**31}}, dtype="float64")
     average = Head([], [], [("a", "a", 2)], "all", 0)
     yield hand_made(  # one column
         identity(1),
@@ -144,9 +155,15 @@ def right():
         NODE,
         hops=3,
     )
+    yield shaken(1200, 600)  # by 0.87
     yield three_letters_at_once()
     yield chain((0, 3, 4), {"q": 1})
     yield chain((0, 1, 1), {"q": 1, "b": 1})
+    files = chain((0, 3, 4), {"q": 1})  # a letter and PAD add the same to all logits
+    weights, pad, spare = weights_of(files), -4, -1
+    weights["embedding.weight"][2, spare] = 1
+    weights["unembedding.weight"][:, [pad, spare]] = 5
+    yield with_weights(files, weights)
     yield chain_with_a_flag(2, 1, 3, -1, -1000, n=2)  # PAD never stands there
     again = [block("c", 0, last=(0, 2))]
     yield hand_made(  # both letters leave 1 in a column that is decoded
@@ -162,6 +179,16 @@ def right():
         NODE,
         hops=2,
     )
+    yield one_letter(  # the code of the first entity is 1
+        embedding={0: {"a": 1}},
+        subject=[block("a", 0)],
+        unembedding={0: ONE_BIT[1], 1: ONE_BIT[0], "rest": {"one": -100}},
+        **OF_NODE,
+    )
+    yield one_letter(unembedding=ONE_BIT | {"rest": {"one": 1 - 2.0**53}}, dtype="float64")
+    large = 2.0**49  # margins of 2^49 and more count as 2^49
+    large_code = {0: {"one": large, "c": -2 * large}, 1: {"one": -large, "c": 2 * large}, "rest": {"one": -2 * large}}
+    yield one_letter(unembedding=large_code, dtype="float64")
     # units
     yield exclusive_or()
     yield one_letter(facts=np.array([[0, 0]]), embedding={0: {}}, units=[({"c": 1}, {"c": -1})], after=C, decoder=NODE)
@@ -175,6 +202,9 @@ def right():
         units=[({"c0": 1, "c1": 1, "one": -2}, {"c0": 1}), ({"c0": 3, "c1": 1, "one": -5}, {"c0": 1})],
         subject=[block("a", 0)],
     )
+    yield two_bits(  # never above 0, of bits of the answer
+        identity(4), FOUR, BOTH, THREE, units=[({"c0": 1, "c1": 1, "one": -2}, {"w": 1})], columns=[*TWO_BITS, "w"]
+    )
     codes = {1: FOUR[1], 2: FOUR[3]}
     yield two_bits(  # a unit for a code that no node has
         identity(3),
@@ -184,6 +214,31 @@ def right():
         after=C,
         units=[({"c0": -1, "c1": 1}, {"c0": 1})],
         subject=[block("a", 0)],
+    )
+    average = Head([], [], [("a", "a", 4)], "all", 0)
+    yield hand_made(  # one column; it holds 2 bits less 1, and the bit of the only node is 1
+        identity(1),
+        ["a"],
+        {0: {"a": 1}},
+        [{"a": -2}, {"a": 1}],
+        [Layer([average])],
+        {0: {"a": 2}, 1: {"a": -100}, 2: {"a": -101}},
+        [book(1)],
+        [block("a", 0)],
+        [([1], [block("a", 0)])],
+        NODE,
+    )
+    again = [block("c", 0, last=(0, 2))]
+    yield one_letter(  # each letter leads to one node, whose code it writes
+        facts=np.array([[0, 0], [1, 1]]),
+        embedding={1: {"a": 1}, 3: {"m": 1}},
+        columns=["x", "m"],
+        heads=[at(0, ("a", "x", 1))],
+        units=[({"x": 1}, {}), ({"m": 1}, {"c": 1})],
+        subject=[block("a", 0, last=(0, 2))],
+        after=again,
+        later=[(Layer(), [], again)],
+        decoder=NODE,
     )
     yield settled()
     yield in_the_second_book()
@@ -207,57 +262,6 @@ def three_kinds():
     """Codes of two entities, of a third, and of the relation's token, whose code no entity has."""
     unembedding = {**THREE_KINDS, 3: {"c0": 3, "c1": 3, "one": -5}}
     return two_bits(identity(3), {1: FOUR[1], 2: FOUR[2]}, BOTH, unembedding)
-
-
-def chain(reads, unit):
-    """A chain of one hop a token: two entities that are exchanged, in two hops at most; the code is the node's own.
-
-    At each of three steps a head copies the node from the position that `reads` has, and `unit` reads it.
-    """
-    k, places = 2, range(5)
-    names = ["one", *(f"p{p}" for p in places), *(f"s{p}" for p in places), *(f"t{p}" for p in places)]
-    names += ["b", "q", "c", "pad", "ended", "last"]
-    d, where = len(names), {name: i for i, name in enumerate(names)}
-
-    def rows(*some):
-        made = np.zeros((len(some), d))
-        for row, values in zip(made, some, strict=True):
-            row[[where[name] for name in values]] = list(values.values())
-        return made
-
-    letter = (1, 2, 1)
-    position = [{"one": 1, f"p{p}": 1} for p in places]
-    for step, here in enumerate((2, 3, 4)):
-        position[here] |= {f"s{reads[step]}": 1, f"t{letter[step]}": 1}
-    position[4]["last"] = 1
-    keys = [{f"p{p}": 1} for p in places]
-    weights = {
-        "embedding.weight": rows({}, {"b": 1}, {}, {}, {"pad": 1}, {}),
-        "unembedding.weight": rows(
-            ONE_BIT[0],
-            ONE_BIT[1],
-            *[ONE_BIT["rest"]] * 3,
-            {"ended": 1000, "last": 1000, "one": -500},
-        ),
-        "positions.weight": rows(*position),
-        "layers.0.attention.query.weight": rows(*({f"{s}{p}": 1024} for s in "st" for p in places)),
-        "layers.0.attention.key.weight": rows(*keys, *keys),
-        "layers.0.attention.value.weight": rows({"b": 1}, {"pad": 1}),
-        "layers.0.attention.output.weight": rows({"q": 1}, {"ended": 1}).T,
-        "layers.0.mlp.weights.0.weight": rows(unit, {"one": 1}),
-        "layers.0.mlp.weights.1.weight": rows({"c": -1}, {"c": 1}).T,
-    }
-    claims = [{"claim": "codes", "books": [book(1)]}, {"claim": "subject", "blocks": [block("b", 0)]}]
-    for step, n in ((1, 1), (2, 0), (2, 1), (3, 0)):
-        after = [block("c", 0)] if n else None
-        claims.append({"claim": "run", "step": step, "letters": n})
-        claims.append({"claim": "pass", "number": 1, "letters": [step] if n else [], "after": after})
-        for h, (side, other, place) in enumerate((("b", "q", reads), ("pad", "ended", letter))):
-            sides = {"from": [side], "to": [other], "reads": place[step - 1]}
-            claims.append({"claim": "head", "number": h, "gap": 1024, **sides})
-        claims.append({"claim": "decoder", **(NODE if n else END)})
-    layers = [{"heads": [[5, 1], [5, 1]], "d_mlp": [2]}]
-    return assembled(np.array([[1, 0]]), k, weights, layers, [[name, 1] for name in names], claims, per_token=1)
 
 
 def three_letters_at_once():
@@ -399,6 +403,28 @@ def fifty_bits():
     )
 
 
+def logits_that_cancel_apart():
+    """What a letter has left cancels in every logit: that of the first in one of them, that of the second in another."""
+    blocks = [block("c", 0, last=(0, 2))]
+    return hand_made(
+        np.tile(np.arange(2), (2, 1)),
+        ["one", "p0", "p1", "p2", "a", "c", "f", "u", "v", "s", "t"],
+        {1: {"a": 1}, 3: {"f": 1024}},
+        positions(3),
+        [
+            Layer([at(0, ("a", "c", 1)), at(1, ("f", "u", 1), ("f", "v", 1))]),
+            Layer([at(2, ("f", "s", 1), ("f", "t", 1))]),
+            Layer(),
+        ],
+        {0: ONE_BIT[0] | {"u": 4096, "v": -4096}, 1: ONE_BIT[1] | {"s": 4096, "t": -4096}, "rest": {"one": -100}},
+        [book(1)],
+        [block("a", 0, last=(0, 2))],
+        [([1], blocks), ([2], blocks), ([], blocks)],
+        NODE,
+        hops=2,
+    )
+
+
 def exact_or_not():
     """Sums of just 2^24 and just below; and bounds that are small only if each column is followed by itself."""
     for large in (LARGE, LARGE - 1, LARGE / 2 + 1):
@@ -439,12 +465,31 @@ def exact_or_not():
     yield one_letter(
         big, columns=["big"], heads=[Head([{"one": 1024}, {}], [{"p0": 1}, {"big": 4097}], [("a", "c", 1)])]
     )
+    for column in ("y", "z"):  # what a letter has left, and as much in the same column or in another one
+        yield one_letter(
+            embedding={1: {"a": 1}, 3: {"f": 4096}},
+            columns=["f", "y", "z"],
+            heads=[at(0, ("a", "c", 1)), at(1, ("f", "y", 2048))],
+            units=[({"one": 1}, {column: half})],
+            letters=[],
+            later=[LAST],
+            **OF_TWO_RELATIONS,
+        )
     small = {"columns": ["junk", "w"], "dtype": "float16"}
     unit = [({"p0": 40}, {"w": 1})]
     yield one_letter([row | {"junk": 1000} for row in positions(2)], units=unit, **small)
     yield one_letter(embedding={1: {"a": 1}, 2: {"junk": 1000}}, units=unit, **small)
     yield one_letter(units=[({"p0": 20000}, {})], **small)
     yield one_letter(units=[({"p0": 32768}, {})], **small)
+    yield one_letter(  # a number of the subject
+        embedding={1: {"a": 1, "junk": 1000}},
+        heads=[at(0, ("a", "c", 1), ("junk", "y", 1))],
+        units=[({"junk": 40}, {"w": 1})],
+        books=[book(1), book(0)],
+        subject=[block("a", 1), block("junk", 0, "number", 1)],
+        **small | {"columns": ["junk", "w", "y"]},
+    )
+    yield logits_that_cancel_apart()
     more = [(Layer(), [], C)] * 5
     yield one_letter(embedding={1: {"a": 1, "junk": 0}, 3: {"junk": 2000}}, later=more, **small, **OF_NODE)
 
@@ -514,6 +559,20 @@ def wrong():
         if name == "embedding":
             changed[f"{name}.weight"][2, 0] += 0.5
         yield with_weights(files, changed)
+    for row in ({"a": 1, "one": 0.5}, {"a": 0.5}):
+        yield one_letter(embedding={1: row})
+    second = OF_TWO_RELATIONS | {"columns": [("b", 2)], "subject": [block("b", 1, last=(0, 2))]}
+    yield one_letter(embedding={1: {"b0": 1, "b1": 0.5}}, **second)  # where the second letter leads
+    yield one_letter(embedding={t: {"b1": 1} for t in (0, 1)}, **second | {"facts": np.array([[0, 0], [0, 1]])})
+    yield a_node_without_a_code(-1)
+    # limits
+    yield one_letter(unembedding=ONE_BIT | {"rest": {"one": -(2.0**53)}}, dtype="float64")
+    yield numbers(BENT_TWICE | {2: {"c": 2.0**29 - 2, "one": 4 - 2.0**31}}, dtype="float64")
+    for unknown in (2049, 70000):
+        missing = np.array([[0, -1]]), [book(0, unknown)]
+        yield numbers({0: {}, "rest": {"one": -100}}, 2048, *missing, dtype="float16")
+    for number in (2.0**29, 2.0**29 - 1):
+        yield numbers({0: {}, 1: {"c": 1}, "rest": {"one": -100}}, number, dtype="float64")
     # slots, books and blocks
     yield told(1, slots=[["", 0], *claims[1]["slots"]])
     for change in ({"note": 1}, {"bits": 51}, {"bits": True}, {"unknown": True}, {"unknown": 2**50}, {"unknown": -1}):
@@ -562,6 +621,7 @@ def wrong():
                 yield told(i, dependent, reads=claim["reads"] | {"note": 1})
                 yield told(i, dependent, reads={"letter": 0})
                 break
+    yield shaken(1800, 0)  # by 1.31
     yield chain((0, 0, 4), {"q": 1})  # the subject is not at hand any more
     # the decoder
     yield one_letter(

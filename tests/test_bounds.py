@@ -393,6 +393,41 @@ def test_every_bound_has_the_name_by_which_it_is_found(n, r, k):
         assert isinstance(bound, str) or bound.name == name
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: disjoint_trees_bound(20, 4, 2, 0),
+            "disjoint_trees_bound needs M I(k+1) <= N for some M >= 1; one tree of R = 4 relations has 1 + R + ... + R^2 "
+            "nodes, at least 21 > 20 = N",
+        ),
+        (
+            lambda: shared_leaves_bound(1_400, 1_400, 2, 0),
+            "shared_leaves_bound needs M I(k) <= N for some M >= 1; one tree of R = 1,400 relations has 1 + R + ... + R^1 "
+            "nodes, at least 1,401 > 1,400 = N",
+        ),
+    ],
+)
+def test_a_tree_that_does_not_fit_is_told_with_its_condition_and_both_sizes(call, message):
+    with pytest.raises(InputError) as error:
+        call()
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("bound", FIXED_DECODER_BOUNDS.values())
+@pytest.mark.parametrize("bits", [-1, 0.5])
+def test_the_number_of_bits_is_checked(bound, bits):
+    with pytest.raises(InputError, match=f"^embedding_bits must be a Python integer of at least 0; got {bits}$"):
+        bound(64, 2, 2, bits)
+
+
+@pytest.mark.parametrize("bound", [disjoint_trees_bound, shared_leaves_bound])
+def test_of_equally_good_m_the_smallest_is_told(bound):
+    """Each root is worth 2 log2 64 = 12 bits, and its embedding has as many."""
+    best = bound(64, 2, 1, 12, facts="functions")
+    assert (best.M, best.bits) == (1, 12 - (1 + 2) * 12)
+
+
 def test_a_bound_that_does_not_apply_says_why():
     found = every_bound(5, 3, 3, 0, 0)
     assert "M I(k+1) <= N" in found["disjoint_trees"]

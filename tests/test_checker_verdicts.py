@@ -92,8 +92,7 @@ def test_as_many_cases_as_there_may_be(monkeypatch):
 
 def test_as_many_kinds_of_rows_as_there_may_be(monkeypatch):
     """Rows beside numbers: two kinds. Rows with codes: three kinds, of which those beyond the most count as without."""
-    numbers = {0: {}, 1: {"c": 6, "one": -9}, 2: {"c": 5, "one": -8}, "rest": {"one": -100}}
-    files = numbers_of(numbers)
+    files = corners.numbers({0: {}, 1: {"c": 6, "one": -9}, 2: {"c": 5, "one": -8}, "rest": {"one": -100}}, 3)
     monkeypatch.setattr(checker, "MOST_KINDS", 2)
     assert verdict(files)[0] == "PASS"
     monkeypatch.setattr(checker, "MOST_KINDS", 1)
@@ -103,21 +102,6 @@ def test_as_many_kinds_of_rows_as_there_may_be(monkeypatch):
         monkeypatch.setattr(checker, "MOST_KINDS", kinds)
         found.append(verdict(corners.three_kinds())[::2])
     assert found == [("FAIL", 0), ("FAIL", 0), ("FAIL", 0), ("PASS", 2)]
-
-
-def numbers_of(unembedding):
-    return corners.hand_made(
-        corners.identity(2),
-        ["one", "a", "c"],
-        {1: {"a": 3}},
-        [{"one": 1}] * 2,
-        [corners.Layer([corners.Head([], [], [("a", "c", 2)], "all", 0)])],
-        unembedding,
-        [corners.book(0)],
-        [corners.block("a", 1, "number")],
-        [([1], None)],
-        corners.LETTERS,
-    )
 
 
 # ---------------------------------------------------------------- folders
