@@ -14,6 +14,7 @@ Standard decoders and seeds in them are in `constructions.seeding`.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -26,17 +27,36 @@ from constructions.facts import FactTable
 from constructions.memory import require_memory
 from constructions.model import FactModel
 from constructions.noise_bounds import noise_radius_of
+from constructions.rebuild import rebuilt
 from constructions.reformed import Reformed, reformed, write_into
 from constructions.seeding import standard
 from constructions.standard_decoder import Norm, Placement, StandardModel
 from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+
+MOST_OFF = 1e-3
+"""No entry of Q^T Q - I may be larger, whatever the dtype of Q."""
+
+BYTES_PER_HEAD = 100
+"""What a head of a planned layer costs at least."""
 
 
 def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
     """The construction, and its basis in the model."""
     if isinstance(model, Reformed):
         return model.source, model.basis
+    _require_construction(model)
     return model, torch.eye(model.shape.d_model, dtype=model.embedding.weight.dtype)
+
+
+def _require_construction(model: object) -> None:
+    if not isinstance(model, FactModel):
+        raise InputError(f"a construction is needed, as a builder makes it; got a {type(model).__name__}")
+
+
+def _require_sizes(**sizes: object) -> None:
+    for name, size in sizes.items():
+        if size is not None and (type(size) is not int or size < 0):
+            raise InputError(f"{name} must be an integer of at least 0; got {size!r}")
 
 
 # -------------------------------------------------------------------- change of basis
@@ -57,11 +77,12 @@ def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike) ->
         InputError: Q has another shape, or is not orthogonal.
     """
     source, basis = _source_of(model)
-    q, d = torch.as_tensor(np.asarray(orthogonal), dtype=torch.float64), model.shape.d_model
+    q, d = _real_matrix(orthogonal), model.shape.d_model
     if q.shape != (d, d):
         raise InputError(f"the stream has {d} coordinates; the matrix has the shape {tuple(q.shape)}")
+    dtype, q = q.dtype, q.double()
     off = (q.mT @ q - torch.eye(d, dtype=torch.float64)).abs().max().item()
-    most = 64 * d * torch.finfo(torch.as_tensor(np.asarray(orthogonal)).dtype).eps
+    most = min(64 * d * torch.finfo(dtype if dtype.is_floating_point else torch.float64).eps, MOST_OFF)
     if not off <= most:
         raise InputError(
             f"the matrix is not orthogonal: an entry of Q^T Q - I is {off:.3g}, and at most {most:.3g} is rounding"
@@ -73,6 +94,17 @@ def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike) ->
             q @ given if _writes_stream(model, name) else given @ q.mT if _reads(name) else given
         )
     return reformed(turned, source, (q @ basis.double()).to(basis))
+
+
+def _real_matrix(given: object) -> Tensor:
+    """A matrix of real numbers in its own dtype."""
+    try:
+        matrix = given.detach().cpu() if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"a matrix of real numbers is needed; got a {type(given).__name__}") from None
+    if matrix.is_complex() or matrix.dtype == torch.bool:
+        raise InputError(f"a matrix of real numbers is needed; got {matrix.dtype}")
+    return matrix
 
 
 def _writes_stream(model: Transformer, name: str) -> bool:
@@ -121,6 +153,7 @@ def widen(
         InputError: a size is smaller than the construction's, or the noise is negative.
         DoesNotFit: the weights need more memory than there is.
     """
+    _require_construction(model)
     wide = _zeros(_wider(model.shape, d_model, d_mlp, n_heads, n_layers), model.embedding.weight.dtype)
     _add_noise(wide, noise, seed)
     write_into(wide, model)
@@ -129,13 +162,16 @@ def widen(
 
 @torch.no_grad()
 def add_noise(model: FactModel | Reformed, noise: float, seed: int = 0) -> Reformed:
-    """The model with noise on all its weights, as `widen` puts it on the new ones."""
+    """The model with noise on all its weights, as `widen` puts it on the new ones: none changes by more than `noise`."""
     source, basis = _source_of(model)
     noisy = _zeros(model.shape, model.embedding.weight.dtype)
     _add_noise(noisy, noise, seed)
     for name, weight in model.named_parameters():
-        noisy.get_parameter(name).add_(weight)
-    return reformed(noisy, source, basis.clone())
+        changed: Tensor = noisy.get_parameter(name)
+        changed.add_(weight.cpu())
+        too_far = (changed.double() - weight.double().cpu()).abs() > noise  # by rounding
+        changed[too_far] = weight.cpu()[too_far]
+    return reformed(noisy.to(weight.device), source, basis.clone())
 
 
 def _zeros(shape: TransformerShape, dtype: torch.dtype) -> Transformer:
@@ -145,18 +181,25 @@ def _zeros(shape: TransformerShape, dtype: torch.dtype) -> Transformer:
 
 @torch.no_grad()
 def _add_noise(transformer: Transformer, noise: float, seed: int) -> None:
-    if not 0 <= noise < float("inf"):
-        raise InputError(f"noise must be a number of at least 0; got {noise}")
+    if not isinstance(noise, int | float) or not 0 <= noise < float("inf"):
+        raise InputError(f"noise must be a number of at least 0; got {noise!r}")
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {seed!r}")
     if noise:
+        most = torch.tensor(noise, dtype=transformer.embedding.weight.dtype)
+        most = most if most.double() <= noise else torch.nextafter(most, torch.zeros_like(most))
         generator = torch.Generator().manual_seed(seed)
         for weight in transformer.parameters():
-            nn.init.trunc_normal_(weight, 0, noise / 4, -noise, noise, generator)
+            nn.init.trunc_normal_(weight, 0, noise / 4, -noise, noise, generator).clamp_(-most, most)
 
 
 def _wider(
     shape: TransformerShape, d_model: int | None, d_mlp: int | None, n_heads: int | None, n_layers: int | None
 ) -> TransformerShape:
     """The shape with larger sizes."""
+    _require_sizes(d_model=d_model, d_mlp=d_mlp, n_heads=n_heads, n_layers=n_layers)
+    planned = BYTES_PER_HEAD * (1 + (n_layers or 0)) * (1 + (n_heads or 0))
+    require_memory(planned, f"{n_layers} layers of {n_heads} heads")
     heads = [head for layer in shape.layers for head in layer.heads]
     new_head = HeadShape(max((h.d_qk for h in heads), default=0) or 1, max((h.d_v for h in heads), default=0) or 1)
 
@@ -170,7 +213,7 @@ def _wider(
         widths = old.d_mlp if d_mlp is None else (d_mlp,) * max(len(old.d_mlp), 1)
         return LayerShape((*old.heads, *[new_head] * more), tuple(width for width in widths if width))
 
-    wanted = (d_model or shape.d_model, len(shape.layers) if n_layers is None else n_layers)
+    wanted = (shape.d_model if d_model is None else d_model, len(shape.layers) if n_layers is None else n_layers)
     if wanted[0] < shape.d_model or wanted[1] < len(shape.layers):
         raise InputError(
             f"the construction has {shape.d_model} coordinates and {len(shape.layers)} layers; {wanted[0]} and {wanted[1]} "
@@ -192,15 +235,18 @@ def noise_radius(model: FactModel | Reformed) -> float:
     Raises:
         InputError: it has other weights, noise or another basis: the claim is not about those. Ask before.
     """
-    source, _ = _source_of(model)
+    given, _ = _source_of(model)
+    source = rebuilt(given.recipe, given.facts, given.codebooks, given.built_dtype)
     clean = _zeros(model.shape, model.embedding.weight.dtype)
     write_into(clean, source)
-    changed = [name for name, weight in model.named_parameters() if not torch.equal(weight, clean.get_parameter(name))]
+    changed = [
+        name for name, weight in model.named_parameters() if not torch.equal(weight.cpu(), clean.get_parameter(name))
+    ]
     if changed:
         raise InputError(
             f"the radius is one of a construction without noise, in its own basis; {changed[0]} has changed"
         )
-    return noise_radius_of(model, source.margin, source.positions is not None)
+    return noise_radius_of(clean, source.margin, source.hops, source.positions is not None)
 
 
 # -------------------------------------------------------------------- norms
@@ -239,17 +285,22 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
     Raises:
         InputError: as `FactModel.install`; nothing is changed then.
     """
-    if isinstance(model, FactModel):
+    if not isinstance(facts, FactTable):
+        raise InputError(f"facts must be a FactTable; got a {type(facts).__name__}")
+    if not isinstance(model, Reformed):
+        _require_construction(model)
         model.install(facts)
         return
-    source, basis = model.source, model.basis
+    source, basis = copy.deepcopy(model.source), model.basis
     source.install(facts)
     assert source.fact_tables is not None
     before = {name: p._version for name, p in model.named_parameters() if name not in source.fact_tables}
-    for name in source.fact_tables:
-        rows, new = model.get_parameter(name)[: len(model.vocabulary)], source.get_parameter(name)
-        rows += (new - rows @ basis) @ basis.mT
+    rows = {name: model.get_parameter(name)[: len(model.vocabulary)] for name in source.fact_tables}
+    change = {name: (source.get_parameter(name).to(held) - held @ basis) @ basis.mT for name, held in rows.items()}
+    for name, held in rows.items():
+        held.add_(change[name])
     written = [name for name, version in before.items() if model.get_parameter(name)._version != version]
     if written:
         raise AssertionError(f"install must write {sorted(source.fact_tables)} only, but wrote {written}")
+    model.keep_source(source)
     model.facts = facts

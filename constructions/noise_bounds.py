@@ -85,7 +85,7 @@ class _Noise:
 
     def softmax(self, asked: _Range, looked: _Range, error: Tensor, n_positions: int, selects: bool) -> float:
         """A bound on the sum of absolute changes of a head's weights; error: of the query."""
-        exponentials = (n_positions + 8) * self.unit
+        exponentials = (2 * n_positions + 16) * self.unit  # and the sum that they weigh
         q, k = asked.largest + error, looked.largest + looked.any
         rounded = (len(q) + 4) * self.unit * (q @ k)
         eta = (1 + _OUTWARD) * (error @ k + asked.largest @ looked.any + rounded).item()
@@ -96,12 +96,12 @@ class _Noise:
         return moved * (1 + exponentials) + exponentials
 
 
-def noise_radius_of(model: Transformer, margin: MarginClaim, selects: bool) -> float:
-    """The radius, see `constructions.forms.noise_radius`; selects: whether heads with queries select a position."""
+def noise_radius_of(model: Transformer, margin: MarginClaim, hops: int, selects: bool) -> float:
+    """See `constructions.forms.noise_radius`; hops: of the paths; selects: whether heads with queries select a position."""
     weights = {name: weight.detach().double().cpu() for name, weight in model.named_parameters()}
 
     def survives(rho: float) -> bool:
-        moved = 2 * _moved_logits(model, weights, rho, selects)
+        moved = 2 * _moved_logits(model, weights, rho, hops, selects)
         return math.isfinite(moved) and Fraction(moved) < margin.real
 
     if not survives(0.0):
@@ -116,7 +116,7 @@ def noise_radius_of(model: Transformer, margin: MarginClaim, selects: bool) -> f
     return found
 
 
-def _moved_logits(model: Transformer, weights: dict[str, Tensor], rho: float, selects: bool) -> float:
+def _moved_logits(model: Transformer, weights: dict[str, Tensor], rho: float, hops: int, selects: bool) -> float:
     """A bound on how far any logit may be from that without noise and rounding."""
     noise, zero = (
         _Noise(rho, torch.finfo(model.embedding.weight.dtype).eps / 2),
@@ -129,7 +129,9 @@ def _moved_logits(model: Transformer, weights: dict[str, Tensor], rho: float, se
     for index, layer in enumerate(model.layer_sequence()):
         name = f"layers.{index % len(model.shape.layers)}"
         if layer.attention is not None:
-            x = _attend(x, layer.attention, weights, f"{name}.attention", noise, selects, model.shape.n_positions or 2)
+            x = _attend(
+                x, layer.attention, weights, f"{name}.attention", noise, selects, model.shape.n_positions or hops + 1
+            )
         if layer.mlp is not None:
             x = x.plus(_mlp(x, layer.mlp, weights, f"{name}.mlp", noise), noise.unit)
     return noise.through(weights["unembedding.weight"], x).here.max().item()

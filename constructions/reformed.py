@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from constructions.answering import Answering, Writing
-from constructions.errors import InputError
+from constructions.errors import DoesNotFit, InputError
 from constructions.model import FactModel
+from constructions.plain import require_plain
 from constructions.transformer import Layer, LayerShape, Transformer, TransformerShape
 
 
@@ -35,11 +36,15 @@ class Reformed(Transformer, Answering):
         for name, module in transformer.named_children():
             self.add_module(name, module)
         self.positions = transformer.positions
-        object.__setattr__(self, "source", source)  # not a part of this module: its weights are not to be trained
+        self.keep_source(source)
         identity = torch.eye(self.shape.d_model, source.shape.d_model).to(self.embedding.weight)
         self.register_buffer("basis", identity if basis is None else basis, persistent=False)
         self.construction, self.margin = source.construction, source.margin
         self.vocabulary, self.facts, self.hops = source.vocabulary, source.facts, source.hops
+
+    def keep_source(self, source: FactModel) -> None:
+        """Keep the construction, but not as a part of this module: its weights are not to be trained or moved."""
+        object.__setattr__(self, "source", source)
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
         """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as `FactModel.slot_state`."""
@@ -101,8 +106,37 @@ def seed_transformer(target: Transformer, model: FactModel) -> Reformed:
 
     Raises:
         InputError: the target is too small, or of another kind; both sides are named. It is not changed then.
+        DoesNotFit: the target's own weights are so large that a number of the forward pass may overflow.
     """
+    if not isinstance(model, FactModel) or model is target:
+        raise InputError(f"the construction must be a FactModel, and not the target; got a {type(model).__name__}")
+    with torch.device("meta"):
+        fresh = Transformer(target.shape)
+    require_plain(target, fresh)
     _require_room(target.shape, model.shape, model.hops)
+    wide, narrow = model.embedding.weight.dtype, target.embedding.weight.dtype
+    if torch.finfo(narrow).eps > torch.finfo(wide).eps:
+        raise InputError(
+            f"{model.construction} was built in {wide}, and the transformer is in {narrow}; build it in {narrow}"
+        )
+    before = {name: weight.clone() for name, weight in target.named_parameters()}
+    try:
+        _write_seed(target, model)
+        largest, most = target.largest_number(), torch.finfo(narrow).max / 4
+        if not largest < most:
+            raise DoesNotFit(
+                f"numbers of a forward pass may reach {largest:.3g} in the target; {narrow} holds them up to {most:.3g} with "
+                "room to add; use a wider dtype, or smaller weights in the target"
+            )
+    except BaseException:
+        for name, weight in target.named_parameters():
+            weight.copy_(before[name])
+        raise
+    return reformed(target, model)
+
+
+def _write_seed(target: Transformer, model: FactModel) -> None:
+    """Make room in the target, and write the construction there."""
     own, relation_0 = slice(model.shape.d_model), model.vocabulary.n_entities
     target.unembedding.weight.zero_()
     for table in (target.embedding, target.positions):
@@ -123,7 +157,6 @@ def seed_transformer(target: Transformer, model: FactModel) -> Reformed:
     write_into(target, model)
     never = model.unembedding.weight[relation_0].to(target.unembedding.weight)  # a relation is never an answer
     target.unembedding.weight[len(model.vocabulary) :, own] = never
-    return reformed(target, model)
 
 
 def _require_room(wide: TransformerShape, narrow: TransformerShape, hops: int) -> None:

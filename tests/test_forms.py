@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructions import CATALOGUE, InputError, Transformer, construction, seed_into
+from constructions import CATALOGUE, InputError, Transformer, construction, seed_into, standard
 from constructions.forms import add_noise, change_basis, install, noise_radius, widen
 from constructions.noise_bounds import _moved_logits
 from constructions.transformer import HeadShape, LayerShape
@@ -170,14 +170,17 @@ def test_logits_move_by_no_more_than_is_followed(name, data):
             weight += rho * (2 * torch.randint(0, 2, weight.shape, generator=generator) - 1)
     moved = (final_logits(noisy, source) - final_logits(wide, source)).abs().max().item()
     weights = {key: weight.detach() for key, weight in wide.named_parameters()}
-    bound = _moved_logits(wide, weights, rho, source.positions is not None)
+    bound = _moved_logits(wide, weights, rho, source.hops, source.positions is not None)
     assert 0 < moved <= bound
 
 
 def test_a_radius_depends_on_what_is_known():
     source = built("selector")
     assert 0 < noise_radius(wider(source, more=50)) < noise_radius(source)
-    for changed in (change_basis(source, rotation(source.shape.d_model)), wider(source, 1e-9), add_noise(source, 1e-9)):
+    edited = built("selector")
+    edited.embedding.weight.data[0] = 0
+    turned = change_basis(source, rotation(source.shape.d_model))
+    for changed in (turned, wider(source, 1e-9), add_noise(source, 1e-9), edited, wider(edited)):
         with pytest.raises(InputError, match=r"embedding.weight has changed"):
             noise_radius(changed)
     assert (
@@ -282,3 +285,105 @@ def test_a_transformer_without_room_is_refused_and_stays_as_it_is(changed, told)
     with pytest.raises(InputError, match=told):
         seed_into(target, source)
     assert all((weight == 7).all() for weight in target.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_weight_changes_by_more_than_the_noise(dtype):
+    source = built("key_value_rows", dtype=dtype)
+    for noise in (1e-9, 1e-7, 1e-3, 0.3):
+        noisy = add_noise(source, noise)
+        for name, weight in source.named_parameters():
+            changed = noisy.get_parameter(name)
+            assert (changed.double() - weight.double()).abs().max() <= noise
+        assert all((weight.double().abs() <= noise).all() for weight in wider(source, noise).layers[-1].parameters())
+    assert any((noisy.get_parameter(name) != weight).any() for name, weight in source.named_parameters())
+
+
+@pytest.mark.parametrize(
+    "convert", [lambda form: form.float(), lambda form: form.double(), lambda form: copy.deepcopy(form)]
+)
+def test_facts_are_installed_in_forms_of_another_dtype_or_not_at_all(convert):
+    source = built("selector", dtype=torch.float32)
+    form, facts = convert(wider(source)), construction("selector").random_facts(4, 2, seed=5)
+    with pytest.raises(InputError, match="this model has"):
+        install(form, construction("selector").random_facts(5, 2, seed=5))
+    assert wrong(form, form.source) == 0
+    install(form, facts)
+    assert form.facts is facts
+    assert wrong(form, form.source) == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m: change_basis(m, "a"),
+        lambda m: change_basis(m, None),
+        lambda m: change_basis(m, np.eye(m.shape.d_model) * 1j),
+        lambda m: change_basis(m, torch.zeros(m.shape.d_model, m.shape.d_model, dtype=torch.float16)),
+        lambda m: change_basis(3, np.eye(3)),
+        lambda m: widen(wider(m)),
+        lambda m: widen(m, d_model="7"),
+        lambda m: widen(m, d_model=0),
+        lambda m: widen(built("superposition"), d_mlp=-3),
+        lambda m: widen(m, n_layers=10**15),
+        lambda m: widen(m, n_layers=2.5),
+        lambda m: widen(m, noise="a"),
+        lambda m: widen(m, noise=0.1, seed=1.5),
+        lambda m: widen(m, noise=0.1, seed=2**70),
+        lambda m: noise_radius(standard(m)),
+        lambda m: noise_radius(None),
+        lambda m: add_noise(3, 1.0),
+        lambda m: install(m, None),
+        lambda m: install(standard(m), m.facts),
+        lambda m: seed_into(m, m),
+        lambda m: seed_into(Transformer(m.shape, torch.float64), wider(m)),
+        lambda m: seed_into(Transformer(m.shape, torch.float16), m),
+    ],
+)
+def test_bad_input_is_told_in_words(call):
+    model = built("selector")
+    with pytest.raises(InputError):
+        call(model)
+    assert wrong(model, model) == 0
+
+
+@pytest.mark.parametrize(
+    "kind", [lambda q: q.astype(int), lambda q: torch.from_numpy(q).bfloat16(), lambda q: q.tolist()]
+)
+def test_a_basis_may_be_given_in_any_numbers(kind):
+    source = built("selector")
+    turned = change_basis(source, kind(np.eye(source.shape.d_model)[::-1].copy()))
+    assert wrong(turned, source) == 0
+    assert torch.equal(turned.embedding.weight, source.embedding.weight.flip(1))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda t: t.layers[-1].mlp.matrix(-1)[-1].fill_(float("nan")),
+        lambda t: t.embedding.weight[0, -1].fill_(float("inf")),
+        lambda t: [weight.mul_(1e30) for weight in t.parameters()],
+    ],
+)
+def test_a_target_that_would_spoil_the_facts_is_refused_and_stays_as_it_is(spoil):
+    source = built("precomputed", dtype=torch.float32)
+    target = wider(source)
+    target = Transformer(target.shape, torch.float32)
+    with torch.no_grad():
+        for weight in target.parameters():
+            weight.normal_(generator=torch.Generator().manual_seed(0))
+        spoil(target)
+    before = {name: weight.clone() for name, weight in target.named_parameters()}
+    with pytest.raises(InputError):
+        seed_into(target, source)
+    assert all(
+        torch.equal(before[name].nan_to_num(), weight.nan_to_num()) for name, weight in target.named_parameters()
+    )
+
+
+def test_a_target_with_tied_tables_of_its_own_is_refused():
+    source = built("selector")
+    target = Transformer(replace(source.shape, d_model=source.shape.d_model + 2), torch.float64)
+    target.unembedding.weight = target.embedding.weight
+    with pytest.raises(InputError, match="embedding"):
+        seed_into(target, source)
