@@ -65,7 +65,7 @@ LARGE = 2.0**24
 
 
 def shaken(first, second):
-    """A head of which a leak may move the scores: by `2 (1 / (1 + e^10)) 2 (1 + 3)` for each 1 of the larger key, or less."""
+    """A head of which a leak may move the scores: by `16 / (1 + e^10)` for each 1 of the larger key."""
     leaky = Head([{"one": 10}], [{"p0": 1}], [("h", "q", 2)], 0, 10)
     keys = [{"p0": first, "p1": second}]
     head = Head([{"q": 1, "one": 3}], keys, [("z", "y", 1)], 0, 5 * (first - second))
@@ -404,7 +404,7 @@ def fifty_bits():
 
 
 def logits_that_cancel_apart():
-    """What a letter has left cancels in every logit: that of the first in one of them, that of the second in another."""
+    """What a letter has left cancels in every logit: the first in one of them, the second in another."""
     blocks = [block("c", 0, last=(0, 2))]
     return hand_made(
         np.tile(np.arange(2), (2, 1)),
@@ -472,7 +472,7 @@ def exact_or_not():
             heads=[at(0, ("a", "c", 1)), at(1, ("f", "y", 2048))],
             units=[({"one": 1}, {column: half})],
             letters=[],
-            later=[LAST],
+            later=[(Layer([], [({"one": 1}, {column: -half})]), [], OF_TWO_RELATIONS["after"]), LAST],
             **OF_TWO_RELATIONS,
         )
     small = {"columns": ["junk", "w"], "dtype": "float16"}

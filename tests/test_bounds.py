@@ -398,13 +398,13 @@ def test_every_bound_has_the_name_by_which_it_is_found(n, r, k):
     [
         (
             lambda: disjoint_trees_bound(20, 4, 2, 0),
-            "disjoint_trees_bound needs M I(k+1) <= N for some M >= 1; one tree of R = 4 relations has 1 + R + ... + R^2 "
-            "nodes, at least 21 > 20 = N",
+            "disjoint_trees_bound needs M I(k+1) <= N for some M >= 1; one tree of R = 4 relations has 1 + R + ... + "
+            "R^2 nodes, at least 21 > 20 = N",
         ),
         (
             lambda: shared_leaves_bound(1_400, 1_400, 2, 0),
-            "shared_leaves_bound needs M I(k) <= N for some M >= 1; one tree of R = 1,400 relations has 1 + R + ... + R^1 "
-            "nodes, at least 1,401 > 1,400 = N",
+            "shared_leaves_bound needs M I(k) <= N for some M >= 1; one tree of R = 1,400 relations has 1 + R + ... + "
+            "R^1 nodes, at least 1,401 > 1,400 = N",
         ),
     ],
 )
