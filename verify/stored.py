@@ -130,7 +130,8 @@ def stored_as(numbers: np.ndarray, like: np.ndarray) -> np.ndarray:
     if like.dtype.kind == "u":
         found = (numbers.astype(np.float32).view(np.uint32) >> 16).astype(like.dtype)
     else:
-        found = numbers.astype(like.dtype)
+        with np.errstate(over="ignore"):
+            found = numbers.astype(like.dtype)
     require((integers(found, "a code") == numbers).all(), f"a code holds a number that {like.dtype} does not")
     return found
 

@@ -23,7 +23,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from constructions.errors import InputError
-from constructions.new_folder import new_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,6 +81,7 @@ def export(
         InputError: the tool is not installed or cannot hold the model, or something is in the place of the folder.
     """
     from constructions.export.names import ABOUT_NAMES, vocabulary_json
+    from constructions.new_folder import new_folder
 
     module = tool(to)
     with new_folder(folder, _refuse) as part:
