@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from exploits import one_letter
 from hand_made import built, claims_of, files_of, resealed, weights_of, with_claims, with_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -593,3 +594,9 @@ def test_tables_are_read_to_the_end_in_pieces_of_any_size(name, monkeypatch):
             weights = weights_of(files)
             weights[table][4] += 1  # the last entity
             assert check_files(with_weights(files, weights)).verdict == "FAIL"
+
+
+def test_large_weights_of_the_unembedding_are_no_reason_to_refuse():
+    large = {0: {"one": 2.0**51, "c": -(2.0**52)}, 1: {"one": -(2.0**51), "c": 2.0**52}, "rest": {"one": -(2.0**52)}}
+    proven = check_files(one_letter(unembedding=large, dtype="float64"))
+    assert (proven.verdict, proven.margin) == ("PASS", 2**49), "margins are stated up to that"

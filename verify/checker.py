@@ -29,7 +29,7 @@ import numpy as np
 
 from verify import stored, symbolic
 from verify.stored import FORMAT, Refuted, Undecided, require, whole
-from verify.symbolic import Matrix, Sizes, Values, added_up, bounded, size_of
+from verify.symbolic import LARGEST, Matrix, Sizes, Values, added_up, bounded, size_of
 
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 EXACT = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}  # sums below 2^this are exact
@@ -813,7 +813,7 @@ class _Proof:
         np.add.at(g.T, self.now.bit[key[answer]], told[:, answer].T)
         number = self.numbers[book][nodes]
         own = base[target] + (g[target] * (2 * ((number[:, None] >> each) & 1) - 1)).sum(axis=1) - aside[target]
-        reach, size = base + np.abs(g).sum(axis=1) + aside, np.abs(g).min(axis=1, initial=2**MOST_BITS)
+        reach, size = base + np.abs(g).sum(axis=1) + aside, np.abs(g).min(axis=1, initial=LARGEST)
         coded = (size > 0) & (size == np.abs(g).max(axis=1, initial=0))
         described, kind = np.stack([base, size, aside])[:, coded], np.zeros(np.count_nonzero(coded), int)
         if (described != described[:, :1]).any():
