@@ -1,0 +1,58 @@
+"""Whether a module is what its shape says, so that a construction can be written into its weights one by one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from constructions.errors import InputError
+
+
+@torch.no_grad()
+def require_plain(target: nn.Module, fresh: nn.Module) -> None:
+    """Raise InputError unless the target's parameters are those of `fresh`, a module of its shape (on the meta device will
+    do): the same names and shapes, memory shared by the same names only, one floating dtype, one device, finite numbers.
+    """
+    kind, what = type(fresh).__name__, "load its weights into a new one"
+    has, needs = (dict(module.named_parameters(remove_duplicate=False)) for module in (target, fresh))
+    for name in {**needs, **has}:
+        mine, its = ("none" if name not in group else str(tuple(group[name].shape)) for group in (has, needs))
+        if mine != its:
+            raise InputError(
+                f"{name} of the target has the shape {mine}, in a new {kind} of its shape {its}; {what}, "
+                f"without parametrizations"
+            )
+    first_name, first = next(iter(has.items()))
+    for name, weight in has.items():
+        if not weight.is_floating_point() or weight.is_meta:
+            raise InputError(
+                f"{name} of the target is {weight.dtype} on {weight.device}; floating point numbers are needed"
+            )
+        if (weight.dtype, weight.device) != (first.dtype, first.device):
+            raise InputError(
+                f"{name} of the target is {weight.dtype} on {weight.device}, {first_name} {first.dtype} on {first.device}; "
+                f"move it to one of them"
+            )
+    own: dict[int, str] = {}
+    for name, weight in needs.items():
+        other = own.setdefault(id(weight), name)
+        if has[name] is not has[other]:
+            raise InputError(f"{name} of the target is not {other}, in a new {kind} of its shape it is; {what}")
+    ranges = sorted((*_range(has[name]), name) for name in own.values() if has[name].numel())
+    end, before = 0, ""
+    for start, stop, name in ranges:
+        if start < end or stop - start < has[name].numel() * first.element_size():
+            raise InputError(
+                f"{name} of the target shares memory with {before if start < end else 'itself'}, "
+                f"in a new {kind} of its shape it does not; {what}"
+            )
+        end, before = stop, name
+    for name, weight in has.items():
+        if not weight.double().isfinite().all():
+            raise InputError(f"{name} of the target is not finite everywhere; give it finite numbers first")
+
+
+def _range(weight: Tensor) -> tuple[int, int]:
+    """Where its memory begins, and ends."""
+    last = sum((n - 1) * stride for n, stride in zip(weight.shape, weight.stride(), strict=True))
+    return weight.data_ptr(), weight.data_ptr() + (last + 1) * weight.element_size()
