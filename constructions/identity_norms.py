@@ -83,9 +83,9 @@ def make_norms_the_identity(
     """Write slack and gains; returns k, the distortion, and the bound on the logits' error, as `StandardModel` has them.
 
     Raises:
-        DoesNotFit: numbers may overflow; or, if it is to be proven that all facts survive, a slack of 2^k is too small or too
-            large, or the error of the logits may reach half the margin.
-        InputError: a slack is given where there are no norms.
+        DoesNotFit: numbers, or the slack's squares, may overflow; or, if it is to be proven that all facts survive, a slack of
+            2^k is too small, or the error of the logits may reach half the margin.
+        InputError: a slack is given where there are no norms, or the eps of a norm is no size.
     """
     shape, dtype = decoder.shape, decoder.embedding.weight.dtype
     magnitudes, most = largest_vectors(decoder, places), torch.finfo(dtype).max / 4
@@ -101,12 +101,20 @@ def make_norms_the_identity(
     else:
         if dtype not in (torch.float32, torch.float64):
             raise DoesNotFit(f"norms as the identity need float32 or float64; the decoder is in {dtype}")
-        norms = _Norms(shape, decoder.norms()[0].eps, torch.finfo(dtype), magnitudes)
+        found = (norm.eps for norm in decoder.norms())
+        every_eps = [torch.finfo(dtype).eps if eps is None else eps for eps in found]  # RMSNorm's default
+        for eps in every_eps:
+            if not 0 <= eps < most:
+                raise InputError(f"eps of a norm is {eps}; it must be from 0 to {most:.3g}")
+        norms = _Norms(shape, max(every_eps), torch.finfo(dtype), magnitudes)
         slack = norms.best() if slack is None else slack
-        if proven:
-            norms.require(slack)
+        norms.require(slack, proven)
         distortion, norm_error = norms.distortion(slack), norms.error(slack)
         _write_slack(decoder, places, slack)
+        if not all(norm.weight.isfinite().all() for norm in decoder.norms()):
+            raise DoesNotFit(
+                f"gains times a slack of 2^{slack} exceed {4 * most:.3g}; use a wider dtype or smaller gains"
+            )
     exact = norm_error == _NormError() and not model.margin.rounds
     error = 0.0 if exact else _logit_error(decoder, model, plan, places, norm_error)
     if proven and not 2 * error < model.margin.real:
@@ -120,9 +128,8 @@ def make_norms_the_identity(
 class _Norms:
     """The norms of a decoder as functions of k."""
 
-    def __init__(self, shape: StandardShape, eps: float | None, floats: torch.finfo, magnitudes: Magnitudes):
-        self.shape, self.floats, self.of = shape, floats, magnitudes
-        self.eps = floats.eps if eps is None else eps  # RMSNorm's default
+    def __init__(self, shape: StandardShape, eps: float, floats: torch.finfo, magnitudes: Magnitudes):
+        self.shape, self.eps, self.floats, self.of = shape, eps, floats, magnitudes
         self.unit = floats.eps / 2
 
     def delta(self, k: int) -> Fraction:
@@ -159,16 +166,18 @@ class _Norms:
             min(range(len(errors)), key=lambda i: errors[i].ratio + self.shape.d_model * self.unit * errors[i].shift)
         ]
 
-    def require(self, k: int) -> None:
-        """Raise DoesNotFit unless the slack dominates and its squares can be added."""
-        if not self.delta(k) <= MOST_DELTA:
+    def require(self, k: int, proven: bool) -> None:
+        """Raise DoesNotFit unless the slack's squares can be added and, if it is to be proven, it dominates."""
+        if not 2 * k + math.log2(self.shape.d_model) < math.log2(self.floats.max) - 2:
+            raise DoesNotFit(
+                f"a slack of 2^{k} is too large: its squares exceed {self.floats.max:.3g}; use a wider dtype"
+            )
+        if k < 0:
+            raise DoesNotFit(f"a slack of 2^{k} is too small: it must be at least 2^0")
+        if proven and not self.delta(k) <= MOST_DELTA:
             raise DoesNotFit(
                 f"a slack of 2^{k} is too small: the mean square of all else in a vector may be {float(self.delta(k)):.3g} "
                 f"of the slack's, and must be at most {MOST_DELTA:.3g}"
-            )
-        if not Fraction(4) ** k * self.shape.d_model < Fraction(self.floats.max) / 4:
-            raise DoesNotFit(
-                f"a slack of 2^{k} is too large: its squares exceed {self.floats.max:.3g}; use a wider dtype"
             )
 
 
@@ -230,10 +239,12 @@ def _gain(inner: Tensor, outer: Tensor, n_parts: int) -> Tensor:
 
 
 def _spectral_norm(matrices: Tensor) -> Tensor:
-    """Of float64 matrices (..., m, n): the root of the largest eigenvalue of the smaller Gram matrix."""
+    """Of float64 matrices (..., m, n): the root of the largest eigenvalue of the smaller Gram matrix; NaN unless finite."""
     wide = matrices if matrices.shape[-2] <= matrices.shape[-1] else matrices.mT
+    scale = wide.abs().amax((-2, -1), keepdim=True)  # no square overflows
+    wide = torch.where(scale.isfinite() & (scale > 0), wide / scale, 0)
     largest: Tensor = torch.linalg.eigvalsh(wide @ wide.mT)[..., -1]
-    return largest.clamp(min=0).sqrt()
+    return largest.clamp(min=0).sqrt() * scale[..., 0, 0]
 
 
 def _write_slack(decoder: StandardDecoder, places: Places, k: int) -> None:

@@ -27,6 +27,7 @@ from constructions.errors import InputError
 from constructions.identity_norms import make_norms_the_identity
 from constructions.model import FactModel
 from constructions.places import Places
+from constructions.plain import require_plain
 from constructions.reformed import Reformed, seed_transformer
 from constructions.standard_decoder import (
     Norm,
@@ -37,8 +38,6 @@ from constructions.standard_decoder import (
     StandardWriter,
 )
 from constructions.transformer import Attention, Transformer
-
-N_SLACK = {None: 0, "rmsnorm": 4, "layernorm": 8}
 
 
 def standard(
@@ -62,8 +61,11 @@ def standard(
         dtype: of the weights; by default the model's.
 
     Raises:
+        InputError: the model is no construction, or an option is not one of the above.
         DoesNotFit: see `seed_into`.
     """
+    _require_construction(model)
+    _require_dtype(model, dtype or model.embedding.weight.dtype)
     plan = plan_blocks(model, tied)
     shape = _shape_of(plan, norm, placement, tied)
     decoder = StandardDecoder(shape, dtype or model.embedding.weight.dtype).to(model.embedding.weight.device)
@@ -75,6 +77,7 @@ def needed_shape(
     model: FactModel, norm: Norm | None = None, placement: Placement = "pre", tied: bool = False
 ) -> StandardShape:
     """The smallest standard decoder that the construction fits in. `d_head` is a power of 4: its root is a power of 2."""
+    _require_construction(model)
     return _shape_of(plan_blocks(model, tied), norm, placement, tied)
 
 
@@ -100,11 +103,12 @@ def seed_into(
 
     Args:
         target: a standard decoder, or a transformer of ours (which takes no options); is changed, unless an error is raised.
+            Its parameters must be those of a new decoder of its shape (`constructions.plain`).
         model: any construction.
         slack: k, where the target has norms: they act on vectors with a slack of 2^k and are the identity up to what
             `distortion` and `logit_error` of the result state. By default large enough that RMSNorm is the identity bit for
             bit, and the best for LayerNorm.
-        proven: refuse unless the bounds prove that all facts survive. They are far from tight for LayerNorm and deep
+        proven: refuse unless bounds prove that all facts survive. They are far from tight for LayerNorm and deep
             memories; without proof, `logit_error` may exceed the margin, and running all queries decides.
         first_block: where in the target the construction begins.
 
@@ -112,25 +116,53 @@ def seed_into(
         The target's own modules as a model that answers; in a standard decoder with `places` and certified bounds.
 
     Raises:
-        InputError: the target is too small, or of another kind; both sides are named.
+        InputError: the target is too small, or of another kind, both sides are named; or an option is of another kind.
         DoesNotFit: the norms cannot be the identity as closely as the margin needs, in this dtype and with this slack,
             for all that can be proven.
     """
+    _require_construction(model)
     if isinstance(target, Transformer):
         if (slack, proven, first_block) != (None, True, 0):
             raise InputError("slack, proven and first_block are for standard decoders")
         return seed_transformer(target, model)
     if not isinstance(target, StandardDecoder):
         raise InputError(f"the target must be a StandardDecoder or a Transformer; got a {type(target).__name__}")
+    with torch.device("meta"):
+        fresh = StandardDecoder(target.shape)
+    require_plain(target, fresh)
     before = {name: value.clone() for name, value in target.state_dict().items()}
     size = _size_of_tokens(target)
     for gain in (1 / size, 1.0) if target.shape.norm and target.shape.placement == "pre" and size else (1.0,):
         try:
             return _seed(target, model, plan_blocks(model, target.shape.tied), slack, proven, first_block, gain)
-        except InputError as error:
+        except BaseException as error:
             target.load_state_dict(before)
+            if not isinstance(error, InputError):
+                raise
             refusal = error
     raise refusal
+
+
+def _require_construction(model: object) -> None:
+    if not isinstance(model, FactModel):
+        raise InputError(f"the construction must be a FactModel; got a {type(model).__name__}")
+
+
+def _require_dtype(model: FactModel, narrow: object) -> None:
+    """Raise InputError unless the weights of the construction can be held in this dtype."""
+    if not isinstance(narrow, torch.dtype) or not narrow.is_floating_point:
+        raise InputError(f"dtype must be one of floating point; got {narrow!r}")
+    wide = model.embedding.weight.dtype
+    if torch.finfo(narrow).eps > torch.finfo(wide).eps:
+        raise InputError(
+            f"{model.construction} was built in {wide}, and the decoder is in {narrow}; build it in {narrow}"
+        )
+
+
+def _require_whole(**options: object) -> None:
+    for name, value in options.items():
+        if not isinstance(value, int | np.integer):
+            raise InputError(f"{name} must be a whole number; got {value!r}")
 
 
 @torch.no_grad()
@@ -143,11 +175,8 @@ def _seed(
     first_block: int,
     gain: float = 1,
 ) -> StandardModel:
-    wide, narrow = model.embedding.weight.dtype, target.embedding.weight.dtype
-    if torch.finfo(narrow).eps > torch.finfo(wide).eps:
-        raise InputError(
-            f"{model.construction} was built in {wide}, and the decoder is in {narrow}; build it in {narrow}"
-        )
+    _require_dtype(model, target.embedding.weight.dtype)
+    _require_whole(first_block=first_block, slack=0 if slack is None else slack)
     places = _places(target.shape, model, plan, first_block)
     _make_room(target, places)
     for norm in target.norms():
@@ -167,7 +196,7 @@ def _shape_of(plan: Plan, norm: Norm | None, placement: Placement, tied: bool) -
         d_head *= 4
     return StandardShape(
         d_vocab=len(plan.embedding),
-        d_model=plan.space.width * (2 if norm == "layernorm" else 1) + N_SLACK[norm],
+        d_model=(plan.space.width + (4 if norm else 0)) * (2 if norm == "layernorm" else 1),  # 4: the slack
         n_layers=len(plan.blocks),
         n_heads=max(1, *(len(block.heads) for block in plan.blocks)),
         d_head=d_head,

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.answering import Answering, Writing
+from constructions.errors import InputError
 from constructions.transformer import MLP, Attention, Cache, HeadShape, KeysAndValues, Trace, Traced, Weight
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Norm = Literal["rmsnorm", "layernorm"]
 Placement = Literal["pre", "post"]
 NORMS: dict[str, type[nn.RMSNorm] | type[nn.LayerNorm]] = {"rmsnorm": nn.RMSNorm, "layernorm": nn.LayerNorm}
+PLACEMENTS = ("pre", "post")
 INITIAL_SCALE = 0.02
 
 
@@ -56,6 +58,11 @@ class StandardShape:
     norm: Norm | None = None
     placement: Placement = "pre"
     tied: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("norm", self.norm, (None, *NORMS)), ("placement", self.placement, PLACEMENTS)):
+            if value not in known:
+                raise InputError(f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}")
 
     @property
     def heads(self) -> tuple[HeadShape, ...]:

@@ -16,6 +16,7 @@ from constructions import (
     InputError,
     StandardDecoder,
     StandardShape,
+    add_noise,
     blocks,
     identity_norms,
     needed_shape,
@@ -224,11 +225,33 @@ def test_four_squares(n):
         ({"norm": "rmsnorm", "slack": 70}, "a slack of 2\\^70 is too large"),
         ({"dtype": torch.bfloat16}, "was built in torch.float32, and the decoder is in torch.bfloat16"),
         ({"norm": "layernorm", "slack": 36}, r"two logits may be off by .* together, and the margin is 2"),
+        ({"norm": "rmsnorm", "slack": 70, "proven": False}, "a slack of 2\\^70 is too large"),
+        ({"norm": "rmsnorm", "slack": 600, "proven": False}, "a slack of 2\\^600 is too large"),
+        ({"norm": "layernorm", "slack": 10**12, "proven": False}, "a slack of 2\\^1000000000000 is too large"),
+        ({"norm": "rmsnorm", "slack": "a"}, "slack must be a whole number; got 'a'"),
+        ({"norm": "rmsnorm", "slack": 1.5, "proven": False}, "slack must be a whole number; got 1.5"),
+        ({"norm": "rmsnorm", "slack": -2000, "proven": False}, "a slack of 2\\^-2000 is too small"),
+        ({"norm": "batchnorm"}, r"norm must be one of None, 'rmsnorm', 'layernorm'; got 'batchnorm'"),
+        ({"norm": "rmsnorm", "placement": "middle"}, "placement must be one of 'pre', 'post'; got 'middle'"),
+        ({"dtype": torch.int64}, "dtype must be one of floating point; got torch.int64"),
+        ({"dtype": "float64"}, "dtype must be one of floating point; got 'float64'"),
     ],
 )
 def test_refusals_name_both_sides(options, said):
     with pytest.raises(InputError, match=said):
         standard(built("selector")[0], **options)
+
+
+def test_what_is_no_construction_is_refused():
+    model = built("selector")[0]
+    for other in (3, standard(model), add_noise(model, 0.0)):
+        for make in (standard, needed_shape):
+            with pytest.raises(InputError, match=f"must be a FactModel; got a {type(other).__name__}"):
+                make(other)
+    with pytest.raises(InputError, match="norm must be one of"):
+        needed_shape(model, "batchnorm")
+    with pytest.raises(InputError, match="placement must be one of"):
+        StandardShape(9, 8, 2, 2, 4, 8, 6, placement="middle")
 
 
 @pytest.mark.parametrize("hops", [2, 3])
