@@ -321,7 +321,7 @@ def test_gains_that_would_overflow_are_not_written():
     [
         ({"first_block": "a"}, "first_block must be a whole number; got 'a'"),
         ({"first_block": 1.0}, "first_block must be a whole number; got 1.0"),
-        ({"slack": np.float64(20.5)}, r"slack must be a whole number; got np.float64\(20.5\)"),
+        ({"slack": np.float64(20.5)}, "slack must be a whole number; got .*20.5"),
         ({"model": 3}, "the construction must be a FactModel; got a int"),
         ({"model": StandardDecoder}, "the construction must be a FactModel; got a type"),
     ],
