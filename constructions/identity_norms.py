@@ -83,8 +83,8 @@ def make_norms_the_identity(
     """Write slack and gains; returns k, the distortion, and the bound on the logits' error, as `StandardModel` has them.
 
     Raises:
-        DoesNotFit: numbers, or the slack's squares, may overflow; or, if it is to be proven that all facts survive, a slack of
-            2^k is too small, or the error of the logits may reach half the margin.
+        DoesNotFit: numbers, or the slack's squares, may overflow; or, if it is to be proven that all facts survive, a slack
+            of 2^k is too small, or the error of the logits may reach half the margin.
         InputError: a slack is given where there are no norms, or the eps of a norm is no size.
     """
     shape, dtype = decoder.shape, decoder.embedding.weight.dtype

@@ -108,7 +108,7 @@ def seed_into(
         slack: k, where the target has norms: they act on vectors with a slack of 2^k and are the identity up to what
             `distortion` and `logit_error` of the result state. By default large enough that RMSNorm is the identity bit for
             bit, and the best for LayerNorm.
-        proven: refuse unless bounds prove that all facts survive. They are far from tight for LayerNorm and deep
+        proven: refuse unless the bounds prove that all facts survive. They are far from tight for LayerNorm and deep
             memories; without proof, `logit_error` may exceed the margin, and running all queries decides.
         first_block: where in the target the construction begins.
 
@@ -159,10 +159,10 @@ def _require_dtype(model: FactModel, narrow: object) -> None:
         )
 
 
-def _require_whole(**options: object) -> None:
-    for name, value in options.items():
-        if not isinstance(value, int | np.integer):
-            raise InputError(f"{name} must be a whole number; got {value!r}")
+def _whole(name: str, value: object) -> int:
+    if not isinstance(value, int | np.integer):
+        raise InputError(f"{name} must be a whole number; got {value!r}")
+    return int(value)
 
 
 @torch.no_grad()
@@ -176,7 +176,8 @@ def _seed(
     gain: float = 1,
 ) -> StandardModel:
     _require_dtype(model, target.embedding.weight.dtype)
-    _require_whole(first_block=first_block, slack=0 if slack is None else slack)
+    first_block = _whole("first_block", first_block)
+    slack = None if slack is None else _whole("slack", slack)
     places = _places(target.shape, model, plan, first_block)
     _make_room(target, places)
     for norm in target.norms():

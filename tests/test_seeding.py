@@ -292,10 +292,10 @@ def test_checking_a_target_draws_no_random_numbers():
 @pytest.mark.parametrize("where", [0, -1])
 def test_the_largest_eps_counts(placement, where):
     model, facts, hops = built("precomputed", dtype=torch.float64)
-    for eps, exact in ((None, True), (1e12, False)):
+    for eps, exact in ((None, True), (1e24, False)):
         target = larger(needed_shape(model, "rmsnorm", placement))
         target.norms()[where].eps = eps
-        seeded = seed_into(target, model, slack=40, proven=False)
+        seeded = seed_into(target, model, slack=60, proven=False)
         own = last_logits(seeded, facts, hops)[:, : len(model.vocabulary)]
         assert (seeded.logit_error == 0) == exact
         assert (own - last_logits(model, facts, hops)).abs().max().item() <= seeded.logit_error
@@ -321,7 +321,7 @@ def test_gains_that_would_overflow_are_not_written():
     [
         ({"first_block": "a"}, "first_block must be a whole number; got 'a'"),
         ({"first_block": 1.0}, "first_block must be a whole number; got 1.0"),
-        ({"slack": 20.5}, "slack must be a whole number; got 20.5"),
+        ({"slack": np.float64(20.5)}, "slack must be a whole number; got .*20.5"),
         ({"model": 3}, "the construction must be a FactModel; got a int"),
         ({"model": StandardDecoder}, "the construction must be a FactModel; got a type"),
     ],
