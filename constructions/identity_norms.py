@@ -91,8 +91,9 @@ def make_norms_the_identity(
     magnitudes, most = largest_vectors(decoder, places), torch.finfo(dtype).max / 4
     if not (magnitudes.peak < most and (shape.norm is None or magnitudes.squares < most)):
         raise DoesNotFit(
-            f"{model.construction}: numbers of a forward pass may reach {magnitudes.peak:.3g}, their squares together "
-            f"{magnitudes.squares:.3g}; {dtype} holds them up to {most:.3g} with room to add; use a wider dtype"
+            f"{model.construction}: numbers of a forward pass may reach {magnitudes.peak:.3g}, the squares of a vector "
+            f"that enters a norm together {magnitudes.squares:.3g}; {dtype} holds them up to {most:.3g} with room to add; "
+            "use a wider dtype"
         )
     if shape.norm is None:
         if slack is not None:

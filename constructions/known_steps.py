@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from constructions.errors import InputError
 from constructions.model import FactModel
 from constructions.reformed import Reformed
 from constructions.stream import Space
@@ -56,8 +57,16 @@ class Step:
 
 
 def mechanism(model: FactModel | Reformed) -> list[Step]:
-    """All steps in the order in which they happen; heads and units have the same numbers in `widen`ed and turned forms."""
+    """All steps in the order in which they happen; heads and units have the same numbers in `widen`ed and turned forms.
+
+    Raises:
+        InputError: neither a construction nor a form of one.
+    """
     source = model.source if isinstance(model, Reformed) else model
+    if not isinstance(source, FactModel):
+        raise InputError(
+            f"steps are known of constructions and their forms; got a {type(model).__name__} (seeded decoders have `places`)"
+        )
     steps = []
     for index, layer in enumerate(source.layer_sequence()):
         stored = index % len(source.layers)

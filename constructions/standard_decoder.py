@@ -206,6 +206,19 @@ class StandardModel(StandardDecoder, Answering):
         self.construction = model.construction
         self.vocabulary, self.facts, self.hops = model.vocabulary, model.facts, model.hops
 
+    def slot_state(self, states: Tensor, slot: str) -> Tensor:
+        """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as `FactModel.slot_state`."""
+        return states[..., torch.from_numpy(self.places.slot(slot)).to(states.device)]
+
+    def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
+        """The same states with another value in a slot, and in its mirror if it has one: as `FactModel.set_slot`."""
+        columns, changed = torch.from_numpy(self.places.slot(slot)), states.clone()
+        changed[..., columns.to(states.device)] = torch.as_tensor(value).to(states)
+        if len(self.places.mirror):
+            mirrors = torch.from_numpy(self.places.mirror)[columns - int(self.places.columns[0])]
+            changed[..., mirrors.to(states.device)] = -torch.as_tensor(value).to(states)
+        return changed
+
     def keep_slack_unread(self) -> None:
         """Keep the weights that read the slack at 0 while training, by hooks on their gradients.
 

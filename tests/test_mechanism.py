@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from constructions import CATALOGUE, Step, change_basis, construction, mechanism, standard, widen
+from constructions import CATALOGUE, InputError, Step, change_basis, construction, mechanism, standard, widen
 from verify.recall import check_recall
 
 NAMES = list(CATALOGUE)
@@ -98,6 +98,22 @@ def test_exchanging_one_relation_of_a_subject_changes_that_answer_alone(form):
 
 def rotation(d):
     return np.linalg.qr(np.random.default_rng(0).normal(size=(d, d)))[0]
+
+
+@pytest.mark.parametrize("norm", [None, "rmsnorm", "layernorm"])
+def test_a_slot_of_a_standard_decoder_is_exchanged(norm):
+    source = built("selector", n=5, n_relations=3)
+    model, answers = standard(source, norm=norm), source.facts.answers
+    tokens = torch.tensor([[s, 5 + 1] for s in range(5)])
+    own, other = (model.trace(t).residual["embedding"] for t in (tokens, tokens.roll(1, 0)))
+    assert torch.equal(
+        model.slot_state(own, "attributes"), source.slot_state(source.trace(tokens).residual["embedding"], "attributes")
+    )
+    exchanged = model.set_slot(own, "attributes", model.slot_state(other, "attributes"))
+    said = model.trace(tokens, {"embedding": lambda x: exchanged}).logits[:, -1].argmax(-1)
+    assert (said.numpy() == np.roll(answers[1], 1)).all()
+    with pytest.raises(InputError, match="places"):
+        mechanism(model)
 
 
 @pytest.mark.parametrize("norm", [None, "rmsnorm"])

@@ -301,7 +301,8 @@ def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = No
                     advance_to(len(results))
     except KeyboardInterrupt:
         interrupted = True
-    print(report.bounds_summary(results))
+    if any(result.bounds for result in results):
+        print(report.bounds_summary(results))
     if any(cell.form for cell in cells):
         print(report.forms_summary(results))
     print(report.summary(results, len(cells), time.perf_counter() - started))

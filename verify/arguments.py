@@ -153,7 +153,7 @@ def parser() -> argparse.ArgumentParser:
         description="Turns a saved model into a standard decoder with the same logits, writes it as the other tool\n"
         "reads it, and asks the other tool: all queries, or 4,096 of each length, drawn at random. OUT appears\n"
         "whole, if all answers are right and no logit differs where all arithmetic is exact, or not at all\n"
-        "(exit status 1). The tools are extras: pip install 'geometric-factual-recall[transformerlens]',\n"
+        "(exit status 1). The tools are extras: pip install '.[transformerlens]',\n"
         "[huggingface], [onnx]. See docs/export.md.",
         epilog="examples:\n"
         "  python -m verify export family-model --to transformerlens family-lens\n"
@@ -188,7 +188,12 @@ def _add_check_options(parser: argparse.ArgumentParser) -> None:
         help="decide by all logits (full), by the final state (fast), by both; auto: both where full is affordable",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
-    parser.add_argument("--save", type=Path, metavar="FOLDER", help="also save the model, for `check` and for Python")
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="FOLDER",
+        help="also save the model, for `check` and for Python; a saved model that is there is replaced",
+    )
 
 
 def _size(text: str) -> int:

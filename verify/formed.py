@@ -10,7 +10,7 @@ import torch
 
 from constructions.answering import Answering, Writing
 from constructions.errors import DoesNotFit
-from constructions.forms import change_basis, noise_radius, widen
+from constructions.forms import add_noise, change_basis, noise_radius, widen
 from constructions.model import FactModel
 from constructions.reformed import Reformed
 from constructions.seeding import standard
@@ -53,16 +53,17 @@ def _basis(model: FactModel) -> tuple[Answering, float]:
     return change_basis(model, torch.linalg.qr(gaussian).Q), math.inf
 
 
-def _wide(model: FactModel, noise: float = 0.0) -> Reformed:
+def _wide(model: FactModel) -> Reformed:
     shape = model.shape
-    return widen(model, 2 * shape.d_model, 2 * shape.d_mlp + 1, shape.n_heads + 1, len(shape.layers) + 1, noise)
+    return widen(model, 2 * shape.d_model, 2 * shape.d_mlp + 1, shape.n_heads + 1, len(shape.layers) + 1)
 
 
 def _noise(model: FactModel) -> tuple[Answering, float]:
-    radius = noise_radius(_wide(model))
+    wide = _wide(model)
+    radius = noise_radius(wide)
     if not radius > 0:
         raise DoesNotFit(f"no noise radius can be certified in {model.embedding.weight.dtype}; use float64")
-    return _wide(model, radius), math.inf
+    return add_noise(wide, radius), math.inf
 
 
 def _standard(norm: Norm | None = None, placement: Placement = "pre", tied: bool = False) -> Form:

@@ -216,7 +216,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise InputError("--plot needs matplotlib: pip install 'geometric-factual-recall[plot]'") from None
+        raise InputError("--plot needs matplotlib: pip install '.[plot]' in a clone of this project") from None
 
 
 def draw(shown: Plane, path: Path) -> None:

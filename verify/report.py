@@ -116,7 +116,8 @@ def forms_summary(results: Sequence[CellResult]) -> str:
         if result.form and result.difference is not None:
             largest[result.form] = max(result.difference, largest.get(result.form, 0.0))
     told = ", ".join(f"{form} {difference:.2g}" for form, difference in largest.items())
-    return f"forms: {sum(bool(result.form) for result in results)} cells; largest logit differences: {told or 'none'}"
+    n = sum(bool(result.form) for result in results)
+    return f"forms: {n} cell{'s' * (n != 1)}; largest logit differences: {told or 'none'}"
 
 
 def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:

@@ -67,8 +67,8 @@ def export(
 ) -> None:
     """Write a folder that the other tool loads; under its name there is all of it, or nothing.
 
-    With the tool's own files go `vocabulary.json`, the names of all tokens in the order of their ids, and a `README.md` that
-    says how to load them.
+    With the tool's own files go `vocabulary.json`, the names of entities, relations and special tokens, and a `README.md`
+    that says how to load them.
 
     Args:
         model: a construction, or a standard decoder in which one stands.
@@ -105,7 +105,7 @@ def tool(name: str) -> ModuleType:
         return import_module(TOOLS[name])
     except ModuleNotFoundError as error:
         raise InputError(
-            f"export to {name} needs the package {error.name}: pip install 'geometric-factual-recall[{name}]'"
+            f"export to {name} needs the package {error.name}: pip install '.[{name}]' in a clone of this project"
         ) from None
 
 

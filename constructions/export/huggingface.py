@@ -156,6 +156,21 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         loss = None if labels is None else self.loss_function(logits, labels, self.config.vocab_size)
         return CausalLMOutput(loss=loss, logits=logits)
 
+    def generate(self, inputs: Tensor | None = None, **options: Any) -> Any:
+        """As Hugging Face's, for questions.
+
+        Raises:
+            ValueError: a question has more or fewer tokens than a subject and `hops` relations or <pad>.
+        """
+        given = options.get("input_ids") if inputs is None else inputs
+        asked = self.config.hops + 1
+        if given is not None and given.shape[-1] != asked:
+            raise ValueError(
+                f"a question has {asked} tokens, the subject and {self.config.hops} relations; got {given.shape[-1]}. "
+                "A chain of thought takes shorter paths, filled up with <pad>"
+            )
+        return super().generate(inputs, **options)
+
 
 AutoConfig.register(MODEL_TYPE, FactualRecallConfig)
 AutoModelForCausalLM.register(FactualRecallConfig, FactualRecallForCausalLM)
