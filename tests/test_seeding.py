@@ -182,7 +182,9 @@ def test_numbers_that_no_bound_can_be_computed_of_are_refused(name, number, form
     with torch.no_grad():
         target.get_parameter(name)[-1, -1] = number
     said = (
-        "numbers of a forward pass may reach inf|that enters a norm together" if number == 1e200 else f"{name} .* not finite"
+        "numbers of a forward pass may reach inf|that enters a norm together"
+        if number == 1e200
+        else f"{name} .* not finite"
     )
     is_refused(target, said)
 
