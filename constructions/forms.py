@@ -27,6 +27,7 @@ from constructions.facts import FactTable
 from constructions.memory import require_memory
 from constructions.model import FactModel
 from constructions.noise_bounds import noise_radius_of
+from constructions.plain import require_construction
 from constructions.rebuild import rebuilt
 from constructions.reformed import Reformed, reformed, write_into
 from constructions.seeding import standard
@@ -44,13 +45,8 @@ def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
     """The construction, and its basis in the model."""
     if isinstance(model, Reformed):
         return model.source, model.basis
-    _require_construction(model)
+    require_construction(model)
     return model, torch.eye(model.shape.d_model, dtype=model.embedding.weight.dtype)
-
-
-def _require_construction(model: object) -> None:
-    if not isinstance(model, FactModel):
-        raise InputError(f"a construction is needed, as a builder makes it; got a {type(model).__name__}")
 
 
 def _require_sizes(**sizes: object) -> None:
@@ -153,7 +149,7 @@ def widen(
         InputError: a size is smaller than the construction's, or the noise is negative.
         DoesNotFit: the weights need more memory than there is.
     """
-    _require_construction(model)
+    require_construction(model)
     wide = _zeros(_wider(model.shape, d_model, d_mlp, n_heads, n_layers), model.embedding.weight.dtype)
     _add_noise(wide, noise, seed)
     write_into(wide, model)
@@ -288,7 +284,7 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
     if not isinstance(facts, FactTable):
         raise InputError(f"facts must be a FactTable; got a {type(facts).__name__}")
     if not isinstance(model, Reformed):
-        _require_construction(model)
+        require_construction(model)
         model.install(facts)
         return
     source, basis = copy.deepcopy(model.source), model.basis

@@ -41,14 +41,12 @@ from constructions.blocks import Plan, PlannedHead
 from constructions.errors import DoesNotFit, InputError
 from constructions.model import FactModel
 from constructions.places import Places
+from constructions.rounding import magnitude, up
 from constructions.selection import GAIN
 from constructions.standard_decoder import StandardDecoder, StandardShape
 
 MOST_DELTA = 2.0**-12
 """A larger delta is refused: the slack would no longer dominate."""
-
-_OUTWARD = 1 + 2.0**-20
-"""More than the relative rounding of a float64 sum of up to 2^30 non-negative terms."""
 
 
 @dataclass(frozen=True)
@@ -202,9 +200,9 @@ def largest_vectors(decoder: StandardDecoder, places: Places) -> Magnitudes:
         gain = norm.weight[rest].double()
         bias = norm.bias[rest].double().norm() if isinstance(norm, nn.LayerNorm) else 0
         uneven = (gain - 1).abs().amax() * r * len(rest) / places.d_model  # what a gain makes of a subtracted mean
-        return _up(r * gain.abs().amax() + uneven + bias)
+        return up(r * gain.abs().amax() + uneven + bias)
 
-    tokens, positions = _magnitude(decoder.embedding.weight), _magnitude(decoder.positions.weight)
+    tokens, positions = magnitude(decoder.embedding.weight), magnitude(decoder.positions.weight)
     x = tokens[:, own].amax(0) + positions[:, own].amax(0)
     r = tokens[:, rest].norm(dim=1).amax() + positions[:, rest].norm(dim=1).amax()
     look(x, r)
@@ -218,16 +216,16 @@ def largest_vectors(decoder: StandardDecoder, places: Places) -> Magnitudes:
         ):
             read = past(norm, r) if block.pre else r
             length = ((x * x).sum() + read * read + r * r / 4).sqrt()  # the last: a mean subtracted from own columns
-            hidden = _up(_magnitude(inner[:, own]) @ x)
+            hidden = up(magnitude(inner[:, own]) @ x)
             peak = torch.stack(
                 [hidden.amax(), length * inner.double().norm(), length**2 * math.prod(w.double().norm() for w in looks)]
             )
             found.append([*x.new_zeros(3), peak.amax()])
-            x = _up(x + _magnitude(outer[own]) @ hidden)
-            r = _up(r + length * _gain(inner, outer[rest], n_parts))
+            x = up(x + magnitude(outer[own]) @ hidden)
+            r = up(r + length * _gain(inner, outer[rest], n_parts))
             look(x, r)
             x, r = (x, r) if block.pre else (x * (1 + 2 * MOST_DELTA), past(norm, r) * (1 + 2 * MOST_DELTA))
-    return Magnitudes(*_up(torch.tensor(found, dtype=torch.float64)).amax(0).tolist())  # amax keeps a NaN
+    return Magnitudes(*up(torch.tensor(found, dtype=torch.float64)).amax(0).tolist())  # amax keeps a NaN
 
 
 def _gain(inner: Tensor, outer: Tensor, n_parts: int) -> Tensor:
@@ -273,7 +271,7 @@ class _Bound(NamedTuple):
     def plus(self, update: _Bound, unit: float) -> _Bound:
         """The sum, rounded."""
         largest, error = self.largest + update.largest, self.error + update.error
-        return _Bound(_up(largest), _up(error + unit * (largest + error)))
+        return _Bound(up(largest), up(error + unit * (largest + error)))
 
 
 @torch.no_grad()
@@ -287,22 +285,22 @@ def _logit_error(decoder: StandardDecoder, model: FactModel, plan: Plan, places:
     pre = decoder.shape.placement == "pre"
 
     def normed(x: _Bound) -> _Bound:
-        return x._replace(error=_up(x.error + norm.ratio * (x.largest + x.error) + norm.absolute))
+        return x._replace(error=up(x.error + norm.ratio * (x.largest + x.error) + norm.absolute))
 
     def times(weight: Tensor, x: _Bound, shift: float = 0) -> _Bound:
-        size = _magnitude(weight)
+        size = magnitude(weight)
         terms = 2 * int((size != 0).sum(1).max()) + 2 if size.numel() else 0  # twice: mirrored coordinates
         rounded = terms * unit * (size @ (x.largest + x.error + shift))
-        return _Bound(_up(size @ x.largest), _up(size @ x.error + rounded))
+        return _Bound(up(size @ x.largest), up(size @ x.error + rounded))
 
     def attend(x: _Bound, head: PlannedHead) -> _Bound:
         query, key, value = (times(weight, x, norm.shift) for weight in (head.query, head.key, head.value))
         moved = _moved_pattern(query, key, model, unit)
-        return times(head.output, value._replace(error=_up(value.error * (1 + moved) + moved * value.largest)))
+        return times(head.output, value._replace(error=up(value.error * (1 + moved) + moved * value.largest)))
 
-    largest = _magnitude(plan.embedding).amax(0) + _magnitude(plan.positions).amax(0)
+    largest = magnitude(plan.embedding).amax(0) + magnitude(plan.positions).amax(0)
     if decoder.shape.tied:
-        largest = largest + _magnitude(plan.unembedding).amax(0)
+        largest = largest + magnitude(plan.unembedding).amax(0)
     x = _Bound(largest, torch.zeros_like(largest))
     for index in range(decoder.shape.n_layers):
         planned = plan.blocks[index - places.first_block] if index in places.blocks else None
@@ -329,7 +327,7 @@ def _moved_pattern(query: _Bound, key: _Bound, model: FactModel, unit: float) ->
     if not len(query.largest):
         return exponentials
     products = (query.largest + query.error) @ (key.largest + key.error) * (1 + (len(query.largest) + 4) * unit)
-    moved = _up(products - query.largest @ key.largest).item()
+    moved = up(products - query.largest @ key.largest).item()
     if not model.margin.rounds and moved <= GAIN / 2:
         return 0
     return min(math.expm1(min(2 * moved, 600)) * (1 + exponentials) + exponentials, 2 + exponentials)
@@ -345,11 +343,3 @@ def four_squares(n: int) -> tuple[int, int, int, int]:
                 if e <= c and e * e == rest - c * c:
                     return a, b, c, e
     raise AssertionError(f"{n} is no sum of four squares?")
-
-
-def _magnitude(weight: Tensor) -> Tensor:
-    return weight.detach().abs().double()
-
-
-def _up(values: Tensor) -> Tensor:
-    return values * _OUTWARD

@@ -1,4 +1,4 @@
-"""Whether a module is what its shape says, so that a construction can be written into its weights one by one."""
+"""What must hold before a construction is written into the weights of another module, one by one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,24 @@ import torch
 from torch import Tensor, nn
 
 from constructions.errors import InputError
+from constructions.model import FactModel
+
+
+def require_construction(model: object) -> None:
+    """Raise InputError unless it is a construction as a builder makes it."""
+    if not isinstance(model, FactModel):
+        raise InputError(f"the construction must be a FactModel, as a builder makes it; got a {type(model).__name__}")
+
+
+def require_dtype(model: FactModel, narrow: object) -> None:
+    """Raise InputError unless the weights of the construction can be held in this dtype."""
+    if not isinstance(narrow, torch.dtype) or not narrow.is_floating_point:
+        raise InputError(f"dtype must be one of floating point; got {narrow!r}")
+    wide = model.embedding.weight.dtype
+    if torch.finfo(narrow).eps > torch.finfo(wide).eps:
+        raise InputError(
+            f"{model.construction} was built in {wide}, and the target is in {narrow}; build it in {narrow}"
+        )
 
 
 @torch.no_grad()

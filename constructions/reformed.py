@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from constructions.answering import Answering, Writing
 from constructions.errors import DoesNotFit, InputError
 from constructions.model import FactModel
-from constructions.plain import require_plain
+from constructions.plain import require_dtype, require_plain
 from constructions.transformer import Layer, LayerShape, Transformer, TransformerShape
 
 
@@ -108,17 +108,14 @@ def seed_transformer(target: Transformer, model: FactModel) -> Reformed:
         InputError: the target is too small, or of another kind; both sides are named. It is not changed then.
         DoesNotFit: the target's own weights are so large that a number of the forward pass may overflow.
     """
-    if not isinstance(model, FactModel) or model is target:
-        raise InputError(f"the construction must be a FactModel, and not the target; got a {type(model).__name__}")
+    if model is target:
+        raise InputError("the construction cannot be seeded into itself")
     with torch.device("meta"):
         fresh = Transformer(target.shape)
     require_plain(target, fresh)
     _require_room(target.shape, model.shape, model.hops)
-    wide, narrow = model.embedding.weight.dtype, target.embedding.weight.dtype
-    if torch.finfo(narrow).eps > torch.finfo(wide).eps:
-        raise InputError(
-            f"{model.construction} was built in {wide}, and the transformer is in {narrow}; build it in {narrow}"
-        )
+    narrow = target.embedding.weight.dtype
+    require_dtype(model, narrow)
     before = {name: weight.clone() for name, weight in target.named_parameters()}
     try:
         _write_seed(target, model)

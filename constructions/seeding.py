@@ -27,7 +27,7 @@ from constructions.errors import InputError
 from constructions.identity_norms import make_norms_the_identity
 from constructions.model import FactModel
 from constructions.places import Places
-from constructions.plain import require_plain
+from constructions.plain import require_construction, require_dtype, require_plain
 from constructions.reformed import Reformed, seed_transformer
 from constructions.standard_decoder import (
     Norm,
@@ -64,8 +64,8 @@ def standard(
         InputError: the model is no construction, or an option is not one of the above.
         DoesNotFit: see `seed_into`.
     """
-    _require_construction(model)
-    _require_dtype(model, dtype or model.embedding.weight.dtype)
+    require_construction(model)
+    require_dtype(model, dtype or model.embedding.weight.dtype)
     plan = plan_blocks(model, tied)
     shape = _shape_of(plan, norm, placement, tied)
     decoder = StandardDecoder(shape, dtype or model.embedding.weight.dtype).to(model.embedding.weight.device)
@@ -77,7 +77,7 @@ def needed_shape(
     model: FactModel, norm: Norm | None = None, placement: Placement = "pre", tied: bool = False
 ) -> StandardShape:
     """The smallest standard decoder that the construction fits in. `d_head` is a power of 4: its root is a power of 2."""
-    _require_construction(model)
+    require_construction(model)
     return _shape_of(plan_blocks(model, tied), norm, placement, tied)
 
 
@@ -120,7 +120,7 @@ def seed_into(
         DoesNotFit: the norms cannot be the identity as closely as the margin needs, in this dtype and with this slack,
             for all that can be proven.
     """
-    _require_construction(model)
+    require_construction(model)
     if isinstance(target, Transformer):
         if (slack, proven, first_block) != (None, True, 0):
             raise InputError("slack, proven and first_block are for standard decoders")
@@ -143,22 +143,6 @@ def seed_into(
     raise refusal
 
 
-def _require_construction(model: object) -> None:
-    if not isinstance(model, FactModel):
-        raise InputError(f"the construction must be a FactModel; got a {type(model).__name__}")
-
-
-def _require_dtype(model: FactModel, narrow: object) -> None:
-    """Raise InputError unless the weights of the construction can be held in this dtype."""
-    if not isinstance(narrow, torch.dtype) or not narrow.is_floating_point:
-        raise InputError(f"dtype must be one of floating point; got {narrow!r}")
-    wide = model.embedding.weight.dtype
-    if torch.finfo(narrow).eps > torch.finfo(wide).eps:
-        raise InputError(
-            f"{model.construction} was built in {wide}, and the decoder is in {narrow}; build it in {narrow}"
-        )
-
-
 def _whole(name: str, value: object) -> int:
     if not isinstance(value, int | np.integer):
         raise InputError(f"{name} must be a whole number; got {value!r}")
@@ -175,7 +159,7 @@ def _seed(
     first_block: int,
     gain: float = 1,
 ) -> StandardModel:
-    _require_dtype(model, target.embedding.weight.dtype)
+    require_dtype(model, target.embedding.weight.dtype)
     first_block = _whole("first_block", first_block)
     slack = None if slack is None else _whole("slack", slack)
     places = _places(target.shape, model, plan, first_block)

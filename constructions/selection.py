@@ -21,13 +21,11 @@ from numpy.typing import NDArray
 from constructions.codes import bits_needed, sign_codes
 from constructions.errors import DoesNotFit, InputError
 from constructions.model import FactModel, MarginClaim
+from constructions.rounding import magnitude, up
 from constructions.stream import Form, Slot, dot
 
 GAIN = 1024
 """beta: a power of two, so that scores are exact in every dtype."""
-
-_OUTWARD = 1 + 2.0**-20
-"""More than the relative rounding of a float64 sum of up to 2^30 non-negative terms."""
 
 
 def position_codes(n_positions: int) -> NDArray[np.int8]:
@@ -64,32 +62,32 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
         AssertionError: a head reads what an earlier layer has written.
     """
     _require_no_overflow(model)
-    largest = _magnitude(model.embedding.weight).amax(0)
+    largest = magnitude(model.embedding.weight).amax(0)
     assert model.positions is not None
-    largest = largest + _magnitude(model.positions.weight).amax(0)
+    largest = largest + magnitude(model.positions.weight).amax(0)
     error = torch.zeros_like(largest)
     written = torch.zeros_like(largest, dtype=torch.bool)
     leak = leak_bound(model.shape.n_positions, gain)
     for layer in model.layer_sequence():
         attention, mlp = layer.attention, layer.mlp
         if attention is not None:
-            read = _magnitude(attention.value.weight)
-            looked_at = _magnitude(attention.key.weight).sum(0) > 0
+            read = magnitude(attention.value.weight)
+            looked_at = magnitude(attention.key.weight).sum(0) > 0
             assert not (written & ((read.sum(0) > 0) | looked_at)).any(), "a head reads what a layer has written"
-            keys = _up(_magnitude(attention.key.weight) @ largest)
-            moved_scores = _up((_up(_magnitude(attention.query.weight) @ error) * keys).sum()).item()
+            keys = up(magnitude(attention.key.weight) @ largest)
+            moved_scores = up((up(magnitude(attention.query.weight) @ error) * keys).sum()).item()
             if not 2 * Fraction(moved_scores) * leak <= 1:
                 raise InputError(f"a gain of {gain} lets leaks move the scores of later layers; use a larger one")
-            moved = 2 * _up(_magnitude(attention.output.weight) @ _up(read @ largest))
-            error = _up(error + moved)
-            written |= _magnitude(attention.output.weight).sum(1) > 0
+            moved = 2 * up(magnitude(attention.output.weight) @ up(read @ largest))
+            error = up(error + moved)
+            written |= magnitude(attention.output.weight).sum(1) > 0
         if mlp is not None:
             through = error
             for index in range(len(mlp.weights)):
-                through = _up(_magnitude(mlp.matrix(index)) @ through)
-            error = _up(error + through)
-            written |= _magnitude(mlp.matrix(-1)).sum(1) > 0
-    moved_logits = 2 * _up(_magnitude(model.unembedding.weight).amax(0) @ error).item()
+                through = up(magnitude(mlp.matrix(index)) @ through)
+            error = up(error + through)
+            written |= magnitude(mlp.matrix(-1)).sum(1) > 0
+    moved_logits = 2 * up(magnitude(model.unembedding.weight).amax(0) @ error).item()
     claim = model.margin
     real = claim.real - Fraction(moved_logits) * leak
     if real <= 0:
@@ -105,11 +103,3 @@ def _require_no_overflow(model: FactModel) -> None:
             f"{model.construction} for {model.hops} hops: at positions of the prompt numbers may reach {largest:.3g}, and "
             f"{dtype} holds them up to {limit:.3g} with room to add; use a wider dtype or fewer hops"
         )
-
-
-def _magnitude(weight: torch.Tensor) -> torch.Tensor:
-    return weight.detach().abs().double()
-
-
-def _up(values: torch.Tensor) -> torch.Tensor:
-    return values * _OUTWARD

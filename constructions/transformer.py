@@ -21,6 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from constructions.rounding import magnitude
+
 
 @dataclass(frozen=True)
 class HeadShape:
@@ -299,12 +301,12 @@ class Transformer(Traced):
         written = torch.zeros(self.shape.d_model, dtype=torch.bool, device=self.embedding.weight.device)
         for layer in self.layer_sequence():
             if layer.attention is not None:
-                read = _magnitude(layer.attention.value.weight).sum(0) + _magnitude(layer.attention.key.weight).sum(0)
+                read = magnitude(layer.attention.value.weight).sum(0) + magnitude(layer.attention.key.weight).sum(0)
                 if bool((written & (read != 0)).any()):
                     return False
-                written |= _magnitude(layer.attention.output.weight).sum(1) != 0
+                written |= magnitude(layer.attention.output.weight).sum(1) != 0
             if layer.mlp is not None:
-                written |= _magnitude(layer.mlp.matrix(-1)).sum(1) != 0
+                written |= magnitude(layer.mlp.matrix(-1)).sum(1) != 0
         return self.largest_number() < torch.finfo(self.embedding.weight.dtype).max / 4
 
     @torch.no_grad()
@@ -313,14 +315,14 @@ class Transformer(Traced):
 
         From the absolute values of the weights: softmax mixes, ReLU shrinks.
         """
-        largest = _magnitude(self.embedding.weight).amax(0)
+        largest = magnitude(self.embedding.weight).amax(0)
         if self.positions is not None:
-            largest = largest + _magnitude(self.positions.weight).amax(0)
+            largest = largest + magnitude(self.positions.weight).amax(0)
         peaks = [largest]
         for layer in self.layer_sequence():
             if layer.attention is not None:
                 query, key, value, output = (
-                    _magnitude(weight.weight)
+                    magnitude(weight.weight)
                     for weight in (
                         layer.attention.query,
                         layer.attention.key,
@@ -334,7 +336,7 @@ class Transformer(Traced):
             if layer.mlp is not None:
                 through = largest
                 for index in range(len(layer.mlp.weights)):
-                    through = _magnitude(layer.mlp.matrix(index)) @ through
+                    through = magnitude(layer.mlp.matrix(index)) @ through
                     peaks.append(through)
                 largest = largest + through
         return torch.cat([*peaks, largest]).max().item()
@@ -360,10 +362,6 @@ class Transformer(Traced):
         for name, parameter in self.named_parameters():
             if not name.startswith(("embedding.", "unembedding.")):
                 yield name, parameter
-
-
-def _magnitude(weight: Tensor) -> Tensor:
-    return weight.detach().abs().double()
 
 
 def _zero_table(rows: int, columns: int, dtype: torch.dtype | None) -> nn.Embedding:

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import safetensors.torch
 from exploits import (
-    APART,
     BOTH,
     FOUR,
     LAST,
@@ -17,6 +16,7 @@ from exploits import (
     a_node_without_a_code,
     chain,
     chain_with_a_flag,
+    leaking_into,
     numbers,
     one_letter,
     two_bits,
@@ -66,16 +66,8 @@ LARGE = 2.0**24
 
 def shaken(first, second):
     """A head of which a leak may move the scores: by `16 / (1 + e^10)` for each 1 of the larger key."""
-    leaky = Head([{"one": 10}], [{"p0": 1}], [("h", "q", 2)], 0, 10)
     keys = [{"p0": first, "p1": second}]
-    head = Head([{"q": 1, "one": 3}], keys, [("z", "y", 1)], 0, 5 * (first - second))
-    return one_letter(
-        [APART[0] | {"h": 1}, APART[1]],
-        columns=["h", "q", "y", "z"],
-        heads=[at(0, ("a", "c", 1)), leaky],
-        later=[(Layer([head]), [], C)],
-        **OF_NODE,
-    )
+    return leaking_into(Head([{"q": 1, "one": 3}], keys, [("z", "y", 1)], 0, 5 * (first - second)))
 
 
 def right():

@@ -324,8 +324,8 @@ def test_gains_that_would_overflow_are_not_written():
         ({"first_block": "a"}, "first_block must be a whole number; got 'a'"),
         ({"first_block": 1.0}, "first_block must be a whole number; got 1.0"),
         ({"slack": np.float64(20.5)}, "slack must be a whole number; got .*20.5"),
-        ({"model": 3}, "the construction must be a FactModel; got a int"),
-        ({"model": StandardDecoder}, "the construction must be a FactModel; got a type"),
+        ({"model": 3}, "the construction must be a FactModel, as a builder makes it; got a int"),
+        ({"model": StandardDecoder}, "the construction must be a FactModel, as a builder makes it; got a type"),
     ],
 )
 def test_options_of_another_kind_are_refused(options, said):

@@ -223,7 +223,7 @@ def test_four_squares(n):
         ({"slack": 9}, "a slack of 2\\^9 is for norms, and this decoder has none"),
         ({"norm": "rmsnorm", "slack": 1}, "a slack of 2\\^1 is too small"),
         ({"norm": "rmsnorm", "slack": 70}, "a slack of 2\\^70 is too large"),
-        ({"dtype": torch.bfloat16}, "was built in torch.float32, and the decoder is in torch.bfloat16"),
+        ({"dtype": torch.bfloat16}, "was built in torch.float32, and the target is in torch.bfloat16"),
         ({"norm": "layernorm", "slack": 36}, r"two logits may be off by .* together, and the margin is 2"),
         ({"norm": "rmsnorm", "slack": 70, "proven": False}, "a slack of 2\\^70 is too large"),
         ({"norm": "rmsnorm", "slack": 600, "proven": False}, "a slack of 2\\^600 is too large"),

@@ -7,7 +7,7 @@ from strategies import all_queries
 from test_seeding import larger
 from test_standard import last_logits, named
 
-from constructions import CATALOGUE, needed_shape, seed_into, standard
+from constructions import CATALOGUE, StandardDecoder, StandardShape, needed_shape, seed_into, standard
 from constructions.answering import Writing
 from verify.recall import check_recall
 
@@ -116,3 +116,26 @@ def test_a_construction_that_is_held_keeps_its_logits_to_the_last_bit(name, form
         assert not held or torch.equal(weight[own], weights[name][own])
         if weight.dim() == 2 and name != "positions.weight" and not own.all() and not form["norm"] and not form["tied"]:
             assert not torch.equal(weight[~own], weights[name][~own]), name
+
+
+def test_further_tokens_may_overtake_the_answers_of_a_held_construction():
+    """docs/seeding.md: what is held is what the construction's own tokens say, and no more."""
+    entry = CATALOGUE["chain_of_thought"]
+    facts = entry.random_facts(16, 4, 0)
+    model = entry.build(facts, 1)
+    n_own = len(model.vocabulary)
+    torch.manual_seed(0)
+    seeded = seed_into(StandardDecoder(StandardShape(n_own + 20, 128, 2, 4, 32, 64, 16, norm="rmsnorm")), model)
+    before = last_logits(seeded, facts, 1)[:, :n_own]
+    seeded.hold_construction()
+    a, b = torch.arange(400) // 20, torch.arange(400) % 20
+    tokens, sums = n_own + torch.stack([a, b], 1), n_own + (a + b) % 20
+    optimizer = torch.optim.AdamW(seeded.parameters(), 1e-3, weight_decay=0)
+    for _ in range(200):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(seeded(tokens)[:, -1], sums).backward()
+        optimizer.step()
+    after = last_logits(seeded, facts, 1)
+    assert torch.equal(after[:, :n_own], before)
+    overtaken = after[:, n_own:].amax(-1) > after[:, :n_own].amax(-1)
+    assert overtaken.sum() > len(overtaken) / 2

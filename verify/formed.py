@@ -62,7 +62,7 @@ def _noise(model: FactModel) -> tuple[Answering, float]:
     wide = _wide(model)
     radius = noise_radius(wide)
     if not radius > 0:
-        raise DoesNotFit(f"no noise radius can be certified in {model.embedding.weight.dtype}; use float64")
+        raise DoesNotFit(f"no noise radius can be certified in {model.embedding.weight.dtype}")
     return add_noise(wide, radius), math.inf
 
 
