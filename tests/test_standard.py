@@ -246,7 +246,9 @@ def test_what_is_no_construction_is_refused():
     model = built("selector")[0]
     for other in (3, standard(model), add_noise(model, 0.0)):
         for make in (standard, needed_shape):
-            with pytest.raises(InputError, match=f"must be a FactModel; got a {type(other).__name__}"):
+            with pytest.raises(
+                InputError, match=f"must be a FactModel, as a builder makes it; got a {type(other).__name__}"
+            ):
                 make(other)
     with pytest.raises(InputError, match="norm must be one of"):
         needed_shape(model, "batchnorm")
