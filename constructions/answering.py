@@ -84,11 +84,29 @@ class Answering(Traced):
         tokens = np.empty((*lead, 1 + relations.shape[-1]), dtype=np.int64)
         tokens[..., 0] = entities
         tokens[..., 1:] = self.vocabulary.n_entities + relations
-        device = self.embedding.weight.device
-        states, _ = self.states(torch.from_numpy(tokens).to(device))
+        states, _ = self.states(self._placed(tokens))
         said: Tensor = self.unembedding(states[..., -1, :]).argmax(-1)
         answers = self.vocabulary.answers(said.cpu().numpy())
         return int(answers) if answers.ndim == 0 else answers
+
+    def lesson(self, entities: NDArray[np.int64], paths: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """The whole token sequences of queries, and what is to be said after their last positions: to train on the facts.
+
+        Args:
+            entities: subjects (...).
+            paths: (..., k).
+
+        Returns:
+            int64 tokens (..., L) and answers (..., A), which the last A positions are to give: one, the answer's token; of a
+            chain of thought each token that it writes, and the sequences hold all of them but END.
+        """
+        tokens = np.concatenate([entities[..., None], self.vocabulary.n_entities + paths], axis=-1)
+        said = self.vocabulary.answer_tokens(self.facts.answer(entities, paths))[..., None]
+        return self._placed(tokens), self._placed(said)
+
+    def _placed(self, tokens: NDArray[np.int64]) -> Tensor:
+        """As a tensor beside the weights."""
+        return torch.from_numpy(tokens).to(self.embedding.weight.device)
 
     def _checked_query(self, entity: _Ids, path: object) -> tuple[np.ndarray, np.ndarray]:
         """Entity ids (...) and relation ids (..., k) of a query by ids or names; all in range."""
@@ -133,7 +151,16 @@ class Writing(Answering):
         tokens = np.full((*lead, self.hops + 1), self.vocabulary.special("pad"))
         tokens[..., 0] = entities
         tokens[..., 1 : hops + 1] = self.vocabulary.n_entities + paths
-        return torch.from_numpy(tokens).to(self.embedding.weight.device)
+        return self._placed(tokens)
+
+    def lesson(self, entities: NDArray[np.int64], paths: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """See `Answering.lesson`: the prompt and the intermediate entities; these, and END."""
+        hops = paths.shape[-1]
+        read = [*range(self.hops_per_token, hops, self.hops_per_token), hops]
+        passed = np.stack([self.facts.answer(entities, paths[..., :length]) for length in read], axis=-1)
+        written = self._placed(self.vocabulary.answer_tokens(passed))
+        end = torch.full_like(written[..., :1], self.vocabulary.special("end"))
+        return torch.cat([self.prompt(entities, paths), written], -1), torch.cat([written, end], -1)
 
     @torch.no_grad()
     def generate(self, prompt: Tensor) -> Written:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from constructions.errors import InputError
 from constructions.memory import require_memory
@@ -141,6 +141,11 @@ class FactTable:
             reached = self.answers[words[..., hop], np.maximum(state, 0)]
             state = np.where(state == MISSING, MISSING, reached)
         return np.array(state)
+
+    def queries(self, numbers: NDArray[np.int64], hops: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The queries of k hops by number, 0 to N R^k - 1, the subject first: subjects (...) and paths (..., k)."""
+        n_words = self.n_relations**hops
+        return numbers // n_words, np.stack(np.unravel_index(numbers % n_words, (self.n_relations,) * hops), axis=-1)
 
     # ---------------------------------------------------------------- names
 

@@ -8,7 +8,6 @@ from test_seeding import larger
 from test_standard import last_logits, named
 
 from constructions import CATALOGUE, StandardDecoder, StandardShape, needed_shape, seed_into, standard
-from constructions.answering import Writing
 from verify.recall import check_recall
 
 STEPS, RATE = 100, 1e-4
@@ -22,15 +21,33 @@ def built(name):
 
 
 def lesson(model, facts, hops):
-    """Token sequences (Q, L) of all queries, and what the model is to say after the last positions (Q, said)."""
-    subjects, paths = all_queries(facts, hops)
-    if not isinstance(model, Writing):
-        sequences = np.concatenate([subjects[:, None], facts.n_entities + paths], 1)
-        return torch.from_numpy(sequences), torch.from_numpy(facts.answer(subjects, paths))[:, None]
-    passed = np.stack([facts.answer(subjects, paths[:, :hop]) for hop in range(1, hops + 1)], 1)
-    end = np.full((len(subjects), 1), model.vocabulary.special("end"))
-    prompts = model.prompt(subjects, paths)
-    return torch.cat([prompts, torch.from_numpy(passed)], 1), torch.from_numpy(np.concatenate([passed, end], 1))
+    """All queries of this length, see `Answering.lesson`."""
+    return model.lesson(*all_queries(facts, hops))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("per_token", [1, 2, 3])
+def test_a_lesson_is_what_a_chain_of_thought_says(per_token, form):
+    facts = CATALOGUE["chain_of_thought"].random_partial_facts(5, 2, 3, 0.25)
+    model = FORMS[form](CATALOGUE["chain_of_thought"].build(facts, 3, {"hops_per_token": per_token}))
+    for hops in (1, 2, 3):
+        subjects, paths = all_queries(facts, hops)
+        sequences, said = model.lesson(subjects, paths)
+        assert said.shape == (len(subjects), -(-hops // per_token) + 1)
+        written = model.generate(model.prompt(subjects, paths)).tokens
+        assert np.array_equal(written[:, : said.shape[1]], said)
+        assert torch.equal(sequences, torch.cat([model.prompt(subjects, paths), said[:, :-1]], 1))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_lesson_is_what_the_model_says(name, form):
+    model, facts, hops = built(name)
+    sequences, said = lesson(FORMS[form](model), facts, hops)
+    assert torch.equal(model(sequences)[:, -said.shape[1] :].argmax(-1), said)
+    one = model.lesson(np.array(3), np.zeros(hops, dtype=np.int64))  # (Q,) may be any shape
+    first = model.lesson(np.array([3]), np.zeros((1, hops), dtype=np.int64))
+    assert all(torch.equal(a, b[0]) for a, b in zip(one, first, strict=True))
 
 
 def loss_of(model, sequences, said):

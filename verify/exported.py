@@ -115,18 +115,16 @@ def ask(
         progress: called with the number of queries done so far.
     """
     asked, draw = Asked(allowed, str(model.embedding.weight.dtype).removeprefix("torch.")), np.random.default_rng(0)
-    n_entities, n_relations = model.facts.n_entities, model.facts.n_relations
     at_once = max(1, MOST_LOGITS // (model.shape.d_vocab * (2 * model.hops + 1)))
     for hops in range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,):
-        n_words = n_relations**hops
-        total = n_entities * n_words
+        total = model.facts.n_entities * model.facts.n_relations**hops
         chosen = np.arange(total) if total <= most else draw.choice(total, most, replace=False)
         asked.all_queries += total
         for start in range(0, len(chosen), at_once):
             index = chosen[start : start + at_once]
-            paths = np.stack(np.unravel_index(index % n_words, (n_relations,) * hops), axis=-1)
+            subjects, paths = model.facts.queries(index, hops)
             failed = torch.zeros(len(index), dtype=torch.bool)
-            for tokens, wanted, logits in _steps(run, model, index // n_words, paths):
+            for tokens, wanted, logits in _steps(run, model, subjects, paths):
                 own, last = logits[:, -1].gather(-1, wanted), logits[:, -1].scatter(-1, wanted, -torch.inf)
                 failed |= ~(own[:, 0] > last.amax(-1))
                 states, _ = model.states(tokens.to(model.embedding.weight.device))
@@ -147,8 +145,8 @@ def _steps(
     """Tokens (Q, L), what should follow (Q, 1), the other tool's logits (Q, L, d_vocab): once, or for each written token."""
     facts, vocabulary = model.facts, model.vocabulary
     if not isinstance(model, Writing):
-        tokens = torch.from_numpy(np.concatenate([subjects[:, None], vocabulary.n_entities + paths], axis=1))
-        yield tokens, _column(vocabulary.answer_tokens(facts.answer(subjects, paths))), run(tokens)
+        tokens, said = (part.cpu() for part in model.lesson(subjects, paths))
+        yield tokens, said, run(tokens)
         return
     tokens, hops = model.prompt(subjects, paths).cpu(), paths.shape[-1]
     for read in (*range(model.hops_per_token, hops, model.hops_per_token), hops):

@@ -236,13 +236,13 @@ def _chains(model: Answering, facts: FactTable, hops: int, rows: int, chosen: ND
     """
     assert isinstance(model, Writing)
     device, per_token = model.embedding.weight.device, model.hops_per_token
-    n_words = facts.n_relations**hops
     at_once = max(1, rows // model.shape.n_positions)
     steps = -(-hops // per_token)
-    for start in range(0, len(chosen) * n_words, at_once):
-        index = np.arange(start, min(start + at_once, len(chosen) * n_words))
-        subjects = chosen[index // n_words]
-        paths = np.stack(np.unravel_index(index % n_words, (facts.n_relations,) * hops), axis=-1)
+    total = len(chosen) * facts.n_relations**hops
+    for start in range(0, total, at_once):
+        index = np.arange(start, min(start + at_once, total))
+        places, paths = facts.queries(index, hops)
+        subjects = chosen[places]
         failed = torch.zeros(len(index), dtype=torch.bool, device=device)
         states, cache = model.states(model.prompt(subjects, paths))
         for step in range(1, steps + 2):
