@@ -123,6 +123,17 @@ def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
     assert len(json.loads(path.read_text())["cells"]) == len(cells)
 
 
+def test_all_runs_the_forms_too_if_asked(monkeypatch, capsys):
+    monkeypatch.setattr("verify.__main__.default_grid", lambda: [Cell("selector", 5, 1)])
+    monkeypatch.setattr("verify.__main__.forms_grid", lambda: [Cell("selector", 5, 1, form="wide")] * 2)
+    assert main(["all"]) == 0
+    assert "PASS: 1 cell planned, 1 passed" in capsys.readouterr().out
+    assert main(["all", "--forms"]) == 0
+    printed = capsys.readouterr().out
+    assert "PASS: 3 cells planned, 3 passed" in printed
+    assert "forms: 2 cells" in printed
+
+
 def test_one_bad_cell_of_all_does_not_hide_the_others(monkeypatch, capsys):
     cells = [Cell("selector", 5, 1), Cell("scalar_selector", 500, 2, dtype="float16"), Cell("selector", 5, 3)]
     monkeypatch.setattr("verify.__main__.default_grid", lambda: cells)

@@ -1,12 +1,14 @@
 """Other forms as cells of the grid: what is wrong with one is found."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from constructions import CATALOGUE
 from constructions.forms import widen
 from verify import formed, grid
-from verify.grid import Cell, default_grid, run_cell
+from verify.grid import Cell, default_grid, forms_grid, run_cell
 
 
 def test_every_construction_is_in_every_form_in_the_default_grid():
@@ -15,6 +17,13 @@ def test_every_construction_is_in_every_form_in_the_default_grid():
         (name, form) for name in CATALOGUE for form in formed.FORMS
     }
     assert tuple(formed.FORMS) == grid.FORM_NAMES
+
+
+def test_with_forms_every_cell_of_the_default_grid_is_in_every_form_once():
+    cells = [*default_grid(), *forms_grid()]
+    plain = [cell for cell in cells if not cell.form]
+    assert len(set(cells)) == len(cells)
+    assert {replace(cell, form=form) for cell in plain for form in formed.FORMS} <= set(cells)
 
 
 @pytest.mark.parametrize("form", formed.FORMS)
@@ -65,8 +74,8 @@ def test_a_form_that_is_wrong_is_found(construction, change, allowed, told, monk
 
 
 def test_a_form_that_cannot_be_certified_is_tried_in_float64_and_else_unknown():
-    assert run_cell(Cell("key_value_rows", 5, 2, 2, form="noise")).dtype == "float64"
-    result = run_cell(Cell("key_value_rows", 5, 2, 2, dtype="float32", form="noise"))
+    assert run_cell(Cell("key_value_rows", 5, 2, 4, form="noise")).dtype == "float64"
+    result = run_cell(Cell("key_value_rows", 5, 2, 4, dtype="float32", form="noise"))
     assert result.verdict == "UNKNOWN"
     assert "no noise radius" in result.reason
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from constructions.catalogue import CATALOGUE
 from constructions.errors import InputError
 from verify.arguments import ATTACKS, parser
-from verify.grid import Cell, CellResult, default_grid
+from verify.grid import Cell, CellResult, default_grid, forms_grid
 
 if TYPE_CHECKING:
     from constructions.facts import FactTable
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_all(options: argparse.Namespace) -> int:
-    return _run_cells(default_grid(), options.json)
+    return _run_cells(default_grid() + (forms_grid() if options.forms else []), options.json)
 
 
 def _run_cell(options: argparse.Namespace) -> int:

@@ -46,6 +46,12 @@ def parser() -> argparse.ArgumentParser:
     everything = commands.add_parser("all", help="every construction on the default grid")
     everything.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
 
+    everything.add_argument(
+        "--forms",
+        action="store_true",
+        help="then each of these cells in every other form too (docs/forms.md)",
+    )
+
     listing = commands.add_parser("list", help="what can be verified: construction, theorem, claim")
     listing.add_argument("--markdown", action="store_true", help="as the table of docs/README.md")
     listing.add_argument("--limits", action="store_true", help="how sizes and bits grow as N -> oo, from the formulas")

@@ -167,6 +167,13 @@ def default_grid() -> list[Cell]:
     return cells + [Cell(entry.name, n, r, k if entry.multi_hop else 1, form=form) for entry, form in forms]
 
 
+def forms_grid() -> list[Cell]:
+    """The further cells of `python -m verify all --forms`: each of the default grid in every form."""
+    default = dict.fromkeys(default_grid())
+    forms = (replace(cell, form=form) for cell in default if not cell.form for form in FORM_NAMES)
+    return [cell for cell in forms if cell not in default]
+
+
 def run_cell(
     cell: Cell,
     progress: Callable[[int], None] = lambda queries: None,
