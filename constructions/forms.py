@@ -2,7 +2,7 @@
 
     rotated = change_basis(model, orthogonal)                            # dense superpositions, no feature on an axis
     wide = widen(model, d_model=256, d_mlp=1024, n_heads=8, n_layers=4)  # the same logits, bit for bit
-    radius = noise_radius(wide)                                          # certified
+    radius = noise_radius(wide, "queries")                               # certified
     noisy = widen(model, 256, 1024, 8, 4, noise=radius, seed=0)          # every fact is still answered
     install(noisy, other_facts)
     normalized = normalize(model, "layernorm", "pre")                    # norms that act as the identity
@@ -15,6 +15,7 @@ Standard decoders and seeds in them are in `constructions.seeding`.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -26,7 +27,7 @@ from constructions.errors import InputError
 from constructions.facts import FactTable
 from constructions.memory import require_memory
 from constructions.model import FactModel
-from constructions.noise_bounds import noise_radius_of
+from constructions.noise_bounds import WAYS, By, radius_by_norms, radius_by_queries
 from constructions.plain import require_construction
 from constructions.rebuild import rebuilt
 from constructions.reformed import Reformed, reformed, write_into
@@ -219,19 +220,34 @@ def _wider(
     return replace(shape, d_model=wanted[0], layers=tuple(layers))
 
 
-def noise_radius(model: FactModel | Reformed) -> float:
+def noise_radius(
+    model: FactModel | Reformed, by: By = "norms", progress: Callable[[int], None] = lambda queries: None
+) -> float:
     """A certified radius in the max norm: whatever weights change, each by at most this, every fact is still answered.
 
-    From the margin that the construction claims, by norms, see `constructions.noise_bounds`; for the module in its dtype,
-    rounding included. 0 if not even the rounding of this dtype can be bounded below the margin: use float64 then.
+    For the module in its dtype, rounding included; see `constructions.noise_bounds`.
 
     Args:
-        model: a construction as it was built, or what `widen` makes of it without noise.
+        model: a construction as it was built, or what `widen` makes of it without noise; `queries` takes every form, with
+            any weights.
+        by: `norms`: from the margin that the construction claims, for all queries at once, at any size. `queries`: each
+            query is followed by itself through the weights as they are, which takes some forward passes over all
+            N R^k of them; the radius is larger by far.
+        progress: by `queries`, called with the number of queries done so far.
+
+    Returns:
+        The radius; 0 if even the rounding of this dtype cannot be bounded below the margin, or, by `queries`, if some fact is
+        answered wrong.
 
     Raises:
-        InputError: it has other weights, noise or another basis: the claim is not about those. Ask before.
+        InputError: by `norms`, the model has other weights, noise or another basis: the claim is not about those.
+        DoesNotFit: the bounds need more memory than there is.
     """
     given, _ = _source_of(model)
+    if by not in WAYS:
+        raise InputError(f"by must be one of {', '.join(WAYS)}; got {by!r}")
+    if by == "queries":
+        return radius_by_queries(model, progress)
     source = rebuilt(given.recipe, given.facts, given.codebooks, given.built_dtype)
     clean = _zeros(model.shape, model.embedding.weight.dtype)
     write_into(clean, source)
@@ -240,9 +256,10 @@ def noise_radius(model: FactModel | Reformed) -> float:
     ]
     if changed:
         raise InputError(
-            f"the radius is one of a construction without noise, in its own basis; {changed[0]} has changed"
+            f"the radius by norms is one of a construction without noise, in its own basis; {changed[0]} has changed: ask "
+            'for the radius by "queries", or before'
         )
-    return noise_radius_of(clean, source.margin, source.hops, source.positions is not None)
+    return radius_by_norms(clean, source.margin, source.hops, source.positions is not None)
 
 
 # -------------------------------------------------------------------- norms

@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from constructions import CATALOGUE, InputError, Transformer, construction, seed_into, standard
+from constructions import CATALOGUE, InputError, Transformer, construction, noise_bounds, seed_into, standard
+from constructions.answering import Writing
 from constructions.forms import add_noise, change_basis, install, noise_radius, widen
-from constructions.noise_bounds import _moved_logits
+from constructions.noise_bounds import WAYS, _Follower
 from constructions.transformer import HeadShape, LayerShape
 from verify.recall import check_recall
 
@@ -119,11 +120,12 @@ def test_noise_is_a_number(noise):
         widen(built("selector"), noise=noise)
 
 
+@pytest.mark.parametrize("by", WAYS)
 @pytest.mark.parametrize("name", NAMES)
-def test_noise_at_the_radius_changes_no_answer_and_some_larger_noise_does(name):
+def test_noise_at_the_radius_changes_no_answer_and_some_larger_noise_does(name, by):
     source = built(name)
     wide = wider(source)
-    radius = noise_radius(wide)
+    radius = noise_radius(wide, by)
     assert radius > 0
     for seed in range(3):
         noisy = wider(source, radius, seed)
@@ -134,16 +136,15 @@ def test_noise_at_the_radius_changes_no_answer_and_some_larger_noise_does(name):
     assert any(wrong(add_noise(wide, scale, 0), source) for scale in (0.1, 1.0, 10.0))
 
 
+@pytest.mark.parametrize("by", WAYS)
 @pytest.mark.parametrize("name", NAMES)
-def test_the_worst_change_within_the_radius_changes_no_answer(name):
+def test_the_worst_change_within_the_radius_changes_no_answer(name, by):
     """Every weight is moved by the whole radius, in the direction that costs a query most."""
     source = built(name)
     wide = wider(source)
-    radius = noise_radius(wide)
-    n, r = source.facts.n_entities, source.facts.n_relations
-    queries = torch.tensor([[3, *[n + r - 1] * source.hops]])
-    if source.construction == "chain_of_thought":
-        queries = source.prompt(np.array([3]), np.full((1, source.hops), r - 1))
+    radius = noise_radius(wide, by)
+    r = source.facts.n_relations
+    queries = source.lesson(np.array([3]), np.full((1, source.hops), r - 1))[0]
     logits = wide(queries)[0, -1]
     best = logits.topk(2).indices
     (logits[best[0]] - logits[best[1]]).backward()
@@ -168,10 +169,74 @@ def test_logits_move_by_no_more_than_is_followed(name, data):
     with torch.no_grad():
         for weight in noisy.parameters():
             weight += rho * (2 * torch.randint(0, 2, weight.shape, generator=generator) - 1)
-    moved = (final_logits(noisy, source) - final_logits(wide, source)).abs().max().item()
-    weights = {key: weight.detach() for key, weight in wide.named_parameters()}
-    bound = _moved_logits(wide, weights, rho, source.hops, source.positions is not None)
-    assert 0 < moved <= bound
+    follower, hops = _Follower(wide), source.hops
+    positions = wide.shape.n_positions or hops + 1
+    whole = follower.logits(follower.box(positions), rho, positions - hops, source.positions is not None)
+    for tokens, said in lessons(source):
+        before, after = (model(tokens)[:, -said.shape[1] :] for model in (wide, noisy))
+        point = follower.logits(follower.points(tokens), rho, said.shape[1])
+        assert ((point.low <= before) & (before <= point.high)).all()
+        moved = (after - before).abs()
+        assert (moved <= point.error).all()
+        assert 0 < moved.max() <= whole.error.max()
+
+
+def lessons(source):
+    """All queries of all lengths, one batch for each."""
+    shortest = 1 if isinstance(source, Writing) else source.hops
+    for hops in range(shortest, source.hops + 1):
+        total = source.facts.n_entities * source.facts.n_relations**hops
+        yield source.lesson(*source.facts.queries(np.arange(total), hops))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_query_by_itself_bears_more_than_all_at_once(name, partial, dtype):
+    if partial and construction(name).random_partial_facts is None:
+        partial = False
+    source = built(name, partial=partial, dtype=dtype)
+    assert 0 <= noise_radius(source) < noise_radius(source, "queries")
+
+
+def test_by_queries_every_form_has_a_radius(monkeypatch):
+    """Also one with noise: what it bears beside the noise that it has."""
+    source = built("key_value")
+    radius = noise_radius(wider(source), "queries")
+    noisy = add_noise(wider(source), 4 * radius, seed=1)
+    assert wrong(noisy, source) == 0
+    further = noise_radius(noisy, "queries")
+    assert 0 < further < radius
+    turned = change_basis(noisy, rotation(noisy.shape.d_model))
+    for model in (noisy, turned):
+        for seed in range(3):
+            assert wrong(add_noise(model, noise_radius(model, "queries"), seed), source) == 0
+    edited = built("selector")
+    edited.embedding.weight.data[0] = 0
+    assert wrong(edited, edited) > 0
+    assert noise_radius(edited, "queries") == 0
+    edited.embedding.weight.data[0] = torch.nan
+    monkeypatch.setattr(noise_bounds, "_MEMORY", 1)
+    assert noise_radius(edited, "queries") == 0
+
+
+@pytest.mark.parametrize("name", ["hybrid", "chain_of_thought"])
+def test_the_smallest_radius_of_all_batches_is_found(name, monkeypatch):
+    """However queries are put together; 1e-3 is more than bisection leaves open."""
+    source = built(name)
+    radius = noise_radius(source, "queries")
+    alone = []
+    monkeypatch.setattr(noise_bounds, "_AT_ONCE", 1)
+    assert noise_radius(source, "queries") == pytest.approx(radius, rel=1e-3)
+    monkeypatch.setattr(noise_bounds, "_MEMORY", 1)
+    done = []
+    assert noise_radius(source, "queries", done.append) == pytest.approx(radius, rel=1e-3)
+    assert done == list(range(1, sum(len(tokens) for tokens, _ in lessons(source)) + 1))
+    for tokens, said in lessons(source):
+        for i in range(len(tokens)):
+            monkeypatch.setattr(noise_bounds, "_sequences", lambda model, one=(tokens[[i]], said[[i]]): [one])
+            alone.append(noise_radius(source, "queries"))
+    assert min(alone) == pytest.approx(radius, rel=1e-3)
 
 
 def test_a_radius_depends_on_what_is_known():
@@ -183,9 +248,10 @@ def test_a_radius_depends_on_what_is_known():
     for changed in (turned, wider(source, 1e-9), add_noise(source, 1e-9), edited, wider(edited)):
         with pytest.raises(InputError, match=r"embedding.weight has changed"):
             noise_radius(changed)
-    assert (
-        noise_radius(built("key_value_rows", 5, dtype=torch.float32)) == 0
-    )  # rounding is not bounded below the margin
+    rows = built("key_value_rows", 5, dtype=torch.float32)
+    assert noise_radius(rows) == 0  # rounding is not bounded below the margin
+    with pytest.raises(InputError, match="by must be one of norms, queries; got 'margin'"):
+        noise_radius(rows, "margin")
 
 
 @pytest.mark.parametrize("name", INSTALLABLE)

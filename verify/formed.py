@@ -60,9 +60,9 @@ def _wide(model: FactModel) -> Reformed:
 
 def _noise(model: FactModel) -> tuple[Answering, float]:
     wide = _wide(model)
-    radius = noise_radius(wide)
+    radius = noise_radius(wide, "queries")
     if not radius > 0:
-        raise DoesNotFit(f"no noise radius can be certified in {model.embedding.weight.dtype}")
+        raise DoesNotFit(f"in {model.embedding.weight.dtype} rounding is not bounded below the margin: no noise radius")
     return add_noise(wide, radius), math.inf
 
 
