@@ -156,7 +156,7 @@ class _Noise:
 
         # with noise
         factor = torch.where(eta > -_LEAST_EXPONENT / 2, torch.inf, torch.expm1(2 * eta))
-        change = torch.where(others > 0, (2 * others * factor).minimum(factor).clamp(max=2), 0 * eta)[..., None]
+        change = torch.where(others > 0, (2 * others * factor).minimum(factor).clamp(max=2), 0.0)[..., None]
         worst = read.error.cummax(-2).values
         weights = (most * (1 + factor[..., None])).clamp(max=1).masked_fill(hidden, 0)
         rounded = self.rounds(torch.maximum(ceiling, -floor) + worst, 2 * n_positions + 16)
