@@ -87,13 +87,6 @@ class _Box:
             self.low.clamp(min=0), self.high.clamp(min=0), self.error.minimum(up(self.high + self.error).relu())
         )
 
-    def plus(self, other: _Box, unit: float) -> _Box:
-        """The sum, rounded."""
-        size, error = self.largest + other.largest, self.error + other.error
-        spread = 4 * _UNIT * size
-        ends = self.low + other.low - spread, self.high + other.high + spread
-        return _Box(*ends, up(error + unit * (size + error)))
-
     def channels(self, start: int, stop: int) -> _Box:
         """Some coordinates."""
         return _Box(self.low[..., start:stop], self.high[..., start:stop], self.error[..., start:stop])
@@ -129,6 +122,13 @@ class _Noise:
         noise = self.rho * total.sum(-1, keepdim=True)
         rounded = self.rounds(total @ size + noise, n + 2)
         return _Box(ends - spread, ends + spread, up(x.error @ size + noise + rounded))
+
+    def plus(self, x: _Box, y: _Box) -> _Box:
+        """x + y."""
+        size, error = x.largest + y.largest, x.error + y.error
+        spread = 4 * _UNIT * size
+        ends = x.low + y.low - spread, x.high + y.high + spread
+        return _Box(*ends, up(error + self.rounds(size + error, 1)))
 
     def head(self, asked: _Box, looked: _Box, read: _Box, selects_from: int | None) -> _Box:
         """What a head reads, from its queries, keys and values (..., L, width); selects_from: see `_Follower`."""
@@ -216,15 +216,15 @@ class _Follower:
         x = _Box(*ends, torch.full_like(ends[0], rho))
         if "positions.weight" in weights:
             rows = weights["positions.weight"][:n_positions]
-            x = x.plus(_Box(rows, rows, torch.full_like(rows, rho)), noise.unit)
+            x = noise.plus(x, _Box(rows, rows, torch.full_like(rows, rho)))
         for index, layer in enumerate(self.model.layer_sequence()):
             name = f"layers.{index % len(self.model.shape.layers)}"
             if layer.attention is not None:
                 selects_from = n_positions - said if selects else None
                 read = self._attend(x, layer.attention, f"{name}.attention", noise, selects_from)
-                x = x.plus(read, noise.unit)
+                x = noise.plus(x, read)
             if layer.mlp is not None:
-                x = x.plus(self._mlp(x, layer.mlp, f"{name}.mlp", noise), noise.unit)
+                x = noise.plus(x, self._mlp(x, layer.mlp, f"{name}.mlp", noise))
         last = _Box(*(part[..., n_positions - said :, :] for part in (x.low, x.high, x.error)))
         return noise.through(weights["unembedding.weight"], last)
 

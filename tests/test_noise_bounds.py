@@ -178,7 +178,10 @@ def test_where_sums_may_overflow_nothing_is_known():
     for boxes in ((lost, point, point), (point, lost, point), (point, point, lost)):
         assert noise.head(*boxes, None).error.isnan().all()
     assert lost.relu().error.isnan().all()
-    assert lost.plus(point, 0.0).error.isnan().all()
+    assert noise.plus(lost, point).error.isnan().all()
+    assert noise.plus(large, large).error.isfinite().all()
+    half = _Box(9e3 * one, 9e3 * one, 0 * one)
+    assert noise.plus(half, half).error.isnan().all()  # the stream itself may overflow
 
 
 def test_what_may_overflow_has_no_radius():
