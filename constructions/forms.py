@@ -23,12 +23,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from constructions.basis_bounds import logit_error_of
 from constructions.errors import InputError
 from constructions.facts import FactTable
+from constructions.following import WAYS, By
 from constructions.memory import require_memory
 from constructions.model import FactModel
-from constructions.noise_bounds import WAYS, By, radius_by_norms, radius_by_queries
-from constructions.plain import require_construction
+from constructions.noise_bounds import radius_by_norms, radius_by_queries
+from constructions.plain import require_construction, require_plain
 from constructions.rebuild import rebuilt
 from constructions.reformed import Reformed, reformed, write_into
 from constructions.seeding import standard
@@ -43,10 +45,14 @@ BYTES_PER_HEAD = 100
 
 
 def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
-    """The construction, and its basis in the model."""
+    """The construction, and its basis in the model, whose parameters are those of its shape."""
+    if not isinstance(model, Reformed):
+        require_construction(model)
+    with torch.device("meta"):
+        fresh = Transformer(model.shape)
+    require_plain(model, fresh, finite=False)
     if isinstance(model, Reformed):
         return model.source, model.basis
-    require_construction(model)
     return model, torch.eye(model.shape.d_model, dtype=model.embedding.weight.dtype)
 
 
@@ -60,20 +66,25 @@ def _require_sizes(**sizes: object) -> None:
 
 
 @torch.no_grad()
-def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike) -> Reformed:
+def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike, *, by: By | None = "norms") -> Reformed:
     """Turn the residual stream: x becomes Q x, so that every slot is a superposition of all coordinates.
 
     What reads the stream is multiplied by Q^T, what writes to it by Q; heads and hidden units stay as they are. So all logits
-    stay the same, up to the rounding of the new weights and of what is computed with them.
+    stay the same, up to the rounding of the new weights and of what is computed with them: `logit_error` of what is
+    returned, see `constructions.basis_bounds`.
 
     Args:
         model: any construction, or a form of one.
         orthogonal: Q, (d_model, d_model), with `Q^T Q = I` up to rounding.
+        by: how it is proven that no answer is lost: `norms`, for a construction as it was built, or what `widen` makes of it
+            without noise; `queries`, each by itself, for every form that answers right; None: not at all.
 
     Raises:
-        InputError: Q has another shape, or is not orthogonal.
+        InputError: Q has another shape, or is not orthogonal; by `norms`, the model has other weights.
+        DoesNotFit: an answer may be lost in this dtype.
     """
     source, basis = _source_of(model)
+    _require_way(by, None)
     q, d = _real_matrix(orthogonal), model.shape.d_model
     if q.shape != (d, d):
         raise InputError(f"the stream has {d} coordinates; the matrix has the shape {tuple(q.shape)}")
@@ -84,13 +95,18 @@ def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike) ->
         raise InputError(
             f"the matrix is not orthogonal: an entry of Q^T Q - I is {off:.3g}, and at most {most:.3g} is rounding"
         )
+    if by == "norms":
+        _require_as_built(model)
     turned = Transformer(model.shape, model.embedding.weight.dtype)
     for name, weight in model.named_parameters():
-        given = weight.double()
+        given = weight.double().cpu()
         turned.get_parameter(name).copy_(
-            q @ given if _writes_stream(model, name) else given @ q.mT if _reads(name) else given
+            q @ given if model.writes_stream(name) else given @ q.mT if model.reads_stream(name) else given
         )
-    return reformed(turned, source, (q @ basis.double()).to(basis))
+    error = torch.inf if by is None else logit_error_of(model, turned, q, by)
+    result = reformed(turned, source, (q @ basis.double().cpu()).to(basis))
+    result.logit_error = error
+    return result
 
 
 def _real_matrix(given: object) -> Tensor:
@@ -104,20 +120,9 @@ def _real_matrix(given: object) -> Tensor:
     return matrix
 
 
-def _writes_stream(model: Transformer, name: str) -> bool:
-    """Whether the rows of a weight (out, in) are coordinates of the stream."""
-    layer, _, part = name.partition(".mlp.weights.")
-    if part:
-        mlp = model.get_submodule(f"{layer}.mlp.weights")
-        return int(part.split(".")[0]) == len(list(mlp.children())) - 1
-    return name.endswith("output.weight")
-
-
-def _reads(name: str) -> bool:
-    """Whether the columns of a weight are coordinates of the stream: tables, and the first matrix of each part."""
-    return name.endswith(
-        ("embedding.weight", "positions.weight", "query.weight", "key.weight", "value.weight", "weights.0.weight")
-    )
+def _require_way(by: object, *others: None) -> None:
+    if not isinstance(by, str | None) or by not in (*WAYS, *others):
+        raise InputError(f"by must be one of {', '.join(map(str, (*WAYS, *others)))}; got {by!r}")
 
 
 # -------------------------------------------------------------------- wider models
@@ -240,26 +245,34 @@ def noise_radius(
         answered wrong.
 
     Raises:
-        InputError: by `norms`, the model has other weights, noise or another basis: the claim is not about those.
+        InputError: the parameters are not those of the model's shape; by `norms`, it has other weights, noise or another
+            basis: the claim is not about those.
         DoesNotFit: the bounds need more memory than there is.
     """
     given, _ = _source_of(model)
-    if by not in WAYS:
-        raise InputError(f"by must be one of {', '.join(WAYS)}; got {by!r}")
+    _require_way(by)
     if by == "queries":
         return radius_by_queries(model, progress)
-    source = rebuilt(given.recipe, given.facts, given.codebooks, given.built_dtype)
-    clean = _zeros(model.shape, model.embedding.weight.dtype)
-    write_into(clean, source)
-    changed = [
-        name for name, weight in model.named_parameters() if not torch.equal(weight.cpu(), clean.get_parameter(name))
-    ]
-    if changed:
+    _require_as_built(model)
+    return radius_by_norms(model, given.margin, given.positions is not None)
+
+
+def _require_as_built(model: FactModel | Reformed) -> None:
+    """Raise InputError unless all weights are those of the construction, and 0 where it has none."""
+    given, _ = _source_of(model)
+    dtype = model.embedding.weight.dtype
+    if dtype != given.built_dtype:
         raise InputError(
-            f"the radius by norms is one of a construction without noise, in its own basis; {changed[0]} has changed: ask "
-            'for the radius by "queries", or before'
+            f"the proof by norms is about a construction in {given.built_dtype}, as it was built; this is {dtype}"
         )
-    return radius_by_norms(clean, source.margin, source.hops, source.positions is not None)
+    clean = _zeros(model.shape, dtype)
+    write_into(clean, rebuilt(given.recipe, given.facts, given.codebooks, given.built_dtype))
+    for name, weight in model.named_parameters():
+        if not torch.equal(weight.cpu(), clean.get_parameter(name)):
+            raise InputError(
+                f"the proof by norms is about a construction without noise, in its own basis; {name} has changed: ask "
+                'by "queries"'
+            )
 
 
 # -------------------------------------------------------------------- norms
@@ -293,7 +306,8 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
     """Put other facts in place of the present ones: the paper's freeze-and-swap transfer without a gradient step.
 
     As `FactModel.install`, for constructions in any form: only the rows of tokens are written, and of these only what lies in
-    the construction's part of the stream. No internal weight changes; that is asserted.
+    the construction's part of the stream. No internal weight changes; that is asserted. `logit_error` of another basis was
+    about the facts before: it becomes infinite.
 
     Raises:
         InputError: as `FactModel.install`; nothing is changed then.
@@ -317,3 +331,5 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
         raise AssertionError(f"install must write {sorted(source.fact_tables)} only, but wrote {written}")
     model.keep_source(source)
     model.facts = facts
+    if model.logit_error:
+        model.logit_error = torch.inf

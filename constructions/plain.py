@@ -27,9 +27,10 @@ def require_dtype(model: FactModel, narrow: object) -> None:
 
 
 @torch.no_grad()
-def require_plain(target: nn.Module, fresh: nn.Module) -> None:
+def require_plain(target: nn.Module, fresh: nn.Module, finite: bool = True) -> None:
     """Raise InputError unless the target's parameters are those of `fresh`, a module of its shape (on the meta device will
-    do): the same names and shapes, memory shared by the same names only, one floating dtype, one device, finite numbers.
+    do): the same names and shapes, memory shared by the same names only, one floating dtype, one device, finite numbers if
+    asked for.
     """
     kind, what = type(fresh).__name__, "load its weights into a new one"
     has, needs = (dict(module.named_parameters(remove_duplicate=False)) for module in (target, fresh))
@@ -65,7 +66,7 @@ def require_plain(target: nn.Module, fresh: nn.Module) -> None:
                 f"in a new {kind} of its shape it does not; {what}"
             )
         end, before = stop, name
-    for name, weight in has.items():
+    for name, weight in has.items() if finite else ():
         if not weight.double().isfinite().all():
             raise InputError(f"{name} of the target is not finite everywhere; give it finite numbers first")
 

@@ -25,10 +25,13 @@ class Reformed(Transformer, Answering):
         basis: (d_model, source's d_model), orthonormal columns: what the source's stream is in this one; by default its
             first coordinates.
         margin: the source's claim, in real arithmetic: it holds here without noise.
+        logit_error: how far a logit may be, where it answers, from that of the model that was given to `change_basis`, in
+            real arithmetic; infinite if that was not proven; 0 without such a change.
     """
 
     source: FactModel
     basis: Tensor
+    logit_error: float = 0.0
 
     def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor | None = None):
         nn.Module.__init__(self)

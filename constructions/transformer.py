@@ -357,6 +357,20 @@ class Transformer(Traced):
         """The layers in the order in which they are applied."""
         return [cast("Layer", layer) for layer in self.layers] * self.shape.repeats
 
+    def writes_stream(self, name: str) -> bool:
+        """Whether the rows of a weight (out, in) are coordinates of the stream: the last matrix of each part."""
+        layer, _, part = name.partition(".mlp.weights.")
+        if part:
+            mlp = self.get_submodule(f"{layer}.mlp.weights")
+            return int(part.split(".")[0]) == len(list(mlp.children())) - 1
+        return name.endswith("output.weight")
+
+    def reads_stream(self, name: str) -> bool:
+        """Whether the columns of a weight are coordinates of the stream: tables, and the first matrix of each part."""
+        return name.endswith(
+            ("embedding.weight", "positions.weight", "query.weight", "key.weight", "value.weight", "weights.0.weight")
+        )
+
     def internal_weights(self) -> Iterator[tuple[str, nn.Parameter]]:
         """All named parameters but the token embedding and the unembedding: attention, MLPs and positions."""
         for name, parameter in self.named_parameters():

@@ -9,13 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constructions import FactTable, noise_radius, selector
+from constructions.following import Box, Change, Follower, softmax
 from constructions.model import MarginClaim
-from constructions.noise_bounds import _Box, _Follower, _Noise, _softmax, radius_by_norms
+from constructions.noise_bounds import Noise, radius_by_norms
 from constructions.transformer import Transformer, TransformerShape
 from verify.recall import check_recall
 
 DRAWS = 4096
-EXACT = _Noise(0.0)
+
+
+def exact(rho):
+    """Noise without rounding."""
+    noise = Noise(rho, torch.float64)
+    noise.unit = noise.underflow = noise.flushed = 0.0
+    return noise
+
+
+EXACT = exact(0.0)
 
 
 def generator(seed):
@@ -26,7 +36,7 @@ def random_box(shape, width, error, seed):
     """Around Gaussian numbers; errors differ."""
     middle = torch.randn(shape, dtype=torch.float64, generator=generator(seed))
     share = torch.rand(shape, dtype=torch.float64, generator=generator(seed + 1))
-    return _Box(middle - width, middle + width, error * share)
+    return Box(middle - width, middle + width, error * share)
 
 
 def inside(box, seed, draws=DRAWS):
@@ -64,7 +74,7 @@ SIZES = st.sampled_from([0.0, 1e-3, 0.3])
 @given(st.integers(1, 4), st.integers(1, 2), SIZES, SIZES, st.sampled_from([1.0, 4.0, 40.0]), st.integers(0, 10**6))
 def test_a_head_reads_what_its_box_says(n_positions, d, width, error, gain, seed):
     boxes = [random_box((n_positions, d), width, error, seed + i) for i in range(3)]
-    boxes[0] = _Box(*(gain * part for part in (boxes[0].low, boxes[0].high, boxes[0].error)))
+    boxes[0] = Box(*(gain * part for part in (boxes[0].low, boxes[0].high, boxes[0].error)))
     (q, q2), (k, k2), (v, v2) = (inside(box, seed + 10 * i) for i, box in enumerate(boxes))
     contains(EXACT.head(*boxes, None), read(q, k, v), read(q2, k2, v2))
 
@@ -74,15 +84,15 @@ def test_the_error_of_a_head_is_nearly_reached(error):
     """Two positions with equal scores and values 1 and -1: the read value moves by tanh(eta), and by the values' error."""
     one = torch.ones(2, 1, dtype=torch.float64)
     v = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
-    keys, values = _Box(one, one, error * one), _Box(v, v, 0 * one)
+    keys, values = Box(one, one, error * one), Box(v, v, 0 * one)
     clean, noisy = [], []
     for signs in itertools.product((-1, 1), repeat=2):
         clean.append(read(one, one, v))
         noisy.append(read(one, one + error * torch.tensor(signs)[:, None], v))
-    reached = contains(EXACT.head(_Box(one, one, 0 * one), keys, values, None), torch.stack(clean), torch.stack(noisy))
+    reached = contains(EXACT.head(Box(one, one, 0 * one), keys, values, None), torch.stack(clean), torch.stack(noisy))
     assert reached > 0.45  # 2 eta where eta is possible: e^(2 eta) is for all positions against one
-    values = _Box(v, v, error * one)
-    still = _Box(one, one, 0 * one)
+    values = Box(v, v, error * one)
+    still = Box(one, one, 0 * one)
     box = EXACT.head(still, still, values, None)
     assert contains(box, read(one, one, v)[None], read(one, one, v + error)[None]) > 0.999
 
@@ -93,7 +103,7 @@ def test_a_head_that_selects_hardly_moves(gap):
     q = torch.tensor([[gap], [gap]], dtype=torch.float64)
     k = torch.tensor([[1.0], [0.0]], dtype=torch.float64)
     v = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
-    point = [_Box(x, x, 0 * x) for x in (q, k, v)]
+    point = [Box(x, x, 0 * x) for x in (q, k, v)]
     point[1].error[:] = 0.1 / gap
     box = EXACT.head(*point, None)
     assert (box.error[0] < 1e-15).all()  # a single position
@@ -110,8 +120,8 @@ def test_weights_are_within_their_bounds(n_positions, width, gain, seed):
     scores = random_box((n_positions, n_positions), width, 0.0, seed)
     low, high = gain * scores.low, gain * scores.high
     hidden = torch.ones(n_positions, n_positions, dtype=torch.bool).triu(1)
-    least, most, others = _softmax(low, high, hidden)
-    some = low + (high - low) * inside(_Box(0 * low, 0 * low + 1, 0 * low), seed)[0]
+    least, most, others = softmax(low, high, hidden)
+    some = low + (high - low) * inside(Box(0 * low, 0 * low + 1, 0 * low), seed)[0]
     weights = some.masked_fill(hidden, -torch.inf).softmax(-1)
     assert (weights <= most * (1 + 1e-15)).all()
     assert (weights >= least * (1 - 1e-15)).all()
@@ -132,7 +142,7 @@ def test_a_matrix_makes_of_a_box_what_it_says(rows, columns, width, error, rho, 
     x = random_box((2, columns), width, error, seed + 1)
     signs = torch.randint(0, 2, (DRAWS, rows, columns), generator=generator(seed + 2)) * 2.0 - 1
     clean, noisy = inside(x, seed + 3)
-    box = _Noise(rho).through(weight, x)
+    box = exact(rho).through("", weight, x)
     contains(box, clean @ weight.mT, noisy @ (weight + rho * signs).mT)
     # and no more than that: ends and errors are those of the worst signs
     positive, negative = weight.clamp(min=0).mT, weight.clamp(max=0).mT
@@ -146,7 +156,7 @@ def test_a_matrix_makes_of_a_box_what_it_says(rows, columns, width, error, rho, 
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-5])
 def test_rounding_is_bounded(dtype, scale):
     """Of inner products of numbers that are no integers, in the dtype, against rationals; small ones underflow in float16."""
-    noise = _Noise.of(0.0, dtype)
+    noise = Change(dtype)
     for seed in range(20):
         weight = (scale * torch.randn(7, 50, generator=generator(seed))).to(dtype)
         x = (scale * torch.randn(3, 50, generator=generator(seed + 99))).to(dtype)
@@ -154,33 +164,35 @@ def test_rounding_is_bounded(dtype, scale):
             [sum(Fraction(a) * Fraction(b) for a, b in zip(u, v, strict=True)) for v in weight.tolist()]
             for u in x.tolist()
         ]
-        box = noise.through(weight.double(), _Box(x.double(), x.double(), 0 * x.double()))
+        box = noise.through("", weight.double(), Box(x.double(), x.double(), 0 * x.double()))
         found, allowed = (x @ weight.mT).tolist(), box.error.tolist()
         for i, j in itertools.product(range(3), range(7)):
             assert abs(Fraction(found[i][j]) - exact[i][j]) <= allowed[i][j]
             assert box.low[i, j].item() <= exact[i][j] <= box.high[i, j].item()
         sums = x.double().abs() @ weight.double().abs().mT
-        assert (box.error <= 53 * (noise.unit * sums + noise.underflow)).all()
+        flushed = noise.flushed * (x.abs().double().sum(1)[:, None] + weight.abs().double().sum(1))
+        assert (box.error <= 53 * (noise.unit * sums + noise.underflow) + 2 * flushed).all()
 
 
 def test_where_sums_may_overflow_nothing_is_known():
     one = torch.ones(2, 1, dtype=torch.float64)
-    point = _Box(one, one, 0 * one)
-    noise = _Noise.of(0.0, torch.float16)
-    assert noise.through(1e4 * one, point).error.isfinite().all()
+    point = Box(one, one, 0 * one)
+    noise = Change(torch.float16)
+    assert noise.through("", 1e4 * one, point).error.isfinite().all()
     assert (
-        noise.through(torch.tensor([[3e4], [1.0]], dtype=torch.float64), point).error.isnan().tolist() == [[1, 0]] * 2
+        noise.through("", torch.tensor([[3e4], [1.0]], dtype=torch.float64), point).error.isnan().tolist()
+        == [[1, 0]] * 2
     )
-    large = _Box(200 * one, 200 * one, 0 * one)
+    large = Box(200 * one, 200 * one, 0 * one)
     assert noise.head(large, point, point, None).error.isfinite().all()
     assert noise.head(large, large, point, None).error.isnan().all()  # also where a single position is visible
-    lost = _Box(one, one, torch.nan * one)
+    lost = Box(one, one, torch.nan * one)
     for boxes in ((lost, point, point), (point, lost, point), (point, point, lost)):
         assert noise.head(*boxes, None).error.isnan().all()
     assert lost.relu().error.isnan().all()
     assert noise.plus(lost, point).error.isnan().all()
     assert noise.plus(large, large).error.isfinite().all()
-    half = _Box(9e3 * one, 9e3 * one, 0 * one)
+    half = Box(9e3 * one, 9e3 * one, 0 * one)
     assert noise.plus(half, half).error.isnan().all()  # the stream itself may overflow
 
 
@@ -203,8 +215,8 @@ def test_both_tables_have_noise():
         model.positions.weight.copy_(torch.rand(2, 3, generator=generator(1)))
         model.unembedding.weight.copy_(torch.eye(3))
         tokens = torch.tensor([[0, 1]])
-        follower = _Follower(model)
-        box = follower.logits(follower.points(tokens), rho, 1)
+        follower, noise = Follower(model, 2), Noise(rho, torch.float64)
+        box = follower.logits(follower.points(tokens, noise), noise, 1)
         before = model(tokens)[:, -1:]
         for weight in model.parameters():
             weight += rho
@@ -218,7 +230,8 @@ def test_by_norms_the_error_is_below_half_the_margin():
     with torch.no_grad():
         model.embedding.weight.copy_(torch.eye(2))
         model.unembedding.weight.copy_(torch.eye(2))
-    radius = radius_by_norms(model, MarginClaim.exactly(1), hops=1, selects=False)
+    model.hops = 1
+    radius = radius_by_norms(model, MarginClaim.exactly(1), selects=False)
     assert radius == pytest.approx((-3 + 13**0.5) / 4, rel=1e-3)
 
 
@@ -226,9 +239,9 @@ def test_relu_bounds_what_it_lets_through():
     low = torch.tensor([[-3.0, -1.0, 1.0, -1.0]], dtype=torch.float64)
     high = torch.tensor([[-2.0, -0.5, 2.0, 1.0]], dtype=torch.float64)
     error = torch.tensor([[1.0, 1.0, 0.5, 0.25]], dtype=torch.float64)
-    found = _Box(low, high, error).relu()
+    found = Box(low, high, error).relu()
     assert found.low.tolist() == [[0, 0, 1, 0]]
     assert found.high.tolist() == [[0, 0, 2, 1]]
     torch.testing.assert_close(found.error, torch.tensor([[0, 0.5, 0.5, 0.25]]).double(), rtol=1e-5, atol=0)
-    clean, noisy = inside(_Box(low, high, error), 0)
+    clean, noisy = inside(Box(low, high, error), 0)
     assert contains(found, clean.relu(), noisy.relu()) > 0.9
