@@ -12,7 +12,7 @@ bound e on how far the value with the change, in floating point, is from that:
 The intervals are those of a box of token sequences, and there are two ways to cover all queries with boxes:
 
 * `norms`: one box, all tokens at every position. Here heads select because the theorem says so: at a position that answers
-  their gap is at least `2 beta - 1` (Theorems 4.3 and 4.4).
+  their gap is at least `2 beta - 1` (Theorems 4.3 and 4.4), which the intervals do not show where layers are shared.
 * `queries`: a box for each query, which is a point. Here nothing is taken from the construction: that the answer wins is
   decided from the intervals of the logits themselves.
 

@@ -328,6 +328,14 @@ def test_nothing_is_proven_of_a_module_that_is_not_what_its_shape_says(prove, ch
         prove(model, by)
 
 
+def test_by_norms_heads_of_shared_layers_are_known_to_select():
+    """From the intervals of their scores that cannot be seen: the pointer has been through a memory."""
+    shared, stored = built("key_value_shared"), built("key_value")
+    assert noise_radius(shared) > noise_radius(stored) / 2
+    errors = [change_basis(m, rotation(m.shape.d_model)).logit_error for m in (shared, stored)]
+    assert errors[0] < 2 * errors[1]
+
+
 def test_a_construction_in_another_dtype_is_not_as_it_was_built():
     model = built("selector").half()
     with pytest.raises(InputError, match=r"in torch.float64, as it was built; this is torch.float16"):
