@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     everything.add_argument(
         "--forms",
         action="store_true",
-        help="then each of these cells in every other form too (docs/forms.md)",
+        help="then each of these cells in every other form too: hours (docs/forms.md)",
     )
 
     listing = commands.add_parser("list", help="what can be verified: construction, theorem, claim")
