@@ -58,7 +58,7 @@ class Turned(Change):
 
     def _length(self, z: Tensor) -> Tensor:
         """A bound on |x''| for all |z| at most these, (..., 1)."""
-        return up(z.norm(dim=-1, keepdim=True)) / self.shrink
+        return _norm(z) / self.shrink
 
     def table(self, name: str, weight: Tensor) -> Tensor:
         """|T' Q - T|."""
@@ -75,9 +75,9 @@ class Turned(Change):
         held, terms = self.turned[name], weight.shape[1] + 2
         if name in self.writing:
             in_dtype = super().rounded(name, held, total, torch.zeros(()))
-            return (self.stretch * up(in_dtype.norm(dim=-1, keepdim=True))).expand_as(in_dtype)
+            return (self.stretch * _norm(in_dtype)).expand_as(in_dtype)
         length = self._length(total)
-        sums = up(held.norm(dim=-1)) * length
+        sums = _norm(held)[:, 0] * length
         flushed = self.flushed * (held.abs().sum(1) + math.sqrt(len(held.mT)) * length)
         return self.rounds(sums, terms) + self.omega * sums + flushed
 
@@ -86,6 +86,12 @@ class Turned(Change):
         length = self._length(x) + self._length(y)
         in_dtype = self.rounds(length, 1) + math.sqrt(x.shape[-1]) * (self.underflow + 2 * self.flushed)
         return (self.stretch * in_dtype).expand_as(x)
+
+
+def _norm(vectors: Tensor) -> Tensor:
+    """Upper bounds on Euclidean norms (..., 1), also where squares underflow."""
+    largest = vectors.abs().amax(-1, keepdim=True)
+    return up(largest * torch.where(largest > 0, vectors / largest, 0.0 * vectors).norm(dim=-1, keepdim=True))
 
 
 @torch.no_grad()
@@ -108,8 +114,8 @@ def logit_error_of(model: FactModel | Reformed, turned: Transformer, q: Tensor, 
         error = logits.error.max().item()
         if not (math.isfinite(error) and 2 * Fraction(error) < model.margin.real):
             raise DoesNotFit(
-                f"in {dtype} a logit may be off by {error:.3g} in another basis, and the margin is "
-                f"{float(model.margin.real):.3g}; {wider}ask by queries"
+                f"in {dtype} {_in_words(error)} in another basis, and the margin is {float(model.margin.real):.3g}; "
+                f"{wider}ask by queries"
             )
         return error
     error = 0.0
@@ -118,8 +124,12 @@ def logit_error_of(model: FactModel | Reformed, turned: Transformer, q: Tensor, 
         which = lost(logits, said_tokens)
         if which.any():
             raise DoesNotFit(
-                f"in {dtype} a logit may be off by {logits.error[which].max().item():.3g} in another basis, too much for "
+                f"in {dtype} {_in_words(logits.error[which].max().item())} in another basis, too much for "
                 f"{int(which.sum()):,} of {len(tokens):,} queries; {wider}run all queries to see what it answers (by=None)"
             )
         error = max(error, logits.error.max().item())
     return error
+
+
+def _in_words(error: float) -> str:
+    return f"a logit may be off by {error:.3g}" if math.isfinite(error) else "numbers may overflow"

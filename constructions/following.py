@@ -32,7 +32,6 @@ import torch
 from torch import Tensor
 
 from constructions.answering import Writing
-from constructions.errors import InputError
 from constructions.memory import require_memory
 from constructions.model import FactModel
 from constructions.reformed import Reformed
@@ -94,15 +93,16 @@ class Box:
 class Change:
     """What happens to weights and sums: here nothing but rounding, by half a unit in the last place.
 
-    Products, sums and their terms may be flushed to 0 where they would be subnormal, but in float16. Where a sum may exceed a
-    quarter of the largest number of the dtype nothing is known: the error is NaN, and so is all that depends on it.
+    Products, sums and their terms may be flushed to 0 where they would be subnormal; but in float16, where none are. Where a
+    sum may exceed a quarter of the largest number of the dtype nothing is known: the error is NaN, and so is all that
+    depends on it.
     """
 
     def __init__(self, dtype: torch.dtype):
         limits = torch.finfo(dtype)
         self.unit, self.most = limits.eps / 2, limits.max / 4
         self.flushed = 0.0 if dtype == torch.float16 else limits.smallest_normal
-        self.underflow = self.flushed or limits.smallest_normal * limits.eps
+        self.underflow = 2 * self.flushed or limits.smallest_normal * limits.eps  # a product and a sum, or a product
 
     def table(self, name: str, weight: Tensor) -> Tensor:
         """Bounds on the changes of a table's rows, (rows, d_model)."""
@@ -203,14 +203,10 @@ class Follower:
     """Boxes of token sequences, through the layers of a transformer whose weights change.
 
     Raises:
-        InputError: scores are scaled.
         DoesNotFit: the bounds need more memory than there is.
     """
 
     def __init__(self, model: Transformer, n_positions: int):
-        for layer in model.layer_sequence():
-            if layer.attention is not None and layer.attention.scaled:
-                raise InputError("the scores of an attention are scaled, which those of a construction are not")
         require_memory(
             8 * model.shape.n_parameters() + _bytes(model, n_positions), f"bounds for {n_positions:,} positions"
         )

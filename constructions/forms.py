@@ -51,6 +51,8 @@ def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
     with torch.device("meta"):
         fresh = Transformer(model.shape)
     require_plain(model, fresh, finite=False)
+    if any(layer.attention is not None and layer.attention.scaled for layer in model.layer_sequence()):
+        raise InputError("the scores of an attention are scaled, which those of a construction are not")
     if isinstance(model, Reformed):
         return model.source, model.basis
     return model, torch.eye(model.shape.d_model, dtype=model.embedding.weight.dtype)
@@ -103,7 +105,7 @@ def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike, *,
         turned.get_parameter(name).copy_(
             q @ given if model.writes_stream(name) else given @ q.mT if model.reads_stream(name) else given
         )
-    error = torch.inf if by is None else logit_error_of(model, turned, q, by)
+    error = None if by is None else logit_error_of(model, turned, q, by)
     result = reformed(turned, source, (q @ basis.double().cpu()).to(basis))
     result.logit_error = error
     return result
@@ -112,7 +114,12 @@ def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike, *,
 def _real_matrix(given: object) -> Tensor:
     """A matrix of real numbers in its own dtype."""
     try:
-        matrix = given.detach().cpu() if isinstance(given, Tensor) else torch.as_tensor(np.asarray(given))
+        if isinstance(given, Tensor):
+            matrix = given.detach().to_dense().cpu()
+        else:
+            array = np.array(given)
+            native = array.dtype.newbyteorder("=") if array.dtype != np.longdouble else np.float64
+            matrix = torch.from_numpy(np.ascontiguousarray(array, native))
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"a matrix of real numbers is needed; got a {type(given).__name__}") from None
     if matrix.is_complex() or matrix.dtype == torch.bool:
@@ -307,7 +314,7 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
 
     As `FactModel.install`, for constructions in any form: only the rows of tokens are written, and of these only what lies in
     the construction's part of the stream. No internal weight changes; that is asserted. `logit_error` of another basis was
-    about the facts before: it becomes infinite.
+    about the facts before: None then.
 
     Raises:
         InputError: as `FactModel.install`; nothing is changed then.
@@ -331,5 +338,4 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
         raise AssertionError(f"install must write {sorted(source.fact_tables)} only, but wrote {written}")
     model.keep_source(source)
     model.facts = facts
-    if model.logit_error:
-        model.logit_error = torch.inf
+    model.logit_error = None

@@ -25,13 +25,13 @@ class Reformed(Transformer, Answering):
         basis: (d_model, source's d_model), orthonormal columns: what the source's stream is in this one; by default its
             first coordinates.
         margin: the source's claim, in real arithmetic: it holds here without noise.
-        logit_error: how far a logit may be, where it answers, from that of the model that was given to `change_basis`, in
-            real arithmetic; infinite if that was not proven; 0 without such a change.
+        logit_error: what `change_basis` has proven of the weights that it returned, in their dtype: how far a logit may be,
+            where it answers, from that of the model that it was given, in real arithmetic. None if it has not.
     """
 
     source: FactModel
     basis: Tensor
-    logit_error: float = 0.0
+    logit_error: float | None = None
 
     def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor | None = None):
         nn.Module.__init__(self)

@@ -75,6 +75,21 @@ def test_sums_of_streams_round_by_a_vector_that_is_turned():
 
 
 @torch.no_grad()
+def test_small_numbers_round_too():
+    """Their squares underflow in float64, in which the bounds are computed."""
+    model, turned = pair(torch.float64)
+    one = torch.full((D,), 2.0**-600).double()
+    little = 1.5 * 2.0**-53 * one
+    box = Turned(model, turned, Q).plus(point(Q.mT @ one), point(Q.mT @ little))
+    moved = (Q.mT @ (((one + little) - one) - little)).abs()
+    assert 0 < moved[0] <= box.error[0, 0]
+    turned.get_parameter(OUTPUT)[:] = 2.0**-600
+    model.get_parameter(OUTPUT).copy_(Q.mT @ turned.get_parameter(OUTPUT))
+    hidden = point(torch.ones(1).double())
+    assert (Turned(model, turned, Q).through(OUTPUT, model.get_parameter(OUTPUT), hidden).error > 2.0**-652).all()
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("off", [1e-6, 1e-3, 0.1])
 def test_a_basis_that_is_not_quite_orthogonal(off):
     """In float64, with `W' Q = W`, so that only `W' (I - Q Q^T) x''` is left."""

@@ -56,6 +56,7 @@ def _basis(model: FactModel) -> tuple[Answering, float]:
     for by in WAYS:
         with suppress(DoesNotFit):
             turned = change_basis(model, q, by=by)
+            assert turned.logit_error is not None
             return turned, 2 * turned.logit_error  # either side may be that far from real arithmetic
     if model.embedding.weight.dtype != torch.float64:
         raise DoesNotFit(f"in {model.embedding.weight.dtype} another basis may lose an answer")
