@@ -78,7 +78,7 @@ def test_sums_of_streams_round_by_a_vector_that_is_turned():
 def test_small_numbers_round_too():
     """Their squares underflow in float64, in which the bounds are computed."""
     model, turned = pair(torch.float64)
-    one = torch.full((D,), 2.0**-600).double()
+    one = torch.full((D,), 2.0**-600, dtype=torch.float64)
     little = 1.5 * 2.0**-53 * one
     box = Turned(model, turned, Q).plus(point(Q.mT @ one), point(Q.mT @ little))
     moved = (Q.mT @ (((one + little) - one) - little)).abs()
