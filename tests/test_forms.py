@@ -125,8 +125,7 @@ def test_a_basis_in_which_an_answer_would_be_lost_is_refused():
     assert wrong(turned, source) > 0
     wide = scalar_selector(source.facts, dtype=torch.float64)
     assert 0 < change_basis(wide, q, by="queries").logit_error < change_basis(wide, q).logit_error < 0.5
-    rows = built("key_value_rows", 16, 4)
-    rows = construction("key_value_rows").build(rows.facts, 4, dtype=torch.float64)
+    rows = construction("key_value_rows").build(FactTable.random_bijections(16, 2, 0), 4, dtype=torch.float64)
     with pytest.raises(DoesNotFit, match=r"in torch.float64 a logit may be off by .* 2; ask by queries"):
         change_basis(rows, rotation(rows.shape.d_model))
     rows.embedding.weight.data[0] = 0
