@@ -30,7 +30,7 @@ class tree(sympy.Function):  # type: ignore[misc]  # sympy has no types
         return None
 
 
-class bits(sympy.Function):  # type: ignore[misc]
+class bits(sympy.Function):  # type: ignore[misc]  # likewise
     """bits(n) = ceil(log2 n), the bits that tell n values apart; 0 for one."""
 
     @classmethod
@@ -39,7 +39,7 @@ class bits(sympy.Function):  # type: ignore[misc]
         return sympy.Integer(_bits(int(values))) if values.is_Integer else None
 
 
-class odd(sympy.Function):  # type: ignore[misc]
+class odd(sympy.Function):  # type: ignore[misc]  # likewise
     """odd(n) = n without its factors of two."""
 
     @classmethod
@@ -48,7 +48,7 @@ class odd(sympy.Function):  # type: ignore[misc]
         return sympy.Integer(_odd(int(number))) if number.is_Integer else None
 
 
-class beta(sympy.Function):  # type: ignore[misc]
+class beta(sympy.Function):  # type: ignore[misc]  # likewise
     """beta(R), the gain of `attention_selector`: the least integer with 2.718^beta >= 2 R - 1."""
 
     @classmethod

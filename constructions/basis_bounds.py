@@ -66,7 +66,7 @@ class Turned(Change):
 
     def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
         """|W' Q - W|, or |Q^T W' - W|, times these."""
-        return total @ self.changes[name].mT if name in self.changes else torch.zeros(())
+        return total @ self.changes[name].mT if name in self.changes else super().moved(name, weight, total)
 
     def rounded(self, name: str, weight: Tensor, total: Tensor, moved: Tensor) -> Tensor:
         """In the coordinates of the turned model."""

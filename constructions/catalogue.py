@@ -140,8 +140,8 @@ class Construction:
         return self.builder(facts, *positional, **self.fixed, **settings, **others)
 
 
-def _entry(**fields: object) -> tuple[str, Construction]:
-    entry = Construction(**fields)  # type: ignore[arg-type]
+def _entry(**fields: Any) -> tuple[str, Construction]:
+    entry = Construction(**fields)
     return entry.name, entry
 
 

@@ -296,6 +296,7 @@ def _checked_names(kind: str, names: Sequence[str] | None, count: int) -> tuple[
             raise InputError(f"{kind} name {name!r} has {defect[1]} at character {defect[0] + 1}")
     if len(set(names)) < count:
         seen: set[str] = set()
+        # what add returns, None, counts as not repeated
         repeated = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise InputError(f"{kind} names must be distinct; {repeated!r} names two of them")
     if len({unicodedata.normalize("NFC", name) for name in names}) < count:

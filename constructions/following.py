@@ -105,8 +105,8 @@ class Change:
         self.underflow = 2 * self.flushed or limits.smallest_normal * limits.eps  # a product and a sum, or a product
 
     def table(self, name: str, weight: Tensor) -> Tensor:
-        """Bounds on the changes of a table's rows, (rows, d_model)."""
-        return torch.zeros_like(weight)
+        """Bounds on the changes of a table's rows, (rows, d_model); a view where all are the same: the table may be large."""
+        return weight.new_zeros(()).expand_as(weight)
 
     def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
         """A bound on |D x| for all |x| <= total."""

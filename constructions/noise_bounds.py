@@ -35,7 +35,7 @@ class Noise(Change):
 
     def table(self, name: str, weight: Tensor) -> Tensor:
         """rho."""
-        return torch.full_like(weight, self.rho)
+        return weight.new_tensor(self.rho).expand_as(weight)
 
     def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
         """rho times the sum."""

@@ -56,4 +56,4 @@ def _plain(value: object, flag: bool) -> int | bool | None:
     """The option as the builder has read it, also where a 1 stands for a True or a 2.0 for a 2."""
     if value is None:
         return None
-    return bool(value) if flag else int(value)  # type: ignore[call-overload]
+    return bool(value) if flag else int(value)  # type: ignore[call-overload]  # the builder has taken it for a number

@@ -225,6 +225,7 @@ class StandardModel(StandardDecoder, Answering):
         Needed with post-norm alone, where 2^k would multiply each step of an optimizer; with pre-norm nothing sees the slack.
         """
         slack = torch.from_numpy(self.places.slack).to(self.embedding.weight.device)
+        # (torch gives register_hook no types)
         for weight in self.readers():
             weight.register_hook(lambda gradient: gradient.index_fill(1, slack, 0))  # type: ignore[no-untyped-call]
 
