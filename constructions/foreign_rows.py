@@ -1,0 +1,128 @@
+r"""Rows and names of a fact file that another format wrote, and that would be mangled if they were taken as they stand.
+
+Column titles, lines of RDF with the dot that ends them, quotes and `\N` of database exports, names that only look alike.
+What is found here is refused, unless the first line of the file is `#literal`: see docs/fact-files.md, which states the
+same rules in words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import islice
+
+Row = tuple[str, str, str]
+RowFinding = tuple[Row, int, str, str]
+"""A row, the field (0 to 2) that gives it away, what was found, what to do."""
+NameFinding = tuple[str, str | None, str, str]
+"""A name, the name that it is mistaken for if there is one, what was found, what to do."""
+
+_TITLES = (
+    "subject subj subjekt sujet sujeto soggetto head source src from start item lhs entity entity1 node1 arg1",
+    "predicate pred prädikat prédicat predicado predicato relation rel relación relazione "
+    "relationship property prop edge metaedge link interaction attribute verb type label",
+    "object obj objekt objet objeto oggetto tail target tgt to end destination dest dst rhs "
+    "entity2 node2 arg2 value val answer",
+)
+"""Titles of the columns of subjects, relations and objects, in small letters."""
+_ROLES = {title: column for column, titles in enumerate(_TITLES) for title in titles.split()}
+_LETTERS = {("s", "p", "o"), ("s", "r", "o"), ("h", "r", "t")}
+_SUFFIXES = re.compile(r"(?:entity|node|name|label|type|id|uri|iri)+$")
+_VARIABLE = re.compile(r"[?$]\w+")
+_RULER = re.compile(r"[-=+:_]{2,}")
+_RDF_RELATION = re.compile(r"<[^<>]*>|[\w.-]*:[\w./#-]*|a")
+_TERMINATED = re.compile(r"""(?:.*\s|<.*>|".*"(?:@[A-Za-z-]+)?|_:\S+)[.;,]""")
+_QUOTED = re.compile(r"""".+"|'.+'""")
+_CSV_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_PLAIN_NAME = re.compile(r'(?![\\"])[!-~]+(?: [!-~]+)*')
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+
+
+def foreign_rows(relations: Collection[str], rows: Callable[[set[str]], Iterable[Row]]) -> Iterator[RowFinding]:
+    """Rows that are no facts for all that can be told: titles, rulers, lines of RDF, lines in quotes.
+
+    Args:
+        relations: the names of all relations.
+        rows: gives the rows of some relations, in the order of the file.
+    """
+    titles = {name for name in relations if _role(name) is not None or _VARIABLE.fullmatch(name)}
+    for row in rows(titles) if titles else ():
+        roles = [_role(name) for name in row]
+        if all(map(_VARIABLE.fullmatch, row)) or roles == [0, 1, 2]:
+            yield row, 0, f"the column titles {', '.join(map(repr, row))}, not a fact", "delete the line"
+        elif {0, 1, 2} == set(roles):
+            order = "put the columns into the order subject, relation, object, and delete the line"
+            yield row, 0, f"column titles in another order: {', '.join(map(repr, row))}", order
+    for relation in {"p", "r", "P", "R"} & set(relations):
+        held = list(islice(rows({relation}), 2))
+        if len(held) == 1 and tuple(map(str.lower, held[0])) in _LETTERS:
+            what = f"the column titles {', '.join(map(repr, held[0]))}: the relation has no other fact"
+            yield held[0], 0, what, "delete the line"
+    rulers = {name for name in relations if _RULER.fullmatch(name)}
+    for row in rows(rulers) if rulers else ():
+        if all(map(_RULER.fullmatch, row)):
+            yield row, 0, "a ruled line, not a fact", "delete the line"
+    quoted = {name for name in relations if _QUOTED.fullmatch(name)}
+    for row in rows(quoted) if quoted else ():
+        if all(map(_QUOTED.fullmatch, row)):
+            what = "all three fields are in quotes, which would be part of the names"
+            yield row, 0, what, "export the table without quotes"
+    yield from _rdf_rows(relations, rows)
+
+
+def _rdf_rows(relations: Collection[str], rows: Callable[[set[str]], Iterable[Row]]) -> Iterator[RowFinding]:
+    action = "write names alone, without the mark that ends a statement"
+    rdf = {name for name in relations if _RDF_RELATION.fullmatch(name)}
+    for row in rows(rdf) if rdf else ():
+        if row[0].lower() in ("@prefix", "prefix") and row[1].endswith(":"):
+            yield row, 0, f"the RDF directive {row[0]!r}, not a fact", "delete the line"
+        elif _TERMINATED.fullmatch(row[2]):
+            found = f"a line of RDF (N-Triples, Turtle): {row[2][-1]!r} at the end of the object {row[2]!r}"
+            yield row, 2, found, action
+    if all(target.endswith(" .") for _, _, target in rows(set(relations))):
+        for row in rows(set(relations) - rdf):
+            yield row, 2, f"every object ends with a space and a dot, here {row[2]!r}", action
+
+
+def foreign_names(names: Collection[str]) -> Iterator[NameFinding]:
+    """Names that are no names for all that can be told, and pairs of names that are most likely one.
+
+    Args:
+        names: the names of all entities, or of all relations, in the order of the file.
+    """
+    first: dict[str, str] = {}
+    for name in names:
+        if _PLAIN_NAME.fullmatch(name):
+            continue
+        bare = _bare(name)
+        if name == r"\N":
+            yield name, None, r"the name is '\N', by which databases say that there is none", "delete the line"
+        elif "\ufffd" in name:
+            where = "convert the table again: different names may have become one"
+            yield name, None, f"U+FFFD in {name!r}, which stands for characters that a conversion has lost", where
+        elif not bare:
+            yield name, None, f"nothing in the name {name!a} can be seen", "delete the line"
+        elif _CSV_QUOTED.fullmatch(name) and ('"' in name[1:-1] or len(name) == 2):
+            yield name, None, f"{name!r} is quoted as in a CSV file", "export the table without quotes"
+        else:
+            other = bare if bare != name and bare in names else first.setdefault(bare, name)
+            if unicodedata.normalize("NFC", other) != unicodedata.normalize("NFC", name):
+                found = "differ only in spaces, quotes around them, or characters that cannot be seen"
+                yield name, other, found, "spell the name alike"
+
+
+def _bare(name: str) -> str:
+    """The name without quotes around it and without what cannot be seen, each white space one plain space."""
+    seen = " ".join(_INVISIBLE.sub("", name).split())
+    if len(seen) > 2 and seen[0] == seen[-1] == '"':
+        seen = seen[1:-1].strip()
+    return unicodedata.normalize("NFC", seen)
+
+
+def _role(name: str) -> int | None:
+    """The column, 0 to 2, that has such a title; None if it is no title."""
+    if len(name) > 40:
+        return None
+    word = re.sub(r"[\W_]+", "", unicodedata.normalize("NFC", name).lower())
+    return _ROLES.get(word, _ROLES.get(_SUFFIXES.sub("", word)))
