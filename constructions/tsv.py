@@ -193,6 +193,8 @@ class _Reader:
             self.defect(number, 1, found, action)
         elif "\t" in line and blank:
             self.defect(number, 1, "fields with nothing in them", "write the names, or leave the line blank")
+        elif "\0" in line and comment:
+            self.defect(number, line.index("\0") + 1, "U+0000 in a comment", "delete the character")
         if comment or blank:
             return None
         fields = line.split("\t")

@@ -168,7 +168,7 @@ def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> 
     trimmed = all(name and name == name.strip() for name in names)
     require(trimmed, "vocabulary.txt: a name is empty, or begins or ends with a space")
     found = NO_LETTER.search(text)
-    require(not found, f"vocabulary.txt: a name has a control character: {found}")
+    require(not found, f"vocabulary.txt: a name has a control character: {found and ascii(found[0])}")
     require(names[n + n_relations :] == specials, f"vocabulary.txt: {len(names)} lines, or other special tokens")
     for kind in (names[:n], names[n : n + n_relations]):
         require(len(set(kind)) == len(kind), "vocabulary.txt: a name stands twice")
