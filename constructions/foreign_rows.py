@@ -28,7 +28,7 @@ _TITLES = (
 """Titles of the columns of subjects, relations and objects, in small letters."""
 _ROLES = {title: column for column, titles in enumerate(_TITLES) for title in titles.split()}
 _LETTERS = {("s", "p", "o"), ("s", "r", "o"), ("h", "r", "t")}
-_SUFFIXES = re.compile(r"(?:entity|node|name|label|type|id|uri|iri)+$")
+_SUFFIX = re.compile(r"(?:entity|node|name|label|type|id|uri|iri)$")
 _VARIABLE = re.compile(r"[?$]\w+")
 _RULER = re.compile(r"[-=+:_]{2,}")
 _RDF_RELATION = re.compile(r"<[^<>]*>|[\w.-]*:[\w./#-]*|a")
@@ -125,4 +125,6 @@ def _role(name: str) -> int | None:
     if len(name) > 40:
         return None
     word = re.sub(r"[\W_]+", "", unicodedata.normalize("NFC", name).lower())
-    return _ROLES.get(word, _ROLES.get(_SUFFIXES.sub("", word)))
+    while word not in _ROLES and _SUFFIX.search(word):
+        word = _SUFFIX.sub("", word)
+    return _ROLES.get(word)
