@@ -149,13 +149,11 @@ def differing(held: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
 
 
 def read_text(raw: Any, name: str) -> str:
-    """The text of a file, if it is UTF-8 and its last line ends."""
+    """The text of a file, if it is UTF-8."""
     try:
-        text = bytes(raw).decode()
+        return bytes(raw).decode()
     except UnicodeDecodeError as error:
         raise Refuted(f"{name}: {error}") from None
-    require(text.endswith("\n"), f"{name}: the last line does not end")
-    return text
 
 
 def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> list[str]:
@@ -164,7 +162,8 @@ def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> 
     A name is the `name` of docs/fact-files.md, and no two of a kind are canonically equivalent.
     """
     text = read_text(raw, "vocabulary.txt")
-    names = text[:-1].split("\n")
+    names = text.split("\n")
+    require(names.pop() == "", "vocabulary.txt: the last line does not end")
     trimmed = all(name and name == name.strip() for name in names)
     require(trimmed, "vocabulary.txt: a name is empty, or begins or ends with a space")
     found = NO_LETTER.search(text)
