@@ -19,7 +19,7 @@ class FactFileError(InputError):
         super().__init__("\n".join([*defects, *([f"... and {more} more"] if more else [])]))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How to make it again in another process: from what it was made of, not from its message."""
+        """How another process makes it again: from its defects, not from its message."""
         return type(self), (self.defects, self.total), self.__dict__
 
 

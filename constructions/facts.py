@@ -175,7 +175,8 @@ class FactTable:
     def entity_id(self, name: str) -> int:
         """The entity of that name, or of the one that is canonically equivalent to it in Unicode.
 
-        There is at most one, since no table has two names that are equivalent. A composed `é` finds a decomposed one.
+        There is at most one, since no table has two equivalent names. A composed `é` finds a
+        decomposed one.
 
         Raises:
             InputError: there is none; the message has the closest names.
@@ -183,7 +184,7 @@ class FactTable:
         return self._entity_ids.find(name)
 
     def relation_id(self, name: str) -> int:
-        """The relation of that name, or of the equivalent one, as for `entity_id`; InputError where there is none."""
+        """The relation of that name, or of the equivalent one, in the way of `entity_id`."""
         return self._relation_ids.find(name)
 
     @cached_property
@@ -259,10 +260,11 @@ class FactTable:
         answers[relations, subjects] = targets
         for row in np.flatnonzero(answers[relations, subjects] != targets)[:1]:
             names = list(entity_ids)
-            kept = names[answers[relations[row], subjects[row]]]
+            ids = (subjects[row], targets[row], answers[relations[row], subjects[row]])
+            subject, target, kept = (printable(names[i]) for i in ids)
+            relation = printable(list(relation_ids)[relations[row]])
             raise InputError(
-                f"({printable(names[subjects[row]])}, {printable(list(relation_ids)[relations[row]])}) "
-                f"has two objects: {printable(names[targets[row]])} and {printable(kept)}; a relation is a function, keep one"
+                f"({subject}, {relation}) has two objects: {target} and {kept}; a relation is a function, keep one"
             )
         return cls(answers, list(entity_ids), list(relation_ids))
 
@@ -281,7 +283,8 @@ class FactTable:
 
     def query_text(self, entity: int, path: Sequence[int]) -> str:
         """A query in the names of the table, as `printable` shows them, for messages."""
-        return printable(" ".join([self.entity_name(entity), *(self.relation_name(r) for r in path)]))
+        names = [self.entity_name(entity), *(self.relation_name(r) for r in path)]
+        return printable(" ".join(names))
 
 
 def _check_sizes(entities: int, relations: int, seed: int, missing: float = 0.0) -> None:
@@ -309,7 +312,7 @@ def _checked_names(kind: str, names: Sequence[str] | None, count: int) -> tuple[
         repeated = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise InputError(f"{kind} names must be distinct; {repeated!r} names two of them")
     first: dict[str, str] = {}
-    for name in names if len({unicodedata.normalize("NFC", name) for name in names}) < count else ():
+    for name in names:
         other = first.setdefault(unicodedata.normalize("NFC", name), name)
         if other != name:
             raise InputError(
@@ -343,7 +346,7 @@ class _Ids:
 
     @cached_property
     def by_normal_form(self) -> dict[str, int]:
-        """The names that are not ASCII, and those that the Unicode normal form NFC makes of them."""
+        """The ids of names beyond ASCII, by what the Unicode normal form NFC makes of them."""
         names = ((name, i) for name, i in self.by_name.items() if not name.isascii())
         return {unicodedata.normalize("NFC", name): i for name, i in names}
 
@@ -357,7 +360,8 @@ class _Ids:
         if found is not None:
             return found
         count = f"among the {len(self.by_name)} of the table"
-        close = difflib.get_close_matches(name, self.by_name, n=3) if len(self.by_name) <= 200_000 else []
+        few = self.by_name if len(self.by_name) <= 200_000 else ()
+        close = difflib.get_close_matches(name, few, n=3)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
         if close and (difference := _difference(name, close[0])):
             hint += f" ({difference})"
@@ -365,7 +369,7 @@ class _Ids:
 
 
 def _difference(name: str, other: str) -> str | None:
-    """Where two names that may look alike differ first, in words; None if the letters there tell it themselves."""
+    """Where two names that look alike differ first; None if the letters there show it."""
     shared = min(len(name), len(other))
     at = next((i for i in range(shared) if name[i] != other[i]), shared)
     here, there = name[at : at + 1], other[at : at + 1]

@@ -1,8 +1,8 @@
-r"""Rows and names of a fact file that another format wrote, and that would be mangled if they were taken as they stand.
+r"""Rows and names of a fact file that another format wrote, and that would be mangled as facts.
 
-Column titles, lines of RDF with the dot that ends them, quotes and `\N` of database exports, names that only look alike.
-What is found here is refused, unless the first line of the file is `#literal`: see docs/fact-files.md, which states the
-same rules in words.
+Column titles, lines of RDF with the dot that ends them, quotes and `\N` of database exports, names
+that only look alike. What is found is refused, unless the first line of the file is `#literal`: see
+docs/fact-files.md, which states the same rules in words.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
 Row = tuple[str, str, str]
+RowsOf = Callable[[set[str]], Iterable[Row]]
 RowFinding = tuple[Row, int, str, str]
 """A row, the field (0 to 2) that gives it away, what was found, what to do."""
 NameFinding = tuple[str, str | None, str, str]
 """A name, the name that it is mistaken for if there is one, what was found, what to do."""
 
 _TITLES = (
-    "subject subj subjekt sujet sujeto soggetto head source src from start item lhs entity entity1 node1 arg1",
+    "subject subj subjekt sujet sujeto soggetto head source src from start item lhs entity entity1",
     "predicate pred prädikat prédicat predicado predicato relation rel relación relazione "
     "relationship property prop edge metaedge link interaction attribute verb type label",
     "object obj objekt objet objeto oggetto tail target tgt to end destination dest dst rhs "
@@ -36,11 +37,12 @@ _TERMINATED = re.compile(r"""(?:.*\s|<.*>|".*"(?:@[A-Za-z-]+)?|_:\S+)[.;,]""")
 _QUOTED = re.compile(r"""".+"|'.+'""")
 _CSV_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _PLAIN_NAME = re.compile(r'(?![\\"])[!-~]+(?: [!-~]+)*')
+_ALIKE = "differ only in spaces, quotes around them, or characters that cannot be seen"
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 
 
-def foreign_rows(relations: Collection[str], rows: Callable[[set[str]], Iterable[Row]]) -> Iterator[RowFinding]:
-    """Rows that are no facts for all that can be told: titles, rulers, lines of RDF, lines in quotes.
+def foreign_rows(relations: Collection[str], rows: RowsOf) -> Iterator[RowFinding]:
+    """Rows that are certainly no facts: titles, rulers, lines of RDF, lines in quotes.
 
     Args:
         relations: the names of all relations.
@@ -50,14 +52,14 @@ def foreign_rows(relations: Collection[str], rows: Callable[[set[str]], Iterable
     for row in rows(titles) if titles else ():
         roles = [_role(name) for name in row]
         if all(map(_VARIABLE.fullmatch, row)) or roles == [0, 1, 2]:
-            yield row, 0, f"the column titles {', '.join(map(repr, row))}, not a fact", "delete the line"
+            yield row, 0, f"the column titles {_shown(row)}, not a fact", "delete the line"
         elif {0, 1, 2} == set(roles):
             order = "put the columns into the order subject, relation, object, and delete the line"
-            yield row, 0, f"column titles in another order: {', '.join(map(repr, row))}", order
+            yield row, 0, f"column titles in another order: {_shown(row)}", order
     for relation in {"p", "r", "P", "R"} & set(relations):
         held = list(islice(rows({relation}), 2))
         if len(held) == 1 and tuple(map(str.lower, held[0])) in _LETTERS:
-            what = f"the column titles {', '.join(map(repr, held[0]))}: the relation has no other fact"
+            what = f"the column titles {_shown(held[0])}: the relation has no other fact"
             yield held[0], 0, what, "delete the line"
     rulers = {name for name in relations if _RULER.fullmatch(name)}
     for row in rows(rulers) if rulers else ():
@@ -71,22 +73,22 @@ def foreign_rows(relations: Collection[str], rows: Callable[[set[str]], Iterable
     yield from _rdf_rows(relations, rows)
 
 
-def _rdf_rows(relations: Collection[str], rows: Callable[[set[str]], Iterable[Row]]) -> Iterator[RowFinding]:
+def _rdf_rows(relations: Collection[str], rows: RowsOf) -> Iterator[RowFinding]:
     action = "write names alone, without the mark that ends a statement"
     rdf = {name for name in relations if _RDF_RELATION.fullmatch(name)}
     for row in rows(rdf) if rdf else ():
         if row[0].lower() in ("@prefix", "prefix") and row[1].endswith(":"):
             yield row, 0, f"the RDF directive {row[0]!r}, not a fact", "delete the line"
         elif _TERMINATED.fullmatch(row[2]):
-            found = f"a line of RDF (N-Triples, Turtle): {row[2][-1]!r} at the end of the object {row[2]!r}"
-            yield row, 2, found, action
+            found = f"{row[2][-1]!r} at the end of the object {row[2]!r}"
+            yield row, 2, f"a line of RDF (N-Triples, Turtle): {found}", action
     if all(target.endswith(" .") for _, _, target in rows(set(relations))):
         for row in rows(set(relations) - rdf):
             yield row, 2, f"every object ends with a space and a dot, here {row[2]!r}", action
 
 
 def foreign_names(names: Collection[str]) -> Iterator[NameFinding]:
-    """Names that are no names for all that can be told, and pairs of names that are most likely one.
+    """Names that are certainly none, and pairs of names that are most likely one.
 
     Args:
         names: the names of all entities, or of all relations, in the order of the file.
@@ -97,23 +99,28 @@ def foreign_names(names: Collection[str]) -> Iterator[NameFinding]:
             continue
         bare = _bare(name)
         if name == r"\N":
-            yield name, None, r"the name is '\N', by which databases say that there is none", "delete the line"
+            found = r"the name is '\N', by which databases say that there is none"
+            yield name, None, found, "delete the line"
         elif "\ufffd" in name:
-            where = "convert the table again: different names may have become one"
-            yield name, None, f"U+FFFD in {name!r}, which stands for characters that a conversion has lost", where
+            found = f"U+FFFD in {name!r}, which stands for characters that a conversion has lost"
+            yield name, None, found, "convert the table again: two names may have become one"
         elif not bare:
             yield name, None, f"nothing in the name {name!a} can be seen", "delete the line"
         elif _CSV_QUOTED.fullmatch(name) and ('"' in name[1:-1] or len(name) == 2):
-            yield name, None, f"{name!r} is quoted as in a CSV file", "export the table without quotes"
+            found = f"{name!r} is quoted as in a CSV file"
+            yield name, None, found, "export the table without quotes"
         else:
             other = bare if bare != name and bare in names else first.setdefault(bare, name)
             if unicodedata.normalize("NFC", other) != unicodedata.normalize("NFC", name):
-                found = "differ only in spaces, quotes around them, or characters that cannot be seen"
-                yield name, other, found, "spell the name alike"
+                yield name, other, _ALIKE, "spell the name alike"
+
+
+def _shown(row: Row) -> str:
+    return ", ".join(map(repr, row))
 
 
 def _bare(name: str) -> str:
-    """The name without quotes around it and without what cannot be seen, each white space one plain space."""
+    """The name as it is seen: no quotes around it, nothing invisible, white space as plain spaces."""
     seen = " ".join(_INVISIBLE.sub("", name).split())
     if len(seen) > 2 and seen[0] == seen[-1] == '"':
         seen = seen[1:-1].strip()

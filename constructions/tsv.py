@@ -1,7 +1,8 @@
 """Fact files: UTF-8 text, one fact a line, `subject<TAB>relation<TAB>object`.
 
-docs/fact-files.md states the grammar, what a file means, and what is refused. Every defect is reported as
-`FILE:LINE:COLUMN: what was found; what to do`, line and column counted from 1 (the column in characters).
+docs/fact-files.md states the grammar, what a file means, and what is refused. Every defect is
+reported as `FILE:LINE:COLUMN: what was found; what to do`, line and column counted from 1 (the
+column in characters).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from constructions.wording import printable
 
 MAX_DEFECTS_SHOWN = 20
 LITERAL = "#literal"
-"""As the first line of a file: every line below is a fact as it stands, and none is a comment or foreign."""
+"""As a file's first line: every line below is a fact as it stands, none a comment or foreign."""
 _MEANT = f"; or, if it is meant as it stands, make {LITERAL!r} the first line of the file"
 _FIELDS = ("subject", "relation", "object")
 # A line that needs no closer look: three fields of printable ASCII that neither start nor end with a space.
@@ -52,7 +53,7 @@ def read_tsv(path: str | os.PathLike[str]) -> FactFile:
 
 
 def read_saved_facts(path: str | os.PathLike[str], blank: FactTable) -> np.ndarray:
-    """The answers in the `facts.tsv` of a model folder, which has the bytes that `write_tsv` makes.
+    """The answers in the `facts.tsv` of a model folder, if it has the bytes that `save` writes.
 
     Args:
         path: the file.
@@ -62,7 +63,7 @@ def read_saved_facts(path: str | os.PathLike[str], blank: FactTable) -> np.ndarr
         int64 array (relations, entities), -1 for a missing fact.
 
     Raises:
-        FactFileError: the file is not in that form; the message has the first line where it is not.
+        FactFileError: it has not; the message has the first line that is another.
     """
     reader = _Reader(path, literal=True)
     facts = reader.read()
@@ -120,7 +121,8 @@ class _Reader:
             if line == LITERAL and not self.literal:
                 self.literal = number == 1
                 if number > 1:
-                    self.defect(number, 1, f"{LITERAL!r} below the first line", "make it the first line")
+                    found = f"{LITERAL!r} below the first line"
+                    self.defect(number, 1, found, "make it the first line")
                 continue
             if _PLAIN_LINE.fullmatch(line):
                 subject, relation, target = line.split("\t")
@@ -175,7 +177,8 @@ class _Reader:
 
     def decodable_lines(self) -> Iterator[tuple[int, str]]:
         """The slow way, taken when some byte is not UTF-8: decode line by line and name each bad byte."""
-        for number, line in enumerate(self.raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        raw = self.raw.removeprefix(b"\xef\xbb\xbf")
+        for number, line in enumerate(raw.split(b"\n"), start=1):
             try:
                 yield number, line.removesuffix(b"\r").decode("utf-8")
             except UnicodeDecodeError as error:
@@ -192,9 +195,11 @@ class _Reader:
             action = "delete it, or the TABs in it" + _MEANT
             self.defect(number, 1, found, action)
         elif "\t" in line and blank:
-            self.defect(number, 1, "fields with nothing in them", "write the names, or leave the line blank")
+            action = "write the names, or leave the line blank"
+            self.defect(number, 1, "fields with nothing in them", action)
         elif "\0" in line and comment:
-            self.defect(number, line.index("\0") + 1, "U+0000 in a comment", "delete the character")
+            column = line.index("\0") + 1
+            self.defect(number, column, "U+0000 in a comment", "delete the character")
         if comment or blank:
             return None
         fields = line.split("\t")
@@ -224,7 +229,7 @@ class _Reader:
         count = f"{len(fields)} field{'s' if len(fields) > 1 else ''} where 3 are expected"
         self.defect(number, column, count, action)
 
-    # ---------------------------------------------------------------- what is seen in the table as a whole
+    # ---------------------------------------------------------------- the table as a whole
 
     @cached_property
     def places(self) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
@@ -241,7 +246,8 @@ class _Reader:
     def names(self) -> tuple[Collection[str], Collection[str]]:
         """The names of the entities, and of the relations, in the order of the file."""
         relations = dict.fromkeys(relation for _, relation in self.facts)
-        entities = dict.fromkeys(name for (subject, _), target in self.facts.items() for name in (subject, target))
+        pairs = ((subject, target) for (subject, _), target in self.facts.items())
+        entities = dict.fromkeys(chain.from_iterable(pairs))
         return entities.keys(), relations.keys()
 
     def alike(self, kind: int, name: str, other: str, how: str, meant: str = "") -> None:
@@ -250,10 +256,11 @@ class _Reader:
         name, other = sorted((name, other), key=places.__getitem__, reverse=True)
         (line, column), (before, _) = places[name], places[other]
         found = f"{name!r} ({name!a}) and {other!r} ({other!a}) of line {before} {how}"
-        self.defect(line, column, found, f"spell the name alike on lines {before} and {line}{meant}")
+        action = f"spell the name alike on lines {before} and {line}{meant}"
+        self.defect(line, column, found, action)
 
     def check_spellings(self) -> None:
-        """Refuse entities (or relations) that are canonically equivalent (Unicode NFC) but not equal."""
+        """Refuse entities, or relations, that are equivalent in Unicode (NFC) but not equal."""
         for kind, names in enumerate(self.names()):
             first: dict[str, str] = {}
             for name in names:
@@ -292,7 +299,8 @@ def _field_message(what: str, field: str, found: str) -> tuple[str, str]:
 def write_tsv(facts: FactTable, path: str | os.PathLike[str]) -> None:
     """Write every present fact, entity by entity, atomically (temporary file, fsync, rename).
 
-    The first line is `#literal` if the file could not be read back without it, as where a subject starts with `#`.
+    The first line is `#literal` if the file could not be read back without it, as where a subject
+    starts with `#`.
 
     Raises:
         InputError: there is no fact, or the file cannot be written.
@@ -304,7 +312,7 @@ def write_tsv(facts: FactTable, path: str | os.PathLike[str]) -> None:
 
 
 def fact_lines(facts: FactTable) -> Iterator[str]:
-    """The lines of a fact file, each with its end: entity by entity, and for each relation by relation."""
+    """The lines of a fact file, each with its end: by the ids of subject, then of relation."""
     entities, relations = facts.entity_names, facts.relation_names
     for s, row in enumerate(facts.answers.T.tolist()):
         for r, target in enumerate(row):
@@ -313,7 +321,7 @@ def fact_lines(facts: FactTable) -> Iterator[str]:
 
 
 def is_plain(facts: FactTable) -> bool:
-    """Whether a file of the facts is read back as it stands, without the line `#literal` above them."""
+    """Whether a file of the facts is read back without the line `#literal` above them."""
 
     def rows(wanted: set[str]) -> Iterator[Row]:
         for r, relation in enumerate(facts.relation_names):

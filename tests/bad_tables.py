@@ -1,4 +1,4 @@
-"""Fact files with a defect, each with the message it must get; odd files that are sound; files of other formats.
+"""Fact files with a defect, each with the message it must get; odd ones that are sound; foreign ones.
 
 A message is checked as `FILE:` followed by the given text; `...` inside the text stands for anything.
 """
@@ -183,7 +183,7 @@ FOREIGN: dict[str, tuple[bytes, str]] = {
     "two zero width characters": ("a\u200cb\tr\tc\na\u200db\tq\tc\n".encode(), "2:1: ...differ only in spaces"),
     "relations that look alike": ("a\tis in\tc\nc\tis\u00a0in\ta\n".encode(), "2:3: ...differ only in spaces"),
 }
-"""Tables that fit the grammar but that another format wrote; with `#literal` above them they are facts."""
+"""Tables that fit the grammar but that another format wrote; below `#literal` they are facts."""
 
 SOUND: dict[str, str] = {
     "titles as names": "head\tpart of\tbody\ntail\tpart of\tbody\nsubject\ttype\tword\n",
@@ -206,4 +206,4 @@ SOUND: dict[str, str] = {
     "case": "Mother\tmother\tMOTHER\n",
     "letters of two scripts": "\u0430\tis\tCyrillic\na\tis\tLatin\n",
 }
-"""Tables that are like those of other formats, and mean what they say; no line of them needs `#literal`."""
+"""Tables that are like those of other formats, and mean what they say, without `#literal`."""

@@ -2,8 +2,9 @@
 
     python tests/random_fact_files.py COUNT [SEED]
 
-makes COUNT of them, half of each kind, from valid ones by up to three changes, and prints a line of JSON: how many were
-read alike, and how many refused alike. It ends with an error at the first on which the readers differ.
+makes COUNT of them, half of each kind, from valid ones by up to three changes, and prints a line of
+JSON: how many were read alike, and how many refused alike. It ends with an error at the first on
+which the readers differ.
 """
 
 import io
@@ -65,7 +66,7 @@ def twin_of(name):
 
 
 def change_lines(rng, lines, names):
-    """The lines of a text, each with its end, with one change that a careless or a malicious hand may make."""
+    """The lines of a text, each with its end, with one change, as a careless or a malicious hand makes it."""
     lines, names = list(lines) or [""], [*names, *rng.choice(NAMES, 2)]
     i, j = (int(place) for place in rng.integers(len(lines), size=2))
     fields = lines[i].rstrip("\r\n").split("\t")
@@ -166,7 +167,7 @@ def triples(facts):
 
 
 def compare_file(rng, place):
-    """A random fact file, read by the reader and by the grammar; what was read goes through a model folder as well."""
+    """A random fact file by the reader and by the grammar; what was read goes through a folder too."""
     facts = random_table(rng)
     raw = changed_text(rng, "".join(fact_lines(facts)), facts.entity_names + facts.relation_names)
     path = place / "file.tsv"
@@ -181,7 +182,8 @@ def compare_file(rng, place):
             return "file: refused by both"
         assert all("'#literal' the first line" in defect for defect in error.defects), f"{raw}: {error}"
         lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-        path.write_bytes(b"\n".join([b"#literal", *(line for line in lines if not line.startswith(b"#"))]))
+        kept = [line for line in lines if not line.startswith(b"#")]
+        path.write_bytes(b"\n".join([b"#literal", *kept]))
         assert triples(read_tsv(path).facts) == expected, raw
         return "file: refused as foreign, read by both when it says #literal"
     assert expected is not None, f"read, though the grammar refuses it: {raw}"
@@ -248,7 +250,8 @@ def compare_folder(rng, place):
     elif rng.random() < 0.3:  # a name changed wherever it stands
         old, other = (str(name) for name in rng.choice(names, 2))
         letter, at = str(rng.choice(LETTERS)), int(rng.choice([0, 1, len(old)]))
-        changes = (other, twin_of(other) or old, f"#{old}", old[:at] + letter + old[at:], str(rng.choice(NAMES)))
+        inserted = old[:at] + letter + old[at:]
+        changes = (other, twin_of(other) or old, f"#{old}", inserted, str(rng.choice(NAMES)))
         new = changes[rng.integers(len(changes))]
         for held in files:
             if not held.endswith("safetensors"):
@@ -284,7 +287,8 @@ def folder_readers(place, sizes, specials, files):
         table = stored.read_facts(files, names, n, n_relations)
     except Exception as error:  # for which `check` says FAIL, or UNKNOWN
         why["check"] = error
-    assert isinstance(why.get("check", stored.Refuted()), stored.Refuted) or "facts.safetensors" in files, (files, why)
+    foreseen = isinstance(why.get("check", stored.Refuted()), stored.Refuted)
+    assert foreseen or "facts.safetensors" in files, (files, why)
     assert len(why) != 1, f"refused by one reader alone: {files}: {why}"
     if why:
         return "refused by both", None

@@ -164,7 +164,7 @@ FAULTS = {
         ("require((same | (given << 1 == 0)).all()", "require(same.all()"),
         ("<< 16", "<< 15"),
         ("require(small,", "require(True,"),
-        ("require(len(set(kind)) == len(kind)", "require(True"),
+        ("require(len(set(normal)) == len(kind)", "require(True"),
         ("require(names[n + n_relations :] == specials", "require(True"),
         ("require(facts.min() >= -1 and facts.max() < n", "require(True"),
         ('require(dtype == "I32" and facts.shape', "require(facts.shape"),

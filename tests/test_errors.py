@@ -23,7 +23,7 @@ MADE_OF = {
 
 
 def exceptions():
-    """All exception classes that the packages define; modules of tools that are not installed are passed over."""
+    """All exception classes of the packages; modules for tools that are not installed are left out."""
     found = {}
     for package in (constructions, bounds, verify):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
@@ -32,7 +32,8 @@ def exceptions():
             except ImportError:
                 continue
             for value in names.values():
-                if isinstance(value, type) and issubclass(value, BaseException) and value.__module__ == module.name:
+                own = isinstance(value, type) and value.__module__ == module.name
+                if own and issubclass(value, BaseException):
                     found[f"{module.name}.{value.__name__}"] = value
     return found
 

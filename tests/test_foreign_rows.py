@@ -1,4 +1,4 @@
-"""Rows that another format wrote are refused, wherever they stand; rows that are like them and mean what they say are not."""
+"""Rows that another format wrote are refused, wherever they stand; what is like them and is meant, is not."""
 
 import re
 
@@ -82,7 +82,7 @@ literals = st.sampled_from(['"Oslo"', '"Oslo"@no', '"5"^^<http://www.w3.org/2001
 
 @st.composite
 def rdf_rows(draw):
-    """A statement of N-Triples, N-Quads or Turtle with TABs between its terms, and the mark that ends it."""
+    """A statement of N-Triples, N-Quads or Turtle with TABs inside, and the mark that ends it."""
     relation = draw(iris | curies | st.just("a"))
     subject, target = draw(iris | curies | st.just("_:x1")), draw(iris | curies | st.just("_:x2") | literals)
     space = "" if relation[0] == target[0] == "<" and draw(st.booleans()) else " "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -21,8 +20,8 @@ FILES = {
     "facts.safetensors",
     "codebooks.safetensors",
 }
-NO_LETTER = re.compile(r"[\x00-\t\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
-"""What no name of docs/fact-files.md holds: control characters, ends of lines, byte order marks."""
+NO_LETTERS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029", "\ufeff"]
+"""What no name of docs/fact-files.md holds: control characters, line ends, byte order marks."""
 
 
 class Refuted(Exception):
@@ -159,32 +158,33 @@ def read_text(raw: Any, name: str) -> str:
 def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> list[str]:
     """The names of all tokens, by id; entities have distinct names, and relations.
 
-    A name is the `name` of docs/fact-files.md, and no two of a kind are canonically equivalent.
+    A name is the `name` of docs/fact-files.md; canonically equivalent names (Unicode) are one.
     """
     text = read_text(raw, "vocabulary.txt")
     names = text.split("\n")
     require(names.pop() == "", "vocabulary.txt: the last line does not end")
     trimmed = all(name and name == name.strip() for name in names)
     require(trimmed, "vocabulary.txt: a name is empty, or begins or ends with a space")
-    found = NO_LETTER.search(text)
-    require(not found, f"vocabulary.txt: a name has a control character: {found and ascii(found[0])}")
+    found = [letter for letter in NO_LETTERS if letter != "\n" and letter in text]
+    require(not found, f"vocabulary.txt: a name has a control character: {found!a}")
     require(names[n + n_relations :] == specials, f"vocabulary.txt: {len(names)} lines, or other special tokens")
     for kind in (names[:n], names[n : n + n_relations]):
-        require(len(set(kind)) == len(kind), "vocabulary.txt: a name stands twice")
-        normal = text.isascii() or len({unicodedata.normalize("NFC", name) for name in kind}) == len(kind)
-        require(normal, "vocabulary.txt: two names differ by Unicode normalization alone")
+        normal = kind if text.isascii() else [unicodedata.normalize("NFC", name) for name in kind]
+        require(len(set(normal)) == len(kind), "vocabulary.txt: a name stands twice")
     return names
 
 
 def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: int) -> np.ndarray:
     """The fact table, int64 (R, N + 1): answers, N for a missing one; column N is *unknown*, which stays.
 
-    `facts.tsv` has one form for each table: a line for each fact, sorted by the ids of subject and relation.
+    `facts.tsv` has one form for each table: a line for each fact, sorted by the ids of subject and
+    relation.
     """
     table = np.full((n_relations, n + 1), n)
     if "facts.safetensors" in files:
         tensors = read_tensors(files["facts.safetensors"], "facts.safetensors")
-        require(set(tensors) == {"facts"}, f"facts.safetensors holds {sorted(tensors)}, not the tensor facts alone")
+        alone = f"facts.safetensors holds {sorted(tensors)}, not the tensor facts alone"
+        require(set(tensors) == {"facts"}, alone)
         dtype, facts = tensors["facts"]
         require(dtype == "I32" and facts.shape == (n_relations, n), "facts.safetensors: the facts are not I32 (R, N)")
         require(facts.min() >= -1 and facts.max() < n, "facts.safetensors: an answer is no entity")
@@ -206,5 +206,6 @@ def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: 
     except KeyError as error:
         raise Refuted(f"facts.tsv: {error} is no name of vocabulary.txt") from None
     places = at[1] * n_relations + at[0]
-    require((places[1:] > places[:-1]).all(), "facts.tsv: a fact stands twice, or not in the order of the ids")
+    order = "facts.tsv: a fact stands twice, or not in the order of the ids"
+    require((places[1:] > places[:-1]).all(), order)
     return table
