@@ -8,7 +8,15 @@ from bad_tables import BAD, GOOD
 from fact_grammar import stated
 from hand_made import files_of, resealed
 from hypothesis import given
-from random_fact_files import compare, compare_file, compare_folder, random_table, triples
+from random_fact_files import (
+    compare,
+    compare_file,
+    compare_folder,
+    folder_files,
+    folder_readers,
+    random_table,
+    triples,
+)
 from strategies import functions
 
 from constructions import FactFileError, FactTable, InputError, folder, load, selector, tsv
@@ -251,6 +259,40 @@ def test_the_facts_of_a_saved_model_have_one_form(change, tmp_path):
     assert proven.reason.startswith("facts.tsv: ")
     with pytest.raises(InputError, match=r"facts\.tsv"):
         load(place)
+
+
+NOT_A_VOCABULARY = {
+    "a leading space": " a\nb\nr\nunknown\n",
+    "a trailing space": "a \nb\nr\nunknown\n",
+    "a no-break space at the end": "a\u00a0\nb\nr\nunknown\n",
+    "an empty name": "\nb\nr\nunknown\n",
+    "an empty relation": "a\nb\n\nunknown\n",
+    "a name of a space": "a\n \nr\nunknown\n",
+    "an escape sequence": "a\x1b[2K\nb\nr\nunknown\n",
+    "a TAB": "a\tb\nb\nr\nunknown\n",
+    "CRLF": "a\r\nb\r\nr\r\nunknown\r\n",
+    "a next line": "a\x85b\nb\nr\nunknown\n",
+    "a line separator": "a\u2028b\nb\nr\nunknown\n",
+    "a byte order mark": "\ufeffa\nb\nr\nunknown\n",
+    "a name twice": "a\na\nr\nunknown\n",
+    "one name in two spellings": "\u00e9\ne\u0301\nr\nunknown\n",
+    "a sign that is a letter": "K\n\u212a\nr\nunknown\n",
+    "a line more": "a\nb\nr\nunknown\n\n",
+    "a line less": "a\nr\nunknown\n",
+    "no end": "a\nb\nr\nunknown",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("tensor", [True, False])
+def test_both_readers_refuse_a_vocabulary_with_other_names(tensor, tmp_path):
+    sizes, specials, files = folder_files(FactTable([[1, 0]], ["a", "b"], ["r"]), tensor=tensor)
+    assert folder_readers(tmp_path, sizes, specials, files)[0] == "read by both"
+    for what, text in NOT_A_VOCABULARY.items():
+        changed = files | {"vocabulary.txt": text.encode()}
+        assert folder_readers(tmp_path, sizes, specials, changed)[0] == "refused by both", what
+    changed = files | {"vocabulary.txt": "\u00e9\nb\ne\u0301\nunknown\n".encode()}  # an entity and a relation
+    assert folder_readers(tmp_path, sizes, specials, changed)[0] == ("read by both" if tensor else "refused by both")
 
 
 def write(place, files):
