@@ -363,7 +363,8 @@ class _Ids:
         few = self.by_name if len(self.by_name) <= 200_000 else ()
         close = difflib.get_close_matches(name, few, n=3)
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-        if close and (difference := _difference(name, close[0])):
+        nearest = unicodedata.normalize("NFC", close[0]) if close else normal
+        if close and (difference := _difference(normal, nearest)):
             hint += f" ({difference})"
         raise InputError(f"no {self.kind} is named {name!r} {count}{hint}")
 

@@ -7,6 +7,7 @@ docs/fact-files.md, which states the same rules in words.
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -36,7 +37,10 @@ _RDF_RELATION = re.compile(r"<[^<>]*>|[\w.-]*:[\w./#-]*|a")
 _TERMINATED = re.compile(r"""(?:.*\s|<.*>|".*"(?:@[A-Za-z-]+)?|_:\S+)[.;,]""")
 _QUOTED = re.compile(r"""".+"|'.+'""")
 _CSV_QUOTED = re.compile(r'"(?:[^"]|"")*"')
-_PLAIN_NAME = re.compile(r'(?![\\"])[!-~]+(?: [!-~]+)*')
+_PLAIN_NAME = re.compile(r"(?![\\\"])[!-%'-~]+(?: [!-%'-~]+)*")
+_ENDED = re.compile(r".+( \.|,|;)")
+_LISTED = re.compile(r"([-*+>|\u2022] ).+")
+_BRACKETED = re.compile(r"([(\[{])[^)\]}]*\t([^(\[{]*[)\]}])")
 _ALIKE = "differ only in spaces, quotes around them, or characters that cannot be seen"
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 
@@ -71,6 +75,7 @@ def foreign_rows(relations: Collection[str], rows: RowsOf) -> Iterator[RowFindin
             what = "all three fields are in quotes, which would be part of the names"
             yield row, 0, what, "export the table without quotes"
     yield from _rdf_rows(relations, rows)
+    yield from _marked_rows(relations, rows)
 
 
 def _rdf_rows(relations: Collection[str], rows: RowsOf) -> Iterator[RowFinding]:
@@ -82,9 +87,34 @@ def _rdf_rows(relations: Collection[str], rows: RowsOf) -> Iterator[RowFinding]:
         elif _TERMINATED.fullmatch(row[2]):
             found = f"{row[2][-1]!r} at the end of the object {row[2]!r}"
             yield row, 2, f"a line of RDF (N-Triples, Turtle): {found}", action
-    if all(target.endswith(" .") for _, _, target in rows(set(relations))):
-        for row in rows(set(relations) - rdf):
-            yield row, 2, f"every object ends with a space and a dot, here {row[2]!r}", action
+
+
+def _marked_rows(relations: Collection[str], rows: RowsOf) -> Iterator[RowFinding]:
+    """All rows, if each has the same mark, which is no part of its names."""
+
+    def everywhere(marks: Iterable[str | None]) -> bool:
+        first = next(marks := iter(marks), None)
+        return first is not None and all(mark == first for mark in marks)
+
+    def mark(pattern: re.Pattern[str], text: str) -> str | None:
+        found = pattern.fullmatch(text)
+        return found and found[1]
+
+    everything = set(relations)
+    if everywhere(mark(_ENDED, target) for _, _, target in rows(everything)):
+        for row in rows(everything):
+            if _RDF_RELATION.fullmatch(row[1]) and _TERMINATED.fullmatch(row[2]):
+                continue  # which is a finding of its own
+            found = f"every object ends with {mark(_ENDED, row[2])!r}, here {row[2]!r}"
+            yield row, 2, found, "write names alone, without the mark"
+    if everywhere(mark(_LISTED, subject) for subject, _, _ in rows(everything)):
+        for row in rows(everything):
+            found = f"every subject starts with {mark(_LISTED, row[0])!r}, here {row[0]!r}"
+            yield row, 0, found, "write names alone, without the mark"
+    if everywhere(mark(_BRACKETED, f"{row[0]}\t{row[2]}") for row in rows(everything)):
+        for row in rows(everything):
+            found = f"every line is in brackets, here from {row[0]!r} to {row[2]!r}"
+            yield row, 0, found, "write names alone, without the brackets"
 
 
 def foreign_names(names: Collection[str]) -> Iterator[NameFinding]:
@@ -113,6 +143,23 @@ def foreign_names(names: Collection[str]) -> Iterator[NameFinding]:
             other = bare if bare != name and bare in names else first.setdefault(bare, name)
             if unicodedata.normalize("NFC", other) != unicodedata.normalize("NFC", name):
                 yield name, other, _ALIKE, "spell the name alike"
+            for how, reading in _READINGS.items():
+                if (other := reading(name)) != name and other in names:
+                    yield name, other, how, "spell the name alike"
+
+
+def _recoded(name: str) -> str:
+    """What is in UTF-8 the bytes that the name is in Windows-1252; the name itself if there is nothing."""
+    try:
+        return name.encode("cp1252").decode()
+    except UnicodeError:
+        return name
+
+
+_READINGS = {
+    "are one name, of which HTML has escaped characters": html.unescape,
+    "are one name, which was read as Windows-1252 although it was UTF-8": _recoded,
+}
 
 
 def _shown(row: Row) -> str:
