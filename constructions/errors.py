@@ -1,5 +1,9 @@
 """The errors a user can cause. Each message states the identity that was violated, both sides of it, and what to do."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class InputError(ValueError):
     """Something that was given cannot be used as it stands; the message says what, why and what to do."""
@@ -13,6 +17,10 @@ class FactFileError(InputError):
         self.total = len(defects) if total is None else total
         more = self.total - len(defects)
         super().__init__("\n".join([*defects, *([f"... and {more} more"] if more else [])]))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How another process makes it again: from its defects, not from its message."""
+        return type(self), (self.defects, self.total), self.__dict__
 
 
 class DoesNotFit(InputError):

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from constructions.errors import InputError
 from constructions.memory import require_memory
+from constructions.wording import printable
 
 MISSING = -1
 
@@ -172,20 +173,27 @@ class FactTable:
         return self._given_relation_names or tuple(f"r{i}" for i in range(self.n_relations))
 
     def entity_id(self, name: str) -> int:
-        """The entity of that name. Raises InputError with the closest names where there is none."""
-        return _id_of("entity", name, self._entity_ids)
+        """The entity of that name, or of the one that is canonically equivalent to it in Unicode.
+
+        There is at most one, since no table has two equivalent names. A composed `é` finds a
+        decomposed one.
+
+        Raises:
+            InputError: there is none; the message has the closest names.
+        """
+        return self._entity_ids.find(name)
 
     def relation_id(self, name: str) -> int:
-        """The relation of that name. Raises InputError with the closest names where there is none."""
-        return _id_of("relation", name, self._relation_ids)
+        """The relation of that name, or of the equivalent one, in the way of `entity_id`."""
+        return self._relation_ids.find(name)
 
     @cached_property
-    def _entity_ids(self) -> dict[str, int]:
-        return {name: i for i, name in enumerate(self.entity_names)}
+    def _entity_ids(self) -> _Ids:
+        return _Ids("entity", self.entity_names)
 
     @cached_property
-    def _relation_ids(self) -> dict[str, int]:
-        return {name: i for i, name in enumerate(self.relation_names)}
+    def _relation_ids(self) -> _Ids:
+        return _Ids("relation", self.relation_names)
 
     # ---------------------------------------------------------------- where tables come from, and go to
 
@@ -233,7 +241,7 @@ class FactTable:
         relation_ids: dict[str, int] = {}
         whole = list(triples)
         for triple in whole:
-            if len(triple) != 3:
+            if isinstance(triple, (str, bytes)) or len(triple) != 3:
                 raise InputError(f"a fact is a triple (subject, relation, object); got {triple!r}")
         rows = [
             (
@@ -246,14 +254,17 @@ class FactTable:
         if not rows:
             raise InputError("no facts: a table needs at least one (subject, relation, object)")
         subjects, relations, targets = np.array(rows, dtype=np.int64).T
+        what = f"the answers of {len(relation_ids):,} relations for {len(entity_ids):,} entities"
+        require_memory(4 * 8 * len(relation_ids) * len(entity_ids), what)
         answers = np.full((len(relation_ids), len(entity_ids)), MISSING, dtype=np.int64)
         answers[relations, subjects] = targets
         for row in np.flatnonzero(answers[relations, subjects] != targets)[:1]:
             names = list(entity_ids)
-            kept = names[answers[relations[row], subjects[row]]]
+            ids = (subjects[row], targets[row], answers[relations[row], subjects[row]])
+            subject, target, kept = (printable(names[i]) for i in ids)
+            relation = printable(list(relation_ids)[relations[row]])
             raise InputError(
-                f"({names[subjects[row]]}, {list(relation_ids)[relations[row]]}) has two objects: "
-                f"{names[targets[row]]} and {kept}; a relation is a function, keep one"
+                f"({subject}, {relation}) has two objects: {target} and {kept}; a relation is a function, keep one"
             )
         return cls(answers, list(entity_ids), list(relation_ids))
 
@@ -271,8 +282,9 @@ class FactTable:
         write_tsv(self, path)
 
     def query_text(self, entity: int, path: Sequence[int]) -> str:
-        """A query in the names of the table, for messages."""
-        return " ".join([self.entity_name(entity), *(self.relation_name(r) for r in path)])
+        """A query in the names of the table, as `printable` shows them, for messages."""
+        names = [self.entity_name(entity), *(self.relation_name(r) for r in path)]
+        return printable(" ".join(names))
 
 
 def _check_sizes(entities: int, relations: int, seed: int, missing: float = 0.0) -> None:
@@ -299,10 +311,14 @@ def _checked_names(kind: str, names: Sequence[str] | None, count: int) -> tuple[
         # what add returns, None, counts as not repeated
         repeated = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise InputError(f"{kind} names must be distinct; {repeated!r} names two of them")
-    if len({unicodedata.normalize("NFC", name) for name in names}) < count:
-        raise InputError(
-            f"two {kind} names differ only by Unicode normalization; a file of them could not be read back"
-        )
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(unicodedata.normalize("NFC", name), name)
+        if other != name:
+            raise InputError(
+                f"{kind} names {other!r} ({other!a}) and {name!r} ({name!a}) "
+                "differ only by Unicode normalization; spell the name alike"
+            )
     return tuple(names)
 
 
@@ -321,9 +337,49 @@ def _checked_ids(kind: str, ids: ArrayLike, count: int) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _id_of(kind: str, name: str, ids: dict[str, int]) -> int:
-    if name in ids:
-        return ids[name]
-    close = difflib.get_close_matches(name, ids, n=3) if len(ids) <= 200_000 else []
-    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-    raise InputError(f"no {kind} is named {name!r} among the {len(ids)} of the table{hint}")
+class _Ids:
+    """The ids of entities, or of relations, by name."""
+
+    def __init__(self, kind: str, names: tuple[str, ...]):
+        self.kind = kind
+        self.by_name = {name: i for i, name in enumerate(names)}
+
+    @cached_property
+    def by_normal_form(self) -> dict[str, int]:
+        """The ids of names beyond ASCII, by what the Unicode normal form NFC makes of them."""
+        names = ((name, i) for name, i in self.by_name.items() if not name.isascii())
+        return {unicodedata.normalize("NFC", name): i for name, i in names}
+
+    def find(self, name: str) -> int:
+        if not isinstance(name, str):
+            raise InputError(f"{self.kind} names are strings; got {name!r}")
+        if name in self.by_name:
+            return self.by_name[name]
+        normal = unicodedata.normalize("NFC", name)
+        found = self.by_name.get(normal, self.by_normal_form.get(normal))
+        if found is not None:
+            return found
+        count = f"among the {len(self.by_name)} of the table"
+        few = self.by_name if len(self.by_name) <= 200_000 else ()
+        close = difflib.get_close_matches(name, few, n=3)
+        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+        nearest = unicodedata.normalize("NFC", close[0]) if close else normal
+        if close and (difference := _difference(normal, nearest)):
+            hint += f" ({difference})"
+        raise InputError(f"no {self.kind} is named {name!r} {count}{hint}")
+
+
+def _difference(name: str, other: str) -> str | None:
+    """Where two names that look alike differ first; None if the letters there show it."""
+    shared = min(len(name), len(other))
+    at = next((i for i in range(shared) if name[i] != other[i]), shared)
+    here, there = name[at : at + 1], other[at : at + 1]
+    if (here + there).isascii() and " " not in (here, there):
+        return None
+    return f"character {at + 1} is {_described(there)} there, not {_described(here)}"
+
+
+def _described(character: str) -> str:
+    if not character:
+        return "missing"
+    return f"U+{ord(character):04X} ({unicodedata.name(character, 'no name')})"

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,7 @@ from constructions.rebuild import default_codebooks, rebuilt, same_codebooks
 from constructions.recipe import Recipe
 from constructions.tensor_file import Stored, Survey, format_name, read_header, survey, write_tensors
 from constructions.transformer import Transformer, TransformerShape
-from constructions.tsv import read_tsv, write_tsv
+from constructions.tsv import is_plain, read_saved_facts, write_tsv
 
 WEIGHTS, VOCABULARY, CERTIFICATE = "weights.safetensors", "vocabulary.txt", "certificate.json"
 FACTS, PACKED_FACTS, CODEBOOKS = "facts.tsv", "facts.safetensors", "codebooks.safetensors"
@@ -108,10 +107,7 @@ def _checked_weights(model: FactModel) -> dict[str, Tensor]:
 
 def _fits_text(facts: FactTable) -> bool:
     """Whether `facts.tsv` can hold the facts, so that it can be read back: see `constructions.tsv`."""
-    if not 0 < facts.n_facts <= MOST_FACTS_AS_TEXT or any(name.startswith("#") for name in facts.entity_names):
-        return False
-    names = {*facts.entity_names, *facts.relation_names}
-    return len({unicodedata.normalize("NFC", name) for name in names}) == len(names)
+    return 0 < facts.n_facts <= MOST_FACTS_AS_TEXT and is_plain(facts)
 
 
 def _require_model_folder(folder: Path) -> None:
@@ -318,24 +314,11 @@ def _read_facts(folder: Path, manifest: Manifest) -> FactTable:
     except InputError as error:
         raise InputError(f"{at}: {error}") from None
     path = folder / (FACTS if FACTS in manifest["files"] else PACKED_FACTS)
-    answers = _text_answers(path, blank) if path.name == FACTS else _packed_answers(path, blank)
+    answers = read_saved_facts(path, blank) if path.name == FACTS else _packed_answers(path, blank)
     try:
         return FactTable(answers, entities, relations)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def _text_answers(path: Path, blank: FactTable) -> np.ndarray:
-    """The answers of a fact file, whose names get their ids from the vocabulary."""
-    facts = read_tsv(path).facts
-    try:
-        entities = np.array([blank.entity_id(name) for name in facts.entity_names])
-        relations = np.array([blank.relation_id(name) for name in facts.relation_names])
-    except InputError as error:
-        raise InputError(f"{path}: {error}; {VOCABULARY} has all names") from None
-    answers = blank.answers.copy()
-    answers[np.ix_(relations, entities)] = np.where(facts.answers == MISSING, MISSING, entities[facts.answers])
-    return answers
 
 
 def _packed_answers(path: Path, blank: FactTable) -> np.ndarray:

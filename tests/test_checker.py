@@ -191,6 +191,7 @@ ALLOWED = {
     "os",
     "pathlib",
     "typing",
+    "unicodedata",
 }
 ALLOWED |= {"__future__", "concurrent", "verify"}
 INEXACT = {

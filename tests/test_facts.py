@@ -1,3 +1,5 @@
+import unicodedata
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,6 +8,7 @@ from strategies import all_queries, bijections, disjoint, functions, seeds
 
 from constructions import FactTable, InputError
 from constructions.disjoint import require_disjoint
+from constructions.facts import name_defect
 
 
 def plain_answer(facts, entity, path):
@@ -111,7 +114,10 @@ def test_names_and_ids_are_inverse():
         (lambda: FactTable([[0, 1]], ["a", 3]), "must be a string"),
         (lambda: FactTable([[0, 1]], None, [" r"]), "a leading space"),
         (lambda: FactTable([[0, 1]], ["a", "\ud800"]), r"U\+D800"),
-        (lambda: FactTable([[0, 1]], ["\u00e9", "e\u0301"]), "differ only by Unicode normalization"),
+        (
+            lambda: FactTable([[0, 1]], ["\u00e9", "e\u0301"]),
+            r"'\u00e9' \('\\xe9'\) and 'e\u0301' \('e\\u0301'\) differ only by Unicode normalization",
+        ),
         (lambda: FactTable(np.array([[2**64 - 1, 0]], dtype=np.uint64)), "is no entity"),
         (lambda: FactTable([[0, 1]]).answer(2, [0]), r"entity 2 does not exist: there are 2, numbered 0\.\.1"),
         (lambda: FactTable([[0, 1]]).answer(-1, [0]), "entity -1 does not exist"),
@@ -132,6 +138,16 @@ def test_names_and_ids_are_inverse():
             lambda: FactTable.random_bijections(10**9, 10**3),
             r"1,000,000,000 x 1,000 facts.* need 32,000,000,000,000 bytes",
         ),
+        (lambda: FactTable.from_triples(["abc"]), r"a fact is a triple .*got 'abc'"),
+        (
+            lambda: FactTable.from_triples((f"e{i}", f"r{i}", "x") for i in range(200_000)),
+            r"the answers of 200,000 relations for 200,001 entities need 1,280,006,400,000 bytes",
+        ),
+        (
+            lambda: FactTable.from_triples([("a\u202e", "r", "b"), ("a\u202e", "r", "c")]),
+            r"\(a\\u202e, r\) has two objects",
+        ),
+        (lambda: FactTable([[0, 1]]).entity_id(1), "entity names are strings; got 1"),
         (lambda: FactTable.from_triples([("a", "r")]), r"a fact is a triple .*got \('a', 'r'\)"),
         (lambda: FactTable([[0, 1]]).answer(0, 0), "last axis"),
         (lambda: FactTable([[0, 1]], ["Alice", "Beth"]).entity_id("Alise"), "did you mean 'Alice'"),
@@ -158,3 +174,52 @@ def test_a_table_owns_its_answers():
 
 def test_masked_answers_are_missing():
     assert FactTable(np.ma.masked_array([[1, 0]], mask=[[True, False]])).answers.tolist() == [[-1, 0]]
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1), st.sampled_from(["NFC", "NFD"]))
+def test_a_name_is_found_by_every_canonically_equivalent_spelling(text, form):
+    name = f"a{''.join(letter for letter in text if name_defect(f'a{letter}z') is None)}z"
+    facts = FactTable([[1, 0]] * 2, [name, "Oslo"], ["in", name])
+    for asked in (name, unicodedata.normalize(form, name)):
+        assert facts.entity_id(asked) == 0
+        assert facts.relation_id(asked) == 1
+    with pytest.raises(InputError, match="no entity is named"):
+        facts.entity_id(name + "y")
+
+
+@pytest.mark.parametrize(
+    ("asked", "named", "told"),
+    [
+        ("Z\u00fcrich", "Zu\u0308rich", None),  # both look alike, and both are one name
+        ("\u212a", "K", None),
+        ("K", "\u212a", None),
+        ("Alise", "Alice", "no entity is named 'Alise' among the 2 of the table; did you mean 'Alice'?"),
+        (
+            "M\u0430rs",
+            "Mars",
+            "did you mean 'Mars'? (character 2 is U+0061 (LATIN SMALL LETTER A) there, "
+            "not U+0430 (CYRILLIC SMALL LETTER A))",
+        ),
+        (
+            "New York",
+            "New\u00a0York",
+            r"did you mean 'New\xa0York'? (character 4 is U+00A0 (NO-BREAK SPACE) there, not U+0020 (SPACE))",
+        ),
+        (
+            "Ann",
+            "Ann\u200b",
+            r"did you mean 'Ann\u200b'? (character 4 is U+200B (ZERO WIDTH SPACE) there, not missing)",
+        ),
+        ("new york", "new york ago", "(character 9 is U+0020 (SPACE) there, not missing)"),
+        ("Zzyzx", "Alice", "no entity is named 'Zzyzx' among the 2 of the table"),
+        ("Ann\x1b[2K", "Ann", r"no entity is named 'Ann\x1b[2K' among the 2 of the table; did you mean 'Ann'?"),
+    ],
+)
+def test_a_name_that_is_not_found_is_told_from_those_that_look_alike(asked, named, told):
+    facts = FactTable([[1, 0]], [named, "Oslo"], ["in"])
+    if told is None:
+        assert facts.entity_id(asked) == 0
+        return
+    with pytest.raises(InputError) as caught:
+        facts.entity_id(asked)
+    assert str(caught.value).endswith(told) or str(caught.value) == told

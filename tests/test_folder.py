@@ -176,7 +176,11 @@ def test_total_facts_in_a_hybrid_built_for_partial_ones_come_back(tmp_path):
         (FACTS, "facts.tsv"),
         (FactTable([[-1, -1]]), "facts.safetensors"),
         (FactTable([[1, 0]], ["# 1", "b"]), "facts.safetensors"),
-        (FactTable([[1, 0]], ["\u00e9", "b"], ["e\u0301"]), "facts.safetensors"),  # no fact file may have both
+        (FactTable([[1, 0]], ["#1", "b"]), "facts.safetensors"),
+        (FactTable([[1, 0]], ["a", "#1"]), "facts.safetensors"),
+        (FactTable([[1, -1]], ["a", "#1"]), "facts.tsv"),  # no line starts with it
+        (FactTable([[1, 0]], ["head", "tail"], ["relation"]), "facts.safetensors"),
+        (FactTable([[1, 0]], ["\u00e9", "b"], ["e\u0301"]), "facts.tsv"),
         (FactTable([[1, 0]], ["\u00e9", "b"], ["\u00e9"]), "facts.tsv"),
     ],
 )

@@ -1,22 +1,29 @@
 import os
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bad_tables import BAD, GOOD
+from fact_grammar import stated
+from hand_made import files_of, resealed
 from hypothesis import given
+from random_fact_files import (
+    compare,
+    compare_file,
+    compare_folder,
+    folder_files,
+    folder_readers,
+    random_table,
+    triples,
+)
 from strategies import functions
 
-from constructions import FactFileError, FactTable, InputError
+from constructions import FactFileError, FactTable, InputError, folder, load, selector, tsv
 from constructions.tsv import MAX_DEFECTS_SHOWN, read_tsv
+from verify import stored
 from verify.__main__ import main
-
-
-def triples(facts):
-    return {
-        (facts.entity_name(s), facts.relation_name(r), facts.entity_name(facts.answers[r, s]))
-        for r, s in np.argwhere(facts.answers >= 0)
-    }
+from verify.checker import check, check_files
 
 
 def test_there_are_enough_bad_and_odd_tables():
@@ -119,8 +126,6 @@ def test_tables_that_cannot_be_written_are_refused(tmp_path):
     path = tmp_path / "facts.tsv"
     with pytest.raises(InputError, match="no facts"):
         FactTable([[-1]]).to_tsv(path)
-    with pytest.raises(InputError, match="comment"):
-        FactTable([[0]], ["#a"]).to_tsv(path)
     with pytest.raises(InputError, match="cannot be written"):
         FactTable([[0]]).to_tsv(tmp_path / "no" / "folder.tsv")
     with pytest.raises(InputError, match="is no file name"):
@@ -150,3 +155,169 @@ def test_an_object_may_start_with_a_hash(tmp_path):
     facts = FactTable.from_tsv(path)
     facts.to_tsv(path)
     assert triples(FactTable.from_tsv(path)) == {("a", "r", "#b")}
+
+
+def test_a_subject_may_start_with_a_hash_below_literal(tmp_path):
+    path = tmp_path / "facts.tsv"
+    facts = FactTable.from_triples([("C#", "designer", "Anders"), ("#MeToo", "country", "US")])
+    facts.to_tsv(path)
+    assert path.read_text() == "#literal\nC#\tdesigner\tAnders\n#MeToo\tcountry\tUS\n"
+    assert FactTable.from_tsv(path) == facts
+
+
+# -------------------------------------------------------------------- one grammar, several readers
+
+
+@pytest.mark.parametrize("name", [*BAD, *GOOD])
+def test_the_grammar_of_the_page_says_the_same_of_each_table(name):
+    if name in BAD:
+        assert stated(BAD[name][0]) is None
+    else:
+        assert stated(GOOD[name][0]) == GOOD[name][1]
+
+
+def seed_of_today():
+    return int(np.random.SeedSequence().entropy % 2**32)
+
+
+def test_all_readers_agree_on_random_files(tmp_path):
+    seed = seed_of_today()
+    found = compare(600, seed, tmp_path)
+    for kind in ("file: ", "folder: ", "folder: tensor "):
+        for outcome in ("read by both", "refused by both"):
+            assert found[kind + outcome] >= 24, f"seed {seed}: {found}"
+    assert found["file: refused as foreign, read by both when it says #literal"] >= 6, f"seed {seed}: {found}"
+
+
+def lenient(path, blank):
+    """How the loader read the facts of a folder before: as any fact file."""
+    facts = read_tsv(path).facts
+    entities = np.array([blank.entity_id(name) for name in facts.entity_names])
+    relations = np.array([blank.relation_id(name) for name in facts.relation_names])
+    answers = blank.answers.copy()
+    answers[np.ix_(relations, entities)] = np.where(facts.answers < 0, -1, entities[facts.answers])
+    return answers
+
+
+def without(condition):
+    """The checker's `require`, blind to one condition."""
+    original = stored.require
+    return lambda holds, otherwise: None if condition in otherwise else original(holds, otherwise)
+
+
+def skipping(self, number, line):
+    """How fact files were read before: a line that starts with # is skipped, whatever it holds."""
+    return None if line.startswith("#") else ORIGINAL(self, number, line)
+
+
+ORIGINAL = tsv._Reader.checked_fields
+BLIND = ["the order of the ids", "a comment to other readers", "a control character", "ends with a space"]
+BLIND += ["a name stands twice", "is not subject", "the tensor facts alone"]
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "other", "kind"),
+    [
+        (folder, "read_saved_facts", lenient, compare_folder),
+        (tsv._Reader, "checked_fields", skipping, compare_file),
+        (tsv._Reader, "check_spellings", lambda self: None, compare_file),
+        (tsv, "name_defect", lambda name: None, compare_file),
+        *((stored, "require", without(condition), compare_folder) for condition in BLIND),
+        (stored, "unicodedata", SimpleNamespace(normalize=lambda form, name: name), compare_folder),
+    ],
+)
+def test_a_reader_that_knows_one_rule_less_is_noticed(place, name, other, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(place, name, other)
+    with pytest.raises((AssertionError, FactFileError, InputError)):
+        compare(10_000, seed_of_today(), tmp_path, (kind,))
+
+
+NOT_CANONICAL = {
+    "a comment": lambda raw: b"# said\n" + raw,
+    "#literal": lambda raw: b"#literal\n" + raw,
+    "a blank line": lambda raw: raw + b"\n",
+    "a byte order mark": lambda raw: b"\xef\xbb\xbf" + raw,
+    "CRLF": lambda raw: raw.replace(b"\n", b"\r\n"),
+    "no end": lambda raw: raw[:-1],
+    "a repeat": lambda raw: raw + raw.splitlines(keepends=True)[0],
+    "another order": lambda raw: b"".join(raw.splitlines(keepends=True)[::-1]),
+    "another spelling": lambda raw: raw.replace("\u00e9".encode(), "e\u0301".encode()),
+    "a subject with a hash": lambda raw: b"#" + raw,
+}
+
+
+@pytest.mark.parametrize("change", NOT_CANONICAL)
+def test_the_facts_of_a_saved_model_have_one_form(change, tmp_path):
+    """Also where the change leaves the facts what they are, and the manifest lists the file as it is."""
+    place = tmp_path / "model"
+    files = files_of(selector(FactTable([[1, 0, -1]], ["Bob", "Jos\u00e9", "#Bob"], ["r"])))
+    changed = resealed(files, facts_tsv=NOT_CANONICAL[change](files["facts.tsv"]))
+    write(place, changed)
+    assert check_files(files).verdict == "PASS"
+    proven = check(place)
+    assert proven.verdict == "FAIL"
+    assert proven.reason.startswith("facts.tsv: ")
+    with pytest.raises(InputError, match=r"facts\.tsv"):
+        load(place)
+
+
+NOT_A_VOCABULARY = {
+    "a leading space": " a\nb\nr\nunknown\n",
+    "a trailing space": "a \nb\nr\nunknown\n",
+    "a no-break space at the end": "a\u00a0\nb\nr\nunknown\n",
+    "an empty name": "\nb\nr\nunknown\n",
+    "an empty relation": "a\nb\n\nunknown\n",
+    "a name of a space": "a\n \nr\nunknown\n",
+    "an escape sequence": "a\x1b[2K\nb\nr\nunknown\n",
+    "a TAB": "a\tb\nb\nr\nunknown\n",
+    "CRLF": "a\r\nb\r\nr\r\nunknown\r\n",
+    "a next line": "a\x85b\nb\nr\nunknown\n",
+    "a line separator": "a\u2028b\nb\nr\nunknown\n",
+    "a byte order mark": "\ufeffa\nb\nr\nunknown\n",
+    "a name twice": "a\na\nr\nunknown\n",
+    "one name in two spellings": "\u00e9\ne\u0301\nr\nunknown\n",
+    "a sign that is a letter": "K\n\u212a\nr\nunknown\n",
+    "a line more": "a\nb\nr\nunknown\n\n",
+    "a line less": "a\nr\nunknown\n",
+    "no end": "a\nb\nr\nunknown",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("tensor", [True, False])
+def test_both_readers_refuse_a_vocabulary_with_other_names(tensor, tmp_path):
+    sizes, specials, files = folder_files(FactTable([[1, 0]], ["a", "b"], ["r"]), tensor=tensor)
+    assert folder_readers(tmp_path, sizes, specials, files)[0] == "read by both"
+    for what, text in NOT_A_VOCABULARY.items():
+        changed = files | {"vocabulary.txt": text.encode()}
+        assert folder_readers(tmp_path, sizes, specials, changed)[0] == "refused by both", what
+    changed = files | {"vocabulary.txt": "\u00e9\nb\ne\u0301\nunknown\n".encode()}  # an entity and a relation
+    assert folder_readers(tmp_path, sizes, specials, changed)[0] == ("read by both" if tensor else "refused by both")
+
+
+def write(place, files):
+    place.mkdir()
+    for name, data in files.items():
+        (place / name).write_bytes(data)
+
+
+def test_models_of_tables_with_odd_names_are_proven_and_come_back(tmp_path):
+    seed = seed_of_today()
+    for number in range(12):
+        facts = random_table(np.random.default_rng([seed, number]))
+        selector(facts).save(tmp_path / "model")
+        assert check(tmp_path / "model").verdict == "PASS", f"seed {seed}, number {number}"
+        assert load(tmp_path / "model").facts == facts, f"seed {seed}, number {number}"
+
+
+def test_a_model_that_knows_a_hashtag_is_proven_and_keeps_its_facts(tmp_path):
+    facts = FactTable([[1, 0]], ["#Bob", "b"], ["r"])
+    selector(facts).save(tmp_path / "model")
+    assert check(tmp_path / "model").verdict == "PASS"
+    assert load(tmp_path / "model").facts == facts
+    files = files_of(selector(FactTable([[1, 0]], ["Bob", "b"], ["r"])))
+    forged = {name: files[name].replace(b"Bob", b"#Bob") for name in ("facts.tsv", "vocabulary.txt")}
+    write(tmp_path / "other", resealed(files | forged))
+    assert check(tmp_path / "other").verdict == "FAIL"
+    with pytest.raises(InputError, match=r"facts\.tsv:1:1: a line that starts with #"):
+        load(tmp_path / "other")

@@ -27,6 +27,7 @@ from constructions.facts import MISSING, FactTable
 from constructions.folder import load
 from constructions.manifest import canonical
 from constructions.model import FactModel
+from constructions.tsv import fact_lines
 from verify.checker import check_files
 from verify.recall import check_recall
 
@@ -123,9 +124,7 @@ class _Target:
         if self.facts_file != "facts.tsv":
             data = safetensors.torch.save({"facts": torch.from_numpy(answers.astype(np.int32))})
         else:
-            e, r = facts.entity_names, facts.relation_names
-            rows = [(s, q, t) for s, row in enumerate(answers.T.tolist()) for q, t in enumerate(row) if t != MISSING]
-            data = "".join(f"{e[s]}\t{r[q]}\t{e[t]}\n" for s, q, t in rows).encode()
+            data = "".join(fact_lines(facts)).encode()
         return self.with_files({self.facts_file: data}), facts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ FILES = {
     "facts.safetensors",
     "codebooks.safetensors",
 }
+NO_LETTERS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029", "\ufeff"]
+"""What no name of docs/fact-files.md holds: control characters, line ends, byte order marks."""
 
 
 class Refuted(Exception):
@@ -144,31 +147,57 @@ def differing(held: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
     return np.argwhere(integers(held, what) != integers(wanted, what))[:1]  # minus zero is zero
 
 
+def read_text(raw: Any, name: str) -> str:
+    """The text of a file, if it is UTF-8."""
+    try:
+        return bytes(raw).decode()
+    except UnicodeDecodeError as error:
+        raise Refuted(f"{name}: {error}") from None
+
+
 def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> list[str]:
-    """The names of all tokens, by id; entities have distinct names, and relations."""
-    names = bytes(raw).decode().split("\n")
+    """The names of all tokens, by id; entities have distinct names, and relations.
+
+    A name is the `name` of docs/fact-files.md; canonically equivalent names (Unicode) are one.
+    """
+    text = read_text(raw, "vocabulary.txt")
+    names = text.split("\n")
     require(names.pop() == "", "vocabulary.txt: the last line does not end")
+    trimmed = all(name and name == name.strip() for name in names)
+    require(trimmed, "vocabulary.txt: a name is empty, or begins or ends with a space")
+    found = [letter for letter in NO_LETTERS if letter != "\n" and letter in text]
+    require(not found, f"vocabulary.txt: a name has a control character: {found!a}")
     require(names[n + n_relations :] == specials, f"vocabulary.txt: {len(names)} lines, or other special tokens")
-    distinct = len(set(names[:n])) == n and len(set(names[n : n + n_relations])) == n_relations
-    require(distinct, "vocabulary.txt: a name stands twice")
+    for kind in (names[:n], names[n : n + n_relations]):
+        normal = kind if text.isascii() else [unicodedata.normalize("NFC", name) for name in kind]
+        require(len(set(normal)) == len(kind), "vocabulary.txt: a name stands twice")
     return names
 
 
 def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: int) -> np.ndarray:
-    """The fact table, int64 (R, N + 1): answers, N for a missing one; column N is *unknown*, which stays."""
+    """The fact table, int64 (R, N + 1): answers, N for a missing one; column N is *unknown*, which stays.
+
+    `facts.tsv` has one form for each table: a line for each fact, sorted by the ids of subject and
+    relation.
+    """
     table = np.full((n_relations, n + 1), n)
     if "facts.safetensors" in files:
-        dtype, facts = read_tensors(files["facts.safetensors"], "facts.safetensors")["facts"]
+        tensors = read_tensors(files["facts.safetensors"], "facts.safetensors")
+        alone = f"facts.safetensors holds {sorted(tensors)}, not the tensor facts alone"
+        require(set(tensors) == {"facts"}, alone)
+        dtype, facts = tensors["facts"]
         require(dtype == "I32" and facts.shape == (n_relations, n), "facts.safetensors: the facts are not I32 (R, N)")
         require(facts.min() >= -1 and facts.max() < n, "facts.safetensors: an answer is no entity")
         table[:, :n] = facts
         table[table < 0] = n
         return table
-    text = bytes(files["facts.tsv"]).decode()
+    text = read_text(files["facts.tsv"], "facts.tsv")
     cells = text[:-1].replace("\n", "\t").split("\t")
     subjects, relations, answers = cells[0::3], cells[1::3], cells[2::3]
     rebuilt = "".join(map("{}\t{}\t{}\n".format, subjects, relations, answers))
     require(text == rebuilt, "facts.tsv: a line is not subject<TAB>relation<TAB>object")
+    comment = next((name for name in subjects if name.startswith("#")), None)
+    require(comment is None, f"facts.tsv: the line of {comment!r} is a comment to other readers")
     entity_ids = {name: i for i, name in enumerate(names[:n])}
     relation_ids = {name: i for i, name in enumerate(names[n : n + n_relations])}
     try:
@@ -176,5 +205,7 @@ def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: 
         table[at] = [entity_ids[name] for name in answers]
     except KeyError as error:
         raise Refuted(f"facts.tsv: {error} is no name of vocabulary.txt") from None
-    require(len(np.unique(at[0] * n + at[1])) == len(subjects), "facts.tsv: a fact stands twice")
+    places = at[1] * n_relations + at[0]
+    order = "facts.tsv: a fact stands twice, or not in the order of the ids"
+    require((places[1:] > places[:-1]).all(), order)
     return table
