@@ -27,6 +27,7 @@ from constructions.basis_bounds import logit_error_of
 from constructions.errors import InputError
 from constructions.facts import FactTable
 from constructions.following import WAYS, By
+from constructions.integers import whole
 from constructions.memory import require_memory
 from constructions.model import FactModel
 from constructions.noise_bounds import radius_by_norms, radius_by_queries
@@ -56,12 +57,6 @@ def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
     if isinstance(model, Reformed):
         return model.source, model.basis
     return model, torch.eye(model.shape.d_model, dtype=model.embedding.weight.dtype)
-
-
-def _require_sizes(**sizes: object) -> None:
-    for name, size in sizes.items():
-        if size is not None and (type(size) is not int or size < 0):
-            raise InputError(f"{name} must be an integer of at least 0; got {size!r}")
 
 
 # -------------------------------------------------------------------- change of basis
@@ -192,8 +187,7 @@ def _zeros(shape: TransformerShape, dtype: torch.dtype) -> Transformer:
 def _add_noise(transformer: Transformer, noise: float, seed: int) -> None:
     if not isinstance(noise, int | float) or not 0 <= noise < float("inf"):
         raise InputError(f"noise must be a number of at least 0; got {noise!r}")
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {seed!r}")
+    seed = whole("seed", seed, 0, 2**63 - 1)
     if noise:
         most = torch.tensor(noise, dtype=transformer.embedding.weight.dtype)
         most = most if most.double() <= noise else torch.nextafter(most, torch.zeros_like(most))
@@ -206,7 +200,10 @@ def _wider(
     shape: TransformerShape, d_model: int | None, d_mlp: int | None, n_heads: int | None, n_layers: int | None
 ) -> TransformerShape:
     """The shape with larger sizes."""
-    _require_sizes(d_model=d_model, d_mlp=d_mlp, n_heads=n_heads, n_layers=n_layers)
+    d_model, d_mlp, n_heads, n_layers = (
+        None if size is None else whole(name, size, 0)
+        for name, size in (("d_model", d_model), ("d_mlp", d_mlp), ("n_heads", n_heads), ("n_layers", n_layers))
+    )
     planned = BYTES_PER_HEAD * (1 + (n_layers or 0)) * (1 + (n_heads or 0))
     require_memory(planned, f"{n_layers} layers of {n_heads} heads")
     heads = [head for layer in shape.layers for head in layer.heads]

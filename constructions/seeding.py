@@ -25,6 +25,7 @@ from constructions.answering import Writing
 from constructions.blocks import Plan, PlannedHead, plan_blocks
 from constructions.errors import InputError
 from constructions.identity_norms import make_norms_the_identity
+from constructions.integers import whole
 from constructions.model import FactModel
 from constructions.places import Places
 from constructions.plain import require_construction, require_dtype, require_plain
@@ -143,12 +144,6 @@ def seed_into(
     raise refusal
 
 
-def _whole(name: str, value: object) -> int:
-    if not isinstance(value, int | np.integer):
-        raise InputError(f"{name} must be a whole number; got {value!r}")
-    return int(value)
-
-
 @torch.no_grad()
 def _seed(
     target: StandardDecoder,
@@ -160,8 +155,8 @@ def _seed(
     gain: float = 1,
 ) -> StandardModel:
     require_dtype(model, target.embedding.weight.dtype)
-    first_block = _whole("first_block", first_block)
-    slack = None if slack is None else _whole("slack", slack)
+    first_block = whole("first_block", first_block)
+    slack = None if slack is None else whole("slack", slack)
     places = _places(target.shape, model, plan, first_block)
     _make_room(target, places)
     for norm in target.norms():

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from constructions.answering import Answering, Writing
 from constructions.errors import InputError
+from constructions.integers import require_integer_fields
 from constructions.transformer import MLP, Attention, Cache, HeadShape, KeysAndValues, Trace, Traced, Weight
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class StandardShape:
     tied: bool = False
 
     def __post_init__(self) -> None:
+        require_integer_fields(self)
         for name, value, known in (("norm", self.norm, (None, *NORMS)), ("placement", self.placement, PLACEMENTS)):
             if value not in known:
                 raise InputError(f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}")
