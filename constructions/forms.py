@@ -31,6 +31,7 @@ from constructions.integers import whole
 from constructions.memory import require_memory
 from constructions.model import FactModel
 from constructions.noise_bounds import radius_by_norms, radius_by_queries
+from constructions.ordinary_tensors import of_ordinary_tensors
 from constructions.plain import require_construction, require_plain
 from constructions.rebuild import rebuilt
 from constructions.reformed import Reformed, reformed, write_into
@@ -62,6 +63,7 @@ def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
 # -------------------------------------------------------------------- change of basis
 
 
+@of_ordinary_tensors
 @torch.no_grad()
 def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike, *, by: By | None = "norms") -> Reformed:
     """Turn the residual stream: x becomes Q x, so that every slot is a superposition of all coordinates.
@@ -130,6 +132,7 @@ def _require_way(by: object, *others: None) -> None:
 # -------------------------------------------------------------------- wider models
 
 
+@of_ordinary_tensors
 def widen(
     model: FactModel,
     d_model: int | None = None,
@@ -164,6 +167,7 @@ def widen(
     return reformed(wide, model)
 
 
+@of_ordinary_tensors
 @torch.no_grad()
 def add_noise(model: FactModel | Reformed, noise: float, seed: int = 0) -> Reformed:
     """The model with noise on all its weights, as `widen` puts it on the new ones: none changes by more than `noise`."""
@@ -229,6 +233,7 @@ def _wider(
     return replace(shape, d_model=wanted[0], layers=tuple(layers))
 
 
+@of_ordinary_tensors
 def noise_radius(
     model: FactModel | Reformed, by: By = "norms", progress: Callable[[int], None] = lambda queries: None
 ) -> float:
@@ -305,6 +310,7 @@ def normalize(
 # -------------------------------------------------------------------- other facts
 
 
+@of_ordinary_tensors
 @torch.no_grad()
 def install(model: FactModel | Reformed, facts: FactTable) -> None:
     """Put other facts in place of the present ones: the paper's freeze-and-swap transfer without a gradient step.

@@ -113,8 +113,8 @@ class FactModel(Transformer, Answering):
         version counters. `answer` then takes the names of the new table.
 
         Raises:
-            InputError: internal weights hold facts, the sizes differ, or an answer has no code in this model (see
-                `Codebook.of`).
+            InputError: internal weights hold facts, the sizes differ, an answer has no code in this model (see
+                `Codebook.of`), or a parameter is an inference tensor, which cannot be changed.
         """
         if self.fact_tables is None:
             raise InputError(
@@ -125,6 +125,12 @@ class FactModel(Transformer, Answering):
         expected = (self.vocabulary.n_entities, self.vocabulary.n_relations)
         if sizes != expected:
             raise InputError(f"this model has {expected} entities and relations; the facts have {sizes}")
+        for name, parameter in self.named_parameters():
+            if parameter.is_inference():
+                raise InputError(
+                    f"{name} was made in torch.inference_mode, so that no change of it can be followed; install the facts "
+                    f"in a copy that is taken outside of that mode (copy.deepcopy)"
+                )
         others = {name: p._version for name, p in self.named_parameters() if name not in self.fact_tables}
         self._spell(self, facts)
         written = [name for name, version in others.items() if self.get_parameter(name)._version != version]
@@ -154,5 +160,7 @@ class FactModel(Transformer, Answering):
     def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
         """The same states (..., d_model) with another value (..., *slot shape) in the named slot: for `trace`'s edits."""
         changed = states.clone()
-        changed[..., torch.from_numpy(self.stream[slot].columns).to(states.device)] = torch.as_tensor(value).to(states)
+        changed[..., torch.from_numpy(self.stream[slot].columns).to(states.device)] = torch.as_tensor(
+            value, device=states.device
+        ).to(states)
         return changed

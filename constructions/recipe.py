@@ -13,6 +13,7 @@ import torch
 
 from constructions.errors import InputError
 from constructions.integers import as_declared, declares_integers
+from constructions.ordinary_tensors import ordinary_tensors
 
 if TYPE_CHECKING:
     from constructions.model import FactModel
@@ -68,7 +69,7 @@ def recorded(build: Callable[Arguments, Built]) -> Callable[Arguments, Built]:
                 f"nothing; build it on another device (with torch.device('cpu'): ...)"
             )
         call.arguments.update(options)
-        with torch.device("cpu"), torch.inference_mode(mode=False):
+        with ordinary_tensors():
             model = build(*call.args, **call.kwargs)
             model.recipe = Recipe(build.__name__, options)
             return model if device.type == "cpu" else model.to(device)

@@ -27,6 +27,7 @@ from constructions.errors import InputError
 from constructions.identity_norms import make_norms_the_identity
 from constructions.integers import whole
 from constructions.model import FactModel
+from constructions.ordinary_tensors import of_ordinary_tensors
 from constructions.places import Places
 from constructions.plain import require_construction, require_dtype, require_plain
 from constructions.reformed import Reformed, seed_transformer
@@ -41,6 +42,7 @@ from constructions.standard_decoder import (
 from constructions.transformer import Attention, Transformer
 
 
+@of_ordinary_tensors
 def standard(
     model: FactModel,
     *,
@@ -92,6 +94,7 @@ def seed_into(
 def seed_into(target: Transformer, model: FactModel) -> Reformed: ...
 
 
+@of_ordinary_tensors
 def seed_into(
     target: StandardDecoder | Transformer,
     model: FactModel,

@@ -215,10 +215,10 @@ class StandardModel(StandardDecoder, Answering):
     def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
         """The same states with another value in a slot, and in its mirror if it has one: as `FactModel.set_slot`."""
         columns, changed = torch.from_numpy(self.places.slot(slot)), states.clone()
-        changed[..., columns.to(states.device)] = torch.as_tensor(value).to(states)
+        changed[..., columns.to(states.device)] = torch.as_tensor(value, device=states.device).to(states)
         if len(self.places.mirror):
             mirrors = torch.from_numpy(self.places.mirror)[columns - int(self.places.columns[0])]
-            changed[..., mirrors.to(states.device)] = -torch.as_tensor(value).to(states)
+            changed[..., mirrors.to(states.device)] = -torch.as_tensor(value, device=states.device).to(states)
         return changed
 
     def keep_slack_unread(self) -> None:
@@ -240,7 +240,7 @@ class StandardModel(StandardDecoder, Answering):
         """
         places, d_head = self.places, self.shape.d_head
         own, slack = torch.from_numpy(places.own), torch.from_numpy(places.slack)
-        entries = {name: torch.zeros(p.shape, dtype=torch.bool) for name, p in self.named_parameters()}
+        entries = {name: torch.zeros(p.shape, dtype=torch.bool, device="cpu") for name, p in self.named_parameters()}
         for name, mask in entries.items():
             if mask.dim() == 1 or name.startswith(("embedding", "positions", "unembedding")):
                 mask[..., own] = True  # norms and tables
