@@ -198,6 +198,12 @@ class FactTable:
         return cls(np.random.default_rng(seed).permuted(identity, axis=1))
 
     @classmethod
+    def rotations(cls, entities: int, relations: int) -> FactTable:
+        """The bijections `f_r(s) = s + r mod N`: a table that its sizes alone determine."""
+        entities, relations, _ = _checked_sizes(entities, relations, 0)
+        return cls((np.arange(entities, dtype=np.int64) + np.arange(relations)[:, None]) % entities)
+
+    @classmethod
     def random_functions(cls, entities: int, relations: int, seed: int = 0, missing: float = 0.0) -> FactTable:
         """R independent uniform functions, each fact missing with probability `missing` (0 to 1)."""
         entities, relations, seed = _checked_sizes(entities, relations, seed, missing)
