@@ -1,15 +1,18 @@
-"""Bits of a built model: dense, and those that hold facts. Read from its weights, without trusting its builder.
+"""Bits of a built model: dense, and those that hold facts. Read from its weights, without
+trusting its builder.
 
-*Dense bits* of a tensor are its entries times the width of its grid `low + n 2^spacing`, n = 0, 1, ..., 2^width - 1. Grids,
-sizes and dtype make up a *format*. What does not depend on the facts is free; what is read off one model may depend on them.
-So there are two ways to count:
+*Dense bits* of a tensor are its entries times the width of its grid `low + n 2^spacing`, n = 0,
+1, ..., 2^width - 1. Grids, sizes and dtype make up a *format*. What does not depend on the facts
+is free; what is read off one model may depend on them. So there are two ways to count:
 
 * within a given format, which the sizes alone determine: entries times the format's widths;
-* of a model alone: entries times its own widths, and beside them the bits that describe its sizes, its dtype and its grids,
-  so that nothing hides in a constant tensor, a spacing, a width or a size.
+* of a model alone: entries times its own widths, and beside them the bits that describe its
+  sizes, its dtype and its grids, so that nothing hides in a constant tensor, a spacing, a width
+  or a size.
 
-docs/theorem-4.2.md proves that the bounds hold for both. *Fact bits* count only the entries that change with the facts, found
-by comparing models of several fact tuples. What is stored once counts once, however often it is applied.
+docs/theorem-4.2.md proves that the bounds hold for both. *Fact bits* count only the entries that
+change with the facts, found by comparing models of several fact tuples. What is stored once
+counts once, however often it is applied.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ _ENTRIES_AT_ONCE = 2**22
 
 @dataclass(frozen=True)
 class Grid:
-    """The numbers `low + n 2^spacing`, n = 0, 1, ..., steps: the coarsest grid of some values, from the least to the largest.
+    """The numbers `low + n 2^spacing`, n = 0, 1, ..., steps: the coarsest grid of some values,
+    from the least to the largest.
 
     Attributes:
         low: the least value.
@@ -64,7 +68,9 @@ class Grid:
         return not finer and first.denominator == 1 and first >= 0 and last < 2**self.width
 
     def description_bits(self) -> int:
-        """The bits that describe width, least value and spacing, as `natural_bits` of each part, signs included."""
+        """The bits that describe width, least value and spacing, as `natural_bits` of each part,
+        signs included.
+        """
         bits = natural_bits(self.width)
         mantissa, exponent = _odd_part(self.low)
         bits += signed_bits(mantissa) + (signed_bits(exponent) if mantissa else 0)
@@ -88,7 +94,9 @@ class Format:
     unembedding: str
 
     def excludes(self, other: Format) -> str:
-        """Why a model of the other format is none of this one, the unembedding's values aside; empty if it is one."""
+        """Why a model of the other format is none of this one, the unembedding's values aside;
+        empty if it is one.
+        """
         if other.shape != self.shape:
             return f"the sizes are {other.shape}, those of the format {self.shape}"
         if other.dtype != self.dtype:
@@ -125,9 +133,12 @@ class Capacity:
 
     Attributes:
         tensors: name of the parameter to its cost; each stored tensor once.
-        description: bits that describe sizes, dtype and grids, which belong to no single token; 0 within a format.
-        outside: why the model is not in the format that it was measured in, and so was counted alone; empty if it is.
-        other_unembedding: whether its unembedding is not that of the format, though it may lie on the same grid.
+        description: bits that describe sizes, dtype and grids, which belong to no single token; 0
+            within a format.
+        outside: why the model is not in the format that it was measured in, and so was counted
+            alone; empty if it is.
+        other_unembedding: whether its unembedding is not that of the format, though it may lie on
+            the same grid.
     """
 
     tensors: Mapping[str, TensorBits]
@@ -162,12 +173,14 @@ def capacity(model: Transformer, within: Format | None = None) -> Capacity:
 
     Args:
         model: a transformer of ours.
-        within: a format that does not depend on the facts, such as `format_of` a model that the same builder makes of facts
-            that the sizes alone determine (`FactTable.rotations`). A model that is not in it is counted alone.
+        within: a format that does not depend on the facts, such as `format_of` a model that the
+            same builder makes of facts that the sizes alone determine (`FactTable.rotations`). A
+            model that is not in it is counted alone.
 
     Raises:
         ValueError: a weight is not a finite number.
-        InputError: the parameters are not those of a new transformer of its shape, or scores are scaled.
+        InputError: the parameters are not those of a new transformer of its shape, or scores are
+            scaled.
     """
     own = format_of(model)
     outside = "" if within is None else within.excludes(own)
@@ -194,8 +207,8 @@ def format_of(model: Transformer) -> Format:
 def description_bits(described: Format) -> int:
     """The bits of a prefix-free description of a format, the unembedding's values aside.
 
-    Two for the dtype; all sizes in the order of `TransformerShape`, each list after its length; then the grid of each tensor.
-    Each natural number takes `natural_bits`.
+    Two for the dtype; all sizes in the order of `TransformerShape`, each list after its length;
+    then the grid of each tensor. Each natural number takes `natural_bits`.
     """
     shape = described.shape
     sizes = [shape.d_vocab, shape.d_model, shape.n_positions, shape.repeats, len(shape.layers)]
@@ -214,7 +227,9 @@ def _pieces(weight: Tensor) -> Iterator[NDArray[np.float64]]:
 
 
 def natural_bits(number: int) -> int:
-    """The length of Elias' delta code of number + 1, number >= 0: prefix-free, and about log2 n + 2 log2 log2 n bits."""
+    """The length of Elias' delta code of number + 1, number >= 0: prefix-free, and about log2 n +
+    2 log2 log2 n bits.
+    """
     length = (number + 1).bit_length()
     return length - 1 + 2 * (length.bit_length() - 1) + 1
 
@@ -261,7 +276,9 @@ def fixed_point_width(pieces: Iterable[NDArray[np.float64]]) -> int:
 
 
 def grid_of(pieces: Iterable[NDArray[np.float64]]) -> Grid:
-    """The coarsest dyadic grid that holds all values; {0} of no value. Raises ValueError as `fixed_point_width`."""
+    """The coarsest dyadic grid that holds all values; {0} of no value. Raises ValueError as
+    `fixed_point_width`.
+    """
     integers, scale = _as_integers([piece for piece in pieces if piece.size])
     if not integers:
         return Grid(Fraction(0), 0, 0)
@@ -275,7 +292,9 @@ def grid_of(pieces: Iterable[NDArray[np.float64]]) -> Grid:
 
 
 def _as_integers(pieces: list[NDArray[np.float64]]) -> tuple[list[NDArray[Any]], int]:
-    """The values as integers times 2^scale: int64 where they are such integers (scale 0), Python integers otherwise."""
+    """The values as integers times 2^scale: int64 where they are such integers (scale 0), Python
+    integers otherwise.
+    """
     for piece in pieces:
         if not np.isfinite(piece).all():
             raise ValueError("a weight is not a finite number, so that no number of bits holds it")
@@ -301,7 +320,9 @@ def _odd_part(number: Fraction) -> tuple[int, int]:
 
 
 def _require_transformer(model: Transformer) -> None:
-    """Raise InputError unless sizes, dtype and parameters are all there is to the model's forward pass."""
+    """Raise InputError unless the parameters, and the heads of each attention, are those of the
+    model's shape.
+    """
     import torch
 
     from constructions.plain import require_plain

@@ -329,7 +329,9 @@ def _threads(count: int | None) -> Iterator[None]:
 def _format_of_size(
     entry: Construction, facts: FactTable, hops: int, options: Mapping[str, int] | None, dtype: DType
 ) -> Format:
-    """The format of a construction's models of the size of these facts: read off facts that the size alone determines."""
+    """The format of a construction's models of the size of these facts: read off facts that the
+    size alone determines.
+    """
     from bounds.capacity import format_of
 
     return format_of(build(entry, FactTable.rotations(facts.n_entities, facts.n_relations), hops, options, dtype))
