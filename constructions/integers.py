@@ -1,4 +1,6 @@
-"""Integer arguments: every integer type is one (numpy's and torch's too); a truth value or a fraction is none."""
+"""Integer arguments: every integer type is one (numpy's and torch's too); a truth value or a
+fraction is none.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
 
 
 def takes_integers(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Let a function get Python integers for all arguments that it declares as `int`, `int | None` or options by name.
+    """Let a function get Python integers for all arguments that it declares as `int`, `int |
+    None` or options by name.
 
     Raises (when it is called):
         InputError: an argument that should be an integer is none; see `whole`.
@@ -63,7 +66,8 @@ def takes_integers(function: Callable[Arguments, Result]) -> Callable[Arguments,
 
 
 def require_integer_fields(instance: Any) -> None:
-    """For `__post_init__`: the fields of a dataclass that are declared as integers become Python integers.
+    """For `__post_init__`: the fields of a dataclass that are declared as integers become Python
+    integers.
 
     Raises:
         InputError: one of them is none, or is negative; see `whole`.
@@ -75,7 +79,9 @@ def require_integer_fields(instance: Any) -> None:
 
 
 def as_declared(name: str, value: Any, declared: str, least: int | None = None) -> Any:
-    """The value as its declaration reads: an integer, None where that is allowed, or integers by name."""
+    """The value as its declaration reads: an integer, None where that is allowed, or integers by
+    name.
+    """
     if value is None and "None" in declared:
         return None
     if declared in _OPTIONS:
@@ -86,5 +92,7 @@ def as_declared(name: str, value: Any, declared: str, least: int | None = None) 
 
 
 def declares_integers(annotation: object) -> bool:
-    """Whether a parameter or a field with this annotation is an integer, or holds integers by name."""
+    """Whether a parameter or a field with this annotation is an integer, or holds integers by
+    name.
+    """
     return annotation is int or annotation in _KINDS or annotation in _OPTIONS

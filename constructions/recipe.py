@@ -42,12 +42,13 @@ class Recipe:
 def recorded(build: Callable[Arguments, Built]) -> Callable[Arguments, Built]:
     """Let a builder leave its recipe in the model it returns, and build with ordinary tensors.
 
-    The builder gets Python integers and truth values, whatever types they came in. It works on the CPU, outside of inference
-    mode, so that the model can be changed and trained afterwards; then the model is moved to torch's default device, as any
-    module would be made there.
+    The builder gets Python integers and truth values, whatever types they came in. It works on
+    the CPU, outside of inference mode, so that the model can be changed and trained afterwards;
+    then the model is moved to torch's default device, as any module would be made there.
 
     Raises (when a model is built):
-        InputError: an option is of another type, or the default device is `meta`, whose tensors hold nothing.
+        InputError: an option is of another type, or the default device is `meta`, whose tensors
+            hold nothing.
     """
     signature = inspect.signature(build)
 

@@ -115,14 +115,18 @@ CALLS = {
         {"n_entities": 14, "n_relations": 2, "i": 0, "j": 1, "roots": 4, "targets": 2},
     ),
 }  # fmt: skip
-"""Each public function with integer arguments: something to call, and values for all of its integers."""
+"""Each public function with integer arguments: something to call, and values for all of its
+integers.
+"""
 
 ELSEWHERE = {"add_noise", "normalize", "standard"}
 """Their integers are read by functions of the table: `widen`, `seed_into`."""
 
 
 def public_functions():
-    """What the library offers: the names of `constructions`, the builders, and the functions of `bounds`."""
+    """What the library offers: the names of `constructions`, the builders, and the functions of
+    `bounds`.
+    """
     yield from (getattr(constructions, name) for name in constructions.__all__)
     yield from (builder_named(entry.builder_name or name) for name, entry in CATALOGUE.items())
     for info in pkgutil.iter_modules(bounds.__path__):

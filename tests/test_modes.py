@@ -1,4 +1,6 @@
-"""Torch's modes around the library: a default device, inference mode, torch.compile, torch.export."""
+"""Torch's modes around the library: a default device, inference mode, torch.compile,
+torch.export.
+"""
 
 import copy
 import shutil
@@ -127,7 +129,9 @@ def test_builders_refuse_a_device_whose_tensors_hold_nothing(name):
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_built_model_is_moved_to_the_default_device(name, monkeypatch):
-    """Machines without a second device: torch is told of one, and `to` is watched; weights are written on the CPU."""
+    """Machines without a second device: torch is told of one, and `to` is watched; weights are
+    written on the CPU.
+    """
     gone = []
     monkeypatch.setattr(torch, "get_default_device", lambda: torch.device("cuda", 1))
     monkeypatch.setattr(Transformer, "to", lambda self, device: gone.append(device) or self)
@@ -179,7 +183,9 @@ def test_inference_tensors_are_refused_by_name_and_a_copy_takes_facts():
 
 
 def one_graph(model, *shapes):
-    """Compiled by the backend that runs the graph as it was caught: the same logits, for tokens of each shape."""
+    """Compiled by the backend that runs the graph as it was caught: the same logits, for tokens
+    of each shape.
+    """
     torch._dynamo.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     for shape in shapes:

@@ -21,7 +21,8 @@ def as_standard(model: Answering) -> StandardModel:
     """The model as a standard decoder; one that is one already, as it is.
 
     Raises:
-        InputError: the model is neither a construction as a builder makes it nor a standard decoder in which one stands.
+        InputError: the model is neither a construction as a builder makes it nor a standard
+            decoder in which one stands.
     """
     if isinstance(model, StandardModel):
         return model

@@ -1,11 +1,12 @@
 """TransformerLens 4.x: a native bridge, in which every activation has a hook.
 
-The bridge has biases (all 0 here), scores divided by `sqrt(d_head)`, learned positions, one width for all heads and one for
-all MLPs, each of one hidden layer: a `StandardDecoder` is that without biases, so its weights are copied.
+The bridge has biases (all 0 here), scores divided by `sqrt(d_head)`, learned positions, one width
+for all heads and one for all MLPs, each of one hidden layer: a `StandardDecoder` is that without
+biases, so its weights are copied.
 
-One size is not: where `d_vocab = d_model`, `enable_compatibility_mode` cannot tell which axis of the square unembedding is
-the vocabulary, takes the wrong one, and centers every logit by another amount. The stream then gets one coordinate more,
-which is 0 throughout.
+One size is not: where `d_vocab = d_model`, `enable_compatibility_mode` cannot tell which axis of
+the square unembedding is the vocabulary, takes the wrong one, and centers every logit by another
+amount. The stream then gets one coordinate more, which is 0 throughout.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ def _booted(config: dict[str, Any], dtype: torch.dtype, device: torch.device) ->
 
 
 def _spare_coordinates(shape: StandardShape) -> int:
-    """How many coordinates, all 0, the stream gets beside its own, so that no matrix is read along the wrong axis."""
+    """How many coordinates, all 0, the stream gets beside its own, so that no matrix is read
+    along the wrong axis.
+    """
     return 1 if shape.d_vocab == shape.d_model else 0
 
 
