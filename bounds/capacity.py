@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constructions.errors import InputError
+from constructions.integers import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -230,12 +231,13 @@ def natural_bits(number: int) -> int:
     """The length of Elias' delta code of number + 1, number >= 0: prefix-free, and about log2 n +
     2 log2 log2 n bits.
     """
-    length = (number + 1).bit_length()
+    length = (whole("number", number, 0) + 1).bit_length()
     return length - 1 + 2 * (length.bit_length() - 1) + 1
 
 
 def signed_bits(number: int) -> int:
     """`natural_bits` of 2 n for n >= 0, and of -2 n - 1 for n < 0."""
+    number = whole("number", number)
     return natural_bits(2 * number if number >= 0 else -2 * number - 1)
 
 

@@ -148,7 +148,7 @@ def takes_an_integer(function):
 
 def test_every_public_function_with_an_integer_argument_is_in_the_table():
     results = {"Bound", "Costs", "Sizes", "TensorBits", "Budget", "Construction", "Step", "Enclosure"}
-    within = {"log2", "log2_factorial", "log2_falling", "fixed_point_width"}  # steps of the bounds, in `test_steps`
+    within = {"log2", "log2_factorial", "log2_falling", "natural_bits", "signed_bits"}  # see the steps below
     for function in public_functions():
         name = getattr(function, "__name__", "")
         if takes_an_integer(function) and name not in results | within | ELSEWHERE:
@@ -192,9 +192,17 @@ def may_be_none(function, name):
     return "None" in str(annotations[name])
 
 
-@pytest.mark.parametrize("name", ["log2", "log2_factorial"])
-def test_steps_of_the_bounds_as_well(name):
-    step = getattr(importlib.import_module("bounds.logarithms"), name)
+STEPS = [
+    ("logarithms", "log2"),
+    ("logarithms", "log2_factorial"),
+    ("capacity", "natural_bits"),
+    ("capacity", "signed_bits"),
+]
+
+
+@pytest.mark.parametrize(("module", "name"), STEPS)
+def test_steps_of_the_bounds_and_of_the_accounting_as_well(module, name):
+    step = getattr(importlib.import_module(f"bounds.{module}"), name)
     assert step(np.int64(2000)) == step(2000) == step(Index(2000))
     with pytest.raises(InputError, match="must be an integer"):
         step(2.5)
