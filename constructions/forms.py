@@ -29,7 +29,7 @@ from constructions.facts import FactTable
 from constructions.following import WAYS, By
 from constructions.integers import whole
 from constructions.memory import require_memory
-from constructions.model import FactModel
+from constructions.model import FactModel, require_changeable
 from constructions.noise_bounds import radius_by_norms, radius_by_queries
 from constructions.ordinary_tensors import of_ordinary_tensors
 from constructions.plain import require_construction, require_plain
@@ -328,6 +328,7 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
         require_construction(model)
         model.install(facts)
         return
+    require_changeable(model)
     source, basis = copy.deepcopy(model.source), model.basis
     source.install(facts)
     assert source.fact_tables is not None

@@ -169,9 +169,11 @@ def test_inference_tensors_are_refused_by_name_and_a_copy_takes_facts():
     with torch.inference_mode():
         model = constructions.selector(FACTS).to(torch.float64)
         target = StandardDecoder(decoder(model).shape)
+        wide = widen(constructions.selector(FACTS), 60).to(torch.float64)
     assert all(parameter.is_inference() for parameter in (*model.parameters(), *target.parameters()))
-    with pytest.raises(InputError, match=r"embedding.weight was made in torch.inference_mode.*copy"):
-        model.install(OTHER_FACTS)
+    for changed in (model, wide):
+        with pytest.raises(InputError, match=r"embedding.weight was made in torch.inference_mode.*copy"):
+            install(changed, OTHER_FACTS)
     with pytest.raises(InputError, match=r"embedding.weight of the target was made in torch.inference_mode.*copy"):
         seed_into(target, constructions.selector(FACTS))
     other = copy.deepcopy(model)
