@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constructions.errors import InputError
+from constructions.integers import takes_integers
 from constructions.memory import require_memory
 
 _Ints = NDArray[np.int64]
@@ -60,6 +61,7 @@ def count_rows(rows: _Ints) -> int:
     return len(np.unique(rows, axis=0))
 
 
+@takes_integers
 def count_tables(n_entities: int, n_relations: int, hops: int) -> int:
     """How many different k-hop tables the (N!)^R tuples of bijections have, by listing all of them.
 
@@ -74,6 +76,7 @@ def count_tables(n_entities: int, n_relations: int, hops: int) -> int:
     return count_rows(tables(answers, *_all_queries(np.arange(n_entities), n_relations, hops)))
 
 
+@takes_integers
 def disjoint_trees_family(n_entities: int, n_relations: int, hops: int, roots: int) -> Family:
     """The family of the paper's local bound: M trees of depth k on distinct nodes, the leaves in any order.
 
@@ -91,6 +94,7 @@ def disjoint_trees_family(n_entities: int, n_relations: int, hops: int, roots: i
     return Family(_completed(answers), *queries, math.perm(n_entities - inner, nodes - inner))
 
 
+@takes_integers
 def shared_leaves_family(n_entities: int, n_relations: int, hops: int, roots: int) -> Family:
     """The family of the sharpened bound: only nodes at depths below k are distinct, each f_r stays injective.
 
@@ -111,6 +115,7 @@ def shared_leaves_family(n_entities: int, n_relations: int, hops: int, roots: in
     return Family(_completed(answers), *queries, math.perm(n_entities - inner, len(frontier)) ** n_relations)
 
 
+@takes_integers
 def fact_aware_family(n_entities: int, n_relations: int, i: int, j: int, roots: int, targets: int) -> Family:
     """The family of the bound for decoders that know the facts; its paths have i + 1 + j relations.
 

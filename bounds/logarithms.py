@@ -13,6 +13,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from constructions.integers import whole
+
 _DIGITS = 60
 _DOWN = Context(prec=_DIGITS, rounding=ROUND_FLOOR, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _UP = Context(prec=_DIGITS, rounding=ROUND_CEILING, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -75,6 +77,7 @@ _HALF_LN_2_PI = Enclosure(
 
 def log2(number: int) -> Enclosure:
     """The binary logarithm of a positive integer; exact for powers of two."""
+    number = whole("number", number, 1)
     power = number.bit_length() - 1
     if number == 1 << power:
         return Enclosure(Decimal(power), Decimal(power))
@@ -90,6 +93,7 @@ def log2_factorial(n: int) -> Enclosure:
     From n = 1024 on by Stirling's series, ln n! = (n + 1/2) ln n - n + ln(2 pi) / 2 + sum_j B_2j / (2j (2j-1)) n^(1-2j),
     which envelops: its partial sums lie alternately above and below n!'s logarithm. Here between nine terms and ten.
     """
+    n = whole("n", n, 0)
     if n < _SMALL:
         return log2(math.factorial(n))
     ln_n, half = _ln(Decimal(n)), Decimal("0.5")

@@ -27,13 +27,14 @@ Every number returned is a lower end: `bits` never exceeds the exact value (see 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
 from bounds.logarithms import Enclosure, log2, log2_factorial, log2_falling, round_down
 from constructions.errors import InputError
+from constructions.integers import takes_integers, whole
 
 LARGEST_SIZE = 2**40
 """The largest number of entities, relations or hops that is evaluated."""
@@ -73,7 +74,9 @@ def global_bound(
     Raises:
         InputError: an argument out of range.
     """
-    _require_sizes(n_entities, n_relations, hops, facts, embedding_bits=embedding_bits)
+    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+        n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
+    )
     tuples = log2_factorial(n_entities) if facts == "bijections" else log2(n_entities).times(n_entities)
     free = n_relations if hops == 1 else n_relations - 1
     return _bound("global", tuples.times(free).less((n_entities + n_relations) * embedding_bits))
@@ -87,6 +90,9 @@ def sharpened_global_bound(n_entities: int, n_relations: int, hops: int, embeddi
 
     Args, raises: as `global_bound`.
     """
+    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+        n_entities, n_relations, hops, "bijections", embedding_bits=embedding_bits
+    )
     plain = global_bound(n_entities, n_relations, hops, embedding_bits)
     if hops == 1 or n_relations == 1:
         return Bound("sharpened_global", plain.bits)
@@ -103,7 +109,9 @@ def disjoint_trees_bound(
 
     Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k+1) > N`.
     """
-    _require_sizes(n_entities, n_relations, hops, facts, embedding_bits=embedding_bits)
+    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+        n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
+    )
     whole = _require_tree("disjoint_trees_bound", "M I(k+1) <= N", n_entities, n_relations, hops + 1)
     leaves = n_relations**hops
     inner = whole - leaves
@@ -128,7 +136,9 @@ def shared_leaves_bound(
 
     Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k) > N`.
     """
-    _require_sizes(n_entities, n_relations, hops, facts, embedding_bits=embedding_bits)
+    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+        n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
+    )
     distinct = _require_tree("shared_leaves_bound", "M I(k) <= N", n_entities, n_relations, hops)
     frontier = n_relations ** (hops - 1)
     inner = distinct - frontier
@@ -164,7 +174,7 @@ def fact_aware_decoder_bound(
     Raises:
         InputError: an argument out of range, or `M I(i+1) + Q I(j+1) <= N` has no solution.
     """
-    _require_sizes(
+    n_entities, n_relations, hops, embedding_bits, unembedding_bits = _whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits, unembedding_bits=unembedding_bits
     )
     found: list[tuple[Decimal, Bound]] = []
@@ -192,6 +202,7 @@ def fact_aware_decoder_bound(
     return max(found, key=lambda pair: (pair[0], -(pair[1].M or 0)))[1]
 
 
+@takes_integers
 def every_bound(
     n_entities: int, n_relations: int, hops: int, embedding_bits: int, unembedding_bits: int
 ) -> dict[str, Bound | str]:
@@ -215,7 +226,7 @@ def every_bound(
 
 def information_limit(n_entities: int, n_relations: int, facts: Facts = "bijections") -> Enclosure:
     """`log2 (N!)^R`, the bits that name a tuple of bijections (`R N log2 N` for functions): lower and upper end."""
-    _require_sizes(n_entities, n_relations, 1, facts)
+    n_entities, n_relations, _ = _whole_sizes(n_entities, n_relations, 1, facts)
     one = log2_factorial(n_entities) if facts == "bijections" else log2(n_entities).times(n_entities)
     return one.times(n_relations)
 
@@ -270,12 +281,10 @@ def _require_tree(name: str, condition: str, n_entities: int, n_relations: int, 
     return nodes
 
 
-def _require_sizes(n_entities: int, n_relations: int, hops: int, facts: str, **bits: int) -> None:
-    for name, value in (("n_entities", n_entities), ("n_relations", n_relations), ("hops", hops)):
-        if not isinstance(value, int) or not 1 <= value <= LARGEST_SIZE:
-            raise InputError(f"{name} must be a Python integer from 1 to 2^40; got {value!r}")
-    for name, value in bits.items():
-        if not isinstance(value, int) or value < 0:
-            raise InputError(f"{name} must be a Python integer of at least 0; got {value!r}")
+def _whole_sizes(n_entities: int, n_relations: int, hops: int, facts: str, **bits: int) -> Iterator[int]:
+    """The sizes and the numbers of bits as Python integers, in the order given; refused where one is out of range."""
     if facts not in ("bijections", "functions"):
         raise InputError(f"facts must be 'bijections' or 'functions'; got {facts!r}")
+    sizes = (("n_entities", n_entities), ("n_relations", n_relations), ("hops", hops))
+    whole_sizes = [whole(name, value, 1, LARGEST_SIZE) for name, value in sizes]
+    return iter([*whole_sizes, *(whole(name, value, 0) for name, value in bits.items())])

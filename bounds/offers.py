@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bounds.sizes import Costs, predicted_for_bijections
 from constructions.catalogue import CATALOGUE, Construction
 from constructions.errors import InputError
+from constructions.integers import takes_integers
 
 MOST_RELATIONS, MOST_HOPS = 1000, 64
 
@@ -57,6 +58,7 @@ class Budget:
         return [f"{name} {have:,} > {most:,}" for name, have, most in spent if most is not None and have > most]
 
 
+@takes_integers
 def require_listable(n_relations: int, hops: int) -> None:
     """Raise InputError where there would be more choices, or longer numbers, than anyone wants to see."""
     if n_relations > MOST_RELATIONS or hops > MOST_HOPS:
@@ -66,6 +68,7 @@ def require_listable(n_relations: int, hops: int) -> None:
         )
 
 
+@takes_integers
 def offers(n_entities: int, n_relations: int, hops: int) -> Iterator[Offer]:
     """Every construction that answers paths of that length, with every choice of its options.
 

@@ -10,6 +10,7 @@ from bounds.no_cot import LARGEST_SIZE, fact_aware_decoder_bound, shared_leaves_
 from bounds.sizes import Costs, predicted_for_bijections
 from constructions.catalogue import CATALOGUE
 from constructions.errors import InputError
+from constructions.integers import takes_integers
 
 Decoders = Literal["fixed", "every"]
 
@@ -39,6 +40,7 @@ class Separation:
         return self.bound / self.costs.internal_bits
 
 
+@takes_integers
 def smallest_separation(
     n_relations: int,
     hops: int,

@@ -12,6 +12,7 @@ import sympy
 from constructions.catalogue import Construction
 from constructions.codes import Codebook, bits_needed
 from constructions.facts import FactTable
+from constructions.integers import takes_integers
 
 SYMBOLS = {
     name: sympy.Symbol(name, integer=True, nonnegative=True)
@@ -135,6 +136,7 @@ def _function(formula: str) -> Callable[..., Any]:
     return compiled
 
 
+@takes_integers
 def predicted(entry: Construction, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None) -> Costs:
     """What the catalogue's formulas say for a construction on a fact table: exact integers."""
     values = bijection_values(entry, facts.n_entities, facts.n_relations, hops, given)
@@ -146,6 +148,7 @@ def predicted(entry: Construction, facts: FactTable, hops: int = 1, given: Mappi
     return _costs(entry, values)
 
 
+@takes_integers
 def predicted_for_bijections(
     entry: Construction, n_entities: int, n_relations: int, hops: int = 1, given: Mapping[str, int] | None = None
 ) -> Costs:
@@ -153,6 +156,7 @@ def predicted_for_bijections(
     return _costs(entry, bijection_values(entry, n_entities, n_relations, hops, given))
 
 
+@takes_integers
 def bijection_values(
     entry: Construction, n_entities: int, n_relations: int, hops: int = 1, given: Mapping[str, int] | None = None
 ) -> dict[str, int]:

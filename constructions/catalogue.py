@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from constructions.errors import InputError
 from constructions.facts import FactTable
+from constructions.integers import takes_integers
 
 if TYPE_CHECKING:
     from constructions.model import FactModel
@@ -111,6 +112,7 @@ class Construction:
         build: Callable[..., FactModel] = getattr(module, self.builder_name or self.name)
         return build
 
+    @takes_integers
     def settings(self, relations: int, hops: int, given: Mapping[str, int] | None = None) -> dict[str, int]:
         """All options by name, the given ones and the defaults of the others.
 
@@ -125,6 +127,7 @@ class Construction:
                 raise InputError(f"{self.name} has no option {name!r}; it has {', '.join(names) or 'none'}")
         return {option.name: option.default(relations, hops) for option in self.options} | dict(given or {})
 
+    @takes_integers
     def build(
         self, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None, **others: Any
     ) -> FactModel:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from constructions.errors import InputError
 from constructions.facts import FactTable
+from constructions.integers import whole
 from constructions.vocabulary import Vocabulary
 
 
@@ -53,6 +54,8 @@ class Codebook:
         if len(sizes) != 1:
             raise InputError(f"tables of one codebook must have the same sizes (entities, relations); got {sizes}")
         vocabulary = Vocabulary(tables[0].n_entities, tables[0].n_relations)
+        if relation is not None:
+            relation = whole("relation", relation, 0, vocabulary.n_relations - 1)
         answers = [np.unique(table.answers if relation is None else table.answers[relation]) for table in tables]
         return cls(np.unique(vocabulary.answer_tokens(np.concatenate(answers))))
 

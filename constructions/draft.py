@@ -24,6 +24,7 @@ from constructions.codes import Codebook
 from constructions.decoder import Decoder
 from constructions.errors import DoesNotFit, InputError
 from constructions.facts import FactTable
+from constructions.integers import whole
 from constructions.memory import require_memory
 from constructions.model import EMBEDDING_ONLY, FactModel, MarginClaim, Speller
 from constructions.stream import Form, Slot, Space, nothing
@@ -223,9 +224,8 @@ class Draft:
 
 
 def require_hops(hops: int, name: str = "hops") -> None:
-    """Raise InputError unless the number of hops is a positive integer."""
-    if not isinstance(hops, int) or hops < 1:
-        raise InputError(f"{name} must be a positive integer; got {hops!r}")
+    """Raise InputError unless the number of hops is an integer of at least 1."""
+    whole(name, hops, 1)
 
 
 def require_exact(largest_sum: int, dtype: torch.dtype, what: str) -> None:

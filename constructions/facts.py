@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from constructions.errors import InputError
+from constructions.integers import whole
 from constructions.memory import require_memory
 from constructions.wording import printable
 
@@ -200,14 +201,20 @@ class FactTable:
     @classmethod
     def random_bijections(cls, entities: int, relations: int, seed: int = 0) -> FactTable:
         """R independent uniform bijections of N entities: the setting of Theorems 4.1 to 4.4."""
-        _check_sizes(entities, relations, seed)
+        entities, relations, seed = _checked_sizes(entities, relations, seed)
         identity = np.tile(np.arange(entities, dtype=np.int64), (relations, 1))
         return cls(np.random.default_rng(seed).permuted(identity, axis=1))
 
     @classmethod
+    def rotations(cls, entities: int, relations: int) -> FactTable:
+        """The bijections `f_r(s) = s + r mod N`: a table that its sizes alone determine."""
+        entities, relations, _ = _checked_sizes(entities, relations, 0)
+        return cls((np.arange(entities, dtype=np.int64) + np.arange(relations)[:, None]) % entities)
+
+    @classmethod
     def random_functions(cls, entities: int, relations: int, seed: int = 0, missing: float = 0.0) -> FactTable:
         """R independent uniform functions, each fact missing with probability `missing` (0 to 1)."""
-        _check_sizes(entities, relations, seed, missing)
+        entities, relations, seed = _checked_sizes(entities, relations, seed, missing)
         rng = np.random.default_rng(seed)
         answers = rng.integers(entities, size=(relations, entities), dtype=np.int64)
         return cls(np.where(rng.random(answers.shape) < missing, MISSING, answers))
@@ -219,7 +226,7 @@ class FactTable:
         The N entities are divided at random among the first min(N, R) relations, at least one to each; relation `r`
         answers uniformly within its share. With more relations than entities the remaining ones have no facts at all.
         """
-        _check_sizes(entities, relations, seed, missing)
+        entities, relations, seed = _checked_sizes(entities, relations, seed, missing)
         rng = np.random.default_rng(seed)
         order = rng.permutation(entities)
         shares = min(entities, relations)
@@ -287,13 +294,12 @@ class FactTable:
         return printable(" ".join(names))
 
 
-def _check_sizes(entities: int, relations: int, seed: int, missing: float = 0.0) -> None:
-    for what, number, least in (("entities", entities, 1), ("relations", relations, 1), ("seed", seed, 0)):
-        if not isinstance(number, (int, np.integer)) or number < least:
-            raise InputError(f"{what} must be an integer of at least {least}; got {number!r}")
+def _checked_sizes(entities: int, relations: int, seed: int, missing: float = 0.0) -> tuple[int, int, int]:
+    entities, relations, seed = whole("entities", entities, 1), whole("relations", relations, 1), whole("seed", seed, 0)
     if not 0 <= missing <= 1:
         raise InputError(f"missing is a probability, 0 to 1; got {missing}")
     require_memory(4 * 8 * entities * relations, f"a random table of {entities:,} x {relations:,} facts and its draft")
+    return entities, relations, seed
 
 
 def _checked_names(kind: str, names: Sequence[str] | None, count: int) -> tuple[str, ...] | None:

@@ -177,7 +177,7 @@ def _tensor_shapes(shape: TransformerShape) -> dict[str, tuple[int, ...]]:
 
 
 def load(folder: str | os.PathLike[str]) -> FactModel:
-    """The model of a folder, on the CPU: built again from its facts, with the weights that were saved.
+    """The model of a folder, on torch's default device: built again from its facts, with the weights that were saved.
 
     Raises:
         InputError: the folder is not as `save` leaves it; the message names the file, what was found, what was expected.

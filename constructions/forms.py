@@ -27,9 +27,11 @@ from constructions.basis_bounds import logit_error_of
 from constructions.errors import InputError
 from constructions.facts import FactTable
 from constructions.following import WAYS, By
+from constructions.integers import whole
 from constructions.memory import require_memory
-from constructions.model import FactModel
+from constructions.model import FactModel, require_changeable
 from constructions.noise_bounds import radius_by_norms, radius_by_queries
+from constructions.ordinary_tensors import of_ordinary_tensors
 from constructions.plain import require_construction, require_plain
 from constructions.rebuild import rebuilt
 from constructions.reformed import Reformed, reformed, write_into
@@ -58,15 +60,10 @@ def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
     return model, torch.eye(model.shape.d_model, dtype=model.embedding.weight.dtype)
 
 
-def _require_sizes(**sizes: object) -> None:
-    for name, size in sizes.items():
-        if size is not None and (type(size) is not int or size < 0):
-            raise InputError(f"{name} must be an integer of at least 0; got {size!r}")
-
-
 # -------------------------------------------------------------------- change of basis
 
 
+@of_ordinary_tensors
 @torch.no_grad()
 def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike, *, by: By | None = "norms") -> Reformed:
     """Turn the residual stream: x becomes Q x, so that every slot is a superposition of all coordinates.
@@ -135,6 +132,7 @@ def _require_way(by: object, *others: None) -> None:
 # -------------------------------------------------------------------- wider models
 
 
+@of_ordinary_tensors
 def widen(
     model: FactModel,
     d_model: int | None = None,
@@ -169,6 +167,7 @@ def widen(
     return reformed(wide, model)
 
 
+@of_ordinary_tensors
 @torch.no_grad()
 def add_noise(model: FactModel | Reformed, noise: float, seed: int = 0) -> Reformed:
     """The model with noise on all its weights, as `widen` puts it on the new ones: none changes by more than `noise`."""
@@ -192,8 +191,7 @@ def _zeros(shape: TransformerShape, dtype: torch.dtype) -> Transformer:
 def _add_noise(transformer: Transformer, noise: float, seed: int) -> None:
     if not isinstance(noise, int | float) or not 0 <= noise < float("inf"):
         raise InputError(f"noise must be a number of at least 0; got {noise!r}")
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        raise InputError(f"seed must be an integer from 0 to 2^63 - 1; got {seed!r}")
+    seed = whole("seed", seed, 0, 2**63 - 1)
     if noise:
         most = torch.tensor(noise, dtype=transformer.embedding.weight.dtype)
         most = most if most.double() <= noise else torch.nextafter(most, torch.zeros_like(most))
@@ -206,7 +204,10 @@ def _wider(
     shape: TransformerShape, d_model: int | None, d_mlp: int | None, n_heads: int | None, n_layers: int | None
 ) -> TransformerShape:
     """The shape with larger sizes."""
-    _require_sizes(d_model=d_model, d_mlp=d_mlp, n_heads=n_heads, n_layers=n_layers)
+    d_model, d_mlp, n_heads, n_layers = (
+        None if size is None else whole(name, size, 0)
+        for name, size in (("d_model", d_model), ("d_mlp", d_mlp), ("n_heads", n_heads), ("n_layers", n_layers))
+    )
     planned = BYTES_PER_HEAD * (1 + (n_layers or 0)) * (1 + (n_heads or 0))
     require_memory(planned, f"{n_layers} layers of {n_heads} heads")
     heads = [head for layer in shape.layers for head in layer.heads]
@@ -232,6 +233,7 @@ def _wider(
     return replace(shape, d_model=wanted[0], layers=tuple(layers))
 
 
+@of_ordinary_tensors
 def noise_radius(
     model: FactModel | Reformed, by: By = "norms", progress: Callable[[int], None] = lambda queries: None
 ) -> float:
@@ -308,6 +310,7 @@ def normalize(
 # -------------------------------------------------------------------- other facts
 
 
+@of_ordinary_tensors
 @torch.no_grad()
 def install(model: FactModel | Reformed, facts: FactTable) -> None:
     """Put other facts in place of the present ones: the paper's freeze-and-swap transfer without a gradient step.
@@ -325,6 +328,7 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
         require_construction(model)
         model.install(facts)
         return
+    require_changeable(model)
     source, basis = copy.deepcopy(model.source), model.basis
     source.install(facts)
     assert source.fact_tables is not None

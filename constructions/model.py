@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from constructions.answering import Answering
 from constructions.codes import Codebook
@@ -51,6 +51,16 @@ class MarginClaim:
     def at_least(cls, margin: int) -> MarginClaim:
         """Integers all the way: the same lower bound in real arithmetic and in the dtype."""
         return cls(Fraction(margin), Fraction(margin))
+
+
+def require_changeable(model: nn.Module) -> None:
+    """Raise InputError if a parameter is an inference tensor, of which no change can be followed."""
+    for name, parameter in model.named_parameters():
+        if parameter.is_inference():
+            raise InputError(
+                f"{name} was made in torch.inference_mode, so that no change of it can be followed; "
+                f"install the facts in a copy that is taken outside of that mode (copy.deepcopy)"
+            )
 
 
 class FactModel(Transformer, Answering):
@@ -113,8 +123,8 @@ class FactModel(Transformer, Answering):
         version counters. `answer` then takes the names of the new table.
 
         Raises:
-            InputError: internal weights hold facts, the sizes differ, or an answer has no code in this model (see
-                `Codebook.of`).
+            InputError: internal weights hold facts, the sizes differ, an answer has no code in this model (see
+                `Codebook.of`), or a parameter is an inference tensor, which cannot be changed.
         """
         if self.fact_tables is None:
             raise InputError(
@@ -125,6 +135,7 @@ class FactModel(Transformer, Answering):
         expected = (self.vocabulary.n_entities, self.vocabulary.n_relations)
         if sizes != expected:
             raise InputError(f"this model has {expected} entities and relations; the facts have {sizes}")
+        require_changeable(self)
         others = {name: p._version for name, p in self.named_parameters() if name not in self.fact_tables}
         self._spell(self, facts)
         written = [name for name, version in others.items() if self.get_parameter(name)._version != version]
@@ -154,5 +165,7 @@ class FactModel(Transformer, Answering):
     def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
         """The same states (..., d_model) with another value (..., *slot shape) in the named slot: for `trace`'s edits."""
         changed = states.clone()
-        changed[..., torch.from_numpy(self.stream[slot].columns).to(states.device)] = torch.as_tensor(value).to(states)
+        changed[..., torch.from_numpy(self.stream[slot].columns).to(states.device)] = torch.as_tensor(
+            value, device=states.device
+        ).to(states)
         return changed

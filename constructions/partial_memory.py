@@ -60,7 +60,7 @@ def hybrid(
     """
     require_hops(hops)
     n_relations = facts.n_relations
-    if not isinstance(looked_up, int) or not 0 <= looked_up <= n_relations:
+    if not 0 <= looked_up <= n_relations:
         raise InputError(
             f"looked_up must be an integer from 0 to the number of relations, {n_relations}; got {looked_up!r}"
         )

@@ -47,6 +47,11 @@ def require_plain(target: nn.Module, fresh: nn.Module, finite: bool = True) -> N
             raise InputError(
                 f"{name} of the target is {weight.dtype} on {weight.device}; floating point numbers are needed"
             )
+        if weight.is_inference():
+            raise InputError(
+                f"{name} of the target was made in torch.inference_mode, and cannot be changed outside of it; make the "
+                f"target outside, or take a copy of it there (copy.deepcopy)"
+            )
         if (weight.dtype, weight.device) != (first.dtype, first.device):
             raise InputError(
                 f"{name} of the target is {weight.dtype} on {weight.device}, {first_name} {first.dtype} on {first.device}; "

@@ -8,6 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+import numpy as np
+import torch
+
+from constructions.errors import InputError
+from constructions.integers import as_declared, declares_integers
+from constructions.ordinary_tensors import ordinary_tensors
+
 if TYPE_CHECKING:
     from constructions.model import FactModel
 
@@ -33,27 +40,46 @@ class Recipe:
 
 
 def recorded(build: Callable[Arguments, Built]) -> Callable[Arguments, Built]:
-    """Let a builder leave its recipe in the model it returns."""
+    """Let a builder leave its recipe in the model it returns, and build with ordinary tensors.
+
+    The builder gets Python integers and truth values, whatever types they came in. It works on
+    the CPU, outside of inference mode, so that the model can be changed and trained afterwards;
+    then the model is moved to torch's default device, as any module would be made there.
+
+    Raises (when a model is built):
+        InputError: an option is of another type, or the default device is `meta`, whose tensors
+            hold nothing.
+    """
     signature = inspect.signature(build)
 
     @functools.wraps(build)
     def recording(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Built:
-        model = build(*args, **kwargs)
         call = signature.bind(*args, **kwargs)
         call.apply_defaults()
-        options = {
-            name: _plain(value, flag=signature.parameters[name].annotation in (bool, "bool"))
-            for name, value in call.arguments.items()
-            if name not in RECORDED_ELSEWHERE
-        }
-        model.recipe = Recipe(build.__name__, options)
-        return model
+        options = {name: value for name, value in call.arguments.items() if name not in RECORDED_ELSEWHERE}
+        for name, value in options.items():
+            declared = str(signature.parameters[name].annotation)
+            if declared == "bool":
+                options[name] = _flag(name, value)
+            elif declares_integers(declared):
+                options[name] = as_declared(name, value, declared)
+        device = torch.get_default_device()
+        if device.type == "meta":
+            raise InputError(
+                f"{build.__name__} writes facts into weights, and torch's default device is meta, where tensors hold "
+                f"nothing; build it on another device (with torch.device('cpu'): ...)"
+            )
+        call.arguments.update(options)
+        with ordinary_tensors():
+            model = build(*call.args, **call.kwargs)
+            model.recipe = Recipe(build.__name__, options)
+            return model if device.type == "cpu" else model.to(device)
 
     return recording
 
 
-def _plain(value: object, flag: bool) -> int | bool | None:
-    """The option as the builder has read it, also where a 1 stands for a True or a 2.0 for a 2."""
-    if value is None:
-        return None
-    return bool(value) if flag else int(value)  # type: ignore[call-overload]  # the builder has taken it for a number
+def _flag(name: str, value: object) -> bool:
+    """A truth value: True, False, or what equals 1 or 0 of them."""
+    if not isinstance(value, bool | int | np.bool_ | np.integer) or value not in (0, 1):
+        raise InputError(f"{name} must be True or False; got {value!r}")
+    return bool(value)

@@ -25,7 +25,9 @@ from constructions.answering import Writing
 from constructions.blocks import Plan, PlannedHead, plan_blocks
 from constructions.errors import InputError
 from constructions.identity_norms import make_norms_the_identity
+from constructions.integers import whole
 from constructions.model import FactModel
+from constructions.ordinary_tensors import of_ordinary_tensors
 from constructions.places import Places
 from constructions.plain import require_construction, require_dtype, require_plain
 from constructions.reformed import Reformed, seed_transformer
@@ -40,6 +42,7 @@ from constructions.standard_decoder import (
 from constructions.transformer import Attention, Transformer
 
 
+@of_ordinary_tensors
 def standard(
     model: FactModel,
     *,
@@ -91,6 +94,7 @@ def seed_into(
 def seed_into(target: Transformer, model: FactModel) -> Reformed: ...
 
 
+@of_ordinary_tensors
 def seed_into(
     target: StandardDecoder | Transformer,
     model: FactModel,
@@ -143,12 +147,6 @@ def seed_into(
     raise refusal
 
 
-def _whole(name: str, value: object) -> int:
-    if not isinstance(value, int | np.integer):
-        raise InputError(f"{name} must be a whole number; got {value!r}")
-    return int(value)
-
-
 @torch.no_grad()
 def _seed(
     target: StandardDecoder,
@@ -160,8 +158,8 @@ def _seed(
     gain: float = 1,
 ) -> StandardModel:
     require_dtype(model, target.embedding.weight.dtype)
-    first_block = _whole("first_block", first_block)
-    slack = None if slack is None else _whole("slack", slack)
+    first_block = whole("first_block", first_block)
+    slack = None if slack is None else whole("slack", slack)
     places = _places(target.shape, model, plan, first_block)
     _make_room(target, places)
     for norm in target.norms():

@@ -32,6 +32,7 @@ from constructions.decoder import Decoder, NumberField, SignField
 from constructions.draft import Draft, require_exact, write_rows
 from constructions.errors import DoesNotFit, InputError
 from constructions.facts import FactTable
+from constructions.integers import whole
 from constructions.model import FactModel, MarginClaim
 from constructions.recipe import recorded
 from constructions.stream import Space, dot
@@ -209,8 +210,7 @@ def attention_margin(n_relations: int, beta: int) -> Fraction:
     Raises:
         InputError: beta is not a positive integer, or the margin is not positive.
     """
-    if not isinstance(beta, int) or beta < 1:
-        raise InputError(f"beta must be a positive integer; got {beta!r}")
+    n_relations, beta = whole("n_relations", n_relations, 1), whole("beta", beta, 1)
     power = sum(Fraction(1, math.factorial(i)) for i in range(20)) ** beta
     margin = 2 * (power - (n_relations - 1)) / (power + 1)
     if margin <= 0:

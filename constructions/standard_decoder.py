@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from constructions.answering import Answering, Writing
 from constructions.errors import InputError
+from constructions.integers import require_integer_fields
 from constructions.transformer import MLP, Attention, Cache, HeadShape, KeysAndValues, Trace, Traced, Weight
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class StandardShape:
     tied: bool = False
 
     def __post_init__(self) -> None:
+        require_integer_fields(self)
         for name, value, known in (("norm", self.norm, (None, *NORMS)), ("placement", self.placement, PLACEMENTS)):
             if value not in known:
                 raise InputError(f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}")
@@ -213,10 +215,10 @@ class StandardModel(StandardDecoder, Answering):
     def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
         """The same states with another value in a slot, and in its mirror if it has one: as `FactModel.set_slot`."""
         columns, changed = torch.from_numpy(self.places.slot(slot)), states.clone()
-        changed[..., columns.to(states.device)] = torch.as_tensor(value).to(states)
+        changed[..., columns.to(states.device)] = torch.as_tensor(value, device=states.device).to(states)
         if len(self.places.mirror):
             mirrors = torch.from_numpy(self.places.mirror)[columns - int(self.places.columns[0])]
-            changed[..., mirrors.to(states.device)] = -torch.as_tensor(value).to(states)
+            changed[..., mirrors.to(states.device)] = -torch.as_tensor(value, device=states.device).to(states)
         return changed
 
     def keep_slack_unread(self) -> None:
@@ -238,7 +240,7 @@ class StandardModel(StandardDecoder, Answering):
         """
         places, d_head = self.places, self.shape.d_head
         own, slack = torch.from_numpy(places.own), torch.from_numpy(places.slack)
-        entries = {name: torch.zeros(p.shape, dtype=torch.bool) for name, p in self.named_parameters()}
+        entries = {name: torch.zeros(p.shape, dtype=torch.bool, device="cpu") for name, p in self.named_parameters()}
         for name, mask in entries.items():
             if mask.dim() == 1 or name.startswith(("embedding", "positions", "unembedding")):
                 mask[..., own] = True  # norms and tables

@@ -14,13 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from constructions.integers import require_integer_fields, whole
 from constructions.rounding import magnitude
 
 
@@ -31,6 +32,9 @@ class HeadShape:
     d_qk: int
     d_v: int
 
+    def __post_init__(self) -> None:
+        require_integer_fields(self)
+
 
 @dataclass(frozen=True)
 class LayerShape:
@@ -38,6 +42,9 @@ class LayerShape:
 
     heads: tuple[HeadShape, ...] = ()
     d_mlp: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "d_mlp", tuple(whole("d_mlp", width, 0) for width in self.d_mlp))
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,9 @@ class TransformerShape:
     layers: tuple[LayerShape, ...]
     n_positions: int = 0
     repeats: int = 1
+
+    def __post_init__(self) -> None:
+        require_integer_fields(self)
 
     @property
     def depth(self) -> int:
@@ -189,17 +199,16 @@ class Attention(nn.Module):
         hidden = torch.ones(n_new, n_all, dtype=torch.bool, device=x.device).triu(n_all - n_new + 1)
         mixed, patterns = [], []
         at_qk = at_v = 0
-        for shape, run in groupby(self.heads):
-            n = len(list(run))
-            q = _split_heads(query, at_qk, n, shape.d_qk)
-            k = _split_heads(key, at_qk, n, shape.d_qk)
-            v = _split_heads(value, at_v, n, shape.d_v)
-            scores = q @ k.mT / math.sqrt(shape.d_qk) if self.scaled else q @ k.mT
+        for n, d_qk, d_v in _runs(self.heads):
+            q = _split_heads(query, at_qk, n, d_qk)
+            k = _split_heads(key, at_qk, n, d_qk)
+            v = _split_heads(value, at_v, n, d_v)
+            scores = q @ k.mT / math.sqrt(d_qk) if self.scaled else q @ k.mT
             pattern = scores.masked_fill(hidden, -torch.inf).softmax(-1)
             mixed.append((pattern @ v).transpose(-3, -2).flatten(-2))
             patterns.append(pattern)
-            at_qk += n * shape.d_qk
-            at_v += n * shape.d_v
+            at_qk += n * d_qk
+            at_v += n * d_v
         return self.output(torch.cat(mixed, -1)), torch.cat(patterns, -3), KeysAndValues(key, value)
 
 
@@ -386,6 +395,18 @@ def _appended(past: Tensor, new: Tensor) -> Tensor:
     """Concatenate along the positions, the leading axes broadcast."""
     lead = np.broadcast_shapes(past.shape[:-2], new.shape[:-2])
     return torch.cat([past.expand(*lead, *past.shape[-2:]), new.expand(*lead, *new.shape[-2:])], -2)
+
+
+def _runs(heads: tuple[HeadShape, ...]) -> list[tuple[int, int, int]]:
+    """How many heads in a row have one shape, and its widths: (heads, d_qk, d_v). (torch.compile follows no groupby.)"""
+    runs: list[tuple[int, int, int]] = []
+    for head in heads:
+        n, d_qk, d_v = runs.pop() if runs else (0, head.d_qk, head.d_v)
+        if (d_qk, d_v) != (head.d_qk, head.d_v):
+            runs.append((n, d_qk, d_v))
+            n = 0
+        runs.append((n + 1, head.d_qk, head.d_v))
+    return runs
 
 
 def _split_heads(channels: Tensor, start: int, n_heads: int, width: int) -> Tensor:

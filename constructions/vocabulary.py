@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from constructions.integers import require_integer_fields
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -19,6 +21,9 @@ class Vocabulary:
     n_entities: int
     n_relations: int
     specials: tuple[str, ...] = ("unknown",)
+
+    def __post_init__(self) -> None:
+        require_integer_fields(self)
 
     def __len__(self) -> int:
         return self.n_entities + self.n_relations + len(self.specials)

@@ -308,11 +308,11 @@ def test_rounding_down_never_exceeds(number):
         (lambda: shared_leaves_bound(20, 4, 3, 0), r"M I\(k\) <= N.* 21 > 20 = N"),
         (lambda: shared_leaves_bound(20, 4, 2**40, 0), r"M I\(k\) <= N.*> 20 = N"),
         (lambda: fact_aware_decoder_bound(3, 2, 4, 0, 0), r"M R\^i = Q R\^j.*R = 2, k = 4.*N = 3"),
-        (lambda: global_bound(0, 1, 1, 0), r"n_entities must be a Python integer from 1 to 2\^40; got 0"),
+        (lambda: global_bound(0, 1, 1, 0), r"n_entities must be an integer from 1 to 1,099,511,627,776; got 0"),
         (lambda: global_bound(2**40 + 1, 1, 1, 0), "n_entities must"),
-        (lambda: global_bound(5, 1.5, 1, 0), "n_relations must be a Python integer .* got 1.5"),
+        (lambda: global_bound(5, 1.5, 1, 0), "n_relations must be an integer .* got 1.5"),
         (lambda: global_bound(5, 1, 0, 0), "hops must"),
-        (lambda: global_bound(5, 1, 1, -1), "embedding_bits must be a Python integer of at least 0; got -1"),
+        (lambda: global_bound(5, 1, 1, -1), "embedding_bits must be an integer of at least 0; got -1"),
         (lambda: fact_aware_decoder_bound(5, 1, 1, 1, -1), "unembedding_bits must"),
         (lambda: global_bound(5, 1, 1, 1, facts="relations"), "'bijections' or 'functions'; got 'relations'"),
     ],
@@ -417,7 +417,7 @@ def test_a_tree_that_does_not_fit_is_told_with_its_condition_and_both_sizes(call
 @pytest.mark.parametrize("bound", FIXED_DECODER_BOUNDS.values())
 @pytest.mark.parametrize("bits", [-1, 0.5])
 def test_the_number_of_bits_is_checked(bound, bits):
-    with pytest.raises(InputError, match=f"^embedding_bits must be a Python integer of at least 0; got {bits}$"):
+    with pytest.raises(InputError, match=f"^embedding_bits must be an integer of at least 0; got {bits}$"):
         bound(64, 2, 2, bits)
 
 
@@ -437,7 +437,7 @@ def test_a_bound_that_does_not_apply_says_why():
 
 @pytest.mark.parametrize("bits", [(-1, 0), (0, -1), (0.5, 0), (0, 0.5)])
 def test_both_numbers_of_bits_are_checked(bits):
-    with pytest.raises(InputError, match="bits must be a Python integer of at least 0"):
+    with pytest.raises(InputError, match="bits must be an integer of at least 0"):
         fact_aware_decoder_bound(64, 2, 2, *bits)
 
 

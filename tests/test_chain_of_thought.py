@@ -225,7 +225,7 @@ def test_counterexamples_name_the_step():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: chain_of_thought(FACTS, 0), "max_hops must be a positive integer"),
+        (lambda: chain_of_thought(FACTS, 0), "max_hops must be an integer of at least 1"),
         (lambda: chain_of_thought(FACTS, 2, hops_per_token=3), "hops_per_token must be at most max_hops, 2; got 3"),
         (lambda: chain_of_thought(FACTS, 2).answer(0, [0, 1, 0]), "paths of 1 to 2 relations; got 3"),
         (lambda: chain_of_thought(FACTS, 2).answer(0, np.empty(0, int)), "paths of 1 to 2 relations; got 0"),

@@ -3,6 +3,7 @@
 A test is skipped where its tool is not installed, unless EXPORT_TOOLS_REQUIRED is set, as in .ci/run.
 """
 
+import dataclasses
 import json
 import os
 import re
@@ -15,15 +16,29 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hand_made import built
 from test_readme import matches, runs
 
-from constructions import CATALOGUE, FactTable, InputError, chain_of_thought, selector, standard
+from constructions import (
+    CATALOGUE,
+    FactTable,
+    InputError,
+    StandardDecoder,
+    StandardShape,
+    chain_of_thought,
+    change_basis,
+    selector,
+    standard,
+    widen,
+)
 from constructions.answering import Writing
 from constructions.export import TOOLS, export, to_huggingface, to_onnx, to_transformerlens
 from constructions.export.names import distinct_names
+from constructions.seeding import needed_shape, seed_into
+from constructions.transformer import Transformer
 from verify.__main__ import main
 from verify.exported import MOST_QUERIES, ask, export_and_ask
 
@@ -263,6 +278,103 @@ def test_lens_has_one_width_and_one_hidden_layer_so_mlps_are_padded_and_split(na
 def test_lens_has_no_hooked_transformer():
     with pytest.raises(ImportError, match="removed in TransformerLens 4"):
         _ = import_module("transformer_lens").HookedTransformer
+
+
+def in_compatibility_mode(bridge):
+    """The bridge after TransformerLens has processed its weights; upstream logs that a bridge without norms is one."""
+    bridge.enable_compatibility_mode(disable_warnings=True)
+    return lambda tokens: bridge(tokens).detach()
+
+
+SQUARE = [
+    ("selector", 4, 2, 1), ("selector", 12, 3, 1), ("scalar_selector", 2, 2, 1), ("scalar_selector", 3, 3, 1),
+    ("attention_selector", 12, 2, 1), ("superposition", 2, 3, 1), ("key_value", 5, 2, 2), ("key_value_shared", 13, 2, 2),
+    ("precomputed", 5, 1, 2), ("precomputed_depth_1", 10, 2, 1), ("hybrid", 22, 1, 1), ("meet_in_the_middle", 17, 2, 1),
+    ("chain_of_thought", 24, 2, 2),
+]  # fmt: skip
+"""Construction, N, R, k of which the unembedding is square: d_vocab = d_model."""
+
+
+def square_models():
+    for name, entities, relations, hops in SQUARE:
+        model = built(name, entities, relations, hops=hops)
+        shape = needed_shape(model)
+        assert shape.d_vocab == shape.d_model, (name, shape)
+        yield model
+
+
+@lens
+def test_lens_compatibility_mode_keeps_every_answer_where_vocabulary_and_stream_are_as_large():
+    """It guesses by shape which axis of the unembedding is the vocabulary, and a square one it reads along the other."""
+    for model in square_models():
+        bridge = to_transformerlens(model)
+        assert bridge.cfg.d_model == bridge.cfg.d_vocab + 1
+        assert ask(itself_there(bridge), model, allowed=1e-3).right
+        asked = ask(in_compatibility_mode(bridge), model)
+        assert asked.wrong == 0, (model.construction, model.facts)
+
+
+@lens
+def test_lens_compatibility_mode_reads_a_square_unembedding_along_the_wrong_axis(monkeypatch):
+    """The control: without the spare coordinate answers are wrong. Once upstream is mended, the coordinate may go."""
+    monkeypatch.setattr(import_module("constructions.export.transformerlens"), "_spare_coordinates", lambda shape: 0)
+    assert any(ask(in_compatibility_mode(to_transformerlens(model)), model).wrong for model in square_models())
+
+
+@lens
+def test_lens_compatibility_mode_changes_logits_by_one_number_a_position_whatever_sizes_coincide():
+    """Decoders of random weights, and of sizes so few that any two of them coincide again and again."""
+    seed = np.random.SeedSequence().entropy
+    rng = np.random.default_rng(seed)
+    for _ in range(40):
+        vocab, model, mlp, heads, width, places, layers = (int(rng.integers(2, 5)) for _ in range(7))
+        decoder = StandardDecoder(StandardShape(vocab, model, layers, heads, width, mlp, places), torch.float64)
+        with torch.no_grad():
+            for weight in decoder.parameters():
+                weight.copy_(torch.from_numpy(rng.normal(size=tuple(weight.shape))) / 3)
+        tokens = torch.from_numpy(rng.integers(vocab, size=(4, places)))
+        module = import_module("constructions.export.transformerlens")
+        bridge = module._booted(module._config(decoder.shape), torch.float64, torch.device("cpu"))
+        bridge.load_state_dict(module._weights(decoder), strict=True)
+        wanted = decoder(tokens).detach()
+        torch.testing.assert_close(bridge(tokens).detach(), wanted, msg=f"{decoder.shape}, seed {seed}")
+        moved = in_compatibility_mode(bridge)(tokens) - wanted
+        uneven = (moved - moved.mean(-1, keepdim=True)).abs().max() / wanted.abs().max()
+        assert uneven < 1e-4, f"{decoder.shape}, seed {seed}"  # upstream processes weights in float32
+
+
+@lens
+def test_lens_compatibility_mode_rounds_weights_to_float32_so_large_numbers_need_it_without_processing():
+    model = built("scalar_selector", 6000, 1, dtype=torch.float64)
+    assert ask(in_compatibility_mode(to_transformerlens(model)), model, most=1000).wrong
+    bridge = to_transformerlens(model)
+    bridge.enable_compatibility_mode(disable_warnings=True, no_processing=True)
+    assert ask(itself_there(bridge), model, most=1000).right
+
+
+def itself_there(bridge):
+    return lambda tokens: bridge(tokens).detach()
+
+
+# ------------------------------------------------------------------ what no tool takes
+
+
+def not_exported():
+    """Forms of a construction that have no standard decoder yet, and things that are none."""
+    model = built("selector", 5, 2)
+    q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(model.shape.d_model,) * 2))
+    target = Transformer(dataclasses.replace(model.shape, d_model=30, d_vocab=20))
+    yield from (change_basis(model, q), widen(model, 20, 20, 2, 2), widen(model, 20, 20, 2, 2, noise=1e-3, seed=0))
+    yield from (seed_into(target, model), widen(built("chain_of_thought"), 99, 99, 4, 2))
+    yield from (torch.nn.Linear(2, 2), None, model.state_dict(), "selector", StandardDecoder(standard(model).shape))
+
+
+@EVERY_TOOL
+def test_what_cannot_be_exported_is_refused_by_name_and_what_can_be_is_said(tool, tmp_path):
+    for other in not_exported():
+        with pytest.raises(InputError, match=f"a {type(other).__name__} cannot be exported: .* standard decoder"):
+            export(other, tool, tmp_path / "out")
+        assert not list(tmp_path.iterdir())
 
 
 def booted(shape, **others):

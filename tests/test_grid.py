@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bounds.capacity import Capacity, capacity
+from bounds.capacity import Capacity, capacity, format_of
 from bounds.no_cot import every_bound
 from bounds.sizes import Costs
 from constructions import CATALOGUE, FactTable, attention_selector, selector
@@ -132,8 +132,8 @@ def test_a_model_below_a_bound_fails_the_cell(monkeypatch):
 
 
 def test_an_accounting_that_forgets_a_tensor_fails_the_cell(monkeypatch):
-    def forgetful(model):
-        found = capacity(model)
+    def forgetful(model, within):
+        found = capacity(model, within)
         return Capacity({name: cost for name, cost in found.tensors.items() if name != "positions.weight"})
 
     monkeypatch.setattr("bounds.capacity.capacity", forgetful)
@@ -147,7 +147,8 @@ def test_a_cell_tells_its_bits_and_its_bounds():
     result = run_cell(Cell("key_value_rows_shared", 64, 4, 3))
     told = json.loads(report.as_json([result], 1))["cells"][0]
     facts = Cell("key_value_rows_shared", 64, 4, 3).table()
-    built = capacity(CATALOGUE["key_value_rows_shared"].build(facts, 3))
+    model = CATALOGUE["key_value_rows_shared"].build(facts, 3)
+    built = capacity(model, format_of(model))
     assert told["internal_bits"] == built.internal_bits
     assert told["internal_fact_bits"] == 64 * 4 * 6
     assert (told["embedding_bits"], told["unembedding_bits"]) == (built.embedding_bits, built.unembedding_bits)

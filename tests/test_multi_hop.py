@@ -382,8 +382,8 @@ def test_relabelling_notices_a_builder_that_depends_on_labels(name):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: key_value(FACTS, 0), "hops must be a positive integer; got 0"),
-        (lambda: key_value_rows(FACTS, 1.5), "hops must be a positive integer"),
+        (lambda: key_value(FACTS, 0), "hops must be an integer of at least 1; got 0"),
+        (lambda: key_value_rows(FACTS, 1.5), "hops must be an integer"),
         (lambda: precomputed(FACTS, 3, layers=2), "layers must be 1 or the number of hops, 3; got 2"),
         (lambda: hybrid(FACTS, 2, looked_up=3), "0 to the number of relations, 2; got 3"),
         (lambda: hybrid(FACTS, 2, looked_up=-1), "got -1"),

@@ -31,7 +31,7 @@ def test_defaults_are_written_down():
 
 
 def test_options_are_plain_integers_and_flags():
-    options = hybrid(FACTS, 2, looked_up=True, share_layers=1).recipe.options
+    options = hybrid(FACTS, 2, looked_up=np.int64(1), share_layers=1).recipe.options
     assert {name: type(value) for name, value in options.items()} == {
         "hops": int,
         "looked_up": int,

@@ -321,9 +321,9 @@ def test_gains_that_would_overflow_are_not_written():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"first_block": "a"}, "first_block must be a whole number; got 'a'"),
-        ({"first_block": 1.0}, "first_block must be a whole number; got 1.0"),
-        ({"slack": np.float64(20.5)}, "slack must be a whole number; got .*20.5"),
+        ({"first_block": "a"}, "first_block must be an integer; got 'a'"),
+        ({"first_block": 1.0}, "first_block must be an integer; got 1.0"),
+        ({"slack": np.float64(20.5)}, "slack must be an integer; got .*20.5"),
         ({"model": 3}, "the construction must be a FactModel, as a builder makes it; got a int"),
         ({"model": StandardDecoder}, "the construction must be a FactModel, as a builder makes it; got a type"),
     ],

@@ -162,7 +162,7 @@ def test_a_beta_below_the_condition_is_refused_and_would_be_wrong(monkeypatch):
 
 @pytest.mark.parametrize("beta", [0, -1, 1.5])
 def test_beta_is_a_positive_integer(beta):
-    with pytest.raises(InputError, match="positive integer"):
+    with pytest.raises(InputError, match="beta must be an integer"):
         attention_selector(FactTable([[0]]), beta=beta)
 
 

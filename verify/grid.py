@@ -17,6 +17,7 @@ from constructions.errors import DoesNotFit, InputError
 from constructions.facts import FactTable
 
 if TYPE_CHECKING:
+    from bounds.capacity import Capacity, Format
     from bounds.sizes import Costs
     from constructions.model import FactModel, MarginClaim
     from verify.against_bounds import BoundCheck
@@ -226,18 +227,19 @@ def verify_facts(
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory.
     """
-    from bounds.capacity import capacity
+    from bounds.capacity import capacity, format_of
     from bounds.sizes import Sizes, predicted
     from verify.against_bounds import hold_against_bounds, separation_factor
     from verify.recall import check_recall
 
     started = time.perf_counter()
+    given = _format_of_size(entry, facts, hops, options, dtype) if facts.is_bijective else None
     model = build(entry, facts, hops, options, dtype)
     result = _blank(entry, facts.n_entities, facts.n_relations, hops, str(model.embedding.weight.dtype)[6:])
     work = facts.n_entities * facts.n_relations**hops * sum(w.numel() for _, w in model.internal_weights())
     with _threads(None if work > WORK_FOR_THREADS else 1):
         recall = check_recall(model, facts, hops, logits, progress=progress)
-    bits = capacity(model)
+    bits = capacity(model, given or format_of(model))  # to facts that are no bijections no bound applies
     found = Sizes(
         d_model=model.embedding.weight.shape[1],
         d_mlp=model.shape.d_mlp,
@@ -261,6 +263,7 @@ def verify_facts(
     result.bounds, result.separated = checks, separation_factor(costs, checks, facts.is_bijective)
     result.margin_claim = _in_words(model.margin)
     faults = list(_faults(model, facts, hops, recall, costs, expected, checks))
+    faults += _outside_the_format(bits, expected)
     if save is not None or found.parameters <= proven_size:
         proven = saved_and_checked(model, save)
         result.proof = proven.verdict
@@ -321,6 +324,25 @@ def _threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(given)
+
+
+def _format_of_size(
+    entry: Construction, facts: FactTable, hops: int, options: Mapping[str, int] | None, dtype: DType
+) -> Format:
+    """The format of a construction's models of the size of these facts: read off facts that the
+    size alone determines.
+    """
+    from bounds.capacity import format_of
+
+    return format_of(build(entry, FactTable.rotations(facts.n_entities, facts.n_relations), hops, options, dtype))
+
+
+def _outside_the_format(bits: Capacity, expected: Costs) -> Iterator[str]:
+    """What depends on the facts, and is not counted among the bits of the format."""
+    if bits.outside:
+        yield f"sizes, widths or constants depend on the facts, and are counted: {bits.outside}"
+    if bits.other_unembedding and not expected.unembedding_fact_bits:
+        yield "the unembedding depends on the facts, and is claimed not to"
 
 
 def build(

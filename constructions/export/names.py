@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from constructions.answering import Answering
+from constructions.errors import InputError
 from constructions.model import FactModel
 from constructions.seeding import standard
 from constructions.standard_decoder import StandardModel
@@ -17,10 +18,20 @@ token before END; its questions are filled up with PAD to `hops` relations.)
 
 
 def as_standard(model: Answering) -> StandardModel:
-    """The model as a standard decoder; one that is one already, as it is."""
+    """The model as a standard decoder; one that is one already, as it is.
+
+    Raises:
+        InputError: the model is neither a construction as a builder makes it nor a standard
+            decoder in which one stands.
+    """
     if isinstance(model, StandardModel):
         return model
-    assert isinstance(model, FactModel)
+    if not isinstance(model, FactModel):
+        raise InputError(
+            f"a {type(model).__name__} cannot be exported: other tools get a construction as its builder makes it, or a "
+            f"standard decoder (of standard, normalize or seed_into); a form made by change_basis, widen (noise) or "
+            f"seed_into a Transformer has no standard decoder yet: export the construction that it was made from"
+        )
     return standard(model)
 
 

@@ -1,7 +1,12 @@
 """TransformerLens 4.x: a native bridge, in which every activation has a hook.
 
-The bridge has biases (all 0 here), scores divided by `sqrt(d_head)`, learned positions, one width for all heads and one for
-all MLPs, each of one hidden layer: a `StandardDecoder` is that without biases, so its weights are copied.
+The bridge has biases (all 0 here), scores divided by `sqrt(d_head)`, learned positions, one width
+for all heads and one for all MLPs, each of one hidden layer: a `StandardDecoder` is that without
+biases, so its weights are copied.
+
+One size is not: where `d_vocab = d_model`, `enable_compatibility_mode` cannot tell which axis of
+the square unembedding is the vocabulary, takes the wrong one, and centers every logit by another
+amount. The stream then gets one coordinate more, which is 0 throughout.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
@@ -46,8 +51,10 @@ logits, cache = bridge.run_with_cache(torch.zeros(1, config["n_ctx"], dtype=torc
 def bridge(model: Answering) -> TransformerBridge:
     """The model as a bridge with the same logits, on the model's device and in its dtype.
 
+    `d_model` is the decoder's, or one more where that would equal `d_vocab`.
+
     Raises:
-        InputError: the model has norms.
+        InputError: the model has norms, or is no construction and no standard decoder.
     """
     decoder = as_standard(model)
     weight = decoder.embedding.weight
@@ -88,11 +95,18 @@ def _booted(config: dict[str, Any], dtype: torch.dtype, device: torch.device) ->
     return TransformerBridge.boot_native(TransformerBridgeConfig(**config), dtype=dtype, device=device)
 
 
+def _spare_coordinates(shape: StandardShape) -> int:
+    """How many coordinates, all 0, the stream gets beside its own, so that no matrix is read
+    along the wrong axis.
+    """
+    return 1 if shape.d_vocab == shape.d_model else 0
+
+
 def _config(shape: StandardShape) -> dict[str, Any]:
     if shape.norm is not None:
         raise InputError(f"export to TransformerLens takes decoders without norms; this one has {shape.norm}")
     return {
-        "d_model": shape.d_model,
+        "d_model": shape.d_model + _spare_coordinates(shape),
         "d_head": shape.d_head,
         "n_heads": shape.n_heads,
         "n_layers": shape.n_layers,
@@ -108,21 +122,28 @@ def _config(shape: StandardShape) -> dict[str, Any]:
 
 def _weights(decoder: StandardModel) -> dict[str, Tensor]:
     """The decoder's weights under the bridge's names, and its biases, all 0."""
+    spare = _spare_coordinates(decoder.shape)
+
+    def reading(weight: Tensor) -> Tensor:
+        return nn.functional.pad(weight, (0, spare)) if spare else weight
+
+    def writing(weight: Tensor) -> Tensor:
+        return nn.functional.pad(weight, (0, 0, 0, spare)) if spare else weight
+
     weights = {
-        "embed.weight": decoder.embedding.weight,
-        "pos_embed.weight": decoder.positions.weight,
-        "unembed.weight": decoder.unembedding.weight,
+        "embed.weight": reading(decoder.embedding.weight),
+        "pos_embed.weight": reading(decoder.positions.weight),
     }
-    biases = {"unembed": decoder.unembedding.weight}
+    biases = {"unembed": reading(decoder.unembedding.weight)}
     for i, block in enumerate(decoder.block_sequence()):
         attention, mlp = block.attention, block.mlp
         named = {
-            "attn.q": attention.query.weight,
-            "attn.k": attention.key.weight,
-            "attn.v": attention.value.weight,
-            "attn.o": attention.output.weight,
-            "mlp.in": mlp.matrix(0),
-            "mlp.out": mlp.matrix(1),
+            "attn.q": reading(attention.query.weight),
+            "attn.k": reading(attention.key.weight),
+            "attn.v": reading(attention.value.weight),
+            "attn.o": writing(attention.output.weight),
+            "mlp.in": reading(mlp.matrix(0)),
+            "mlp.out": writing(mlp.matrix(1)),
         }
         biases |= {f"blocks.{i}.{name}": weight for name, weight in named.items()}
     weights |= {f"{name}.weight": weight for name, weight in biases.items()}
