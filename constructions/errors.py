@@ -1,4 +1,7 @@
-"""The errors a user can cause. Each message states the identity that was violated, both sides of it, and what to do."""
+"""The errors a user can cause, and the one that only a bug can.
+
+Each message states the identity that was violated, both sides of it, and what to do.
+"""
 
 
 class InputError(ValueError):
@@ -13,6 +16,13 @@ class FactFileError(InputError):
         self.total = len(defects) if total is None else total
         more = self.total - len(defects)
         super().__init__("\n".join([*defects, *([f"... and {more} more"] if more else [])]))
+
+
+class InternalError(RuntimeError):
+    """The program has broken a rule of its own that proofs lean on: a bug, whatever was given; the message says which.
+
+    It is raised, never asserted, so that it is there under `python -O` too.
+    """
 
 
 class DoesNotFit(InputError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from constructions.answering import Answering
+from constructions.errors import InputError
 from constructions.model import FactModel
 from constructions.seeding import standard
 from constructions.standard_decoder import StandardModel
@@ -20,7 +21,11 @@ def as_standard(model: Answering) -> StandardModel:
     """The model as a standard decoder; one that is one already, as it is."""
     if isinstance(model, StandardModel):
         return model
-    assert isinstance(model, FactModel)
+    if not isinstance(model, FactModel):
+        raise InputError(
+            f"a {type(model).__name__} is neither a construction nor a standard decoder, and only these are exported; "
+            "export the construction that it was made from"
+        )
     return standard(model)
 
 
