@@ -216,7 +216,9 @@ class Draft:
                 drafted.write_mlp(built.mlp)
         for slot, values in self._positional:
             if model.positions is None:
-                raise InternalError(f"{model.construction} was drafted with position vectors, but built without positions")
+                raise InternalError(
+                    f"{model.construction} was drafted with position vectors, but built without positions"
+                )
             write_rows(model.positions.weight, np.arange(len(values)), slot, values)
         model.decode_by(decoder)
         speller(model, facts)
