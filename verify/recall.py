@@ -30,6 +30,7 @@ from constructions.errors import InputError, InternalError
 from constructions.facts import FactTable
 from constructions.model import FactModel
 from constructions.transformer import Cache, KeysAndValues, Transformer
+from constructions.wording import printable
 from verify.decode import MarginReader, check_decoder
 
 Logits = Literal["auto", "fast", "full", "both"]
@@ -307,7 +308,7 @@ def _in_words(model: Answering, facts: FactTable, batch: _Batch, i: int) -> str:
     found = "NaN among the logits" if bool(logits.isnan().any()) else _token_name(model, facts, said)
     if found == _token_name(model, facts, expected):
         found += ", but another token has the same logit"
-    return f"{query}: expected {_token_name(model, facts, expected)}, the model says {found}"
+    return printable(f"{query}: expected {_token_name(model, facts, expected)}, the model says {found}")
 
 
 def _token_name(model: Answering, facts: FactTable, token: int) -> str:
