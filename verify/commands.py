@@ -309,7 +309,7 @@ def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = No
                 results.append(run_cell(cells[0], advance_to, PROVEN_ALONE, save))
             say_text(report.line(results[0]))
         else:
-            with _progress(len(cells), "cells") as advance_to, side_by_side(run_cell, cells, _lost) as found:
+            with _progress(len(cells), "cells") as advance_to, side_by_side(_run_in_worker, cells, _lost) as found:
                 for result in found:
                     results.append(result)
                     say_text(report.line(result))
@@ -326,6 +326,15 @@ def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = No
         complain("interrupted: the cells that were not run are unknown")
         return INTERRUPTED
     return PASSED if report.count(results, len(cells))["verdict"] == "PASS" else FAILED
+
+
+def _run_in_worker(cell: Cell) -> CellResult:
+    import torch
+
+    from verify.grid import run_cell
+
+    torch.set_num_threads(1)
+    return run_cell(cell)
 
 
 def _lost(cell: Cell, why: Lost) -> CellResult:

@@ -34,7 +34,7 @@ class Lost(Exception):
 def side_by_side(
     function: Callable[[Item], Result], items: Sequence[Item], lost: Callable[[Item, Lost], Result]
 ) -> Iterator[Iterator[Result]]:
-    """The results in order, from one process for each core, four at most, with a thread each.
+    """The results in order, from one process for each core, four at most.
 
     Leaving the context, by an exception or an interrupt too, ends the processes at once; and they end by themselves where
     this process is killed. An interrupt from the keyboard, which all of them get, is heard here alone.
@@ -154,9 +154,6 @@ def _work(function: Callable[[Any], Any], pipe: Connection) -> None:
         except EOFError:
             return
         try:
-            import torch
-
-            torch.set_num_threads(1)
             answer = True, function(item)
         except Exception as error:
             answer = False, f"it raised {type(error).__name__}: {error}"
