@@ -159,7 +159,7 @@ def test_a_slot_whose_name_is_a_verdict_forges_none(tmp_path, capsys):
         captured = capsys.readouterr()
         require_unforged(captured, 1, slot)
         assert captured.out.startswith("PASS: all 12 queries") == (refused[-1] == 0)
-    assert sum(refused) > len(slots) / 2, "the others are slots that no claim uses"
+    assert 3 <= sum(refused) < len(slots), "the others are slots that no claim uses"
 
 
 # ------------------------------------------------------------------ the parts

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bounds.no_cot import LARGEST_SIZE
-from constructions import __version__
 from constructions.catalogue import CATALOGUE
 from constructions.export import TOOLS
 from verify.grid import DTYPES, FACT_KINDS, FORM_NAMES
@@ -64,7 +63,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.set_defaults(program=program)
-    whole.add_argument("--version", action="version", version=f"geometric-factual-recall {__version__}")
+    whole.add_argument("--version", action="store_true", help="print the version and exit")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND")
 
     everything = commands.add_parser("all", help="every construction on the default grid")

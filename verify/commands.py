@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from constructions import __version__
 from constructions.catalogue import CATALOGUE
 from constructions.errors import FactFileError, InputError
 from verify.arguments import ATTACKS, parser
@@ -42,7 +43,13 @@ def run(arguments: Sequence[str] | None, program: str) -> int:
         try:
             whole = parser(program)
             options = whole.parse_args(arguments)
-            if options.command is None:
+            for name, value in vars(options).items():
+                if value == [] and name != "ask":  # what argparse makes of --name=-- before Python 3.13
+                    whole.error(f"argument --{name.replace('_', '-')}: '--' is no value")
+            if options.version:
+                say(f"geometric-factual-recall {__version__}")
+                status = PASSED
+            elif options.command is None:
                 whole.print_help()
                 status = BAD_INPUT
                 complain("error: no command was given; all of them are listed above")
