@@ -70,14 +70,14 @@ def test_an_interrupt_at_any_call_is_one_line_and_130():
     assert counted.returncode == 0, counted.stderr
     calls = int(counted.stdout.split()[-1])
     assert calls > 5000, "the imports are counted too"
-    for moment in [random.randint(1, calls - 50) for _ in range(8)]:
+    for moment in [random.randint(1, calls - 50) for _ in range(5)]:
         done = interrupted(AT_A_CALL, moment, "list")
         assert (done.returncode, done.stderr) == (130, "interrupted\n"), f"at call {moment} of {calls}"
 
 
 def test_an_interrupt_at_any_time_leaves_a_whole_model_or_none(tmp_path):
     (tmp_path / "facts.tsv").write_text("".join(f"s{i}\tr{i % 3}\to{i % 7}\n" for i in range(300)))
-    for seconds in [random.uniform(0, 2) for _ in range(3)]:
+    for seconds in [random.uniform(0, 2) for _ in range(2)]:
         done = interrupted(AFTER_SECONDS, seconds, "facts", "facts.tsv", "--save", "model", cwd=tmp_path)
         told = f"after {seconds} s: {done.returncode}, {done.stderr}"
         assert (done.returncode, done.stderr) in ((130, "interrupted\n"), (0, "")), told
@@ -85,7 +85,7 @@ def test_an_interrupt_at_any_time_leaves_a_whole_model_or_none(tmp_path):
 
 
 def test_an_interrupt_at_any_time_ends_workers_too():
-    for seconds in [random.uniform(0, 3) for _ in range(3)]:
+    for seconds in [random.uniform(0, 3) for _ in range(2)]:
         done = interrupted(AFTER_SECONDS, seconds, "all")
         told = f"after {seconds} s: {done.returncode}, {done.stderr}"
         assert done.returncode == 130, told

@@ -98,7 +98,7 @@ def workshop(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("round_", range(4))
+@pytest.mark.parametrize("round_", range(2))
 def test_odd_words_get_a_status_and_a_sentence(round_, workshop, monkeypatch, capsys):
     monkeypatch.chdir(workshop)
     monkeypatch.setattr("verify.examples.unicode_facts", lambda: FactTable([[0]]))
@@ -142,6 +142,34 @@ def test_an_odd_question_gets_a_clear_sentence(words, sentence, workshop, monkey
     monkeypatch.chdir(workshop)
     assert status_of(["facts", "facts.tsv", *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["selector", "-N", "9" * 5000, "-R", "1"],
+            "argument -N: '" + "9" * 57 + "...' is not an integer from 1 to 2^40",
+        ),
+        (
+            ["selector", "-N", "3", "-R", "1", "--seed", "9" * 5000],
+            "...' is not an integer of at least 0 and at most 4,300",
+        ),
+        (["hybrid", "-N", "3", "-R", "2", "-k", "2", "--looked-up", "2" * 60], "is not an integer from 0 to 2^40"),
+        (["plan", "-N", "3", "-R", "1", "--max-d", "1e400"], "'1e400' is not a positive integer"),
+        (["check", "a" * 5000], "File name too long"),
+    ],
+)
+def test_an_odd_value_gets_a_clear_sentence(words, sentence, capsys):
+    assert status_of(words) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_two_dashes_are_no_value(workshop, monkeypatch, capsys):
+    monkeypatch.chdir(workshop)
+    status = status_of(["facts", "facts.tsv", "--save=--"])
+    told = capsys.readouterr().err
+    assert (status, "'--' is no value" in told) == (2, True) or (workshop / "--" / "manifest.json").is_file()
 
 
 @pytest.mark.parametrize(

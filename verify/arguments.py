@@ -86,7 +86,9 @@ def parser(program: str) -> argparse.ArgumentParser:
         if entry.multi_hop:
             one.add_argument("-k", type=_size, required=True, metavar="K", help="hops")
         for option in entry.options:
-            one.add_argument(f"--{option.name.replace('_', '-')}", type=_count, metavar=option.symbol, help=option.help)
+            one.add_argument(
+                f"--{option.name.replace('_', '-')}", type=_option, metavar=option.symbol, help=option.help
+            )
         one.add_argument("--facts", choices=FACT_KINDS, default="total", help="partial: a quarter of the facts missing")
         one.add_argument("--seed", type=_count, default=0, help="of the random fact table, at least 0 (default 0)")
         one.add_argument(
@@ -230,7 +232,7 @@ def _size(text: str) -> int:
     """An integer from 1 to 2^40, also as 1e6 or 65_536."""
     value = _integer(text)
     if not 1 <= value <= LARGEST_SIZE:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer from 1 to 2^40")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not an integer from 1 to 2^40")
     return value
 
 
@@ -238,7 +240,7 @@ def _budget(text: str) -> int:
     """A positive integer of any size, also as 1e15."""
     value = _integer(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a positive integer")
     return value
 
 
@@ -254,7 +256,24 @@ def _integer(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    """A non-negative integer."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 0")
-    return int(text)
+    """A non-negative integer of any size that Python reads."""
+    try:
+        value = int(text) if text.isdecimal() else -1
+    except ValueError:  # too many digits
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not an integer of at least 0 and at most 4,300 digits")
+    return value
+
+
+def _option(text: str) -> int:
+    """A construction's option: an integer from 0 to 2^40."""
+    value = _count(text)
+    if value > LARGEST_SIZE:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not an integer from 0 to 2^40")
+    return value
+
+
+def _shown(text: str) -> str:
+    """What was given, cut off where it is long."""
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -125,7 +125,7 @@ def _run_bound(options: argparse.Namespace) -> int:
         say_text(plane.bounds_at(*sizes, options.embedding_bits, b_u))
         return PASSED
     if options.unembedding_bits is not None:
-        raise InputError("--unembedding-bits needs --embedding-bits")
+        raise InputError("--unembedding-bits needs --embedding-bits: give both, or neither")
     for path in (options.plot, options.json):
         _check_writable(path)
     if options.plot is not None and options.plot.suffix.lower() != ".svg":
