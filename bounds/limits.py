@@ -13,6 +13,7 @@ import sympy
 from bounds.sizes import SYMBOLS, expression
 from bounds.sizes import bits as bits_function
 from constructions.catalogue import Construction
+from constructions.errors import InternalError
 
 N, LOG_N, LOG_LOG_N = SYMBOLS["N"], sympy.Symbol("L", positive=True), sympy.Symbol("LL", positive=True)
 _SCALES = (N, LOG_N, LOG_LOG_N)
@@ -81,7 +82,8 @@ def _leading(term: sympy.Expr) -> Growth:
         if inner.powers == (0, 0, 0):
             return Growth(bits_function(inner.factor), inner.powers)
         first = next(place for place, power in enumerate(inner.powers) if power)
-        assert first < 2, "log2 log2 log2 N is no scale"
+        if first >= 2:
+            raise InternalError(f"{term}: log2 log2 log2 N is none of the scales that growth is told in")
         return Growth(sympy.Integer(inner.powers[first]), (0, int(first == 0), int(first == 1)))
     if isinstance(term, sympy.Sum):
         summand = _leading(term.function)

@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from constructions.errors import InternalError
 from constructions.integers import whole
 
 _DIGITS = 60
@@ -103,7 +104,8 @@ def log2_factorial(n: int) -> Enclosure:
     upper = _UP.add(_UP.subtract(upper, Decimal(n)), _HALF_LN_2_PI.upper)
     nine = sum(coefficient * Fraction(1, n ** (2 * j - 1)) for j, coefficient in enumerate(_STIRLING[:-1], start=1))
     ten = nine + _STIRLING[-1] * Fraction(1, n ** (2 * len(_STIRLING) - 1))
-    assert ten < nine  # the tenth coefficient is negative
+    if not ten < nine:  # the tenth coefficient is negative
+        raise InternalError(f"Stirling's series for {n}: ten terms give {ten}, not less than nine, {nine}")
     lower = _DOWN.add(lower, _DOWN.divide(Decimal(ten.numerator), Decimal(ten.denominator)))
     upper = _UP.add(upper, _UP.divide(Decimal(nine.numerator), Decimal(nine.denominator)))
     return Enclosure(_DOWN.divide(lower, _LN_2.upper), _UP.divide(upper, _LN_2.lower))

@@ -17,6 +17,8 @@ from constructions.errors import DoesNotFit, FactFileError, InputError
 from constructions.facts import MISSING, FactTable
 from constructions.vocabulary import Vocabulary
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from constructions.cot import ChainOfThought, chain_of_thought
     from constructions.disjoint import superposition

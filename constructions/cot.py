@@ -22,6 +22,7 @@ Proof: docs/theorem-4.4.md.
 from __future__ import annotations
 
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -122,8 +123,8 @@ def chain_of_thought(
     decoder = Decoder((answers, end), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     spell = partial(_spell_words, per_token=per_token, codebook=codebook)
     claim = MarginClaim.exactly(2)
-    model = draft.build(facts, decoder, spell, claim, dtype, codebooks=(codebook,), hops=max_hops, kind=ChainOfThought)
-    assert isinstance(model, ChainOfThought)
+    built = draft.build(facts, decoder, spell, claim, dtype, codebooks=(codebook,), hops=max_hops, kind=ChainOfThought)
+    model = cast("ChainOfThought", built)
     model.hops_per_token = per_token
     model.margin = with_leaks(model)
     return model

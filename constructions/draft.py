@@ -22,7 +22,7 @@ from torch import Tensor
 
 from constructions.codes import Codebook
 from constructions.decoder import Decoder
-from constructions.errors import DoesNotFit, InputError
+from constructions.errors import DoesNotFit, InputError, InternalError
 from constructions.facts import FactTable
 from constructions.integers import whole
 from constructions.memory import require_memory
@@ -216,7 +216,10 @@ class Draft:
             if built.mlp is not None:
                 drafted.write_mlp(built.mlp)
         for slot, values in self._positional:
-            assert model.positions is not None
+            if model.positions is None:
+                raise InternalError(
+                    f"{model.construction} was drafted with position vectors, but built without positions"
+                )
             write_rows(model.positions.weight, np.arange(len(values)), slot, values)
         model.decode_by(decoder)
         speller(model, facts)

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from constructions.basis_bounds import logit_error_of
-from constructions.errors import InputError
+from constructions.errors import InputError, InternalError
 from constructions.facts import FactTable
 from constructions.following import WAYS, By
 from constructions.integers import whole
@@ -331,7 +331,8 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
     require_changeable(model)
     source, basis = copy.deepcopy(model.source), model.basis
     source.install(facts)
-    assert source.fact_tables is not None
+    if source.fact_tables is None:
+        raise InternalError(f"{source.construction} has taken other facts, but names no tables that hold them")
     before = {name: p._version for name, p in model.named_parameters() if name not in source.fact_tables}
     rows = {name: model.get_parameter(name)[: len(model.vocabulary)] for name in source.fact_tables}
     change = {name: (source.get_parameter(name).to(held) - held @ basis) @ basis.mT for name, held in rows.items()}
@@ -339,7 +340,7 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
         held.add_(change[name])
     written = [name for name, version in before.items() if model.get_parameter(name)._version != version]
     if written:
-        raise AssertionError(f"install must write {sorted(source.fact_tables)} only, but wrote {written}")
+        raise InternalError(f"install must write {sorted(source.fact_tables)} only, but wrote {written}")
     model.keep_source(source)
     model.facts = facts
     model.logit_error = None

@@ -38,7 +38,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.blocks import Plan, PlannedHead
-from constructions.errors import DoesNotFit, InputError
+from constructions.errors import DoesNotFit, InputError, InternalError
 from constructions.model import FactModel
 from constructions.places import Places
 from constructions.rounding import magnitude, up
@@ -196,7 +196,8 @@ def largest_vectors(decoder: StandardDecoder, places: Places) -> Magnitudes:
     def past(norm: nn.Module, r: Tensor) -> Tensor:
         if isinstance(norm, nn.Identity) or not len(rest):
             return r
-        assert isinstance(norm, nn.RMSNorm | nn.LayerNorm)
+        if not isinstance(norm, nn.RMSNorm | nn.LayerNorm):
+            raise InputError(f"a norm is a {type(norm).__name__}; RMSNorm, LayerNorm or Identity is expected")
         gain = norm.weight[rest].double()
         bias = norm.bias[rest].double().norm() if isinstance(norm, nn.LayerNorm) else 0
         uneven = (gain - 1).abs().amax() * r * len(rest) / places.d_model  # what a gain makes of a subtracted mean
@@ -342,4 +343,4 @@ def four_squares(n: int) -> tuple[int, int, int, int]:
                 e = math.isqrt(rest - c * c)
                 if e <= c and e * e == rest - c * c:
                     return a, b, c, e
-    raise AssertionError(f"{n} is no sum of four squares?")
+    raise InternalError(f"{n} was found to be no sum of four squares, which every natural number is")

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from constructions.answering import Answering
 from constructions.codes import Codebook
 from constructions.decoder import Decoder
-from constructions.errors import InputError
+from constructions.errors import InputError, InternalError
 from constructions.facts import FactTable
 from constructions.recipe import Recipe
 from constructions.stream import Space
@@ -140,7 +140,7 @@ class FactModel(Transformer, Answering):
         self._spell(self, facts)
         written = [name for name, version in others.items() if self.get_parameter(name)._version != version]
         if written:
-            raise AssertionError(f"install must write {sorted(self.fact_tables)} only, but wrote {written}")
+            raise InternalError(f"install must write {sorted(self.fact_tables)} only, but wrote {written}")
         self.facts = facts
 
     @torch.no_grad()

@@ -64,7 +64,8 @@ class ReformedWriter(Writing, Reformed):
 
     def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor | None = None):
         super().__init__(transformer, source, basis)
-        assert isinstance(source, Writing)
+        if not isinstance(source, Writing):
+            raise InputError(f"{source.construction} is no chain of thought, so that no form of it writes tokens")
         self.hops_per_token = source.hops_per_token
 
 
@@ -143,7 +144,8 @@ def _write_seed(target: Transformer, model: FactModel) -> None:
         if table is not None:
             table.weight[:, own] = 0
     for module, shape in zip_longest(target.layers, model.shape.layers, fillvalue=LayerShape()):
-        assert isinstance(module, Layer)
+        if not isinstance(module, Layer):
+            raise InputError(f"a layer of the target is a {type(module).__name__}; a Layer is expected")
         if module.attention is not None:
             heads = module.attention.heads[: len(shape.heads)]
             scored, read = sum(head.d_qk for head in heads), sum(head.d_v for head in heads)

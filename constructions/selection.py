@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from constructions.codes import bits_needed, sign_codes
-from constructions.errors import DoesNotFit, InputError
+from constructions.errors import DoesNotFit, InputError, InternalError
 from constructions.model import FactModel, MarginClaim
 from constructions.rounding import magnitude, up
 from constructions.stream import Form, Slot, dot
@@ -59,11 +59,12 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
     Raises:
         DoesNotFit: the bound on the numbers of a forward pass exceeds the dtype.
         InputError: the bound leaves no positive margin, or earlier leaks may move the scores of a head by more than 1.
-        AssertionError: a head reads what an earlier layer has written.
+        InternalError: the model has no positions, or a head reads what an earlier layer has written.
     """
     _require_no_overflow(model)
     largest = magnitude(model.embedding.weight).amax(0)
-    assert model.positions is not None
+    if model.positions is None:
+        raise InternalError(f"{model.construction} has no positions, so that its heads can select none")
     largest = largest + magnitude(model.positions.weight).amax(0)
     error = torch.zeros_like(largest)
     written = torch.zeros_like(largest, dtype=torch.bool)
@@ -73,7 +74,11 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
         if attention is not None:
             read = magnitude(attention.value.weight)
             looked_at = magnitude(attention.key.weight).sum(0) > 0
-            assert not (written & ((read.sum(0) > 0) | looked_at)).any(), "a head reads what a layer has written"
+            if bool((written & ((read.sum(0) > 0) | looked_at)).any()):
+                raise InternalError(
+                    f"{model.construction}: a head reads what a layer has written; the bound on leaks is about heads "
+                    "that read the embeddings and positions alone"
+                )
             keys = up(magnitude(attention.key.weight) @ largest)
             moved_scores = up((up(magnitude(attention.query.weight) @ error) * keys).sum()).item()
             if not 2 * Fraction(moved_scores) * leak <= 1:

@@ -268,7 +268,8 @@ class StandardWriter(Writing, StandardModel):
 
     def __init__(self, decoder: StandardDecoder, model: FactModel):
         super().__init__(decoder, model)
-        assert isinstance(model, Writing)
+        if not isinstance(model, Writing):
+            raise InputError(f"{model.construction} is no chain of thought, so that no decoder of it writes tokens")
         self.hops_per_token = model.hops_per_token
 
 

@@ -115,7 +115,7 @@ def test_what_has_no_verdict_exits_with_1(capsys):
 
 def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
     cells = [Cell(name, 5, 2, 2 if entry.multi_hop else 1) for name, entry in CATALOGUE.items()]
-    monkeypatch.setattr("verify.__main__.default_grid", lambda: cells)
+    monkeypatch.setattr("verify.commands.default_grid", lambda: cells)
     path = tmp_path / "all.json"
     assert main(["all", "--json", str(path)]) == 0
     printed = capsys.readouterr().out
@@ -124,8 +124,8 @@ def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
 
 
 def test_all_runs_the_forms_too_if_asked(monkeypatch, capsys):
-    monkeypatch.setattr("verify.__main__.default_grid", lambda: [Cell("selector", 5, 1)])
-    monkeypatch.setattr("verify.__main__.forms_grid", lambda: [Cell("selector", 5, 1, form="wide")] * 2)
+    monkeypatch.setattr("verify.commands.default_grid", lambda: [Cell("selector", 5, 1)])
+    monkeypatch.setattr("verify.commands.forms_grid", lambda: [Cell("selector", 5, 1, form="wide")] * 2)
     assert main(["all"]) == 0
     assert "PASS: 1 cell planned, 1 passed" in capsys.readouterr().out
     assert main(["all", "--forms"]) == 0
@@ -136,7 +136,7 @@ def test_all_runs_the_forms_too_if_asked(monkeypatch, capsys):
 
 def test_one_bad_cell_of_all_does_not_hide_the_others(monkeypatch, capsys):
     cells = [Cell("selector", 5, 1), Cell("scalar_selector", 500, 2, dtype="float16"), Cell("selector", 5, 3)]
-    monkeypatch.setattr("verify.__main__.default_grid", lambda: cells)
+    monkeypatch.setattr("verify.commands.default_grid", lambda: cells)
     assert main(["all"]) == 1
     out = capsys.readouterr().out
     assert "UNKNOWN: 3 cells planned, 2 passed, 0 failed, 1 unknown" in out

@@ -1,386 +1,101 @@
-"""The command line: `python -m verify ...`."""
+"""The command line: `python -m verify ...`, and `geometric-recall ...` where the project is installed.
+
+This file imports nothing that Python has not imported by itself, so that an interrupt is heard from the first moment on.
+What the commands do is in `verify.commands`.
+"""
 
 from __future__ import annotations
 
-import argparse
-import io
-import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from constructions.catalogue import CATALOGUE
-from constructions.errors import InputError
-from verify.arguments import ATTACKS, parser
-from verify.grid import Cell, CellResult, default_grid, forms_grid
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from constructions.facts import FactTable
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import Any, NoReturn
 
-PASSED, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-PROVEN_ALONE = 5 * 10**7
-"""A cell that is run alone is also saved and proven up to this many parameters; in a grid up to `grid.SMALL`."""
+INTERRUPTED = 130
+MODULE, SCRIPT = "python -m verify", "geometric-recall"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
-    whole = parser()
-    options = whole.parse_args(arguments)
-    if options.command is None:
-        whole.print_help()
-        return BAD_INPUT
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no failure
+def main(arguments: Sequence[str] | None = None, program: str = MODULE) -> int:
+    """Run one command; returns the exit status.
+
+    Args:
+        arguments: the words after the name of the program; by default those of this process.
+        program: how the program was called, as help and messages name it.
+
+    Raises:
+        SystemExit: help was asked for, or the words are no command (status 2), as argparse does.
+    """
     try:
-        status = COMMANDS.get(options.command, _run_cell)(options)
-        sys.stdout.flush()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BAD_INPUT
+        from verify.commands import run
+
+        return run(arguments, program)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except OSError as error:  # the reader of our output has gone, or its disk is full
-        if not isinstance(error, BrokenPipeError):
-            print(f"error: {error.strerror or error}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer has no reader
-        return FAILED
-    return status
 
 
-# -------------------------------------------------------------------- commands
-
-
-def _run_all(options: argparse.Namespace) -> int:
-    return _run_cells(default_grid() + (forms_grid() if options.forms else []), options.json)
-
-
-def _run_cell(options: argparse.Namespace) -> int:
-    entry = CATALOGUE[options.command]
-    asked = [(option.name, getattr(options, option.name)) for option in entry.options]
-    cell = Cell(
-        construction=options.command,
-        entities=options.N,
-        relations=options.R,
-        hops=options.k if entry.multi_hop else 1,
-        options=tuple((name, value) for name, value in asked if value is not None),
-        facts=options.facts,
-        seed=options.seed,
-        dtype=options.dtype,
-        logits=options.logits,
-        form=options.form or "",
-    )
-    if cell.form and options.save is not None:
-        raise InputError(f"a certificate is about a construction as it is built; --save takes no --form {cell.form}")
-    return _run_cells([cell], options.json, options.save)
-
-
-def _run_list(options: argparse.Namespace) -> int:
-    from verify import report
-
-    if options.limits:
-        print(report.limits_lines())
-    else:
-        print(report.catalogue_table() if options.markdown else report.catalogue_lines())
-    return PASSED
-
-
-def _run_bound(options: argparse.Namespace) -> int:
-    from verify import plane
-
-    sizes = (options.N, options.R, options.k)
-    if options.embedding_bits is not None:
-        if options.plot or options.json:
-            raise InputError(
-                "--embedding-bits asks for one point; --plot and --json show the whole plane: give one of them"
-            )
-        b_u = options.embedding_bits if options.unembedding_bits is None else options.unembedding_bits
-        print(plane.bounds_at(*sizes, options.embedding_bits, b_u))
-        return PASSED
-    if options.unembedding_bits is not None:
-        raise InputError("--unembedding-bits needs --embedding-bits")
-    for path in (options.plot, options.json):
-        _check_writable(path)
-    if options.plot is not None and options.plot.suffix.lower() != ".svg":
-        raise InputError(f"{options.plot}: the picture is an SVG; give a file name that ends in .svg")
-    if options.plot is not None and options.json is not None and options.plot.resolve() == options.json.resolve():
-        raise InputError(f"{options.plot}: the picture and the data need a file each")
-    if options.plot is not None:
-        plane.require_matplotlib()
-    shown = plane.plane(*sizes)
-    print(plane.tables(shown))
-    if options.plot is not None:
-        plane.draw(shown, options.plot)
-        print(f"drawn: {options.plot}")
-    _write_text(options.json, lambda: json.dumps(plane.as_json(shown), indent=1, allow_nan=False) + "\n")
-    return PASSED
-
-
-def _run_plan(options: argparse.Namespace) -> int:
-    from bounds.offers import Budget
-    from verify import report
-
-    budget = Budget(options.max_d, options.max_bits, options.max_depth, options.max_tokens)
-    table, fits = report.plan_table(options.N, options.R, options.k, budget, options.all)
-    print(table)
-    return PASSED if fits else FAILED
-
-
-def _run_separation(options: argparse.Namespace) -> int:
-    from bounds.offers import require_listable
-    from bounds.separation import smallest_separation
-    from verify import report
-
-    given = {"max_hops": options.k, "hops_per_token": options.hops_per_token}
-    if options.hops_per_token >= options.k:
-        raise InputError(
-            "a chain of thought writes entities before its answer, so it needs fewer hops per token than hops; "
-            f"got {options.hops_per_token} and {options.k}"
-        )
-    require_listable(options.R, options.k)
-    fixed = smallest_separation(options.R, options.k, given)
-    print(
-        f"R = {options.R:,}, k = {options.k:,}: chain_of_thought against all models without, with embeddings as small"
-    )
-    print(report.separation_line(fixed))
+def process(program: str = MODULE) -> int:
+    """Run the command of this process. An interrupt, at whatever moment, ends it with one line and status 130."""
     try:
-        print(report.separation_line(smallest_separation(options.R, options.k, given, "every")))
-    except InputError as error:
-        print(f"any decoder: {error}")
-    return PASSED
+        import signal
 
-
-def _run_facts(options: argparse.Namespace) -> int:
-    from constructions.catalogue import construction
-    from constructions.tsv import read_tsv
-    from verify import report
-    from verify.grid import verify_facts
-
-    read = read_tsv(options.file)
-    facts = read.facts
-    missing = facts.answers.size - facts.n_facts
-    repeats = f", {read.repeats} repeated lines" if read.repeats else ""
-    print(
-        f"{options.file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations} relations, "
-        f"{missing} of {facts.answers.size} (entity, relation) pairs without a fact{repeats}"
-    )
-    questions = [_question(facts, words) for words in options.ask]
-    lengths = sorted({len(path) for _, path in questions} | ({options.k} if options.k else set())) or [1]
-    _check_writable(options.json)
-    _check_folder(options.save)
-    name, why = (options.construction, "as asked") if options.construction else _suggested(facts, lengths)
-    entry = construction(name)
-    any_length = any(option.name == "max_hops" for option in entry.options)
-    if len(lengths) > 1 and not any_length:
-        raise InputError(
-            f"{name} answers paths of one length, but the questions have {' and '.join(map(str, lengths))} relations; "
-            "ask them apart, or use chain_of_thought"
-        )
-    print(f"construction: {name} ({why})", flush=True)
-    results, models = [], {}
-    for hops in lengths:
-        given = {"max_hops": lengths[-1]} if any_length else {}
-        with _progress(facts.n_entities * facts.n_relations**hops, "queries") as advance_to:
-            save = options.save if hops == lengths[-1] else None
-            result, models[hops] = verify_facts(
-                entry, facts, hops, given, options.dtype, options.logits, advance_to, PROVEN_ALONE, save
-            )
-        results.append(result)
-    print(report.header())
-    print("\n".join(map(report.line, results)))
-    print(report.summary(results, len(results), sum(result.seconds for result in results)))
-    told: list[dict[str, object]] = []
-    for subject, path in questions:
-        answer = int(models[len(path)].answer(subject, path))
-        known = facts.entity_name(answer) if answer >= 0 else None
-        print(f"{facts.query_text(subject, path)} -> {'unknown (no such fact)' if known is None else known}")
-        names = [facts.relation_name(relation) for relation in path]
-        told.append({"subject": facts.entity_name(subject), "path": names, "answer": known})
-    _write_json(options.json, results, len(results), told)
-    return PASSED if report.count(results, len(results))["verdict"] == "PASS" else FAILED
-
-
-def _run_check(options: argparse.Namespace) -> int:
-    from verify import report
-    from verify.checker import check
-
-    if not options.folder.is_dir():
-        raise InputError(f"{options.folder}: no such folder; give one that model.save or --save has written")
-    _check_writable(options.json)
-    proven = check(options.folder)
-    print(report.proof_line(proven))
-    _write_text(options.json, lambda: report.proof_as_json(proven))
-    return PASSED if proven.verdict == "PASS" else FAILED
-
-
-def _run_attack(options: argparse.Namespace) -> int:
-    from verify import report
-    from verify.attack import attack
-
-    for kind in options.kind or []:
-        if kind not in ATTACKS:
-            raise InputError(f"--kind {kind}: no such kind; there are {', '.join(ATTACKS)}")
-    kinds = options.kind or list(ATTACKS)
-    with _progress(options.n * len(kinds), "attacks") as advance_to:
-        tallies = attack(options.folder, options.n, options.seed, kinds, advance_to)
-    print(report.attack_table(tallies))
-    return PASSED if all(tally.sound for tally in tallies) else FAILED
-
-
-def _run_export(options: argparse.Namespace) -> int:
-    from constructions.export import tool
-    from constructions.folder import load
-    from verify.exported import export_and_ask
-
-    _check_writable(options.json)
-    _check_folder(options.out)
-    tool(options.to)  # a missing one is told before the model is read
-    model = load(options.folder)
-    with _progress(model.facts.n_entities * model.facts.n_relations**model.hops, "queries") as advance_to:
-        asked = export_and_ask(model, options.to, options.out, advance_to)
-    print(asked.line(options.to))
-    print(f"written: {options.out}" if asked.right else f"not written: {options.out}")
-    _write_text(options.json, lambda: asked.as_json(options.to))
-    return PASSED if asked.right else FAILED
-
-
-def _run_example(options: argparse.Namespace) -> int:
-    from verify.examples import unicode_facts
-
-    facts = unicode_facts()
-    facts.to_tsv(options.file)
-    print(f"{options.file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations} relations")
-    print(f"try: python -m verify facts {options.file} --ask U+0041 lowercase")
-    return PASSED
-
-
-COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "all": _run_all,
-    "list": _run_list,
-    "bound": _run_bound,
-    "plan": _run_plan,
-    "separation": _run_separation,
-    "facts": _run_facts,
-    "check": _run_check,
-    "attack": _run_attack,
-    "export": _run_export,
-    "example": _run_example,
-}
-"""All but those that are named after a construction, which run a cell."""
-
-
-# -------------------------------------------------------------------- steps
-
-
-def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = None) -> int:
-    from verify import report
-    from verify.grid import run_cell
-    from verify.workers import side_by_side
-
-    _check_writable(json_file)
-    _check_folder(save)
-    started = time.perf_counter()
-    results: list[CellResult] = []
-    interrupted = False
-    print(report.header(), flush=True)
-    try:
-        if len(cells) == 1:
-            with _progress(cells[0].entities * cells[0].relations ** cells[0].hops, "queries") as advance_to:
-                results.append(run_cell(cells[0], advance_to, PROVEN_ALONE, save))
-            print(report.line(results[0]))
-        else:
-            with _progress(len(cells), "cells") as advance_to, side_by_side(run_cell, cells) as found:
-                for result in found:
-                    results.append(result)
-                    print(report.line(result), flush=True)
-                    advance_to(len(results))
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else we are meant to ignore it
+            sys.unraisablehook = _unraisable
+            signal.signal(signal.SIGINT, _interrupted)
+        _open_closed_streams()
+        try:
+            return main(None, program)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left but to end
     except KeyboardInterrupt:
-        interrupted = True
-    if any(result.bounds for result in results):
-        print(report.bounds_summary(results))
-    if any(cell.form for cell in cells):
-        print(report.forms_summary(results))
-    print(report.summary(results, len(cells), time.perf_counter() - started))
-    _write_json(json_file, results, len(cells))
-    if interrupted:
-        print("interrupted: the cells that were not run are unknown", file=sys.stderr)
-        return INTERRUPTED
-    return PASSED if report.count(results, len(cells))["verdict"] == "PASS" else FAILED
+        return _leave()
 
 
-def _question(facts: FactTable, words: list[str]) -> tuple[int, list[int]]:
-    if len(words) == 1:
-        words = words[0].split("\t" if "\t" in words[0] else None)
-    if len(words) < 2:
-        raise InputError(f"--ask takes a subject and one relation or more; got {len(words)} name: {words[0]}")
+def script() -> int:
+    """The console script `geometric-recall`."""
+    return process(SCRIPT)
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """An interrupt, except while a module is imported: then nothing is there to be tidied up, and the process ends.
+
+    An exception in the middle of an import does not always arrive: extension modules turn it into others, or print it.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib."):
+            _leave()
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _unraisable(found: Any) -> None:
+    """An interrupt that came where an exception goes nowhere, such as in a destructor."""
+    if isinstance(found.exc_value, KeyboardInterrupt):
+        _leave()
+    sys.__unraisablehook__(found)
+
+
+def _leave() -> NoReturn:
+    """End at once. Files are written so that this loses nothing, and workers end with us (`verify.workers`)."""
     try:
-        subject = facts.entity_id(words[0])
-    except InputError as error:
-        raise InputError(f"{error}; give names with spaces as words of their own, each in quotes") from None
-    return subject, [facts.relation_id(word) for word in words[1:]]
+        os.write(2, b"interrupted\n")
+    finally:
+        os._exit(INTERRUPTED)
 
 
-def _suggested(facts: FactTable, lengths: list[int]) -> tuple[str, str]:
-    from constructions.disjoint import require_disjoint
-
-    if lengths != [1]:
-        return "chain_of_thought", "one set of weights for paths of every length, whatever the facts"
-    try:
-        require_disjoint(facts)
-    except InputError:
-        return "selector", "the relations share answers; every table is taken"
-    return "superposition", "the relations answer in disjoint sets, so that no MLP is needed"
-
-
-@contextmanager
-def _progress(total: int, unit: str) -> Iterator[Any]:
-    """A bar on a terminal, silent otherwise; yields a function that takes how much is done."""
-    if not sys.stdout.isatty():
-        yield lambda done: None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, transient=True) as bar:
-        task = bar.add_task(unit, total=total)
-        yield lambda done: bar.update(task, completed=done)
-
-
-def _check_writable(path: Path | None) -> None:
-    """Refuse a file that cannot be written before the long work starts."""
-    try:
-        writable = path is None or (not path.is_dir() and path.resolve().parent.is_dir())
-    except (OSError, RuntimeError):  # links that lead nowhere
-        writable = False
-    if not writable:
-        raise InputError(f"{path}: cannot be written: give a file name in an existing folder")
-
-
-def _check_folder(path: Path | None) -> None:
-    """Refuse a model folder that cannot be made before the long work starts."""
-    if path is not None and (path.is_file() or not path.absolute().parent.is_dir()):
-        raise InputError(f"{path}: cannot be written: give the name of a model folder in an existing folder")
-
-
-def _write_json(
-    path: Path | None, results: list[CellResult], planned: int, told: list[dict[str, object]] | None = None
-) -> None:
-    from verify.report import as_json
-
-    _write_text(path, lambda: as_json(results, planned, told))
-
-
-def _write_text(path: Path | None, text: Callable[[], str]) -> None:
-    if path is not None:
-        from constructions.tsv import write_atomically
-
-        write_atomically(path, iter([text()]))
+def _open_closed_streams() -> None:
+    """Where standard streams are closed, let them lead nowhere, so that no file that is opened takes their place."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # open to the end
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(process())

@@ -3,44 +3,67 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import Any, NoReturn
 
 from bounds.no_cot import LARGEST_SIZE
 from constructions.catalogue import CATALOGUE
 from constructions.export import TOOLS
 from verify.grid import DTYPES, FACT_KINDS, FORM_NAMES
+from verify.output import complain, say_text
 
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
 """The kinds of `verify.attack`, which imports torch, as help does not."""
 
 EXAMPLES = """examples:
-  python -m verify all                              every construction on the default grid
-  python -m verify list                             what can be verified
-  python -m verify selector -N 4096 -R 16           one construction at one size
-  python -m verify scalar_selector -N 100 -R 7 --facts partial --logits both
-  python -m verify example unicode.tsv              write a real fact table to try
-  python -m verify facts unicode.tsv --ask U+0041 lowercase --save unicode-model
-  python -m verify check unicode-model              prove a saved model right, from its files alone
-  python -m verify attack family-model -n 1000      change a small saved model: the checker must refuse all that is wrong
-  python -m verify export family-model --to huggingface family-hf   for another tool, and asked there (docs/export.md)
-  python -m verify chain_of_thought -N 256 -R 4 -k 3   many hops: N R^k queries, intermediate entities included
-  python -m verify bound -N 65536 -R 16 -k 3 --plot plane.svg     lower bounds and constructions
-  python -m verify plan -N 1e6 -R 50 -k 3 --max-d 4096            which construction fits
-  python -m verify separation -R 4 -k 3             where chain-of-thought provably helps
-  python -m verify hybrid -N 64 -R 3 -k 3 --looked-up 2
+  {program} all                              every construction on the default grid
+  {program} list                             what can be verified
+  {program} selector -N 4096 -R 16           one construction at one size
+  {program} scalar_selector -N 100 -R 7 --facts partial --logits both
+  {program} example unicode.tsv              write a real fact table to try
+  {program} facts unicode.tsv --ask U+0041 lowercase --save unicode-model
+  {program} check unicode-model              prove a saved model right, from its files alone
+  {program} attack family-model -n 1000      change a small saved model: the checker must refuse all that is wrong
+  {program} export family-model --to huggingface family-hf   for another tool, and asked there (docs/export.md)
+  {program} chain_of_thought -N 256 -R 4 -k 3   many hops: N R^k queries, intermediate entities included
+  {program} bound -N 65536 -R 16 -k 3 --plot plane.svg     lower bounds and constructions
+  {program} plan -N 1e6 -R 50 -k 3 --max-d 4096            which construction fits
+  {program} separation -R 4 -k 3             where chain-of-thought provably helps
+  {program} hybrid -N 64 -R 3 -k 3 --looked-up 2
 
+`geometric-recall` (once installed) and `python -m verify` are the same. In a folder that has a verify.py or a
+constructions.py of its own, the second would run those: there use the first, or `python -P -m verify`.
 exit status: 0 every planned cell passed; 1 a check failed or has no verdict; 2 bad input; 130 interrupted
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """All commands and their options; `command` names the one that was chosen."""
-    whole = argparse.ArgumentParser(
-        prog="python -m verify",
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in printable characters, and how a name that begins with a dash is given."""
+
+    def print_help(self, file: Any = None) -> None:
+        """The help, on standard output; argparse would not say that it could not be written."""
+        say_text(self.format_help().rstrip("\n"))
+
+    def error(self, message: str) -> NoReturn:
+        """The usage, one line with the message, and status 2."""
+        if "--ask" in message or message.startswith("unrecognized arguments: "):
+            message += "; a name that begins with a dash is asked for in one quoted string: --ask='-x relation'"
+        self.print_usage(sys.stderr)
+        complain(f"{self.prog}: error: {message}")
+        raise SystemExit(2)
+
+
+def parser(program: str) -> argparse.ArgumentParser:
+    """All commands and their options; `command` names the one that was chosen, `program` the way the program was called."""
+    whole = _Parser(
+        prog=program,
         description="Builds transformer weights that recall facts, and checks every answer, size and margin.",
-        epilog=EXAMPLES,
+        epilog=EXAMPLES.format(program=program),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    whole.set_defaults(program=program)
+    whole.add_argument("--version", action="store_true", help="print the version and exit")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND")
 
     everything = commands.add_parser("all", help="every construction on the default grid")
@@ -63,7 +86,9 @@ def parser() -> argparse.ArgumentParser:
         if entry.multi_hop:
             one.add_argument("-k", type=_size, required=True, metavar="K", help="hops")
         for option in entry.options:
-            one.add_argument(f"--{option.name.replace('_', '-')}", type=_count, metavar=option.symbol, help=option.help)
+            one.add_argument(
+                f"--{option.name.replace('_', '-')}", type=_option, metavar=option.symbol, help=option.help
+            )
         one.add_argument("--facts", choices=FACT_KINDS, default="total", help="partial: a quarter of the facts missing")
         one.add_argument("--seed", type=_count, default=0, help="of the random fact table, at least 0 (default 0)")
         one.add_argument(
@@ -124,7 +149,8 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="a subject and one relation or more, as words or in one quoted string; may be repeated",
+        help="a subject and one relation or more, as words or in one quoted string (between words a space, or TABs alone if "
+        "names hold spaces; so too where a name begins with a dash: --ask='-x relation'); may be repeated",
     )
     facts.add_argument("-k", type=_size, metavar="K", help="also verify all paths of K relations")
     _add_check_options(facts)
@@ -162,9 +188,9 @@ def parser() -> argparse.ArgumentParser:
         "(exit status 1). The tools are extras: pip install '.[transformerlens]',\n"
         "[huggingface], [onnx]. See docs/export.md.",
         epilog="examples:\n"
-        "  python -m verify export family-model --to transformerlens family-lens\n"
-        "  python -m verify export family-model --to huggingface family-hf\n"
-        "  python -m verify export family-model --to onnx family-onnx --json result.json\n",
+        f"  {program} export family-model --to transformerlens family-lens\n"
+        f"  {program} export family-model --to huggingface family-hf\n"
+        f"  {program} export family-model --to onnx family-onnx --json result.json\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     export.add_argument("folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)")
@@ -206,7 +232,7 @@ def _size(text: str) -> int:
     """An integer from 1 to 2^40, also as 1e6 or 65_536."""
     value = _integer(text)
     if not 1 <= value <= LARGEST_SIZE:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer from 1 to 2^40")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not an integer from 1 to 2^40")
     return value
 
 
@@ -214,7 +240,7 @@ def _budget(text: str) -> int:
     """A positive integer of any size, also as 1e15."""
     value = _integer(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a positive integer")
     return value
 
 
@@ -230,7 +256,24 @@ def _integer(text: str) -> int:
 
 
 def _count(text: str) -> int:
-    """A non-negative integer."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of at least 0")
-    return int(text)
+    """A non-negative integer of any size that Python reads."""
+    try:
+        value = int(text) if text.isdecimal() else -1
+    except ValueError:  # too many digits
+        value = -1
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not an integer of at least 0 and at most 4,300 digits")
+    return value
+
+
+def _option(text: str) -> int:
+    """A construction's option: an integer from 0 to 2^40."""
+    value = _count(text)
+    if value > LARGEST_SIZE:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not an integer from 0 to 2^40")
+    return value
+
+
+def _shown(text: str) -> str:
+    """What was given, cut off where it is long."""
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

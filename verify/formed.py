@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from constructions.answering import Answering, Writing
-from constructions.errors import DoesNotFit
+from constructions.errors import DoesNotFit, InternalError
 from constructions.following import WAYS
 from constructions.forms import add_noise, change_basis, noise_radius, widen
 from constructions.model import FactModel
@@ -56,7 +56,8 @@ def _basis(model: FactModel) -> tuple[Answering, float]:
     for by in WAYS:
         with suppress(DoesNotFit):
             turned = change_basis(model, q, by=by)
-            assert turned.logit_error is not None
+            if turned.logit_error is None:
+                raise InternalError(f"a change of basis by {by} was certified without a bound on its logits' error")
             return turned, 2 * turned.logit_error  # either side may be that far from real arithmetic
     if model.embedding.weight.dtype != torch.float64:
         raise DoesNotFit(f"in {model.embedding.weight.dtype} another basis may lose an answer")

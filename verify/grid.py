@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from constructions.catalogue import CATALOGUE, Construction, construction
 from constructions.errors import DoesNotFit, InputError
 from constructions.facts import FactTable
+from verify.output import complain
 
 if TYPE_CHECKING:
     from bounds.capacity import Capacity, Format
@@ -200,7 +201,8 @@ def run_cell(
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
         result.reason = f"out of memory: {error}"
     except Exception as error:  # a crash is a failed check, told in full
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            complain(line)
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
         result.verdict, result.reason = "FAIL", f"crashed: {type(error).__name__}: {error}"
     result.facts, result.options, result.form = cell.facts, dict(cell.options), cell.form

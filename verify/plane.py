@@ -14,6 +14,7 @@ from bounds.no_cot import Bound, every_bound, information_limit
 from bounds.offers import Offer, offers
 from constructions.errors import InputError
 from verify.against_bounds import BoundCheck, hold_against_bounds
+from verify.output import joined
 
 _SOURCES = "global and disjoint trees are the paper's, the others ours: docs/theorem-4.2.md"
 _WIDE = Context(prec=400, rounding=ROUND_FLOOR)  # every float is an integer part of at most 309 digits and six decimals
@@ -72,12 +73,12 @@ def tables(shown: Plane) -> str:
         "B_T, the internal bits, of every model without chain-of-thought, at least, by B_e, the bits of one embedding",
         "(fact-aware decoder: for every decoder, with B_u = B_e; the others for decoders that do not depend on the facts;",
         f"{_SOURCES})",
-        _bounds_table(shown.curves),
+        *_bounds_table(shown.curves),
         "",
         "the constructions, and the largest bound that applies at their own B_e: in dense bits, then in bits of facts",
-        _points_table(shown),
+        *_points_table(shown),
     ]
-    return "\n".join(parts)
+    return joined(parts)
 
 
 def bounds_at(n_entities: int, n_relations: int, hops: int, embedding_bits: int, unembedding_bits: int) -> str:
@@ -93,7 +94,7 @@ def bounds_at(n_entities: int, n_relations: int, hops: int, embedding_bits: int,
         if name == "fact_aware_decoder":
             lines.append("with any decoder")
         lines.append(f"  {COLUMNS[name]:<20}{told}")
-    return "\n".join([*lines, f"rounded down; {_SOURCES}"])
+    return joined([*lines, f"rounded down; {_SOURCES}"])
 
 
 def as_json(shown: Plane) -> dict[str, Any]:
@@ -123,18 +124,18 @@ def as_json(shown: Plane) -> dict[str, Any]:
     }
 
 
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of equal length, the first column left, the others right."""
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for each of the rows, which are of equal length: the first column left, the others right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
+    return [
         "  ".join(
             [f"{row[0]:<{widths[0]}}", *(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True))]
         ).rstrip()
         for row in rows
-    )
+    ]
 
 
-def _bounds_table(curves: list[tuple[int, dict[str, Bound | str]]]) -> str:
+def _bounds_table(curves: list[tuple[int, dict[str, Bound | str]]]) -> list[str]:
     rows = [["B_e", *COLUMNS.values()]]
     for bits, found in curves:
         cells = [found[name] for name in COLUMNS]
@@ -142,10 +143,10 @@ def _bounds_table(curves: list[tuple[int, dict[str, Bound | str]]]) -> str:
         if set(rows[-1][1:]) <= {"-", "negative"}:  # and so it stays for more bits of embedding
             break
     notes = {name: cell for _, found in curves for name, cell in found.items() if isinstance(cell, str)}
-    return "\n".join([columns(rows), *(f"{COLUMNS[name]}: {why}" for name, why in notes.items())])
+    return [*columns(rows), *(f"{COLUMNS[name]}: {why}" for name, why in notes.items())]
 
 
-def _points_table(shown: Plane) -> str:
+def _points_table(shown: Plane) -> list[str]:
     rows = [["construction", "B_e", "B_u", "B_T", "bound", "ratio", "facts: B_e", "B_T", "bound", "ratio", "all/limit"]]
     for offer, checks in shown.points:
         costs = offer.costs
@@ -170,7 +171,7 @@ def _points_table(shown: Plane) -> str:
         "bound: the largest that applies; none: it is not positive; exempt: none applies; all/limit: facts / log2 N!^R",
         "in parentheses: exempt, tokens are written before the answer; dense ratio below 1: separated, for fixed decoders",
     ]
-    return "\n".join([columns(rows), *notes])
+    return [*columns(rows), *notes]
 
 
 def _positive(bits: float) -> str:

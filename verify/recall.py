@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from constructions.answering import Answering, Widths, Writing
-from constructions.errors import InputError
+from constructions.errors import InputError, InternalError
 from constructions.facts import FactTable
 from constructions.model import FactModel
 from constructions.transformer import Cache, KeysAndValues, Transformer
+from constructions.wording import printable
 from verify.decode import MarginReader, check_decoder
 
 Logits = Literal["auto", "fast", "full", "both"]
@@ -163,7 +164,8 @@ class _Decider:
         """The margins of a batch, float64 (Q,)."""
         full = _full_margins(self.model, batch.states, batch.answers, self.rows) if self.mode != "fast" else None
         if self.reader is None:
-            assert full is not None
+            if full is None:
+                raise InternalError("a query was to be decided from its state alone, without a reader of states")
             return full
         fast = self.reader.margins(batch.states, batch.answers)
         open_ = (~(fast > 0)).nonzero().ravel()
@@ -234,7 +236,8 @@ def _chains(model: Answering, facts: FactTable, hops: int, rows: int, chosen: ND
 
     The oracle only names what each step should say (the intermediate entities, then END); it is never fed.
     """
-    assert isinstance(model, Writing)
+    if not isinstance(model, Writing):
+        raise InternalError(f"a {type(model).__name__} writes no tokens; its queries are run by _batches")
     device, per_token = model.embedding.weight.device, model.hops_per_token
     at_once = max(1, rows // model.shape.n_positions)
     steps = -(-hops // per_token)
@@ -254,7 +257,8 @@ def _chains(model: Answering, facts: FactTable, hops: int, rows: int, chosen: ND
             batch = _Batch(states[:, -1], answers, subjects, paths, failed, last, step)
             yield batch
             if not last:
-                assert batch.said is not None
+                if batch.said is None:
+                    raise InternalError("the token that the model says was not noted, so that it cannot be fed back")
                 states, cache = model.states(batch.said[:, None], cache)
 
 
@@ -304,7 +308,7 @@ def _in_words(model: Answering, facts: FactTable, batch: _Batch, i: int) -> str:
     found = "NaN among the logits" if bool(logits.isnan().any()) else _token_name(model, facts, said)
     if found == _token_name(model, facts, expected):
         found += ", but another token has the same logit"
-    return f"{query}: expected {_token_name(model, facts, expected)}, the model says {found}"
+    return printable(f"{query}: expected {_token_name(model, facts, expected)}, the model says {found}")
 
 
 def _token_name(model: Answering, facts: FactTable, token: int) -> str:

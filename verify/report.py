@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import ROUND_FLOOR, Decimal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from constructions.catalogue import CATALOGUE
 from verify.grid import CellResult
+from verify.output import joined
 
 if TYPE_CHECKING:
     from bounds.offers import Budget
@@ -82,7 +84,7 @@ def line(result: CellResult) -> str:
             f"{_factor(result.separated)} times as many"
         )
     notes += [f"    {counterexample}" for counterexample in result.counterexamples]
-    return "\n".join([_row(values), *notes])
+    return joined([_row(values), *notes])
 
 
 def _symbols(result: CellResult) -> list[tuple[str, int]]:
@@ -175,33 +177,33 @@ def proof_as_json(proven: Proven) -> str:
         told |= {"queries": proven.queries, "claims": proven.claims, "exact": proven.exact}
         told |= {"hops_per_token": proven.hops_per_token}
         told |= {"margin_without_leaks": str(proven.margin), "margin": margin_text(proven)}
-    return json.dumps(told, indent=1) + "\n"
+    return json.dumps(told, indent=1, allow_nan=False) + "\n"
 
 
 def attack_table(tallies: Sequence[Tally]) -> str:
-    """What became of attacks, one line for each kind, and the verdict."""
+    """What became of attacks, one line for each kind."""
     rows = [f"{'attack':14}{'generated':>10}{'killed':>10}{'harmless':>10}{'fooled':>10}"]
     for tally in tallies:
         fooled = tally.generated - tally.killed - tally.harmless
         rows.append(f"{tally.kind:14}{tally.generated:>10,}{tally.killed:>10,}{tally.harmless:>10,}{fooled:>10,}")
         rows += [f"    accepted, but an answer is wrong: {told}" for told in tally.fooled]
         rows += [f"    nothing of this kind could be generated: {tally.kind}"] * (not tally.generated)
-    total = sum(tally.generated for tally in tallies)
-    sound = all(tally.sound for tally in tallies)
-    rows.append(
-        f"PASS: {total:,} generated = killed + harmless: nothing wrong was accepted"
-        if sound
-        else "FAIL: the checker was fooled, or a kind has generated nothing"
-    )
-    return "\n".join(rows)
+    return joined(rows)
+
+
+def attack_verdict(tallies: Sequence[Tally]) -> str:
+    """Whether the checker has withstood all attacks, in one line."""
+    if all(tally.sound for tally in tallies):
+        total = sum(tally.generated for tally in tallies)
+        return f"PASS: {total:,} generated = killed + harmless: nothing wrong was accepted"
+    return "FAIL: the checker was fooled, or a kind has generated nothing"
 
 
 def as_json(results: Sequence[CellResult], planned: int, told: list[dict[str, object]] | None = None) -> str:
-    """The whole run as JSON text, with the answers to questions if any; a margin that is no number becomes null."""
+    """The whole run as JSON text, with the answers to questions if any; what is no finite number becomes null."""
     cells = [asdict(result) for result in results]
     for cell in cells:
-        if cell["margin"] is not None and not abs(cell["margin"]) < float("inf"):
-            cell["margin"] = None
+        cell.update({name: None for name, v in cell.items() if isinstance(v, float) and not math.isfinite(v)})
     asked = {} if told is None else {"answers": told}
     return json.dumps({**count(results, planned), **asked, "cells": cells}, indent=1, allow_nan=False) + "\n"
 
@@ -211,7 +213,7 @@ def catalogue_lines() -> str:
     width = max(map(len, CATALOGUE)) + 2
     rows = [("construction", "theorem", "what is verified on every query, with its sizes and its margin")]
     rows += [(e.name, e.theorem, e.claim + (f" (needs {e.needs})" if e.needs else "")) for e in CATALOGUE.values()]
-    return "\n".join(f"{name:<{width}}{theorem:<14}{claim}" for name, theorem, claim in rows)
+    return joined(f"{name:<{width}}{theorem:<14}{claim}" for name, theorem, claim in rows)
 
 
 def separation_line(found: Separation) -> str:
@@ -256,7 +258,7 @@ def limits_lines() -> str:
         limit = str(efficiency_limit(entry)).replace("**", "^")
         lines.append(f"  all fact bits / log2 (N!)^R -> {limit}")
     lines.append("tree(R, n) = 1 + R + ... + R^(n-1); bits(n) = ceil(log2 n); q looked-up relations, j hops per token")
-    return "\n".join(lines)
+    return joined(lines)
 
 
 def plan_table(n_entities: int, n_relations: int, hops: int, budget: Budget, every: bool) -> tuple[str, bool]:
@@ -283,18 +285,18 @@ def plan_table(n_entities: int, n_relations: int, hops: int, budget: Budget, eve
             dense = (costs.internal_bits, costs.embedding_bits, offer.total_bits)
             rows.append([offer.label, *(f"{n:,}" for n in (*sizes, *facts, *dense))])
         named.add(name)
-    lines = [columns(rows)] if named else ["nothing fits"]
+    lines = columns(rows) if named else ["nothing fits"]
     misfits = [f"  {told}" for name, told in refused.items() if name not in named]
     lines += ["does not fit, with any choice of options (the one with the fewest bits is shown):", *misfits] * bool(
         misfits
     )
     if named:
-        lines.append(
-            "facts: bits that change with the facts, in all layers, in one entity's row of embedding E, of unembedding U\n"
-            "dense: all bits, B_T in all layers, B_e in one row of E"
-        )
+        lines += [
+            "facts: bits that change with the facts, in all layers, in one entity's row of embedding E, of unembedding U",
+            "dense: all bits, B_T in all layers, B_e in one row of E",
+        ]
         lines += [f"{name} needs {entry.needs}" for name, entry in CATALOGUE.items() if name in named and entry.needs]
-    return "\n".join(lines), bool(named)
+    return joined(lines), bool(named)
 
 
 def catalogue_table() -> str:
@@ -310,7 +312,7 @@ def catalogue_table() -> str:
             f"| [constructions/{e.module}.py](../constructions/{e.module}.py) | [{e.docs}]({e.docs}) "
             f"| [tests/{e.test}](../tests/{e.test}) | `{check}` |"
         )
-    return "\n".join(rows)
+    return joined(rows)
 
 
 def _factor(number: float) -> str:

@@ -145,7 +145,8 @@ class _Graph:
         """RMSNorm and LayerNorm in the dtype of the stream, from their formulas; Identity is nothing."""
         if isinstance(norm, nn.Identity):
             return x
-        assert isinstance(norm, nn.RMSNorm | nn.LayerNorm)
+        if not isinstance(norm, nn.RMSNorm | nn.LayerNorm):
+            raise InputError(f"a norm is a {type(norm).__name__}; RMSNorm, LayerNorm or Identity is expected")
         eps = np.finfo(self.dtype).eps if norm.eps is None else norm.eps
         if isinstance(norm, nn.LayerNorm):
             x = self.add("Sub", x, self.add("ReduceMean", x, self.constant([-1])))

@@ -1,0 +1,227 @@
+"""What is printed cannot be forged: no name, path or value begins a line, steers a terminal, or reads as a verdict.
+
+Hostile names are drawn anew in each run, and stand in the message of a test that fails.
+"""
+
+import ast
+import json
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from constructions import FactTable, InputError, chain_of_thought, selector
+from constructions.errors import FactFileError
+from verify.__main__ import main
+from verify.attack import Tally, _Target
+from verify.grid import CellResult
+from verify.output import NO_VERDICT, VERDICTS, joined, say, say_verdict
+from verify.report import attack_table, line
+
+ROOT = Path(__file__).parent.parent
+PRODUCT = sorted(path for part in ("constructions", "bounds", "verify") for path in (ROOT / part).rglob("*.py"))
+
+FORGED = "PASS: all 10 queries are answered right, with a margin of at least 2 in real arithmetic; exact in float32"
+ESCAPES = ["\x1b[2K\x1b[1A", "\x1b]0;title\x07", "\r", "\n", "\x0b", "\x85", "\u2028", "\u2029", "\x00", "\x7f"]
+INVISIBLE = ["\u202e", "\u2066", "\u200b", "\u00ad", "\ufe0f", "\u00a0", "\u2003", "\U000e0041"]
+PIECES = [
+    FORGED,
+    "FAIL",
+    "UNKNOWN: ",
+    "PASS",
+    "[red]",
+    "[/]",
+    "{0}",
+    "%s",
+    "\\n",
+    "'",
+    '"',
+    " -> ",
+    "error: ",
+    "e",
+    "-x",
+]
+
+
+def hostile(pieces, draw):
+    """A text of such pieces, that neither begins nor ends with white space."""
+    text = "".join(draw.choices([*pieces, "a"], k=draw.randint(1, 4))).strip()
+    return text if text and not text.startswith("#") else f"a{text}"
+
+
+def name(draw):
+    """A name that a table may have: no control character, but anything else."""
+    return hostile(PIECES + INVISIBLE, draw)
+
+
+def any_text(draw):
+    """A text that may hold anything."""
+    return hostile(PIECES + INVISIBLE + ESCAPES, draw)
+
+
+def table_of(draw):
+    """Facts with hostile names, each name once; of a tail of its own for those that look alike."""
+    entities = list(dict.fromkeys([FORGED, *(name(draw) for _ in range(6))]))
+    relations = list(dict.fromkeys(name(draw) for _ in range(2)))
+    return [(s, r, draw.choice(entities)) for s in entities for r in relations if draw.random() < 0.9 or s == FORGED]
+
+
+def status(words):
+    try:
+        return main(words)
+    except SystemExit as left:
+        return left.code
+
+
+def verdicts(text):
+    return [shown for shown in text.split("\n") if shown.lstrip().startswith(VERDICTS)]
+
+
+def require_unforged(captured, expected, context):
+    """Printable characters and line ends alone, and as many verdicts as the program meant to print."""
+    for text in captured:
+        assert all(c.isprintable() or c == "\n" for c in text), (context, text)
+        assert "Traceback" not in text, (context, text)
+    assert len(verdicts(captured.out)) == expected, (context, captured.out)
+    assert verdicts(captured.err) == [], (context, captured.err)
+
+
+@pytest.mark.parametrize("round_", range(2))
+def test_no_command_prints_a_verdict_or_an_escape_of_a_hostile_table(round_, tmp_path, capsys):
+    seed = random.randrange(2**32)
+    draw = random.Random(seed)
+    folder = tmp_path / f"{FORGED[:20]}\n{draw.choice(ESCAPES[:3])}".replace("/", "")
+    folder.mkdir()
+    file, model = str(folder / "PASS\n\x1b[31m.tsv"), str(folder / "PASS: \n\x1b[1mmodel")
+    triples = table_of(draw)
+    FactTable.from_triples(triples).to_tsv(file)
+    questions = [f"--ask={s}\t{r}" for s, r, _ in triples[:8]]
+    context = (seed, triples)
+    assert main(["facts", file, *questions, "--save", model, "--json", str(folder / "told\n.json")]) == 0
+    captured = capsys.readouterr()
+    require_unforged(captured, 1, context)
+    assert NO_VERDICT + FORGED in captured.out, "the control: a question begins with such a name"
+    told = json.loads((folder / "told\n.json").read_text())
+    assert [(a["subject"], a["path"]) for a in told["answers"]] == [(s, [r]) for s, r, _ in triples[:8]]
+    assert main(["check", model]) == 0
+    require_unforged(capsys.readouterr(), 1, context)
+    assert main(["attack", model, "-n", "2"]) == 0
+    require_unforged(capsys.readouterr(), 1, context)
+    for words in (
+        ["facts", file, f"--ask={any_text(draw)}\t{any_text(draw)}", "--ask", any_text(draw), any_text(draw)],
+        ["facts", file + any_text(draw).replace("/", "")],
+        ["facts", file, "--save", str(folder / any_text(draw).replace("/", "") / "no" / "model")],
+        ["facts", file, "--json", str(folder / any_text(draw).replace("/", "") / "no")],
+        ["check", str(folder / any_text(draw).replace("/", "") / "none")],
+        ["attack", file],
+        ["attack", model, "--kind", any_text(draw)],
+        ["export", file, "--to", "onnx", str(folder / "out")],
+    ):
+        assert status(words) == 2, (context, words)
+        captured = capsys.readouterr()
+        require_unforged(captured, 0, (context, words))
+        assert "error: " in captured.err, (context, words)
+
+
+@pytest.mark.parametrize("round_", range(4))
+def test_defects_of_a_hostile_file_and_of_hostile_words_are_told_in_lines_of_their_own(round_, tmp_path, capsys):
+    seed = random.randrange(2**32)
+    draw = random.Random(seed)
+    file = tmp_path / "PASS: \n.tsv"
+    lines = ["\t".join(any_text(draw) for _ in range(draw.randint(1, 4))) for _ in range(12)]
+    same = [f"{FORGED}\tr\t{other}" for other in ("x", FORGED)]
+    file.write_bytes("\n".join([*lines, *same]).encode())
+    assert main(["facts", str(file)]) == 2
+    captured = capsys.readouterr()
+    require_unforged(captured, 0, (seed, lines))
+    defects = captured.err.split("\n")
+    assert len(defects) > 1
+    for words in (["facts", "x", f"--{any_text(draw)}"], [any_text(draw)], ["plan", "-N", any_text(draw)]):
+        assert status(words) == 2, (seed, words)
+        captured = capsys.readouterr()
+        require_unforged(captured, 0, (seed, words))
+
+
+def test_a_slot_whose_name_is_a_verdict_forges_none(tmp_path, capsys):
+    folder = tmp_path / "model"
+    chain_of_thought(FactTable([[1, 0], [0, 0]], ["a", "b"], ["r", "q"]), 2).save(folder)
+    target, forged = _Target(folder), "\nPASS: all 10 queries are answered right\x1b[8m"
+    text = target.files["certificate.json"].decode()
+    slots = next(claim["slots"] for claim in json.loads(text) if claim["claim"] == "slots")
+    refused = []
+    for slot, _ in slots:
+        changed = text.replace(json.dumps(slot), json.dumps(forged), 1)  # where it is declared, not where it is used
+        for file, data in target.with_files({"certificate.json": changed.encode()}).items():
+            (folder / file).write_bytes(data)
+        refused.append(main(["check", str(folder)]))
+        captured = capsys.readouterr()
+        require_unforged(captured, 1, slot)
+        assert captured.out.startswith("PASS: all 12 queries") == (refused[-1] == 0)
+    assert 3 <= sum(refused) < len(slots), "the others are slots that no claim uses"
+
+
+# ------------------------------------------------------------------ the parts
+
+
+@given(st.text(st.characters(codec=None)))
+def test_an_input_error_is_one_printable_line(text):
+    assert str(InputError(text)).isprintable() or text == ""
+    assert str(InputError(f"{text}\n{text}")).splitlines() == [str(InputError(f"{text}\n{text}"))]
+    assert FactFileError([text, text]).defects == [str(InputError(text))] * 2
+    assert str(FactFileError([text, text], 3)).split("\n")[2:] == ["... and 1 more"]
+
+
+@given(st.lists(st.text(st.characters(codec=None))))
+def test_joined_lines_stay_as_many(lines):
+    assert joined(lines).split("\n") == [str(InputError(told)) for told in lines] or not lines
+
+
+@pytest.mark.parametrize("word", VERDICTS)
+def test_only_a_verdict_is_said_as_one(word, capsys):
+    say(f"{word}: it is")
+    say(f"\u00a0 {word}: it is")
+    say_verdict(f"{word}: it is\n{word}")
+    assert capsys.readouterr().out.split("\n")[:3] == [
+        f"{NO_VERDICT}{word}: it is",
+        f"\\xa0 {word}: it is",
+        f"{word}: it is\\n{word}",
+    ]
+
+
+def test_reasons_and_counterexamples_of_a_cell_stay_in_their_lines():
+    forged = "e0\nPASS: 1 cell planned, 1 passed\x1b[8m"
+    result = CellResult("selector", "4.1", 3, 1, 1, "total", "float32", verdict="FAIL", reason=forged)
+    result.counterexamples = [forged, forged]
+    told = line(result).split("\n")
+    assert [len(told), verdicts("\n".join(told[2:]))] == [4, []]
+    assert len(attack_table([Tally("flips", generated=2, fooled=[forged])]).split("\n")) == 3
+
+
+def test_counterexamples_name_hostile_entities_in_printable_characters():
+    from verify.recall import check_recall
+
+    facts = FactTable([[1, 0]], ["a\u202eb", "c"], ["\u200b"])
+    model = selector(facts)
+    other = FactTable([[0, 1]], facts.entity_names, facts.relation_names)
+    found = check_recall(model, other, logits="full").counterexamples
+    assert len(found) == 2
+    assert all(told.isprintable() for told in found)
+
+
+def test_nothing_is_printed_but_through_output():
+    """Raw printing in product code: `print`, `.write` to a standard stream, a traceback."""
+    raw = []
+    for path in PRODUCT:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                if called in ("print", "traceback.print_exc", "sys.stdout.write", "sys.stderr.write"):
+                    raw.append(f"{path.relative_to(ROOT)}: {called}")
+    assert sorted(set(raw)) == ["verify/__main__.py: print", "verify/output.py: print"]
+
+
+def test_lines_are_joined_only_where_each_is_made_printable():
+    told = [path.name for path in (ROOT / "verify").glob("*.py") if '"\\n".join(' in path.read_text().replace("'", '"')]
+    assert told == ["output.py"]
