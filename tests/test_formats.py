@@ -150,7 +150,7 @@ def same_model(model, other):
 
 
 @given(models(), st.text("01", max_size=20))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_model_counted_alone_is_named_by_just_as_many_bits_whatever_follows_them(model, rest):
     """So these words are prefix-free, and different models (signs of zeros aside) have different
     ones.
@@ -171,7 +171,7 @@ def test_numbers_take_the_bits_of_their_code(number):
 
 
 @given(models())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_within_its_own_format_a_model_has_no_description(model):
     alone, within = capacity(model), capacity(model, format_of(model))
     assert (within.outside, within.description, within.other_unembedding) == ("", 0, False)
@@ -194,7 +194,7 @@ values = st.lists(st.integers(-6, 6), min_size=1, max_size=4)
 
 
 @given(values, values, st.integers(-2, 2), st.integers(-2, 2))
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_a_grid_holds_another_if_all_its_numbers_have_names_there(some, others, scale, other_scale):
     grid, other = (grid_of([np.array(v) * 2.0**e]) for v, e in ((some, scale), (others, other_scale)))
 
@@ -263,7 +263,7 @@ PLACES += ["a hidden layer", "a head's width"]
 """Where facts may hide from an accounting that multiplies entries by widths."""
 
 
-COUNT = 100
+COUNT = 50
 
 
 def kraft_sum(place, count):
