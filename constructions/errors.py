@@ -3,11 +3,11 @@
 Each message states the identity that was violated, both sides of it, and what to do.
 """
 
-from constructions.wording import printable
-
 from __future__ import annotations
 
 from typing import Any
+
+from constructions.wording import printable
 
 
 class InputError(ValueError):
