@@ -33,16 +33,16 @@ class FactFileError(InputError):
         super().__init__("")
         self.args = ("\n".join([*self.defects, *([f"... and {more} more"] if more else [])]),)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How another process makes it again: from its defects, not from its message."""
+        return type(self), (self.defects, self.total), self.__dict__
+
 
 class InternalError(RuntimeError):
     """The program has broken a rule of its own that proofs lean on: a bug, whatever was given; the message says which.
 
     It is raised, never asserted, so that it is there under `python -O` too.
     """
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """How another process makes it again: from its defects, not from its message."""
-        return type(self), (self.defects, self.total), self.__dict__
 
 
 class DoesNotFit(InputError):
