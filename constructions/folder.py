@@ -38,14 +38,13 @@ from constructions.model import FactModel
 from constructions.new_folder import new_folder
 from constructions.rebuild import default_codebooks, rebuilt, same_codebooks
 from constructions.recipe import Recipe
-from constructions.tensor_file import Stored, Survey, format_name, read_header, survey, write_tensors
+from constructions.tensor_file import format_name, read_header, survey, write_tensors
 from constructions.transformer import Transformer, TransformerShape
 from constructions.tsv import read_tsv, write_tsv
 
 WEIGHTS, VOCABULARY, CERTIFICATE = "weights.safetensors", "vocabulary.txt", "certificate.json"
 FACTS, PACKED_FACTS, CODEBOOKS = "facts.tsv", "facts.safetensors", "codebooks.safetensors"
 MOST_FACTS_AS_TEXT = 1_000_000
-_DTYPES = {str(d).removeprefix("torch."): d for d in (torch.float64, torch.float32, torch.float16, torch.bfloat16)}
 
 
 # -------------------------------------------------------------------- saving
@@ -77,10 +76,9 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
             books = {str(i): torch.from_numpy(book.tokens.astype(np.int64)) for i, book in enumerate(model.codebooks)}
             write_tensors(part / CODEBOOKS, books)
         (part / CERTIFICATE).write_bytes(text.encode())
-        surveyed = survey(part / WEIGHTS)
         found = {
             **_description(model),
-            "tensors": _tensors(read_header(part / WEIGHTS), surveyed),
+            "tensors": {name: tensor.listed() for name, tensor in survey(part / WEIGHTS).tensors.items()},
             "files": {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in part.iterdir()},
         }
         (part / manifests.NAME).write_bytes(manifests.canonical(found))
@@ -153,19 +151,6 @@ def _description(model: FactModel) -> Manifest:
     }
 
 
-def _tensors(header: dict[str, Stored], surveyed: Survey) -> Manifest:
-    return {
-        name: {
-            "dtype": stored.dtype,
-            "shape": list(stored.shape),
-            "smallest": surveyed.tensors[name].smallest,
-            "largest": surveyed.tensors[name].largest,
-            "sha256": surveyed.tensors[name].sha256,
-        }
-        for name, stored in header.items()
-    }
-
-
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -206,7 +191,7 @@ def _loaded(folder: Path) -> FactModel:
     try:
         books = given or default_codebooks(recipe.builder, facts)
         with only_of_shape(shape):
-            model = rebuilt(recipe, facts, books, _DTYPES[manifest["dtype"]])
+            model = rebuilt(recipe, facts, books, manifests.DTYPES[manifest["dtype"]])
     except (ValueError, MemoryError, OverflowError) as error:
         kind = DoesNotFit if isinstance(error, (DoesNotFit, MemoryError)) else InputError
         raise kind(f"{at}: {recipe.builder} cannot be built of this folder: {error}") from None
@@ -248,10 +233,14 @@ def _checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
     """The shape, if sizes, architecture, the manifest's tensors and the header of the weights agree, and memory suffices."""
     at = folder / manifests.NAME
     sizes, options, shape = manifest["sizes"], manifest["options"], manifests.shape_of(manifest)
-    if manifest["dtype"] not in _DTYPES:
-        raise InputError(f"{at}: dtype is {manifest['dtype']!r}; one of {', '.join(_DTYPES)} is expected")
-    dtype = _DTYPES[manifest["dtype"]]
+    dtype = manifests.DTYPES[manifest["dtype"]]
     header = read_header(folder / WEIGHTS)
+    tokens = sizes["entities"] + sizes["relations"] + len(manifest["specials"])
+    if sizes["d_vocab"] != tokens:
+        raise InputError(
+            f"{at}: sizes.d_vocab is {sizes['d_vocab']:,}; {sizes['entities']:,} entities, {sizes['relations']:,} "
+            f"relations and {len(manifest['specials'])} special tokens are {tokens:,}"
+        )
     if shape.n_parameters() != sizes["parameters"]:
         raise InputError(
             f"{at}: the architecture has {shape.n_parameters():,} parameters; sizes.parameters is {sizes['parameters']:,}"
@@ -287,8 +276,8 @@ def _require_contents(folder: Path, manifest: Manifest) -> None:
             raise InputError(
                 f"{folder / name}: has the SHA-256 {found}; {manifests.NAME} says {entry['sha256']}: the file has changed"
             )
-    for name, tensor in _tensors(read_header(folder / WEIGHTS), surveyed).items():
-        for key, found in tensor.items():
+    for name, tensor in surveyed.tensors.items():
+        for key, found in tensor.listed().items():
             if found != manifest["tensors"][name][key]:
                 raise InputError(
                     f"{folder / manifests.NAME}: {key} of tensor {name!r} is {manifest['tensors'][name][key]}; "

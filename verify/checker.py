@@ -27,11 +27,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from verify import stored, symbolic
+from verify import described, stored, symbolic
+from verify.described import DTYPES
 from verify.stored import FORMAT, Refuted, Undecided, require, whole
 from verify.symbolic import LARGEST, Matrix, Sizes, Values, added_up, bounded, size_of
 
-DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 EXACT = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}  # sums below 2^this are exact
 FINITE = {"float64": 1000, "float32": 120, "float16": 15, "bfloat16": 120}  # numbers below 2^this do not overflow
 ONE_HOT_GAP = 800  # e^-800 underflows to 0 in every dtype
@@ -79,20 +79,20 @@ def check(folder: str | os.PathLike[str]) -> Verdict:
 def check_files(files: Mapping[str, Any]) -> Verdict:
     """Check the files of a folder, given by name as bytes-like objects."""
     try:
-        manifest = stored.read_manifest(files)
+        manifest = described.read_manifest(files)
         with ThreadPoolExecutor(1) as beside:
-            digests = beside.submit(stored.require_digests, files, manifest)
+            agreement = beside.submit(described.require_agreement, files, manifest)
             try:
                 proven = _Proof(files, manifest).verdict()
             finally:
-                digests.result()  # first of all, the files are those that the manifest lists
+                agreement.result()  # first of all, the folder is what its manifest says
         return proven
     except Refuted as error:
-        return Verdict("FAIL", str(error))
+        return Verdict("FAIL", stored.escaped(error))
     except Undecided as error:
-        return Verdict("UNKNOWN", str(error))
+        return Verdict("UNKNOWN", stored.escaped(error))
     except Exception as error:  # what is not foreseen is not proven
-        return Verdict("UNKNOWN", f"the checker stopped: {type(error).__name__}: {error}")
+        return Verdict("UNKNOWN", stored.escaped(f"the checker stopped: {type(error).__name__}: {error}"))
 
 
 @dataclass
