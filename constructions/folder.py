@@ -226,6 +226,8 @@ def _require_files(folder: Path, listed: Manifest) -> None:
             raise InputError(f"{folder / name}: no such file, but {manifests.NAME} lists it")
         size = (folder / name).stat().st_size
         if size != entry["bytes"]:
+            if name == WEIGHTS:
+                read_header(folder / name)  # which says it if another tool has written the file
             raise InputError(f"{folder / name}: has {size:,} bytes; {manifests.NAME} says {entry['bytes']:,}")
 
 

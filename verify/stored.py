@@ -153,7 +153,10 @@ def differing(held: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
 
 def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> list[str]:
     """The names of all tokens, by id; entities have distinct names that a fact file may hold, and so have relations."""
-    names = bytes(raw).decode().split("\n")
+    try:
+        names = bytes(raw).decode().split("\n")
+    except UnicodeDecodeError:
+        raise Refuted("vocabulary.txt: is not UTF-8") from None
     require(names.pop() == "", "vocabulary.txt: the last line does not end")
     require(names[n + n_relations :] == specials, f"vocabulary.txt: {len(names)} lines, or other special tokens")
     for some in (names[:n], names[n : n + n_relations]):
