@@ -164,7 +164,7 @@ def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> 
         for name in some:
             if not is_name(name):
                 raise Refuted(f"vocabulary.txt: {shown(name)} is no name: docs/fact-files.md says what is one")
-        alike = len({unicodedata.normalize("NFC", name) for name in some}) < len(some)
+        alike = len({unicodedata.normalize("NFC", name) for name in some}) < len(set(some))
         require(not alike, "vocabulary.txt: two names differ only by Unicode normalization")
     return names
 
