@@ -45,7 +45,7 @@ def require_apart(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path 
     pairs = [(out, other) for out in written for other in read] + list(combinations(written, 2))
     for (name, path), (other_name, other) in pairs:
         if _same(path, other):
-            raise InputError(f"{name} and {other_name} are both {printable(path)}; give each a name of its own")
+            raise InputError(f"{name} and {other_name} are both {printable(path)}; each needs a name of its own")
         for (inner_name, inner), (outer_name, outer) in (
             ((name, path), (other_name, other)),
             ((other_name, other), (name, path)),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from constructions.catalogue import CATALOGUE
 from constructions.errors import InputError
-from verify.arguments import ATTACKS, parser
+from verify.arguments import ATTACKS, parser, require_places
 from verify.grid import Cell, CellResult, default_grid, forms_grid
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no failure
     try:
+        require_places(options)
         status = COMMANDS.get(options.command, _run_cell)(options)
         sys.stdout.flush()
     except InputError as error:
@@ -108,8 +109,6 @@ def _run_bound(options: argparse.Namespace) -> int:
         _check_writable(path)
     if options.plot is not None and options.plot.suffix.lower() != ".svg":
         raise InputError(f"{options.plot}: the picture is an SVG; give a file name that ends in .svg")
-    if options.plot is not None and options.json is not None and options.plot.resolve() == options.json.resolve():
-        raise InputError(f"{options.plot}: the picture and the data need a file each")
     if options.plot is not None:
         plane.require_matplotlib()
     shown = plane.plane(*sizes)
