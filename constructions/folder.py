@@ -39,7 +39,7 @@ from constructions.facts import MISSING, FactTable
 from constructions.manifest import Manifest
 from constructions.memory import require_memory
 from constructions.model import FactModel
-from constructions.new_folder import new_folder
+from constructions.new_folder import new_folder, undisturbed
 from constructions.outputs import require_outside_models
 from constructions.rebuild import default_codebooks, rebuilt, same_codebooks
 from constructions.recipe import Recipe
@@ -232,7 +232,7 @@ def load(folder: str | os.PathLike[str]) -> FactModel:
     path = Path(folder)
     try:
         with _escaped():
-            return _loaded(path)
+            return undisturbed(path, lambda: _loaded(path))
     except (OSError, SafetensorError) as error:
         raise InputError(printable(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")) from None
 

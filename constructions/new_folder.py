@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from safetensors import SafetensorError
 
@@ -41,6 +41,8 @@ _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """What a file system says that does not know how to flush a folder, or a file, to the disk."""
 
 MOST_TRIES = 100
+
+Found = TypeVar("Found")
 
 Identity = tuple[int, int]
 """Device and inode: a folder, whatever its name is."""
@@ -133,11 +135,41 @@ def _target(folder: str | os.PathLike[str]) -> Path:
 def _require_place(target: Path, require_replaceable: Callable[[Path], None]) -> None:
     if not target.parent.is_dir():
         raise InputError(f"{target}: there is no folder {target.parent}; make it first")
-    if os.path.lexists(target):
-        if not target.is_dir():
-            raise InputError(f"{target}: is no folder, and stays as it is; give another name, or remove it")
-        if any(target.iterdir()):
-            require_replaceable(target)
+    if os.path.lexists(target) and not target.is_dir():
+        raise InputError(f"{target}: is no folder, and stays as it is; give another name, or remove it")
+
+    def ask() -> None:
+        lock = None
+        with suppress(OSError):  # without locks it may be exchanged while it is read, and is read again then
+            lock = _locked(target, wait=True)
+        try:
+            if target.is_dir() and any(target.iterdir()):
+                require_replaceable(target)
+        finally:
+            if lock is not None:
+                _released(lock)
+
+    undisturbed(target, ask)
+
+
+def undisturbed(folder: Path, read: Callable[[], Found]) -> Found:
+    """What `read` finds in a folder; if it fails and another folder has got the name meanwhile, it reads again."""
+
+    def which() -> Identity | None:
+        try:
+            found = folder.stat()
+        except (OSError, ValueError):
+            return None
+        return found.st_dev, found.st_ino
+
+    for _ in range(MOST_TRIES):
+        before = which()
+        try:
+            return read()
+        except (InputError, OSError):
+            if which() == before:
+                raise
+    return read()
 
 
 def _identity(of: Path | int) -> Identity | None:

@@ -15,7 +15,9 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -66,7 +68,11 @@ def slowed(name, target, seed):
             time.sleep(rng.uniform(0, 0.002))
 
     sys.addaudithook(hook)
-    MODELS[name].save(target)
+    try:
+        MODELS[name].save(target)
+    except Exception:
+        traceback.print_exc()
+        raise
 
 
 def race(parent, rounds, seed):
@@ -82,7 +88,7 @@ def race(parent, rounds, seed):
             if rng.random() < 0.5:
                 target.rmdir()
         names = ["one", "two"]
-        savers = {child(lambda name=name: slowed(name, target, f"{seed} {i} {name}")): name for name in names}
+        savers = {child(partial(slowed, name, target, f"{seed} {i} {name}")): name for name in names}
         victim = rng.choice(sorted(savers)) if rng.random() < 0.3 else None
         at = time.monotonic() + rng.uniform(0, 0.06)
         left = set(savers)

@@ -38,6 +38,7 @@ ONE_HOT_GAP = 800  # e^-800 underflows to 0 in every dtype
 MOST_BITS = 50
 MOST_CASES = 2**24  # coordinates of all cases together
 MOST_KINDS = 64  # ways in which rows of the unembedding may differ beside their codes
+MOST_TRIES = 100  # to map a folder that does not change meanwhile
 AT_ONCE = 2**18  # entries of a table that are looked at together
 
 
@@ -68,12 +69,25 @@ class Verdict:
 
 def check(folder: str | os.PathLike[str]) -> Verdict:
     """Check a model folder. Files are mapped, not loaded; what is no model folder is a FAIL."""
+    for _ in range(MOST_TRIES):
+        before, told = _which(folder), ""
+        try:
+            paths = {path.name: path for path in sorted(Path(folder).iterdir())}
+            files = {name: np.memmap(p, np.uint8, "r") if p.stat().st_size else b"" for name, p in paths.items()}
+        except (OSError, ValueError) as error:
+            told = f"{folder}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        if _which(folder) == before:  # else another folder has got the name meanwhile, and files are of both
+            return Verdict("FAIL", stored.escaped(told)) if told else check_files(files)
+    return Verdict("UNKNOWN", stored.escaped(f"{folder}: is replaced again and again while it is read"))
+
+
+def _which(folder: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Which folder has a name: a saved model may be replaced by another one at any moment."""
     try:
-        paths = {path.name: path for path in sorted(Path(folder).iterdir())}
-        files = {name: np.memmap(p, np.uint8, "r") if p.stat().st_size else b"" for name, p in paths.items()}
-    except OSError as error:
-        return Verdict("FAIL", f"{folder}: cannot be read: {error.strerror}")
-    return check_files(files)
+        found = os.stat(folder)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def check_files(files: Mapping[str, Any]) -> Verdict:
