@@ -335,12 +335,13 @@ VALUES = [
 ]
 
 
-def random_edit(files, rng):
+def random_edit(files, rng, values=VALUES):
     """One part of a folder edited at random, with digests that fit, unless the edit is of a digest or a size.
 
     Args:
         files: a saved folder's bytes, by name.
         rng: a `random.Random`.
+        values: what may be put into a manifest, a header or a certificate.
 
     Returns:
         What was done, and the edited files.
@@ -350,11 +351,11 @@ def random_edit(files, rng):
     packed = [name for name in sorted(files) if name.endswith(".safetensors")]
     if part == "manifest":
         manifest = json.loads(files["manifest.json"])
-        told = edited(manifest, rng)
+        told = edited(manifest, rng, values)
         return f"manifest: {told}", files | {"manifest.json": canonical(manifest)}
     if part == "header":
         name = rng.choice(packed)
-        told, files[name] = edited_header(files[name], rng)
+        told, files[name] = edited_header(files[name], rng, values)
     elif part == "vocabulary":
         name = "vocabulary.txt"
         told, files[name] = edited_names(files[name].decode(), rng)
@@ -369,7 +370,7 @@ def random_edit(files, rng):
         told, files[name] = f"a bit of byte {at - start}", bytes(raw)
     elif part == "certificate":
         name, claims = "certificate.json", json.loads(files["certificate.json"])
-        told = edited(claims, rng)
+        told = edited(claims, rng, values)
         files[name] = text_of(claims).encode()
     else:
         name = rng.choice(sorted(files.keys() - {"manifest.json"}))
@@ -396,14 +397,14 @@ def described_as_they_are(files, tensors=True, listed=True):
     return files | {"manifest.json": canonical(manifest)}
 
 
-def edited(value, rng):
+def edited(value, rng, values=VALUES):
     """Change one place of a JSON value, and say which and how."""
     where = []
     while True:
         keys = list(value) if isinstance(value, dict) else list(range(len(value)))
         how = rng.random()
         if not keys or how < 0.04:
-            add = (rng.choice(["x", "hops", "__metadata__", "0"]), rng.choice(VALUES))
+            add = (rng.choice(keys_of(values)), rng.choice(values))
             value.update([add]) if isinstance(value, dict) else value.append(add[1])
             return f"{where}: {add} added"
         key = rng.choice(keys)
@@ -413,12 +414,16 @@ def edited(value, rng):
         if not isinstance(value[key], (dict, list)) or how < 0.12:
             old = value[key]
             near = [old + 1, old - 1, 2 * old] if type(old) is int else []
-            value[key] = rng.choice(near) if near and rng.random() < 0.6 else rng.choice(VALUES)
+            value[key] = rng.choice(near) if near and rng.random() < 0.6 else rng.choice(values)
             return f"{[*where, key]}: {old!r} to {value[key]!r}"
         value, where = value[key], [*where, key]
 
 
-def edited_header(raw, rng):
+def keys_of(values):
+    return ["hops", "__metadata__", *(value for value in values if isinstance(value, str))]
+
+
+def edited_header(raw, rng, values=VALUES):
     """A tensor file whose header says something else, or the same in another way."""
     length = int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8 : 8 + length])
@@ -433,7 +438,7 @@ def edited_header(raw, rng):
         case 2:
             told, text = "minus zero", text.replace("[0, ", "[-0, ", 1)
         case _:
-            told = edited(header, rng)
+            told = edited(header, rng, values)
             text = json.dumps(header)
     return f"header: {told}", len(text.encode()).to_bytes(8, "little") + text.encode() + raw[8 + length :]
 

@@ -105,6 +105,8 @@ def race(parent, rounds, seed):
                     assert was_killed or status == 0, f"round {i}: {savers[process]} failed: {status}"
             if target.exists() and any(target.iterdir()):
                 reads[str(whole(target, known))] += 1
+                if rng.random() < 0.1:
+                    load(target)
             time.sleep(0.0005)
         there = whole(target, known)
         if victim is None:
