@@ -358,7 +358,7 @@ def random_edit(files, rng, values=VALUES):
         told, files[name] = edited_header(files[name], rng, values)
     elif part == "vocabulary":
         name = "vocabulary.txt"
-        told, files[name] = edited_names(files[name].decode(), rng)
+        told, files[name] = edited_names(files[name].decode(errors="surrogateescape"), rng)
     elif part == "facts":
         name = "facts.tsv" if "facts.tsv" in files else "facts.safetensors"
         told, files[name] = edited_facts(files[name], rng, name.endswith("tsv"))
@@ -459,7 +459,7 @@ def edited_names(text, rng):
             lines[at] = rng.choice(odd)
         case _:
             lines[at], lines[other] = "\u00e9", "e\u0301"
-    return f"lines {at} and {other}: {lines[at : at + 1]}", "\n".join(lines).encode()
+    return f"lines {at} and {other}: {lines[at : at + 1]}", "\n".join(lines).encode(errors="surrogateescape")
 
 
 def edited_facts(raw, rng, is_text):
@@ -470,10 +470,10 @@ def edited_facts(raw, rng, is_text):
         return f"{number}, {at} from the end", raw[: -4 * at] + number.to_bytes(4, "little", signed=True) + raw[
             len(raw) - 4 * at + 4 :
         ]
-    lines = raw.decode().splitlines()
+    lines = raw.decode(errors="surrogateescape").splitlines()
     at = rng.randrange(len(lines))
     names = sorted({name for line in lines for name in line.split("\t")} | {"zz", ""})
     fields = lines[at].split("\t")
-    fields[rng.randrange(3)] = rng.choice(names)
+    fields[rng.randrange(len(fields))] = rng.choice(names)
     told, lines[at] = f"line {at} is {fields}", "\t".join(fields)
-    return told, ("\n".join(lines) + "\n").encode()
+    return told, ("\n".join(lines) + "\n").encode(errors="surrogateescape")

@@ -134,7 +134,7 @@ def test_a_slot_an_entity_a_tensor_a_file_and_a_key_are_escaped_where_they_are_t
     files = one_letter()
     claims = claims_of(files)
     slots = [*claims[1]["slots"], [text, 1], [text, 1]]
-    told = printable(text)[:8]
+    told = printable(text)[:7]
     reasons = [check_files(with_claims(files, [claims[0], claims[1] | {"slots": slots}, *claims[2:]])).reason]
     renamed = files["vocabulary.txt"].replace(b"e1", text.strip("\n").encode())
     wrong = resealed(files, vocabulary_txt=renamed) if "\x1b" not in text and "\n" not in text else None
