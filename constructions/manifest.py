@@ -17,6 +17,7 @@ from constructions.transformer import HeadShape, LayerShape, TransformerShape
 
 NAME = "manifest.json"
 FORMAT = 1
+MOST_LAYERS = 4096
 DTYPES = {str(d).removeprefix("torch."): d for d in (torch.float64, torch.float32, torch.float16, torch.bfloat16)}
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 """The special tokens: without a chain of thought, and with one."""
@@ -112,8 +113,11 @@ def read_manifest(folder: Path) -> Manifest:
         )
     try:
         _require(manifest, _SCHEMA, "")
-        if not manifest["architecture"]["layers"]:
+        layers = len(manifest["architecture"]["layers"])
+        if not layers:
             raise InputError("architecture.layers is []; at least one layer is expected")
+        if layers > MOST_LAYERS:
+            raise InputError(f"architecture.layers has {layers:,} layers, and up to {MOST_LAYERS:,} are read")
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if _text(manifest) != raw:

@@ -158,6 +158,11 @@ DEFECTS = {
     "list for an object": (in_manifest("options", value=[]), r"options is \[\]; an object"),
     "option": (in_manifest("options", "x", value="y"), r"options\['x'\] is 'y'; an integer, true, false or null"),
     "head": (in_manifest("architecture", "layers", 0, "heads", 0, value=[1]), r"heads\[0\] is \[1\]; a pair"),
+    "no layer": (in_manifest("architecture", "layers", value=[]), r"architecture.layers is \[\]; at least one"),
+    "many layers": (
+        in_manifest("architecture", "layers", value=[{"heads": [], "d_mlp": []}] * 4097),
+        r"architecture.layers has 4,097 layers, and up to 4,096 are read",
+    ),
     "digest": (in_manifest("files", "facts.tsv", "sha256", value="F" * 64), r"64 lower-case hexadecimal"),
     "extreme": (in_manifest("tensors", EMBEDDING, "largest", value="1"), r"an integer or null"),
     # the files

@@ -14,7 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from verify.stored import FORMAT, MOST_BYTES_OF_JSON, MOST_SHOWN, escaped, read_json, read_tensors, require, shown
+from verify.stored import (
+    FORMAT,
+    MOST_BYTES_OF_JSON,
+    MOST_LAYERS,
+    MOST_SHOWN,
+    escaped,
+    read_json,
+    read_tensors,
+    require,
+    shown,
+)
 
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
@@ -73,7 +83,9 @@ def read_manifest(files: Mapping[str, Any]) -> Any:
     version = manifest["format"]
     require(type(version) is int and version == FORMAT, f"manifest.json: format {version!r}, expected {FORMAT}")
     _conform(manifest, SCHEMA, "manifest.json")
-    require(manifest["architecture"]["layers"], "manifest.json: there is no layer")
+    layers = len(manifest["architecture"]["layers"])
+    require(layers > 0, "manifest.json: there is no layer")
+    require(layers <= MOST_LAYERS, f"manifest.json has {layers} layers, and up to {MOST_LAYERS} are read")
     body = {key: value for key, value in manifest.items() if key != "sha256"}
     digest = hashlib.sha256(_text(body)).hexdigest()
     require(_text(body | {"sha256": digest}) == bytes(raw), "manifest.json has changed")

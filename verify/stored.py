@@ -11,8 +11,13 @@ import numpy as np
 
 FORMAT = 1
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
+MOST_LAYERS = 4096
 MOST_BYTES_OF_JSON = 100_000_000
 MOST_SHOWN = 100
+
+
+NO_LETTERS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029", "\ufeff"]
+"""What no name of docs/fact-files.md holds: control characters, line ends, byte order marks."""
 
 
 class Refuted(Exception):
@@ -151,31 +156,31 @@ def differing(held: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
     return np.argwhere(integers(held, what) != integers(wanted, what))[:1]  # minus zero is zero
 
 
-def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> list[str]:
-    """The names of all tokens, by id; entities have distinct names that a fact file may hold, and so have relations."""
+def read_text(raw: Any, name: str) -> str:
+    """The text of a file, if it is UTF-8."""
     try:
-        names = bytes(raw).decode().split("\n")
-    except UnicodeDecodeError:
-        raise Refuted("vocabulary.txt: is not UTF-8") from None
+        return bytes(raw).decode()
+    except UnicodeDecodeError as error:
+        raise Refuted(f"{name}: {error}") from None
+
+
+def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> list[str]:
+    """The names of all tokens, by id; entities have distinct names, and relations.
+
+    A name is the `name` of docs/fact-files.md; canonically equivalent names (Unicode) are one.
+    """
+    text = read_text(raw, "vocabulary.txt")
+    names = text.split("\n")
     require(names.pop() == "", "vocabulary.txt: the last line does not end")
+    trimmed = all(name and name == name.strip() for name in names)
+    require(trimmed, "vocabulary.txt: a name is empty, or begins or ends with a space")
+    found = [letter for letter in NO_LETTERS if letter != "\n" and letter in text]
+    require(not found, f"vocabulary.txt: a name has a control character: {found!a}")
     require(names[n + n_relations :] == specials, f"vocabulary.txt: {len(names)} lines, or other special tokens")
-    for some in (names[:n], names[n : n + n_relations]):
-        require(len(set(some)) == len(some), "vocabulary.txt: a name stands twice")
-        for name in some:
-            if not is_name(name):
-                raise Refuted(f"vocabulary.txt: {shown(name)} is no name: docs/fact-files.md says what is one")
-        alike = len({unicodedata.normalize("NFC", name) for name in some}) < len(set(some))
-        require(not alike, "vocabulary.txt: two names differ only by Unicode normalization")
+    for kind in (names[:n], names[n : n + n_relations]):
+        normal = kind if text.isascii() else [unicodedata.normalize("NFC", name) for name in kind]
+        require(len(set(normal)) == len(kind), "vocabulary.txt: a name stands twice")
     return names
-
-
-def is_name(text: str) -> bool:
-    """Whether a text may name an entity or a relation: no control character or line end in it, no space around it."""
-    if not text or text[0].isspace() or text[-1].isspace():
-        return False
-    return text.isprintable() or not any(
-        unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c == "\ufeff" for c in text
-    )
 
 
 def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: int) -> np.ndarray:
