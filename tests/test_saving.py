@@ -12,11 +12,13 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from constructions import FactTable, InputError, folder, load, new_folder, selector
 from constructions.outputs import require_apart, require_outside_models
 from verify.__main__ import main
+from verify.checker import check
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVERS = ROOT / "tests" / "two_savers.py"
@@ -132,6 +134,30 @@ def test_without_locks_all_is_saved_and_nothing_is_swept(tmp_path, monkeypatch):
         model.save(tmp_path / "model")
         assert is_whole(tmp_path / "model", model)
     assert sorted(path.name for path in tmp_path.iterdir()) == [orphan.name, "model"]
+
+
+@pytest.mark.parametrize("reader", ["load", "check"])
+def test_a_folder_that_is_exchanged_while_it_is_read_is_read_again(reader, tmp_path, monkeypatch):
+    """What is found is one of the two models, and never files of both."""
+    OLD.save(tmp_path / "model")
+    read_manifest, memmap, done = folder.manifests.read_manifest, np.memmap, []
+
+    def exchanged(found):
+        done.append(found)
+        if len(done) == (
+            1 if reader == "load" else 2
+        ):  # the manifest, or the certificate and the facts, are of the old one
+            monkeypatch.setattr(folder.manifests, "read_manifest", read_manifest)
+            NEW.save(tmp_path / "model")
+        return found
+
+    if reader == "load":
+        monkeypatch.setattr(folder.manifests, "read_manifest", lambda path: exchanged(read_manifest(path)))
+        assert load(tmp_path / "model").facts == NEW.facts
+    else:
+        monkeypatch.setattr(np, "memmap", lambda *given: exchanged(memmap(*given)))
+        assert check(tmp_path / "model").reason.startswith("certificate.json"), "it is none, and all else is right"
+    assert done
 
 
 # ------------------------------------------------------------------ file systems that promise less
