@@ -1,11 +1,13 @@
-"""A folder that appears whole, or not at all: written beside its place, then moved there in one step.
+"""A folder that appears whole, or not at all: written beside its place, then moved in one step.
 
-Under its name there is at every moment what was there before, or all that is new, also if the process is killed.
+Under its name there is at every moment what was there before, or all that is new, also if the
+process is killed.
 
-Each writer holds a lock (`flock`) on the folder that it writes, and on the one that it replaces until that is removed. A lock
-is the kernel's and ends with its process, so it is seen across process namespaces (containers that share a volume), where
-process ids mean nothing. What is not locked has no writer and is removed by the next one. Where the file system has no
-locks nothing is swept.
+Each writer holds a lock (`flock`) on the folder that it writes, and on the one that it replaces
+until that is removed. A lock is the kernel's and ends with its process, so it is seen across
+process namespaces (containers that share a volume), where process ids mean nothing. What is not
+locked has no writer and is removed by the next one. Where the file system has no locks nothing is
+swept.
 """
 
 from __future__ import annotations
@@ -36,7 +38,9 @@ except ImportError:  # no POSIX system: as on a file system without locks
 
 _AT_FDCWD = -100
 _SWAP = 2
-"""The flag of Linux's renameat2 (RENAME_EXCHANGE) and of macOS's renamex_np (RENAME_SWAP): they are the same number."""
+"""The flag of Linux's renameat2 (RENAME_EXCHANGE) and of macOS's renamex_np (RENAME_SWAP): they
+are the same number.
+"""
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """What a file system says that does not know how to flush a folder, or a file, to the disk."""
 
@@ -67,7 +71,8 @@ class _Part:
         own: which folder it is.
         lock: a descriptor of it, locked; None where there are no locks.
         files: what has been written into it, when that is done.
-        was_in_place: whether it had the name that it is for, so that others may have put something into it.
+        was_in_place: whether it had the name that it is for, so that others may have put something
+            into it.
     """
 
     path: Path
@@ -83,24 +88,30 @@ def new_folder(
     require_replaceable: Callable[[Path], None],
     require_left_over: Callable[[Path], None],
 ) -> Iterator[Path]:
-    """An empty folder to write into, which takes the place of `folder` when the block ends, and else is removed.
+    """An empty folder to write into, which takes the place of `folder` when the block ends, and
+    else is removed.
 
-    A link is followed. What writers that were killed have left of the same folder is removed first. Several writers of one
-    folder come one after the other: each that returns has been in place whole.
+    A link is followed. What writers that were killed have left of the same folder is removed
+    first. Several writers of one folder come one after the other: each that returns has been in
+    place whole.
 
     Args:
         folder: where the new folder is to be; its parent must exist.
-        require_replaceable: raises InputError if the folder that is there, and is not empty, must stay. It is asked before
-            anything is written, before folders are exchanged, and of the one that has been moved away, before that is
-            removed. If it must stay after all, it is put back.
-        require_left_over: raises InputError if a folder that a writer seems to have left must stay.
+        require_replaceable: raises InputError if the folder that is there, and is not empty, must
+            stay. It is asked before anything is written, before folders are exchanged, and of the
+            one that has been moved away, before that is removed. If it must stay after all, it is
+            put back.
+        require_left_over: raises InputError if a folder that a writer seems to have left must
+            stay.
 
     Raises:
-        InputError: something there must stay, something cannot be written, or folders cannot be exchanged here.
+        InputError: something there must stay, something cannot be written, or folders cannot be
+            exchanged here.
 
     Warns:
-        UserWarning: the folder is in place, and something that is promised beside that does not hold: the file system does
-            not say that it has been written to the disk, or the old one could not be removed.
+        UserWarning: the folder is in place, and something that is promised beside that does not
+            hold: the file system does not say that it has been written to the disk, or the old one
+            could not be removed.
     """
     target = _target(folder)
     doubts: list[str] = []
@@ -153,7 +164,9 @@ def _require_place(target: Path, require_replaceable: Callable[[Path], None]) ->
 
 
 def undisturbed(folder: Path, read: Callable[[], Found]) -> Found:
-    """What `read` finds in a folder; if it fails and another folder has got the name meanwhile, it reads again."""
+    """What `read` finds in a folder; if it fails and another folder has got the name meanwhile, it
+    reads again.
+    """
 
     def which() -> Identity | None:
         try:
@@ -185,7 +198,8 @@ def _identity(of: Path | int) -> Identity | None:
 
 
 def _locked(path: Path, wait: bool) -> int | None:
-    """A descriptor of the folder that has this name, locked. None if it is locked by another, or there is none.
+    """A descriptor of the folder that has this name, locked. None if it is locked by another, or
+    there is none.
 
     Raises:
         OSError: folders cannot be locked here.
@@ -210,7 +224,9 @@ def _locked(path: Path, wait: bool) -> int | None:
 
 
 def _released(handle: int) -> None:
-    """Unlock by word, and not by closing alone: a process that was forked meanwhile has the descriptor too."""
+    """Unlock by word, and not by closing alone: a process that was forked meanwhile has the
+    descriptor too.
+    """
     with suppress(OSError):
         if fcntl is not None:
             fcntl.flock(handle, fcntl.LOCK_UN)
@@ -218,7 +234,9 @@ def _released(handle: int) -> None:
 
 
 def _sweep(target: Path, require_left_over: Callable[[Path], None]) -> None:
-    """Remove what writers of this target have left that were killed: whole old folders, and unfinished new ones."""
+    """Remove what writers of this target have left that were killed: whole old folders, and
+    unfinished new ones.
+    """
     ours = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.part")
     for path in target.parent.iterdir():
         if not ours.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
@@ -236,7 +254,9 @@ def _sweep(target: Path, require_left_over: Callable[[Path], None]) -> None:
 
 @contextmanager
 def _unfinished(target: Path) -> Iterator[_Part]:
-    """A new folder beside the target; if that is what still has its name at the end, it is removed."""
+    """A new folder beside the target; if that is what still has its name at the end, it is
+    removed.
+    """
     lock = None
     while lock is None:
         path = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
@@ -277,7 +297,9 @@ def _sync(path: Path, doubts: list[str]) -> None:
 
 
 def _put_in_place(part: _Part, target: Path, require_replaceable: Callable[[Path], None], doubts: list[str]) -> None:
-    """Give the finished folder its name, see that it has it whole, and remove what had the name before."""
+    """Give the finished folder its name, see that it has it whole, and remove what had the name
+    before.
+    """
     old_lock: int | None = None
     try:
         for _ in range(MOST_TRIES):
@@ -312,7 +334,8 @@ def _put_in_place(part: _Part, target: Path, require_replaceable: Callable[[Path
 
 
 def _require_in_place(part: _Part, target: Path) -> None:
-    """The commit point: under the target's name there is a folder with all the files that were written into it.
+    """The commit point: under the target's name there is a folder with all the files that were
+    written into it.
 
     Names and sizes decide: on some file systems a folder gets another inode when it is moved.
     """
@@ -327,7 +350,9 @@ def _require_in_place(part: _Part, target: Path) -> None:
 
 
 def _remove_old(part: _Part, target: Path, require_replaceable: Callable[[Path], None], doubts: list[str]) -> None:
-    """Remove the folder that was replaced, which has the part's name now; or put it back if it must stay after all."""
+    """Remove the folder that was replaced, which has the part's name now; or put it back if it
+    must stay after all.
+    """
     files = _listed(part.path)
     try:
         require_replaceable(part.path)
@@ -354,9 +379,11 @@ def _listed(folder: Path) -> dict[str, Written]:
 
 
 def _remove(folder: Path, files: dict[str, Written]) -> bool:
-    """Remove a folder, if nothing is in it but these files, as they were; what else there is stays, and the folder with it.
+    """Remove a folder, if nothing is in it but these files, as they were; what else there is
+    stays, and the folder with it.
 
-    `manifest.json` goes first: what is left, if the process is killed then, is what an unfinished save leaves.
+    `manifest.json` goes first: what is left, if the process is killed then, is what an unfinished
+    save leaves.
     """
     with suppress(OSError):
         for name in sorted(files, key=lambda name: name != "manifest.json"):

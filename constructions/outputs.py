@@ -1,4 +1,6 @@
-"""Where files may be written: not into a saved model, which an extra file damages, nor over an input or another output."""
+"""Where files may be written: not into a saved model, which an extra file damages, nor over an
+input or another output.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ _KEYS = {"format", "builder", "files", "tensors"}
 
 
 def require_outside_models(path: str | os.PathLike[str]) -> None:
-    """Raise InputError if a file or a folder of this name would lie in the folder of a saved model. Links are followed."""
+    """Raise InputError if a file or a folder of this name would lie in the folder of a saved
+    model. Links are followed.
+    """
     try:
         parent = Path(os.path.realpath(path)).parent
         manifest = json.loads((parent / _MANIFEST).read_bytes())
@@ -30,10 +34,12 @@ def require_outside_models(path: str | os.PathLike[str]) -> None:
 
 
 def require_apart(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path | None]) -> None:
-    """Every output has a place of its own: not in a saved model, nor in or over an input or another output.
+    """Every output has a place of its own: not in a saved model, nor in or over an input or
+    another output.
 
     Args:
-        inputs, outputs: files and folders, by what they are called on the command line; None where there is none.
+        inputs, outputs: files and folders, by what they are called on the command line; None where
+            there is none.
 
     Raises:
         InputError: two are the same, or one lies in the other; the message names both.
@@ -57,7 +63,9 @@ def require_apart(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path 
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether two names are of one file or folder, by links and hard links too; devices such as /dev/stdout are shared."""
+    """Whether two names are of one file or folder, by links and hard links too; devices such as
+    /dev/stdout are shared.
+    """
     try:
         if os.path.samefile(one, other):
             return os.path.isfile(one) or os.path.isdir(one)

@@ -1,8 +1,10 @@
-"""One description of a folder, two readers that share no code: what `load` refuses `check` refuses, and the other way round.
+"""One description of a folder, two readers that share no code: what `load` refuses `check`
+refuses, and the other way round.
 
-They differ, as docs/certificates.md says, in two ways alone. `load` builds the model again, so it also refuses what the
-builder of that name does not make; `check` takes any model that it can prove. `check` proves the answers, so it also
-refuses weights, facts and certificates that are well described and not right; `load` takes them.
+They differ, as docs/certificates.md says, in two ways alone. `load` builds the model again, so it
+also refuses what the builder of that name does not make; `check` takes any model that it can
+prove. `check` proves the answers, so it also refuses weights, facts and certificates that are well
+described and not right; `load` takes them.
 """
 
 import itertools
@@ -29,7 +31,8 @@ from constructions import Codebook, FactTable, InputError, key_value, load, sele
 from verify.checker import check, check_files
 
 NOT_REBUILT = re.compile(r" cannot be built of this folder: |, but \w+ makes ")
-"""What `load` says of a folder that is well described, and not made by the builder that it names."""
+"""What `load` says of a folder that is well described, and not made by the builder that it names.
+"""
 EDITS = 250
 MODELS = {
     "text": lambda: selector(FactTable.random_bijections(6, 2, seed=3), codebook=Codebook(np.arange(7))),
@@ -55,7 +58,9 @@ def written(files, path):
 
 
 def verdicts(path):
-    """What the two readers say: (why `load` refuses, whether that is for the builder alone, what `check` says)."""
+    """What the two readers say: (why `load` refuses, whether that is for the builder alone, what
+    `check` says).
+    """
     try:
         load(path)
         refused = ""
@@ -65,7 +70,9 @@ def verdicts(path):
 
 
 def require_agreement(path, told, values=False):
-    """The readers agree; where `values` are edited that are no description, `check` may refuse what `load` takes."""
+    """The readers agree; where `values` are edited that are no description, `check` may refuse
+    what `load` takes.
+    """
     refused, not_rebuilt, proven = verdicts(path)
     if refused and not not_rebuilt:
         assert proven.verdict != "PASS", f"{told}: load refuses ({refused}), check passes"
@@ -98,7 +105,9 @@ def test_both_refuse_every_defect(model, name, damage, saved, tmp_path):
 
 @pytest.mark.parametrize("group", ["misdescribed", "exploit", "forged", "wrong", "honest"])
 def test_they_agree_on_the_whole_battery(group, tmp_path):
-    """Models made by hand have no builder: of them `load` may say that, and no more than `check` says of them."""
+    """Models made by hand have no builder: of them `load` may say that, and no more than `check`
+    says of them.
+    """
     for i, files in enumerate(itertools.islice(GROUPS[group](), 150)):
         path = written(files, tmp_path / "model")
         refused, _, proven = verdicts(path)
@@ -148,7 +157,9 @@ def test_only_load_knows_the_builders(key, value, saved, tmp_path):
 
 
 def test_only_check_proves_the_answers(saved, tmp_path):
-    """An honest edit of weights that keeps all answers is taken by both, one that does not by `load` alone."""
+    """An honest edit of weights that keeps all answers is taken by both, one that does not by
+    `load` alone.
+    """
     for factor, verdict in ((2, "PASS"), (-1, "FAIL")):
         path = written(saved["text"], tmp_path / "model")
         model = load(path)
@@ -175,7 +186,10 @@ def test_weights_written_by_another_tool_are_refused_by_both_and_both_say_what_t
     files = described_as_they_are(files) if listed else files
     refused, _, proven = verdicts(written(files, tmp_path / "model"))
     for told in (refused, proven.reason):
-        assert re.search("weights.safetensors: another tool has written it.* __metadata__.* and save that$", told), told
+        assert re.search(
+            "weights.safetensors: another tool has written it.* __metadata__.* and save that$",
+            told,
+        ), told
     assert proven.verdict == "FAIL"
     model = selector(FactTable.random_bijections(6, 2, seed=3), codebook=Codebook(np.arange(7)))
     model.load_state_dict(tensors)  # as both say

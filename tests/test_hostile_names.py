@@ -1,7 +1,8 @@
-"""What a folder says of itself is never taken for what the program says: hostile texts in every place, every way to fail.
+"""What a folder says of itself is never taken for what the program says: hostile texts in every
+place, every way to fail.
 
-Whoever made a folder has chosen its names, keys and values. None of them may end a line, steer a terminal or begin
-a line with a verdict, in an error, in a reason or in what is printed.
+Whoever made a folder has chosen its names, keys and values. None of them may end a line, steer a
+terminal or begin a line with a verdict, in an error, in a reason or in what is printed.
 """
 
 import json
@@ -38,7 +39,18 @@ ENDS = [
     "\x00",
     "\t",
 ]
-MARKS = ["\u202e", "\u2066", "\u200b", "\ufeff", "\xad", "\u00a0", "\u3000", "\x9b1A", "\udc80", "\U000e0041"]
+MARKS = [
+    "\u202e",
+    "\u2066",
+    "\u200b",
+    "\ufeff",
+    "\xad",
+    "\u00a0",
+    "\u3000",
+    "\x9b1A",
+    "\udc80",
+    "\U000e0041",
+]
 EDITS = 60
 VERDICTS = ("PASS", "FAIL", "UNKNOWN")
 
@@ -61,7 +73,9 @@ def saved():
 
 
 def renamed(files, rng):
-    """The files with a hostile text for a slot, an entity or a relation, wherever it stands, so that they still fit."""
+    """The files with a hostile text for a slot, an entity or a relation, wherever it stands, so
+    that they still fit.
+    """
     text = hostile(rng)
     if rng.random() < 0.5:
         claims = claims_of(files)
@@ -87,9 +101,11 @@ def test_no_text_of_a_folder_forges_a_line(saved, tmp_path, capsys):
         if rng.random() < 0.7:
             files = renamed(files, rng)
         if rng.random() < 0.8:
-            files = random_edit(files, rng, [hostile(rng) for _ in range(3)] + [0, {hostile(rng): 1}, [hostile(rng)]])[
-                1
-            ]
+            files = random_edit(
+                files,
+                rng,
+                [hostile(rng) for _ in range(3)] + [0, {hostile(rng): 1}, [hostile(rng)]],
+            )[1]
         path = tmp_path / f"{i}"
         path.mkdir()
         for name, raw in files.items():
@@ -113,7 +129,10 @@ def test_no_text_of_a_folder_forges_a_line(saved, tmp_path, capsys):
                 main(["attack", str(path), "-n", "1"])
                 printed = capsys.readouterr()
                 assert printed.err.startswith("error: ")
-                assert_harmless(printed.err.removesuffix("\n"), lines=1 if "facts.tsv:" not in printed.err else 100)
+                assert_harmless(
+                    printed.err.removesuffix("\n"),
+                    lines=1 if "facts.tsv:" not in printed.err else 100,
+                )
             assert_harmless(refusal(selector(FactTable([[0]])).save, path))
         except AssertionError as error:
             raise AssertionError(f"seed {seed}, folder {i}: {error}") from error

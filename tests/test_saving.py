@@ -1,4 +1,6 @@
-"""Saving where others save and write too: nobody's files are lost, a whole model stands there always, reports are true."""
+"""Saving where others save and write too: nobody's files are lost, a whole model stands there
+always, reports are true.
+"""
 
 import contextlib
 import errno
@@ -67,7 +69,9 @@ def namespaces():
 
 
 def test_a_saver_in_another_process_namespace_leaves_a_live_one_alone(tmp_path):
-    """As two containers on one volume: process ids mean nothing to one another. The first writes while the second saves."""
+    """As two containers on one volume: process ids mean nothing to one another. The first writes
+    while the second saves.
+    """
     if why := namespaces():
         pytest.skip(why)
     target, wait, done = tmp_path / "model", tmp_path / "wait", tmp_path / "done"
@@ -100,7 +104,14 @@ def test_a_saver_in_another_process_namespace_leaves_a_live_one_alone(tmp_path):
 def test_savers_at_once_leave_a_whole_model_at_every_moment_and_tell_the_truth(tmp_path):
     """Interleaved at random; some are killed. `two_savers.py` says how it is looked at."""
     seed = secrets.token_hex(4)
-    command = [sys.executable, str(SAVERS), "race", str(tmp_path), os.environ.get("RACES", "25"), seed]
+    command = [
+        sys.executable,
+        str(SAVERS),
+        "race",
+        str(tmp_path),
+        os.environ.get("RACES", "25"),
+        seed,
+    ]
     race = started(command)
     told, error = race.communicate(timeout=300)
     assert race.returncode == 0, f"seed {seed}: {error}"
@@ -110,7 +121,9 @@ def test_savers_at_once_leave_a_whole_model_at_every_moment_and_tell_the_truth(t
 
 
 def test_a_saver_whose_files_are_taken_away_does_not_tell_of_success(tmp_path, monkeypatch):
-    """The commit point is looked at: a manifest that vanishes before the folder is in place is missed after."""
+    """The commit point is looked at: a manifest that vanishes before the folder is in place is
+    missed after.
+    """
     OLD.save(tmp_path / "model")
     exchange = new_folder._exchange
 
@@ -184,23 +197,34 @@ def test_where_folders_cannot_be_flushed_the_model_is_saved_and_it_is_told_what_
     if replaced:
         OLD.save(tmp_path / "model")
     failing_sync(monkeypatch, code, lambda path: path.is_dir())
-    with pytest.warns(UserWarning, match=r"model: is written and in place, .* cannot flush a folder .*; load it then$"):
+    with pytest.warns(
+        UserWarning,
+        match=r"model: is written and in place, .* cannot flush a folder .*; load it then$",
+    ):
         NEW.save(tmp_path / "model")
     assert is_whole(tmp_path / "model", NEW)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_success_is_never_told_as_failure(tmp_path, monkeypatch):
-    """The folder is in place, and only then the disk fails, or the old folder cannot be removed: that is a warning."""
+    """The folder is in place, and only then the disk fails, or the old folder cannot be removed:
+    that is a warning.
+    """
     OLD.save(tmp_path / "model")
     with monkeypatch.context() as patch:
         failing_sync(patch, errno.EIO, lambda path: path == tmp_path)
-        with pytest.warns(UserWarning, match="is written and in place, but the system does not confirm that: Input"):
+        with pytest.warns(
+            UserWarning,
+            match="is written and in place, but the system does not confirm that: Input",
+        ):
             NEW.save(tmp_path / "model")
     assert is_whole(tmp_path / "model", NEW)
     with monkeypatch.context() as patch:
         patch.setattr(new_folder, "_remove", lambda *_: False)
-        with pytest.warns(UserWarning, match=r"the folder that it has replaced could not be removed: see .*\.part"):
+        with pytest.warns(
+            UserWarning,
+            match=r"the folder that it has replaced could not be removed: see .*\.part",
+        ):
             OLD.save(tmp_path / "model")
     assert is_whole(tmp_path / "model", OLD)
 
@@ -275,7 +299,16 @@ def without_a_file(path):
     (path / "certificate.json").unlink()
 
 
-TOUCHES = [overwritten, longer, of_another_manifest, linked, hard_linked, noted, hidden, with_a_folder]
+TOUCHES = [
+    overwritten,
+    longer,
+    of_another_manifest,
+    linked,
+    hard_linked,
+    noted,
+    hidden,
+    with_a_folder,
+]
 TOUCHES += [a_folder_for_a_file, with_attributes, without_a_file]
 MOMENTS = ["before", "while it is written", "before the exchange", "after the exchange"]
 
@@ -283,7 +316,9 @@ MOMENTS = ["before", "while it is written", "before the exchange", "after the ex
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("touch", TOUCHES)
 def test_what_a_user_has_put_into_a_folder_is_never_removed(touch, moment, tmp_path, monkeypatch):
-    """Whenever it comes, the folder stays or comes back as the user has left it, and the save says so."""
+    """Whenever it comes, the folder stays or comes back as the user has left it, and the save says
+    so.
+    """
     (tmp_path / "there").mkdir()
     target = tmp_path / "there" / "model"
     OLD.save(target)

@@ -1,12 +1,14 @@
-"""Run as a script: several processes save to one place at once, and at every moment a whole model must stand there.
+"""Run as a script: several processes save to one place at once, and at every moment a whole model
+must stand there.
 
-    python tests/two_savers.py race FOLDER ROUNDS SEED       two savers at once, slowed down at random steps
-    python tests/two_savers.py save FOLDER NAME WAIT DONE    one saver, which tells by the file WAIT.begun that it has
-                                                             written, and moves its folder into place when DONE is there
+    python tests/two_savers.py race FOLDER ROUNDS SEED       two savers at once, slowed down at
+    random steps python tests/two_savers.py save FOLDER NAME WAIT DONE    one saver, which tells by
+    the file WAIT.begun that it has written, and moves its folder into place when DONE is there
 
-In each round of a race both savers save another model once, and a third process may kill one of them. Who is not killed must
-succeed, under the name there must be one of the two models, whole, and nothing else may be left when the next has saved.
-While they run the folder is read over and over. Prints a line of JSON. Children are forked, so that torch is imported once.
+In each round of a race both savers save another model once, and a third process may kill one of
+them. Who is not killed must succeed, under the name there must be one of the two models, whole,
+and nothing else may be left when the next has saved. While they run the folder is read over and
+over. Prints a line of JSON. Children are forked, so that torch is imported once.
 """
 
 import json
@@ -41,7 +43,9 @@ def known_manifests(parent):
 
 
 def whole(target, known):
-    """The name of the model that stands there, read through one descriptor; None if it was replaced meanwhile."""
+    """The name of the model that stands there, read through one descriptor; None if it was
+    replaced meanwhile.
+    """
     handle = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
     try:
         found = {}

@@ -1,8 +1,10 @@
-"""What a model folder says of itself, and whether its parts agree: docs/certificates.md, "What a folder is".
+"""What a model folder says of itself, and whether its parts agree: docs/certificates.md, "What a
+folder is".
 
-`constructions.load` reads the same by code of its own, and what one of the two refuses the other refuses. Of the proof only
-this leans on it: the files are those that the manifest lists. All else here is a statement that would be false in a folder
-that is called right. The standard library and numpy alone; floating-point numbers are compared, and nothing else.
+`constructions.load` reads the same by code of its own, and what one of the two refuses the other
+refuses. Of the proof only this leans on it: the files are those that the manifest lists. All else
+here is a statement that would be false in a folder that is called right. The standard library and
+numpy alone; floating-point numbers are compared, and nothing else.
 """
 
 from __future__ import annotations
@@ -68,7 +70,9 @@ SCHEMA: dict[str, Any] = {
     "files": {ANY: {"bytes": COUNT, "sha256": SHA256}},
     "sha256": SHA256,
 }
-"""A dict lists the keys of an object, `ANY` stands for all of them; a list holds the schema of every item."""
+"""A dict lists the keys of an object, `ANY` stands for all of them; a list holds the schema of
+every item.
+"""
 
 
 def read_manifest(files: Mapping[str, Any]) -> Any:
@@ -155,9 +159,11 @@ def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
 
 
 def _extremes(tensor: np.ndarray, whole_alone: bool) -> tuple[int | None, int | None]:
-    """The smallest and the largest entry of a tensor, as integers; None if there is none, or one that is not finite.
+    """The smallest and the largest entry of a tensor, as integers; None if there is none, or one
+    that is not finite.
 
-    With `whole_alone` None also if one is no integer. Else that is for the proof, which refuses what is none.
+    With `whole_alone` None also if one is no integer. Else that is for the proof, which refuses
+    what is none.
     """
     flat = tensor.reshape(-1)
     least: list[int] = []
@@ -178,7 +184,9 @@ def _extremes(tensor: np.ndarray, whole_alone: bool) -> tuple[int | None, int | 
 
 
 def _codebooks(raw: Any, n_vocab: int) -> None:
-    """Which tokens have a code: the tensors `0`, `1`, ..., I64, each increasing strictly within the vocabulary."""
+    """Which tokens have a code: the tensors `0`, `1`, ..., I64, each increasing strictly within
+    the vocabulary.
+    """
     name = "codebooks.safetensors"
     books = read_tensors(raw, name)
     wanted = {str(i) for i in range(len(books))}
