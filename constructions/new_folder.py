@@ -164,25 +164,32 @@ def _require_place(target: Path, require_replaceable: Callable[[Path], None]) ->
 
 
 def undisturbed(folder: Path, read: Callable[[], Found]) -> Found:
-    """What `read` finds in a folder; if it fails and another folder has got the name meanwhile, it
-    reads again.
+    """What `read` finds in a folder, all of it in one: it reads again if another has got the name.
+
+    A folder that is exchanged, also there and back, has another time of change.
+
+    Raises:
+        InputError: it is replaced again and again. What `read` raises of a folder that stays.
     """
 
-    def which() -> Identity | None:
+    def which() -> tuple[int, ...] | None:
         try:
             found = folder.stat()
         except (OSError, ValueError):
             return None
-        return found.st_dev, found.st_ino
+        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
     for _ in range(MOST_TRIES):
         before = which()
         try:
-            return read()
-        except (InputError, OSError):
+            found = read()
+        except Exception:
             if which() == before:
                 raise
-    return read()
+        else:
+            if which() == before:
+                return found
+    raise InputError(f"{folder}: is replaced again and again while it is read; read it later")
 
 
 def _identity(of: Path | int) -> Identity | None:

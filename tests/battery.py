@@ -179,7 +179,7 @@ def forged():
     text = json.dumps(header).encode()
     moved = len(text).to_bytes(8, "little") + text + files["weights.safetensors"][header_ends:]
     yield resealed(files, weights_safetensors=moved)
-    yield told(2, books=[{"bits": True, "unknown": None}])
+    yield told(3, blocks=[one | {"words": True}])
 
 
 def misdescribed():

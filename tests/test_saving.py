@@ -149,28 +149,47 @@ def test_without_locks_all_is_saved_and_nothing_is_swept(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == [orphan.name, "model"]
 
 
-@pytest.mark.parametrize("reader", ["load", "check"])
-def test_a_folder_that_is_exchanged_while_it_is_read_is_read_again(reader, tmp_path, monkeypatch):
-    """What is found is one of the two models, and never files of both."""
-    OLD.save(tmp_path / "model")
-    read_manifest, memmap, done = folder.manifests.read_manifest, np.memmap, []
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("reader", ["load, early", "load, late", "check"])
+def test_a_folder_that_is_exchanged_while_it_is_read_is_read_again(reader, back, tmp_path, monkeypatch):
+    """What is found is one of the two models, and never files of both.
 
-    def exchanged(found):
-        done.append(found)
-        if len(done) == (
-            1 if reader == "load" else 2
-        ):  # the manifest, or the certificate and the facts, are of the old one
-            monkeypatch.setattr(folder.manifests, "read_manifest", read_manifest)
-            NEW.save(tmp_path / "model")
-        return found
+    The models have the same sizes, so that the weights of one would fit the facts of the other.
+    """
+    target, other = tmp_path / "model", tmp_path / "other"
+    OLD.save(target)
+    NEW.save(other)
+    called = []
 
-    if reader == "load":
-        monkeypatch.setattr(folder.manifests, "read_manifest", lambda path: exchanged(read_manifest(path)))
-        assert load(tmp_path / "model").facts == NEW.facts
+    def exchanging(function, nth):
+        def wrapped(*given, **named):
+            if called and called[-1] == nth and back:
+                new_folder._exchange(target, other)
+            found = function(*given, **named)
+            called.append(len(called) + 1)
+            if called[-1] == nth:
+                new_folder._exchange(target, other)
+            return found
+
+        return wrapped
+
+    if reader == "load, early":
+        read = folder.manifests.read_manifest
+        monkeypatch.setattr(folder.manifests, "read_manifest", exchanging(read, 1))
+    elif reader == "load, late":
+        monkeypatch.setattr(folder, "rebuilt", exchanging(folder.rebuilt, 1))
     else:
-        monkeypatch.setattr(np, "memmap", lambda *given: exchanged(memmap(*given)))
-        assert check(tmp_path / "model").reason.startswith("certificate.json"), "it is none, and all else is right"
-    assert done
+        monkeypatch.setattr(np, "memmap", exchanging(np.memmap, 2))
+    if reader == "check":
+        reason = check(target).reason
+        assert reason.startswith("certificate.json"), "it is none, and all else is right"
+    else:
+        model = load(target)
+        wanted = OLD if model.facts == OLD.facts else NEW
+        state = wanted.state_dict()
+        assert all(bool((state[n] == w).all()) for n, w in model.state_dict().items())
+        assert back or wanted is NEW
+    assert len(called) > 1
 
 
 # ------------------------------------------------------------------ file systems that promise less

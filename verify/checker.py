@@ -81,13 +81,13 @@ def check(folder: str | os.PathLike[str]) -> Verdict:
     return Verdict("UNKNOWN", stored.escaped(f"{folder}: is replaced again and again while it is read"))
 
 
-def _which(folder: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """Which folder has a name: a saved model may be replaced by another one at any moment."""
+def _which(folder: str | os.PathLike[str]) -> tuple[int, ...] | None:
+    """Which folder has a name, and since when: a saved model may be replaced by another one at any moment."""
     try:
         found = os.stat(folder)
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
 
 def check_files(files: Mapping[str, Any]) -> Verdict:
