@@ -18,6 +18,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -29,22 +33,25 @@ from constructions import manifest as manifests
 from constructions.claims import certificate
 from constructions.codes import Codebook
 from constructions.draft import only_of_shape
-from constructions.errors import DoesNotFit, InputError
+from constructions.errors import DoesNotFit, FactFileError, InputError
 from constructions.facts import MISSING, FactTable
 from constructions.manifest import Manifest
 from constructions.memory import require_memory
 from constructions.model import FactModel
-from constructions.new_folder import new_folder
+from constructions.new_folder import new_folder, undisturbed
+from constructions.outputs import require_outside_models
 from constructions.rebuild import default_codebooks, rebuilt, same_codebooks
 from constructions.recipe import Recipe
-from constructions.tensor_file import Stored, Survey, format_name, read_header, survey, write_tensors
+from constructions.tensor_file import format_name, read_header, shown, survey, write_tensors
 from constructions.transformer import Transformer, TransformerShape
 from constructions.tsv import is_plain, read_saved_facts, write_tsv
+from constructions.wording import printable
 
 WEIGHTS, VOCABULARY, CERTIFICATE = "weights.safetensors", "vocabulary.txt", "certificate.json"
 FACTS, PACKED_FACTS, CODEBOOKS = "facts.tsv", "facts.safetensors", "codebooks.safetensors"
+_ALWAYS = frozenset({WEIGHTS, VOCABULARY, CERTIFICATE})
+_FILES = _ALWAYS | {FACTS, PACKED_FACTS, CODEBOOKS}
 MOST_FACTS_AS_TEXT = 1_000_000
-_DTYPES = {str(d).removeprefix("torch."): d for d in (torch.float64, torch.float32, torch.float16, torch.bfloat16)}
 
 
 # -------------------------------------------------------------------- saving
@@ -54,16 +61,26 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
     """Write a model that a public builder has made, trained or edited since or not, on any device.
 
     Under the folder's name there is at every moment the model that was there before, or this one. What is there and is not
-    the folder of a model, as `save` leaves it, is never touched.
+    the folder of a model, byte for byte as `save` has left it, is never touched.
 
     Raises:
         InputError: the model has no recipe, or not the weights of its shape; `certificate` refuses it; something else is
-            in the place of the folder, or it cannot be written.
+            in the place of the folder, or it cannot be written. Then what was there is there still.
         DoesNotFit: the weights have been converted to a dtype in which the construction does not exist.
+
+    Warns:
+        UserWarning: the model is saved, but this file system does not say that it is on the disk; or the old one could not
+            be removed.
     """
+    with _escaped():
+        _save(model, folder)
+
+
+def _save(model: FactModel, folder: str | os.PathLike[str]) -> None:
+    require_outside_models(folder)
     weights = _checked_weights(model)
     text = certificate(model)
-    with new_folder(folder, _require_model_folder) as part:
+    with new_folder(folder, _require_model_folder, _require_left_over) as part:
         write_tensors(part / WEIGHTS, weights)
         facts, specials = model.facts, model.vocabulary.specials
         names = [*facts.entity_names, *facts.relation_names, *specials]
@@ -76,10 +93,9 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
             books = {str(i): torch.from_numpy(book.tokens.astype(np.int64)) for i, book in enumerate(model.codebooks)}
             write_tensors(part / CODEBOOKS, books)
         (part / CERTIFICATE).write_bytes(text.encode())
-        surveyed = survey(part / WEIGHTS)
         found = {
             **_description(model),
-            "tensors": _tensors(read_header(part / WEIGHTS), surveyed),
+            "tensors": {name: tensor.listed() for name, tensor in survey(part / WEIGHTS).tensors.items()},
             "files": {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in part.iterdir()},
         }
         (part / manifests.NAME).write_bytes(manifests.canonical(found))
@@ -111,19 +127,58 @@ def _fits_text(facts: FactTable) -> bool:
 
 
 def _require_model_folder(folder: Path) -> None:
-    """Raise InputError unless the folder holds a model and nothing else."""
+    """Raise InputError unless the folder holds a model, byte for byte as it was saved, and nothing else."""
     try:
-        listed = {manifests.NAME, *manifests.read_manifest(folder)["files"]}
+        listed = manifests.read_manifest(folder)["files"]
+        _require_known(folder, listed)
     except InputError as error:
         raise InputError(
             f"{folder}: is not empty and not the folder of a model, so it stays as it is; give another name, or remove it "
             f"({error})"
         ) from None
-    others = sorted({path.name for path in folder.iterdir()} - listed)
+    others = sorted({path.name for path in folder.iterdir()} - listed.keys() - {manifests.NAME})
     if others:
         raise InputError(
             f"{folder}: holds more than a model, so it stays as it is; move {', '.join(others)} away first"
         )
+    for name in (manifests.NAME, *sorted(listed), ""):
+        if different := _different(folder / name, listed.get(name)):
+            raise InputError(
+                f"{folder / name}: {different} since the model was saved, so the folder stays as it is; give another name, "
+                "or move it away"
+            )
+
+
+def _different(path: Path, listed: Manifest | None) -> str:
+    """In what a file is not as it was saved; nothing if it is. Of the folder and its manifest the bytes are not listed."""
+    if path.is_symlink():
+        return "has been made a link"
+    if listed is not None and (not path.is_file() or path.stat().st_size != listed["bytes"]):
+        return "has been changed"
+    if listed is not None and _digest(path) != listed["sha256"]:
+        return "has been changed"
+    return "has got extended attributes" if _has_attributes(path) else ""
+
+
+def _has_attributes(path: Path) -> bool:
+    """Whether a user has put attributes beside the data, where the system can tell."""
+    try:
+        return hasattr(os, "listxattr") and any(name.startswith("user.") for name in os.listxattr(path))
+    except OSError:  # this file system has none
+        return False
+
+
+def _require_left_over(folder: Path) -> None:
+    """Raise InputError unless the folder is what a save leaves that is killed: a whole model, or some files of one."""
+    names = {path.name for path in folder.iterdir()}
+    if manifests.NAME in names:
+        _require_model_folder(folder)
+        return
+    unfinished = re.compile(rf"\.{re.escape(FACTS)}\..*\.part")  # of `write_tsv`
+    for name in sorted(names):
+        known = name in _FILES or unfinished.fullmatch(name)
+        if not known or not stat.S_ISREG((folder / name).lstat().st_mode):
+            raise InputError(f"{folder}: holds {name}, which no save has left")
 
 
 def _description(model: FactModel) -> Manifest:
@@ -146,19 +201,6 @@ def _description(model: FactModel) -> Manifest:
         },
         "architecture": manifests.architecture(shape),
         "specials": list(model.vocabulary.specials),
-    }
-
-
-def _tensors(header: dict[str, Stored], surveyed: Survey) -> Manifest:
-    return {
-        name: {
-            "dtype": stored.dtype,
-            "shape": list(stored.shape),
-            "smallest": surveyed.tensors[name].smallest,
-            "largest": surveyed.tensors[name].largest,
-            "sha256": surveyed.tensors[name].sha256,
-        }
-        for name, stored in header.items()
     }
 
 
@@ -185,9 +227,21 @@ def load(folder: str | os.PathLike[str]) -> FactModel:
     """
     path = Path(folder)
     try:
-        return _loaded(path)
+        with _escaped():
+            return undisturbed(path, lambda: _loaded(path))
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(printable(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")) from None
+
+
+@contextmanager
+def _escaped() -> Iterator[None]:
+    """What is said of a folder stands on one line: parts of it are written by whom one likes."""
+    try:
+        yield
+    except FactFileError as error:
+        raise FactFileError([printable(defect) for defect in error.defects], error.total) from None
+    except InputError as error:
+        raise type(error)(printable(error)) from None
 
 
 def _loaded(folder: Path) -> FactModel:
@@ -202,7 +256,7 @@ def _loaded(folder: Path) -> FactModel:
     try:
         books = given or default_codebooks(recipe.builder, facts)
         with only_of_shape(shape):
-            model = rebuilt(recipe, facts, books, _DTYPES[manifest["dtype"]])
+            model = rebuilt(recipe, facts, books, manifests.DTYPES[manifest["dtype"]])
     except (ValueError, MemoryError, OverflowError) as error:
         kind = DoesNotFit if isinstance(error, (DoesNotFit, MemoryError)) else InputError
         raise kind(f"{at}: {recipe.builder} cannot be built of this folder: {error}") from None
@@ -217,16 +271,7 @@ def _loaded(folder: Path) -> FactModel:
 
 def _require_files(folder: Path, listed: Manifest) -> None:
     """The folder has just the files that the manifest lists, of the sizes listed, and they are those of a model."""
-    at = folder / manifests.NAME
-    always = {WEIGHTS, VOCABULARY, CERTIFICATE}
-    for name in sorted(always - listed.keys()):
-        raise InputError(f"{at}: lists no {name}; every model has one")
-    for name in sorted(listed.keys() - always - {FACTS, PACKED_FACTS, CODEBOOKS}):
-        raise InputError(f"{at}: lists {name!r}, which is no file of a model")
-    if (FACTS in listed) == (PACKED_FACTS in listed):
-        raise InputError(
-            f"{at}: lists {'both' if FACTS in listed else 'neither'} of {FACTS} and {PACKED_FACTS}; one is expected"
-        )
+    _require_known(folder, listed)
     there = {path.name for path in folder.iterdir()} - {manifests.NAME}
     if there - listed.keys():
         raise InputError(
@@ -237,17 +282,36 @@ def _require_files(folder: Path, listed: Manifest) -> None:
             raise InputError(f"{folder / name}: no such file, but {manifests.NAME} lists it")
         size = (folder / name).stat().st_size
         if size != entry["bytes"]:
+            if name == WEIGHTS:
+                read_header(folder / name)  # which says it if another tool has written the file
             raise InputError(f"{folder / name}: has {size:,} bytes; {manifests.NAME} says {entry['bytes']:,}")
+
+
+def _require_known(folder: Path, listed: Manifest) -> None:
+    """What is listed are the files of a model."""
+    at = folder / manifests.NAME
+    for name in sorted(_ALWAYS - listed.keys()):
+        raise InputError(f"{at}: lists no {name}; every model has one")
+    for name in sorted(listed.keys() - _FILES):
+        raise InputError(f"{at}: lists {shown(name)}, which is no file of a model")
+    if (FACTS in listed) == (PACKED_FACTS in listed):
+        raise InputError(
+            f"{at}: lists {'both' if FACTS in listed else 'neither'} of {FACTS} and {PACKED_FACTS}; one is expected"
+        )
 
 
 def _checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
     """The shape, if sizes, architecture, the manifest's tensors and the header of the weights agree, and memory suffices."""
     at = folder / manifests.NAME
     sizes, options, shape = manifest["sizes"], manifest["options"], manifests.shape_of(manifest)
-    if manifest["dtype"] not in _DTYPES:
-        raise InputError(f"{at}: dtype is {manifest['dtype']!r}; one of {', '.join(_DTYPES)} is expected")
-    dtype = _DTYPES[manifest["dtype"]]
+    dtype = manifests.DTYPES[manifest["dtype"]]
     header = read_header(folder / WEIGHTS)
+    tokens = sizes["entities"] + sizes["relations"] + len(manifest["specials"])
+    if sizes["d_vocab"] != tokens:
+        raise InputError(
+            f"{at}: sizes.d_vocab is {sizes['d_vocab']:,}; {sizes['entities']:,} entities, {sizes['relations']:,} "
+            f"relations and {len(manifest['specials'])} special tokens are {tokens:,}"
+        )
     if shape.n_parameters() != sizes["parameters"]:
         raise InputError(
             f"{at}: the architecture has {shape.n_parameters():,} parameters; sizes.parameters is {sizes['parameters']:,}"
@@ -283,8 +347,8 @@ def _require_contents(folder: Path, manifest: Manifest) -> None:
             raise InputError(
                 f"{folder / name}: has the SHA-256 {found}; {manifests.NAME} says {entry['sha256']}: the file has changed"
             )
-    for name, tensor in _tensors(read_header(folder / WEIGHTS), surveyed).items():
-        for key, found in tensor.items():
+    for name, tensor in surveyed.tensors.items():
+        for key, found in tensor.listed().items():
             if found != manifest["tensors"][name][key]:
                 raise InputError(
                     f"{folder / manifests.NAME}: {key} of tensor {name!r} is {manifest['tensors'][name][key]}; "

@@ -9,12 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from constructions.errors import InputError
-from constructions.tensor_file import MOST_BYTES_OF_JSON, parse_json
+from constructions.tensor_file import MOST_BYTES_OF_JSON, parse_json, shown
 from constructions.transformer import HeadShape, LayerShape, TransformerShape
 
 NAME = "manifest.json"
 FORMAT = 1
+MOST_LAYERS = 4096
+DTYPES = {str(d).removeprefix("torch."): d for d in (torch.float64, torch.float32, torch.float16, torch.bfloat16)}
+SPECIALS = (["unknown"], ["unknown", "pad", "end"])
+"""The special tokens: without a chain of thought, and with one."""
 
 Manifest = dict[str, Any]
 """A JSON object that has passed the schema."""
@@ -36,6 +42,8 @@ _SIZE = _Leaf("a positive integer", lambda value: type(value) is int and value >
 _TEXT = _Leaf("a text", lambda value: isinstance(value, str))
 _EXTREME = _Leaf("an integer or null", lambda value: value is None or type(value) is int)
 _OPTION = _Leaf("an integer, true, false or null", lambda value: value is None or type(value) in (int, bool))
+_DTYPE = _Leaf(f"one of {', '.join(DTYPES)}", lambda value: isinstance(value, str) and value in DTYPES)
+_SPECIALS = _Leaf(" or ".join(map(str, SPECIALS)), lambda value: value in SPECIALS)
 _SHA256 = _Leaf(
     "64 lower-case hexadecimal digits",
     lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)),
@@ -49,7 +57,7 @@ _SCHEMA = {
     "construction": _TEXT,
     "builder": _TEXT,
     "options": _Each(_OPTION),
-    "dtype": _TEXT,
+    "dtype": _DTYPE,
     "sizes": {
         "entities": _SIZE,
         "relations": _SIZE,
@@ -59,8 +67,8 @@ _SCHEMA = {
         "d_vocab": _SIZE,
         "parameters": _SIZE,
     },
-    "architecture": {"layers": [{"heads": [_WIDTHS], "d_mlp": [_COUNT]}], "repeats": _SIZE},
-    "specials": [_TEXT],
+    "architecture": {"layers": [{"heads": [_WIDTHS], "d_mlp": [_SIZE]}], "repeats": _SIZE},
+    "specials": _SPECIALS,
     "tensors": _Each({"dtype": _TEXT, "shape": [_COUNT], "smallest": _EXTREME, "largest": _EXTREME, "sha256": _SHA256}),
     "files": _Each({"bytes": _COUNT, "sha256": _SHA256}),
     "sha256": _SHA256,
@@ -100,11 +108,16 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(f"{path}: is not the manifest of a model: an object with the key 'format' is expected")
     if type(manifest["format"]) is not int or manifest["format"] != FORMAT:
         raise InputError(
-            f"{path}: is of format {manifest['format']!r}, and this version of the program reads format {FORMAT}; "
+            f"{path}: is of format {shown(manifest['format'])}, and this version of the program reads format {FORMAT}; "
             "use the version that saved the model"
         )
     try:
         _require(manifest, _SCHEMA, "")
+        layers = len(manifest["architecture"]["layers"])
+        if not layers:
+            raise InputError("architecture.layers is []; at least one layer is expected")
+        if layers > MOST_LAYERS:
+            raise InputError(f"architecture.layers has {layers:,} layers, and up to {MOST_LAYERS:,} are read")
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if _text(manifest) != raw:
@@ -119,30 +132,25 @@ def _require(value: object, schema: Any, where: str) -> None:
     """Raise InputError, naming the place, unless the value is as the schema says."""
     if isinstance(schema, _Leaf):
         if not schema.accepts(value):
-            raise InputError(f"{where} is {_shown(value)}; {schema.expected} is expected")
+            raise InputError(f"{where} is {shown(value)}; {schema.expected} is expected")
     elif isinstance(schema, list):
         if not isinstance(value, list):
-            raise InputError(f"{where} is {_shown(value)}; a list is expected")
+            raise InputError(f"{where} is {shown(value)}; a list is expected")
         for index, item in enumerate(value):
             _require(item, schema[0], f"{where}[{index}]")
     elif not isinstance(value, dict):
-        raise InputError(f"{where} is {_shown(value)}; an object is expected")
+        raise InputError(f"{where} is {shown(value)}; an object is expected")
     elif isinstance(schema, _Each):
         for name, item in value.items():
-            _require(item, schema.schema, f"{where}[{name!r}]")
+            _require(item, schema.schema, f"{where}[{shown(name)}]")
     else:
         at = f" in {where}" if where else ""
         for name in sorted(schema.keys() - value.keys()):
             raise InputError(f"the key {name!r} is missing{at}")
         for name in sorted(value.keys() - schema.keys()):
-            raise InputError(f"the key {name!r} is unknown{at}")
+            raise InputError(f"the key {shown(name)} is unknown{at}")
         for name, part in schema.items():
             _require(value[name], part, f"{where}.{name}" if where else name)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def architecture(shape: TransformerShape) -> dict[str, Any]:

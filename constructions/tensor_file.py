@@ -7,13 +7,14 @@ the data, little-endian, one tensor after the other. A `survey` reads it once, i
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 import torch
@@ -40,16 +41,23 @@ class Stored:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the data of a tensor are.
+    """What the data of a tensor are, as a manifest has it.
 
     Attributes:
+        dtype, shape: see `Stored`.
         smallest, largest: the extreme entries; None if there is no entry, or one that is not an integer.
         sha256: of the raw bytes.
     """
 
+    dtype: str
+    shape: tuple[int, ...]
     smallest: int | None
     largest: int | None
     sha256: str
+
+    def listed(self) -> dict[str, Any]:
+        """The entry of a manifest."""
+        return {**asdict(self), "shape": list(self.shape)}
 
 
 @dataclass(frozen=True)
@@ -75,49 +83,70 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     path.chmod(path.parent.stat().st_mode & 0o666)
 
 
-def read_header(path: Path) -> dict[str, Stored]:
-    """The tensors that a file declares. Raises InputError unless it is well-formed and they cover the data exactly."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
+def read_header(source: Path | bytes) -> dict[str, Stored]:
+    """The tensors that a file, or its bytes, declare.
+
+    Raises:
+        InputError: the header is not well-formed, or its tensors do not cover the data exactly.
+    """
+    path = source if isinstance(source, Path) else "the bytes"
+    with _opened(source) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, MOST_BYTES_OF_JSON):
             raise InputError(f"{path}: a header of {length:,} bytes cannot stand in a file of {size:,}")
-        declared = parse_json(file.read(length), path)
-    if not isinstance(declared, dict):
-        raise InputError(f"{path}: the header is not a JSON object")
+        text = file.read(length)
+    declared = parse_json(text, path)
+    if not isinstance(declared, dict) or text[:1] != b"{":
+        raise InputError(f"{path}: the header is not a JSON object, or something stands before it")
+    if "__metadata__" in declared:
+        raise InputError(
+            f"{path}: another tool has written it: its header has __metadata__, which `save` does not write; read these "
+            "weights with safetensors, put them into the model with load_state_dict, and save that"
+        )
     header = {name: _stored(path, name, entry) for name, entry in declared.items()}
     at = 0
     for name, stored in sorted(header.items(), key=lambda item: (item[1].begin, item[1].end)):
         if stored.begin != at:
-            raise InputError(f"{path}: the data of {name!r} begin at byte {stored.begin:,}, those before end at {at:,}")
+            raise InputError(
+                f"{path}: the data of {shown(name)} begin at byte {stored.begin:,}, those before end at {at:,}"
+            )
         at = stored.end
     if at != size - 8 - length:
         raise InputError(f"{path}: the tensors have {at:,} bytes, the file has {size - 8 - length:,} for them")
     return header
 
 
-def _stored(path: Path, name: str, entry: object) -> Stored:
-    where = f"{path}: the header's entry {name!r}"
+def _opened(source: Path | bytes) -> BinaryIO:
+    return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)
+
+
+def _stored(path: Path | str, name: str, entry: object) -> Stored:
+    where = f"{path}: the header's entry {shown(name)}"
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise InputError(f"{where} is not an object of dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
-        raise InputError(f"{where} has the dtype {dtype!r}; one of {', '.join(_ITEM_BYTES)} is expected")
+        raise InputError(f"{where} has the dtype {shown(dtype)}; one of {', '.join(_ITEM_BYTES)} is expected")
     for what, numbers in (("shape", shape), ("data_offsets", offsets)):
         if not isinstance(numbers, list) or not all(type(n) is int and n >= 0 for n in numbers):
-            raise InputError(f"{where} has the {what} {numbers!r}; a list of counts is expected")
+            raise InputError(f"{where} has the {what} {shown(numbers)}; a list of counts is expected")
     expected = math.prod(shape) * _ITEM_BYTES[dtype]
     if len(offsets) != 2 or offsets[1] - offsets[0] != expected:
-        raise InputError(f"{where} has the data_offsets {offsets}; {dtype} of shape {shape} needs {expected:,} bytes")
+        raise InputError(
+            f"{where} has the data_offsets {shown(offsets)}; {dtype} of shape {shown(shape)} needs "
+            f"{shortened(f'{expected:,}')} bytes"
+        )
     return Stored(dtype, tuple(shape), *offsets)
 
 
-def survey(path: Path) -> Survey:
-    """Read a whole file once, in pieces of a few megabytes. Raises InputError as `read_header`."""
-    header = read_header(path)
+def survey(source: Path | bytes) -> Survey:
+    """Read a whole file, or its bytes, once, in pieces of a few megabytes. Raises InputError as `read_header`."""
+    header = read_header(source)
     whole = hashlib.sha256()
     tensors = {}
-    with path.open("rb") as file:
+    with _opened(source) as file:
         start = file.read(8)
         whole.update(start)
         whole.update(file.read(int.from_bytes(start, "little")))
@@ -131,10 +160,12 @@ def survey(path: Path) -> Survey:
                     values = _values(piece, stored.dtype)
                     with np.errstate(invalid="ignore"):  # NaN is no integer, and no reason to warn
                         low, high = float(values.min()), float(values.max())
-                        integral = math.isfinite(low + high) and bool((np.trunc(values) == values).all())
+                        finite = math.isfinite(low) and math.isfinite(high)
+                        integral = finite and bool((np.trunc(values) == values).all())
                     least, most = min(least, low), max(most, high)
             known = integral and least <= most
-            tensors[name] = Summary(int(least) if known else None, int(most) if known else None, own.hexdigest())
+            smallest, largest = (int(least), int(most)) if known else (None, None)
+            tensors[name] = Summary(stored.dtype, stored.shape, smallest, largest, own.hexdigest())
     return Survey(whole.hexdigest(), tensors)
 
 
@@ -142,7 +173,7 @@ def _pieces(file: BinaryIO, count: int) -> Iterator[bytes]:
     while count:
         piece = file.read(min(count, _PIECE))
         if not piece:
-            raise InputError(f"{file.name}: ends {count:,} bytes too early")
+            raise InputError(f"{getattr(file, 'name', 'the bytes')}: ends {count:,} bytes too early")
         count -= len(piece)
         yield piece
 
@@ -161,6 +192,16 @@ def format_name(dtype: torch.dtype) -> str:
     return names[dtype]
 
 
+def shown(value: object) -> str:
+    """A value of a file as an error shows it: on one line without control characters, and cut where it is long."""
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """At most 60 characters of a text."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def parse_json(raw: bytes, where: str | os.PathLike[str]) -> object:
     """JSON in UTF-8 without fractions. Raises InputError for anything else, also for a key that an object has twice."""
 
@@ -168,13 +209,22 @@ def parse_json(raw: bytes, where: str | os.PathLike[str]) -> object:
         names = [name for name, _ in pairs]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"an object has the key {twice!r} twice")
+            raise ValueError(f"an object has the key {shown(twice)} twice")
         return dict(pairs)
 
-    def refuse(number: str) -> None:
-        raise ValueError(f"{number} is no integer")
+    def refuse(number: str) -> NoReturn:
+        raise ValueError(f"{shortened(number)} is no integer")
+
+    def integer(text: str) -> int:
+        return int(text) if text != "-0" else refuse(text)
 
     try:
-        return json.loads(raw.decode("utf-8"), object_pairs_hook=once, parse_float=refuse, parse_constant=refuse)
+        return json.loads(
+            raw.decode("utf-8"),
+            object_pairs_hook=once,
+            parse_float=refuse,
+            parse_int=integer,
+            parse_constant=refuse,
+        )
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: cannot be read as JSON: {error}") from None

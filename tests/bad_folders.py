@@ -4,13 +4,17 @@ A defect is a function that damages the folder it is given; `rewrite` and `in_he
 digests, so that a check behind those is reached.
 """
 
+import contextlib
 import hashlib
 import json
 
 import torch
 from safetensors.torch import save_file
 
+from constructions import InputError
+from constructions.claims import text_of
 from constructions.manifest import canonical
+from constructions.tensor_file import survey
 
 
 def edit(path, change):
@@ -150,10 +154,15 @@ DEFECTS = {
     "true for a count": (in_manifest("sizes", "hops", value=True), r"sizes\.hops is True; a positive integer"),
     "negative": (in_manifest("sizes", "positions", value=-1), r"sizes\.positions is -1; a count"),
     "no entities": (in_manifest("sizes", "entities", value=0), r"sizes\.entities is 0; a positive integer"),
-    "object for a list": (in_manifest("specials", value={}), r"specials is {}; a list"),
+    "object for a list": (in_manifest("specials", value={}), r"specials is {}; \['unknown'\] or"),
     "list for an object": (in_manifest("options", value=[]), r"options is \[\]; an object"),
     "option": (in_manifest("options", "x", value="y"), r"options\['x'\] is 'y'; an integer, true, false or null"),
     "head": (in_manifest("architecture", "layers", 0, "heads", 0, value=[1]), r"heads\[0\] is \[1\]; a pair"),
+    "no layer": (in_manifest("architecture", "layers", value=[]), r"architecture.layers is \[\]; at least one"),
+    "many layers": (
+        in_manifest("architecture", "layers", value=[{"heads": [], "d_mlp": []}] * 4097),
+        r"architecture.layers has 4,097 layers, and up to 4,096 are read",
+    ),
     "digest": (in_manifest("files", "facts.tsv", "sha256", value="F" * 64), r"64 lower-case hexadecimal"),
     "extreme": (in_manifest("tensors", EMBEDDING, "largest", value="1"), r"an integer or null"),
     # the files
@@ -182,8 +191,8 @@ DEFECTS = {
     ),
     "header list": (in_header(lambda header: "[]"), r"the header is not a JSON object"),
     "metadata": (
-        in_header(lambda header: header.update(__metadata__={"a": "b"})),
-        r"'__metadata__' is not an object of",
+        in_header(lambda header: header.update(__metadata__={"format": "pt"})),
+        r"another tool has written it: .* __metadata__, .* load_state_dict, and save that",
     ),
     "dtype": (in_header(lambda header: header[EMBEDDING].update(dtype="F8")), r"the dtype 'F8'; one of F64"),
     "other dtype": (
@@ -212,8 +221,14 @@ DEFECTS = {
     "parameters": (in_manifest("sizes", "parameters", value=9), r"sizes.parameters is 9"),
     "huge units": (in_manifest("architecture", "layers", 0, "d_mlp", value=[10**30]), r"sizes.parameters is"),
     "huge, all agree": (huge_everywhere, r"needs [\d,]+ bytes"),
-    "huge entities": (in_manifest("sizes", "entities", value=10**15), r"need [\d,]+ bytes, and this machine has"),
-    "fewer entities": (in_manifest("sizes", "entities", value=5), r"vocabulary.txt: has .* lines for 5 entities"),
+    "huge entities": (
+        in_manifest("sizes", "entities", value=10**15),
+        r"sizes.d_vocab is 9; 1,000,000,000,000,000 entities",
+    ),
+    "fewer entities": (
+        in_manifest("sizes", "entities", value=5),
+        r"sizes.d_vocab is 9; 5 entities, 2 .* tokens? are 8",
+    ),
     "huge repeats": (in_manifest("architecture", "repeats", value=10**12), r"selector has other sizes here"),
     "dtype of model": (in_manifest("dtype", value="float64"), r"parameters of float64 need"),
     "no dtype": (in_manifest("dtype", value="int8"), r"dtype is 'int8'; one of float64"),
@@ -231,7 +246,11 @@ DEFECTS = {
     "no builder": (in_manifest("builder", value="eval"), r"no builder is named 'eval'; there are selector"),
     "other builder": (in_manifest("builder", value="superposition"), r"superposition cannot be built of this folder"),
     "options of none": (in_manifest("options", "beta", value=3), r"selector has the options \[\]; got \['beta'\]"),
-    "specials": (in_manifest("specials", value=["end"]), r"vocabulary.txt: ends with \['unknown'\]; \['end'\]"),
+    "specials": (in_manifest("specials", value=["end"]), r"specials is \['end'\]; \['unknown'\] or"),
+    "special renamed": (
+        rewrite("vocabulary.txt", lambda raw: raw.replace(b"unknown", b"unknowm")),
+        r"vocabulary.txt: ends with \['unknowm'\]; \['unknown'\]",
+    ),
     "names not UTF-8": (rewrite("vocabulary.txt", lambda raw: b"\xff" + raw), r"vocabulary.txt: is not UTF-8"),
     "names repeated": (rewrite("vocabulary.txt", lambda raw: raw.replace(b"e1", b"e0")), r"vocabulary.txt: .*distinct"),
     "names end": (rewrite("vocabulary.txt", lambda raw: raw[:-1]), r"vocabulary.txt: has"),
@@ -294,3 +313,172 @@ DEFECTS_OF_PACKED_FACTS = [
     (in_header(lambda header: json.dumps(header).replace("facts", "f"), "facts.safetensors"), r"is expected"),
     (lambda path: (path / "vocabulary.txt").rename(path / "codebooks.safetensors"), r"codebooks"),
 ]
+
+# ------------------------------------------------------------------ edits at random
+
+VALUES = [
+    0,
+    1,
+    -1,
+    2,
+    3,
+    7,
+    2**40,
+    2**70,
+    True,
+    False,
+    None,
+    "",
+    "x",
+    "float16",
+    "F32",
+    "0" * 64,
+    [],
+    {},
+    [0],
+    {"x": 1},
+]
+
+
+def random_edit(files, rng, values=VALUES):
+    """One part of a folder edited at random, with digests that fit, unless the edit is of a digest or a size.
+
+    Args:
+        files: a saved folder's bytes, by name.
+        rng: a `random.Random`.
+        values: what may be put into a manifest, a header or a certificate.
+
+    Returns:
+        What was done, and the edited files.
+    """
+    part = rng.choice(["manifest"] * 4 + ["header"] * 3 + ["vocabulary", "facts", "weights", "certificate", "files"])
+    files = dict(files)
+    packed = [name for name in sorted(files) if name.endswith(".safetensors")]
+    if part == "manifest":
+        manifest = json.loads(files["manifest.json"])
+        told = edited(manifest, rng, values)
+        return f"manifest: {told}", files | {"manifest.json": canonical(manifest)}
+    if part == "header":
+        name = rng.choice(packed)
+        told, files[name] = edited_header(files[name], rng, values)
+    elif part == "vocabulary":
+        name = "vocabulary.txt"
+        told, files[name] = edited_names(files[name].decode(errors="surrogateescape"), rng)
+    elif part == "facts":
+        name = "facts.tsv" if "facts.tsv" in files else "facts.safetensors"
+        told, files[name] = edited_facts(files[name], rng, name.endswith("tsv"))
+    elif part == "weights":
+        name, raw = "weights.safetensors", bytearray(files["weights.safetensors"])
+        start = 8 + int.from_bytes(raw[:8], "little")
+        at = rng.randrange(start, len(raw))
+        raw[at] ^= 1 << rng.randrange(8)
+        told, files[name] = f"a bit of byte {at - start}", bytes(raw)
+    elif part == "certificate":
+        name, claims = "certificate.json", json.loads(files["certificate.json"])
+        told = edited(claims, rng, values)
+        files[name] = text_of(claims).encode()
+    else:
+        name = rng.choice(sorted(files.keys() - {"manifest.json"}))
+        if rng.random() < 0.5:
+            told, raw = "dropped", files.pop(name)
+            if rng.random() < 0.3:
+                files["notes.txt"] = raw
+        else:
+            told, files[name] = "a byte more", files[name] + rng.choice([b"\n", b"\0", b" "])
+    return f"{name}: {told}", described_as_they_are(files, tensors=rng.random() < 0.7, listed=rng.random() < 0.9)
+
+
+def described_as_they_are(files, tensors=True, listed=True):
+    """The files with a manifest that lists them as they are, and the tensors of the weights too, where they can be read."""
+    manifest = json.loads(files["manifest.json"])
+    names = files.keys() - {"manifest.json"} if listed else manifest["files"].keys() & files.keys()
+    manifest["files"] |= {n: {"bytes": len(files[n]), "sha256": hashlib.sha256(files[n]).hexdigest()} for n in names}
+    if listed:
+        manifest["files"] = {name: manifest["files"][name] for name in names}
+    with contextlib.suppress(InputError, KeyError):
+        if tensors:
+            found = survey(files["weights.safetensors"]).tensors
+            manifest["tensors"] = {name: tensor.listed() for name, tensor in found.items()}
+    return files | {"manifest.json": canonical(manifest)}
+
+
+def edited(value, rng, values=VALUES):
+    """Change one place of a JSON value, and say which and how."""
+    where = []
+    while True:
+        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+        how = rng.random()
+        if not keys or how < 0.04:
+            add = (rng.choice(keys_of(values)), rng.choice(values))
+            value.update([add]) if isinstance(value, dict) else value.append(add[1])
+            return f"{where}: {add} added"
+        key = rng.choice(keys)
+        if how < 0.09:
+            del value[key]
+            return f"{where}: {key!r} dropped"
+        if not isinstance(value[key], (dict, list)) or how < 0.12:
+            old = value[key]
+            near = [old + 1, old - 1, 2 * old] if type(old) is int else []
+            value[key] = rng.choice(near) if near and rng.random() < 0.6 else rng.choice(values)
+            return f"{[*where, key]}: {old!r} to {value[key]!r}"
+        value, where = value[key], [*where, key]
+
+
+def keys_of(values):
+    return ["hops", "__metadata__", *(value for value in values if isinstance(value, str))]
+
+
+def edited_header(raw, rng, values=VALUES):
+    """A tensor file whose header says something else, or the same in another way."""
+    length = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + length])
+    told, text = "", json.dumps(header)
+    match rng.randrange(5):
+        case 0:
+            told, text = "spaces", rng.choice([" ", "\n", ""]) + text + " " * rng.randrange(9)
+        case 1:
+            keys = list(header)
+            rng.shuffle(keys)
+            told, text = "another order", json.dumps({key: header[key] for key in keys})
+        case 2:
+            told, text = "minus zero", text.replace("[0, ", "[-0, ", 1)
+        case _:
+            told = edited(header, rng, values)
+            text = json.dumps(header)
+    return f"header: {told}", len(text.encode()).to_bytes(8, "little") + text.encode() + raw[8 + length :]
+
+
+def edited_names(text, rng):
+    """A vocabulary with a line changed, added, dropped or moved."""
+    lines = text.split("\n")
+    at, other = rng.randrange(len(lines)), rng.randrange(len(lines))
+    odd = ["", " ", " x", "x ", "\u00e9", "e\u0301", "x\u00a0", "\ufeffx", "\x1bx", "x\u2028", "\x85", "x\r", "#", "e0"]
+    match rng.randrange(5):
+        case 0:
+            del lines[at]
+        case 1:
+            lines.insert(at, rng.choice(odd))
+        case 2:
+            lines[at], lines[other] = lines[other], lines[at]
+        case 3:
+            lines[at] = rng.choice(odd)
+        case _:
+            lines[at], lines[other] = "\u00e9", "e\u0301"
+    return f"lines {at} and {other}: {lines[at : at + 1]}", "\n".join(lines).encode(errors="surrogateescape")
+
+
+def edited_facts(raw, rng, is_text):
+    """Other facts: an answer, a line or a number changed. How lines may be written otherwise is tested in test_tsv.py."""
+    if not is_text:
+        at = rng.randrange(1, len(raw) // 4 if rng.random() < 0.5 else 3)
+        number = rng.choice([-2, -1, 0, 1, 2, 99])
+        return f"{number}, {at} from the end", raw[: -4 * at] + number.to_bytes(4, "little", signed=True) + raw[
+            len(raw) - 4 * at + 4 :
+        ]
+    lines = raw.decode(errors="surrogateescape").splitlines()
+    at = rng.randrange(len(lines))
+    names = sorted({name for line in lines for name in line.split("\t")} | {"zz", ""})
+    fields = lines[at].split("\t")
+    fields[rng.randrange(len(fields))] = rng.choice(names)
+    told, lines[at] = f"line {at} is {fields}", "\t".join(fields)
+    return told, ("\n".join(lines) + "\n").encode(errors="surrogateescape")

@@ -10,6 +10,7 @@ import corners
 import numpy as np
 import safetensors.torch
 import torch
+from bad_folders import described_as_they_are
 from exploits import BOTH, EXPLOITS, FOUR, ROUNDED, THREE, TWO_BITS, C, one_letter, two_bits
 from hand_made import (
     NODE,
@@ -30,7 +31,7 @@ from hand_made import (
     with_weights,
 )
 
-from constructions import CATALOGUE, FactTable, selector
+from constructions import CATALOGUE, Codebook, FactTable, selector
 from verify import attack
 from verify.checker import check_files
 
@@ -40,7 +41,9 @@ class Battery:
 
     def __init__(self):
         by_hand = [make() for make, _ in (*ROUNDED.values(), *EXPLOITS.values())]
-        quick_first = sorted([*by_hand, *forged(), *honest_models()], key=lambda files: len(files["certificate.json"]))
+        quick_first = sorted(
+            [*by_hand, *forged(), *misdescribed(), *honest_models()], key=lambda files: len(files["certificate.json"])
+        )
         self.models = [(files, check_files(files)) for files in (*quick_first, *attacked())]
 
     def suspicious(self, check):
@@ -176,6 +179,64 @@ def forged():
     text = json.dumps(header).encode()
     moved = len(text).to_bytes(8, "little") + text + files["weights.safetensors"][header_ends:]
     yield resealed(files, weights_safetensors=moved)
+    yield told(3, blocks=[one | {"words": True}])
+
+
+def misdescribed():
+    """Right models in folders that say something false of themselves, or are not written as folders are."""
+    files = files_of(selector(FactTable.random_bijections(4, 2, seed=3), codebook=Codebook(np.arange(5))))
+
+    def described(**changes):
+        return with_manifest(files, lambda manifest: manifest.update(changes))
+
+    def with_tensor(change):
+        return with_manifest(files, lambda manifest: change(manifest["tensors"]))
+
+    def with_header(change, name="weights.safetensors"):
+        raw = files[name]
+        length = int.from_bytes(raw[:8], "little")
+        text = change(raw[8 : 8 + length])
+        return described_as_they_are(files | {name: len(text).to_bytes(8, "little") + text + raw[8 + length :]})
+
+    def with_books(**books):
+        tensors = {name.removeprefix("_"): torch.tensor(tokens) for name, tokens in books.items()}
+        return described_as_they_are(files | {"codebooks.safetensors": safetensors.torch.save(tensors)})
+
+    sizes, name = json.loads(files["manifest.json"])["sizes"], "embedding.weight"
+    yield files | {"manifest.json": files["manifest.json"] + b"\n"}
+    yield files | {"manifest.json": files["manifest.json"].replace(b'"sha256": "', b'"sha256":  "', 1)}
+    for key in ("d_vocab", "parameters"):
+        for change in (-1, 1):
+            yield described(sizes=sizes | {key: sizes[key] + change})
+    yield described(options={"hops": 2})
+    yield described(options={"x": "y"})
+    yield described(builder=1)
+    yield described(note="mine")
+    yield with_manifest(files, lambda manifest: manifest["files"]["vocabulary.txt"].update(bytes=1))
+    yield with_manifest(files, lambda manifest: manifest["files"]["vocabulary.txt"].update(sha256="0" * 64))
+    yield with_tensor(lambda tensors: tensors.pop(name))
+    yield with_tensor(lambda tensors: tensors.update(other=tensors[name]))
+    for change in (
+        {"dtype": "F64"},
+        {"shape": [1]},
+        {"sha256": "0" * 64},
+        {"smallest": -5},
+        {"largest": 5},
+        {"smallest": None, "largest": None},
+    ):
+        yield with_tensor(lambda tensors, change=change: tensors[name].update(change))
+    yield with_header(lambda text: b" " + text)
+    yield with_header(lambda text: text.replace(b"[0,", b"[-0,", 1))
+    yield with_header(lambda text: text.replace(b"{", b'{"__metadata__":{"a":"b"},', 1))
+    for books in ([0, 1, 2, 3, 7], [0, 1, 2, 4, 3], [-1, 1], [0, 1, 1]):
+        yield with_books(_0=books)
+    yield with_books(_1=[0, 1, 2, 3])
+    yield with_books(_0=[[0, 1, 2, 3]])
+    other = files_of(selector(FactTable([[1, 0, -1]], ["# 1", "b", "c"])))
+    for b, c in (("b ", "c"), ("\u00a0b", "c"), ("b\x1b", "c"), ("\ufeffb", "c"), ("", "c"), ("\u00e9", "e\u0301")):
+        names = other["vocabulary.txt"].replace(b"\nb\nc\n", f"\n{b}\n{c}\n".encode())
+        yield described_as_they_are(other | {"vocabulary.txt": names})
+    yield described_as_they_are(other | {"vocabulary.txt": b"\xff" + other["vocabulary.txt"]})
 
 
 def attacked():
@@ -198,6 +259,7 @@ GROUPS = {
     "rounded": lambda: (make() for make, _ in ROUNDED.values()),
     "exploit": lambda: (make() for make, _ in EXPLOITS.values()),
     "forged": forged,
+    "misdescribed": misdescribed,
     "honest": honest_models,
     "right": corners.right,
     "exact": corners.exact_or_not,

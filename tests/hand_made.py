@@ -1,8 +1,10 @@
 """Model folders in memory: of builders, and made by hand column by column, with a certificate that claims what one likes."""
 
+import contextlib
 import hashlib
 import itertools
 import json
+import math
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +13,10 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from constructions import CATALOGUE
+from constructions import CATALOGUE, InputError
 from constructions.claims import text_of
 from constructions.manifest import canonical
+from constructions.tensor_file import survey
 from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -37,9 +40,15 @@ def built(name, n=4, n_relations=2, hops=2, partial=False, seed=1, given=None, *
 
 
 def resealed(files, **changed):
-    """The files with some replaced (facts_tsv for facts.tsv), and a manifest that lists them as they are."""
+    """The files with some replaced (facts_tsv for facts.tsv), and a manifest that describes them as they are."""
     files = files | {name.replace("_", "."): data for name, data in changed.items()}
     manifest = json.loads(files["manifest.json"])
+    with contextlib.suppress(InputError):  # weights that cannot be read are described as they were
+        if "weights_safetensors" in changed:
+            tensors = survey(files["weights.safetensors"]).tensors
+            manifest["tensors"] = {name: tensor.listed() for name, tensor in tensors.items()}
+            entries = sum(math.prod(tensor.shape) for tensor in tensors.values())
+            manifest["sizes"]["parameters"] = entries
     manifest["files"] = {
         name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in files.items()
@@ -200,7 +209,9 @@ def assembled(facts, hops, weights, layers, slots, claims, dtype="float32", repe
     names = [*(f"e{i}" for i in range(n)), *(f"r{i}" for i in range(n_relations)), *specials]
     sizes = {"entities": n, "relations": n_relations, "hops": hops, "d_model": weights["embedding.weight"].shape[1]}
     sizes["positions"] = len(weights["positions.weight"]) if "positions.weight" in weights else 0
+    sizes["d_vocab"] = n + n_relations + len(specials)
     manifest = {"format": 1, "dtype": dtype, "sizes": sizes, "specials": specials, "files": {}}
+    manifest |= {"construction": "none", "builder": "none", "options": {"hops": hops}}
     manifest["architecture"] = {"layers": layers, "repeats": repeats}
     packed = safetensors.torch.save({"facts": torch.from_numpy(facts.astype(np.int32))})
     files = {"vocabulary.txt": ("\n".join(names) + "\n").encode(), "facts.safetensors": packed}

@@ -22,7 +22,7 @@ from strategies import bijections, tables_for
 
 from constructions import CATALOGUE, Codebook, DoesNotFit, FactTable, key_value, selector, superposition
 from constructions.manifest import canonical
-from verify import attack, checker, stored, symbolic
+from verify import attack, checker, described, stored, symbolic
 from verify.checker import check, check_files
 from verify.recall import check_recall
 
@@ -179,7 +179,7 @@ def test_a_certificate_does_not_grow_with_the_number_of_entities(name):
 # ---------------------------------------------------------------- what is trusted
 
 
-TRUSTED = [checker, stored, symbolic]
+TRUSTED = [checker, described, stored, symbolic]
 ALLOWED = {
     "collections",
     "dataclasses",
@@ -221,7 +221,7 @@ def test_the_checker_imports_no_more_than_numpy_and_the_standard_library(module)
     assert {name.split(".")[0] for name in imported} <= ALLOWED
     inner = {alias.name for node in froms if node.module == "verify" for alias in node.names}
     inner |= {name.removeprefix("verify.") for name in imported if name.startswith("verify.")}
-    assert inner <= {"stored", "symbolic"}
+    assert inner <= {"described", "stored", "symbolic"}
     assert "numpy" in imported
 
 
@@ -251,7 +251,7 @@ def test_the_command_proves_without_torch_and_without_the_builders(tmp_path):
     assert done.stdout.startswith("PASS: all 12 queries are answered right")
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     imported = {line.split("|")[-1].strip() for line in lines}
-    assert {"numpy", "verify.checker", "verify.stored", "verify.symbolic"} <= imported
+    assert {"numpy", "verify.checker", "verify.described", "verify.stored", "verify.symbolic"} <= imported
     assert not {name for name in imported if name.split(".")[0] in ("torch", "scipy", "sympy", "safetensors")}
     builders = {entry.module for entry in CATALOGUE.values()} | {"claims", "folder", "transformer", "model"}
     assert not imported & {f"constructions.{name}" for name in builders}

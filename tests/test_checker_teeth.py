@@ -6,7 +6,7 @@ from exploits import EXPLOITS, ROUNDED
 from planted import planted_among
 
 from constructions import CATALOGUE
-from verify import checker, stored, symbolic
+from verify import checker, described, stored, symbolic
 
 FAULTS = {
     checker: [
@@ -152,13 +152,33 @@ FAULTS = {
         ('"float16": 15', '"float16": 100'),
         ('"float32": 24', '"float32": 30'),
     ],
-    stored: [
+    described: [
         ('require(found == entry["sha256"]', "require(True"),
         ("require(named == there", "require(True"),
         ("require(named <= FILES", "require(True"),
-        ('require(not {"facts.tsv", "facts.safetensors"} <= named', "require(True"),
-        ('require(manifest["format"] == FORMAT', "require(True"),
+        ("require(len(tables) == 1", "require(True"),
+        ("require(type(version) is int and version == FORMAT", "require(True"),
+        ("require(_text(body | {", "require(True or ({"),
+        ("require(accepts(value)", "require(True"),
+        ("require(value.keys() <= keys", "require(True"),
+        ('require(sizes["d_vocab"] == tokens', "require(True"),
+        ('require(sizes["parameters"] == entries', "require(True"),
+        ('require(size == entry["bytes"]', "require(True"),
+        ("require(same, f", "require(True, f"),
+        ("require(set(named) == set(tensors)", "require(True"),
+        ("require(shape == (dtype", "require(True or (dtype"),
+        ('require(named[name]["sha256"] == found', "require(True"),
+        ("require(stated == extremes", "require(True"),
+        ("require(fits, f", "require(True, f"),
+        ("require(inside, f", "require(True, f"),
+        ("(book[1:] > book[:-1]).all()", "True"),
+    ],
+    stored: [
         ("require(placed and", "require("),
+        ('require(text[:1].tobytes() == b"{"', "require(True"),
+        ('if text != "-0"', "if True"),
+        ("require(trimmed, ", "require(True, "),
+        ("require(not found, ", "require(True, "),
         ("require(at == len(data)", "require(True"),
         ("if not same.all():", "if False:"),
         ("require((same | (given << 1 == 0)).all()", "require(same.all()"),
@@ -219,9 +239,10 @@ def test_the_checker_itself_is_not_suspected(battery):
 
 
 def test_a_copy_without_a_fault_is_not_suspected(battery):
-    copy = planted_among([stored, symbolic, checker], checker, ("ONE_HOT_GAP = 800", "ONE_HOT_GAP = 800"))
+    copy = planted_among([stored, described, symbolic, checker], checker, ("ONE_HOT_GAP = 800", "ONE_HOT_GAP = 800"))
     assert copy is not checker
     assert copy.stored is not stored
+    assert copy.described is not described
     assert not battery.suspicious(copy.check_files)
 
 
@@ -234,4 +255,4 @@ def test_a_checker_that_always_says_the_same_is_suspected(battery):
     ("module", "fault"), CASES, ids=[f"{module.__name__}: {old[:50]} -> {new[:40]}" for module, (old, new) in CASES]
 )
 def test_a_planted_fault_is_noticed(module, fault, battery):
-    assert battery.suspicious(planted_among([stored, symbolic, checker], module, fault).check_files)
+    assert battery.suspicious(planted_among([stored, described, symbolic, checker], module, fault).check_files)

@@ -594,22 +594,34 @@ def test_where_folders_cannot_be_exchanged_the_old_one_stays(library, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+ORPHAN = ".model.0123456789abcdef.part"
+
+
 def test_only_orphans_of_the_same_folder_are_swept(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-S", "-c", ""])
-    dead.wait()
-    orphan = f".model.{dead.pid}.0123abcd.part"
     others = [
-        f".model.{os.getppid()}.0123abcd.part",  # its process runs
-        f".other.{dead.pid}.0123abcd.part",
-        f".model.{dead.pid}.0123abcd.part.bak",
-        f".model.{dead.pid}.mine.part",
-        ".model.9999999999.0123abcd.part",
+        ".other.0123456789abcdef.part",
+        ".model.0123456789abcdef.part.bak",
+        ".model.0123456789abcde.part",
+        f".model.{os.getpid()}.0123abcd.part",
     ]
-    for name in (orphan, *others):
+    for name in (ORPHAN, *others):
         (tmp_path / name).mkdir()
         (tmp_path / name / "facts.tsv").write_text("")
     selector(FACTS).save(tmp_path / "model")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "model"])
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "weights.safetensors.bak", "facts.tsv"])
+def test_what_no_save_has_left_is_not_swept(name, tmp_path):
+    """A file of another name, and a folder of one; also in a whole model."""
+    for i, make in enumerate((lambda path: path.mkdir(), selector(FACTS).save)):
+        orphan = tmp_path / ORPHAN.replace("f.part", f"{i}.part")
+        make(orphan)
+        (orphan / name).unlink(missing_ok=True)
+        a_folder(orphan / name) if name == "facts.tsv" else a_file(orphan / name)
+    before = {path: sorted(path.iterdir()) for path in tmp_path.iterdir()}
+    selector(FACTS).save(tmp_path / "model")
+    assert {path: sorted(path.iterdir()) for path in tmp_path.iterdir() if path.name != "model"} == before
 
 
 # ------------------------------------------------------------------ killed

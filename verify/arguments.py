@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from bounds.no_cot import LARGEST_SIZE
 from constructions.catalogue import CATALOGUE
 from constructions.export import TOOLS
+from constructions.outputs import require_apart
 from verify.grid import DTYPES, FACT_KINDS, FORM_NAMES
 from verify.output import complain, say_text
 
@@ -201,6 +202,21 @@ def parser(program: str) -> argparse.ArgumentParser:
     example = commands.add_parser("example", help="write a real fact table: Unicode characters and their properties")
     example.add_argument("file", type=Path, metavar="FILE", help="the tab-separated file to write")
     return whole
+
+
+def require_places(options: argparse.Namespace) -> None:
+    """Refuse, before any work, an output in a saved model, or in or over an input or another output.
+
+    Raises:
+        InputError: see `constructions.outputs.require_apart`.
+    """
+    given = vars(options)
+    made = options.command == "example"
+    read = {"FOLDER": given.get("folder"), "FILE": None if made else given.get("file")}
+    written = {option: given.get(option.strip("-")) for option in ("--save", "--json", "--plot")}
+    written |= {"OUT": given.get("out"), "FILE": given.get("file") if made else None}
+    inputs, outputs = ({name: path and Path(path) for name, path in some.items()} for some in (read, written))
+    require_apart(inputs, outputs)
 
 
 def _add_size_options(parser: argparse.ArgumentParser) -> None:

@@ -27,6 +27,7 @@ from constructions.facts import MISSING, FactTable
 from constructions.folder import load
 from constructions.manifest import canonical
 from constructions.model import FactModel
+from constructions.tensor_file import survey
 from constructions.tsv import fact_lines
 from verify.checker import check_files
 from verify.recall import check_recall
@@ -111,6 +112,9 @@ class _Target:
         manifest = json.loads(files[_MANIFEST])
         for name in manifest["files"]:
             manifest["files"][name] = {"bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()}
+        if _WEIGHTS in changed:
+            tensors = survey(files[_WEIGHTS]).tensors
+            manifest["tensors"] = {name: tensor.listed() for name, tensor in tensors.items()}
         return files | {_MANIFEST: canonical(manifest)}
 
     def with_weights(self, weights: dict[str, torch.Tensor]) -> tuple[Files, FactModel]:

@@ -27,17 +27,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from verify import stored, symbolic
+from verify import described, stored, symbolic
+from verify.described import DTYPES
 from verify.stored import FORMAT, Refuted, Undecided, require, whole
 from verify.symbolic import LARGEST, Matrix, Sizes, Values, added_up, bounded, size_of
 
-DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 EXACT = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}  # sums below 2^this are exact
 FINITE = {"float64": 1000, "float32": 120, "float16": 15, "bfloat16": 120}  # numbers below 2^this do not overflow
 ONE_HOT_GAP = 800  # e^-800 underflows to 0 in every dtype
 MOST_BITS = 50
 MOST_CASES = 2**24  # coordinates of all cases together
 MOST_KINDS = 64  # ways in which rows of the unembedding may differ beside their codes
+MOST_TRIES = 100  # to map a folder that does not change meanwhile
 AT_ONCE = 2**18  # entries of a table that are looked at together
 
 
@@ -68,31 +69,44 @@ class Verdict:
 
 def check(folder: str | os.PathLike[str]) -> Verdict:
     """Check a model folder. Files are mapped, not loaded; what is no model folder is a FAIL."""
+    for _ in range(MOST_TRIES):
+        before, told = _which(folder), ""
+        try:
+            paths = {path.name: path for path in sorted(Path(folder).iterdir())}
+            files = {name: np.memmap(p, np.uint8, "r") if p.stat().st_size else b"" for name, p in paths.items()}
+        except (OSError, ValueError) as error:
+            told = f"{folder}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        if _which(folder) == before:  # else another folder has got the name meanwhile, and files are of both
+            return Verdict("FAIL", stored.escaped(told)) if told else check_files(files)
+    return Verdict("UNKNOWN", stored.escaped(f"{folder}: is replaced again and again while it is read"))
+
+
+def _which(folder: str | os.PathLike[str]) -> tuple[int, ...] | None:
+    """Which folder has a name, and since when: a saved model may be replaced by another one at any moment."""
     try:
-        paths = {path.name: path for path in sorted(Path(folder).iterdir())}
-        files = {name: np.memmap(p, np.uint8, "r") if p.stat().st_size else b"" for name, p in paths.items()}
-    except OSError as error:
-        return Verdict("FAIL", f"{folder}: cannot be read: {error.strerror}")
-    return check_files(files)
+        found = os.stat(folder)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
 
 
 def check_files(files: Mapping[str, Any]) -> Verdict:
     """Check the files of a folder, given by name as bytes-like objects."""
     try:
-        manifest = stored.read_manifest(files)
+        manifest = described.read_manifest(files)
         with ThreadPoolExecutor(1) as beside:
-            digests = beside.submit(stored.require_digests, files, manifest)
+            agreement = beside.submit(described.require_agreement, files, manifest)
             try:
                 proven = _Proof(files, manifest).verdict()
             finally:
-                digests.result()  # first of all, the files are those that the manifest lists
+                agreement.result()  # first of all, the folder is what its manifest says
         return proven
     except Refuted as error:
-        return Verdict("FAIL", str(error))
+        return Verdict("FAIL", stored.escaped(error))
     except Undecided as error:
-        return Verdict("UNKNOWN", str(error))
+        return Verdict("UNKNOWN", stored.escaped(error))
     except Exception as error:  # what is not foreseen is not proven
-        return Verdict("UNKNOWN", f"the checker stopped: {type(error).__name__}: {error}")
+        return Verdict("UNKNOWN", stored.escaped(f"the checker stopped: {type(error).__name__}: {error}"))
 
 
 @dataclass

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from constructions import __version__
 from constructions.catalogue import CATALOGUE
 from constructions.errors import FactFileError, InputError
-from verify.arguments import ATTACKS, parser
+from verify.arguments import ATTACKS, parser, require_places
 from verify.grid import Cell, CellResult, default_grid, forms_grid
 from verify.output import complain, lead_nowhere, say, say_text, say_verdict
 
@@ -54,6 +54,7 @@ def run(arguments: Sequence[str] | None, program: str) -> int:
                 status = BAD_INPUT
                 complain("error: no command was given; all of them are listed above")
             else:
+                require_places(options)
                 status = COMMANDS.get(options.command, _run_cell)(options)
         finally:
             sys.stdout.flush()
@@ -130,8 +131,6 @@ def _run_bound(options: argparse.Namespace) -> int:
         _check_writable(path)
     if options.plot is not None and options.plot.suffix.lower() != ".svg":
         raise InputError(f"{options.plot}: the picture is an SVG; give a file name that ends in .svg")
-    if options.plot is not None and options.json is not None and options.plot.resolve() == options.json.resolve():
-        raise InputError(f"{options.plot}: the picture and the data need a file each")
     if options.plot is not None:
         plane.require_matplotlib()
     shown = plane.plane(*sizes)
@@ -193,7 +192,6 @@ def _run_facts(options: argparse.Namespace) -> int:
     lengths = sorted({len(path) for _, path in questions} | ({options.k} if options.k else set())) or [1]
     _check_writable(options.json)
     _check_folder(options.save)
-    _check_apart(options.json, options.file, options.save)
     name, why = (options.construction, "as asked") if options.construction else _suggested(facts, lengths)
     entry = construction(name)
     any_length = any(option.name == "max_hops" for option in entry.options)
@@ -234,7 +232,6 @@ def _run_check(options: argparse.Namespace) -> int:
     if not options.folder.is_dir():
         raise InputError(f"{options.folder}: no such folder; give one that model.save or --save has written")
     _check_writable(options.json)
-    _check_apart(options.json, options.folder)
     proven = check(options.folder)
     say_verdict(report.proof_line(proven))
     _write_text(options.json, lambda: report.proof_as_json(proven))
@@ -263,7 +260,6 @@ def _run_export(options: argparse.Namespace) -> int:
 
     _check_writable(options.json)
     _check_folder(options.out)
-    _check_apart(options.json, options.folder, options.out)
     tool(options.to)  # a missing one is told before the model is read
     model = load(options.folder)
     with _progress(model.facts.n_entities * model.facts.n_relations**model.hops, "queries") as advance_to:
@@ -309,7 +305,6 @@ def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = No
 
     _check_writable(json_file)
     _check_folder(save)
-    _check_apart(json_file, save)
     started = time.perf_counter()
     results: list[CellResult] = []
     interrupted = False
@@ -403,19 +398,6 @@ def _check_writable(path: Path | None) -> None:
         writable = False
     if not writable:
         raise InputError(f"{path}: cannot be written: give a file name in an existing folder")
-
-
-def _check_apart(file: Path | None, *others: Path | str | None) -> None:
-    """Refuse a result that would be written over what is read, or into a model folder, before the long work starts."""
-    for other in others:
-        if file is not None and other is not None:
-            try:
-                place, there = Path(os.path.realpath(file)), Path(os.path.realpath(other))
-            except (OSError, ValueError):  # one of them can be no file, which is told where it is used
-                return
-            if place == there or there in place.parents:
-                where = "is" if place == there else "lies in"
-                raise InputError(f"{file}: {where} {other}, which would be damaged; give a file elsewhere for --json")
 
 
 def _check_folder(path: Path | None) -> None:

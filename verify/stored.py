@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import unicodedata
 from collections.abc import Mapping
@@ -12,14 +11,11 @@ import numpy as np
 
 FORMAT = 1
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
-FILES = {
-    "weights.safetensors",
-    "vocabulary.txt",
-    "certificate.json",
-    "facts.tsv",
-    "facts.safetensors",
-    "codebooks.safetensors",
-}
+MOST_LAYERS = 4096
+MOST_BYTES_OF_JSON = 100_000_000
+MOST_SHOWN = 100
+
+
 NO_LETTERS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029", "\ufeff"]
 """What no name of docs/fact-files.md holds: control characters, line ends, byte order marks."""
 
@@ -38,9 +34,23 @@ def require(holds: object, otherwise: str) -> None:
         raise Refuted(otherwise)
 
 
+def escaped(text: object) -> str:
+    r"""The text on one line, without a character that could steer a terminal or forge a line: others become `\n`, `\x1b`.
+
+    Everything in a folder is written by whom one likes, and parts of it stand in what is said of the folder.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def shown(value: object) -> str:
+    """A value of a file as a reason shows it: escaped, and cut where it is long."""
+    text = escaped(repr(value))
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+
+
 def whole(value: Any, least: int, what: str) -> int:
     """The value, if it is an integer of at least `least`."""
-    require(type(value) is int and value >= least, f"{what} is {value!r}, not an integer of at least {least}")
+    require(type(value) is int and value >= least, f"{what} is {shown(value)}, not an integer of at least {least}")
     return int(value)
 
 
@@ -52,54 +62,53 @@ def read_json(raw: Any, name: str) -> Any:
         return dict(pairs)
 
     def refuse(text: str) -> Any:
-        raise Refuted(f"{name}: {text} is no integer")
+        raise Refuted(f"{name}: {text[:MOST_SHOWN]} is no integer")
+
+    def integer(text: str) -> int:
+        return int(text) if text != "-0" else refuse(text)
 
     try:
-        return json.loads(bytes(raw).decode(), object_pairs_hook=unique, parse_float=refuse, parse_constant=refuse)
+        return json.loads(
+            bytes(raw).decode(),
+            object_pairs_hook=unique,
+            parse_float=refuse,
+            parse_int=integer,
+            parse_constant=refuse,
+        )
     except (ValueError, RecursionError) as error:
         raise Refuted(f"{name}: no JSON: {error}") from None
-
-
-def manifest_text(manifest: dict[str, Any]) -> bytes:
-    """The one way in which a manifest is written."""
-    return (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode()
-
-
-def read_manifest(files: Mapping[str, Any]) -> Any:
-    """The manifest, if it is whole and lists all files of the folder."""
-    require("manifest.json" in files, "manifest.json is missing: this is no model folder")
-    manifest = read_json(files["manifest.json"], "manifest.json")
-    require(manifest["format"] == FORMAT, f"manifest.json: format {manifest['format']}, expected {FORMAT}")
-    body = {key: value for key, value in manifest.items() if key != "sha256"}
-    digest = hashlib.sha256(manifest_text(body)).hexdigest()
-    require(manifest_text(body | {"sha256": digest}) == bytes(files["manifest.json"]), "manifest.json has changed")
-    named, there = set(manifest["files"]), set(files) - {"manifest.json"}
-    require(named == there, f"manifest.json lists {sorted(named)}, the folder holds {sorted(there)}")
-    require(named <= FILES, f"the folder holds {sorted(named - FILES)}, which no model has")
-    require(not {"facts.tsv", "facts.safetensors"} <= named, "the folder holds two tables of facts")
-    return manifest
-
-
-def require_digests(files: Mapping[str, Any], manifest: Any) -> None:
-    """Every file has the SHA-256 that the manifest lists."""
-    for name, entry in manifest["files"].items():
-        found = hashlib.sha256(files[name]).hexdigest()
-        require(found == entry["sha256"], f"{name}: its SHA-256 is {found}, manifest.json has {entry['sha256']}")
 
 
 def read_tensors(raw: Any, name: str) -> dict[str, tuple[str, np.ndarray]]:
     """The tensors of a safetensors file, name to (dtype, array); they tile the file."""
     data = np.frombuffer(raw, np.uint8)
     length = int.from_bytes(data[:8].tobytes(), "little")
-    require(8 + length <= len(data), f"{name}: its header is longer than the file")
-    header, at, found = read_json(data[8 : 8 + length], name), 8 + length, {}
+    require(len(data) >= 8 and 8 + length <= len(data), f"{name}: its header is longer than the file")
+    require(length <= MOST_BYTES_OF_JSON, f"{name}: its header is longer than {MOST_BYTES_OF_JSON} bytes")
+    text, at, found = data[8 : 8 + length], 8 + length, {}
+    require(text[:1].tobytes() == b"{", f"{name}: its header does not begin with {{")
+    header = read_json(text, name)
+    require(
+        "__metadata__" not in header,
+        f"{name}: another tool has written it, with __metadata__; load these weights into the model, and save that",
+    )
+    for key, entry in header.items():
+        parts = type(entry) is dict and set(entry) == {"dtype", "shape", "data_offsets"}
+        require(parts, f"{name}: {shown(key)} is not an object of dtype, shape and data_offsets")
+        dtype, offsets = entry["dtype"], entry["data_offsets"]
+        require(type(dtype) is str and dtype in STORED, f"{name}: {shown(key)} has the dtype {shown(dtype)}")
+        require(type(entry["shape"]) is list, f"{name}: {shown(key)} has the shape {shown(entry['shape'])}")
+        pair = type(offsets) is list and len(offsets) == 2
+        require(pair, f"{name}: {shown(key)} has the data_offsets {shown(offsets)}")
+        for n in (*entry["shape"], *offsets):
+            whole(n, 0, f"{name}: a size of {shown(key)}")
     for key, entry in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"])):
         kind, size = np.dtype(STORED[entry["dtype"]]), 1
         for n in entry["shape"]:
-            size *= whole(n, 0, f"{name}: a size of {key}")
+            size *= n
         start, stop = entry["data_offsets"]
         placed = 8 + length + start == at and stop - start == size * kind.itemsize
-        require(placed and at + size * kind.itemsize <= len(data), f"{name}: {key} does not lie where it should")
+        require(placed and at + size * kind.itemsize <= len(data), f"{name}: {shown(key)} does not lie where it should")
         found[key] = entry["dtype"], data[at : at + size * kind.itemsize].view(kind).reshape(entry["shape"])
         at += size * kind.itemsize
     require(at == len(data), f"{name}: the file has {len(data)} bytes, its tensors end at {at}")

@@ -82,9 +82,11 @@ def export(
     """
     from constructions.export.names import ABOUT_NAMES, vocabulary_json
     from constructions.new_folder import new_folder
+    from constructions.outputs import require_outside_models
 
+    require_outside_models(folder)
     module = tool(to)
-    with new_folder(folder, _refuse) as part:
+    with new_folder(folder, _refuse, _require_files_alone) as part:
         module.save(model, part)
         (part / "vocabulary.json").write_text(vocabulary_json(model), encoding="utf-8")
         (part / "README.md").write_text(module.README + ABOUT_NAMES, encoding="utf-8")
@@ -111,3 +113,9 @@ def tool(name: str) -> ModuleType:
 
 def _refuse(folder: Path) -> None:
     raise InputError(f"{folder}: is not empty, so it stays as it is; give another name, or remove it")
+
+
+def _require_files_alone(folder: Path) -> None:
+    """Raise InputError unless the folder may be what an export leaves that is killed."""
+    if any(not path.is_file() or path.is_symlink() for path in folder.iterdir()):
+        raise InputError(f"{folder}: holds folders or links, which no export has left")
