@@ -16,6 +16,8 @@ from constructions.errors import InputError
 from constructions.memory import require_memory
 
 MISSING = -1
+MOST_BITS = 10**6
+"""Of the number of queries."""
 
 
 def name_defect(name: str) -> tuple[int, str] | None:
@@ -142,10 +144,27 @@ class FactTable:
             state = np.where(state == MISSING, MISSING, reached)
         return np.array(state)
 
+    def n_queries(self, hops: int) -> int:
+        """N R^k, the number of queries of k hops: a Python integer. Raises InputError where it has over 10^6 bits."""
+        bits = hops * (self.n_relations - 1).bit_length()
+        if bits > MOST_BITS:
+            raise InputError(
+                f"{self.n_relations:,} relations make {self.n_relations:,}^{hops:,} paths of {hops:,} hops: a number of up "
+                f"to {bits:,} bits, and at most {MOST_BITS:,} are counted"
+            )
+        return int(self.n_entities * self.n_relations**hops)
+
     def queries(self, numbers: NDArray[np.int64], hops: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The queries of k hops by number, 0 to N R^k - 1, the subject first: subjects (...) and paths (..., k)."""
-        n_words = self.n_relations**hops
-        return numbers // n_words, np.stack(np.unravel_index(numbers % n_words, (self.n_relations,) * hops), axis=-1)
+        """Queries of k hops by number, 0 to N R^k - 1, the subject first: subjects (...) and paths (..., k).
+
+        Of any k: the numbers are below 2^63, so the first letters of longer paths than these can tell apart are relation 0.
+        """
+        paths = np.zeros((*numbers.shape, hops), dtype=np.int64)
+        for place in range(hops - 1, -1, -1):
+            if not numbers.any():
+                break
+            numbers, paths[..., place] = np.divmod(numbers, self.n_relations)
+        return numbers, paths
 
     # ---------------------------------------------------------------- names
 

@@ -78,6 +78,11 @@ class TransformerShape:
         of_layer = (2 * sum(head.d_v + head.d_qk for head in layer.heads) + sum(layer.d_mlp) for layer in self.layers)
         return max(of_layer, default=0)
 
+    @property
+    def cached_widths(self) -> int:
+        """How many numbers attention remembers of a position, in all layers that a token passes."""
+        return self.repeats * sum(head.d_qk + head.d_v for layer in self.layers for head in layer.heads)
+
     def n_parameters(self) -> int:
         """The number of weights, embeddings and unembedding included."""
         total = (2 * self.d_vocab + self.n_positions) * self.d_model

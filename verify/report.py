@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import ROUND_FLOOR, Decimal
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from constructions.catalogue import CATALOGUE
+from constructions.wording import shortened
 from verify.grid import CellResult
 
 if TYPE_CHECKING:
@@ -149,23 +149,13 @@ def proof_line(proven: Proven) -> str:
     """What the checker says, in one sentence."""
     if proven.verdict != "PASS":
         return f"{proven.verdict}: {proven.reason}"
-    told = f"PASS: all {proven.queries:,} queries are answered right, with a margin of at least {margin_text(proven)}"
-    told += " in real arithmetic"
-    return told + (f"; exact in {proven.exact}" if proven.exact else "; floating point rounds, which is not covered")
-
-
-def margin_text(proven: Proven) -> str:
-    """The margin in real arithmetic, rounded down."""
-    lost = proven.margin - proven.real_margin
-    if lost == 0:
-        return str(proven.margin)
-    power = lost.denominator.bit_length() - lost.numerator.bit_length() - 1  # lost < 2^-power
-    return f"{proven.margin} - 2^-{power}" if power >= 64 else rounded_down(proven.real_margin)
-
-
-def rounded_down(value: Fraction) -> str:
-    """Six digits after the point, never more than the value."""
-    return f"{Decimal(value.numerator * 10**6 // value.denominator).scaleb(-6):f}"
+    told = f"PASS: all {shortened(proven.queries)} queries are answered right, with a margin of at least "
+    told += f"{shortened(proven.real_margin)} in real arithmetic"
+    return told + (
+        f"; exact in {proven.exact}"
+        if proven.exact
+        else f"; floating point rounds, which is not covered: {proven.rounds}"
+    )
 
 
 def proof_as_json(proven: Proven) -> str:
@@ -174,7 +164,9 @@ def proof_as_json(proven: Proven) -> str:
     if proven.verdict == "PASS":
         told |= {"queries": proven.queries, "claims": proven.claims, "exact": proven.exact}
         told |= {"hops_per_token": proven.hops_per_token}
-        told |= {"margin_without_leaks": str(proven.margin), "margin": margin_text(proven)}
+        told |= {"margin_without_leaks": str(proven.margin), "margin": shortened(proven.real_margin)}
+        if not proven.exact:
+            told["rounds"] = proven.rounds
     return json.dumps(told, indent=1) + "\n"
 
 
