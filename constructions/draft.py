@@ -29,6 +29,7 @@ from constructions.model import EMBEDDING_ONLY, FactModel, MarginClaim, Speller
 from constructions.stream import Form, Slot, Space, nothing
 from constructions.transformer import MLP, Attention, HeadShape, LayerShape, TransformerShape
 from constructions.vocabulary import Vocabulary
+from constructions.wording import brief
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,9 @@ class Draft:
             repeats=repeats,
         )
         if _ONLY_SHAPE.get() not in (None, shape):
-            raise InputError(f"{self.construction} has other sizes here: {shape} is not {_ONLY_SHAPE.get()}")
+            raise InputError(
+                f"{self.construction} has other sizes here: {brief(shape)} is not {brief(_ONLY_SHAPE.get())}"
+            )
         count = shape.n_parameters()
         require_memory(count * dtype.itemsize, f"the weights of {self.construction} ({count:,} parameters in {dtype})")
         units = tuple(tuple(space for space in layer.units if space.width) for layer in self.layers)
@@ -222,10 +225,16 @@ class Draft:
         return model
 
 
+MOST_HOPS = 2048
+"""Each hop takes a position or more, mostly a layer of its own; positions are attended to in pairs."""
+
+
 def require_hops(hops: int, name: str = "hops") -> None:
-    """Raise InputError unless the number of hops is a positive integer."""
+    """Raise InputError unless the number of hops is a positive integer, DoesNotFit if it is above `MOST_HOPS`."""
     if not isinstance(hops, int) or hops < 1:
         raise InputError(f"{name} must be a positive integer; got {hops!r}")
+    if hops > MOST_HOPS:
+        raise DoesNotFit(f"{name} is {hops:,}, and models are built for up to {MOST_HOPS:,}")
 
 
 def require_exact(largest_sum: int, dtype: torch.dtype, what: str) -> None:

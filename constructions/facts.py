@@ -14,10 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from constructions.errors import InputError
 from constructions.memory import require_memory
+from constructions.wording import shortened
 
 MISSING = -1
+MOST_QUERIES = 10**9
+"""So many are run one by one, which may take hours; of more a proof decides, or nothing does."""
 MOST_BITS = 10**6
-"""Of the number of queries."""
+"""Of the number of queries, wherever it is told."""
+
+
+def require_runnable(queries: int) -> None:
+    """Raise InputError, with both numbers, if there are more than `MOST_QUERIES`."""
+    if queries > MOST_QUERIES:
+        raise InputError(f"there are {shortened(queries)} queries, and at most {MOST_QUERIES:,} are run one by one")
 
 
 def name_defect(name: str) -> tuple[int, str] | None:
@@ -165,6 +174,22 @@ class FactTable:
                 break
             numbers, paths[..., place] = np.divmod(numbers, self.n_relations)
         return numbers, paths
+
+    def drawn_queries(
+        self, count: int, hops: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """So many different queries of k hops, drawn at random among more: subjects (count,) and paths (count, k)."""
+        total = self.n_queries(hops)
+        if total < 2**63:
+            return self.queries(rng.choice(total, count, replace=False), hops)
+        queries = np.zeros((0, 1 + hops), dtype=np.int64)
+        while len(queries) < count:  # two alike are as good as impossible
+            more = np.column_stack(
+                [rng.integers(self.n_entities, size=count), rng.integers(self.n_relations, size=(count, hops))]
+            )
+            queries = np.unique(np.concatenate([queries, more]), axis=0)
+        queries = rng.permutation(queries)[:count]
+        return queries[:, 0], queries[:, 1:]
 
     # ---------------------------------------------------------------- names
 

@@ -15,6 +15,7 @@ from constructions.transformer import HeadShape, LayerShape, TransformerShape
 
 NAME = "manifest.json"
 FORMAT = 1
+MOST_LAYERS = 4096
 
 Manifest = dict[str, Any]
 """A JSON object that has passed the schema."""
@@ -105,6 +106,9 @@ def read_manifest(folder: Path) -> Manifest:
         )
     try:
         _require(manifest, _SCHEMA, "")
+        layers = len(manifest["architecture"]["layers"])
+        if layers > MOST_LAYERS:
+            raise InputError(f"architecture.layers has {layers:,} layers, and up to {MOST_LAYERS:,} are read")
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if _text(manifest) != raw:

@@ -21,6 +21,12 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
+def brief(text: object, most: int = 200) -> str:
+    """The beginning of what `str` makes of something, and how much there is where that is not all."""
+    whole = str(text)
+    return whole if len(whole) <= most else f"{whole[:most]}... ({len(whole):,} characters)"
+
+
 def shortened(number: int | Fraction) -> str:
     """An exact number in at most a few dozen characters, whatever its size; a fraction is never told as more than it is.
 

@@ -185,7 +185,7 @@ def _run_facts(options: argparse.Namespace) -> int:
     results, models = [], {}
     for hops in lengths:
         given = {"max_hops": lengths[-1]} if any_length else {}
-        with _progress(facts.n_entities * facts.n_relations**hops, "queries") as advance_to:
+        with _progress(facts.n_queries(hops), "queries") as advance_to:
             save = options.save if hops == lengths[-1] else None
             result, models[hops] = verify_facts(
                 entry, facts, hops, given, options.dtype, options.logits, advance_to, PROVEN_ALONE, save
@@ -241,7 +241,7 @@ def _run_export(options: argparse.Namespace) -> int:
     _check_folder(options.out)
     tool(options.to)  # a missing one is told before the model is read
     model = load(options.folder)
-    with _progress(model.facts.n_entities * model.facts.n_relations**model.hops, "queries") as advance_to:
+    with _progress(model.facts.n_queries(model.hops), "queries") as advance_to:
         asked = export_and_ask(model, options.to, options.out, advance_to)
     print(asked.line(options.to))
     print(f"written: {options.out}" if asked.right else f"not written: {options.out}")
@@ -290,7 +290,7 @@ def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = No
     print(report.header(), flush=True)
     try:
         if len(cells) == 1:
-            with _progress(cells[0].entities * cells[0].relations ** cells[0].hops, "queries") as advance_to:
+            with _progress(cells[0].n_queries(), "queries") as advance_to:
                 results.append(run_cell(cells[0], advance_to, PROVEN_ALONE, save))
             print(report.line(results[0]))
         else:
@@ -339,7 +339,7 @@ def _suggested(facts: FactTable, lengths: list[int]) -> tuple[str, str]:
 
 @contextmanager
 def _progress(total: int, unit: str) -> Iterator[Any]:
-    """A bar on a terminal, silent otherwise; yields a function that takes how much is done."""
+    """A bar on a terminal, silent otherwise; yields a function that takes how much is done, of a total of any size."""
     if not sys.stdout.isatty():
         yield lambda done: None
         return
@@ -347,7 +347,7 @@ def _progress(total: int, unit: str) -> Iterator[Any]:
 
     columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True) as bar:
-        task = bar.add_task(unit, total=total)
+        task = bar.add_task(unit, total=total if total < 2**53 else None)  # rich divides as floating point
         yield lambda done: bar.update(task, completed=done)
 
 

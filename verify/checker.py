@@ -38,6 +38,7 @@ ONE_HOT_GAP = 800  # e^-800 underflows to 0 in every dtype
 MOST_BITS = 50
 MOST_CASES = 2**24  # coordinates of all cases together
 MOST_KINDS = 64  # ways in which rows of the unembedding may differ beside their codes
+MOST_TOLD = 2000  # characters of a reason
 AT_ONCE = 2**18  # entries of a table that are looked at together
 
 
@@ -90,11 +91,16 @@ def check_files(files: Mapping[str, Any]) -> Verdict:
                 digests.result()  # first of all, the files are those that the manifest lists
         return proven
     except Refuted as error:
-        return Verdict("FAIL", str(error))
+        return Verdict("FAIL", _brief(str(error)))
     except Undecided as error:
-        return Verdict("UNKNOWN", str(error))
+        return Verdict("UNKNOWN", _brief(str(error)))
     except Exception as error:  # what is not foreseen is not proven
-        return Verdict("UNKNOWN", f"the checker stopped: {type(error).__name__}: {error}")
+        return Verdict("UNKNOWN", _brief(f"the checker stopped: {type(error).__name__}: {error}"))
+
+
+def _brief(reason: str) -> str:
+    """The beginning of what is told, which may hold all that a file holds."""
+    return reason if len(reason) <= MOST_TOLD else f"{reason[:MOST_TOLD]}... ({len(reason)} characters)"
 
 
 @dataclass
@@ -142,19 +148,23 @@ class _Proof:
         self.chain = specials == ["unknown", "pad", "end"]
         require(self.chain or specials == ["unknown"], f"manifest.json: the special tokens are {specials}")
         self.d, self.n_vocab = whole(sizes["d_model"], 1, "d_model"), self.n + self.n_relations + len(specials)
+        claims = stored.read_json(files["certificate.json"], "certificate.json")
+        parts = (1 + len(layer["heads"]) for layer in shape["layers"])
+        applied = whole(shape["repeats"], 1, "repeats") * sum(parts)
+        require(applied <= len(claims), f"{len(claims)} claims are too few for {applied} layers and heads")
         self.tensors = stored.read_tensors(files["weights.safetensors"], "weights.safetensors")
         self._shapes(shape["layers"], whole(sizes["positions"], 0, "positions"))
         self.names = stored.read_vocabulary(files["vocabulary.txt"], self.n, self.n_relations, specials)
+        stored_numbers = sum(tensor.size for _, tensor in self.tensors.values())
+        self.most = max(MOST_CASES, stored_numbers)
+        self._room(self.n_relations, "the table of facts")
         self.table = stored.read_facts(files, self.names, self.n, self.n_relations)
         self.some_missing = bool((self.table[:, : self.n] == self.n).any())
         self.reached = {0: np.arange(self.n + 1)[None]}
         self.letters = self._rows("embedding", slice(self.n, self.n + self.n_relations))
         self.special_rows = self._rows("embedding", slice(self.n + self.n_relations, None))
         self.positions = self._rows("positions") if sizes["positions"] else np.zeros((2, self.d), np.int64)
-        self.layers = [self._layer(i, layer) for i, layer in enumerate(shape["layers"])] * whole(
-            shape["repeats"], 1, "repeats"
-        )
-        claims = stored.read_json(files["certificate.json"], "certificate.json")
+        self.layers = [self._layer(i, layer) for i, layer in enumerate(shape["layers"])] * shape["repeats"]
         text = "[\n" + ",\n".join(json.dumps(claim, sort_keys=True) for claim in claims) + "\n]\n"
         require(bytes(files["certificate.json"]) == text.encode(), "certificate.json is not in its canonical form")
         self.n_claims, self.claims = len(claims), iter(claims)
@@ -250,9 +260,15 @@ class _Proof:
         exact = None if rounds else self.dtype
         return Verdict("PASS", "", queries, margin, real, exact, self.per_token, self.n_claims, rounds)
 
+    def _room(self, rows: int, what: str) -> None:
+        """Raise Undecided if so many rows of N + 1 nodes are more numbers than may be held: many, and more than weights."""
+        if rows * (self.n + 1) > self.most:
+            raise Undecided(f"{what} takes {rows * (self.n + 1)} numbers, and {self.most} may be held")
+
     def words(self, length: int) -> np.ndarray:
         """Where every word of a length leads, int64 (R^length, N + 1), first letter applied first."""
         if length not in self.reached:
+            self._room(self.n_relations**length, f"where all words of {length} letters lead")
             before = self.words(length - 1)
             found = self.table[:, before].swapaxes(0, 1).reshape(-1, self.n + 1) if length > 1 else self.table
             self.reached[length] = found

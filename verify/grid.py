@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from constructions.catalogue import CATALOGUE, Construction, construction
 from constructions.errors import DoesNotFit, InputError
-from constructions.facts import FactTable
+from constructions.facts import MOST_QUERIES, FactTable
 from constructions.wording import shortened
 
 if TYPE_CHECKING:
@@ -80,6 +80,13 @@ class Cell:
     dtype: DType = "auto"
     logits: Logits = "auto"
     form: str = ""
+
+    def n_queries(self) -> int:
+        """N R^k: a Python integer; 2^63 where it is not less."""
+        most = 2**63
+        if self.relations > 1 and self.hops > 63:
+            return most
+        return min(most, self.entities * (self.relations**self.hops if self.relations > 1 else 1))
 
     def table(self) -> FactTable:
         """The random fact table of the cell."""
@@ -225,8 +232,8 @@ def verify_facts(
     """Build a construction from facts and check everything it claims: recall, sizes, margin, bounds, certificate.
 
     A model of at most `proven_size` parameters is also saved, and its certificate checked: the two opinions must agree. So
-    is a larger one, if `save` names a folder for it. Where there are too many queries to be run (`recall.MOST_QUERIES`)
-    the certificate alone decides, whatever the size: PASS only if the module is proven to compute without rounding.
+    is a larger one, if `save` names a folder for it. Where there are more queries than are run, see `require_runnable`, the
+    certificate alone decides, whatever the size: PASS only if the module is proven to compute without rounding.
 
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory.
@@ -234,7 +241,7 @@ def verify_facts(
     from bounds.capacity import capacity
     from bounds.sizes import Sizes, predicted
     from verify.against_bounds import hold_against_bounds, separation_factor
-    from verify.recall import MOST_QUERIES, check_recall
+    from verify.recall import check_recall
 
     started = time.perf_counter()
     model = build(entry, facts, hops, options, dtype)

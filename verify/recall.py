@@ -27,10 +27,9 @@ from torch import Tensor
 
 from constructions.answering import Answering, Widths, Writing
 from constructions.errors import InputError
-from constructions.facts import FactTable
+from constructions.facts import FactTable, require_runnable
 from constructions.model import FactModel
 from constructions.transformer import Cache, KeysAndValues, Transformer
-from constructions.wording import shortened
 from verify.decode import MarginReader, check_decoder
 
 Logits = Literal["auto", "fast", "full", "both"]
@@ -38,8 +37,6 @@ LOGITS: tuple[Logits, ...] = ("auto", "fast", "full", "both")
 MEMORY_CAP = 256 * 2**20
 CACHE_FRIENDLY = 16 * 2**20
 AFFORDABLE_FULL_WORK = 5 * 10**9
-MOST_QUERIES = 10**9
-"""So many are run, which may take hours; more are left to the proof: see `verify.grid`."""
 COUNTEREXAMPLES = 5
 
 
@@ -88,7 +85,7 @@ def check_recall(
         progress: called with the number of queries done so far.
 
     Raises:
-        InputError: the sizes of model and facts differ, or there are more than `MOST_QUERIES` queries.
+        InputError: the sizes of model and facts differ, or there are more queries than are run.
     """
     size = (model.vocabulary.n_entities, model.vocabulary.n_relations)
     if size != (facts.n_entities, facts.n_relations):
@@ -125,12 +122,6 @@ def check_recall(
         result.counterexamples += [_in_words(model, facts, batch, int(i)) for i in wrong[:room]]
         progress(result.queries)
     return result
-
-
-def require_runnable(queries: int) -> None:
-    """Raise InputError, with both numbers, if there are more than `MOST_QUERIES`."""
-    if queries > MOST_QUERIES:
-        raise InputError(f"there are {shortened(queries)} queries, and at most {MOST_QUERIES:,} are run")
 
 
 @dataclass

@@ -75,6 +75,11 @@ def line(result: CellResult) -> str:
         result.verdict,
     ]
     notes = [] if result.verdict == "PASS" else [f"    {result.verdict}: {result.reason}"]
+    if result.logits == "proof" and result.proven is not None:
+        notes.append(
+            f"    decided by the proof alone: no query was run, all {shortened(result.proven)} queries are proven from the "
+            "saved weights"
+        )
     if result.separated is not None:
         notes.append(
             f"    separated: {result.internal_bits:,} internal bits; without chain-of-thought, with embeddings of "
@@ -125,9 +130,11 @@ def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:
     counts = count(results, planned)
     cells = "cell" if planned == 1 else "cells"
     queries = sum(result.queries or 0 for result in results)
+    proven = sum(result.proven or 0 for result in results if result.logits == "proof")
+    instead = f"; {shortened(proven)} queries proven in place of being run" if proven else ""
     return (
         f"{counts['verdict']}: {planned} {cells} planned, {counts['passed']} passed, {counts['failed']} failed, "
-        f"{counts['unknown']} unknown; {queries:,} queries in {seconds:.1f} s"
+        f"{counts['unknown']} unknown; {queries:,} queries in {seconds:.1f} s{instead}"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 FORMAT = 1
+MOST_LAYERS = 4096
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
 FILES = {
     "weights.safetensors",
@@ -67,6 +68,9 @@ def read_manifest(files: Mapping[str, Any]) -> Any:
     require("manifest.json" in files, "manifest.json is missing: this is no model folder")
     manifest = read_json(files["manifest.json"], "manifest.json")
     require(manifest["format"] == FORMAT, f"manifest.json: format {manifest['format']}, expected {FORMAT}")
+    layers = len(manifest["architecture"]["layers"])
+    if layers > MOST_LAYERS:
+        raise Undecided(f"manifest.json has {layers} layers, and up to {MOST_LAYERS} are read")
     body = {key: value for key, value in manifest.items() if key != "sha256"}
     digest = hashlib.sha256(manifest_text(body)).hexdigest()
     require(manifest_text(body | {"sha256": digest}) == bytes(files["manifest.json"]), "manifest.json has changed")

@@ -12,6 +12,7 @@ import numpy as np
 from verify.stored import Undecided
 
 LARGEST = 2**58
+MOST_NUMBERS = 2**27  # held at once
 KEPT = 40  # bits of a sum of bounds
 _NONE: np.ndarray = np.zeros(0, np.int64)
 _POWERS: np.ndarray = 2 ** np.arange(62)
@@ -26,6 +27,12 @@ def bounded(limit: int) -> None:
     """Raise Undecided unless numbers up to the limit can be handled."""
     if limit >= LARGEST:
         raise Undecided("numbers are too large for the checker's integers")
+
+
+def few(numbers: int) -> None:
+    """Raise Undecided unless so many numbers may be held at once."""
+    if numbers > MOST_NUMBERS:
+        raise Undecided(f"{numbers} numbers are too many for the checker, which holds up to {MOST_NUMBERS} at once")
 
 
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -71,6 +78,7 @@ class Matrix:
     def entries(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All nonzero entries of the given columns: (which of them, row, value)."""
         count = self.starts[columns + 1] - self.starts[columns]
+        few(int(count.sum()))
         which = np.repeat(np.arange(len(columns)), count)
         at = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + self.starts[columns][which]
         return which, self.rows[at], self.values[at]
@@ -114,6 +122,7 @@ class Values:
 
     def repeated(self, n: int) -> Values:
         """A single case n times."""
+        few(n * max(len(self.at), self.const.shape[1]))
         shift = np.repeat(np.arange(n) * self.const.shape[1], len(self.at))
         const = np.repeat(self.const, n, axis=0)
         return Values(const, np.tile(self.at, n) + shift, np.tile(self.key, n), np.tile(self.coef, n))
@@ -121,6 +130,7 @@ class Values:
     def through(self, matrix: Matrix) -> Values:
         """The matrix times these values."""
         n_out, n_in = matrix.dense.shape
+        few(len(self.const) * n_out)
         bounded(matrix.largest * size_of(self.coef) * max(n_in, 1))
         case, coordinate = np.divmod(self.at, n_in)
         which, row, value = matrix.entries(coordinate)
