@@ -23,7 +23,7 @@ from torch import Tensor
 from constructions.codes import Codebook
 from constructions.decoder import Decoder
 from constructions.errors import DoesNotFit, InputError
-from constructions.facts import FactTable
+from constructions.facts import FactTable, require_path
 from constructions.memory import require_memory
 from constructions.model import EMBEDDING_ONLY, FactModel, MarginClaim, Speller
 from constructions.stream import Form, Slot, Space, nothing
@@ -62,6 +62,7 @@ class LayerDraft:
             raise ValueError(
                 f"head {name!r}: query {query.shape} = key {key.shape}, copy {copy.shape} = to {to.shape}?"
             )
+        self._require_room(copy.size, f"head {name!r}")
         self.heads.append(_Head(name, query, key, copy, to))
 
     def relu(self, name: str, form: Form) -> Slot:
@@ -70,9 +71,14 @@ class LayerDraft:
         A form on the stream makes units of the first hidden layer, a form on those makes units of the second.
         """
         depth = 0 if form.space is self.stream else self.units.index(form.space) + 1
+        self._require_room(form.size, f"the {form.size:,} units {name!r}")
         slot = self.units[depth].declare(name, form.shape)
         self._inputs.append((slot, form))
         return slot
+
+    def _require_room(self, rows: int, what: str) -> None:
+        """Refuse rows as wide as the stream, at two bytes an entry or more, before they are planned."""
+        require_memory(2 * rows * self.stream.width, f"the weights that {what} read and write")
 
     def carry(self, name: str, form: Form) -> Slot:
         """Units `ReLU(form)` of the first hidden layer that reach the last one unchanged."""
@@ -131,6 +137,10 @@ class Draft:
     """A whole model under construction."""
 
     def __init__(self, construction: str, vocabulary: Vocabulary, stream: Space):
+        rows = 2 * len(vocabulary)
+        require_memory(
+            2 * rows * stream.width, f"embedding and unembedding, {rows:,} rows of {stream.width:,} entries,"
+        )
         self.construction = construction
         self.vocabulary = vocabulary
         self.stream = stream
@@ -225,16 +235,11 @@ class Draft:
         return model
 
 
-MOST_HOPS = 2048
-"""Each hop takes a position or more, mostly a layer of its own; positions are attended to in pairs."""
-
-
 def require_hops(hops: int, name: str = "hops") -> None:
-    """Raise InputError unless the number of hops is a positive integer, DoesNotFit if it is above `MOST_HOPS`."""
+    """Raise InputError unless the number of hops is a positive integer; see also `require_path`."""
     if not isinstance(hops, int) or hops < 1:
         raise InputError(f"{name} must be a positive integer; got {hops!r}")
-    if hops > MOST_HOPS:
-        raise DoesNotFit(f"{name} is {hops:,}, and models are built for up to {MOST_HOPS:,}")
+    require_path(hops, name)
 
 
 def require_exact(largest_sum: int, dtype: torch.dtype, what: str) -> None:

@@ -12,15 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from constructions.errors import InputError
+from constructions.errors import DoesNotFit, InputError
 from constructions.memory import require_memory
 from constructions.wording import shortened
 
 MISSING = -1
+MOST_HOPS = 2048
+"""The longest paths that models are built for: each hop takes a position or more, mostly a layer of its own."""
 MOST_QUERIES = 10**9
 """So many are run one by one, which may take hours; of more a proof decides, or nothing does."""
 MOST_BITS = 10**6
 """Of the number of queries, wherever it is told."""
+
+
+def require_path(hops: int, name: str = "hops") -> None:
+    """Raise DoesNotFit, with both numbers, if paths are longer than `MOST_HOPS`."""
+    if hops > MOST_HOPS:
+        raise DoesNotFit(f"{name} is {shortened(hops)}, and models are built for up to {MOST_HOPS:,}")
 
 
 def require_runnable(queries: int) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from constructions.catalogue import CATALOGUE
 from constructions.errors import InputError
+from constructions.memory import is_out_of_memory
 from verify.arguments import ATTACKS, parser
 from verify.grid import Cell, CellResult, default_grid, forms_grid
 
@@ -45,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"error: out of memory: {error}", file=sys.stderr)
+        return BAD_INPUT
     except OSError as error:  # the reader of our output has gone, or its disk is full
         if not isinstance(error, BrokenPipeError):
             print(f"error: {error.strerror or error}", file=sys.stderr)

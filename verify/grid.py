@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from constructions.catalogue import CATALOGUE, Construction, construction
 from constructions.errors import DoesNotFit, InputError
-from constructions.facts import MOST_QUERIES, FactTable
+from constructions.facts import MOST_QUERIES, FactTable, require_path
+from constructions.memory import is_out_of_memory, require_memory
 from constructions.wording import shortened
 
 if TYPE_CHECKING:
@@ -195,8 +196,9 @@ def run_cell(
     entry = construction(cell.construction)
     started = time.perf_counter()
     try:
-        facts = cell.table()
         options = dict(cell.options)
+        _require_room(entry, cell)
+        facts = cell.table()
         if cell.form:
             result = verify_form(entry, facts, cell.hops, options, cell.dtype, cell.form)
         else:
@@ -206,16 +208,32 @@ def run_cell(
     except InputError as error:
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
         result.reason = str(error)
-    except MemoryError as error:
+    except Exception as error:
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
-        result.reason = f"out of memory: {error}"
-    except Exception as error:  # a crash is a failed check, told in full
-        traceback.print_exc()
-        result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
-        result.verdict, result.reason = "FAIL", f"crashed: {type(error).__name__}: {error}"
+        if is_out_of_memory(error):
+            result.reason = f"out of memory: {error}"
+        else:  # a crash is a failed check, told in full
+            traceback.print_exc()
+            result.verdict, result.reason = "FAIL", f"crashed: {type(error).__name__}: {error}"
     result.facts, result.options, result.form = cell.facts, dict(cell.options), cell.form
     result.seconds = time.perf_counter() - started
     return result
+
+
+def _require_room(entry: Construction, cell: Cell) -> None:
+    """Raise DoesNotFit, before any table is made, for paths that are too long, and for bijections whose weights, at two bytes
+    a number, exceed the memory by the formulas.
+    """
+    from bounds.sizes import predicted_for_bijections
+
+    for name, value in (("hops", cell.hops), *cell.options):
+        if name in ("hops", "max_hops", "hops_per_token"):
+            require_path(value, name)
+    looked_up = dict(cell.options).get("looked_up", 0)
+    if cell.facts == "total" and entry.takes_bijections and looked_up <= cell.relations:
+        size = (cell.entities, cell.relations, cell.hops)
+        parameters = predicted_for_bijections(entry, *size, dict(cell.options)).parameters
+        require_memory(2 * parameters, f"the weights of {entry.name} ({shortened(parameters)} parameters)")
 
 
 def verify_facts(

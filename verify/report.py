@@ -280,7 +280,7 @@ def plan_table(n_entities: int, n_relations: int, hops: int, budget: Budget, eve
             sizes = (costs.d_model, costs.d_mlp, costs.n_layers, costs.written_tokens)
             facts = (costs.internal_fact_bits, costs.embedding_fact_bits, costs.unembedding_fact_bits)
             dense = (costs.internal_bits, costs.embedding_bits, offer.total_bits)
-            rows.append([offer.label, *(f"{n:,}" for n in (*sizes, *facts, *dense))])
+            rows.append([offer.label, *map(shortened, (*sizes, *facts, *dense))])
         named.add(name)
     lines = [columns(rows)] if named else ["nothing fits"]
     misfits = [f"  {told}" for name, told in refused.items() if name not in named]
