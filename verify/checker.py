@@ -954,12 +954,12 @@ class _Proof:
         stream = Sizes(self.largest).plus(Sizes(np.abs(self.positions).max(axis=0))).rounded(1, precision)
         high = [stream, Sizes(np.array([self.highest]))]
         for heads, mlp in self.layers:
-            before = stream
+            before, written = stream, sum(output.terms for *_, output in heads)  # by one product for all heads
             for query, key, value, output in heads:
                 asked, held, read = (through(before, matrix) for matrix in (query, key, value))
                 scores = asked.times(held).rounded(len(query.dense), precision)
                 # The computed weights add up to 1 but for the rounding of their sum, then of each quotient.
-                mixed = through(read.rounded(4 * positions, precision), output)
+                mixed = read.rounded(4 * positions, precision).through(output).rounded(written, precision)
                 stream = stream.plus(mixed).rounded(1 + len(heads), precision)
                 high += [asked, held, read, scores, mixed, stream]
             hidden = stream
