@@ -11,8 +11,8 @@ from verify import checker, stored, symbolic
 FAULTS = {
     checker: [
         # what is told of what went wrong
-        ('return Verdict("FAIL", str(error))', 'return Verdict("PASS")'),
-        ('return Verdict("UNKNOWN", str(error))', 'return Verdict("PASS")'),
+        ('return Verdict("FAIL", _brief(str(error)))', 'return Verdict("PASS")'),
+        ('return Verdict("UNKNOWN", _brief(str(error)))', 'return Verdict("PASS")'),
         # softmax
         ("2718281828", "2918281828"),
         ("1442 *", "1443 *"),
@@ -20,7 +20,7 @@ FAULTS = {
         ("if gap < 100 else", "if gap < 10**9 else"),
         # the task
         ("self.some_missing = bool((self.table[:, : self.n] == self.n).any())", "self.some_missing = False"),
-        ('shape["repeats"], 1, "repeats"', '1, 1, "repeats"'),
+        ('] * shape["repeats"]', "]"),
         ('require(bytes(files["certificate.json"]) == text.encode()', "require(True"),
         ('require(found["claim"] == kind', "require(True"),
         ("same = found[name] == value and", "same ="),
@@ -186,7 +186,7 @@ FAULTS = {
         ("every_bit & -every_bit or 1", "every_bit or 1"),
         ("self.reads[columns] = self.writes[self.rows] = True", "self.writes[self.rows] = True"),
         ("self.reads[columns] = self.writes[self.rows] = True", "self.reads[columns] = True"),
-        ("return product(np.abs(self.dense), sizes)", "return product(self.dense, sizes)"),
+        ("return np.abs(self.dense)", "return self.dense"),
         ("order = np.lexsort((key, at))", "order = np.lexsort((at, key))"),
         ("coef = np.add.reduceat(coef, first)", "coef = coef[first]"),
         ("(np.diff(at) != 0) | (np.diff(key) != 0)", "np.diff(at) != 0"),

@@ -553,14 +553,14 @@ class _Proof:
     def _token_sums(self, matrix: Matrix) -> np.ndarray:
         """A bound on every partial sum of the matrix times the embedded token at each position, (positions, out)."""
         beside = self._at_positions(matrix, sizes=True)
-        sums: np.ndarray = beside + symbolic.product(self._kind_sizes(), np.abs(matrix.dense).T)[self.kind]
+        sums: np.ndarray = beside + symbolic.product(self._kind_sizes(), matrix.absolute.T)[self.kind]
         return sums
 
     def _at_positions(self, matrix: Matrix, sizes: bool = False) -> np.ndarray:
         """The matrix times each row of `positions` up to the deciding one; or the absolute values of both."""
         if (id(matrix), sizes) not in self.placed:
-            form = np.abs if sizes else np.asarray
-            self.placed[id(matrix), sizes] = symbolic.product(form(self.positions), form(matrix.dense).T)
+            rows, weights = (np.abs(self.positions), matrix.absolute) if sizes else (self.positions, matrix.dense)
+            self.placed[id(matrix), sizes] = symbolic.product(rows, weights.T)
         return self.placed[id(matrix), sizes][: self.here + 1]
 
     def _keys(self, key: Matrix, what: str) -> np.ndarray:

@@ -85,7 +85,12 @@ class Matrix:
 
     def sums(self, sizes: np.ndarray) -> np.ndarray:
         """A bound on every partial sum, for each row, of a product with a vector of at most these absolute values."""
-        return product(np.abs(self.dense), sizes)
+        return product(self.absolute, sizes)
+
+    @property
+    def absolute(self) -> np.ndarray:
+        """The absolute values of all entries."""
+        return np.abs(self.dense)
 
 
 class Values:
@@ -196,10 +201,10 @@ class Sizes:
         """Of a product with the matrix."""
         few, n_out = self.small(), len(matrix.dense)
         scales = np.unique(few.scale[few.sizes > 0])
-        parts = np.zeros((len(scales), n_out), np.int64)
+        parts, absolute = np.zeros((len(scales), n_out), np.int64), matrix.absolute
         for part, scale in zip(parts, scales, strict=True):
             read = (few.sizes > 0) & (few.scale == scale)
-            part[:] = product(np.abs(matrix.dense[:, read]), few.sizes[read])
+            part[:] = product(absolute[:, read], few.sizes[read])
         return Sizes.total(parts, np.repeat(scales[:, None], n_out, axis=1))
 
     def times(self, other: Sizes) -> Sizes:
