@@ -40,7 +40,7 @@ class Space:
         self.slots: dict[str, Slot] = {}
         for name, shape in shapes.items():
             _require_axes(name, shape)
-        self._require_room(sum(map(math.prod, shapes.values())), f"{len(shapes):,} slots")
+        self._require_room(sum(map(math.prod, shapes.values())), f"the slots ({len(shapes):,})")
         for name, shape in shapes.items():
             self.declare(name, shape)
 
