@@ -10,6 +10,7 @@ from bounds.sizes import Costs, predicted_for_bijections
 from constructions.catalogue import CATALOGUE, Construction
 from constructions.errors import InputError
 from constructions.integers import takes_integers
+from constructions.wording import shortened
 
 MOST_RELATIONS, MOST_HOPS = 1000, 64
 
@@ -55,7 +56,11 @@ class Budget:
             ("depth", costs.n_layers, self.depth),
             ("written tokens", costs.written_tokens, self.written_tokens),
         )
-        return [f"{name} {have:,} > {most:,}" for name, have, most in spent if most is not None and have > most]
+        return [
+            f"{name} {shortened(have)} > {shortened(most)}"
+            for name, have, most in spent
+            if most is not None and have > most
+        ]
 
 
 @takes_integers

@@ -58,6 +58,10 @@ class beta(sympy.Function):  # type: ignore[misc]  # likewise
         return sympy.Integer(_beta(int(relations))) if relations.is_Integer else None
 
 
+def _tree(base: int, terms: int) -> int:
+    return terms if base == 1 else (base**terms - 1) // (base - 1)
+
+
 def _bits(values: int) -> int:
     return (values - 1).bit_length()
 
@@ -130,7 +134,7 @@ def expression(formula: str) -> sympy.Expr:
 @cache
 def _function(formula: str) -> Callable[..., Any]:
     """The formula as a function of Python integers, which are exact; all symbols in the order of `SYMBOLS`."""
-    exact = {"tree": lambda base, terms: sum(base**i for i in range(terms)), "bits": _bits, "odd": _odd, "beta": _beta}
+    exact = {"tree": _tree, "bits": _bits, "odd": _odd, "beta": _beta}
     modules = [exact, "math"]
     compiled: Callable[..., Any] = sympy.lambdify(list(SYMBOLS.values()), expression(formula), modules=modules)
     return compiled

@@ -43,6 +43,10 @@ class Widths(Protocol):
         """The most numbers that one layer computes for a position beside the stream."""
 
     @property
+    def cached_widths(self) -> int:
+        """The numbers that attention remembers of a position, in all layers."""
+
+    @property
     def n_positions(self) -> int:
         """Rows of the positional embedding; 0 for none."""
 

@@ -28,12 +28,15 @@ from constructions.errors import InputError
 from constructions.facts import MISSING
 from constructions.manifest import FORMAT
 from constructions.selection import GAIN
+from constructions.wording import shortened
 
 if TYPE_CHECKING:
     from constructions.model import FactModel
     from constructions.transformer import Attention
 
 _Claim = dict[str, Any]
+MOST_DIGITS = 4000
+"""Of an integer in a certificate: Python reads and writes up to 4,300."""
 
 
 def certificate(model: FactModel) -> str:
@@ -68,7 +71,13 @@ class _Claims:
             "hops": k,
             "facts": self.facts.n_facts,
         }
-        task |= {"hops_per_token": self.per_token, "queries": sum(n * r**length for length in lengths)}
+        queries = sum(n * r**length for length in lengths)
+        task |= {"hops_per_token": self.per_token, "queries": queries}
+        if queries >= 10**MOST_DIGITS:
+            raise InputError(
+                f"a certificate names the number of queries, {shortened(queries)}, and numbers of up to "
+                f"{MOST_DIGITS:,} digits are written"
+            )
         slots = [[name, slot.size] for name, slot in self.model.stream.slots.items() if slot.size]
         claims: list[_Claim] = [
             task,

@@ -22,6 +22,7 @@ from constructions.decoder import Decoder, SignField
 from constructions.draft import Draft, require_exact, write_rows
 from constructions.errors import InputError
 from constructions.facts import MISSING, FactTable
+from constructions.memory import require_memory
 from constructions.model import FactModel, MarginClaim
 from constructions.recipe import recorded
 from constructions.stream import Space, dot, nothing
@@ -54,6 +55,7 @@ def superposition(
     """
     require_disjoint(facts)
     n_relations = facts.n_relations
+    require_memory(2 * 2 * n_relations**2, f"the rows of {n_relations:,} relations, each of a block of its own,")
     books = codebooks or [Codebook.of(facts, relation=r) for r in range(n_relations)]
     vocabulary = Vocabulary(facts.n_entities, n_relations)
     _require_books_apart(books, vocabulary)

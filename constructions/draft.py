@@ -23,13 +23,14 @@ from torch import Tensor
 from constructions.codes import Codebook
 from constructions.decoder import Decoder
 from constructions.errors import DoesNotFit, InputError, InternalError
-from constructions.facts import FactTable
+from constructions.facts import FactTable, require_path
 from constructions.integers import whole
 from constructions.memory import require_memory
 from constructions.model import EMBEDDING_ONLY, FactModel, MarginClaim, Speller
 from constructions.stream import Form, Slot, Space, nothing
 from constructions.transformer import MLP, Attention, HeadShape, LayerShape, TransformerShape
 from constructions.vocabulary import Vocabulary
+from constructions.wording import brief
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class LayerDraft:
             raise ValueError(
                 f"head {name!r}: query {query.shape} = key {key.shape}, copy {copy.shape} = to {to.shape}?"
             )
+        self._require_room(copy.size, f"head {name!r}")
         self.heads.append(_Head(name, query, key, copy, to))
 
     def relu(self, name: str, form: Form) -> Slot:
@@ -70,9 +72,14 @@ class LayerDraft:
         A form on the stream makes units of the first hidden layer, a form on those makes units of the second.
         """
         depth = 0 if form.space is self.stream else self.units.index(form.space) + 1
+        self._require_room(form.size, f"the {form.size:,} units {name!r}")
         slot = self.units[depth].declare(name, form.shape)
         self._inputs.append((slot, form))
         return slot
+
+    def _require_room(self, rows: int, what: str) -> None:
+        """Refuse rows as wide as the stream, at two bytes an entry or more, before they are planned."""
+        require_memory(2 * rows * self.stream.width, f"the weights that {what} read and write")
 
     def carry(self, name: str, form: Form) -> Slot:
         """Units `ReLU(form)` of the first hidden layer that reach the last one unchanged."""
@@ -131,6 +138,10 @@ class Draft:
     """A whole model under construction."""
 
     def __init__(self, construction: str, vocabulary: Vocabulary, stream: Space):
+        rows = 2 * len(vocabulary)
+        require_memory(
+            2 * rows * stream.width, f"embedding and unembedding, {rows:,} rows of {stream.width:,} entries,"
+        )
         self.construction = construction
         self.vocabulary = vocabulary
         self.stream = stream
@@ -189,7 +200,9 @@ class Draft:
             repeats=repeats,
         )
         if _ONLY_SHAPE.get() not in (None, shape):
-            raise InputError(f"{self.construction} has other sizes here: {shape} is not {_ONLY_SHAPE.get()}")
+            raise InputError(
+                f"{self.construction} has other sizes here: {brief(shape)} is not {brief(_ONLY_SHAPE.get())}"
+            )
         count = shape.n_parameters()
         require_memory(count * dtype.itemsize, f"the weights of {self.construction} ({count:,} parameters in {dtype})")
         units = tuple(tuple(space for space in layer.units if space.width) for layer in self.layers)
@@ -227,8 +240,8 @@ class Draft:
 
 
 def require_hops(hops: int, name: str = "hops") -> None:
-    """Raise InputError unless the number of hops is an integer of at least 1."""
-    whole(name, hops, 1)
+    """Raise InputError unless the number of hops is a positive integer; see also `require_path`."""
+    require_path(whole(name, hops, 1), name)
 
 
 def require_exact(largest_sum: int, dtype: torch.dtype, what: str) -> None:

@@ -12,12 +12,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from constructions.errors import InputError
+from constructions.errors import DoesNotFit, InputError
 from constructions.integers import whole
 from constructions.memory import require_memory
-from constructions.wording import printable
+from constructions.wording import printable, shortened
 
 MISSING = -1
+MOST_HOPS = 2048
+"""The longest paths that models are built for: each hop takes a position or more, mostly a layer of its own."""
+MOST_QUERIES = 10**9
+"""So many are run one by one, which may take hours; of more a proof decides, or nothing does."""
+MOST_BITS = 10**6
+"""Of the number of queries, wherever it is told."""
+
+
+def require_path(hops: int, name: str = "hops") -> None:
+    """Raise DoesNotFit, with both numbers, if paths are longer than `MOST_HOPS`."""
+    if hops > MOST_HOPS:
+        raise DoesNotFit(f"{name} is {shortened(hops)}, and models are built for up to {MOST_HOPS:,}")
+
+
+def require_runnable(queries: int) -> None:
+    """Raise InputError, with both numbers, if there are more than `MOST_QUERIES`."""
+    if queries > MOST_QUERIES:
+        raise InputError(f"there are {shortened(queries)} queries, and at most {MOST_QUERIES:,} are run one by one")
 
 
 def name_defect(name: str) -> tuple[int, str] | None:
@@ -144,10 +162,43 @@ class FactTable:
             state = np.where(state == MISSING, MISSING, reached)
         return np.array(state)
 
+    def n_queries(self, hops: int) -> int:
+        """N R^k, the number of queries of k hops: a Python integer. Raises InputError where it has over 10^6 bits."""
+        bits = hops * (self.n_relations - 1).bit_length()
+        if bits > MOST_BITS:
+            raise InputError(
+                f"{self.n_relations:,} relations make {self.n_relations:,}^{hops:,} paths of {hops:,} hops: a number of up "
+                f"to {bits:,} bits, and at most {MOST_BITS:,} are counted"
+            )
+        return int(self.n_entities * self.n_relations**hops)
+
     def queries(self, numbers: NDArray[np.int64], hops: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The queries of k hops by number, 0 to N R^k - 1, the subject first: subjects (...) and paths (..., k)."""
-        n_words = self.n_relations**hops
-        return numbers // n_words, np.stack(np.unravel_index(numbers % n_words, (self.n_relations,) * hops), axis=-1)
+        """Queries of k hops by number, 0 to N R^k - 1, the subject first: subjects (...) and paths (..., k).
+
+        Of any k: the numbers are below 2^63, so the first letters of longer paths than these can tell apart are relation 0.
+        """
+        paths = np.zeros((*numbers.shape, hops), dtype=np.int64)
+        for place in range(hops - 1, -1, -1):
+            if not numbers.any():
+                break
+            numbers, paths[..., place] = np.divmod(numbers, self.n_relations)
+        return numbers, paths
+
+    def drawn_queries(
+        self, count: int, hops: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """So many different queries of k hops, drawn at random among more: subjects (count,) and paths (count, k)."""
+        total = self.n_queries(hops)
+        if total < 2**63:
+            return self.queries(rng.choice(total, count, replace=False), hops)
+        queries = np.zeros((0, 1 + hops), dtype=np.int64)
+        while len(queries) < count:  # two alike are as good as impossible
+            more = np.column_stack(
+                [rng.integers(self.n_entities, size=count), rng.integers(self.n_relations, size=(count, hops))]
+            )
+            queries = np.unique(np.concatenate([queries, more]), axis=0)
+        queries = rng.permutation(queries)[:count]
+        return queries[:, 0], queries[:, 1:]
 
     # ---------------------------------------------------------------- names
 

@@ -43,7 +43,7 @@ from constructions.outputs import require_outside_models
 from constructions.rebuild import default_codebooks, rebuilt, same_codebooks
 from constructions.recipe import Recipe
 from constructions.tensor_file import format_name, read_header, shown, survey, write_tensors
-from constructions.transformer import Transformer, TransformerShape
+from constructions.transformer import TransformerShape
 from constructions.tsv import is_plain, read_saved_facts, write_tsv
 from constructions.wording import printable
 
@@ -107,7 +107,7 @@ def _checked_weights(model: FactModel) -> dict[str, Tensor]:
         raise InputError("only a model made by a builder of the catalogue can be saved; this one has no recipe")
     weights = {name: tensor.detach().to("cpu").contiguous() for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    if found != (expected := _tensor_shapes(model.shape)):
+    if found != (expected := model.shape.tensor_shapes()):
         wrong = sorted(name for name in found | expected if found.get(name) != expected.get(name))
         told = [f"{name} {found.get(name, 'missing')}, not {expected.get(name, 'there')}" for name in wrong[:3]]
         raise InputError(f"the model's tensors are not those of its shape: {'; '.join(told)}")
@@ -207,12 +207,6 @@ def _description(model: FactModel) -> Manifest:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _tensor_shapes(shape: TransformerShape) -> dict[str, tuple[int, ...]]:
-    """The names and shapes of a transformer's tensors; nothing is allocated."""
-    with torch.device("meta"):
-        return {name: tuple(tensor.shape) for name, tensor in Transformer(shape).state_dict().items()}
 
 
 # -------------------------------------------------------------------- loading
@@ -323,7 +317,7 @@ def _checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
             f"{folder / WEIGHTS}: has {stored:,} bytes of data; {sizes['parameters']:,} parameters of "
             f"{manifest['dtype']} need {needed:,}"
         )
-    expected = {name: (format_name(dtype), list(dims)) for name, dims in _tensor_shapes(shape).items()}
+    expected = {name: (format_name(dtype), list(dims)) for name, dims in shape.tensor_shapes().items()}
     in_header = {name: (tensor.dtype, list(tensor.shape)) for name, tensor in header.items()}
     in_manifest = {name: (entry["dtype"], entry["shape"]) for name, entry in manifest["tensors"].items()}
     for path, found in ((folder / WEIGHTS, in_header), (at, in_manifest)):

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from constructions.answering import Writing
+from constructions.facts import require_runnable
 from constructions.memory import require_memory
 from constructions.model import FactModel
 from constructions.reformed import Reformed
@@ -277,8 +278,10 @@ def lost(logits: Box, said: Tensor) -> Tensor:
 def sequences(model: FactModel | Reformed) -> Iterator[tuple[Tensor, Tensor]]:
     """All queries, streamed in batches whose bounds need little memory: see `Answering.lesson`."""
     at_once = max(1, _MEMORY // _bytes(model, positions_of(model)))
-    for hops in range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,):
-        total = model.facts.n_entities * model.facts.n_relations**hops
+    lengths = range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,)
+    require_runnable(sum(model.facts.n_queries(hops) for hops in lengths))
+    for hops in lengths:
+        total = model.facts.n_queries(hops)
         for start in range(0, total, at_once):
             tokens, said = model.lesson(*model.facts.queries(np.arange(start, min(start + at_once, total)), hops))
             yield tokens.cpu(), said.cpu()

@@ -77,6 +77,11 @@ class StandardShape:
         return 4 * self.n_heads * self.d_head + self.d_mlp
 
     @property
+    def cached_widths(self) -> int:
+        """How many numbers attention remembers of a position, in all blocks."""
+        return 2 * self.n_layers * self.n_heads * self.d_head
+
+    @property
     def depth(self) -> int:
         """How many blocks a token passes."""
         return self.n_layers

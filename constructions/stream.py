@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from constructions.errors import DoesNotFit
 from constructions.memory import require_memory
+from constructions.wording import shortened
 
 Coefficient = float | int
 MOST_AXES = 30
@@ -38,6 +39,9 @@ class Space:
         self.width = 0
         self.slots: dict[str, Slot] = {}
         for name, shape in shapes.items():
+            _require_axes(name, shape)
+        self._require_room(sum(map(math.prod, shapes.values())), f"the slots ({len(shapes):,})")
+        for name, shape in shapes.items():
             self.declare(name, shape)
 
     def declare(self, name: str, shape: tuple[int, ...]) -> Slot:
@@ -45,16 +49,18 @@ class Space:
         if name in self.slots:
             raise ValueError(f"the slot {name!r} is declared twice")
         size = math.prod(shape)
-        if len(shape) > MOST_AXES:
-            raise DoesNotFit(f"the slot {name!r} has {len(shape)} axes, one for each letter; {MOST_AXES} are possible")
-        if size > 100_000:  # refuse a slot that could only be planned, never stored, before its columns are numbered
-            require_memory(
-                BYTES_PER_COORDINATE * size, f"the {size:,} coordinates of the slot {name!r} and their weights"
-            )
+        _require_axes(name, shape)
+        self._require_room(size, f"the slot {name!r}")
         columns = np.arange(self.width, self.width + size).reshape(shape)
         self.width += size
         self.slots[name] = Slot(self, name, columns)
         return self.slots[name]
+
+    def _require_room(self, size: int, what: str) -> None:
+        """Refuse what could only be planned, never stored, before its columns are numbered."""
+        if size > 100_000:
+            told = f"the {shortened(size)} coordinates of {what} and their weights"
+            require_memory(BYTES_PER_COORDINATE * (self.width + size), told)
 
     def __getitem__(self, name: str) -> Slot:
         if name not in self.slots:
@@ -69,6 +75,11 @@ class Space:
     def __repr__(self) -> str:
         slots = ", ".join(f"{name}={slot.shape}" for name, slot in self.slots.items())
         return f"Space({slots})"
+
+
+def _require_axes(name: str, shape: tuple[int, ...]) -> None:
+    if len(shape) > MOST_AXES:
+        raise DoesNotFit(f"the slot {name!r} has {len(shape):,} axes, one for each letter; {MOST_AXES} are possible")
 
 
 class Form:

@@ -88,6 +88,29 @@ class TransformerShape:
         of_layer = (2 * sum(head.d_v + head.d_qk for head in layer.heads) + sum(layer.d_mlp) for layer in self.layers)
         return max(of_layer, default=0)
 
+    @property
+    def cached_widths(self) -> int:
+        """How many numbers attention remembers of a position, in all layers that a token passes."""
+        return self.repeats * sum(head.d_qk + head.d_v for layer in self.layers for head in layer.heads)
+
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The names and shapes (out, in) of all weights, those of `state_dict()`."""
+        d = self.d_model
+        found: dict[str, tuple[int, ...]] = {
+            "embedding.weight": (self.d_vocab, d),
+            "unembedding.weight": (self.d_vocab, d),
+        }
+        if self.n_positions:
+            found["positions.weight"] = (self.n_positions, d)
+        for i, layer in enumerate(self.layers):
+            if layer.heads:
+                d_qk, d_v = sum(head.d_qk for head in layer.heads), sum(head.d_v for head in layer.heads)
+                parts = {"query": (d_qk, d), "key": (d_qk, d), "value": (d_v, d), "output": (d, d_v)}
+                found |= {f"layers.{i}.attention.{name}.weight": size for name, size in parts.items()}
+            widths = (d, *layer.d_mlp, d) if layer.d_mlp else ()
+            found |= {f"layers.{i}.mlp.weights.{j}.weight": (b, a) for j, (a, b) in enumerate(pairwise(widths))}
+        return found
+
     def n_parameters(self) -> int:
         """The number of weights, embeddings and unembedding included."""
         total = (2 * self.d_vocab + self.n_positions) * self.d_model
@@ -322,13 +345,15 @@ class Transformer(Traced):
     def largest_number(self) -> float:
         """A bound on the absolute value of every number in any forward pass, logits aside; NaN if a weight is.
 
-        From the absolute values of the weights: softmax mixes, ReLU shrinks.
+        From the absolute values of the weights: softmax mixes, ReLU shrinks. Infinite where float64 does not hold it.
         """
         largest = magnitude(self.embedding.weight).amax(0)
         if self.positions is not None:
             largest = largest + magnitude(self.positions.weight).amax(0)
         peaks = [largest]
         for layer in self.layer_sequence():
+            if not bool(largest.isfinite().all()):
+                break
             if layer.attention is not None:
                 query, key, value, output = (
                     magnitude(weight.weight)
@@ -348,7 +373,10 @@ class Transformer(Traced):
                     through = magnitude(layer.mlp.matrix(index)) @ through
                     peaks.append(through)
                 largest = largest + through
-        return torch.cat([*peaks, largest]).max().item()
+        found = torch.cat([*peaks, largest]).max().item()
+        if math.isnan(found) and not any(bool(weight.isnan().any()) for weight in self.parameters()):
+            return math.inf  # 0 times what is infinite
+        return found
 
     def remember(self, tokens: Tensor, cache: Cache | None = None) -> Cache:
         """The cache that `states` returns, from embeddings alone: right if `prefix_is_static()`."""

@@ -1,6 +1,12 @@
-"""How a text that came from a file, and may hold anything, is shown to a person."""
+"""How a text that came from a file, and may hold anything, and a number of any size are shown to a person."""
 
 from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+_WHOLE = 10**24
+"""Integers up to this are written out."""
 
 
 def printable(text: object) -> str:
@@ -13,3 +19,31 @@ def printable(text: object) -> str:
         text: a name, or anything whose `str` is to be shown.
     """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def brief(text: object, most: int = 200) -> str:
+    """The beginning of what `str` makes of something, and how much there is where that is not all."""
+    whole = str(text)
+    return whole if len(whole) <= most else f"{whole[:most]}... ({len(whole):,} characters)"
+
+
+def shortened(number: int | Fraction) -> str:
+    """An exact number in at most a few dozen characters, whatever its size; a fraction is never told as more than it is.
+
+    An integer is written out up to 10^24, else in three digits and a power of ten. A fraction is written out if it is
+    short. One that falls short of a multiple of 1/2 by less than 2^-64 is told as `2 - 2^-2941`, any other with six decimals,
+    rounded down.
+    """
+    if isinstance(number, int) or number.denominator == 1:
+        whole = int(number)
+        return f"{whole:,}" if abs(whole) <= _WHOLE else f"{Decimal(whole):.2e}"
+    if max(abs(number.numerator), number.denominator) < 1000:
+        return str(number)
+    above = Fraction(-(-2 * number.numerator // number.denominator), 2)
+    lost = above - number
+    power = lost.denominator.bit_length() - lost.numerator.bit_length() - 1  # lost < 2^-power
+    if power >= 64:
+        return f"{shortened(above)} - 2^-{power}"
+    if abs(number) > _WHOLE:
+        return shortened(number.numerator // number.denominator)
+    return f"{Decimal(number.numerator * 10**6 // number.denominator).scaleb(-6):f}"

@@ -11,8 +11,8 @@ from verify import checker, described, stored, symbolic
 FAULTS = {
     checker: [
         # what is told of what went wrong
-        ('return Verdict("FAIL", str(error))', 'return Verdict("PASS")'),
-        ('return Verdict("UNKNOWN", str(error))', 'return Verdict("PASS")'),
+        ('return Verdict("FAIL", _brief(str(error)))', 'return Verdict("PASS")'),
+        ('return Verdict("UNKNOWN", _brief(str(error)))', 'return Verdict("PASS")'),
         # softmax
         ("2718281828", "2918281828"),
         ("1442 *", "1443 *"),
@@ -20,7 +20,7 @@ FAULTS = {
         ("if gap < 100 else", "if gap < 10**9 else"),
         # the task
         ("self.some_missing = bool((self.table[:, : self.n] == self.n).any())", "self.some_missing = False"),
-        ('shape["repeats"], 1, "repeats"', '1, 1, "repeats"'),
+        ('] * shape["repeats"]', "]"),
         ('require(bytes(files["certificate.json"]) == text.encode()', "require(True"),
         ('require(found["claim"] == kind', "require(True"),
         ("same = found[name] == value and", "same ="),
@@ -35,9 +35,9 @@ FAULTS = {
         ("require(end == self.d", "require(True"),
         ("in range(1, steps + 2):", "in range(1, steps + 1):"),
         ("min(self.per_token, left)) + 1)", "min(self.per_token, left)))"),
-        ("self.peak < 2 ** EXACT[self.dtype] and", ""),
-        ("self.gap >= ONE_HOT_GAP and", ""),
-        ("and self._finite()", ""),
+        ("if self.peak >= 2 ** EXACT[self.dtype]:", "if False:"),
+        ("if self.gap < ONE_HOT_GAP:", "if False:"),
+        ("if bits > FINITE[self.dtype]:", "if False:"),
         ("margin, real = min(m for m, _ in self.margins)", "margin, real = max(m for m, _ in self.margins)"),
         ("min(m for _, m in self.margins)", "max(m for _, m in self.margins)"),
         ("require(next(self.claims, None) is None", "require(True"),
@@ -86,7 +86,7 @@ FAULTS = {
         ("scores.argmax(axis=1)", "scores.argmin(axis=1)"),
         ("gap -= 1", "pass"),
         ("if shaken > 1:", "if False:"),
-        ("max(read[p] + read[q] for p", "max(read[p] for p"),
+        ("apart = int(read[-1]) + int(read[-2])", "apart = int(read[-1])"),
         ("_leak(gap, self.here) * apart", "_leak(gap, 1) * apart"),
         ("* apart * output.norm", "* apart"),
         ("self.error += error", "pass"),
@@ -147,8 +147,8 @@ FAULTS = {
             "self.margins.append((Fraction(margin), 2 * margin))",
         ),
         # overflow
-        ("before.through(value), stream, asked, held, asked.times(held)", "before.through(value), stream, asked"),
-        ("+ np.abs(self.positions).max(axis=0))", ")"),
+        ("high += [asked, held, read, scores, mixed, stream]", "high += [asked, read, mixed, stream]"),
+        (".plus(Sizes(np.abs(self.positions).max(axis=0)))", ""),
         ('"float16": 15', '"float16": 100'),
         ('"float32": 24', '"float32": 30'),
     ],
@@ -206,7 +206,7 @@ FAULTS = {
         ("every_bit & -every_bit or 1", "every_bit or 1"),
         ("self.reads[columns] = self.writes[self.rows] = True", "self.writes[self.rows] = True"),
         ("self.reads[columns] = self.writes[self.rows] = True", "self.reads[columns] = True"),
-        ("return product(np.abs(self.dense), sizes)", "return product(self.dense, sizes)"),
+        ("return np.abs(self.dense)", "return self.dense"),
         ("order = np.lexsort((key, at))", "order = np.lexsort((at, key))"),
         ("coef = np.add.reduceat(coef, first)", "coef = coef[first]"),
         ("(np.diff(at) != 0) | (np.diff(key) != 0)", "np.diff(at) != 0"),
@@ -214,9 +214,9 @@ FAULTS = {
         ("self.coef[which] * value", "self.coef[which]"),
         ("np.add.at(high, self.at[variable], np.maximum(reach, 0))", "pass"),
         ("(np.maximum(high, -low) + largest)", "np.maximum(high, -low)"),
-        ("return size_of(self.sizes).bit_length() + self.scale", "return size_of(self.sizes).bit_length()"),
-        ("one.scaled(scale) + two.scaled(scale)", "one.scaled(scale)"),
-        ("return Sizes(matrix.sums(few.sizes), few.scale)", "return Sizes(few.sizes, few.scale)"),
+        ("(bit_lengths(self.sizes) + self.scale)[self.sizes > 0]", "bit_lengths(self.sizes)[self.sizes > 0]"),
+        ("np.stack([self.sizes, other.sizes])", "np.stack([self.sizes, 0 * other.sizes])"),
+        ("few, n_out = self.small(), len(matrix.dense)", "few, n_out = Sizes(self.sizes * 0), len(matrix.dense)"),
     ],
 }
 CASES = [(module, fault) for module, faults in FAULTS.items() for fault in faults]

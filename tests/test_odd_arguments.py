@@ -6,8 +6,8 @@ Which of them are tried is drawn anew in each run, and stands in the message of 
 
 import argparse
 import os
-import re
 import random
+import re
 import subprocess
 import sys
 

@@ -1,9 +1,13 @@
 """The checker's integers: every result against plain Python, and every limit from both sides."""
 
 import itertools
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from verify import symbolic
 from verify.stored import Undecided
@@ -124,19 +128,90 @@ def test_values_are_refused_where_they_may_be_too_large():
     too_large(lambda: value(2**58 - 7 * coef, coef, 0).sizes(tops))
 
 
-def test_bounds_are_rounded_up_and_never_by_much():
-    for numbers in ((0,), (1, 2), (4095, 7), (4096, 7), (4097, 1), (2**40 + 1, 3)):
-        sizes = Sizes(array(*numbers), 3)
-        few = sizes.small()
-        assert size_of(few.sizes) <= 4096
-        kept = [int(n) << few.scale for n in few.sizes]
-        assert all(n << 3 <= k < (n << 3) + (1 << few.scale) for n, k in zip(numbers, kept, strict=True))
-        assert few.scale - 3 == max(0, max(numbers).bit_length() - 12)
-        assert sizes.bits() == max(numbers).bit_length() + 3
-    one, two = Sizes(array(5, 6), 1), Sizes(array(7, 9), 4)
-    assert (one.plus(two).sizes.tolist(), one.plus(two).scale) == ([8, 10], 4)
-    assert (two.plus(one).sizes.tolist(), two.plus(one).scale) == ([8, 10], 4)
-    assert (one.times(two).sizes.tolist(), one.times(two).scale) == ([5 * 7 + 6 * 9], 5)
-    through = two.through(Matrix(np.array([[1, -2], [0, 3]])))
-    assert (through.sizes.tolist(), through.scale) == ([25, 27], 4)
-    assert symbolic.Sizes(array(1)).scale == 0
+def exactly(sizes):
+    return [int(n) * Fraction(2) ** int(scale) for n, scale in zip(sizes.sizes, sizes.scale, strict=True)]
+
+
+def assert_bounds(found, wanted):
+    """Each is at least what is wanted, and at most a five-hundredth more; 0 stays 0."""
+    for bound, value in zip(exactly(found), wanted, strict=True):
+        assert value <= bound <= value * (1 + Fraction(1, 500))
+    assert all(value < Fraction(2) ** found.bits() for value in exactly(found))
+    largest = max(exactly(found))
+    assert not largest or found.bits() <= 0 or largest >= Fraction(2) ** (found.bits() - 1)
+
+
+@st.composite
+def some_sizes(draw, n=None):
+    n = draw(st.integers(1, 6)) if n is None else n
+    numbers = draw(st.lists(st.one_of(st.just(0), st.integers(0, 2**50)), min_size=n, max_size=n))
+    return Sizes(array(*numbers), array(*draw(st.lists(st.integers(-80, 900), min_size=n, max_size=n))))
+
+
+@given(some_sizes())
+def test_twelve_bits_bound_each_number_by_itself(sizes):
+    few = sizes.small()
+    assert size_of(few.sizes) <= 4096
+    assert_bounds(few, exactly(sizes))
+
+
+@given(st.data())
+def test_bounds_of_sums_and_products_are_never_too_small_nor_by_much_too_large(data):
+    one = data.draw(some_sizes())
+    n = len(one.sizes)
+    two = data.draw(some_sizes(n))
+    assert_bounds(one.plus(two), [a + b for a, b in zip(exactly(one), exactly(two), strict=True)])
+    assert_bounds(one.times(two), [sum(a * b for a, b in zip(exactly(one), exactly(two), strict=True))])
+    weights = np.array(
+        data.draw(st.lists(st.lists(st.integers(-9, 9), min_size=n, max_size=n), min_size=1, max_size=5))
+    )
+    wanted = [sum(abs(int(w)) * a for w, a in zip(row, exactly(one), strict=True)) for row in weights]
+    assert_bounds(one.through(Matrix(weights)), wanted)
+
+
+def test_a_small_number_stays_small_beside_large_ones():
+    """The control is what was done before: one power of two for all."""
+    sizes = Sizes(array(3, 2**40), array(0, 300))
+    passed = Matrix(np.array([[5, 0], [0, 1]]))
+    for _ in range(100):
+        sizes = sizes.through(passed)
+    first, second = exactly(sizes)
+    assert 3 * 5**100 <= first <= 3 * 5**100 * Fraction(11, 10)
+    assert second == 2**340
+
+
+@given(some_sizes(1), st.integers(0, 5000), st.sampled_from([8, 11, 24, 53]))
+def test_roundings_are_part_of_the_bound(sizes, operations, precision):
+    grown = (1 + Fraction(1, 2**precision)) ** operations
+    (value,), (bound,) = exactly(sizes), exactly(sizes.rounded(operations, precision))
+    assert value * grown <= bound
+    x = Fraction(operations, 2**precision)
+    most = 1 + 2 * x + Fraction(1, 2**15) if x <= 1 else Fraction(4) ** math.ceil(x)
+    assert bound <= value * most * (1 + Fraction(1, 2000))
+
+
+@given(st.lists(st.integers(1, 2**11), min_size=1, max_size=300), st.randoms())
+def test_a_sum_in_half_precision_stays_below_its_bound(numbers, random):
+    """Rounded after each step, in any order; the control is the exact sum, which rounding does pass."""
+    total = np.float16(0)
+    for number in random.sample(numbers, len(numbers)):
+        total = np.float16(total + np.float16(number / 2**12))
+    (bound,) = exactly(Sizes(array(sum(numbers)), -12).rounded(len(numbers), 11))
+    assert Fraction(float(total)) <= bound
+
+
+def test_a_sum_in_half_precision_may_be_larger_than_it_is():
+    total = np.float16(2048)
+    for _ in range(100):
+        total = np.float16(total + np.float16(1.5))
+    assert total > 2048 + 150
+
+
+def test_only_so_many_numbers_are_held(monkeypatch):
+    monkeypatch.setattr(symbolic, "MOST_NUMBERS", 6)
+    values = Values(np.zeros((1, 2), np.int64), array(0), array(0), array(1))
+    wide = Matrix(np.ones((3, 2), np.int64))
+    assert values.repeated(2).through(wide).const.shape == (2, 3)
+    for refused in (lambda: values.repeated(4), lambda: values.repeated(3).through(wide)):
+        with pytest.raises(Undecided, match="too many"):
+            refused()

@@ -23,7 +23,7 @@ import torch
 
 from constructions.claims import text_of
 from constructions.errors import InputError
-from constructions.facts import MISSING, FactTable
+from constructions.facts import MISSING, FactTable, require_runnable
 from constructions.folder import load
 from constructions.manifest import canonical
 from constructions.model import FactModel
@@ -74,9 +74,11 @@ def attack(
         progress: called with the number of attacks done.
 
     Raises:
-        InputError: the folder is no model, or one whose certificate is not proven as it is.
+        InputError: the folder is no model, one whose certificate is not proven as it is, or one with more queries than are
+            run.
     """
     target = _Target(Path(folder))
+    require_runnable(sum(target.facts.n_queries(hops) for hops in _lengths(target.model)))
     if (first := check_files(target.files)).verdict != "PASS":
         raise InputError(f"{folder}: there is nothing to attack: the checker says {first.verdict}: {first.reason}")
     tallies, done = [], 0
@@ -135,10 +137,14 @@ class _Target:
 _Attack = tuple[str, Files, FactModel, FactTable]
 
 
+def _lengths(model: FactModel) -> range:
+    """The lengths of the paths that a model answers."""
+    return range(1 if "end" in model.vocabulary.specials else model.hops, model.hops + 1)
+
+
 def _right(model: FactModel, facts: FactTable) -> bool:
     """Whether the forward pass, by full logits, answers every query of every length right."""
-    shortest = 1 if "end" in model.vocabulary.specials else model.hops
-    recalls = [check_recall(model, facts, hops, "full") for hops in range(shortest, model.hops + 1)]
+    recalls = [check_recall(model, facts, hops, "full") for hops in _lengths(model)]
     return all(recall.wrong == 0 and recall.defect is None and recall.margin > 0 for recall in recalls)
 
 

@@ -33,12 +33,13 @@ from verify.stored import FORMAT, Refuted, Undecided, require, whole
 from verify.symbolic import LARGEST, Matrix, Sizes, Values, added_up, bounded, size_of
 
 EXACT = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}  # sums below 2^this are exact
-FINITE = {"float64": 1000, "float32": 120, "float16": 15, "bfloat16": 120}  # numbers below 2^this do not overflow
+FINITE = {"float64": 1023, "float32": 127, "float16": 15, "bfloat16": 127}  # numbers below 2^this do not overflow
 ONE_HOT_GAP = 800  # e^-800 underflows to 0 in every dtype
 MOST_BITS = 50
 MOST_CASES = 2**24  # coordinates of all cases together
 MOST_KINDS = 64  # ways in which rows of the unembedding may differ beside their codes
 MOST_TRIES = 100  # to map a folder that does not change meanwhile
+MOST_TOLD = 2000  # characters of a reason
 AT_ONCE = 2**18  # entries of a table that are looked at together
 
 
@@ -55,6 +56,7 @@ class Verdict:
         exact: the dtype of the weights, if the module computes in it without any rounding.
         hops_per_token: of a chain of thought: a token is written for every so many hops; 0 of other models.
         claims: how many claims the certificate holds.
+        rounds: where `exact` is None, why it is.
     """
 
     verdict: Literal["PASS", "FAIL", "UNKNOWN"]
@@ -65,6 +67,7 @@ class Verdict:
     exact: str | None = None
     hops_per_token: int = 0
     claims: int = 0
+    rounds: str = ""
 
 
 def check(folder: str | os.PathLike[str]) -> Verdict:
@@ -102,11 +105,16 @@ def check_files(files: Mapping[str, Any]) -> Verdict:
                 agreement.result()  # first of all, the folder is what its manifest says
         return proven
     except Refuted as error:
-        return Verdict("FAIL", stored.escaped(error))
+        return Verdict("FAIL", stored.escaped(_brief(str(error))))
     except Undecided as error:
-        return Verdict("UNKNOWN", stored.escaped(error))
+        return Verdict("UNKNOWN", stored.escaped(_brief(str(error))))
     except Exception as error:  # what is not foreseen is not proven
-        return Verdict("UNKNOWN", stored.escaped(f"the checker stopped: {type(error).__name__}: {error}"))
+        return Verdict("UNKNOWN", stored.escaped(_brief(f"the checker stopped: {type(error).__name__}: {error}")))
+
+
+def _brief(reason: str) -> str:
+    """The beginning of what is told, which may hold all that a file holds."""
+    return reason if len(reason) <= MOST_TOLD else f"{reason[:MOST_TOLD]}... ({len(reason)} characters)"
 
 
 @dataclass
@@ -154,23 +162,28 @@ class _Proof:
         self.chain = specials == ["unknown", "pad", "end"]
         require(self.chain or specials == ["unknown"], f"manifest.json: the special tokens are {specials}")
         self.d, self.n_vocab = whole(sizes["d_model"], 1, "d_model"), self.n + self.n_relations + len(specials)
+        claims = stored.read_json(files["certificate.json"], "certificate.json")
+        parts = (1 + len(layer["heads"]) for layer in shape["layers"])
+        applied = whole(shape["repeats"], 1, "repeats") * sum(parts)
+        require(applied <= len(claims), f"{len(claims)} claims are too few for {applied} layers and heads")
         self.tensors = stored.read_tensors(files["weights.safetensors"], "weights.safetensors")
         self._shapes(shape["layers"], whole(sizes["positions"], 0, "positions"))
         self.names = stored.read_vocabulary(files["vocabulary.txt"], self.n, self.n_relations, specials)
+        stored_numbers = sum(tensor.size for _, tensor in self.tensors.values())
+        self.most = max(MOST_CASES, stored_numbers)
+        self._room(self.n_relations, "the table of facts")
         self.table = stored.read_facts(files, self.names, self.n, self.n_relations)
         self.some_missing = bool((self.table[:, : self.n] == self.n).any())
         self.reached = {0: np.arange(self.n + 1)[None]}
         self.letters = self._rows("embedding", slice(self.n, self.n + self.n_relations))
         self.special_rows = self._rows("embedding", slice(self.n + self.n_relations, None))
         self.positions = self._rows("positions") if sizes["positions"] else np.zeros((2, self.d), np.int64)
-        self.layers = [self._layer(i, layer) for i, layer in enumerate(shape["layers"])] * whole(
-            shape["repeats"], 1, "repeats"
-        )
-        claims = stored.read_json(files["certificate.json"], "certificate.json")
+        self.layers = [self._layer(i, layer) for i, layer in enumerate(shape["layers"])] * shape["repeats"]
         text = "[\n" + ",\n".join(json.dumps(claim, sort_keys=True) for claim in claims) + "\n]\n"
         require(bytes(files["certificate.json"]) == text.encode(), "certificate.json is not in its canonical form")
         self.n_claims, self.claims = len(claims), iter(claims)
         self.peak, self.highest, self.gap = 0, 0, ONE_HOT_GAP
+        self.placed: dict[tuple[int, bool], np.ndarray] = {}
         self.largest = np.abs(np.concatenate([self.letters, self.special_rows])).max(axis=0)
         self.margins: list[tuple[Fraction, Fraction]] = []
 
@@ -255,14 +268,21 @@ class _Proof:
             lengths = range(int(step == 1), max(0, min(self.per_token, left)) + 1) if self.chain else [k]
             for length in lengths:
                 self._run(step, length)
-        exact = self.peak < 2 ** EXACT[self.dtype] and self.gap >= ONE_HOT_GAP and self._finite()
+        rounds = self._rounds()
         margin, real = min(m for m, _ in self.margins), min(m for _, m in self.margins)
         require(next(self.claims, None) is None, "the certificate holds more claims than are needed")
-        return Verdict("PASS", "", queries, margin, real, self.dtype if exact else None, self.per_token, self.n_claims)
+        exact = None if rounds else self.dtype
+        return Verdict("PASS", "", queries, margin, real, exact, self.per_token, self.n_claims, rounds)
+
+    def _room(self, rows: int, what: str) -> None:
+        """Raise Undecided if so many rows of N + 1 nodes are more numbers than may be held: many, and more than weights."""
+        if rows * (self.n + 1) > self.most:
+            raise Undecided(f"{what} takes {rows * (self.n + 1)} numbers, and {self.most} may be held")
 
     def words(self, length: int) -> np.ndarray:
         """Where every word of a length leads, int64 (R^length, N + 1), first letter applied first."""
         if length not in self.reached:
+            self._room(self.n_relations**length, f"where all words of {length} letters lead")
             before = self.words(length - 1)
             found = self.table[:, before].swapaxes(0, 1).reshape(-1, self.n + 1) if length > 1 else self.table
             self.reached[length] = found
@@ -384,12 +404,15 @@ class _Proof:
         end, pad = first + n_letters, self.special_rows[1:2]
         # For each position the rows of the embedding that its token may have: None is an entity, whose row varies.
         self.token: list[np.ndarray | None] = [None]
+        either = np.concatenate([self.letters, pad])
         for position in range(1, self.here + 1):
-            either = np.concatenate([self.letters, pad])
             known = self.letters if position < end else pad if n_letters < self.per_token else either
             if not n_letters and first - self.per_token < position < first:
                 known = either  # the path may have ended within the step before
             self.token.append((known if self.chain else self.letters) if position <= self.hops else None)
+        kinds = {id(token): token for token in self.token}
+        self.kinds, numbered = list(kinds.values()), {token: i for i, token in enumerate(kinds)}
+        self.kind = np.array([numbered[id(token)] for token in self.token])
         own, columns = self.token[self.here], np.flatnonzero(self.subject.length >= 0)
         self.at_hand = 0 if own is not None else self.here  # the position of the node at hand
         self.now, self.used, self.error = self.subject, np.zeros(self.d, bool), Fraction(0)
@@ -400,7 +423,7 @@ class _Proof:
         if own is None:
             x = x.plus(self.entity, columns, columns, self.subject.scale[columns])
         blocks = self.subject_blocks
-        self._exact_up_to(*(size_of(self._token_sizes(p)) for p in range(self.here + 1)))
+        self._exact_up_to(size_of(np.abs(self.positions[: self.here + 1]) + self._kind_sizes()[self.kind]))
         for number, (heads, mlp) in enumerate(self.layers, start=1):
             claim = self.claim("pass", "letters", "after", number=number)
             letters, after = claim["letters"], claim["after"]
@@ -465,11 +488,11 @@ class _Proof:
         for h, (query, key, value, output) in enumerate(heads):
             what = f"{where}, head {h}"
             require(not ((key.reads | value.reads) & moved).any(), f"{what} reads elsewhere what a layer has written")
-            largest = [value.sums(self._token_sizes(p)) for p in everywhere]
-            added = added_up(*largest)
+            largest = self._token_sums(value)
+            added = symbolic.product(np.ones((1, len(largest)), np.int64), largest)[0]
             together = added_up(together, output.sums(added))
             self._exact_up_to(size_of(added))
-            read = [size_of(size) for size in largest]
+            read = np.sort(largest.max(axis=1, initial=0))
             if not len(query.dense):
                 parts = len(everywhere)  # numbers are multiples of the reciprocal
                 self._head(h, "all", 0, value, output)
@@ -486,7 +509,7 @@ class _Proof:
                 continue
             asked = self._read(before, query, what)
             require(not len(asked.at), f"{what}: its query depends on the facts")
-            keys = np.stack([self._key(key, p, what) for p in everywhere])
+            keys = self._keys(key, what)
             scores = symbolic.product(asked.const, keys.T)
             ordered = np.sort(scores, axis=1)
             gap, best = int((ordered[:, -1] - ordered[:, -2]).min()), scores.argmax(axis=1)
@@ -494,7 +517,7 @@ class _Proof:
             self._head(h, best, gap, value, output, cases)
             # Queries, and so scores, are multiples of a power of two, which takes no bits of a float.
             sums = query.sums(self._sizes(before))
-            held = np.max([key.sums(self._token_sizes(p)) for p in everywhere], axis=0)
+            held = self._token_sums(key).max(axis=0)
             scored = int(symbolic.product(sums, held))
             self._exact_up_to(size_of(sums) // query.grain, size_of(held), scored // query.grain)
             self.highest = max(self.highest, scored)
@@ -504,7 +527,7 @@ class _Proof:
                 if shaken > 1:
                     raise Undecided(f"{what}: earlier leaks may move its scores by more than 1")
                 gap -= 1
-            apart = max(read[p] + read[q] for p in everywhere for q in range(p))
+            apart = int(read[-1]) + int(read[-2])  # of two different positions, at most
             error += _leak(gap, self.here) * apart * output.norm
             for position in np.unique(best).tolist():
                 part, told = self._value(value, output, cases, letters, position, what)
@@ -535,25 +558,38 @@ class _Proof:
             require(set(reads) == {"letter", "then", "else"}, f"head {h}: reads {reads}")
         require(np.all(wanted == best), f"head {h} reads {best}, claimed is {reads}")
 
-    def _token_sizes(self, position: int) -> np.ndarray:
-        """The largest absolute value of each coordinate of the embedded token there."""
-        token, subject = self.token[position], self.subject
-        most = self.entity + np.where(subject.length >= 0, subject.scale * subject.top, 0)
+    def _kind_sizes(self) -> np.ndarray:
+        """The largest absolute value of each coordinate of the embedding of a token of each kind, (kinds, d)."""
+        most = self.entity + np.where(self.subject.length >= 0, self.subject.scale * self.subject.top, 0)
         entity = np.maximum(np.abs(self.entity), np.abs(most))
-        sizes: np.ndarray = np.abs(self.positions[position])
-        sizes += entity if token is None else np.abs(token).max(axis=0)
-        return sizes
+        return np.stack([entity if token is None else np.abs(token).max(axis=0) for token in self.kinds])
 
-    def _key(self, key: Matrix, position: int, what: str) -> np.ndarray:
-        """The key of a position, whatever token it holds."""
-        token = self.token[position]
-        if token is None:
-            require(not key.reads[self.subject.length >= 0].any(), f"{what}: a key depends on the facts")
-            token = self.entity[None]
-        keys = symbolic.product(token + self.positions[position], key.dense.T)
-        require((keys == keys[0]).all(), f"{what}: the key of position {position} depends on its letter")
-        key_of: np.ndarray = keys[0]
-        return key_of
+    def _token_sums(self, matrix: Matrix) -> np.ndarray:
+        """A bound on every partial sum of the matrix times the embedded token at each position, (positions, out)."""
+        beside = self._at_positions(matrix, sizes=True)
+        sums: np.ndarray = beside + symbolic.product(self._kind_sizes(), matrix.absolute.T)[self.kind]
+        return sums
+
+    def _at_positions(self, matrix: Matrix, sizes: bool = False) -> np.ndarray:
+        """The matrix times each row of `positions` up to the deciding one; or the absolute values of both."""
+        if (id(matrix), sizes) not in self.placed:
+            rows, weights = (np.abs(self.positions), matrix.absolute) if sizes else (self.positions, matrix.dense)
+            self.placed[id(matrix), sizes] = symbolic.product(rows, weights.T)
+        return self.placed[id(matrix), sizes][: self.here + 1]
+
+    def _keys(self, key: Matrix, what: str) -> np.ndarray:
+        """The key of each position, whatever token it holds, (positions, out)."""
+        found = []
+        for i, token in enumerate(self.kinds):
+            if token is None:
+                require(not key.reads[self.subject.length >= 0].any(), f"{what}: a key depends on the facts")
+                token = self.entity[None]
+            keys = symbolic.product(token, key.dense.T)
+            position = int(np.argmax(self.kind == i))
+            require((keys == keys[0]).all(), f"{what}: the key of position {position} depends on its letter")
+            found.append(keys[0])
+        whole: np.ndarray = self._at_positions(key) + np.stack(found)[self.kind]
+        return whole
 
     def _value(
         self, value: Matrix, output: Matrix, cases: np.ndarray, letters: list[int], position: int, what: str
@@ -907,19 +943,43 @@ class _Proof:
 
         return max(self._over("unembedding", self.n_vocab if self.error else 0, look), default=0)
 
-    def _finite(self) -> bool:
-        """Whether no number of a forward pass overflows, at positions whose states mean nothing too: by absolute values."""
-        stream = Sizes(self.largest + np.abs(self.positions).max(axis=0))
+    def _rounds(self) -> str:
+        """Why floating point is not proven to compute without rounding, at the positions that decide; "" if it is."""
+        if self.peak >= 2 ** EXACT[self.dtype]:
+            return f"sums may reach {self.peak}, and {self.dtype} is exact below 2^{EXACT[self.dtype]}"
+        if self.gap < ONE_HOT_GAP:
+            return f"scores of a head differ by {self.gap}: its softmax is exactly one-hot from {ONE_HOT_GAP} on"
+        bits = self._largest_bits()
+        if bits > FINITE[self.dtype]:
+            told = f"numbers of a forward pass may reach 2^{bits}, and {self.dtype} surely holds those below"
+            return f"{told} 2^{FINITE[self.dtype]}; a number that overflows at any position spoils all"
+        return ""
+
+    def _largest_bits(self) -> int:
+        """All numbers of a forward pass, at positions whose states mean nothing too, are below 2 to the power of this.
+
+        By absolute values, each coordinate by itself, and as floating point computes them: rounded in every operation.
+        """
+        precision, positions = EXACT[self.dtype], len(self.positions)
+
+        def through(sizes: Sizes, matrix: Matrix) -> Sizes:
+            return sizes.through(matrix).rounded(matrix.terms, precision)
+
+        stream = Sizes(self.largest).plus(Sizes(np.abs(self.positions).max(axis=0))).rounded(1, precision)
         high = [stream, Sizes(np.array([self.highest]))]
         for heads, mlp in self.layers:
-            before = stream
+            before, written = stream, sum(output.terms for *_, output in heads)  # by one product for all heads
             for query, key, value, output in heads:
-                asked, held = before.through(query), before.through(key)
-                stream = stream.plus(before.through(value).through(output))
-                high += [before.through(value), stream, asked, held, asked.times(held)]
+                asked, held, read = (through(before, matrix) for matrix in (query, key, value))
+                scores = asked.times(held).rounded(len(query.dense), precision)
+                # The computed weights add up to 1 but for the rounding of their sum, then of each quotient.
+                mixed = read.rounded(4 * positions, precision).through(output).rounded(written, precision)
+                stream = stream.plus(mixed).rounded(1 + len(heads), precision)
+                high += [asked, held, read, scores, mixed, stream]
             hidden = stream
             for matrix in mlp:
-                hidden = hidden.through(matrix)
+                hidden = through(hidden, matrix)
                 high.append(hidden)
-            stream = stream.plus(hidden) if mlp else stream
-        return max(sizes.bits() for sizes in [*high, stream]) <= FINITE[self.dtype]
+            stream = stream.plus(hidden).rounded(1, precision) if mlp else stream
+            high.append(stream)
+        return max(sizes.bits() for sizes in high)

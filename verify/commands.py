@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from constructions import __version__
 from constructions.catalogue import CATALOGUE
 from constructions.errors import FactFileError, InputError
+from constructions.memory import is_out_of_memory
 from verify.arguments import ATTACKS, parser, require_places
 from verify.grid import Cell, CellResult, default_grid, forms_grid
 from verify.output import complain, lead_nowhere, say, say_text, say_verdict
@@ -64,6 +65,11 @@ def run(arguments: Sequence[str] | None, program: str) -> int:
         return BAD_INPUT
     except InputError as error:
         complain(f"error: {error}")
+        return BAD_INPUT
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        complain(f"error: out of memory: {error}")
         return BAD_INPUT
     except OSError as error:
         if error.filename is not None:  # a file or folder that was named, or one in it
@@ -204,7 +210,7 @@ def _run_facts(options: argparse.Namespace) -> int:
     results, models = [], {}
     for hops in lengths:
         given = {"max_hops": lengths[-1]} if any_length else {}
-        with _progress(facts.n_entities * facts.n_relations**hops, "queries") as advance_to:
+        with _progress(facts.n_queries(hops), "queries") as advance_to:
             save = options.save if hops == lengths[-1] else None
             result, models[hops] = verify_facts(
                 entry, facts, hops, given, options.dtype, options.logits, advance_to, PROVEN_ALONE, save
@@ -262,7 +268,7 @@ def _run_export(options: argparse.Namespace) -> int:
     _check_folder(options.out)
     tool(options.to)  # a missing one is told before the model is read
     model = load(options.folder)
-    with _progress(model.facts.n_entities * model.facts.n_relations**model.hops, "queries") as advance_to:
+    with _progress(model.facts.n_queries(model.hops), "queries") as advance_to:
         asked = export_and_ask(model, options.to, options.out, advance_to)
     say_verdict(asked.line(options.to))
     say(f"written: {options.out}" if asked.right else f"not written: {options.out}")
@@ -311,7 +317,7 @@ def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = No
     say(report.header())
     try:
         if len(cells) == 1:
-            with _progress(cells[0].entities * cells[0].relations ** cells[0].hops, "queries") as advance_to:
+            with _progress(cells[0].n_queries(), "queries") as advance_to:
                 results.append(run_cell(cells[0], advance_to, PROVEN_ALONE, save))
             say_text(report.line(results[0]))
         else:
@@ -378,7 +384,7 @@ def _suggested(facts: FactTable, lengths: list[int]) -> tuple[str, str]:
 
 @contextmanager
 def _progress(total: int, unit: str) -> Iterator[Any]:
-    """A bar on a terminal, silent otherwise; yields a function that takes how much is done."""
+    """A bar on a terminal, silent otherwise; yields a function that takes how much is done, of a total of any size."""
     if not sys.stdout.isatty():
         yield lambda done: None
         return
@@ -386,7 +392,7 @@ def _progress(total: int, unit: str) -> Iterator[Any]:
 
     columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True) as bar:
-        task = bar.add_task(unit, total=total)
+        task = bar.add_task(unit, total=total if total < 2**53 else None)  # rich divides as floating point
         yield lambda done: bar.update(task, completed=done)
 
 

@@ -117,12 +117,12 @@ def ask(
     asked, draw = Asked(allowed, str(model.embedding.weight.dtype).removeprefix("torch.")), np.random.default_rng(0)
     at_once = max(1, MOST_LOGITS // (model.shape.d_vocab * (2 * model.hops + 1)))
     for hops in range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,):
-        total = model.facts.n_entities * model.facts.n_relations**hops
-        chosen = np.arange(total) if total <= most else draw.choice(total, most, replace=False)
+        total = model.facts.n_queries(hops)
+        drawn = model.facts.drawn_queries(most, hops, draw) if total > most else None
         asked.all_queries += total
-        for start in range(0, len(chosen), at_once):
-            index = chosen[start : start + at_once]
-            subjects, paths = model.facts.queries(index, hops)
+        for start in range(0, min(total, most), at_once):
+            index = np.arange(start, min(start + at_once, total, most))
+            subjects, paths = model.facts.queries(index, hops) if drawn is None else [part[index] for part in drawn]
             failed = torch.zeros(len(index), dtype=torch.bool)
             for tokens, wanted, logits in _steps(run, model, subjects, paths):
                 own, last = logits[:, -1].gather(-1, wanted), logits[:, -1].scatter(-1, wanted, -torch.inf)

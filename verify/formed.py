@@ -11,6 +11,7 @@ import torch
 
 from constructions.answering import Answering, Writing
 from constructions.errors import DoesNotFit, InternalError
+from constructions.facts import require_runnable
 from constructions.following import WAYS
 from constructions.forms import add_noise, change_basis, noise_radius, widen
 from constructions.model import FactModel
@@ -110,14 +111,17 @@ def formed(model: FactModel, form: str) -> Formed:
 
     Raises:
         DoesNotFit: the form cannot be certified in the model's dtype.
+        InputError: there are more queries than are run.
     """
-    other, allowed = FORMS[form](model)
-    facts, n, r = model.facts, model.facts.n_entities, model.facts.n_relations
+    facts = model.facts
     hops = range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,)
+    planned = sum(facts.n_queries(k) for k in hops)
+    require_runnable(planned)
+    other, allowed = FORMS[form](model)
     recalls = [check_recall(other, facts, k, logits="full") for k in hops]
-    asked = ask(other, model, most=n * r**model.hops)
+    asked = ask(other, model, most=facts.n_queries(model.hops))
     queries, wrong = sum(recall.queries for recall in recalls), sum(recall.wrong for recall in recalls)
-    planned, margin = sum(n * r**k for k in hops), min(recall.margin for recall in recalls)
+    margin = min(recall.margin for recall in recalls)
     faults = [recall.defect for recall in recalls if recall.defect is not None]
     if queries != planned or asked.queries != planned:
         faults.append(f"{queries} and {asked.queries} queries were run, there are {planned}")

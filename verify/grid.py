@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from constructions.catalogue import CATALOGUE, Construction, construction
 from constructions.errors import DoesNotFit, InputError
-from constructions.facts import FactTable
+from constructions.facts import MOST_QUERIES, FactTable, require_path
+from constructions.memory import is_out_of_memory, require_memory
+from constructions.wording import shortened
 from verify.output import complain
 
 if TYPE_CHECKING:
@@ -82,6 +84,13 @@ class Cell:
     logits: Logits = "auto"
     form: str = ""
 
+    def n_queries(self) -> int:
+        """N R^k: a Python integer; 2^63 where it is not less."""
+        most = 2**63
+        if self.relations > 1 and self.hops > 63:
+            return most
+        return min(most, self.entities * (self.relations**self.hops if self.relations > 1 else 1))
+
     def table(self) -> FactTable:
         """The random fact table of the cell."""
         entry = construction(self.construction)
@@ -97,7 +106,9 @@ class CellResult:
     """What was found in a cell. `reason` says why the verdict is not PASS; sizes and counts are None if never reached.
 
     `form` and `difference`: another form of the construction, and how far its logits are from the original's at most.
-    `proof` is what the checker says of the saved model, None if it was not saved (see `SMALL`). The bits are B_T (dense,
+    `proof` is what the checker says of the saved model, None if it was not saved (see `SMALL`), and `proven` for how many
+    queries; a chain of thought's are those of every length up to `hops`. Where the proof alone decides, `logits` is "proof",
+    no query is run, and `margin` is the proven one. The bits are B_T (dense,
     and those of facts), B_e and B_u of Theorem 4.2; `separated` is the factor by which a model
     with chain-of-thought lies below every model without that has embeddings as small and a fixed decoder.
     """
@@ -117,6 +128,7 @@ class CellResult:
     margin: float | None = None
     margin_claim: str | None = None
     proof: Verdict | None = None
+    proven: int | None = None
     d_model: int | None = None
     d_model_formula: int | None = None
     d_mlp: int | None = None
@@ -186,8 +198,9 @@ def run_cell(
     entry = construction(cell.construction)
     started = time.perf_counter()
     try:
-        facts = cell.table()
         options = dict(cell.options)
+        _require_room(entry, cell)
+        facts = cell.table()
         if cell.form:
             result = verify_form(entry, facts, cell.hops, options, cell.dtype, cell.form)
         else:
@@ -197,17 +210,33 @@ def run_cell(
     except InputError as error:
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
         result.reason = str(error)
-    except MemoryError as error:
+    except Exception as error:
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
-        result.reason = f"out of memory: {error}"
-    except Exception as error:  # a crash is a failed check, told in full
-        for line in traceback.format_exc().splitlines():
-            complain(line)
-        result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
-        result.verdict, result.reason = "FAIL", f"crashed: {type(error).__name__}: {error}"
+        if is_out_of_memory(error):
+            result.reason = f"out of memory: {error}"
+        else:  # a crash is a failed check, told in full
+            for line in traceback.format_exc().splitlines():
+                complain(line)
+            result.verdict, result.reason = "FAIL", f"crashed: {type(error).__name__}: {error}"
     result.facts, result.options, result.form = cell.facts, dict(cell.options), cell.form
     result.seconds = time.perf_counter() - started
     return result
+
+
+def _require_room(entry: Construction, cell: Cell) -> None:
+    """Raise DoesNotFit, before any table is made, for paths that are too long, and for bijections whose weights, at two bytes
+    a number, exceed the memory by the formulas.
+    """
+    from bounds.sizes import predicted_for_bijections
+
+    for name, value in (("hops", cell.hops), *cell.options):
+        if name in ("hops", "max_hops", "hops_per_token"):
+            require_path(value, name)
+    looked_up = dict(cell.options).get("looked_up", 0)
+    if cell.facts == "total" and entry.takes_bijections and looked_up <= cell.relations:
+        size = (cell.entities, cell.relations, cell.hops)
+        parameters = predicted_for_bijections(entry, *size, dict(cell.options)).parameters
+        require_memory(2 * parameters, f"the weights of {entry.name} ({shortened(parameters)} parameters)")
 
 
 def verify_facts(
@@ -224,7 +253,8 @@ def verify_facts(
     """Build a construction from facts and check everything it claims: recall, sizes, margin, bounds, certificate.
 
     A model of at most `proven_size` parameters is also saved, and its certificate checked: the two opinions must agree. So
-    is a larger one, if `save` names a folder for it.
+    is a larger one, if `save` names a folder for it. Where there are more queries than are run, see `require_runnable`, the
+    certificate alone decides, whatever the size: PASS only if the module is proven to compute without rounding.
 
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory.
@@ -238,9 +268,11 @@ def verify_facts(
     given = _format_of_size(entry, facts, hops, options, dtype) if facts.is_bijective else None
     model = build(entry, facts, hops, options, dtype)
     result = _blank(entry, facts.n_entities, facts.n_relations, hops, str(model.embedding.weight.dtype)[6:])
-    work = facts.n_entities * facts.n_relations**hops * sum(w.numel() for _, w in model.internal_weights())
-    with _threads(None if work > WORK_FOR_THREADS else 1):
-        recall = check_recall(model, facts, hops, logits, progress=progress)
+    planned = facts.n_queries(hops)
+    work, recall = planned * sum(w.numel() for _, w in model.internal_weights()), None
+    if planned <= MOST_QUERIES:
+        with _threads(None if work > WORK_FOR_THREADS else 1):
+            recall = check_recall(model, facts, hops, logits, progress=progress)
     bits = capacity(model, given or format_of(model))  # to facts that are no bijections no bound applies
     found = Sizes(
         d_model=model.embedding.weight.shape[1],
@@ -255,8 +287,9 @@ def verify_facts(
     expected = predicted(entry, facts, hops, options)
     costs = replace(expected, **asdict(found))
     checks = hold_against_bounds(costs, facts.n_entities, facts.n_relations, hops, facts.is_bijective)
-    result.queries, result.wrong, result.margin = recall.queries, recall.wrong, recall.margin
-    result.logits, result.counterexamples = recall.logits, recall.counterexamples
+    if recall is not None:
+        result.queries, result.wrong, result.margin = recall.queries, recall.wrong, recall.margin
+        result.logits, result.counterexamples = recall.logits, recall.counterexamples
     result.d_model, result.d_model_formula = found.d_model, expected.d_model
     result.d_mlp, result.n_layers, result.n_heads = found.d_mlp, found.n_layers, found.n_heads
     result.parameters = found.parameters
@@ -264,13 +297,25 @@ def verify_facts(
     result.embedding_bits, result.unembedding_bits = costs.embedding_bits, costs.unembedding_bits
     result.bounds, result.separated = checks, separation_factor(costs, checks, facts.is_bijective)
     result.margin_claim = _in_words(model.margin)
-    faults = list(_faults(model, facts, hops, recall, costs, expected, checks))
+    faults = list(_faults(model, costs, expected, checks, facts.is_bijective))
     faults += _outside_the_format(bits, expected)
-    if save is not None or found.parameters <= proven_size:
+    doubts: list[str] = []
+    if recall is not None:
+        faults += _recall_faults(model, recall, planned)
+    if recall is None or save is not None or found.parameters <= proven_size:
         proven = saved_and_checked(model, save)
         result.proof = proven.verdict
-        faults += _disagreements(model, facts, recall, proven)
-    result.verdict, result.reason = ("FAIL", "; ".join(faults)) if faults else ("PASS", "")
+        wrong, doubts = _disagreements(model, facts, recall, proven)
+        faults += wrong
+        if proven.verdict == "PASS":
+            result.proven = proven.queries
+        if recall is None:
+            doubts += _undecided(proven)
+            doubts = [f"N R^k = {shortened(planned)} queries are too many to be run: {doubt}" for doubt in doubts]
+            result.logits, result.queries = "proof", 0
+            result.margin = float(proven.margin) if proven.exact else None
+    told = faults or doubts
+    result.verdict, result.reason = "FAIL" if faults else "UNKNOWN" if doubts else "PASS", "; ".join(told)
     result.seconds = time.perf_counter() - started
     return result, model
 
@@ -366,36 +411,33 @@ def build(
 
 
 def _faults(
-    model: FactModel,
-    facts: FactTable,
-    hops: int,
-    recall: Recall,
-    costs: Costs,
-    expected: Costs,
-    checks: list[BoundCheck],
+    model: FactModel, costs: Costs, expected: Costs, checks: list[BoundCheck], bijective: bool
 ) -> Iterator[str]:
-    """Everything that is not as claimed. A comparison with NaN is false, so each is written to hold, then negated."""
+    """What is not as claimed of the sizes. A comparison with NaN is false, so each is written to hold, then negated."""
     from verify.against_bounds import below_bounds
 
-    if recall.defect is not None:
-        yield recall.defect
-    planned = facts.n_entities * facts.n_relations**hops
-    if recall.queries != planned:
-        yield f"{recall.queries} queries were run, N R^k = {planned}"
-    if recall.wrong != 0:
-        yield f"{recall.wrong} wrong answers"
-    if different := expected.differs_from(costs, facts.is_bijective):
+    if different := expected.differs_from(costs, bijective):
         yield different
     yield from below_bounds(costs, checks)
+    if not model.margin.real > 0:
+        yield f"the margin claimed in real arithmetic is {shortened(model.margin.real)}, not positive"
+
+
+def _recall_faults(model: FactModel, recall: Recall, planned: int) -> Iterator[str]:
+    """What the pass over all queries has found that is not as claimed; comparisons as in `_faults`."""
+    if recall.defect is not None:
+        yield recall.defect
+    if recall.queries != planned:
+        yield f"{recall.queries:,} queries were run, N R^k = {shortened(planned)}"
+    if recall.wrong != 0:
+        yield f"{recall.wrong} wrong answers"
     claim = model.margin
-    if not claim.real > 0:
-        yield f"the margin claimed in real arithmetic is {claim.real}, not positive"
     if not recall.margin > 0:
         yield f"the smallest margin is {recall.margin}, not positive"
     if not recall.margin >= claim.in_dtype:
-        yield f"the smallest margin is {recall.margin}, claimed is at least {claim.in_dtype}"
+        yield f"the smallest margin is {recall.margin}, claimed is at least {shortened(claim.in_dtype)}"
     if claim.attained and recall.margin != claim.in_dtype:
-        yield f"the smallest margin is {recall.margin}, claimed is exactly {claim.in_dtype}"
+        yield f"the smallest margin is {recall.margin}, claimed is exactly {shortened(claim.in_dtype)}"
 
 
 def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:
@@ -408,23 +450,41 @@ def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:
         return check(folder)
 
 
-def _disagreements(model: FactModel, facts: FactTable, recall: Recall, proven: Proven) -> Iterator[str]:
-    """Where the checker, from the saved weights, and the forward pass say different things."""
+def _disagreements(
+    model: FactModel, facts: FactTable, recall: Recall | None, proven: Proven
+) -> tuple[list[str], list[str]]:
+    """Where the checker, from the saved weights, says other things than the construction and the forward pass.
+
+    Returns:
+        What is wrong, and what is not decided: that the checker cannot prove what the construction claims refutes nothing.
+    """
     if proven.verdict != "PASS":
-        yield f"the checker says {proven.verdict} of the saved model: {proven.reason}"
-        return
-    if recall.wrong != 0 or not recall.margin > 0:
-        yield f"the checker has proven a model with {recall.wrong} wrong answers"
+        told = [f"the checker says {proven.verdict} of the saved model: {proven.reason}"]
+        return (told, []) if proven.verdict == "FAIL" else ([], told)
+    wrong, open_ = [], []
     shortest = 1 if construction(model.construction).n_specials > 1 else model.hops
-    planned = sum(facts.n_entities * facts.n_relations**length for length in range(shortest, model.hops + 1))
+    planned = sum(facts.n_queries(length) for length in range(shortest, model.hops + 1))
     if proven.queries != planned:
-        yield f"{proven.queries} queries are proven; there are {planned}"
-    if (proven.exact is None) != model.margin.rounds:
-        yield f"the checker says exact in {proven.exact}, but the construction claims {model.margin}"
-    if proven.exact is not None and not recall.margin >= proven.margin:
-        yield f"the checker has proven a margin of {proven.margin}, measured is {recall.margin}"
+        wrong.append(f"{shortened(proven.queries)} queries are proven; there are {shortened(planned)}")
+    if proven.exact is None and not model.margin.rounds:
+        open_.append(f"no rounding is claimed ({_in_words(model.margin)}), and not proven: {proven.rounds}")
+    if proven.exact is not None and model.margin.rounds:
+        wrong.append(f"the checker says exact in {proven.exact}, but the construction claims that it rounds")
     if not proven.real_margin > 0:
-        yield f"the checker has proven a margin of {proven.real_margin} in real arithmetic"
+        wrong.append(f"the checker has proven a margin of {shortened(proven.real_margin)} in real arithmetic")
+    if recall is not None:
+        if recall.wrong != 0 or not recall.margin > 0:
+            wrong.append(f"the checker has proven a model with {recall.wrong} wrong answers")
+        if proven.exact is not None and not recall.margin >= proven.margin:
+            wrong.append(f"the checker has proven a margin of {shortened(proven.margin)}, measured is {recall.margin}")
+    return wrong, open_
+
+
+def _undecided(proven: Proven) -> list[str]:
+    """Why a proof alone does not decide about the module, in words; nothing if it does or the proof's verdict says so."""
+    if proven.verdict != "PASS" or proven.exact is not None:
+        return []
+    return [f"all answers are proven in real arithmetic, but not in floating point: {proven.rounds}"]
 
 
 def _in_words(claim: MarginClaim) -> str:

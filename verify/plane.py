@@ -13,6 +13,7 @@ from bounds.logarithms import round_down
 from bounds.no_cot import Bound, every_bound, information_limit
 from bounds.offers import Offer, offers
 from constructions.errors import InputError
+from constructions.wording import shortened
 from verify.against_bounds import BoundCheck, hold_against_bounds
 from verify.output import joined
 
@@ -139,7 +140,7 @@ def _bounds_table(curves: list[tuple[int, dict[str, Bound | str]]]) -> list[str]
     rows = [["B_e", *COLUMNS.values()]]
     for bits, found in curves:
         cells = [found[name] for name in COLUMNS]
-        rows.append([f"{bits:,}", *("-" if isinstance(cell, str) else _positive(cell.bits) for cell in cells)])
+        rows.append([shortened(bits), *("-" if isinstance(cell, str) else _positive(cell.bits) for cell in cells)])
         if set(rows[-1][1:]) <= {"-", "negative"}:  # and so it stays for more bits of embedding
             break
     notes = {name: cell for _, found in curves for name, cell in found.items() if isinstance(cell, str)}
@@ -160,9 +161,9 @@ def _points_table(shown: Plane) -> list[str]:
         rows.append(
             [
                 offer.label,
-                *(f"{bits:,}" for bits in (costs.embedding_bits, costs.unembedding_bits, costs.internal_bits)),
+                *map(shortened, (costs.embedding_bits, costs.unembedding_bits, costs.internal_bits)),
                 *_against(dense, costs.internal_bits, held),
-                *(f"{bits:,}" for bits in (costs.embedding_fact_bits, costs.internal_fact_bits)),
+                *map(shortened, (costs.embedding_fact_bits, costs.internal_fact_bits)),
                 *_against(facts, costs.internal_fact_bits, held),
                 f"{all_facts / shown.limit:.3f}" if shown.limit else "-",
             ]
@@ -196,7 +197,7 @@ def down(bits: float, digits: int = 6) -> str:
 
 def _where(bound: Bound) -> str:
     values = (("M", bound.M), ("Q", bound.Q), ("i", bound.i), ("j", bound.j))
-    told = ", ".join(f"{name} = {value:,}" for name, value in values if value is not None)
+    told = ", ".join(f"{name} = {shortened(value)}" for name, value in values if value is not None)
     return f"  at {told}" if told else ""
 
 

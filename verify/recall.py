@@ -27,7 +27,7 @@ from torch import Tensor
 
 from constructions.answering import Answering, Widths, Writing
 from constructions.errors import InputError, InternalError
-from constructions.facts import FactTable
+from constructions.facts import FactTable, require_runnable
 from constructions.model import FactModel
 from constructions.transformer import Cache, KeysAndValues, Transformer
 from constructions.wording import printable
@@ -86,15 +86,17 @@ def check_recall(
         progress: called with the number of queries done so far.
 
     Raises:
-        InputError: the sizes of model and facts differ.
+        InputError: the sizes of model and facts differ, or there are more queries than are run.
     """
     size = (model.vocabulary.n_entities, model.vocabulary.n_relations)
     if size != (facts.n_entities, facts.n_relations):
         raise InputError(f"the model has {size} entities and relations, the facts {facts.answers.shape[::-1]}")
     if subjects is not None and len(subjects) == 0:
         raise InputError("no subjects were given: a recall of no query says nothing")
+    asked = facts.n_entities if subjects is None else len(subjects)
+    require_runnable(asked * (facts.n_queries(hops) // facts.n_entities))
     mode = _affordable(model, facts, hops) if logits == "auto" else logits
-    rows = batch_rows or _rows_within(memory_cap, model)
+    rows = batch_rows or _rows_within(memory_cap, model, hops)
     result = Recall(logits=mode)
     if model._forward_hooks or model._forward_pre_hooks:
         result.defect = "the model's forward pass has hooks, which this pass, by states and unembedding, does not call"
@@ -223,12 +225,15 @@ def _with_axis(cache: Cache) -> Cache:
 def _labelled(
     model: Answering, facts: FactTable, states: Tensor, subjects: np.ndarray, prefix: tuple[int, ...], hops: int
 ) -> _Batch:
-    axes = [subjects, *(np.array([r]) for r in prefix), *([np.arange(facts.n_relations)] * (hops - len(prefix)))]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 1 + hops)
-    answers = model.vocabulary.answer_tokens(facts.answer(grid[:, 0], grid[:, 1:]))
+    """States (..., 1, d) of all queries about the subjects whose paths begin with the prefix, with their answers."""
+    rest = hops - len(prefix)
+    places, tails = facts.queries(np.arange(len(subjects) * facts.n_relations**rest), rest)
+    paths = np.concatenate([np.broadcast_to(np.array(prefix, np.int64), (len(tails), len(prefix))), tails], axis=1)
+    asked = subjects[places]
+    answers = model.vocabulary.answer_tokens(facts.answer(asked, paths))
     flat = states[..., -1, :].reshape(-1, states.shape[-1])
-    failed = torch.zeros(len(grid), dtype=torch.bool, device=states.device)
-    return _Batch(flat, torch.from_numpy(answers).to(states.device), grid[:, 0], grid[:, 1:], failed)
+    failed = torch.zeros(len(paths), dtype=torch.bool, device=states.device)
+    return _Batch(flat, torch.from_numpy(answers).to(states.device), asked, paths, failed)
 
 
 def _chains(model: Answering, facts: FactTable, hops: int, rows: int, chosen: NDArray[np.int64]) -> Iterator[_Batch]:
@@ -285,18 +290,19 @@ def _full_margins(model: Answering, states: Tensor, answers: Tensor, rows: int) 
 
 
 def _affordable(model: Answering, facts: FactTable, hops: int) -> Logits:
-    work = facts.n_entities * facts.n_relations**hops * model.shape.d_vocab * model.shape.d_model
+    work = facts.n_queries(hops) * model.shape.d_vocab * model.shape.d_model
     if not isinstance(model, FactModel):
         return "full"
     return "both" if work <= AFFORDABLE_FULL_WORK else "fast"
 
 
-def _rows_within(memory_cap: int, model: Answering) -> int:
-    """How many states fit: the stream, attention's cache, the widest hidden layer, a copy in float64."""
+def _rows_within(memory_cap: int, model: Answering, hops: int) -> int:
+    """How many states fit: the stream, the widest hidden layer, a copy in float64; attention's cache of all layers."""
     shape: Widths = model.shape
     row = 4 * (shape.d_model + max(shape.d_model, shape.widest_layer)) * 8
     broad = 4 * max(shape.d_model, shape.d_mlp)
-    return max(1, min(CACHE_FRIENDLY // broad, 8192, memory_cap // row))
+    cached = 8 * shape.cached_widths * (1 + hops)
+    return max(1, min(CACHE_FRIENDLY // broad, 8192, memory_cap // (row + cached)))
 
 
 def _in_words(model: Answering, facts: FactTable, batch: _Batch, i: int) -> str:

@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import ROUND_FLOOR, Decimal
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from constructions.catalogue import CATALOGUE
+from constructions.wording import shortened
 from verify.grid import CellResult
 from verify.output import joined
 
@@ -77,6 +77,11 @@ def line(result: CellResult) -> str:
         result.verdict,
     ]
     notes = [] if result.verdict == "PASS" else [f"    {result.verdict}: {result.reason}"]
+    if result.logits == "proof" and result.proven is not None:
+        notes.append(
+            f"    decided by the proof alone: no query was run, all {shortened(result.proven)} queries are proven from the "
+            "saved weights"
+        )
     if result.separated is not None:
         notes.append(
             f"    separated: {result.internal_bits:,} internal bits; without chain-of-thought, with embeddings of "
@@ -127,9 +132,11 @@ def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:
     counts = count(results, planned)
     cells = "cell" if planned == 1 else "cells"
     queries = sum(result.queries or 0 for result in results)
+    proven = sum(result.proven or 0 for result in results if result.logits == "proof")
+    instead = f"; {shortened(proven)} queries proven in place of being run" if proven else ""
     return (
         f"{counts['verdict']}: {planned} {cells} planned, {counts['passed']} passed, {counts['failed']} failed, "
-        f"{counts['unknown']} unknown; {queries:,} queries in {seconds:.1f} s"
+        f"{counts['unknown']} unknown; {queries:,} queries in {seconds:.1f} s{instead}"
     )
 
 
@@ -151,23 +158,13 @@ def proof_line(proven: Proven) -> str:
     """What the checker says, in one sentence."""
     if proven.verdict != "PASS":
         return f"{proven.verdict}: {proven.reason}"
-    told = f"PASS: all {proven.queries:,} queries are answered right, with a margin of at least {margin_text(proven)}"
-    told += " in real arithmetic"
-    return told + (f"; exact in {proven.exact}" if proven.exact else "; floating point rounds, which is not covered")
-
-
-def margin_text(proven: Proven) -> str:
-    """The margin in real arithmetic, rounded down."""
-    lost = proven.margin - proven.real_margin
-    if lost == 0:
-        return str(proven.margin)
-    power = lost.denominator.bit_length() - lost.numerator.bit_length() - 1  # lost < 2^-power
-    return f"{proven.margin} - 2^-{power}" if power >= 64 else rounded_down(proven.real_margin)
-
-
-def rounded_down(value: Fraction) -> str:
-    """Six digits after the point, never more than the value."""
-    return f"{Decimal(value.numerator * 10**6 // value.denominator).scaleb(-6):f}"
+    told = f"PASS: all {shortened(proven.queries)} queries are answered right, with a margin of at least "
+    told += f"{shortened(proven.real_margin)} in real arithmetic"
+    return told + (
+        f"; exact in {proven.exact}"
+        if proven.exact
+        else f"; floating point rounds, which is not covered: {proven.rounds}"
+    )
 
 
 def proof_as_json(proven: Proven) -> str:
@@ -176,7 +173,9 @@ def proof_as_json(proven: Proven) -> str:
     if proven.verdict == "PASS":
         told |= {"queries": proven.queries, "claims": proven.claims, "exact": proven.exact}
         told |= {"hops_per_token": proven.hops_per_token}
-        told |= {"margin_without_leaks": str(proven.margin), "margin": margin_text(proven)}
+        told |= {"margin_without_leaks": str(proven.margin), "margin": shortened(proven.real_margin)}
+        if not proven.exact:
+            told["rounds"] = proven.rounds
     return json.dumps(told, indent=1, allow_nan=False) + "\n"
 
 
@@ -283,7 +282,7 @@ def plan_table(n_entities: int, n_relations: int, hops: int, budget: Budget, eve
             sizes = (costs.d_model, costs.d_mlp, costs.n_layers, costs.written_tokens)
             facts = (costs.internal_fact_bits, costs.embedding_fact_bits, costs.unembedding_fact_bits)
             dense = (costs.internal_bits, costs.embedding_bits, offer.total_bits)
-            rows.append([offer.label, *(f"{n:,}" for n in (*sizes, *facts, *dense))])
+            rows.append([offer.label, *map(shortened, (*sizes, *facts, *dense))])
         named.add(name)
     lines = columns(rows) if named else ["nothing fits"]
     misfits = [f"  {told}" for name, told in refused.items() if name not in named]
