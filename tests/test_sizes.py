@@ -18,7 +18,9 @@ TOLD = "1,099,511,627,776"
 CAPPED = """
 import contextlib, io, json, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30,) * 2)
+from constructions.memory import memory_limit
 from verify.__main__ import main
+assert memory_limit() <= 6 * 2**30, "the cap of the process counts"
 found = []
 for arguments in json.loads(sys.argv[1]):
     out = io.StringIO()
@@ -116,6 +118,9 @@ def test_huge_sizes_in_a_folder_are_refused_by_both_readers(name, folder, memory
     with pytest.raises(InputError) as refused:
         load(folder)
     assert len(str(refused.value)) < 5000
+    if name == "empty layers":  # before each is looked at
+        assert "5,001 layers, and up to 4,096 are read" in str(refused.value)
+        assert proven.reason == "manifest.json has 5001 layers, and up to 4096 are read"
 
 
 @pytest.fixture
