@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import all_queries
 
 from constructions import CATALOGUE, DoesNotFit, FactTable, key_value, selector
-from verify import checker, grid, stored
+from verify import checker, described, grid
 from verify.checker import check_files
 from verify.grid import Cell, run_cell
 
@@ -20,7 +20,7 @@ MANY_HOPS = [name for name, entry in CATALOGUE.items() if entry.multi_hop]
 
 
 def proof_of(files):
-    proof = checker._Proof(files, stored.read_manifest(files))
+    proof = checker._Proof(files, described.read_manifest(files))
     return proof, proof.verdict()
 
 

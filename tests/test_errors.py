@@ -19,6 +19,7 @@ from constructions.tsv import read_tsv
 
 MADE_OF = {
     "FactFileError": [(["a.tsv:1:1: one", "a.tsv:2:1: two"],), (["a.tsv:1:1: one"], 25), ([],)],
+    "Lost": [("its process was killed", False), ("its process crashed", True)],
     None: [("N = 3, but R = 4; give other sizes",)],
 }
 """What an exception is made of: by the name of its class, or else a message."""

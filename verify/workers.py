@@ -26,8 +26,11 @@ class Lost(Exception):
     """
 
     def __init__(self, why: str, crashed: bool):
-        super().__init__(why)
+        super().__init__(why, crashed)
         self.crashed = crashed
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @contextmanager
