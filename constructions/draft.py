@@ -203,7 +203,6 @@ class Draft:
             head_names,
             decoder,
             speller,
-            margin,
             facts,
             hops,
             fact_tables,
@@ -219,6 +218,7 @@ class Draft:
             write_rows(model.positions.weight, np.arange(len(values)), slot, values)
         model.decode_by(decoder)
         speller(model, facts)
+        model.margin = margin
         return model
 
 
