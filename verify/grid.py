@@ -259,7 +259,7 @@ def verify_facts(
     result.internal_bits, result.internal_fact_bits = costs.internal_bits, costs.internal_fact_bits
     result.embedding_bits, result.unembedding_bits = costs.embedding_bits, costs.unembedding_bits
     result.bounds, result.separated = checks, separation_factor(costs, checks, facts.is_bijective)
-    result.margin_claim = _in_words(model.margin)
+    result.margin_claim = _in_words(_claim_of(model))
     faults = list(_faults(model, facts, hops, recall, costs, expected, checks))
     if save is not None or found.parameters <= proven_size:
         proven = saved_and_checked(model, save)
@@ -363,11 +363,14 @@ def _faults(
     if different := expected.differs_from(costs, facts.is_bijective):
         yield different
     yield from below_bounds(costs, checks)
-    claim = model.margin
-    if not claim.real > 0:
-        yield f"the margin claimed in real arithmetic is {claim.real}, not positive"
     if not recall.margin > 0:
         yield f"the smallest margin is {recall.margin}, not positive"
+    claim = _claim_of(model)
+    if isinstance(claim, str):
+        yield claim
+        return
+    if not claim.real > 0:
+        yield f"the margin claimed in real arithmetic is {claim.real}, not positive"
     if not recall.margin >= claim.in_dtype:
         yield f"the smallest margin is {recall.margin}, claimed is at least {claim.in_dtype}"
     if claim.attained and recall.margin != claim.in_dtype:
@@ -395,15 +398,26 @@ def _disagreements(model: FactModel, facts: FactTable, recall: Recall, proven: P
     planned = sum(facts.n_entities * facts.n_relations**length for length in range(shortest, model.hops + 1))
     if proven.queries != planned:
         yield f"{proven.queries} queries are proven; there are {planned}"
-    if (proven.exact is None) != model.margin.rounds:
-        yield f"the checker says exact in {proven.exact}, but the construction claims {model.margin}"
+    claim = _claim_of(model)
+    if not isinstance(claim, str) and (proven.exact is None) != claim.rounds:
+        yield f"the checker says exact in {proven.exact}, but the construction claims {claim}"
     if proven.exact is not None and not recall.margin >= proven.margin:
         yield f"the checker has proven a margin of {proven.margin}, measured is {recall.margin}"
     if not proven.real_margin > 0:
         yield f"the checker has proven a margin of {proven.real_margin} in real arithmetic"
 
 
-def _in_words(claim: MarginClaim) -> str:
+def _claim_of(model: FactModel) -> MarginClaim | str:
+    """What is proven of the margin; in words, why nothing is."""
+    try:
+        return model.margin
+    except InputError as error:
+        return str(error)
+
+
+def _in_words(claim: MarginClaim | str) -> str:
+    if isinstance(claim, str):
+        return claim
     real = f"at least {float(claim.real):.6g} in real arithmetic"
     return (
         f"{real}; {'exactly' if claim.attained else 'at least'} {float(claim.in_dtype):.6g} in the dtype of the module"
