@@ -15,6 +15,7 @@ from constructions.errors import DoesNotFit, InputError
 from constructions.facts import MISSING, FactTable
 from constructions.model import FactModel
 from constructions.recipe import RECORDED_ELSEWHERE, Recipe
+from constructions.selection import with_leaks
 from constructions.stated import Fingerprint
 
 
@@ -71,7 +72,11 @@ def rebuilt(recipe: Recipe, facts: FactTable, books: Sequence[Codebook], dtype: 
             f"{recipe.builder} gives codes to all entities, and to no token but them and unknown; the codebook does not"
         )
     model = build(partial, **recipe.options, dtype=dtype)
+    claim = model.margin_of_weights()
     model.install(facts)
+    model.margin = claim  # without a leak it is about any facts
+    if model.positions is not None:
+        model.margin = with_leaks(model)
     return model
 
 

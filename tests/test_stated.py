@@ -25,6 +25,7 @@ from constructions import (
     add_noise,
     change_basis,
     construction,
+    hybrid,
     install,
     mechanism,
     needed_shape,
@@ -454,6 +455,16 @@ def test_installed_facts_have_the_claim_of_a_construction_built_for_them(name):
     except InputError:
         return
     assert as_built(model).margin == claim  # the edit was written over
+
+
+def test_total_facts_installed_where_some_were_missing_have_a_claim_too():
+    """The builder is called with facts of which some are missing, and installs the others."""
+    model = hybrid(FactTable([[0, -1, 2, 3], [1, 2, 3, 0]]), 2, looked_up=0)
+    model.install(FactTable([[3, 2, 1, 0], [1, 2, 3, 0]]))
+    assert 1 < model.margin.real < model.margin.in_dtype == 2
+    through_data(model, 0)
+    with pytest.raises(InputError, match="is not as it was built"):
+        _ = model.margin
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
