@@ -78,10 +78,9 @@ def begin(kind, seed):
     model = StandardDecoder(SHAPE)
     model.reset_parameters(SCALE)
     if kind.startswith("seeded"):
-        construction = selector(facts)
+        model = seed_into(model, selector(facts))
         with torch.no_grad():
-            construction.unembedding.weight *= MARGIN
-        model = seed_into(model, construction)
+            model.unembedding.weight *= MARGIN
     taught = 0
     if kind == "taught":
         taught = EVERY * (len(train(model, model.parameters(), task, RATE, 5000, [task], seed, until_right=True)) - 1)

@@ -20,7 +20,7 @@ from torch import Tensor
 from constructions.errors import DoesNotFit
 from constructions.following import UNIT, By, Change, Follower, lost, positions_of, sequences
 from constructions.memory import require_memory
-from constructions.model import FactModel
+from constructions.model import FactModel, MarginClaim
 from constructions.reformed import Reformed
 from constructions.rounding import up
 from constructions.transformer import Transformer
@@ -95,9 +95,13 @@ def _norm(vectors: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def logit_error_of(model: FactModel | Reformed, turned: Transformer, q: Tensor, by: By) -> float:
-    """How far a logit of the turned module, in its dtype, may be from that of the given model in real arithmetic, where it
-    answers: see `constructions.forms.change_basis`. By `norms` the model must be as it was built, or `widen` makes it.
+def logit_error_of(
+    model: FactModel | Reformed, turned: Transformer, q: Tensor, by: By, margin: MarginClaim | None
+) -> float:
+    """How far a logit of the turned module, in its dtype, may be from that of the given model in
+    real arithmetic, where it answers: see `constructions.forms.change_basis`. By `norms` the model
+    must be as it was built, or `widen` makes it, and the margin is what is proven of it; by
+    `queries` it is not used.
 
     Raises:
         DoesNotFit: that may cost an answer.
@@ -107,14 +111,14 @@ def logit_error_of(model: FactModel | Reformed, turned: Transformer, q: Tensor, 
     follower, change = Follower(model, n_positions), Turned(model, turned, q)
     dtype = turned.embedding.weight.dtype
     wider = "" if dtype == torch.float64 else "use float64, or "
-    if by == "norms":
+    if by == "norms" and margin is not None:
         source = model.source if isinstance(model, Reformed) else model
         said = n_positions - model.hops
         logits = follower.logits(follower.box(n_positions, change), change, said, source.positions is not None)
         error = logits.error.max().item()
-        if not (math.isfinite(error) and 2 * Fraction(error) < model.margin.real):
+        if not (math.isfinite(error) and 2 * Fraction(error) < margin.real):
             raise DoesNotFit(
-                f"in {dtype} {_in_words(error)} in another basis, and the margin is {float(model.margin.real):.3g}; "
+                f"in {dtype} {_in_words(error)} in another basis, and the margin is {float(margin.real):.3g}; "
                 f"{wider}ask by queries"
             )
         return error

@@ -217,7 +217,6 @@ class Draft:
             head_names,
             decoder,
             speller,
-            margin,
             facts,
             hops,
             fact_tables,
@@ -236,6 +235,7 @@ class Draft:
             write_rows(model.positions.weight, np.arange(len(values)), slot, values)
         model.decode_by(decoder)
         speller(model, facts)
+        model.margin = margin
         return model
 
 

@@ -29,14 +29,15 @@ from constructions.facts import FactTable
 from constructions.following import WAYS, By
 from constructions.integers import whole
 from constructions.memory import require_memory
-from constructions.model import FactModel, require_changeable
+from constructions.model import FactModel, MarginClaim, require_changeable
 from constructions.noise_bounds import radius_by_norms, radius_by_queries
 from constructions.ordinary_tensors import of_ordinary_tensors
 from constructions.plain import require_construction, require_plain
 from constructions.rebuild import rebuilt
-from constructions.reformed import Reformed, reformed, write_into
+from constructions.reformed import Reformed, margin_if_proven, reformed, write_into
 from constructions.seeding import standard
 from constructions.standard_decoder import Norm, Placement, StandardModel
+from constructions.stated import require_arithmetic
 from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
 
 MOST_OFF = 1e-3
@@ -94,18 +95,16 @@ def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike, *,
         raise InputError(
             f"the matrix is not orthogonal: an entry of Q^T Q - I is {off:.3g}, and at most {most:.3g} is rounding"
         )
-    if by == "norms":
-        _require_as_built(model)
+    margin = _margin_as_built(model) if by == "norms" else margin_if_proven(model)
     turned = Transformer(model.shape, model.embedding.weight.dtype)
     for name, weight in model.named_parameters():
         given = weight.double().cpu()
         turned.get_parameter(name).copy_(
             q @ given if model.writes_stream(name) else given @ q.mT if model.reads_stream(name) else given
         )
-    error = None if by is None else logit_error_of(model, turned, q, by)
-    result = reformed(turned, source, (q @ basis.double().cpu()).to(basis))
-    result.logit_error = error
-    return result
+    error = None if by is None else logit_error_of(model, turned, q, by, margin)
+    claim = None if margin is None or error is None else margin.less(error)
+    return reformed(turned, source, (q @ basis.double().cpu()).to(basis), claim, error)
 
 
 def _real_matrix(given: object) -> Tensor:
@@ -161,10 +160,11 @@ def widen(
         DoesNotFit: the weights need more memory than there is.
     """
     require_construction(model)
+    margin = None if noise else margin_if_proven(model)
     wide = _zeros(_wider(model.shape, d_model, d_mlp, n_heads, n_layers), model.embedding.weight.dtype)
     _add_noise(wide, noise, seed)
     write_into(wide, model)
-    return reformed(wide, model)
+    return reformed(wide, model, margin=margin)
 
 
 @of_ordinary_tensors
@@ -179,7 +179,7 @@ def add_noise(model: FactModel | Reformed, noise: float, seed: int = 0) -> Refor
         changed.add_(weight.cpu())
         too_far = (changed.double() - weight.double().cpu()).abs() > noise  # by rounding
         changed[too_far] = weight.cpu()[too_far]
-    return reformed(noisy.to(weight.device), source, basis.clone())
+    return reformed(noisy.to(weight.device), source, basis.clone(), None if noise else margin_if_proven(model))
 
 
 def _zeros(shape: TransformerShape, dtype: torch.dtype) -> Transformer:
@@ -260,28 +260,41 @@ def noise_radius(
     """
     given, _ = _source_of(model)
     _require_way(by)
+    require_arithmetic(model, "a noise radius")
     if by == "queries":
         return radius_by_queries(model, progress)
-    _require_as_built(model)
-    return radius_by_norms(model, given.margin, given.positions is not None)
+    return radius_by_norms(model, _margin_as_built(model), given.positions is not None)
 
 
-def _require_as_built(model: FactModel | Reformed) -> None:
-    """Raise InputError unless all weights are those of the construction, and 0 where it has none."""
+def _margin_as_built(model: FactModel | Reformed) -> MarginClaim:
+    """The construction's margin, if all weights are those of the construction in their dtype, and
+    0 where it has none.
+
+    Raises:
+        InputError: they are not.
+    """
     given, _ = _source_of(model)
     dtype = model.embedding.weight.dtype
-    if dtype != given.built_dtype:
+    try:
+        margin = given.margin_of_weights()
+        if dtype != given.embedding.weight.dtype:
+            given = rebuilt(given.recipe, given.facts, given.codebooks, dtype)
+            margin = given.margin_of_weights()
+    except InputError as error:
         raise InputError(
-            f"the proof by norms is about a construction in {given.built_dtype}, as it was built; this is {dtype}"
-        )
+            f'the proof by norms is about a construction as it was built: {error}; ask by "queries"'
+        ) from None
+    if isinstance(model, FactModel):
+        return margin
     clean = _zeros(model.shape, dtype)
-    write_into(clean, rebuilt(given.recipe, given.facts, given.codebooks, given.built_dtype))
+    write_into(clean, given)
     for name, weight in model.named_parameters():
         if not torch.equal(weight.cpu(), clean.get_parameter(name)):
             raise InputError(
                 f"the proof by norms is about a construction without noise, in its own basis; {name} has changed: ask "
                 'by "queries"'
             )
+    return margin
 
 
 # -------------------------------------------------------------------- norms
@@ -316,8 +329,8 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
     """Put other facts in place of the present ones: the paper's freeze-and-swap transfer without a gradient step.
 
     As `FactModel.install`, for constructions in any form: only the rows of tokens are written, and of these only what lies in
-    the construction's part of the stream. No internal weight changes; that is asserted. `logit_error` of another basis was
-    about the facts before: None then.
+    the construction's part of the stream. No internal weight changes; that is asserted. `margin`
+    and `logit_error` of a form were about the facts before: None then.
 
     Raises:
         InputError: as `FactModel.install`; nothing is changed then.
@@ -334,6 +347,7 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
     if source.fact_tables is None:
         raise InternalError(f"{source.construction} has taken other facts, but names no tables that hold them")
     before = {name: p._version for name, p in model.named_parameters() if name not in source.fact_tables}
+    as_before = model.change() is None
     rows = {name: model.get_parameter(name)[: len(model.vocabulary)] for name in source.fact_tables}
     change = {name: (source.get_parameter(name).to(held) - held @ basis) @ basis.mT for name, held in rows.items()}
     for name, held in rows.items():
@@ -343,4 +357,5 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
         raise InternalError(f"install must write {sorted(source.fact_tables)} only, but wrote {written}")
     model.keep_source(source)
     model.facts = facts
-    model.logit_error = None
+    if as_before:
+        model.state()

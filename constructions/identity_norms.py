@@ -39,11 +39,11 @@ from torch import Tensor, nn
 
 from constructions.blocks import Plan, PlannedHead
 from constructions.errors import DoesNotFit, InputError, InternalError
-from constructions.model import FactModel
+from constructions.model import FactModel, MarginClaim
 from constructions.places import Places
 from constructions.rounding import magnitude, up
 from constructions.selection import GAIN
-from constructions.standard_decoder import StandardDecoder, StandardShape
+from constructions.standard_decoder import Bounds, StandardDecoder, StandardShape
 
 MOST_DELTA = 2.0**-12
 """A larger delta is refused: the slack would no longer dominate."""
@@ -76,9 +76,18 @@ class _NormError:
 
 
 def make_norms_the_identity(
-    decoder: StandardDecoder, model: FactModel, plan: Plan, places: Places, slack: int | None, proven: bool
-) -> tuple[int | None, Fraction, float]:
-    """Write slack and gains; returns k, the distortion, and the bound on the logits' error, as `StandardModel` has them.
+    decoder: StandardDecoder,
+    model: FactModel,
+    plan: Plan,
+    places: Places,
+    margin: MarginClaim | None,
+    slack: int | None,
+    proven: bool,
+) -> tuple[int | None, Bounds]:
+    """Write slack and gains; returns k, and what is proven, as `StandardModel` has it.
+
+    margin: what is proven of the construction's weights; None if nothing is, and nothing is to be
+        here.
 
     Raises:
         DoesNotFit: numbers, or the slack's squares, may overflow; or, if it is to be proven that all facts survive, a slack
@@ -96,7 +105,7 @@ def make_norms_the_identity(
     if shape.norm is None:
         if slack is not None:
             raise InputError(f"a slack of 2^{slack} is for norms, and this decoder has none")
-        distortion, norm_error = Fraction(0), _NormError()
+        distortion, norm_error, bounded = Fraction(0), _NormError(), True
     else:
         if dtype not in (torch.float32, torch.float64):
             raise DoesNotFit(f"norms as the identity need float32 or float64; the decoder is in {dtype}")
@@ -105,30 +114,36 @@ def make_norms_the_identity(
         for eps in every_eps:
             if not 0 <= eps < most:
                 raise InputError(f"eps of a norm is {eps}; it must be from 0 to {most:.3g}")
-        norms = _Norms(shape, max(every_eps), torch.finfo(dtype), magnitudes)
+        divides = decoder.embedding.weight.device.type == "cpu"
+        norms = _Norms(shape, max(every_eps), torch.finfo(dtype), magnitudes, divides)
         slack = norms.best() if slack is None else slack
         norms.require(slack, proven)
-        distortion, norm_error = norms.distortion(slack), norms.error(slack)
+        distortion, norm_error, bounded = norms.distortion(slack), norms.error(slack), norms.is_bounded(slack)
         _write_slack(decoder, places, slack)
         if not all(norm.weight.isfinite().all() for norm in decoder.norms()):
             raise DoesNotFit(
                 f"gains times a slack of 2^{slack} exceed {4 * most:.3g}; use a wider dtype or smaller gains"
             )
-    exact = norm_error == _NormError() and not model.margin.rounds
-    error = 0.0 if exact else _logit_error(decoder, model, plan, places, norm_error)
-    if proven and not 2 * error < model.margin.real:
+    exact = margin is not None and not margin.rounds
+    error = 0.0
+    if not (exact and norm_error == _NormError()):
+        error = _logit_error(decoder, model, plan, places, norm_error, slack, exact)
+    if proven and not (margin is not None and 2 * error < margin.real):
+        told = "nothing is proven" if margin is None else f"{float(margin.real):.3g}"
         raise DoesNotFit(
             f"{model.construction} in {dtype} with {shape.norm or 'no norm'}: two logits may be off by {2 * error:.3g} "
-            f"together, and the margin is {float(model.margin.real):.3g}; use float64, or another slack"
+            f"together, and the margin is {told}; use float64, or another slack"
         )
-    return slack, distortion, error
+    if not bounded:
+        return slack, Bounds(None, None, None)
+    return slack, Bounds(distortion, error, None if margin is None else margin.less(error))
 
 
 class _Norms:
     """The norms of a decoder as functions of k."""
 
-    def __init__(self, shape: StandardShape, eps: float, floats: torch.finfo, magnitudes: Magnitudes):
-        self.shape, self.eps, self.floats, self.of = shape, eps, floats, magnitudes
+    def __init__(self, shape: StandardShape, eps: float, floats: torch.finfo, magnitudes: Magnitudes, divides: bool):
+        self.shape, self.eps, self.floats, self.of, self.divides = shape, eps, floats, magnitudes, divides
         self.unit = floats.eps / 2
 
     def delta(self, k: int) -> Fraction:
@@ -139,10 +154,21 @@ class _Norms:
         """How far from 1 the factor of a norm may be."""
         return self.delta(k) / 2 if self.shape.placement == "pre" else 2 * self.delta(k)
 
+    def is_bounded(self, k: int) -> bool:
+        """Whether `largest_vectors` holds, which for norms after each part counts on a small
+        delta.
+        """
+        return self.shape.placement == "pre" or self.delta(k) <= MOST_DELTA
+
     def is_exact(self, k: int) -> bool:
         """Whether each norm provably returns the very numbers that it is given."""
         most = Fraction(4) ** k * Fraction(self.unit) / 2
-        return self.shape.norm == "rmsnorm" and 2 * Fraction(self.of.squares) <= most and Fraction(self.eps) <= most
+        return (
+            self.shape.norm == "rmsnorm"
+            and self.divides
+            and 2 * Fraction(self.of.squares) <= most
+            and Fraction(self.eps) <= most
+        )
 
     def error(self, k: int) -> _NormError:
         """Rounding included, whatever the order of the sums; the constants are generous."""
@@ -276,33 +302,46 @@ class _Bound(NamedTuple):
 
 
 @torch.no_grad()
-def _logit_error(decoder: StandardDecoder, model: FactModel, plan: Plan, places: Places, norm: _NormError) -> float:
-    """How far a logit may be from the construction's, whose heads that select a position select no other.
+def _logit_error(
+    decoder: StandardDecoder,
+    model: FactModel,
+    plan: Plan,
+    places: Places,
+    norm: _NormError,
+    slack: int | None,
+    exact: bool,
+) -> float:
+    """How far a logit may be from the construction's. If that is exact, its heads that select a
+    position select no other; else nothing is taken from it but its weights.
 
     Follows a bound on each coordinate's error, over all tokens, through the blocks: norms add theirs, a matrix W makes
     `|W| e` of errors e and rounds by `(n + 1) u |W| |x|`, ReLU is 1-Lipschitz.
     """
-    unit = torch.finfo(decoder.embedding.weight.dtype).eps / 2
+    floats = torch.finfo(decoder.embedding.weight.dtype)
+    unit, flushed = floats.eps / 2, floats.smallest_normal  # what is smaller may be lost
     pre = decoder.shape.placement == "pre"
+    gain = 2.0 ** (slack or 0)  # a norm divides by it, and then multiplies
 
     def normed(x: _Bound) -> _Bound:
-        return x._replace(error=up(x.error + norm.ratio * (x.largest + x.error) + norm.absolute))
+        lost = norm.absolute + 2 * flushed * gain
+        return x._replace(error=up(x.error + norm.ratio * (x.largest + x.error) + lost))
 
     def times(weight: Tensor, x: _Bound, shift: float = 0) -> _Bound:
         size = magnitude(weight)
         terms = 2 * int((size != 0).sum(1).max()) + 2 if size.numel() else 0  # twice: mirrored coordinates
-        rounded = terms * unit * (size @ (x.largest + x.error + shift))
+        total = x.largest + x.error + shift
+        rounded = terms * (unit * (size @ total) + 2 * flushed) + flushed * (size.sum(1) + total.sum())
         return _Bound(up(size @ x.largest), up(size @ x.error + rounded))
 
     def attend(x: _Bound, head: PlannedHead) -> _Bound:
         query, key, value = (times(weight, x, norm.shift) for weight in (head.query, head.key, head.value))
-        moved = _moved_pattern(query, key, model, unit)
+        moved = _moved_pattern(query, key, model, unit, exact)
         return times(head.output, value._replace(error=up(value.error * (1 + moved) + moved * value.largest)))
 
     largest = magnitude(plan.embedding).amax(0) + magnitude(plan.positions).amax(0)
     if decoder.shape.tied:
         largest = largest + magnitude(plan.unembedding).amax(0)
-    x = _Bound(largest, torch.zeros_like(largest))
+    x = _Bound(largest, torch.zeros_like(largest) if exact else up(unit * largest + 2 * flushed))
     for index in range(decoder.shape.n_layers):
         planned = plan.blocks[index - places.first_block] if index in places.blocks else None
         read = normed(x) if pre else x
@@ -317,7 +356,7 @@ def _logit_error(decoder: StandardDecoder, model: FactModel, plan: Plan, places:
     return logits.error.max().item()
 
 
-def _moved_pattern(query: _Bound, key: _Bound, model: FactModel, unit: float) -> float:
+def _moved_pattern(query: _Bound, key: _Bound, model: FactModel, unit: float, exact: bool) -> float:
     """By which ratio of the largest value a head's mixture may be off; 2 for any two softmaxes.
 
     Heads of constructions that do not round either have no queries, or select: their scores are at least `2 GAIN - 1`
@@ -329,7 +368,7 @@ def _moved_pattern(query: _Bound, key: _Bound, model: FactModel, unit: float) ->
         return exponentials
     products = (query.largest + query.error) @ (key.largest + key.error) * (1 + (len(query.largest) + 4) * unit)
     moved = up(products - query.largest @ key.largest).item()
-    if not model.margin.rounds and moved <= GAIN / 2:
+    if exact and moved <= GAIN / 2:
         return 0
     return min(math.expm1(min(2 * moved, 600)) * (1 + exponentials) + exponentials, 2 + exponentials)
 

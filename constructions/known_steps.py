@@ -57,16 +57,22 @@ class Step:
 
 
 def mechanism(model: FactModel | Reformed) -> list[Step]:
-    """All steps in the order in which they happen; heads and units have the same numbers in `widen`ed and turned forms.
+    """All steps in the order in which they happen; heads and units have the same numbers in
+    `widen`ed and turned forms, and where there is noise beside them.
 
     Raises:
-        InputError: neither a construction nor a form of one.
+        InputError: neither a construction nor a form of one; or its weights are no longer those
+            that the builder, or the function that made the form, has written: what such a model
+            does is not known.
     """
     source = model.source if isinstance(model, Reformed) else model
     if not isinstance(source, FactModel):
         raise InputError(
             f"steps are known of constructions and their forms; got a {type(model).__name__} (seeded decoders have `places`)"
         )
+    if isinstance(model, Reformed) and (change := model.change()) is not None:
+        raise InputError(f"what a form does is known of the weights that it was made with: {change}; ask of its source")
+    source.margin_of_weights()
     steps = []
     for index, layer in enumerate(source.layer_sequence()):
         stored = index % len(source.layers)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from constructions.decoder import Decoder
 from constructions.errors import InputError, InternalError
 from constructions.facts import FactTable
 from constructions.recipe import Recipe
+from constructions.stated import Stated, Stating, require_arithmetic
 from constructions.stream import Space
 from constructions.transformer import Transformer, TransformerShape
 from constructions.vocabulary import Vocabulary
@@ -52,6 +55,17 @@ class MarginClaim:
         """Integers all the way: the same lower bound in real arithmetic and in the dtype."""
         return cls(Fraction(margin), Fraction(margin))
 
+    def less(self, logit_error: float) -> MarginClaim | None:
+        """The claim for a module whose logits, rounding included, are within so much of these in
+        real arithmetic; None if nothing is left of the margin.
+        """
+        if logit_error == 0 and not self.rounds:
+            return self
+        if not math.isfinite(logit_error):
+            return None
+        left = self.real - 2 * Fraction(logit_error)
+        return MarginClaim(left, left, rounds=True) if left > 0 else None
+
 
 def require_changeable(model: nn.Module) -> None:
     """Raise InputError if a parameter is an inference tensor, of which no change can be followed."""
@@ -63,7 +77,7 @@ def require_changeable(model: nn.Module) -> None:
             )
 
 
-class FactModel(Transformer, Answering):
+class FactModel(Stating, Transformer, Answering):
     """A transformer with the plan of its construction: which slot of the stream holds what, and how answers are read.
 
     Attributes:
@@ -73,7 +87,6 @@ class FactModel(Transformer, Answering):
         units: for each layer, the MLP's hidden units as one space of named slots for each hidden layer.
         head_names: for each layer, the names of its heads.
         decoder: how the unembedding reads the final state.
-        margin: what the construction claims of its logits.
         fact_tables: the parameters that hold facts and that `install` may write; None if internal weights hold facts.
         codebooks: what gives the answers, or the states of a path, their codes; in superposition one for each relation.
         built_dtype: the dtype that the weights were written in.
@@ -81,6 +94,8 @@ class FactModel(Transformer, Answering):
     """
 
     recipe: Recipe
+    _margin: Stated[MarginClaim] | None = None
+    may_raise: ClassVar = frozenset({"margin"})
 
     def __init__(
         self,
@@ -93,7 +108,6 @@ class FactModel(Transformer, Answering):
         head_names: tuple[tuple[str, ...], ...],
         decoder: Decoder,
         speller: Speller,
-        margin: MarginClaim,
         facts: FactTable,
         hops: int = 1,
         fact_tables: frozenset[str] | None = EMBEDDING_ONLY,
@@ -106,13 +120,51 @@ class FactModel(Transformer, Answering):
         self.units = units
         self.head_names = head_names
         self.decoder = decoder
-        self.margin = margin
         self.hops = hops
         self.fact_tables = fact_tables
         self.codebooks = codebooks
         self.built_dtype = dtype
         self._spell = speller
         self.facts = facts
+
+    @property
+    def margin(self) -> MarginClaim:
+        """What is proven of the logits, for the weights, the dtype and the arithmetic at hand.
+
+        Setting it states that the claim is proven of the weights as they are then. A model that
+        has changed since, or that has other facts or another dtype, is made again from its recipe
+        (see `constructions.rebuild.as_built`): if these are its weights, bit for bit, the claim is
+        the new one's.
+
+        Raises:
+            InputError: the weights are others, or torch does not compute in their dtype here; what
+                has changed is named.
+            DoesNotFit: the construction does not exist in the dtype of the weights.
+        """
+        claim = self.margin_of_weights()
+        require_arithmetic(self, "the margin")
+        return claim
+
+    @margin.setter
+    def margin(self, claim: MarginClaim) -> None:
+        self._margin = Stated(self, claim)
+
+    def margin_of_weights(self) -> MarginClaim:
+        """As `margin`, whatever arithmetic the caller is in: what proofs about the weights begin
+        with.
+        """
+        stated = self._margin
+        if stated is None:
+            raise InputError(f"{self.construction} states no margin; set it when all weights are written")
+        if not hasattr(self, "recipe"):
+            return stated.of(self, "the margin")
+        if stated.fingerprint.change(self) is None:
+            return stated.value
+        from constructions.rebuild import as_built
+
+        claim = as_built(self).margin_of_weights()
+        self.margin = claim
+        return claim
 
     @torch.no_grad()
     def install(self, facts: FactTable) -> None:

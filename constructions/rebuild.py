@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Sequence
 
@@ -10,10 +11,12 @@ import torch
 
 from constructions.catalogue import CATALOGUE
 from constructions.codes import Codebook
-from constructions.errors import InputError
+from constructions.errors import DoesNotFit, InputError
 from constructions.facts import MISSING, FactTable
 from constructions.model import FactModel
 from constructions.recipe import RECORDED_ELSEWHERE, Recipe
+from constructions.selection import with_leaks
+from constructions.stated import Fingerprint
 
 
 def builder_named(name: str) -> Callable[..., FactModel]:
@@ -69,5 +72,46 @@ def rebuilt(recipe: Recipe, facts: FactTable, books: Sequence[Codebook], dtype: 
             f"{recipe.builder} gives codes to all entities, and to no token but them and unknown; the codebook does not"
         )
     model = build(partial, **recipe.options, dtype=dtype)
+    claim = model.margin_of_weights()
     model.install(facts)
+    model.margin = claim  # without a leak it is about any facts
+    if model.positions is not None:
+        model.margin = with_leaks(model)
     return model
+
+
+def as_built(model: FactModel) -> FactModel:
+    """The model made again from its recipe, its facts and its codebooks, in the dtype of its
+    weights: if the two are the same, bit for bit, whatever a builder proves of its model holds for
+    this one.
+
+    So a conversion to another dtype keeps what is proven just if the builder takes that dtype, and
+    makes the weights that the conversion made. On a GPU that is so for claims without rounding:
+    integers whose sums are exact in any order.
+
+    Returns:
+        The new model, on the CPU.
+
+    Raises:
+        InputError: the model has no recipe, or is not what the recipe makes; what differs is
+            named.
+        DoesNotFit: the construction does not exist in this dtype.
+    """
+    if not hasattr(model, "recipe"):
+        raise InputError(f"{model.construction} has no recipe: nothing is known of its weights")
+    weight = model.embedding.weight
+    try:
+        again = rebuilt(model.recipe, model.facts, model.codebooks, weight.dtype)
+    except DoesNotFit as error:
+        raise DoesNotFit(f"nothing is proven of these weights in {weight.dtype}: {error}") from None
+    change = Fingerprint(again).change(model if weight.device.type in ("cpu", "meta") else copy.deepcopy(model).cpu())
+    if change is None and weight.device.type not in ("cpu", "cuda"):
+        change = f"on {weight.device.type} no arithmetic is known to be exact"
+    elif change is None and weight.device.type != "cpu" and again.margin_of_weights().rounds:
+        change = f"its margin has room for the rounding of a CPU, and it is on {weight.device.type}"
+    if change is not None:
+        raise InputError(
+            f"{model.construction} is not as it was built: {change}. Nothing is proven of it as it is now; build it again, "
+            "load the weights of then, or run all queries (verify.recall)"
+        )
+    return again

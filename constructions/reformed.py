@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from itertools import zip_longest
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -12,26 +13,30 @@ from torch import Tensor, nn
 
 from constructions.answering import Answering, Writing
 from constructions.errors import DoesNotFit, InputError
-from constructions.model import FactModel
+from constructions.model import FactModel, MarginClaim
 from constructions.plain import require_dtype, require_plain
+from constructions.stated import Stated, Stating, require_arithmetic
 from constructions.transformer import Layer, LayerShape, Transformer, TransformerShape
 
 
-class Reformed(Transformer, Answering):
+class _Claims(NamedTuple):
+    margin: MarginClaim | None
+    logit_error: float | None
+
+
+class Reformed(Stating, Transformer, Answering):
     """A construction inside a transformer of its own architecture, at least as large, in a basis of its own.
 
     Attributes:
         source: the construction as it was built, with its slots; it shares no weights with this module.
         basis: (d_model, source's d_model), orthonormal columns: what the source's stream is in this one; by default its
             first coordinates.
-        margin: the source's claim, in real arithmetic: it holds here without noise.
-        logit_error: what `change_basis` has proven of the weights that it returned, in their dtype: how far a logit may be,
-            where it answers, from that of the model that it was given, in real arithmetic. None if it has not.
     """
 
     source: FactModel
     basis: Tensor
-    logit_error: float | None = None
+    _stated: Stated[_Claims] | None = None
+    may_raise: ClassVar = frozenset({"margin", "logit_error"})
 
     def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor | None = None):
         nn.Module.__init__(self)
@@ -42,8 +47,54 @@ class Reformed(Transformer, Answering):
         self.keep_source(source)
         identity = torch.eye(self.shape.d_model, source.shape.d_model).to(self.embedding.weight)
         self.register_buffer("basis", identity if basis is None else basis, persistent=False)
-        self.construction, self.margin = source.construction, source.margin
+        self.construction = source.construction
         self.vocabulary, self.facts, self.hops = source.vocabulary, source.facts, source.hops
+
+    @property
+    def margin(self) -> MarginClaim | None:
+        """What is proven of the logits, for the weights, the dtype and the arithmetic at hand;
+        None where nothing is.
+
+        What `widen` and `seed_into` make of a construction as it was built has the construction's
+        margin; in another basis it is smaller by twice the `logit_error`; with noise there is
+        none.
+
+        Raises:
+            InputError: the module has changed since, or torch does not compute in its dtype here;
+                what has changed is named.
+        """
+        claim = self.margin_of_weights()
+        require_arithmetic(self, "the margin")
+        return claim
+
+    def margin_of_weights(self) -> MarginClaim | None:
+        """As `margin`, whatever arithmetic the caller is in: what proofs about the weights begin
+        with.
+        """
+        return None if self._stated is None else self._stated.of(self, "the margin").margin
+
+    @property
+    def logit_error(self) -> float | None:
+        """What `change_basis` has proven of the weights that it returned, in their dtype: how far
+        a logit may be, where it answers, from that of the model that it was given, in real
+        arithmetic. None if it has not.
+
+        Raises:
+            InputError: as `margin`.
+        """
+        error = None if self._stated is None else self._stated.of(self, "the error of the logits").logit_error
+        require_arithmetic(self, "the error of the logits")
+        return error
+
+    def state(self, margin: MarginClaim | None = None, logit_error: float | None = None) -> None:
+        """State what is proven of the module as it is now: `margin` and `logit_error`."""
+        self._stated = Stated(self, _Claims(margin, logit_error))
+
+    def change(self) -> str | None:
+        """What has changed since something was stated of the module, in words; None if nothing
+        has.
+        """
+        return "nothing was stated of it" if self._stated is None else self._stated.fingerprint.change(self)
 
     def keep_source(self, source: FactModel) -> None:
         """Keep the construction, but not as a part of this module: its weights are not to be trained or moved."""
@@ -69,9 +120,28 @@ class ReformedWriter(Writing, Reformed):
         self.hops_per_token = source.hops_per_token
 
 
-def reformed(transformer: Transformer, source: FactModel, basis: Tensor | None = None) -> Reformed:
-    """The transformer as a form of the construction, of which a copy is kept."""
-    return (ReformedWriter if isinstance(source, Writing) else Reformed)(transformer, copy.deepcopy(source), basis)
+def reformed(
+    transformer: Transformer,
+    source: FactModel,
+    basis: Tensor | None = None,
+    margin: MarginClaim | None = None,
+    logit_error: float | None = None,
+) -> Reformed:
+    """The transformer as a form of the construction, of which a copy is kept; with what is
+    proven.
+    """
+    kind = ReformedWriter if isinstance(source, Writing) else Reformed
+    made = kind(transformer, copy.deepcopy(source), basis)
+    made.state(margin, logit_error)
+    return made
+
+
+def margin_if_proven(model: FactModel | Reformed) -> MarginClaim | None:
+    """The margin of the weights at hand; None where nothing is proven of them."""
+    try:
+        return model.margin_of_weights()
+    except InputError:
+        return None
 
 
 @torch.no_grad()
@@ -104,19 +174,23 @@ def _channels(wide: LayerShape, narrow: LayerShape, scores: bool) -> Tensor:
 
 
 @torch.no_grad()
-def seed_transformer(target: Transformer, model: FactModel) -> Reformed:
+def seed_transformer(target: Transformer, model: FactModel, proven: bool = True) -> Reformed:
     """`constructions.seeding.seed_into` for transformers of ours: the construction gets the first tokens, positions and
     coordinates, the first layers, and in them the first heads and hidden units.
 
     Raises:
-        InputError: the target is too small, or of another kind; both sides are named. It is not changed then.
-        DoesNotFit: the target's own weights are so large that a number of the forward pass may overflow.
+        InputError: the target is too small, or of another kind; both sides are named; or it is to
+            be proven that all facts survive, and the construction is not as it was built. The
+            target is not changed then.
+        DoesNotFit: the target's own weights are so large that a number of the forward pass may
+            overflow.
     """
     if model is target:
         raise InputError("the construction cannot be seeded into itself")
     with torch.device("meta"):
         fresh = Transformer(target.shape)
     require_plain(target, fresh)
+    margin = model.margin_of_weights() if proven else margin_if_proven(model)
     _require_room(target.shape, model.shape, model.hops)
     narrow = target.embedding.weight.dtype
     require_dtype(model, narrow)
@@ -133,7 +207,7 @@ def seed_transformer(target: Transformer, model: FactModel) -> Reformed:
         for name, weight in target.named_parameters():
             weight.copy_(before[name])
         raise
-    return reformed(target, model)
+    return reformed(target, model, margin=margin)
 
 
 def _write_seed(target: Transformer, model: FactModel) -> None:

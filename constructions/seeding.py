@@ -26,11 +26,11 @@ from constructions.blocks import Plan, PlannedHead, plan_blocks
 from constructions.errors import InputError
 from constructions.identity_norms import make_norms_the_identity
 from constructions.integers import whole
-from constructions.model import FactModel
+from constructions.model import FactModel, MarginClaim
 from constructions.ordinary_tensors import of_ordinary_tensors
 from constructions.places import Places
 from constructions.plain import require_construction, require_dtype, require_plain
-from constructions.reformed import Reformed, seed_transformer
+from constructions.reformed import Reformed, margin_if_proven, seed_transformer
 from constructions.standard_decoder import (
     Norm,
     Placement,
@@ -64,16 +64,18 @@ def standard(
         dtype: of the weights; by default the model's.
 
     Raises:
-        InputError: the model is no construction, or an option is not one of the above.
+        InputError: the model is no construction, or not as it was built and is to be proven; or an
+            option is not one of the above.
         DoesNotFit: see `seed_into`.
     """
     require_construction(model)
     require_dtype(model, dtype or model.embedding.weight.dtype)
+    margin = _margin(model, proven)
     plan = plan_blocks(model, tied)
     shape = _shape_of(plan, norm, placement, tied)
     decoder = StandardDecoder(shape, dtype or model.embedding.weight.dtype).to(model.embedding.weight.device)
     decoder.reset_parameters(0)
-    return _seed(decoder, model, plan, slack, proven, 0)
+    return _seed(decoder, model, plan, margin, slack, proven, 0)
 
 
 def needed_shape(
@@ -91,7 +93,7 @@ def seed_into(
 
 
 @overload
-def seed_into(target: Transformer, model: FactModel) -> Reformed: ...
+def seed_into(target: Transformer, model: FactModel, *, proven: bool = True) -> Reformed: ...
 
 
 @of_ordinary_tensors
@@ -106,39 +108,46 @@ def seed_into(
     """Write a construction into a decoder that is at least as large; all facts are recalled then.
 
     Args:
-        target: a standard decoder, or a transformer of ours (which takes no options); is changed, unless an error is raised.
-            Its parameters must be those of a new decoder of its shape (`constructions.plain`).
+        target: a standard decoder, or a transformer of ours (which takes no slack and has one
+            place); is changed, unless an error is raised. Its parameters must be those of a new
+            decoder of its shape (`constructions.plain`).
         model: any construction.
         slack: k, where the target has norms: they act on vectors with a slack of 2^k and are the identity up to what
             `distortion` and `logit_error` of the result state. By default large enough that RMSNorm is the identity bit for
             bit, and the best for LayerNorm.
-        proven: refuse unless the bounds prove that all facts survive. They are far from tight for LayerNorm and deep
-            memories; without proof, `logit_error` may exceed the margin, and running all queries decides.
+        proven: refuse unless it is proven that all facts survive: the construction is as it was
+            built, and the bounds leave its margin. They are far from tight for LayerNorm and deep
+            memories; without proof, `logit_error` may exceed the margin, and running all queries
+            decides. A construction that was trained or edited is taken without proof only;
+            `logit_error` is then a bound on the distance from its own logits.
         first_block: where in the target the construction begins.
 
     Returns:
         The target's own modules as a model that answers; in a standard decoder with `places` and certified bounds.
 
     Raises:
-        InputError: the target is too small, or of another kind, both sides are named; or an option is of another kind.
-        DoesNotFit: the norms cannot be the identity as closely as the margin needs, in this dtype and with this slack,
-            for all that can be proven.
+        InputError: the target is too small, or of another kind, both sides are named; or an option
+            is of another kind; or it is to be proven that all facts survive, and the construction
+            is not as it was built.
+        DoesNotFit: the norms cannot be the identity as closely as the margin needs, in this dtype
+            and with this slack, for all that can be proven.
     """
     require_construction(model)
     if isinstance(target, Transformer):
-        if (slack, proven, first_block) != (None, True, 0):
-            raise InputError("slack, proven and first_block are for standard decoders")
-        return seed_transformer(target, model)
+        if (slack, first_block) != (None, 0):
+            raise InputError("slack and first_block are for standard decoders")
+        return seed_transformer(target, model, proven)
     if not isinstance(target, StandardDecoder):
         raise InputError(f"the target must be a StandardDecoder or a Transformer; got a {type(target).__name__}")
     with torch.device("meta"):
         fresh = StandardDecoder(target.shape)
     require_plain(target, fresh)
+    margin = _margin(model, proven)
     before = {name: value.clone() for name, value in target.state_dict().items()}
     size = _size_of_tokens(target)
     for gain in (1 / size, 1.0) if target.shape.norm and target.shape.placement == "pre" and size else (1.0,):
         try:
-            return _seed(target, model, plan_blocks(model, target.shape.tied), slack, proven, first_block, gain)
+            return _seed(target, model, plan_blocks(model, target.shape.tied), margin, slack, proven, first_block, gain)
         except BaseException as error:
             target.load_state_dict(before)
             if not isinstance(error, InputError):
@@ -147,11 +156,19 @@ def seed_into(
     raise refusal
 
 
+def _margin(model: FactModel, proven: bool) -> MarginClaim | None:
+    """The margin of the weights at hand; None where nothing is proven of them, and nothing is to
+    be.
+    """
+    return model.margin_of_weights() if proven else margin_if_proven(model)
+
+
 @torch.no_grad()
 def _seed(
     target: StandardDecoder,
     model: FactModel,
     plan: Plan,
+    margin: MarginClaim | None,
     slack: int | None,
     proven: bool,
     first_block: int,
@@ -167,9 +184,8 @@ def _seed(
     _write(target, model, plan, places)
     seeded = (StandardWriter if isinstance(model, Writing) else StandardModel)(target, model)
     seeded.places, seeded.rest_gain = places, gain
-    seeded.slack, seeded.distortion, seeded.logit_error = make_norms_the_identity(
-        target, model, plan, places, slack, proven
-    )
+    seeded.slack, bounds = make_norms_the_identity(target, model, plan, places, margin, slack, proven)
+    seeded.state(bounds)
     return seeded
 
 

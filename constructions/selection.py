@@ -93,7 +93,7 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
             error = up(error + through)
             written |= magnitude(mlp.matrix(-1)).sum(1) > 0
     moved_logits = 2 * up(magnitude(model.unembedding.weight).amax(0) @ error).item()
-    claim = model.margin
+    claim = model.margin_of_weights()
     real = claim.real - Fraction(moved_logits) * leak
     if real <= 0:
         raise InputError(f"a gain of {gain} leaves no margin in real arithmetic; use a larger one")

@@ -10,10 +10,11 @@ embedding's ("tied"). No biases but LayerNorm's own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +22,11 @@ from torch import Tensor, nn
 from constructions.answering import Answering, Writing
 from constructions.errors import InputError
 from constructions.integers import require_integer_fields
+from constructions.stated import Stated, Stating, Value, require_arithmetic
 from constructions.transformer import MLP, Attention, Cache, HeadShape, KeysAndValues, Trace, Traced, Weight
 
 if TYPE_CHECKING:
-    from constructions.model import FactModel
+    from constructions.model import FactModel, MarginClaim
     from constructions.places import Places
 
 Norm = Literal["rmsnorm", "layernorm"]
@@ -185,7 +187,18 @@ class StandardDecoder(Traced):
         return self.final_norm(x), later
 
 
-class StandardModel(StandardDecoder, Answering):
+class Bounds(NamedTuple):
+    """What is proven of a standard decoder in which a construction stands: see `StandardModel`.
+
+    The first two are None where the slack is too small for a bound.
+    """
+
+    distortion: Fraction | None
+    logit_error: float | None
+    margin: MarginClaim | None
+
+
+class StandardModel(Stating, StandardDecoder, Answering):
     """A standard decoder in which a construction stands. It shares its modules with the decoder it was made from.
 
     Attributes:
@@ -193,17 +206,13 @@ class StandardModel(StandardDecoder, Answering):
         places: which columns, heads and units the construction has; see `Places`.
         slack: k, where norms act on vectors with a slack of 2^k; None without norms.
         rest_gain: what norms multiply the rest of the stream by, beside the gains it came with; see `constructions.seeding`.
-        distortion: in real arithmetic each norm multiplies what the construction reads of a position by a factor within
-            `distortion` of 1; one factor for all coordinates of a position, whatever the tokens. 0 without norms.
-        logit_error: how far any logit of this module at a position that answers, rounding included, may be from the
-            construction's logit in real arithmetic. 0 where every number that leads there is provably the construction's own.
     """
 
     places: Places
     slack: int | None
     rest_gain: float
-    distortion: Fraction
-    logit_error: float
+    _stated: Stated[Bounds]
+    may_raise: ClassVar = frozenset({"distortion", "logit_error", "margin"})
 
     def __init__(self, decoder: StandardDecoder, model: FactModel):
         nn.Module.__init__(self)
@@ -212,6 +221,58 @@ class StandardModel(StandardDecoder, Answering):
             self.add_module(name, module)
         self.construction = model.construction
         self.vocabulary, self.facts, self.hops = model.vocabulary, model.facts, model.hops
+
+    @property
+    def distortion(self) -> Fraction:
+        """In real arithmetic each norm multiplies what the construction reads of a position by a
+        factor within `distortion` of 1; one factor for all coordinates of a position, whatever the
+        tokens. 0 without norms.
+
+        Raises:
+            InputError: as `logit_error`.
+        """
+        return self._bounded("the distortion", lambda bounds: bounds.distortion)
+
+    @property
+    def logit_error(self) -> float:
+        """How far any logit of this module at a position that answers, rounding included, may be
+        from the construction's logit in real arithmetic. 0 where every number that leads there is
+        provably the construction's own. Of a construction that was edited before (`proven=False`):
+        from its own logit.
+
+        Raises:
+            InputError: the module has changed since this was proven, or torch does not compute in
+                its dtype here, and what has changed is named; or the slack is too small for a
+                bound.
+        """
+        return self._bounded("the error of the logits", lambda bounds: bounds.logit_error)
+
+    @property
+    def margin(self) -> MarginClaim | None:
+        """What is proven of the logits: the construction's margin, less twice the `logit_error`
+        where that is not 0; None if nothing is left, or was proven of the construction.
+
+        Raises:
+            InputError: as `logit_error`.
+        """
+        return self._found("the margin").margin
+
+    def _bounded(self, name: str, bound: Callable[[Bounds], Value | None]) -> Value:
+        found = bound(self._found(name))
+        if found is None:
+            raise InputError(
+                f"{name} is not bounded: with a slack of 2^{self.slack} norms after each part are no identities"
+            )
+        return found
+
+    def _found(self, name: str) -> Bounds:
+        found = self._stated.of(self, name)
+        require_arithmetic(self, name)
+        return found
+
+    def state(self, bounds: Bounds) -> None:
+        """State what is proven of the module as it is now."""
+        self._stated = Stated(self, bounds)
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
         """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as `FactModel.slot_state`."""

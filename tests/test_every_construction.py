@@ -268,8 +268,10 @@ def corrupted(name, corrupt):
 
     def build_and_break(facts, **options):
         model = CATALOGUE[name].builder(facts, **options)
+        claim = model.margin
         with torch.no_grad():
             corrupt(model)
+        model.margin = claim  # as a builder that errs would state it
         return model
 
     return build_and_break

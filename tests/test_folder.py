@@ -68,10 +68,12 @@ def assert_same(model, loaded):
         "head_names",
     ):
         assert getattr(loaded, name) == getattr(model, name), name
-    one, other = model.margin, loaded.margin
-    # The bound of the leak is from the weights of the facts that a model was built for, also after `install`.
-    assert float(one.real) == float(other.real)
-    assert (one.in_dtype, one.attained, one.rounds) == (other.in_dtype, other.attained, other.rounds)
+    one, other = margin_of(model), margin_of(loaded)
+    assert (one is None) == (other is None)
+    if one is not None:
+        # Where facts were installed, the bound of the leak may be from weights of two tables.
+        assert float(one.real) == float(other.real)
+        assert (one.in_dtype, one.attained, one.rounds) == (other.in_dtype, other.attained, other.rounds)
     assert [book.tokens.tolist() for book in loaded.codebooks] == [book.tokens.tolist() for book in model.codebooks]
     state, other = model.state_dict(), loaded.state_dict()
     assert list(state) == list(other)
@@ -84,6 +86,14 @@ def assert_same(model, loaded):
     with torch.no_grad():
         assert torch.equal(model(tokens), loaded(tokens))
     assert all(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def margin_of(model):
+    """What is proven of the margin; None of a model that was trained or edited."""
+    try:
+        return model.margin
+    except InputError:
+        return None
 
 
 def comes_back(model, path):

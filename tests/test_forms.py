@@ -134,7 +134,7 @@ def test_a_basis_in_which_an_answer_would_be_lost_is_refused():
     with pytest.raises(DoesNotFit, match=r"in torch.float64 a logit may be off by .* 2; ask by queries"):
         change_basis(rows, rotation(rows.shape.d_model))
     rows.embedding.weight.data[0] = 0
-    with pytest.raises(InputError, match=r"by norms .* embedding.weight has changed: ask by .queries"):
+    with pytest.raises(InputError, match=r"by norms .* embedding.weight has changed.* ask by .queries"):
         change_basis(rows, rotation(rows.shape.d_model))
     with pytest.raises(DoesNotFit, match=r"too much for .* run all queries to see what it answers \(by=None\)"):
         change_basis(rows, rotation(rows.shape.d_model), by="queries")

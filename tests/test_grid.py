@@ -202,8 +202,10 @@ def test_a_claim_that_is_not_positive_fails_the_cell(monkeypatch):
 def test_a_margin_below_its_claim_fails_the_cell_also_where_the_module_rounds(monkeypatch):
     def faint(facts, **options):
         model = attention_selector(facts, **options)
+        claim = model.margin
         with torch.no_grad():
             model.layers[0].attention.output.weight.mul_(0.01)
+        model.margin = claim  # of the weights as they are now, which is not so
         return model
 
     cell = Cell("attention_selector", 20, 3)

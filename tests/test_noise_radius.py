@@ -170,11 +170,14 @@ def test_by_norms_heads_of_shared_layers_are_known_to_select():
     assert errors[0] < 2 * errors[1]
 
 
-def test_a_construction_in_another_dtype_is_not_as_it_was_built():
-    model = built("selector").half()
-    with pytest.raises(InputError, match=r"in torch.float64, as it was built; this is torch.float16"):
-        noise_radius(model)
-    assert noise_radius(model, "queries") > 0
+def test_in_another_dtype_the_radius_is_that_of_a_construction_built_there_or_there_is_none():
+    model = built("selector")
+    assert noise_radius(copy.deepcopy(model).half()) == noise_radius(built("selector", dtype=torch.float16)) > 0
+    assert noise_radius(wider(model).float()) == noise_radius(wider(built("selector", dtype=torch.float32))) > 0
+    numbers = built("scalar_selector", 28)
+    with pytest.raises(InputError, match=r"as it was built: nothing is proven of these weights in torch.bfloat16"):
+        noise_radius(numbers.bfloat16())
+    assert noise_radius(model.half(), "queries") > 0
 
 
 def test_a_radius_depends_on_what_is_known():

@@ -296,7 +296,7 @@ def verify_facts(
     result.internal_bits, result.internal_fact_bits = costs.internal_bits, costs.internal_fact_bits
     result.embedding_bits, result.unembedding_bits = costs.embedding_bits, costs.unembedding_bits
     result.bounds, result.separated = checks, separation_factor(costs, checks, facts.is_bijective)
-    result.margin_claim = _in_words(model.margin)
+    result.margin_claim = _in_words(_claim_of(model))
     faults = list(_faults(model, costs, expected, checks, facts.is_bijective))
     faults += _outside_the_format(bits, expected)
     doubts: list[str] = []
@@ -419,8 +419,11 @@ def _faults(
     if different := expected.differs_from(costs, bijective):
         yield different
     yield from below_bounds(costs, checks)
-    if not model.margin.real > 0:
-        yield f"the margin claimed in real arithmetic is {shortened(model.margin.real)}, not positive"
+    claim = _claim_of(model)
+    if isinstance(claim, str):
+        yield claim
+    elif not claim.real > 0:
+        yield f"the margin claimed in real arithmetic is {shortened(claim.real)}, not positive"
 
 
 def _recall_faults(model: FactModel, recall: Recall, planned: int) -> Iterator[str]:
@@ -431,9 +434,11 @@ def _recall_faults(model: FactModel, recall: Recall, planned: int) -> Iterator[s
         yield f"{recall.queries:,} queries were run, N R^k = {shortened(planned)}"
     if recall.wrong != 0:
         yield f"{recall.wrong} wrong answers"
-    claim = model.margin
     if not recall.margin > 0:
         yield f"the smallest margin is {recall.margin}, not positive"
+    claim = _claim_of(model)
+    if isinstance(claim, str):
+        return
     if not recall.margin >= claim.in_dtype:
         yield f"the smallest margin is {recall.margin}, claimed is at least {shortened(claim.in_dtype)}"
     if claim.attained and recall.margin != claim.in_dtype:
@@ -466,9 +471,11 @@ def _disagreements(
     planned = sum(facts.n_queries(length) for length in range(shortest, model.hops + 1))
     if proven.queries != planned:
         wrong.append(f"{shortened(proven.queries)} queries are proven; there are {shortened(planned)}")
-    if proven.exact is None and not model.margin.rounds:
-        open_.append(f"no rounding is claimed ({_in_words(model.margin)}), and not proven: {proven.rounds}")
-    if proven.exact is not None and model.margin.rounds:
+    claim = _claim_of(model)
+    rounds = None if isinstance(claim, str) else claim.rounds
+    if proven.exact is None and rounds is False:
+        open_.append(f"no rounding is claimed ({_in_words(claim)}), and not proven: {proven.rounds}")
+    if proven.exact is not None and rounds:
         wrong.append(f"the checker says exact in {proven.exact}, but the construction claims that it rounds")
     if not proven.real_margin > 0:
         wrong.append(f"the checker has proven a margin of {shortened(proven.real_margin)} in real arithmetic")
@@ -487,7 +494,17 @@ def _undecided(proven: Proven) -> list[str]:
     return [f"all answers are proven in real arithmetic, but not in floating point: {proven.rounds}"]
 
 
-def _in_words(claim: MarginClaim) -> str:
+def _claim_of(model: FactModel) -> MarginClaim | str:
+    """What is proven of the margin; in words, why nothing is."""
+    try:
+        return model.margin
+    except InputError as error:
+        return str(error)
+
+
+def _in_words(claim: MarginClaim | str) -> str:
+    if isinstance(claim, str):
+        return claim
     real = f"at least {float(claim.real):.6g} in real arithmetic"
     return (
         f"{real}; {'exactly' if claim.attained else 'at least'} {float(claim.in_dtype):.6g} in the dtype of the module"
