@@ -98,8 +98,16 @@ class Block(nn.Module):
 
     def attend(self, x: Tensor, past: KeysAndValues | None = None) -> tuple[Tensor, Tensor, KeysAndValues]:
         """The stream (..., L, d_model) after the attention, the patterns and the memory: see `Attention`."""
-        update, patterns, memory = self.attention(self.attention_norm(x) if self.pre else x, past)
-        return x + update if self.pre else self.attention_norm(x + update), patterns, memory
+        update, patterns, memory = self.attention(self.read_by_attention(x), past)
+        return self.after_attention(x, update), patterns, memory
+
+    def read_by_attention(self, x: Tensor) -> Tensor:
+        """What the attention reads of the stream x (..., d_model)."""
+        return cast("Tensor", self.attention_norm(x)) if self.pre else x
+
+    def after_attention(self, x: Tensor, update: Tensor) -> Tensor:
+        """The stream (..., d_model) with what the attention adds to it."""
+        return x + update if self.pre else cast("Tensor", self.attention_norm(x + update))
 
     def forward(self, x: Tensor) -> Tensor:
         """The stream (..., d_model) after the MLP, from that after the attention."""
@@ -190,6 +198,7 @@ class StandardModel(StandardDecoder, Answering):
             `distortion` of 1; one factor for all coordinates of a position, whatever the tokens. 0 without norms.
         logit_error: how far any logit of this module at a position that answers, rounding included, may be from the
             construction's logit in real arithmetic. 0 where every number that leads there is provably the construction's own.
+        construction_margin: the least logit margin that the construction claims, in real arithmetic.
     """
 
     places: Places
@@ -197,6 +206,7 @@ class StandardModel(StandardDecoder, Answering):
     rest_gain: float
     distortion: Fraction
     logit_error: float
+    construction_margin: Fraction
 
     def __init__(self, decoder: StandardDecoder, model: FactModel):
         nn.Module.__init__(self)
@@ -205,6 +215,7 @@ class StandardModel(StandardDecoder, Answering):
             self.add_module(name, module)
         self.construction = model.construction
         self.vocabulary, self.facts, self.hops = model.vocabulary, model.facts, model.hops
+        self.construction_margin = model.margin.real
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
         """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as `FactModel.slot_state`."""

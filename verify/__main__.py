@@ -242,7 +242,7 @@ def _run_export(options: argparse.Namespace) -> int:
     tool(options.to)  # a missing one is told before the model is read
     model = load(options.folder)
     with _progress(model.facts.n_entities * model.facts.n_relations**model.hops, "queries") as advance_to:
-        asked = export_and_ask(model, options.to, options.out, advance_to)
+        asked = export_and_ask(model, options.to, options.out, advance_to, options.margin)
     print(asked.line(options.to))
     print(f"written: {options.out}" if asked.right else f"not written: {options.out}")
     _write_text(options.json, lambda: asked.as_json(options.to))
