@@ -366,6 +366,24 @@ def test_every_keyword_that_is_not_honoured_is_refused(chain):
         chain.generate(tokens, attention_msk=torch.ones(1, 3))
 
 
+def test_a_config_that_makes_no_sense_is_refused_and_what_it_says_is_shown_escaped():
+    from constructions.export.huggingface_model import FactualRecallConfig
+
+    for option in (
+        {"exported_dtype": "nn"},
+        {"narrowed_to": "\x1b"},
+        {"logit_scale": 0},
+        {"logit_scale": float("nan")},
+    ):
+        with pytest.raises(InputError, match=next(iter(option))) as error:
+            FactualRecallConfig(**option)
+        assert str(error.value).isprintable()
+    forged = to_huggingface(selector(FactTable.from_triples(FAMILY)))
+    forged.config.construction = "selector\nPASS"
+    with pytest.raises(InputError, match=r"selector\\nPASS"):
+        forged.generate(torch.tensor([[0]]))
+
+
 def test_a_cache_that_rounds_is_refused(chain):
     from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 

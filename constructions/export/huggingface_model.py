@@ -22,6 +22,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from constructions.errors import InputError
 from constructions.standard_decoder import Norm, Placement, StandardDecoder, StandardShape
 from constructions.transformer import Attention, _split_heads
+from constructions.wording import printable
 
 MODEL_TYPE = "geometric-factual-recall"
 CACHE = "cache" if "cache" in {field.name for field in fields(CausalLMOutputWithPast)} else "past_key_values"
@@ -59,6 +60,9 @@ class FactualRecallConfig(PreTrainedConfig):
         exported_dtype: of the exported weights; None: nothing is claimed of them.
         narrowed_to: a narrower dtype that the weights have been in since, or None.
         allow_other_dtype: compute in any dtype, at the risk of wrong answers.
+
+    Raises:
+        InputError: a dtype that there is not, or a scale that is no positive number.
     """
 
     model_type = MODEL_TYPE
@@ -114,6 +118,12 @@ class FactualRecallConfig(PreTrainedConfig):
         self.pad_token_id = pad_token_id
         self.eos_token_id = eos_token_id
         super().__init__(tie_word_embeddings=tie_word_embeddings, **others)
+        for name in ("exported_dtype", "narrowed_to"):
+            dtype = getattr(torch, str(getattr(self, name)), None)
+            if getattr(self, name) is not None and not isinstance(dtype, torch.dtype):
+                raise InputError(f"{name} must be the name of a dtype, such as float32; got {getattr(self, name)!r}")
+        if not isinstance(logit_scale, int | float) or not 0 < logit_scale < math.inf:
+            raise InputError(f"logit_scale must be a positive number; got {logit_scale!r}")
 
     @classmethod
     def of(cls, shape: StandardShape, **others: Any) -> FactualRecallConfig:
@@ -458,7 +468,7 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         )
         for row in ((asked < least) | (asked > config.hops + 1)).nonzero()[:1, 0].tolist():
             raise InputError(
-                f"a question of {config.construction} is a subject and {relations}; question {row} "
+                f"a question of {printable(config.construction)} is a subject and {relations}; question {row} "
                 f"has {int(asked[row])} token{'s' * (int(asked[row]) != 1)}"
             )
         runs = seen[:, 0].long() + (seen[:, 1:] & ~seen[:, :-1]).sum(-1)
