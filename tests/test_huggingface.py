@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -43,6 +44,7 @@ QUESTIONS = int(os.environ.get("HUGGINGFACE_QUESTIONS", "60"))
 ONE_HOT = ("key_value_rows", "key_value_rows_shared", "hybrid", "hybrid_shared")
 """Their standard decoders carry one coordinate for each entity from block to block: at most 2,000 names."""
 
+MODEL = "constructions.export.huggingface_model"
 ODD = ["<end> of it", "a<pad>b", "Who ? I 'm not .", "ὕδωρ, 水", "Zürich", "mother", "<unknown>"]
 
 
@@ -519,6 +521,22 @@ def test_a_sampler_draws_a_wrong_token_less_than_once_in_a_million(n):
         assert 1 - (logits / 2).softmax(-1).gather(-1, wanted).min() > MOST_WRONG
 
 
+def test_the_pipeline_samples_so_a_margin_of_2_over_many_tokens_is_too_small(tmp_path, rng):
+    from transformers import pipeline
+
+    native = selector(named(FactTable.random_bijections(3000, 1, seed=0)))
+    export(native, "huggingface", tmp_path / "out", margin=0)
+    model, tokenizer = loaded(tmp_path / "out")
+    ask = pipeline("text-generation", model=model, tokenizer=tokenizer, top_k=0, temperature=1.0)
+    asked, wanted = questions(native, 60, rng)
+    texts = ["\t".join(tokenizer.convert_ids_to_tokens(question)) for question in asked]
+    right = sum(
+        tokenizer(made[0]["generated_text"])["input_ids"] == [*question, *answer]
+        for made, question, answer in zip(ask(texts, batch_size=60), asked, wanted, strict=True)
+    )
+    assert right < 50
+
+
 def test_the_margin_is_an_option_stated_in_config_and_card(tmp_path, monkeypatch, capsys):
     from verify.__main__ import main
 
@@ -559,7 +577,7 @@ def test_a_margin_that_is_smaller_than_asked_for_is_noticed():
 # ------------------------------------------------------------------ dtype and arithmetic
 
 
-def test_float64_logits_survive_the_rounding_to_float32_of_generate_and_of_the_loss(rng):
+def test_float64_logits_survive_the_rounding_to_float32_of_generate_and_of_the_loss(rng, monkeypatch):
     """Logits of 10^9 with margins of 32: float32 has no room for both, and `generate` computes in it."""
     native = CATALOGUE["scalar_selector"].build(FactTable.random_bijections(7000, 1, 0), dtype=torch.float64)
     exported = to_huggingface(native)
@@ -570,6 +588,8 @@ def test_float64_logits_survive_the_rounding_to_float32_of_generate_and_of_the_l
         assert torch.equal(exported.generate(asked, **options), torch.cat([asked, wanted], 1))
     sequences = torch.cat([asked, wanted], 1)
     assert exported(sequences, labels=sequences).loss < MOST_WRONG
+    monkeypatch.setattr(import_module(MODEL), "_below_the_largest", lambda logits: logits)
+    assert not torch.equal(exported.generate(asked), sequences), "generate no longer rounds logits to float32"
 
 
 NARROWER = [torch.float16, torch.bfloat16]

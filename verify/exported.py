@@ -41,11 +41,11 @@ class Asked:
         queries: how many were asked.
         all_queries: how many there are.
         wrong: how many have some token that is not the only one with the largest logit (a NaN counts).
-        difference: the largest |logit of the other tool - scale * logit of the module|, over all tokens of the module at
-            the positions that answer (others may round); NaN if any is.
+        difference: the largest |logit of the other tool - scale * logit of the module|, over all
+            tokens of the module at the positions that answer (others may round); NaN if any is.
         margin: the smallest logit margin in the other tool; NaN if any is.
-        wrong_probability: the largest probability, over all steps of all queries, that who samples from the other tool's
-            logits at temperature 1 draws any wrong token; NaN if any is.
+        wrong_probability: the largest probability, over all steps of all queries, that who samples
+            from the other tool's logits at temperature 1 draws any wrong token; NaN if any is.
         other_dtype: a dtype of the other tool's logits that is not `dtype`; None if there is none.
     """
 
@@ -63,8 +63,8 @@ class Asked:
 
     @property
     def right(self) -> bool:
-        """Whether there were queries, all answered right by the margin asked for, in the model's dtype, and no logit differs
-        more than it may.
+        """Whether there were queries, all answered right by the margin asked for, in the model's
+        dtype, and no logit differs more than it may.
         """
         return (
             self.queries > 0
@@ -148,7 +148,8 @@ def ask(
     """Ask the other tool at most `most` queries of each length.
 
     Args:
-        run: the other tool: tokens (batch, length) to logits, of the model's tokens and perhaps of more behind them.
+        run: the other tool: tokens (batch, length) to logits, of the model's tokens and perhaps of
+            more behind them.
         model: what was exported, with the facts that it should answer.
         allowed: how far a logit may differ.
         most: if there are more queries of a length, as many different ones are drawn at random, always the same.

@@ -6,11 +6,11 @@
 | `huggingface`    | a `PreTrainedModel` for `AutoModelForCausalLM`, tokenizer| `pip install '.[huggingface]'`        |
 | `onnx`           | a graph `tokens` -> `logits`, any batch and length  | `pip install '.[onnx]'`                   |
 
-Every export goes through `constructions.seeding.standard`, the construction as a standard decoder with
-the same logits; the other tool then computes that decoder's forward pass, in the dtype of the model,
-which never changes, and all logits times a power of two, so that who samples draws the answer
-(`scale`). `verify.exported` asks the other tool all queries. What each tool does otherwise than its
-options say is in docs/export.md.
+Every export goes through `constructions.seeding.standard`, the construction as a standard decoder
+with the same logits; the other tool then computes that decoder's forward pass, in the dtype of the
+model, which never changes, and all logits times a power of two, so that who samples draws the
+answer (`scale`). `verify.exported` asks the other tool all queries. What each tool does otherwise
+than its options say is in docs/export.md.
 
 The tools are imported when they are asked for; a missing one is an InputError that names the extra.
 """
@@ -38,7 +38,9 @@ TOOLS = {
     "huggingface": "constructions.export.huggingface",
     "onnx": "constructions.export.onnx_graph",
 }
-"""The module of each tool; it has `save(model, folder, margin)`, which returns the logit scale, and `runner(folder)`."""
+"""The module of each tool. It has `save(model, folder, margin)`, which returns the logit scale, and
+`runner(folder)`.
+"""
 
 Runner = Callable[["Tensor"], "Tensor"]
 """Tokens (batch, length), int64, to logits (batch, length, d_vocab) as the other tool computes them, both on the CPU."""
@@ -77,10 +79,10 @@ def export(
         model: a construction, or a standard decoder in which one stands.
         to: one of `TOOLS`.
         folder: a new or an empty folder.
-        check: called with what the other tool makes of the finished files, and with the scale of its logits, before they
-            get their name; what it raises leaves nothing behind.
-        margin: the least logit margin that the export is to have; by default that at which sampling draws no wrong token:
-            see `scale.logit_scale`.
+        check: called with what the other tool makes of the finished files, and with the scale of
+            its logits, before they get their name; what it raises leaves nothing behind.
+        margin: the least logit margin that the export is to have; by default that at which
+            sampling draws no wrong token: see `scale.logit_scale`.
 
     Raises:
         InputError: the tool is not installed or cannot hold the model, or something is in the place of the folder.

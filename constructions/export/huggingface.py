@@ -35,11 +35,12 @@ tokenizer = AutoTokenizer.from_pretrained(".")
 logits = model(**tokenizer(tokenizer.decode([0]), return_tensors="pt")).logits
 ```
 
-`model.generate(**tokenizer("Alice\\tmother", return_tensors="pt"))` writes the answer. The tokenizer
-takes names with a tab between two. A name that it does not know is an error; a relation that is named
-as an entity has a colon behind. Special tokens are `<unknown>`, `<pad>` and, of a chain of thought,
-`<end>`: such a model takes paths of 1 to `hops` relations, and writes the entities on the way, the
-answer last, and `<end>`. Its answers are right in the dtype in which it was exported; another is refused.
+`model.generate(**tokenizer("Alice\\tmother", return_tensors="pt"))` writes the answer. The
+tokenizer takes names with a tab between two. A name that it does not know is an error; a relation
+that is named as an entity has a colon behind. Special tokens are `<unknown>`, `<pad>` and, of a
+chain of thought, `<end>`: such a model takes paths of 1 to `hops` relations, and writes the
+entities on the way, the answer last, and `<end>`. Its answers are right in the dtype in which it
+was exported; another is refused.
 """
 
 AutoConfig.register(MODEL_TYPE, FactualRecallConfig)
@@ -50,9 +51,9 @@ AutoTokenizer.register(FactualRecallConfig, fast_tokenizer_class=FactualRecallTo
 def pretrained(model: Answering, margin: float | None = None) -> FactualRecallForCausalLM:
     """The model as a `PreTrainedModel`, with the same logits times a power of two.
 
-    It is on the model's device and in its dtype. It has one more position, for an answer that ends a
-    sequence to be trained on, and, but for a chain of thought, one more token, for padding, with the
-    logits of relation 0. `generate` is greedy, and ends after the answer, or at END.
+    It is on the model's device and in its dtype. It has one more position, for an answer that ends
+    a sequence to be trained on, and, but for a chain of thought, one more token, for padding, with
+    the logits of relation 0. `generate` is greedy, and ends after the answer, or at END.
 
     Args:
         model: a construction, or a standard decoder in which one stands.

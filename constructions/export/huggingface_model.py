@@ -194,7 +194,8 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
     ) -> nn.Embedding:
-        """As Hugging Face's, for more tokens; their logits are those of relation 0, never an answer.
+        """As Hugging Face's, for more tokens; their logits are those of relation 0, never an
+        answer.
 
         Raises:
             InputError: tokens that were exported would be cut off.
@@ -281,7 +282,8 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         below_the_largest: bool = False,
         **others: Any,
     ) -> CausalLMOutputWithPast | tuple[Any, ...]:
-        """Token ids to logits, to a loss where labels are given, and to a cache if it is asked for.
+        """Token ids to logits, to a loss where labels are given, and to a cache if it is asked
+        for.
 
         Args:
             input_ids: int64 (batch, L); the tokens after those in the cache.
@@ -289,10 +291,10 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
                 `generate` makes it for a static cache, (batch, 1, L, positions of the cache), True
                 (or a 0 that is added to scores) where a token is seen.
             cache: of earlier tokens; it is extended. Dynamic or static, but not quantized.
-            labels: int64 (batch, L): the tokens, -100 where nothing is to be learned. As everywhere
-                in transformers, the logits of a position are held against the next token's label.
-                Tokens of the question are not learned, whatever their labels: no construction says
-                what is asked.
+            labels: int64 (batch, L): the tokens, -100 where nothing is to be learned. As
+                everywhere in transformers, the logits of a position are held against the next
+                token's label. Tokens of the question are not learned, whatever their labels: no
+                construction says what is asked.
             use_cache: give a cache back; by default if one is given.
             output_attentions: give the patterns of each layer, (batch, heads, L, positions).
             output_hidden_states: give the stream, (batch, L, hidden_size), as embedded and after
@@ -310,8 +312,8 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
             was asked for.
 
         Raises:
-            InputError: an argument that this model does not know; a dtype or an arithmetic narrower
-                than the exported; too many tokens; labels without an answer.
+            InputError: an argument that this model does not know; a dtype or an arithmetic
+                narrower than the exported; too many tokens; labels without an answer.
         """
         self._require_exported_arithmetic()
         _require_no_others(others)
@@ -401,10 +403,12 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
     # ------------------------------------------------------------ generate
 
     def generate(self, inputs: Tensor | None = None, generation_config: Any = None, **options: Any) -> Any:
-        """As Hugging Face's, for questions (batch, length): a subject and relations, padded on the left.
+        """As Hugging Face's, for questions (batch, length): a subject and relations, padded on the
+        left.
 
-        It ends after the answer, or at END. A chain of thought takes paths of 1 to `hops` relations,
-        of different lengths in one batch. They are filled up with PAD inside; what is returned does
+        It ends after the answer, or at END. A chain of thought takes paths of 1 to `hops`
+        relations, of different lengths in one batch. They are filled up with PAD inside; what is
+        returned does
         not show it: the given tokens, then what was written.
 
         Raises:
@@ -571,8 +575,9 @@ def _attend(attention: Attention, x: Tensor, seen: _Seen, cache: Cache | None, i
 def _below_the_largest(logits: Tensor) -> Tensor:
     """Logits minus the largest of each position: the same to softmax, argmax and their gradients.
 
-    What rounds float64 logits to float32, as `generate` and the loss of transformers do, then keeps
-    a margin of 2 between logits of 10^8: the numbers that are close to the largest are small.
+    What rounds float64 logits to float32, as `generate` and the loss of transformers do, then
+    keeps a margin of 2 between logits of 10^8: the numbers that are close to the largest are
+    small.
     """
     return logits - logits.detach().amax(-1, keepdim=True)
 
@@ -625,7 +630,8 @@ def _products(weight: Tensor) -> torch.dtype | None:
 
 
 def _precision_of_products(weight: Tensor) -> str | None:
-    """What torch may round float32 factors to on the weight's device, as the user has set it; None for nothing.
+    """What torch may round float32 factors to on the weight's device, as the user has set it; None
+    for nothing.
 
     Known where no graph is traced. The most specific setting counts.
     """

@@ -21,7 +21,7 @@ class FactualRecallTokenizer(PreTrainedTokenizerFast):
     model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012  # as transformers declares it
 
     def _encode_plus(self, text: Any, *arguments: Any, **options: Any) -> Any:
-        """As Hugging Face's. Raises InputError with the name that there is not, and those that are close."""
+        """As Hugging Face's. Raises InputError with a name that there is not, and close ones."""
         try:
             return super()._encode_plus(text, *arguments, **options)
         except Exception as error:
@@ -38,11 +38,12 @@ class FactualRecallTokenizer(PreTrainedTokenizerFast):
 
 
 def tokenizer(model: Answering) -> FactualRecallTokenizer:
-    """Names separated by tabs to token ids; a name that there is not is an error. See `names.distinct_names`.
+    """Names separated by tabs to token ids; a name that there is not is an error. See
+    `names.distinct_names`.
 
     Padding is on the left. `<pad>` is the token that a chain of thought reads after a path that is
-    shorter than the longest; of other models it is one more token, behind all others, which is never
-    an answer. `<unknown>` is an answer, so it is not skipped with the special tokens.
+    shorter than the longest; of other models it is one more token, behind all others, which is
+    never an answer. `<unknown>` is an answer, so it is not skipped with the special tokens.
     """
     names = distinct_names(model)
     pad = special_name("pad", names)

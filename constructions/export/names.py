@@ -39,8 +39,8 @@ def vocabulary_json(model: Answering) -> str:
 def distinct_names(model: Answering) -> list[str]:
     """A name of its own for each token, in the order of the ids, none with a tab.
 
-    An entity keeps its name; a relation that is named as an entity gets a colon behind, as many as it takes. For special
-    tokens see `special_name`.
+    An entity keeps its name; a relation that is named as an entity gets a colon behind, as many as
+    it takes. For special tokens see `special_name`.
     """
     taken = dict.fromkeys(model.facts.entity_names)
     for name in model.facts.relation_names:
@@ -54,7 +54,8 @@ def distinct_names(model: Answering) -> list[str]:
 
 
 def special_name(special: str, names: list[str]) -> str:
-    """`<unknown>`, `<pad>`, `<end>`; with a colon behind, or as many as it takes, where it stands within another name.
+    """`<unknown>`, `<pad>`, `<end>`; with a colon behind, or as many as it takes, where it stands
+    within another name.
 
     A tokenizer looks for its special tokens everywhere in a text, also within names.
     """

@@ -1,9 +1,10 @@
-"""By which power of two an export multiplies all logits, so that who samples from it draws the answer.
+"""By which power of two an export multiplies all logits, so that who samples from it draws the
+answer.
 
-A construction's margin is small (2 for most), whatever the number of tokens V: at temperature 1, `(V - 1) e^-2` wrong tokens
-stand against each answer. Multiplied by a power of two, logits keep all their bits, and a table that is both embedding and
-unembedding stays one table. With a margin of `ln((V - 1) / 10^-6)`, all wrong tokens together are drawn less than once in a
-million.
+A construction's margin is small (2 for most), whatever the number of tokens V: at temperature 1,
+`(V - 1) e^-2` wrong tokens stand against each answer. Multiplied by a power of two, logits keep
+all their bits, and a table that is both embedding and unembedding stays one table. With a margin
+of `ln((V - 1) / 10^-6)`, all wrong tokens together are drawn less than once in a million.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ MOST_WRONG = 1e-6
 
 
 def sampling_margin(n_tokens: int) -> float:
-    """The logit margin at which all wrong ones of so many tokens together have a probability below `MOST_WRONG`."""
+    """The logit margin at which all wrong ones of so many tokens together are below `MOST_WRONG`."""
     return math.log(max(n_tokens - 1, 1) / MOST_WRONG)
 
 
@@ -29,9 +30,11 @@ def logit_scale(decoder: StandardModel, n_tokens: int, margin: float | None = No
     """The least power of two, at least 1, that brings the logit margin to what is asked.
 
     Args:
-        decoder: what is exported; its margin is at least the construction's minus twice the `logit_error`.
+        decoder: what is exported; its margin is at least the construction's minus twice the
+            `logit_error`.
         n_tokens: the tokens of the exported vocabulary.
-        margin: the least margin that the export is to have; by default `sampling_margin`. 0 for the construction's own.
+        margin: the least margin that the export is to have; by default `sampling_margin`. 0 for
+            the construction's own.
 
     Raises:
         InputError: the margin is negative or no number.
@@ -53,7 +56,8 @@ def logit_scale(decoder: StandardModel, n_tokens: int, margin: float | None = No
 
 
 def _margin(decoder: StandardModel) -> float:
-    """What the margin is at least; of a decoder of which nothing is proven (any more), the construction's.
+    """What the margin is at least; of a decoder of which nothing is proven (any more), the
+    construction's.
 
     `verify.exported` measures what it is.
     """
@@ -76,9 +80,11 @@ def about_scale(scale: float) -> str:
 
 @torch.no_grad()
 def largest_logit(decoder: StandardModel) -> float:
-    """A bound on the absolute value of any logit, for all tokens, from the absolute values of the weights; NaN if one is.
+    """A bound on the absolute value of any logit, for all tokens, from the absolute values of the
+    weights; NaN if one is.
 
-    Softmax mixes, ReLU shrinks, and what a norm returns is at most `sqrt(d_model)` times its gain, plus its bias.
+    Softmax mixes, ReLU shrinks, and what a norm returns is at most `sqrt(d_model)` times its gain,
+    plus its bias.
     """
     if decoder.shape.norm is not None:
         last = decoder.norms()[-1]

@@ -45,7 +45,8 @@ logits, cache = bridge.run_with_cache(torch.zeros(1, config["n_ctx"], dtype=torc
 
 
 def bridge(model: Answering, margin: float | None = None) -> TransformerBridge:
-    """The model as a bridge, on the model's device and in its dtype, with the same logits times a power of two.
+    """The model as a bridge, on the model's device and in its dtype, with the same logits times a
+    power of two.
 
     Args:
         model: a construction, or a standard decoder in which one stands.
@@ -62,7 +63,7 @@ def bridge(model: Answering, margin: float | None = None) -> TransformerBridge:
 
 
 def save(model: Answering, folder: Path, margin: float | None = None) -> float:
-    """Write `config.json` and `weights.safetensors`: what `load` reads. Returns the logit scale, and raises as `bridge`."""
+    """Write `config.json` and `weights.safetensors`, and return the logit scale. Raises as `bridge`."""
     decoder = as_standard(model)
     scale = logit_scale(decoder, decoder.shape.d_vocab, margin)
     config = _config(decoder.shape) | {"dtype": str(decoder.embedding.weight.dtype).removeprefix("torch.")}
@@ -115,7 +116,7 @@ def _config(shape: StandardShape) -> dict[str, Any]:
 
 
 def _weights(decoder: StandardModel, scale: float) -> dict[str, Tensor]:
-    """The decoder's weights under the bridge's names, the unembedding times the scale, and its biases, all 0."""
+    """The decoder's weights under the bridge's names, logits times the scale; and its biases, all 0."""
     weights = {
         "embed.weight": decoder.embedding.weight,
         "pos_embed.weight": decoder.positions.weight,
