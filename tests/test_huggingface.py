@@ -496,7 +496,9 @@ def test_tables_of_tokens_can_be_exchanged_and_enlarged_and_answers_stay():
         for options in ({"new_num_tokens": 11}, {"pad_to_multiple_of": 16}):
             enlarged = exported.resize_token_embeddings(**options)
             assert len(enlarged.weight) == exported.config.vocab_size == exported(tokens).logits.shape[-1]
-            assert torch.equal(exported(tokens).logits[..., : logits.shape[-1]], logits)
+            own, more = exported(tokens).logits.tensor_split([logits.shape[-1]], -1)
+            assert torch.equal(own, logits)
+            assert torch.equal(more, logits[..., 4:5].expand_as(more)), "further tokens are as relation 0"
             assert torch.equal(exported.generate(tokens), before)
             assert torch.equal(exported.generate(tokens, do_sample=True), before)
         with pytest.raises(InputError, match="cannot be cut to 5"):
