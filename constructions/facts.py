@@ -240,12 +240,12 @@ class FactTable:
         return self._relation_ids.find(name)
 
     @cached_property
-    def _entity_ids(self) -> _Ids:
-        return _Ids("entity", self.entity_names)
+    def _entity_ids(self) -> NameIndex:
+        return NameIndex("entity", self.entity_names)
 
     @cached_property
-    def _relation_ids(self) -> _Ids:
-        return _Ids("relation", self.relation_names)
+    def _relation_ids(self) -> NameIndex:
+        return NameIndex("relation", self.relation_names)
 
     # ---------------------------------------------------------------- where tables come from, and go to
 
@@ -394,7 +394,7 @@ def _checked_ids(kind: str, ids: ArrayLike, count: int) -> np.ndarray:
     return array.astype(np.int64)
 
 
-class _Ids:
+class NameIndex:
     """The ids of entities, or of relations, by name."""
 
     def __init__(self, kind: str, names: tuple[str, ...]):
@@ -408,6 +408,7 @@ class _Ids:
         return {unicodedata.normalize("NFC", name): i for name, i in names}
 
     def find(self, name: str) -> int:
+        """The id of a name, or of the one that is canonically equivalent; InputError where there is none."""
         if not isinstance(name, str):
             raise InputError(f"{self.kind} names are strings; got {name!r}")
         if name in self.by_name:

@@ -107,8 +107,16 @@ class Block(nn.Module):
 
     def attend(self, x: Tensor, past: KeysAndValues | None = None) -> tuple[Tensor, Tensor, KeysAndValues]:
         """The stream (..., L, d_model) after the attention, the patterns and the memory: see `Attention`."""
-        update, patterns, memory = self.attention(self.attention_norm(x) if self.pre else x, past)
-        return x + update if self.pre else self.attention_norm(x + update), patterns, memory
+        update, patterns, memory = self.attention(self.read_by_attention(x), past)
+        return self.after_attention(x, update), patterns, memory
+
+    def read_by_attention(self, x: Tensor) -> Tensor:
+        """What the attention reads of the stream x (..., d_model)."""
+        return cast("Tensor", self.attention_norm(x)) if self.pre else x
+
+    def after_attention(self, x: Tensor, update: Tensor) -> Tensor:
+        """The stream (..., d_model) with what the attention adds to it."""
+        return x + update if self.pre else cast("Tensor", self.attention_norm(x + update))
 
     def forward(self, x: Tensor) -> Tensor:
         """The stream (..., d_model) after the MLP, from that after the attention."""

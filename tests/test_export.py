@@ -30,13 +30,12 @@ from constructions import (
     StandardShape,
     chain_of_thought,
     change_basis,
-    selector,
     standard,
     widen,
 )
 from constructions.answering import Writing
-from constructions.export import TOOLS, export, to_huggingface, to_onnx, to_transformerlens
-from constructions.export.names import distinct_names
+from constructions.export import TOOLS, export, to_onnx, to_transformerlens
+from constructions.export.scale import MOST_WRONG
 from constructions.seeding import needed_shape, seed_into
 from constructions.transformer import Transformer
 from verify.__main__ import main
@@ -90,15 +89,17 @@ def test_every_query_is_answered_right_in_the_other_tool(name, dtype, tool, tmp_
     model = built(name, 5, 3, hops=2, partial=partial, dtype=DTYPES[dtype])
     asked = export_and_ask(model, tool, tmp_path / "out")
     record_property("difference", asked.difference)
-    assert asked.right, asked.line(tool)
+    assert asked.right, asked.lines(tool)
     assert (
         asked.queries
         == asked.all_queries
         == sum(5 * 3**k for k in ([1, 2] if isinstance(model, Writing) else [model.hops]))
     )
     assert asked.dtype == dtype
-    assert asked.allowed < (1e-3 if name == "attention_selector" else 1e-99)  # its softmax alone rounds
+    assert asked.allowed < (1e-3 * asked.scale if name == "attention_selector" else 1e-99)  # its softmax alone rounds
     assert asked.difference <= asked.allowed
+    assert asked.wrong_probability < MOST_WRONG
+    assert asked.margin >= asked.least_margin > 15
 
 
 @EVERY_TOOL
@@ -122,6 +123,14 @@ def test_a_trained_model_with_weights_of_all_kinds_has_the_same_logits_in_the_ot
 
 
 @EVERY_TOOL
+def test_logits_are_the_decoders_times_a_power_of_two_and_tied_tables_stay_tied(tool):
+    for model in (built("selector", 5, 2), standard(built("selector", 5, 2), tied=True)):
+        tokens = torch.tensor([[s, r] for s in range(5) for r in (5, 6)])
+        assert torch.equal(run_by(tool, model, margin=None)(tokens), model(tokens).detach() * 8)
+        assert torch.equal(run_by(tool, model, margin=4)(tokens), model(tokens).detach() * 2)
+
+
+@EVERY_TOOL
 @pytest.mark.parametrize("norm", ["rmsnorm", "layernorm"])
 def test_norms_travel_or_are_refused(norm, tool):
     model = built("selector", 5, 2, dtype=torch.float64)
@@ -138,12 +147,12 @@ def test_norms_travel_or_are_refused(norm, tool):
         torch.testing.assert_close(run_by(tool, decoder)(tokens), decoder(tokens).detach(), rtol=1e-9, atol=1e-9)
 
 
-def run_by(tool, model):
-    """The model as the other tool runs it, from the files that it has read."""
+def run_by(tool, model, margin=0):
+    """The model as the other tool runs it, from the files that it has read; the logits of the model's own tokens."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        export(model, tool, folder, found.append)
-    return found[0]
+        export(model, tool, folder, lambda run, scale: found.append(run), margin)
+    return lambda tokens: found[0](tokens)[..., : model.shape.d_vocab]
 
 
 # ------------------------------------------------------------------ asking: what must not pass
@@ -177,7 +186,7 @@ def test_asking_notices_another_dtype():
     model = built("selector", 5, 2, dtype=torch.float64)
     asked = ask(lambda tokens: model(tokens).detach().float(), model, allowed=0)
     assert (asked.wrong, asked.difference, asked.other_dtype, asked.right) == (0, 0.0, "float32", False)
-    assert "computes in float32" in asked.line("onnx")
+    assert "computes in float32" in asked.lines("onnx")[0]
 
 
 def test_a_chain_is_continued_with_what_the_other_tool_says(family):
@@ -201,7 +210,7 @@ def test_of_many_queries_a_sample_is_asked_and_told():
     model = built("scalar_selector", 700, 7)
     asked = ask(itself(model), model, allowed=0)
     assert (asked.queries, asked.all_queries, asked.right) == (MOST_QUERIES, 4900, True)
-    assert "drawn from 4,900" in asked.line("onnx")
+    assert "drawn from 4,900" in asked.lines("onnx")[0]
 
 
 # ------------------------------------------------------------------ TransformerLens, and its traps
@@ -210,7 +219,7 @@ def test_of_many_queries_a_sample_is_asked_and_told():
 @lens
 def test_lens_activations_are_those_of_the_decoder_and_can_be_changed(family):
     decoder = standard(family)
-    bridge = to_transformerlens(family)
+    bridge = to_transformerlens(family, margin=0)
     tokens = family.prompt(*(torch.tensor(x).numpy() for x in ([0, 1], [[0, 1], [0, 0]])))
     logits, cache = bridge.run_with_cache(tokens)
     trace = decoder.trace(tokens)
@@ -233,7 +242,7 @@ def test_lens_divides_scores_whatever_its_options_say_so_queries_are_scaled():
     with pytest.raises(ValueError, match="unscaled"):
         booted(decoder.shape, attn_scale=1.0)
     decoder.reset_parameters(0.3)  # gaps as small as in a model that is trained: then a wrong scale shows
-    state = to_transformerlens(decoder).state_dict()
+    state = to_transformerlens(decoder, margin=0).state_dict()
     bridge = booted(decoder.shape, use_attn_scale=False).double()
     bridge.load_state_dict(state, strict=True)
     tokens = torch.tensor([[0, 1], [4, 6]])
@@ -307,7 +316,7 @@ def square_models():
 def test_lens_compatibility_mode_keeps_every_answer_where_vocabulary_and_stream_are_as_large():
     """It guesses by shape which axis of the unembedding is the vocabulary, and a square one it reads along the other."""
     for model in square_models():
-        bridge = to_transformerlens(model)
+        bridge = to_transformerlens(model, margin=0)
         assert bridge.cfg.d_model == bridge.cfg.d_vocab + 1
         assert ask(itself_there(bridge), model, allowed=1e-3).right
         asked = ask(in_compatibility_mode(bridge), model)
@@ -318,7 +327,9 @@ def test_lens_compatibility_mode_keeps_every_answer_where_vocabulary_and_stream_
 def test_lens_compatibility_mode_reads_a_square_unembedding_along_the_wrong_axis(monkeypatch):
     """The control: without the spare coordinate answers are wrong. Once upstream is mended, the coordinate may go."""
     monkeypatch.setattr(import_module("constructions.export.transformerlens"), "_spare_coordinates", lambda shape: 0)
-    assert any(ask(in_compatibility_mode(to_transformerlens(model)), model).wrong for model in square_models())
+    assert any(
+        ask(in_compatibility_mode(to_transformerlens(model, margin=0)), model).wrong for model in square_models()
+    )
 
 
 @lens
@@ -335,7 +346,7 @@ def test_lens_compatibility_mode_changes_logits_by_one_number_a_position_whateve
         tokens = torch.from_numpy(rng.integers(vocab, size=(4, places)))
         module = import_module("constructions.export.transformerlens")
         bridge = module._booted(module._config(decoder.shape), torch.float64, torch.device("cpu"))
-        bridge.load_state_dict(module._weights(decoder), strict=True)
+        bridge.load_state_dict(module._weights(decoder, 1.0), strict=True)
         wanted = decoder(tokens).detach()
         torch.testing.assert_close(bridge(tokens).detach(), wanted, msg=f"{decoder.shape}, seed {seed}")
         moved = in_compatibility_mode(bridge)(tokens) - wanted
@@ -346,8 +357,8 @@ def test_lens_compatibility_mode_changes_logits_by_one_number_a_position_whateve
 @lens
 def test_lens_compatibility_mode_rounds_weights_to_float32_so_large_numbers_need_it_without_processing():
     model = built("scalar_selector", 6000, 1, dtype=torch.float64)
-    assert ask(in_compatibility_mode(to_transformerlens(model)), model, most=1000).wrong
-    bridge = to_transformerlens(model)
+    assert ask(in_compatibility_mode(to_transformerlens(model, margin=0)), model, most=1000).wrong
+    bridge = to_transformerlens(model, margin=0)
     bridge.enable_compatibility_mode(disable_warnings=True, no_processing=True)
     assert ask(itself_there(bridge), model, most=1000).right
 
@@ -384,81 +395,6 @@ def booted(shape, **others):
     )
 
 
-# ------------------------------------------------------------------ Hugging Face
-
-
-@hugging_face
-def test_hugging_face_saves_and_loads_what_it_got(family, tmp_path):
-    model = to_huggingface(family)
-    model.save_pretrained(tmp_path)
-    loaded = type(model).from_pretrained(tmp_path)
-    assert not loaded.training
-    assert all(
-        torch.equal(a, b) for a, b in zip(model.state_dict().values(), loaded.state_dict().values(), strict=True)
-    )
-    assert loaded.config.shape == standard(family).shape
-    assert (loaded.config.construction, loaded.config.hops) == ("chain_of_thought", 2)
-    assert not [path for path in tmp_path.iterdir() if path.suffix in (".bin", ".pt", ".pkl")]
-
-
-@hugging_face
-def test_hugging_face_generates_the_entities_on_the_way(family, tmp_path):
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    export(family, "huggingface", tmp_path / "out")
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
-
-    def written(*names):
-        prompt = tokenizer("\t".join(names), return_tensors="pt")
-        ids = model.generate(**prompt)[0, prompt["input_ids"].shape[1] :]
-        return tokenizer.convert_ids_to_tokens(ids)
-
-    assert written("Alice", "mother", "mother") == ["Beth", "Carla", "<end>"]
-    assert written("Alice", "best friend", "<pad>") == ["Dora", "<end>"]
-    assert written("Carla", "mother", "mother") == ["<unknown>", "<unknown>", "<end>"]
-    prompts = tokenizer(["Alice\tmother\tmother", "Alice\tbest friend\t<pad>"], return_tensors="pt")
-    ids = model.generate(**prompts)[:, 3:]
-    assert [tokenizer.convert_ids_to_tokens(row) for row in ids] == [
-        ["Beth", "Carla", "<end>"],
-        ["Dora", "<end>", "<end>"],
-    ]
-
-
-@hugging_face
-def test_hugging_face_refuses_a_mask_that_hides_tokens_and_gives_a_loss(family):
-    model = to_huggingface(family)
-    tokens = torch.tensor([[0, 4, 4]])
-    with pytest.raises(ValueError, match="hides tokens"):
-        model(tokens, attention_mask=torch.tensor([[1, 1, 0]]))
-    loss = model(tokens, labels=tokens).loss
-    loss.backward()
-    logits = family(tokens).detach()
-    torch.testing.assert_close(loss.detach(), torch.nn.functional.cross_entropy(logits[0, :-1], tokens[0, 1:]))
-
-
-@hugging_face
-def test_names_that_clash_have_tokens_of_their_own():
-    facts = FactTable([[1, 2, 0], [0, 0, 0]], ["mother", "mother:", "<unknown>"], ["mother", "is a"])
-    model = selector(facts)
-    names = distinct_names(model)
-    assert names == ["mother", "mother:", "<unknown>", "mother::", "is a", "<unknown>:"]
-    tokenizer = import_module("constructions.export.huggingface").tokenizer(model)
-    assert tokenizer("\t".join(names))["input_ids"] == list(range(6))
-    with pytest.raises(Exception, match="UNK"):
-        tokenizer("mother\tnobody")
-
-
-@hugging_face
-def test_hugging_face_has_no_such_architecture_itself():
-    """GPT-2 stands for its native decoders: there is a norm that no option takes away."""
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    gpt = GPT2LMHeadModel(GPT2Config(n_layer=1, n_embd=4, n_head=1, vocab_size=5, n_positions=3))
-    assert any(isinstance(module, torch.nn.LayerNorm) for module in gpt.modules())
-    assert not standard(built("selector")).norms()
-
-
 # ------------------------------------------------------------------ ONNX
 
 
@@ -467,7 +403,7 @@ def test_onnx_takes_any_batch_and_length_but_no_more_than_there_are_positions(tm
     import onnxruntime
 
     model = built("key_value", 5, 2)
-    to_onnx(model, tmp_path / "model.onnx")
+    to_onnx(model, tmp_path / "model.onnx", margin=0)
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     (given,), (made,) = session.get_inputs(), session.get_outputs()
     assert (given.name, given.shape, given.type) == ("tokens", ["batch", "length"], "tensor(int64)")
@@ -529,7 +465,9 @@ def test_the_command_exports_asks_and_tells(tool, family, tmp_path, capsys, monk
     assert main(command) == 0
     printed = capsys.readouterr().out
     assert printed == (
-        f"PASS: 24 queries asked in {tool}, 0 wrong; largest logit difference 0 in float32 (allowed: 0)\nwritten: out\n"
+        f"PASS: 24 queries asked in {tool}, 0 wrong; largest logit difference 0 in float32 (allowed: 0)\n"
+        "logits times 8: smallest margin 16; sampled at temperature 1, a wrong token has a probability of at most 2.3e-07\n"
+        "written: out\n"
     )
     told = json.loads(Path("result.json").read_text())
     assert (told["verdict"], told["queries"], told["all_queries"], told["difference"]) == ("PASS", 24, 24, 0.0)
@@ -547,8 +485,9 @@ class Stub:
     def __init__(self, run):
         self.run = run
 
-    def save(self, model, folder):
+    def save(self, model, folder, margin):
         (folder / "weights").write_bytes(b"1")
+        return 1.0
 
     def runner(self, folder):
         assert (folder / "weights").read_bytes() == b"1"
@@ -624,12 +563,12 @@ def test_help_names_the_tools_without_importing_torch():
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """A folder in which the Python of docs/export.md has run."""
-    folder = tmp_path_factory.mktemp("page")
+    """A folder in which the Python of docs/export.md has run, from top to bottom."""
+    folder, names = tmp_path_factory.mktemp("page"), {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for code in re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S):
-            exec(compile(code, "export.md", "exec"), {})
+            exec(compile(code, "export.md", "exec"), names)
     return folder
 
 

@@ -269,8 +269,11 @@ def _run_export(options: argparse.Namespace) -> int:
     tool(options.to)  # a missing one is told before the model is read
     model = load(options.folder)
     with _progress(model.facts.n_queries(model.hops), "queries") as advance_to:
-        asked = export_and_ask(model, options.to, options.out, advance_to)
-    say_verdict(asked.line(options.to))
+        asked = export_and_ask(model, options.to, options.out, advance_to, options.margin)
+    verdict, *figures = asked.lines(options.to)
+    say_verdict(verdict)
+    for line in figures:
+        say(line)
     say(f"written: {options.out}" if asked.right else f"not written: {options.out}")
     _write_text(options.json, lambda: asked.as_json(options.to))
     return PASSED if asked.right else FAILED

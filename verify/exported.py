@@ -21,6 +21,7 @@ from torch import Tensor
 from constructions.answering import Answering, Writing
 from constructions.export import Runner, export
 from constructions.export.names import as_standard
+from constructions.export.scale import sampling_margin
 
 MOST_QUERIES = 4096
 MOST_LOGITS = 2**22
@@ -33,63 +34,100 @@ class Asked:
 
     Attributes:
         allowed: how far a logit may differ: twice `StandardModel.logit_error`, as both sides may be so far from the
-            construction's logit in real arithmetic. 0 where every number is exact.
+            construction's logit in real arithmetic, times `scale`. 0 where every number is exact.
         dtype: of the model; another tool's logits must have the same.
+        scale: the other tool's logits are to be the module's times this power of two.
+        least_margin: what the smallest margin is to be.
         queries: how many were asked.
         all_queries: how many there are.
         wrong: how many have some token that is not the only one with the largest logit (a NaN counts).
-        difference: the largest |logit of the other tool - logit of the module|, over all tokens at the positions that answer
-            (others may round); NaN if any is.
+        difference: the largest |logit of the other tool - scale * logit of the module|, over all
+            tokens of the module at the positions that answer (others may round); NaN if any is.
+        margin: the smallest logit margin in the other tool; NaN if any is.
+        wrong_probability: the largest probability, over all steps of all queries, that who samples
+            from the other tool's logits at temperature 1 draws any wrong token; NaN if any is.
         other_dtype: a dtype of the other tool's logits that is not `dtype`; None if there is none.
     """
 
     allowed: float
     dtype: str
+    scale: float = 1.0
+    least_margin: float = 0.0
     queries: int = 0
     all_queries: int = 0
     wrong: int = 0
     difference: float = 0.0
+    margin: float = math.inf
+    wrong_probability: float = 0.0
     other_dtype: str | None = None
 
     @property
     def right(self) -> bool:
-        """Whether there were queries, all answered right, in the model's dtype, and no logit differs more than it may."""
-        return self.queries > 0 and self.wrong == 0 and self.difference <= self.allowed and self.other_dtype is None
+        """Whether there were queries, all answered right by the margin asked for, in the model's
+        dtype, and no logit differs more than it may.
+        """
+        return (
+            self.queries > 0
+            and self.wrong == 0
+            and self.difference <= self.allowed
+            and self.margin >= self.least_margin
+            and self.other_dtype is None
+        )
 
-    def line(self, to: str) -> str:
-        """The verdict in words."""
+    def lines(self, to: str) -> list[str]:
+        """The verdict in words, and the figures of sampling."""
         sample = "" if self.queries == self.all_queries else f" drawn from {self.all_queries:,}"
         other = "" if self.other_dtype is None else f", but the other tool computes in {self.other_dtype}"
-        return (
-            f"{'PASS' if self.right else 'FAIL'}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,} wrong; "
-            f"largest logit difference {self.difference:.3g} in {self.dtype} (allowed: {self.allowed:.3g}){other}"
+        small = (
+            "" if not self.margin < self.least_margin else f", below the {self.least_margin:.3g} asked for (--margin)"
         )
+        return [
+            f"{'PASS' if self.right else 'FAIL'}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,} wrong; "
+            f"largest logit difference {self.difference:.3g} in {self.dtype} (allowed: {self.allowed:.3g}){other}",
+            f"logits times {self.scale:g}: smallest margin {self.margin:.4g}{small}; sampled at temperature 1, "
+            f"a wrong token has a probability of at most {self.wrong_probability:.2g}",
+        ]
 
     def as_json(self, to: str) -> str:
         """All of it."""
-        difference = self.difference if math.isfinite(self.difference) else None
-        found = {"verdict": "PASS" if self.right else "FAIL", "to": to, **asdict(self), "difference": difference}
+        numbers = {
+            name: value if not isinstance(value, float) or math.isfinite(value) else None
+            for name, value in asdict(self).items()
+        }
+        found = {"verdict": "PASS" if self.right else "FAIL", "to": to, **numbers}
         return json.dumps(found, indent=1, allow_nan=False) + "\n"
 
 
 def export_and_ask(
-    model: Answering, to: str, folder: str | os.PathLike[str], progress: Callable[[int], None] = lambda queries: None
+    model: Answering,
+    to: str,
+    folder: str | os.PathLike[str],
+    progress: Callable[[int], None] = lambda queries: None,
+    margin: float | None = None,
 ) -> Asked:
     """Export into a folder, if the other tool, which reads the finished files, answers right; else nothing is left behind.
+
+    Args:
+        model: a construction, or a standard decoder in which one stands.
+        to, folder, margin: see `constructions.export.export`.
+        progress: called with the number of queries done so far.
 
     Raises:
         InputError: see `constructions.export.export`.
     """
     decoder = as_standard(model)
+    least = sampling_margin(decoder.shape.d_vocab) if margin is None else margin
     found: list[Asked] = []
 
-    def check(run: Runner) -> None:
-        found.append(ask(run, model, 2 * decoder.logit_error, progress=progress))
+    def check(run: Runner, scale: float) -> None:
+        found.append(
+            ask(run, model, 2 * scale * decoder.logit_error, progress=progress, scale=scale, least_margin=least)
+        )
         if not found[0].right:
             raise _NotRight
 
     with suppress(_NotRight):
-        export(decoder, to, folder, check)
+        export(decoder, to, folder, check, margin)
     return found[0]
 
 
@@ -104,17 +142,23 @@ def ask(
     allowed: float = 0.0,
     most: int = MOST_QUERIES,
     progress: Callable[[int], None] = lambda queries: None,
+    scale: float = 1.0,
+    least_margin: float = 0.0,
 ) -> Asked:
     """Ask the other tool at most `most` queries of each length.
 
     Args:
-        run: the other tool: tokens (batch, length) to logits.
+        run: the other tool: tokens (batch, length) to logits, of the model's tokens and perhaps of
+            more behind them.
         model: what was exported, with the facts that it should answer.
         allowed: how far a logit may differ.
         most: if there are more queries of a length, as many different ones are drawn at random, always the same.
         progress: called with the number of queries done so far.
+        scale: the other tool's logits are to be the module's times this power of two.
+        least_margin: what the smallest margin in the other tool is to be.
     """
-    asked, draw = Asked(allowed, str(model.embedding.weight.dtype).removeprefix("torch.")), np.random.default_rng(0)
+    dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
+    asked, draw = Asked(allowed, dtype, scale, least_margin), np.random.default_rng(0)
     at_once = max(1, MOST_LOGITS // (model.shape.d_vocab * (2 * model.hops + 1)))
     for hops in range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,):
         total = model.facts.n_queries(hops)
@@ -127,16 +171,26 @@ def ask(
             for tokens, wanted, logits in _steps(run, model, subjects, paths):
                 own, last = logits[:, -1].gather(-1, wanted), logits[:, -1].scatter(-1, wanted, -torch.inf)
                 failed |= ~(own[:, 0] > last.amax(-1))
+                margin = (own[:, 0].double() - last.amax(-1).double()).min().item()
+                asked.margin = min(margin, asked.margin, key=lambda m: (not math.isnan(m), m))
+                others = (last.double().logsumexp(-1) - own[:, 0].double()).sigmoid().max().item()
+                asked.wrong_probability = _larger(others, asked.wrong_probability)
                 states, _ = model.states(tokens.to(model.embedding.weight.device))
                 expected = model.unembedding(states[:, -1]).cpu()
-                difference = (logits[:, -1].double() - expected.double()).abs().max().item()
-                asked.difference = max(difference, asked.difference, key=lambda d: (math.isnan(d), d))
+                here = logits[:, -1, : expected.shape[-1]]
+                difference = (here.double() - scale * expected.double()).abs().max().item()
+                asked.difference = _larger(difference, asked.difference)
                 if logits.dtype != expected.dtype:
                     asked.other_dtype = str(logits.dtype).removeprefix("torch.")
             asked.queries += len(index)
             asked.wrong += int(failed.sum())
             progress(asked.queries)
     return asked
+
+
+def _larger(one: float, other: float) -> float:
+    """The larger number, or NaN if one is."""
+    return max(one, other, key=lambda number: (math.isnan(number), number))
 
 
 def _steps(

@@ -6,9 +6,11 @@
 | `huggingface`    | a `PreTrainedModel` for `AutoModelForCausalLM`, tokenizer| `pip install '.[huggingface]'`        |
 | `onnx`           | a graph `tokens` -> `logits`, any batch and length  | `pip install '.[onnx]'`                   |
 
-Every export goes through `constructions.seeding.standard`, the construction as a standard decoder with the same logits; the
-other tool then computes that decoder's forward pass, in the dtype of the model, which never changes. `verify.exported` asks
-the other tool all queries. What each tool does otherwise than its options say is in docs/export.md.
+Every export goes through `constructions.seeding.standard`, the construction as a standard decoder
+with the same logits; the other tool then computes that decoder's forward pass, in the dtype of the
+model, which never changes, and all logits times a power of two, so that who samples draws the
+answer (`scale`). `verify.exported` asks the other tool all queries. What each tool does otherwise
+than its options say is in docs/export.md.
 
 The tools are imported when they are asked for; a missing one is an InputError that names the extra.
 """
@@ -29,41 +31,44 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
     from constructions.answering import Answering
-    from constructions.export.huggingface import FactualRecallForCausalLM
+    from constructions.export.huggingface_model import FactualRecallForCausalLM
 
 TOOLS = {
     "transformerlens": "constructions.export.transformerlens",
     "huggingface": "constructions.export.huggingface",
     "onnx": "constructions.export.onnx_graph",
 }
-"""The module of each tool; it has `save(model, folder)` and `runner(folder)`."""
+"""The module of each tool. It has `save(model, folder, margin)`, which returns the logit scale, and
+`runner(folder)`.
+"""
 
 Runner = Callable[["Tensor"], "Tensor"]
 """Tokens (batch, length), int64, to logits (batch, length, d_vocab) as the other tool computes them, both on the CPU."""
 
 
-def to_transformerlens(model: Answering) -> TransformerBridge:
+def to_transformerlens(model: Answering, margin: float | None = None) -> TransformerBridge:
     """The model as a TransformerLens bridge, on its device and in its dtype: see `transformerlens.bridge`."""
-    bridge: TransformerBridge = tool("transformerlens").bridge(model)
+    bridge: TransformerBridge = tool("transformerlens").bridge(model, margin)
     return bridge
 
 
-def to_huggingface(model: Answering) -> FactualRecallForCausalLM:
+def to_huggingface(model: Answering, margin: float | None = None) -> FactualRecallForCausalLM:
     """The model as a Hugging Face `PreTrainedModel`, on its device and in its dtype: see `huggingface.pretrained`."""
-    pretrained: FactualRecallForCausalLM = tool("huggingface").pretrained(model)
+    pretrained: FactualRecallForCausalLM = tool("huggingface").pretrained(model, margin)
     return pretrained
 
 
-def to_onnx(model: Answering, path: str | os.PathLike[str]) -> None:
+def to_onnx(model: Answering, path: str | os.PathLike[str], margin: float | None = None) -> None:
     """Write the model's forward pass as an ONNX file: see `onnx_graph.write`."""
-    tool("onnx").write(model, Path(path))
+    tool("onnx").write(model, Path(path), margin)
 
 
 def export(
     model: Answering,
     to: str,
     folder: str | os.PathLike[str],
-    check: Callable[[Runner], None] = lambda run: None,
+    check: Callable[[Runner, float], None] = lambda run, scale: None,
+    margin: float | None = None,
 ) -> None:
     """Write a folder that the other tool loads; under its name there is all of it, or nothing.
 
@@ -74,25 +79,28 @@ def export(
         model: a construction, or a standard decoder in which one stands.
         to: one of `TOOLS`.
         folder: a new or an empty folder.
-        check: called with what the other tool makes of the finished files, before they get their name; what it raises
-            leaves nothing behind.
+        check: called with what the other tool makes of the finished files, and with the scale of
+            its logits, before they get their name; what it raises leaves nothing behind.
+        margin: the least logit margin that the export is to have; by default that at which
+            sampling draws no wrong token: see `scale.logit_scale`.
 
     Raises:
         InputError: the tool is not installed or cannot hold the model, or something is in the place of the folder.
     """
     from constructions.export.names import ABOUT_NAMES, vocabulary_json
+    from constructions.export.scale import about_scale
     from constructions.new_folder import new_folder
     from constructions.outputs import require_outside_models
 
     require_outside_models(folder)
     module = tool(to)
     with new_folder(folder, _refuse, _require_files_alone) as part:
-        module.save(model, part)
+        scale = module.save(model, part, margin)
         (part / "vocabulary.json").write_text(vocabulary_json(model), encoding="utf-8")
-        (part / "README.md").write_text(module.README + ABOUT_NAMES, encoding="utf-8")
+        (part / "README.md").write_text(module.README + ABOUT_NAMES + about_scale(scale), encoding="utf-8")
         for path in part.iterdir():
             path.chmod(part.stat().st_mode & 0o666)
-        check(module.runner(part))
+        check(module.runner(part), scale)
 
 
 def tool(name: str) -> ModuleType:

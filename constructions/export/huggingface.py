@@ -8,30 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
-from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    GenerationConfig,
-    GenerationMixin,
-    PreTrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-)
-from transformers.modeling_outputs import CausalLMOutput
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging
 
 from constructions.answering import Answering, Writing
 from constructions.export import Runner
-from constructions.export.names import as_standard, distinct_names
-from constructions.standard_decoder import Norm, Placement, StandardDecoder, StandardShape
+from constructions.export.huggingface_model import MODEL_TYPE, FactualRecallConfig, FactualRecallForCausalLM
+from constructions.export.huggingface_tokenizer import FactualRecallTokenizer, tokenizer
+from constructions.export.names import as_standard
+from constructions.export.scale import logit_scale
+from constructions.standard_decoder import StandardModel
 
-MODEL_TYPE = "geometric-factual-recall"
 README = """# Facts in a transformer, for Hugging Face transformers 5.x
 
 ```python
@@ -43,168 +35,82 @@ tokenizer = AutoTokenizer.from_pretrained(".")
 logits = model(**tokenizer(tokenizer.decode([0]), return_tensors="pt")).logits
 ```
 
-The tokenizer takes names with a tab between two: `tokenizer("Alice\\tmother", return_tensors="pt")`. A name that it does not
-know is an error; a relation that is named as an entity has a colon behind. Special tokens are `<unknown>`, `<pad>`, `<end>`.
-Where there are the last two, the model is a chain of thought: fill paths up to `hops` relations with `<pad>`; then
-`model.generate(**tokenizer(...))` writes the entities on the way, the answer last, and `<end>`.
+`model.generate(**tokenizer("Alice\\tmother", return_tensors="pt"))` writes the answer. The
+tokenizer takes names with a tab between two. A name that it does not know is an error; a relation
+that is named as an entity has a colon behind. Special tokens are `<unknown>`, `<pad>` and, of a
+chain of thought, `<end>`: such a model takes paths of 1 to `hops` relations, and writes the
+entities on the way, the answer last, and `<end>`. Its answers are right in the dtype in which it
+was exported; another is refused.
 """
-
-
-class FactualRecallConfig(PreTrainedConfig):
-    """The sizes of a `StandardShape` under Hugging Face's names, and which construction it is."""
-
-    model_type = MODEL_TYPE
-
-    def __init__(
-        self,
-        vocab_size: int = 1,
-        hidden_size: int = 1,
-        num_hidden_layers: int = 1,
-        num_attention_heads: int = 1,
-        head_dim: int = 1,
-        intermediate_size: int = 1,
-        max_position_embeddings: int = 1,
-        norm: Norm | None = None,
-        placement: Placement = "pre",
-        tie_word_embeddings: bool = False,
-        construction: str = "",
-        hops: int = 1,
-        **others: Any,
-    ):
-        self.vocab_size = vocab_size
-        self.hidden_size = hidden_size
-        self.num_hidden_layers = num_hidden_layers
-        self.num_attention_heads = num_attention_heads
-        self.head_dim = head_dim
-        self.intermediate_size = intermediate_size
-        self.max_position_embeddings = max_position_embeddings
-        self.norm = norm
-        self.placement = placement
-        self.construction = construction
-        self.hops = hops
-        super().__init__(tie_word_embeddings=tie_word_embeddings, **others)
-
-    @classmethod
-    def of(cls, shape: StandardShape, **others: Any) -> FactualRecallConfig:
-        """The config of a shape."""
-        return cls(
-            vocab_size=shape.d_vocab,
-            hidden_size=shape.d_model,
-            num_hidden_layers=shape.n_layers,
-            num_attention_heads=shape.n_heads,
-            head_dim=shape.d_head,
-            intermediate_size=shape.d_mlp,
-            max_position_embeddings=shape.n_positions,
-            norm=shape.norm,
-            placement=shape.placement,
-            tie_word_embeddings=shape.tied,
-            **others,
-        )
-
-    @property
-    def shape(self) -> StandardShape:
-        """The inverse of `of`."""
-        return StandardShape(
-            d_vocab=self.vocab_size,
-            d_model=self.hidden_size,
-            n_layers=self.num_hidden_layers,
-            n_heads=self.num_attention_heads,
-            d_head=self.head_dim,
-            d_mlp=self.intermediate_size,
-            n_positions=self.max_position_embeddings,
-            norm=self.norm,
-            placement=self.placement,
-            tied=self.tie_word_embeddings,
-        )
-
-
-class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
-    """A `StandardDecoder` behind Hugging Face's interface. There is no cache: `generate` reads all tokens at each step."""
-
-    config_class = FactualRecallConfig
-    base_model_prefix = "decoder"
-    _tied_weights_keys: ClassVar = {"decoder.unembedding.weight": "decoder.embedding.weight"}  # where the config ties
-
-    def __init__(self, config: FactualRecallConfig):
-        super().__init__(config)
-        self.decoder = StandardDecoder(config.shape)
-        self.post_init()
-
-    def get_input_embeddings(self) -> nn.Module:
-        """The token embedding."""
-        return self.decoder.embedding
-
-    def get_output_embeddings(self) -> nn.Module:
-        """The unembedding."""
-        return self.decoder.unembedding
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        labels: Tensor | None = None,
-        **others: Any,
-    ) -> CausalLMOutput:
-        """Token ids (batch, length) to logits (batch, length, vocab_size), and to a loss where labels are given.
-
-        Raises:
-            ValueError: the mask hides a token, which no construction knows how to do without.
-        """
-        if attention_mask is not None and not bool(attention_mask.all()):
-            raise ValueError("the attention mask hides tokens; give questions of one length, without padding")
-        logits = self.decoder(input_ids)
-        loss = None if labels is None else self.loss_function(logits, labels, self.config.vocab_size)
-        return CausalLMOutput(loss=loss, logits=logits)
-
-    def generate(self, inputs: Tensor | None = None, **options: Any) -> Any:
-        """As Hugging Face's, for questions.
-
-        Raises:
-            ValueError: a question has more or fewer tokens than a subject and `hops` relations or <pad>.
-        """
-        given = options.get("input_ids") if inputs is None else inputs
-        asked = self.config.hops + 1
-        if given is not None and given.shape[-1] != asked:
-            raise ValueError(
-                f"a question has {asked} tokens, the subject and {self.config.hops} relations; got {given.shape[-1]}. "
-                "A chain of thought takes shorter paths, filled up with <pad>"
-            )
-        return super().generate(inputs, **options)
-
 
 AutoConfig.register(MODEL_TYPE, FactualRecallConfig)
 AutoModelForCausalLM.register(FactualRecallConfig, FactualRecallForCausalLM)
+AutoTokenizer.register(FactualRecallConfig, fast_tokenizer_class=FactualRecallTokenizer)
 
 
-def pretrained(model: Answering) -> FactualRecallForCausalLM:
-    """The model as a `PreTrainedModel` with the same logits, on the model's device and in its dtype.
+def pretrained(model: Answering, margin: float | None = None) -> FactualRecallForCausalLM:
+    """The model as a `PreTrainedModel`, with the same logits times a power of two.
 
-    `generate` is greedy, ends at the last position, and for a chain of thought at END, with which it fills up the rest.
+    It is on the model's device and in its dtype. It has one more position, for an answer that ends
+    a sequence to be trained on, and, but for a chain of thought, one more token, for padding, with
+    the logits of relation 0. `generate` is greedy, and ends after the answer, or at END.
+
+    Args:
+        model: a construction, or a standard decoder in which one stands.
+        margin: the least logit margin; see `scale.logit_scale`.
     """
     decoder = as_standard(model)
+    vocabulary, chain = decoder.vocabulary, isinstance(decoder, Writing)
+    written = 1 + -(-decoder.hops // decoder.hops_per_token) if isinstance(decoder, Writing) else 1
+    pad = vocabulary.special("pad") if chain else len(vocabulary)
+    end = vocabulary.special("end") if chain else None
+    shape = replace(
+        decoder.shape,
+        d_vocab=max(decoder.shape.d_vocab, pad + 1),
+        n_positions=max(decoder.shape.n_positions, decoder.hops + 1 + written),
+    )
     weight = decoder.embedding.weight
-    config = FactualRecallConfig.of(decoder.shape, construction=decoder.construction, hops=model.hops)
-    made: FactualRecallForCausalLM = FactualRecallForCausalLM(config).to(weight).eval()
-    made.decoder.load_state_dict(decoder.state_dict())
-    end = model.vocabulary.special("end") if isinstance(model, Writing) else None
-    longest = decoder.shape.n_positions + 1
-    made.generation_config = GenerationConfig(max_length=longest, use_cache=False, eos_token_id=end, pad_token_id=end)
+    config = FactualRecallConfig.of(
+        shape,
+        construction=decoder.construction,
+        hops=decoder.hops,
+        written=written,
+        chain=chain,
+        n_entities=vocabulary.n_entities,
+        n_relations=vocabulary.n_relations,
+        n_tokens=max(pad + 1, len(vocabulary)),
+        logit_scale=logit_scale(decoder, shape.d_vocab, margin),
+        exported_dtype=str(weight.dtype).removeprefix("torch."),
+        pad_token_id=pad,
+        eos_token_id=end,
+    )
+    made: FactualRecallForCausalLM = FactualRecallForCausalLM(config).to(weight.device, weight.dtype).eval()
+    made.config.narrowed_to = None  # the weights that it was made with are replaced here
+    made.decoder.load_state_dict(_enlarged(decoder, shape.d_vocab, shape.n_positions))
+    made.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=pad)
     return made
 
 
-def tokenizer(model: Answering) -> PreTrainedTokenizerFast:
-    """Names separated by tabs to token ids; a name that there is not is an error. See `names.distinct_names`."""
-    ids = {name: token for token, name in enumerate(distinct_names(model))}
-    words = Tokenizer(models.WordLevel(ids))
-    words.pre_tokenizer = pre_tokenizers.Split("\t", "removed")
-    return PreTrainedTokenizerFast(tokenizer_object=words)
+def _enlarged(decoder: StandardModel, d_vocab: int, n_positions: int) -> dict[str, Tensor]:
+    """The decoder's weights: further tokens as relation 0, further positions as the last."""
+    weights = decoder.state_dict()
+    for name, rows, repeated in (
+        ("embedding.weight", d_vocab, decoder.vocabulary.n_entities),
+        ("unembedding.weight", d_vocab, decoder.vocabulary.n_entities),
+        ("positions.weight", n_positions, -1),
+    ):
+        table = weights[name]
+        weights[name] = torch.cat([table, table[repeated].expand(rows - len(table), -1)])
+    return weights
 
 
-def save(model: Answering, folder: Path) -> None:
-    """Write weights, configs and tokenizer, as `from_pretrained` reads them."""
+def save(model: Answering, folder: Path, margin: float | None = None) -> float:
+    """Write weights, configs and tokenizer, as `from_pretrained` reads them. Returns the logit scale."""
     with _quiet():
-        pretrained(model).save_pretrained(folder)
+        made = pretrained(model, margin)
+        made.save_pretrained(folder)
         tokenizer(model).save_pretrained(folder)
+    return float(made.config.logit_scale)
 
 
 def runner(folder: Path) -> Runner:

@@ -50,12 +50,27 @@ def vocabulary_json(model: Answering) -> str:
 def distinct_names(model: Answering) -> list[str]:
     """A name of its own for each token, in the order of the ids, none with a tab.
 
-    An entity keeps its name; a relation that is named as an entity gets a colon behind, as many as it takes; special tokens
-    are `<unknown>`, `<pad>`, `<end>`, likewise.
+    An entity keeps its name; a relation that is named as an entity gets a colon behind, as many as
+    it takes. For special tokens see `special_name`.
     """
     taken = dict.fromkeys(model.facts.entity_names)
-    for name in (*model.facts.relation_names, *(f"<{special}>" for special in model.vocabulary.specials)):
+    for name in model.facts.relation_names:
         while name in taken:
             name += ":"
         taken[name] = None
-    return list(taken)
+    names = list(taken)
+    for special in model.vocabulary.specials:
+        names.append(special_name(special, names))
+    return names
+
+
+def special_name(special: str, names: list[str]) -> str:
+    """`<unknown>`, `<pad>`, `<end>`; with a colon behind, or as many as it takes, where it stands
+    within another name.
+
+    A tokenizer looks for its special tokens everywhere in a text, also within names.
+    """
+    name = f"<{special}>"
+    while any(name in other for other in names):
+        name += ":"
+    return name

@@ -21,6 +21,7 @@ from constructions.answering import Answering
 from constructions.errors import InputError
 from constructions.export import Runner
 from constructions.export.names import as_standard
+from constructions.export.scale import logit_scale
 from constructions.standard_decoder import Block, StandardModel
 from constructions.transformer import Attention
 
@@ -43,8 +44,16 @@ session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionPro
 """
 
 
-def write(model: Answering, path: Path) -> None:
-    """Write the graph, weights included.
+def write(model: Answering, path: Path, margin: float | None = None) -> float:
+    """Write the graph, weights included, the unembedding times a power of two.
+
+    Args:
+        model: a construction, or a standard decoder in which one stands.
+        path: of the file.
+        margin: the least logit margin; see `scale.logit_scale`.
+
+    Returns:
+        The scale of the logits.
 
     Raises:
         InputError: the model's dtype is not float32 or float64, the only ones that are computed as they stand everywhere.
@@ -54,16 +63,18 @@ def write(model: Answering, path: Path) -> None:
         raise InputError(
             f"export to ONNX takes float32 and float64; this model is {dtype}, and would be computed in another"
         )
-    made = _Graph(decoder).model()
+    scale = logit_scale(decoder, decoder.shape.d_vocab, margin)
+    made = _Graph(decoder, scale).model()
     stored = sum(len(tensor.raw_data) for tensor in made.graph.initializer)
     path.unlink(missing_ok=True)
     onnx.save(made, path, save_as_external_data=stored > LARGEST_FILE, location=f"{path.name}.data")
     onnx.checker.check_model(path, full_check=True)
+    return scale
 
 
-def save(model: Answering, folder: Path) -> None:
-    """Write `model.onnx`. Raises InputError as `write`."""
-    write(model, folder / FILE)
+def save(model: Answering, folder: Path, margin: float | None = None) -> float:
+    """Write `model.onnx`: see `write`."""
+    return write(model, folder / FILE, margin)
 
 
 def runner(folder: Path) -> Runner:
@@ -79,8 +90,8 @@ def runner(folder: Path) -> Runner:
 class _Graph:
     """A graph that grows node by node; values are known by their names."""
 
-    def __init__(self, decoder: StandardModel):
-        self.decoder = decoder
+    def __init__(self, decoder: StandardModel, scale: float):
+        self.decoder, self.scale = decoder, scale
         self.dtype = decoder.embedding.weight.detach().cpu().numpy().dtype
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: dict[str, onnx.TensorProto] = {}
@@ -110,7 +121,7 @@ class _Graph:
         x = self.add("Add", x, rows, name="stream")
         for i, block in enumerate(decoder.block_sequence()):
             x = self._block(block, x, f"blocks.{i}")
-        self.linear(self._norm(decoder.final_norm, x, "final_norm"), decoder.unembedding.weight, "logits")
+        self.linear(self._norm(decoder.final_norm, x, "final_norm"), decoder.unembedding.weight * self.scale, "logits")
 
     def _block(self, block: Block, x: str, name: str) -> str:
         """As `Block.forward`: norms before or after each part."""

@@ -25,6 +25,7 @@ from constructions.answering import Answering
 from constructions.errors import InputError
 from constructions.export import Runner
 from constructions.export.names import as_standard
+from constructions.export.scale import logit_scale
 from constructions.standard_decoder import StandardModel, StandardShape
 from constructions.tensor_file import write_tensors
 
@@ -48,8 +49,13 @@ logits, cache = bridge.run_with_cache(torch.zeros(1, config["n_ctx"], dtype=torc
 """
 
 
-def bridge(model: Answering) -> TransformerBridge:
-    """The model as a bridge with the same logits, on the model's device and in its dtype.
+def bridge(model: Answering, margin: float | None = None) -> TransformerBridge:
+    """The model as a bridge, on the model's device and in its dtype, with the same logits times a
+    power of two.
+
+    Args:
+        model: a construction, or a standard decoder in which one stands.
+        margin: the least logit margin; see `scale.logit_scale`.
 
     `d_model` is the decoder's, or one more where that would equal `d_vocab`.
 
@@ -59,16 +65,19 @@ def bridge(model: Answering) -> TransformerBridge:
     decoder = as_standard(model)
     weight = decoder.embedding.weight
     booted = _booted(_config(decoder.shape), weight.dtype, weight.device)
-    booted.load_state_dict(_weights(decoder), strict=True)
+    booted.load_state_dict(_weights(decoder, logit_scale(decoder, decoder.shape.d_vocab, margin)), strict=True)
     return booted
 
 
-def save(model: Answering, folder: Path) -> None:
-    """Write `config.json` and `weights.safetensors`: what `load` reads. Raises InputError as `bridge`."""
+def save(model: Answering, folder: Path, margin: float | None = None) -> float:
+    """Write `config.json` and `weights.safetensors`, and return the logit scale. Raises as `bridge`."""
     decoder = as_standard(model)
+    scale = logit_scale(decoder, decoder.shape.d_vocab, margin)
     config = _config(decoder.shape) | {"dtype": str(decoder.embedding.weight.dtype).removeprefix("torch.")}
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
-    write_tensors(folder / WEIGHTS, {name: tensor.cpu().contiguous() for name, tensor in _weights(decoder).items()})
+    weights = _weights(decoder, scale)
+    write_tensors(folder / WEIGHTS, {name: tensor.cpu().contiguous() for name, tensor in weights.items()})
+    return scale
 
 
 def load(folder: Path) -> TransformerBridge:
@@ -120,8 +129,8 @@ def _config(shape: StandardShape) -> dict[str, Any]:
     }
 
 
-def _weights(decoder: StandardModel) -> dict[str, Tensor]:
-    """The decoder's weights under the bridge's names, and its biases, all 0."""
+def _weights(decoder: StandardModel, scale: float) -> dict[str, Tensor]:
+    """The decoder's weights under the bridge's names, logits times the scale; and its biases, all 0."""
     spare = _spare_coordinates(decoder.shape)
 
     def reading(weight: Tensor) -> Tensor:
@@ -134,7 +143,7 @@ def _weights(decoder: StandardModel) -> dict[str, Tensor]:
         "embed.weight": reading(decoder.embedding.weight),
         "pos_embed.weight": reading(decoder.positions.weight),
     }
-    biases = {"unembed": reading(decoder.unembedding.weight)}
+    biases = {"unembed": reading(decoder.unembedding.weight * scale)}
     for i, block in enumerate(decoder.block_sequence()):
         attention, mlp = block.attention, block.mlp
         named = {
