@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from constructions.answering import Writing
+from constructions.answering import Answering, Writing
 from constructions.memory import require_memory
 from constructions.model import FactModel
 from constructions.reformed import Reformed
@@ -112,14 +112,18 @@ class Change:
         """A bound on |D x| for all |x| <= total."""
         return torch.zeros(())
 
-    def rounds(self, sums: Tensor, terms: int) -> Tensor:
+    def rounds(self, sums: Tensor, terms: int | Tensor) -> Tensor:
         """How far sums of so many products, of at most these absolute values together, are from the exact ones."""
         return torch.where(sums < self.most, terms * (self.unit * sums + self.underflow), torch.nan)
+
+    def terms(self, weight: Tensor) -> Tensor | int:
+        """How many products each row of a changed weight makes that are not 0: (rows,). Adding a 0 does not round."""
+        return (weight != 0).sum(1)
 
     def rounded(self, name: str, weight: Tensor, total: Tensor, moved: Tensor) -> Tensor:
         """How far `(W + D) x` is from that in floating point, for all |x| <= total; moved: the bound on |D x|."""
         sums = total @ weight.abs().mT + moved
-        return self.rounds(sums, weight.shape[1] + 2) + self.flushed * (
+        return self.rounds(sums, self.terms(weight) + 2) + self.flushed * (
             weight.abs().sum(1) + total.sum(-1, keepdim=True)
         )
 
@@ -141,6 +145,12 @@ class Change:
         spread = 4 * UNIT * (x.largest + y.largest)
         error = x.error + y.error + self.rounded_sum(x.total, y.total)
         return Box(x.low + y.low - spread, x.high + y.high + spread, up(error))
+
+    def quotient(self, x: Box, number: float) -> Box:
+        """x / number, where the number may be rounded too."""
+        spread = 4 * UNIT * x.largest / number
+        error = (x.error + 3 * self.unit * x.total) / number + self.underflow
+        return Box(x.low / number - spread, x.high / number + spread, up(error))
 
     def head(self, asked: Box, looked: Box, read: Box, selects_from: int | None) -> Box:
         """What a head reads, from its queries, keys and values (..., L, width); selects_from: the first position at which
@@ -255,7 +265,9 @@ class Follower:
         for head in attention.heads:
             qk, v = slice(at_qk, at_qk + head.d_qk), slice(at_v, at_v + head.d_v)
             chooses = bool(self.weights[names[0]][qk].any())
-            mixed.append(change.head(asked.part(qk), looked.part(qk), read.part(v), selects_from if chooses else None))
+            query = asked.part(qk)
+            query = change.quotient(query, math.sqrt(head.d_qk)) if attention.scaled else query
+            mixed.append(change.head(query, looked.part(qk), read.part(v), selects_from if chooses else None))
             at_qk, at_v = qk.stop, v.stop
         ends = (torch.cat([getattr(part, end) for part in mixed], -1) for end in ("low", "high", "error"))
         return change.through(f"{name}.output.weight", self.weights[f"{name}.output.weight"], Box(*ends))
@@ -276,7 +288,7 @@ def lost(logits: Box, said: Tensor) -> Tensor:
 
 def sequences(model: FactModel | Reformed) -> Iterator[tuple[Tensor, Tensor]]:
     """All queries, streamed in batches whose bounds need little memory: see `Answering.lesson`."""
-    at_once = max(1, _MEMORY // _bytes(model, positions_of(model)))
+    at_once = sequences_at_once(model, positions_of(model))
     for hops in range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,):
         total = model.facts.n_entities * model.facts.n_relations**hops
         for start in range(0, total, at_once):
@@ -284,12 +296,17 @@ def sequences(model: FactModel | Reformed) -> Iterator[tuple[Tensor, Tensor]]:
             yield tokens.cpu(), said.cpu()
 
 
+def sequences_at_once(model: Answering, n_positions: int) -> int:
+    """How many sequences of this length are followed together, with little memory."""
+    return max(1, _MEMORY // _bytes(model, n_positions))
+
+
 def positions_of(model: FactModel | Reformed) -> int:
     """The longest sequence."""
     return model.shape.n_positions or model.hops + 1
 
 
-def _bytes(model: Transformer, n_positions: int) -> int:
+def _bytes(model: Transformer | Answering, n_positions: int) -> int:
     """Held at once for a sequence."""
     shape = model.shape
     vectors = n_positions * max(shape.d_model, shape.widest_layer, shape.d_vocab)

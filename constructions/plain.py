@@ -4,7 +4,6 @@ one by one; and before the weights are taken for what the module computes (`why_
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -122,11 +121,13 @@ def why_not_plain(model: nn.Module) -> str | None:
     )
 
 
-def why_not_plain_part(module: nn.Module, fresh: nn.Module) -> str | None:
-    """As `why_not_plain`, for one submodule, held against a new one that it should be like."""
+def why_not_plain_part(
+    module: nn.Module, fresh: nn.Module, known: _Known | None = None
+) -> str | None:
+    """As `why_not_plain`, for one submodule, held against a new one that it should be like; known: by `_why_other_code`."""
     if type(module) is not type(fresh):
         return f"it is a {_name_of(type(module))}, not a {_name_of(type(fresh))}"
-    return _why_other_code(module) or _why_hooks(module) or _why_other_settings(module, fresh)
+    return _why_other_code(module, {} if known is None else known) or _why_hooks(module) or _why_other_settings(module, fresh)
 
 
 _HOOKS = {
@@ -154,13 +155,14 @@ def _why_hooks(module: nn.Module) -> str | None:
 def _why_other_parts(model: nn.Module, fresh: nn.Module) -> str | None:
     """Submodules that are not those of a new module of this shape."""
     has, needs = (dict(module.named_modules(remove_duplicate=False)) for module in (model, fresh))
+    known: _Known = {}
     for name in {**needs, **has}:
         where = f"{printable(name)} of the {type(fresh).__name__}"
         if name not in needs or name not in has:
             return f"{where} {'is missing' if name in needs else 'is not one of its parts'}"
-        if name and (why := why_not_plain_part(has[name], needs[name])):
+        if name and (why := why_not_plain_part(has[name], needs[name], known)):
             return f"{where}: {why}"
-    why = _why_other_code(model) or _why_hooks(model) or _why_other_settings(model, fresh, whole=True)
+    why = _why_other_code(model, known) or _why_hooks(model) or _why_other_settings(model, fresh, whole=True)
     return why and f"the {_name_of(type(model))}: {why}"
 
 
@@ -170,27 +172,52 @@ _HARMLESS = frozenset(
     "_abc_impl __repr__ extra_repr __orig_class__ __type_params__".split()
 )
 """What a class may define without changing what its modules compute."""
+_OURS = ("constructions", "torch", "builtins", "typing")
+_Known = dict[Any, frozenset[str] | str]
+"""Classes, and the orders in which they are looked up, that were looked at before, and what was found: see `_code_of`."""
 
 
-def _why_other_code(module: nn.Module) -> str | None:
+def _why_other_code(module: nn.Module, known: _Known) -> str | None:
     """Code that is not this library's or torch's: of the instance, of its class, or written over theirs."""
-    mro = type(module).__mro__
-    for place, cls in enumerate(mro):
-        if (top := cls.__module__.partition(".")[0]) not in ("constructions", "torch", "builtins", "typing"):
-            later = {name for other in mro[place + 1 :] for name in vars(other)}
+    kind, own = type(module), module.__dict__
+    if kind.__mro__ not in known:
+        known[kind.__mro__] = _code_of(kind, known)
+    code = known[kind.__mro__]
+    if isinstance(code, str):
+        return code
+    held = {name for group in ("_parameters", "_modules", "_buffers") for name in own[group]}
+    for name in own:
+        if name in held or name in code:
+            return f"{printable(name)} of the instance was replaced"
+    return None
+
+
+def _code_of(kind: type, known: _Known) -> frozenset[str] | str:
+    """The names of all code of a class, which an instance must not shadow; or what is wrong with it."""
+    names: set[str] = set()
+    for place, cls in enumerate(kind.__mro__):
+        if cls.__module__.partition(".")[0] not in _OURS:
+            later = {name for other in kind.__mro__[place + 1 :] for name in vars(other)}
             for name in vars(cls):
                 if name in later and name not in _HARMLESS:
                     return f"its class {_name_of(cls)} overrides {printable(name)}"
-        elif top in ("constructions", "torch"):
-            for name, value in vars(cls).items():
-                if _is_code(value) and _module_of(value) not in (top, "functools", "builtins"):
-                    return f"{_name_of(cls)}.{printable(name)} was replaced"
-    own = module.__dict__
-    held = {name for group in ("_parameters", "_modules", "_buffers") for name in own[group]}
-    for name in own:
-        if name in held or _is_code(inspect.getattr_static(type(module), name, None)):
-            return f"{printable(name)} of the instance was replaced"
-    return None
+        elif cls not in known:
+            known[cls] = _own_code_of(cls)
+        code = known.get(cls, frozenset())
+        if isinstance(code, str):
+            return code
+        names |= code
+    return frozenset(names)
+
+
+def _own_code_of(cls: type) -> frozenset[str] | str:
+    top, names = cls.__module__.partition(".")[0], set()
+    for name, value in vars(cls).items():
+        if _is_code(value):
+            names.add(name)
+            if top in ("constructions", "torch") and _module_of(value) not in (top, "functools", "builtins"):
+                return f"{_name_of(cls)}.{printable(name)} was replaced"
+    return frozenset(names)
 
 
 def _is_code(value: object) -> bool:
