@@ -56,12 +56,15 @@ _COPIES = 12
 @dataclass
 class Box:
     """Bounds on vectors, float64 (..., L, n): without the change, in real arithmetic, within low..high; with it, in floating
-    point, at most `error` away from that.
+    point, at most `error` away from that, but for a `shift`: up to so much, (..., L, 1), times a vector `along`, (n,), which
+    is the same for all coordinates. What reads differences may cancel it.
     """
 
     low: Tensor
     high: Tensor
     error: Tensor
+    shift: Tensor | None = None
+    along: Tensor | None = None
 
     @property
     def largest(self) -> Tensor:
@@ -71,7 +74,15 @@ class Box:
     @property
     def total(self) -> Tensor:
         """The largest absolute value with it."""
-        return self.largest + self.error
+        total = self.largest + self.error
+        return total if self.shift is None or self.along is None else total + self.shift * self.along.abs()
+
+    def shifted(self, weight: Tensor) -> Tensor:
+        """A bound on what the shift adds to `W x`."""
+        if self.shift is None or self.along is None:
+            return torch.zeros(())
+        uncertain = (weight.shape[1] + 4) * UNIT * (weight.abs() @ self.along.abs())
+        return self.shift * ((weight @ self.along).abs() + uncertain)
 
     @property
     def middle_and_half(self) -> tuple[Tensor, Tensor]:
@@ -85,9 +96,10 @@ class Box:
         return Box(self.low.clamp(min=0), self.high.clamp(min=0), error)
 
     def part(self, *index: slice) -> Box:
-        """Some positions, or coordinates: of the last axes."""
+        """Some positions, or coordinates: of the last axes; where there is a shift, positions alone."""
         where: tuple[Any, ...] = (..., *index)
-        return Box(self.low[where], self.high[where], self.error[where])
+        shift = None if self.shift is None else self.shift[where]
+        return Box(self.low[where], self.high[where], self.error[where], shift, self.along)
 
 
 class Change:
@@ -134,17 +146,17 @@ class Change:
         ends, spread = middle @ weight.mT, up((half + (n + 4) * UNIT * middle.abs()) @ size)
         moved = up(self.moved(name, weight, x.total))
         rounded = self.rounded(name, weight, x.total, moved)
-        return Box(ends - spread, ends + spread, up(x.error @ size + moved + rounded))
+        return Box(ends - spread, ends + spread, up(x.error @ size + x.shifted(weight) + moved + rounded))
 
     def rounded_sum(self, x: Tensor, y: Tensor) -> Tensor:
         """How far x + y is from that in floating point, for streams of at most these absolute values."""
         return self.rounds(x + y, 1) + 2 * self.flushed
 
     def plus(self, x: Box, y: Box) -> Box:
-        """x + y."""
-        spread = 4 * UNIT * (x.largest + y.largest)
+        """x + y, where x may have a shift."""
+        spread = torch.where(y.largest > 0, 4 * UNIT * (x.largest + y.largest), 0.0)
         error = x.error + y.error + self.rounded_sum(x.total, y.total)
-        return Box(x.low + y.low - spread, x.high + y.high + spread, up(error))
+        return Box(x.low + y.low - spread, x.high + y.high + spread, up(error), x.shift, x.along)
 
     def quotient(self, x: Box, number: float) -> Box:
         """x / number, where the number may be rounded too."""

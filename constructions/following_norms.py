@@ -4,9 +4,15 @@ RMSNorm makes `g_i x_i / sqrt(S)` of x, with the mean square `S = sum x^2 / D + 
 squares is off by at most `sum (2 |x| + e) e`, and rounds by `(D + 8) u` of itself. If S is off by a ratio rho <= 1/2 in all,
 its inverse root is off by a ratio of at most rho: `(1 - rho)^(-1/2) - 1 <= rho`. Products and the root round by 8 u.
 
-LayerNorm does so with `c = x - mean x`. Of an x that is off by e, c is off by `e_i` and the mean of e; the mean rounds by
-`(D + 8) u` times the mean of |x|. Some implementations compute `x r - mean r` and `mean x^2 - (mean x)^2`: so c counts as
-off by a further `4 u (|x| + |mean|)`, and the variance by `4 (D + 8) u mean x^2`.
+LayerNorm does so with `c = x - mean x`. What the mean is off by, from the errors of x and by rounding, `(D + 8) u` times
+the mean of |x|, it takes from all coordinates alike: times the gains, that is a shift of the result, which cancels from what
+reads differences (`constructions.identity_norms` needs that). A shift of x by equal amounts has no effect at all. Some
+implementations compute `x r - mean r` and `mean x^2 - (mean x)^2`: so c is off by a further `4 u (|x| + |mean|)`, and the
+variance by `4 (D + 8) u mean x^2`.
+
+Beside a slack of 2^40 the bounds themselves, which are computed in float64, do not know the mean any better. So here the
+intervals need not hold the values in real arithmetic, but those of some reference, of which every order of summation is
+within the error and the shift: of a narrow interval the middle, and of the mean the middle of its interval, too.
 """
 
 from __future__ import annotations
@@ -21,6 +27,10 @@ from constructions.memory import require_memory
 from constructions.rounding import up
 from constructions.standard_decoder import StandardDecoder
 from constructions.transformer import Attention
+
+
+_NARROW = 2.0**-30
+"""Intervals of this width, relative to what they hold, only come from the rounding of the bounds."""
 
 
 class DecoderFollower(Follower):
@@ -68,24 +78,23 @@ class DecoderFollower(Follower):
         eps = cast("nn.RMSNorm | nn.LayerNorm", norm).eps
         if isinstance(norm, nn.LayerNorm):
             return _layer_norm(x, gain, self.weights.get(f"{name}.bias"), float(norm.eps), change)
-        return _scaled(x, _squares_error(x, change), gain, change.unit * 2 if eps is None else float(eps), change)
+        off = _squares_error(x.total, (2 * x.largest + x.error) * x.error, change, x.low.shape[-1] + 8)
+        return _scaled(x, off, gain, 2 * change.unit if eps is None else float(eps), change)
 
 
 def _mean(values: Tensor) -> Tensor:
     return values.mean(-1, keepdim=True)
 
 
-def _squares_error(x: Box, change: Change) -> Tensor:
-    """How far the mean square is from that without the change: (..., L, 1)."""
-    n = x.low.shape[-1]
-    rounded = change.rounds((x.total * x.total).sum(-1, keepdim=True), n + 8) / n
-    return up(_mean((2 * x.largest + x.error) * x.error) + rounded)
+def _squares_error(total: Tensor, moved: Tensor, change: Change, terms: int) -> Tensor:
+    """How far a mean square is off, (..., L, 1): of vectors of at most these absolute values, whose squares move by these."""
+    rounded = change.rounds((total * total).sum(-1, keepdim=True), terms) / total.shape[-1]
+    return up(_mean(moved) + rounded)
 
 
 def _scaled(x: Box, off: Tensor, gain: Tensor, eps: float, change: Change) -> Box:
-    """`gain x / sqrt(mean x^2 + eps)`, where the mean square is off by at most this."""
-    n = x.low.shape[-1]
-    slack = 4 * (n + 16) * UNIT
+    """`gain x / sqrt(mean x^2 + eps)`, where the mean square is off by at most this; x may be shifted along (1, ..., 1)."""
+    slack = 4 * (x.low.shape[-1] + 16) * UNIT
     least = torch.maximum(x.low, -x.high).clamp(min=0)
     below = (_mean(least * least) + eps) * (1 - slack)
     above = (_mean(x.largest * x.largest) + eps) * (1 + slack)
@@ -93,24 +102,49 @@ def _scaled(x: Box, off: Tensor, gain: Tensor, eps: float, change: Change) -> Bo
     low = torch.minimum(x.low * small, x.low * large)
     high = torch.maximum(x.high * small, x.high * large)
     ratio = up((off + 8 * change.unit * (eps + off)) / below)
-    ratio = torch.where(ratio <= 0.5, ratio + 8 * change.unit * (1 + ratio), torch.nan)
-    error = up((x.error + x.total * ratio) * large) + 4 * change.underflow * (1 + large)
+    ratio = torch.where(ratio <= 0.5, ratio, torch.nan)
+    rounded = 8 * change.unit * x.total * (1 + ratio)
+    error = up((x.error + (x.largest + x.error) * ratio + rounded) * large) + 4 * change.underflow * (1 + large)
     ends = torch.stack([low * gain, high * gain])
     spread = 4 * UNIT * ends.abs().amax(0)
     error = up(error * gain.abs() + change.underflow)
-    held = torch.where(x.total * large * gain.abs() < change.most, error, torch.nan)
-    return Box(ends.amin(0) - spread, ends.amax(0) + spread, held)
+    held = torch.where(x.total * large * (1 + ratio) * (1 + gain.abs()) < change.most, error, torch.nan)
+    shift = None if x.shift is None else up(x.shift * large * (1 + ratio))
+    return Box(ends.amin(0) - spread, ends.amax(0) + spread, held, shift, None if shift is None else gain)
 
 
 def _layer_norm(x: Box, gain: Tensor, bias: Tensor | None, eps: float, change: Change) -> Box:
     n = x.low.shape[-1]
-    slack = 2 * (n + 8) * UNIT * _mean(x.largest)
-    low, high = _mean(x.low) - slack, _mean(x.high) + slack
-    rounded = change.rounds(x.total.sum(-1, keepdim=True), n + 8) / n
-    error = x.error + _mean(x.error) + rounded + 4 * change.unit * (x.total + _mean(x.total)) + 4 * change.underflow
-    spread = 4 * UNIT * (x.largest + torch.maximum(high, -low))
-    centered = Box(x.low - high - spread, x.high - low + spread, up(error))
-    squares = change.rounds((x.total * x.total).sum(-1, keepdim=True), 4 * (n + 8)) / n
-    off = up(_squares_error(centered, change) + squares)
-    y = _scaled(centered, off, gain, eps, change)
+    x = _as_points(x)
+    (low, low_off), (high, high_off) = _sum(x.low), _sum(x.high)
+    low, high = (low - low_off) / n, (high + high_off) / n
+    middle = (low + high) / 2
+    apart = up(torch.maximum(high - middle, middle - low)) + 4 * UNIT * middle.abs()
+    error = x.error
+    if x.shift is not None and x.along is not None:  # what of it is not the same for all coordinates
+        error = error + up(x.shift * ((x.along - _mean(x.along)).abs() + 4 * n * UNIT * _mean(x.along.abs())))
+    shift = up(_mean(error) + change.rounds(x.total.sum(-1, keepdim=True), n + 8) / n + apart)
+    error = up(error + 4 * change.unit * (x.total + middle.abs() + shift) + 4 * change.underflow)
+    spread = 4 * UNIT * (x.largest + middle.abs())
+    centered = Box(x.low - middle - spread, x.high - middle + spread, error, shift, torch.ones_like(gain))
+    moved = (2 * centered.largest + error) * error + 2 * shift * (error + apart) + shift * shift
+    y = _scaled(centered, _squares_error(x.total, moved, change, 4 * (n + 8)), gain, eps, change)
     return y if bias is None else change.plus(y, Box(bias, bias, torch.zeros_like(bias)))
+
+
+def _as_points(x: Box) -> Box:
+    """The same, with intervals that are narrow as points: what they are wide counts as an error."""
+    middle, half = x.middle_and_half
+    narrow = half <= _NARROW * (1 + middle.abs())
+    low, high = torch.where(narrow, middle, x.low), torch.where(narrow, middle, x.high)
+    return Box(low, high, x.error + torch.where(narrow, half, 0.0), x.shift, x.along)
+
+
+def _sum(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of each row, and how far it may be off: in two parts, of which the one with the large numbers is exact."""
+    n, largest = values.shape[-1], values.abs().amax(-1, keepdim=True)
+    step = torch.ldexp(torch.ones_like(largest), torch.frexp(n * largest + 1).exponent + 2 - 53)
+    coarse = (values / step).round() * step
+    fine, total = values - coarse, coarse.sum(-1, keepdim=True)
+    rest = fine.sum(-1, keepdim=True)
+    return total + rest, up(2 * n * UNIT * fine.abs().sum(-1, keepdim=True) + 2 * UNIT * (total + rest).abs())

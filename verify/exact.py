@@ -42,11 +42,13 @@ _LARGEST_GRID = 900
 class _Known:
     """Of a tensor: all entries are multiples of 2^grid, off by at most `error` from those of real arithmetic.
 
-    The grid is infinite where all entries are 0. An error is only known of scores.
+    The grid is infinite where all entries are 0. An error is only known of scores; of patterns (..., heads, L, L) it may be
+    known which heads, bool (heads,), are unsure, and the error is infinite then: what is 0 they still read exactly.
     """
 
     grid: float
     error: float = 0.0
+    unsure: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -165,15 +167,17 @@ def _linear(
 
 
 def _sum(watch: Exactness, result: Tensor, a: Any, b: Any, **others: Any) -> _Known | None:
-    """The sum of two numbers on a grid is on it, and rounds only if it is as large as what no longer fits."""
+    """The sum of two numbers on a grid is on it, and rounds only if it is as large as what no longer fits, and none is 0."""
     known = [watch.known(part) if isinstance(part, Tensor) else None for part in (a, b)]
     if others or known[0] is None or known[1] is None or known[0].error or known[1].error:
         return None
     grid = min(known[0].grid, known[1].grid)
-    if not result.numel():
+    if not result.numel() or grid == math.inf:
         return _Known(grid)
-    largest = _largest(result)
-    fits = largest == 0 if grid == math.inf else largest < min(watch.reach(grid), watch.most)
+    if not _largest(result) < watch.most:
+        return None
+    most = watch.reach(grid)
+    fits = _largest(result) < most or bool(((result.abs() < most) | (a == 0) | (b == 0)).all())
     return _Known(grid) if fits else None
 
 
@@ -188,7 +192,12 @@ def _joined(watch: Exactness, result: Tensor, parts: Any, *_: Any, **__: Any) ->
 def _matmul(watch: Exactness, result: Tensor, a: Tensor, b: Tensor) -> _Known | None:
     """Of (..., n, w) and (..., w, m): scores, or what a head reads. Scores that round have a bound on their error."""
     mine, its = watch.known(a), watch.known(b)
-    if mine is None or its is None or mine.error or its.error:
+    if mine is None or its is None or its.error:
+        return None
+    if mine.unsure is not None:
+        read = (b != 0).movedim(-3, 0).flatten(1).any(1)
+        mine = None if bool((read & mine.unsure).any()) else _Known(mine.grid)
+    if mine is None or mine.error:
         return None
     width = a.shape[-1]
     if not a.numel() or not b.numel():
@@ -225,12 +234,48 @@ def _softmax(watch: Exactness, result: Tensor, scores: Tensor, dim: int = -1, **
     tied = (count & (count - 1)) if known.error == 0 else count - 1  # 0 where it is a power of 2, or alone
     gap = 1.01 * (ONE_HOT_GAP + 2 * known.error)  # the difference rounds by less than 1/100
     sure = (top.double() - beside.double() >= gap) & (tied == 0) & (result == first / count)
-    return _Known(-math.log2(count.amax().item())) if bool(sure.all()) else None
+    grid = -math.ceil(math.log2(count.amax().item()))
+    if bool(sure.all()):
+        return _Known(grid)
+    unsure = ~sure.movedim(-3, 0).flatten(1).all(1) if sure.dim() > 2 else None
+    return None if unsure is None or not bool(result.isfinite().all()) else _Known(grid, math.inf, unsure)
+
+
+def _rms_norm(
+    watch: Exactness, result: Tensor, x: Tensor, shape: Any, weight: Tensor | None = None, eps: float | None = None
+) -> _Known | None:
+    """Vectors beside a slack: see `constructions.identity_norms` for why no order of the sum of squares matters.
+
+    Let 2^k be the root of the mean square, rounded to a power of two. Squares of entries of at least 2^k are multiples of
+    4^k, and add up to just n 4^k; twice the sum of all others is at most half a last place of 4^k, and so is eps. Then each
+    vector is multiplied by 2^-k, and by gains that are powers of two.
+    """
+    mine, eps = watch.known(x), watch.unit * 2 if eps is None else eps
+    if mine is None or mine.error or weight is None or not x.numel() or x.device.type != "cpu":  # CPUs divide by n
+        return None
+    wide, n = x.double(), x.shape[-1]
+    root = wide.square().mean(-1, keepdim=True).sqrt()
+    power = torch.ldexp(torch.ones_like(root), torch.frexp(root * 1.25).exponent - 1)
+    parts, gains = wide / power, weight.detach().double()
+    large = parts.abs() >= 1
+    small = up(2 * parts.masked_fill(large, 0).square().sum(-1))
+    whole = parts.masked_fill(~large, 0)
+    sure = (whole == whole.round()) & (whole.square().sum(-1, keepdim=True) == n) & (n < watch.steps / 4)
+    sure &= (small.maximum(eps / power[..., 0].square()) <= watch.unit / 2)[..., None]
+    sure &= (torch.frexp(gains).mantissa == 0.5) | (gains == 0)
+    sure &= result.double() == parts * gains
+    sure &= (power.square() * n < watch.most) & (power.log2() * 2 >= watch.least)
+    if not bool(sure.all()):
+        return None
+    factors = (gains / power)[(gains != 0).expand_as(parts)].log2()
+    grid = mine.grid + (factors.amin().item() if factors.numel() else math.inf)
+    return _Known(grid) if grid >= watch.least else None
 
 
 _RULES: dict[Any, Callable[..., _Known | None]] = {
     nn.functional.embedding: _looked_up,
     nn.functional.linear: _linear,
+    nn.functional.rms_norm: _rms_norm,
     Tensor.add: _sum,
     torch.add: _sum,
     Tensor.matmul: _matmul,

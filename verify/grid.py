@@ -93,6 +93,7 @@ class Cell:
 @dataclass
 class CellResult:
     """What was found in a cell. `reason` says why the verdict is not PASS; sizes and counts are None if never reached.
+    `unknown` counts the queries that rounding may decide; a cell with some is UNKNOWN, if nothing else is wrong.
 
     `form` and `difference`: another form of the construction, and how far its logits are from the original's at most.
     `proof` is what the checker says of the saved model, None if it was not saved (see `SMALL`). The bits are B_T (dense,
@@ -112,6 +113,7 @@ class CellResult:
     reason: str = ""
     queries: int | None = None
     wrong: int | None = None
+    unknown: int | None = None
     margin: float | None = None
     margin_claim: str | None = None
     proof: Verdict | None = None
@@ -251,7 +253,8 @@ def verify_facts(
     expected = predicted(entry, facts, hops, options)
     costs = replace(expected, **asdict(found))
     checks = hold_against_bounds(costs, facts.n_entities, facts.n_relations, hops, facts.is_bijective)
-    result.queries, result.wrong, result.margin = recall.queries, recall.wrong, recall.margin
+    result.queries, result.wrong, result.unknown = recall.queries, recall.wrong, recall.unknown
+    result.margin = recall.margin
     result.logits, result.counterexamples = recall.logits, recall.counterexamples
     result.d_model, result.d_model_formula = found.d_model, expected.d_model
     result.d_mlp, result.n_layers, result.n_heads = found.d_mlp, found.n_layers, found.n_heads
@@ -265,7 +268,7 @@ def verify_facts(
         proven = saved_and_checked(model, save)
         result.proof = proven.verdict
         faults += _disagreements(model, facts, recall, proven)
-    result.verdict, result.reason = ("FAIL", "; ".join(faults)) if faults else ("PASS", "")
+    result.verdict, result.reason = _verdict(faults, list(_open_questions(recall)))
     result.seconds = time.perf_counter() - started
     return result, model
 
@@ -292,18 +295,14 @@ def verify_form(
         return verify_form(entry, facts, hops, options, "float64", form)
     result = _blank(entry, facts.n_entities, facts.n_relations, hops, str(model.embedding.weight.dtype)[6:])
     shape = found.model.shape
-    result.queries, result.wrong, result.margin, result.difference = (
-        found.queries,
-        found.wrong,
-        found.margin,
-        found.difference,
-    )
+    result.queries, result.wrong, result.unknown = found.queries, found.wrong, found.unknown
+    result.margin, result.difference = found.margin, found.difference
     result.d_model, result.d_mlp, result.logits = shape.d_model, shape.d_mlp, "full"
     result.n_layers, result.n_heads = shape.depth, shape.n_heads
     result.parameters = sum(parameter.numel() for parameter in found.model.parameters())
     allowed = "only the answers" if found.allowed == float("inf") else f"each logit within {found.allowed:.3g}"
     result.margin_claim = f"the original's: {allowed}"
-    result.verdict, result.reason = ("FAIL", "; ".join(found.faults)) if found.faults else ("PASS", "")
+    result.verdict, result.reason = _verdict(found.faults, found.questions)
     return result
 
 
@@ -341,6 +340,19 @@ def build(
         return entry.build(facts, hops, options, dtype=torch.float64)
 
 
+def _verdict(faults: list[str], questions: list[str]) -> tuple[Verdict, str]:
+    """FAIL if something is not as claimed, else UNKNOWN if a question is open; and why."""
+    return ("FAIL" if faults else "UNKNOWN" if questions else "PASS"), "; ".join(faults or questions)
+
+
+def _open_questions(recall: Recall) -> Iterator[str]:
+    """Why the pass over all queries decides less than all of them."""
+    if recall.unknown:
+        yield f"{recall.unknown} of {recall.queries} queries are undecided: {recall.reason}"
+    elif recall.reason is not None:
+        yield recall.reason
+
+
 def _faults(
     model: FactModel,
     facts: FactTable,
@@ -355,8 +367,9 @@ def _faults(
 
     if recall.defect is not None:
         yield recall.defect
+    judged = recall.reason is None or recall.queries > 0
     planned = facts.n_entities * facts.n_relations**hops
-    if recall.queries != planned:
+    if judged and recall.queries != planned:
         yield f"{recall.queries} queries were run, N R^k = {planned}"
     if recall.wrong != 0:
         yield f"{recall.wrong} wrong answers"
@@ -366,7 +379,9 @@ def _faults(
     claim = model.margin
     if not claim.real > 0:
         yield f"the margin claimed in real arithmetic is {claim.real}, not positive"
-    if not recall.margin > 0:
+    if not judged:
+        return
+    if not recall.margin > 0 and not recall.unknown:
         yield f"the smallest margin is {recall.margin}, not positive"
     if not recall.margin >= claim.in_dtype:
         yield f"the smallest margin is {recall.margin}, claimed is at least {claim.in_dtype}"
@@ -389,7 +404,7 @@ def _disagreements(model: FactModel, facts: FactTable, recall: Recall, proven: P
     if proven.verdict != "PASS":
         yield f"the checker says {proven.verdict} of the saved model: {proven.reason}"
         return
-    if recall.wrong != 0 or not recall.margin > 0:
+    if recall.wrong != 0 or (not recall.margin > 0 and not recall.unknown):
         yield f"the checker has proven a model with {recall.wrong} wrong answers"
     shortest = 1 if construction(model.construction).n_specials > 1 else model.hops
     planned = sum(facts.n_entities * facts.n_relations**length for length in range(shortest, model.hops + 1))
@@ -397,7 +412,9 @@ def _disagreements(model: FactModel, facts: FactTable, recall: Recall, proven: P
         yield f"{proven.queries} queries are proven; there are {planned}"
     if (proven.exact is None) != model.margin.rounds:
         yield f"the checker says exact in {proven.exact}, but the construction claims {model.margin}"
-    if proven.exact is not None and not recall.margin >= proven.margin:
+    if proven.exact is not None and recall.unknown:
+        yield f"the checker says exact in {proven.exact}, but rounding may decide {recall.unknown} queries"
+    if proven.exact is not None and recall.queries and not recall.margin >= proven.margin:
         yield f"the checker has proven a margin of {proven.margin}, measured is {recall.margin}"
     if not proven.real_margin > 0:
         yield f"the checker has proven a margin of {proven.real_margin} in real arithmetic"

@@ -12,7 +12,8 @@ The error is looked for in three ways, the next one only where the last does not
 * it is 0 where the arithmetic of the batch is proven exact (`verify.exact`);
 * `norms`: the largest error e of any logit, of all token sequences at once (`constructions.following`). A margin was
   computed within 2 e of the real one, and so is any other: what differs from 0 by more than 4 e is decided;
-* `queries`: intervals of all logits of the query itself.
+* `queries`: intervals of all logits of the query itself; of a construction in another basis also in the basis that it was
+  turned from (`constructions.basis_bounds`), of the weights as they are now.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ import torch
 from torch import Tensor
 
 from constructions.answering import Answering, Writing
+from constructions.basis_bounds import Turned
 from constructions.errors import DoesNotFit
 from constructions.following import Box, Change, Follower, sequences_at_once
 from constructions.following_norms import DecoderFollower
+from constructions.reformed import Reformed
 from constructions.standard_decoder import StandardDecoder
 from constructions.transformer import Transformer
 
@@ -35,17 +38,16 @@ class Rounding:
 
     Attributes:
         error: by `norms`: no logit of a query is off by more; None until it is needed, infinite where nothing is known.
-        why: why there is no bound by queries; None if there is, or none was needed.
+        why: why there is no bound by queries; None if there is one, or none was needed.
     """
 
     def __init__(self, model: Answering, hops: int):
         self.model = model
         self.error: float | None = None
         self.why: str | None = None
-        self.change = Change(model.embedding.weight.dtype)
         self.written = -(-hops // model.hops_per_token) if isinstance(model, Writing) else 0
         self.prompt = 1 + (model.hops if isinstance(model, Writing) else hops)
-        self._follower: Follower | None = None
+        self._found: list[tuple[Follower, Change]] | None = None
 
     def decide(self, margins: Tensor, tokens: Tensor, answers: Tensor, open_: Tensor) -> tuple[Tensor, Tensor]:
         """Which queries are wrong, and which are undecided.
@@ -63,38 +65,47 @@ class Rounding:
         near = open_ & ~wrong & ~(margins.abs() > 4 * self._by_norms())
         wrong |= open_ & ~near & (margins < 0)
         undecided = near.clone()
-        where = near.nonzero().ravel()
-        if where.numel() and (follower := self._followed()) is not None:
-            at_once = sequences_at_once(self.model, tokens.shape[-1])
-            for some in where.split(at_once):
-                logits = follower.logits(follower.points(tokens[some].cpu(), self.change), self.change, 1)
+        at_once = sequences_at_once(self.model, tokens.shape[-1])
+        for follower, change in self._ways():
+            for some in undecided.nonzero().ravel().split(at_once):
+                logits = follower.logits(follower.points(tokens[some].cpu(), change), change, 1)
                 right, lost = (found.to(margins.device) for found in _decided(logits, answers[some].cpu()))
                 wrong[some] = lost
                 undecided[some] = ~lost & ~(right & (margins[some] > 0))
         return wrong, undecided
 
-    def _followed(self) -> Follower | None:
-        if self._follower is None and self.why is None:
-            length = self.prompt + self.written
+    def _ways(self) -> list[tuple[Follower, Change]]:
+        """The module itself; and, if it is a construction in another basis, that from which it was turned."""
+        if self._found is None:
+            self._found, model, length = [], self.model, self.prompt + self.written
             try:
-                if isinstance(self.model, StandardDecoder):
-                    self._follower = DecoderFollower(self.model, length)
-                elif isinstance(self.model, Transformer):
-                    self._follower = Follower(self.model, length)
-                else:
-                    self.why = f"no bound on the rounding of a {type(self.model).__name__} is known"
+                if isinstance(model, StandardDecoder):
+                    self._found.append((DecoderFollower(model, length), self._rounding()))
+                elif isinstance(model, Transformer):
+                    self._found.append((Follower(model, length), self._rounding()))
+                if isinstance(model, Reformed) and _is_turned(model):
+                    change = Turned(model.source, model, model.basis.double().cpu())
+                    self._found.append((Follower(model.source, length), change))
             except DoesNotFit as error:
                 self.why = str(error)
-        return self._follower
+        return self._found
+
+    def _rounding(self) -> Change:
+        return Change(self.model.embedding.weight.dtype)
 
     def _by_norms(self) -> float:
         if self.error is None:
-            self.error, follower, length = math.inf, self._followed(), self.prompt + self.written
-            if follower is not None:
-                logits = follower.logits(follower.box(length, self.change), self.change, 1 + self.written)
+            self.error, length = math.inf, self.prompt + self.written
+            for follower, change in self._ways()[:1]:
+                logits = follower.logits(follower.box(length, change), change, 1 + self.written)
                 error = logits.error.max().item()
                 self.error = error if math.isfinite(error) else math.inf
         return self.error
+
+
+def _is_turned(model: Reformed) -> bool:
+    """Whether the whole stream is that of a construction in another basis."""
+    return model.source.shape == model.shape and not torch.equal(model.basis, torch.eye(len(model.basis)).to(model.basis))
 
 
 def _decided(logits: Box, answers: Tensor) -> tuple[Tensor, Tensor]:
