@@ -121,13 +121,15 @@ def why_not_plain(model: nn.Module) -> str | None:
     )
 
 
-def why_not_plain_part(
-    module: nn.Module, fresh: nn.Module, known: _Known | None = None
-) -> str | None:
+def why_not_plain_part(module: nn.Module, fresh: nn.Module, known: _Known | None = None) -> str | None:
     """As `why_not_plain`, for one submodule, held against a new one that it should be like; known: by `_why_other_code`."""
     if type(module) is not type(fresh):
         return f"it is a {_name_of(type(module))}, not a {_name_of(type(fresh))}"
-    return _why_other_code(module, {} if known is None else known) or _why_hooks(module) or _why_other_settings(module, fresh)
+    return (
+        _why_other_code(module, {} if known is None else known)
+        or _why_hooks(module)
+        or _why_other_settings(module, fresh)
+    )
 
 
 _HOOKS = {
@@ -166,11 +168,12 @@ def _why_other_parts(model: nn.Module, fresh: nn.Module) -> str | None:
     return why and f"the {_name_of(type(model))}: {why}"
 
 
-_HARMLESS = frozenset(
-    "__init__ __module__ __doc__ __qualname__ __annotations__ __annotate__ __annotate_func__ __annotations_cache__ "
-    "__dict__ __weakref__ __firstlineno__ __static_attributes__ __orig_bases__ __parameters__ __abstractmethods__ "
-    "_abc_impl __repr__ extra_repr __orig_class__ __type_params__".split()
-)
+_HARMLESS = {
+    *("__init__", "__module__", "__doc__", "__qualname__", "__annotations__", "__annotate__", "__dict__"),
+    *("__annotate_func__", "__annotations_cache__", "__weakref__", "__firstlineno__", "__static_attributes__"),
+    *("__orig_bases__", "__parameters__", "__abstractmethods__", "__orig_class__", "__type_params__"),
+    *("_abc_impl", "__repr__", "extra_repr"),
+}
 """What a class may define without changing what its modules compute."""
 _OURS = ("constructions", "torch", "builtins", "typing")
 _Known = dict[Any, frozenset[str] | str]
@@ -266,7 +269,9 @@ def _why_other_weights(model: nn.Module) -> str | None:
         if type(weight) is not nn.Parameter or type(weight.data) is not Tensor:
             return f"{printable(name)} is a {_name_of(type(weight))}, not an ordinary parameter"
         if weight.layout != torch.strided or weight.is_quantized or not weight.is_floating_point() or weight.is_meta:
-            return f"{printable(name)} is {weight.layout}, {weight.dtype} on {weight.device}, not floating point numbers"
+            return (
+                f"{printable(name)} is {weight.layout}, {weight.dtype} on {weight.device}, not floating point numbers"
+            )
         if (weight.dtype, weight.device) != (first.dtype, first.device):
             return (
                 f"{printable(name)} is {weight.dtype} on {weight.device}, {printable(first_name)} {first.dtype} "

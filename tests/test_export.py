@@ -142,7 +142,7 @@ def test_asking_notices_other_facts_other_logits_and_no_numbers():
     assert not other.right
     shifted = ask(lambda tokens: model(tokens).detach() + 0.25, model, allowed=0)
     assert (shifted.wrong, shifted.difference, shifted.right) == (0, 0.25, False)
-    assert ask(lambda tokens: model(tokens).detach() + 0.25, model, allowed=1).right
+    assert ask(lambda tokens: model(tokens).detach() + 0.25, model, allowed=0.5).right
 
     def shifted_at_the_subject(tokens):
         return torch.cat([model(tokens)[:, :1] + 1, model(tokens)[:, 1:]], 1).detach()

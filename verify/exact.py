@@ -53,7 +53,9 @@ class _Known:
 
 @dataclass(frozen=True)
 class _Weight:
-    """Of a weight (out, in), in absolute values: the largest sum of a row, the largest entry of each column, float64 (in,)."""
+    """Of a weight (out, in), in absolute values: the largest sum of a row, and the largest entry of each
+    column, float64 (in,).
+    """
 
     known: _Known | None
     row: float

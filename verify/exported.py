@@ -21,6 +21,7 @@ from torch import Tensor
 from constructions.answering import Answering, Writing
 from constructions.export import Runner, export
 from constructions.export.names import as_standard
+from verify.recall import Verdict
 
 MOST_QUERIES = 4096
 MOST_LOGITS = 2**22
@@ -38,6 +39,8 @@ class Asked:
         queries: how many were asked.
         all_queries: how many there are.
         wrong: how many have some token that is not the only one with the largest logit (a NaN counts).
+        unknown: how many are right as they were asked, but within `2 allowed` of another token somewhere: logits of the other
+            tool are off by half of `allowed` each, however sums are added, so that in another batch they may be wrong.
         difference: the largest |logit of the other tool - logit of the module|, over all tokens at the positions that answer
             (others may round); NaN if any is.
         other_dtype: a dtype of the other tool's logits that is not `dtype`; None if there is none.
@@ -48,27 +51,37 @@ class Asked:
     queries: int = 0
     all_queries: int = 0
     wrong: int = 0
+    unknown: int = 0
     difference: float = 0.0
     other_dtype: str | None = None
 
     @property
+    def verdict(self) -> Verdict:
+        """PASS if there were queries, all answered right, in the model's dtype, and no logit differs more than it may; else
+        UNKNOWN if that is so but for queries that rounding may decide.
+        """
+        sound = self.queries > 0 and self.wrong == 0 and self.difference <= self.allowed and self.other_dtype is None
+        return "FAIL" if not sound else "UNKNOWN" if self.unknown else "PASS"
+
+    @property
     def right(self) -> bool:
-        """Whether there were queries, all answered right, in the model's dtype, and no logit differs more than it may."""
-        return self.queries > 0 and self.wrong == 0 and self.difference <= self.allowed and self.other_dtype is None
+        """Whether the verdict is PASS."""
+        return self.verdict == "PASS"
 
     def line(self, to: str) -> str:
         """The verdict in words."""
         sample = "" if self.queries == self.all_queries else f" drawn from {self.all_queries:,}"
         other = "" if self.other_dtype is None else f", but the other tool computes in {self.other_dtype}"
+        undecided = f", {self.unknown:,} undecided within rounding" if self.unknown else ""
         return (
-            f"{'PASS' if self.right else 'FAIL'}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,} wrong; "
+            f"{self.verdict}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,} wrong{undecided}; "
             f"largest logit difference {self.difference:.3g} in {self.dtype} (allowed: {self.allowed:.3g}){other}"
         )
 
     def as_json(self, to: str) -> str:
         """All of it."""
         difference = self.difference if math.isfinite(self.difference) else None
-        found = {"verdict": "PASS" if self.right else "FAIL", "to": to, **asdict(self), "difference": difference}
+        found = {"verdict": self.verdict, "to": to, **asdict(self), "difference": difference}
         return json.dumps(found, indent=1, allow_nan=False) + "\n"
 
 
@@ -123,10 +136,11 @@ def ask(
         for start in range(0, len(chosen), at_once):
             index = chosen[start : start + at_once]
             subjects, paths = model.facts.queries(index, hops)
-            failed = torch.zeros(len(index), dtype=torch.bool)
+            failed, near = (torch.zeros(len(index), dtype=torch.bool) for _ in range(2))
             for tokens, wanted, logits in _steps(run, model, subjects, paths):
                 own, last = logits[:, -1].gather(-1, wanted), logits[:, -1].scatter(-1, wanted, -torch.inf)
                 failed |= ~(own[:, 0] > last.amax(-1))
+                near |= (own[:, 0].double() - last.amax(-1).double()).abs() <= 2 * allowed
                 states, _ = model.states(tokens.to(model.embedding.weight.device))
                 expected = model.unembedding(states[:, -1]).cpu()
                 difference = (logits[:, -1].double() - expected.double()).abs().max().item()
@@ -135,6 +149,7 @@ def ask(
                     asked.other_dtype = str(logits.dtype).removeprefix("torch.")
             asked.queries += len(index)
             asked.wrong += int(failed.sum())
+            asked.unknown += int((near & ~failed).sum()) if allowed else 0
             progress(asked.queries)
     return asked
 

@@ -271,7 +271,9 @@ class _Decider:
         place = int(batch.undecided.nonzero()[0])
         query, error = _query(facts, batch, place), self.rounding.error
         known = f"rounding is bounded by {error:.3g} for each logit" if error != float("inf") else "no bound by norms"
-        told = f"{query}: a margin of {margins[place].item():.3g}, but in another order of summation it may be lost or won"
+        told = (
+            f"{query}: a margin of {margins[place].item():.3g}, but in another order of summation it may be lost or won"
+        )
         return f"{told} ({self.rounding.why or known})"
 
 

@@ -105,7 +105,9 @@ class Rounding:
 
 def _is_turned(model: Reformed) -> bool:
     """Whether the whole stream is that of a construction in another basis."""
-    return model.source.shape == model.shape and not torch.equal(model.basis, torch.eye(len(model.basis)).to(model.basis))
+    return model.source.shape == model.shape and not torch.equal(
+        model.basis, torch.eye(len(model.basis)).to(model.basis)
+    )
 
 
 def _decided(logits: Box, answers: Tensor) -> tuple[Tensor, Tensor]:
