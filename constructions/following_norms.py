@@ -26,8 +26,6 @@ from constructions.following import UNIT, Box, Change, Follower
 from constructions.memory import require_memory
 from constructions.rounding import up
 from constructions.standard_decoder import StandardDecoder
-from constructions.transformer import Attention
-
 
 _NARROW = 2.0**-30
 """Intervals of this width, relative to what they hold, only come from the rounding of the bounds."""
@@ -59,12 +57,12 @@ class DecoderFollower(Follower):
                 (block.attention_norm, f"{name}.attention_norm"),
                 (block.mlp_norm, f"{name}.mlp_norm"),
             ]
-            for (norm, norm_name), part in zip(norms, (block.attention, block.mlp), strict=True):
+            for attends, (norm, norm_name) in zip((True, False), norms, strict=True):
                 read = self._normed(x, norm, norm_name, change) if block.pre else x
-                if isinstance(part, Attention):
-                    update = self._attend(read, part, f"{name}.attention", change, None)
+                if attends:
+                    update = self._attend(read, block.attention, f"{name}.attention", change, None)
                 else:
-                    update = self._mlp(read, part, f"{name}.mlp", change)
+                    update = self._mlp(read, block.mlp, f"{name}.mlp", change)
                 x = change.plus(x, update)
                 x = x if block.pre else self._normed(x, norm, norm_name, change)
         last = x.part(slice(n_positions - said, None), slice(None))

@@ -105,19 +105,21 @@ def why_not_plain(model: nn.Module) -> str | None:
     Hooks on the gradients of parameters and on the state dict are harmless; so are `train()` and `eval()`, and the
     default dtype and device, on which nothing here depends. Weights need not be finite.
     """
-    kind = next((kind for kind in (Transformer, StandardDecoder) if isinstance(model, kind)), None)
-    if kind is None:
+    if not isinstance(model, Transformer | StandardDecoder):
         return f"a {_name_of(type(model))} is neither a Transformer nor a StandardDecoder of this library"
-    shape = model.__dict__.get("shape")
-    if type(shape) is not (TransformerShape if kind is Transformer else StandardShape):
-        return f"the shape of the {kind.__name__} is {printable(repr(shape))}"
+    kind, shape = (
+        ("Transformer", TransformerShape) if isinstance(model, Transformer) else ("StandardDecoder", StandardShape)
+    )
+    found = model.__dict__.get("shape")
+    if type(found) is not shape:
+        return f"the shape of the {kind} is {printable(repr(found))}"
     with torch.device("meta"):
-        fresh = kind(shape)
+        fresh = Transformer(found) if isinstance(found, TransformerShape) else StandardDecoder(found)
     return (
         _why_global_hooks()
         or _why_other_parts(model, fresh)
         or _why_other_weights(model)
-        or _why_other_arithmetic(model.embedding.weight)
+        or _why_other_arithmetic(next(model.parameters()))
     )
 
 
@@ -300,7 +302,8 @@ def _why_other_arithmetic(weight: Tensor) -> str | None:
     device = weight.device.type
     if torch.is_autocast_enabled(device):
         return f"autocast is active on {device}: products are computed in {torch.get_autocast_dtype(device)}"
-    modes = [mode for mode in _get_current_function_mode_stack() if type(mode) is not DeviceContext]
+    active: list[object] = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    modes = [mode for mode in active if type(mode) is not DeviceContext]
     modes += _get_current_dispatch_mode_stack()
     if modes:
         return f"a {_name_of(type(modes[-1]))} is active, which may change what torch computes"

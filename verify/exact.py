@@ -70,7 +70,7 @@ class Exactness(TorchFunctionMode):
         limits = torch.finfo(dtype)
         self.dtype, self.unit = dtype, limits.eps / 2
         self.steps, self.most, self.least = 2 / limits.eps, limits.max / 4, math.log2(limits.smallest_normal)
-        self.weights: dict[int, tuple[nn.Parameter, _Weight]] = {}
+        self.weights: dict[int, tuple[Tensor, _Weight]] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Call it, and note what is known of the result."""
@@ -87,7 +87,7 @@ class Exactness(TorchFunctionMode):
         known = self.known(tensor)
         return known is not None and known.error == 0
 
-    def exact_product(self, x: Tensor, weight: nn.Parameter) -> bool:
+    def exact_product(self, x: Tensor, weight: Tensor) -> bool:
         """Whether `x @ weight.T` is exact, for x (..., in) and weight (out, in); it is not computed."""
         return self._product(x, weight) is not None
 
@@ -97,7 +97,7 @@ class Exactness(TorchFunctionMode):
             return self._weight(tensor).known
         return getattr(tensor, "exactly", None)
 
-    def _weight(self, weight: nn.Parameter) -> _Weight:
+    def _weight(self, weight: Tensor) -> _Weight:
         if id(weight) not in self.weights:
             self.weights[id(weight)] = weight, _looked_at(weight.detach())
         return self.weights[id(weight)][1]
@@ -112,7 +112,7 @@ class Exactness(TorchFunctionMode):
         """Multiples of 2^grid are held exactly up to this."""
         return self.steps * math.ldexp(1.0, int(grid)) if grid < _LARGEST_GRID else math.inf
 
-    def _product(self, x: Tensor, weight: nn.Parameter) -> _Known | None:
+    def _product(self, x: Tensor, weight: Tensor) -> _Known | None:
         mine, its = self.known(x), self._weight(weight)
         if mine is None or mine.error or its.known is None:
             return None
@@ -128,7 +128,7 @@ class Exactness(TorchFunctionMode):
             return _Known(grid)
         return _Known(grid) if self._fits(up(self._row_by_row(x, weight)).item(), grid) else None
 
-    def _row_by_row(self, x: Tensor, weight: nn.Parameter) -> Tensor:
+    def _row_by_row(self, x: Tensor, weight: Tensor) -> Tensor:
         """The largest sum of absolute values in `x @ weight.T`, for each row of x by itself; never too small."""
         wide = torch.promote_types(self.dtype, torch.float32)
         slack = 1 + 2 * (x.shape[-1] + 2) * torch.finfo(wide).eps
@@ -162,9 +162,7 @@ def _looked_up(watch: Exactness, result: Tensor, tokens: Tensor, weight: Tensor,
     return watch.known(weight)
 
 
-def _linear(
-    watch: Exactness, result: Tensor, x: Tensor, weight: nn.Parameter, bias: Tensor | None = None
-) -> _Known | None:
+def _linear(watch: Exactness, result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> _Known | None:
     return watch._product(x, weight) if bias is None else None
 
 
@@ -304,7 +302,8 @@ _RULES: dict[Any, Callable[..., _Known | None]] = {
 def _looked_at(weight: Tensor) -> _Weight:
     """A weight (out, in), some rows at a time."""
     grids, rows, columns = [math.inf], [0.0], torch.zeros(weight.shape[1], dtype=torch.float64, device=weight.device)
-    for some in weight.split(max(1, _AT_ONCE // max(1, weight.shape[1]))) if weight.numel() else ():
+    at_once = max(1, _AT_ONCE // max(1, weight.shape[1]))
+    for some in torch.split(weight, at_once) if weight.numel() else ():
         size = some.abs().double()
         columns = torch.maximum(columns, size.amax(0))
         rows.append(size.sum(1).amax().item())

@@ -252,10 +252,14 @@ class _Decider:
         length, count = self.rounding.prompt, len(batch.answers)
         most = max(1, min(ALSO_CALLED, MOST_CALLED // (length * self.model.shape.d_vocab)))
         some = torch.arange(0, count, -(-count // most), device=batch.answers.device)
+        places = some.cpu().numpy()
         part = _Batch(
-            *(held[some] for held in (batch.states, batch.answers)),
-            *(held[some.cpu().numpy()] for held in (batch.subjects, batch.paths)),
-            *(held[some] for held in (batch.failed, batch.undecided)),
+            batch.states[some],
+            batch.answers[some],
+            batch.subjects[places],
+            batch.paths[places],
+            batch.failed[some],
+            batch.undecided[some],
             step=batch.step,
         )
         called = self.model(self.tokens(part))[:, -1]

@@ -67,7 +67,7 @@ class Rounding:
         undecided = near.clone()
         at_once = sequences_at_once(self.model, tokens.shape[-1])
         for follower, change in self._ways():
-            for some in undecided.nonzero().ravel().split(at_once):
+            for some in torch.split(undecided.nonzero().ravel(), at_once):
                 logits = follower.logits(follower.points(tokens[some].cpu(), change), change, 1)
                 right, lost = (found.to(margins.device) for found in _decided(logits, answers[some].cpu()))
                 wrong[some] = lost
