@@ -8,9 +8,8 @@ import torch
 from near_ties import margins, near_tie, permuted, sequences, shapes
 
 from constructions import CATALOGUE, FactTable, StandardDecoder, StandardShape, attention_selector, selector, standard
-from constructions.following import Change
+from constructions.following import Box, Change
 from constructions.following_norms import DecoderFollower
-from constructions.stream import Space
 from verify.exact import Exactness
 from verify.recall import Recall, check_recall
 from verify.rounded import Rounding
@@ -267,6 +266,22 @@ def test_a_bound_that_is_much_too_small_is_noticed():
     assert any(off_by(key, unit=1e-4) > 1 for key in range(12))
 
 
+@pytest.mark.parametrize("norm", ["rmsnorm", "layernorm"])
+def test_the_worst_order_of_a_sum_of_squares_is_within_the_bound(norm):
+    """2^24 + 1 is 2^24 in float32: added one by one after it, 4,095 squares of 1 are lost."""
+    d = 4096
+    decoder = StandardDecoder(StandardShape(2, d, 1, 1, 1, 1, 1, norm=norm))
+    x = torch.ones(1, 1, d, dtype=torch.float64)
+    x[..., ::2] = -1  # the mean is almost 0
+    x[..., 0] = 2.0**12
+    follower, change = DecoderFollower(decoder, 1), Change(torch.float32)
+    y = follower._normed(Box(x, x, torch.zeros_like(x)), decoder.final_norm, "final_norm", change)
+    lost = x * (2.0**24 / d) ** -0.5
+    beside = torch.zeros(()) if y.shift is None else y.shift
+    assert bool(((lost - (y.low + y.high) / 2).abs() <= (y.high - y.low) / 2 + y.error + beside)[..., :1].all())
+    assert float((lost - (y.low + y.high) / 2).abs().amax() / lost.abs().amax()) > 1e-4
+
+
 def test_a_shift_that_all_coordinates_share_is_not_lost():
     """Beside a slack of 2^k the mean rounds; what reads a single coordinate, and no difference, does see it."""
     model = standard(selector(FactTable.random_bijections(4, 2, seed=1)), norm="layernorm")
@@ -284,4 +299,3 @@ def test_margins_by_several_ways_of_calling_agree_with_the_pass():
     facts = FactTable.random_bijections(6, 2, seed=3)
     model = selector(facts)
     assert margins(model, *sequences(model, facts)).amin().item() == check_recall(model, facts, logits="full").margin
-    assert isinstance(model.stream, Space)
