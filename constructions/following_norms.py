@@ -1,18 +1,22 @@
-"""What rounding can make of every logit of a standard decoder: `constructions.following`, with norms.
+"""What rounding can make of every logit of a standard decoder: `constructions.following`, with
+norms.
 
-RMSNorm makes `g_i x_i / sqrt(S)` of x, with the mean square `S = sum x^2 / D + eps`. Of an x that is off by e the sum of
-squares is off by at most `sum (2 |x| + e) e`, and rounds by `(D + 8) u` of itself. If S is off by a ratio rho <= 1/2 in all,
-its inverse root is off by a ratio of at most rho: `(1 - rho)^(-1/2) - 1 <= rho`. Products and the root round by 8 u.
+RMSNorm makes `g_i x_i / sqrt(S)` of x, with the mean square `S = sum x^2 / D + eps`. Of an x that
+is off by e the sum of squares is off by at most `sum (2 |x| + e) e`, and rounds by `(D + 8) u` of
+itself. If S is off by a ratio rho <= 1/2 in all, its inverse root is off by a ratio of at most
+rho: `(1 - rho)^(-1/2) - 1 <= rho`. Products and the root round by 8 u.
 
-LayerNorm does so with `c = x - mean x`. What the mean is off by, from the errors of x and by rounding, `(D + 8) u` times
-the mean of |x|, it takes from all coordinates alike: times the gains, that is a shift of the result, which cancels from what
-reads differences (`constructions.identity_norms` needs that). A shift of x by equal amounts has no effect at all. Some
-implementations compute `x r - mean r` and `mean x^2 - (mean x)^2`: so c is off by a further `4 u (|x| + |mean|)`, and the
-variance by `4 (D + 8) u mean x^2`.
+LayerNorm does so with `c = x - mean x`. What the mean is off by, from the errors of x and by
+rounding, `(D + 8) u` times the mean of |x|, it takes from all coordinates alike: times the gains,
+that is a shift of the result, which cancels from what reads differences
+(`constructions.identity_norms` needs that). A shift of x by equal amounts has no effect at all.
+Some implementations compute `x r - mean r` and `mean x^2 - (mean x)^2`: so c is off by a further
+`4 u (|x| + |mean|)`, and the variance by `4 (D + 8) u mean x^2`.
 
-Beside a slack of 2^40 the bounds themselves, which are computed in float64, do not know the mean any better. So here the
-intervals need not hold the values in real arithmetic, but those of some reference, of which every order of summation is
-within the error and the shift: of a narrow interval the middle, and of the mean the middle of its interval, too.
+Beside a slack of 2^40 the bounds themselves, which are computed in float64, do not know the mean
+any better. So here the intervals need not hold the values in real arithmetic, but those of some
+reference, of which every order of summation is within the error and the shift: of a narrow
+interval the middle, and of the mean the middle of its interval, too.
 """
 
 from __future__ import annotations
@@ -28,7 +32,9 @@ from constructions.rounding import up
 from constructions.standard_decoder import StandardDecoder
 
 _NARROW = 2.0**-30
-"""Intervals of this width, relative to what they hold, only come from the rounding of the bounds."""
+"""Intervals of this width, relative to what they hold, only come from the rounding of the
+bounds.
+"""
 
 
 class DecoderFollower(Follower):
@@ -85,13 +91,17 @@ def _mean(values: Tensor) -> Tensor:
 
 
 def _squares_error(total: Tensor, moved: Tensor, change: Change, terms: int) -> Tensor:
-    """How far a mean square is off, (..., L, 1): of vectors of at most these absolute values, whose squares move by these."""
+    """How far a mean square is off, (..., L, 1): of vectors of at most these absolute values,
+    whose squares move by these.
+    """
     rounded = change.rounds((total * total).sum(-1, keepdim=True), terms) / total.shape[-1]
     return up(_mean(moved) + rounded)
 
 
 def _scaled(x: Box, off: Tensor, gain: Tensor, eps: float, change: Change) -> Box:
-    """`gain x / sqrt(mean x^2 + eps)`, where the mean square is off by at most this; x may be shifted along (1, ..., 1)."""
+    """`gain x / sqrt(mean x^2 + eps)`, where the mean square is off by at most this; x may be
+    shifted along (1, ..., 1).
+    """
     slack = 4 * (x.low.shape[-1] + 16) * UNIT
     least = torch.maximum(x.low, -x.high).clamp(min=0)
     below = (_mean(least * least) + eps) * (1 - slack)
@@ -131,7 +141,9 @@ def _layer_norm(x: Box, gain: Tensor, bias: Tensor | None, eps: float, change: C
 
 
 def _as_points(x: Box) -> Box:
-    """The same, with intervals that are narrow as points: what they are wide counts as an error."""
+    """The same, with intervals that are narrow as points: what they are wide counts as an
+    error.
+    """
     middle, half = x.middle_and_half
     narrow = half <= _NARROW * (1 + middle.abs())
     low, high = torch.where(narrow, middle, x.low), torch.where(narrow, middle, x.high)
@@ -139,7 +151,9 @@ def _as_points(x: Box) -> Box:
 
 
 def _sum(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum of each row, and how far it may be off: in two parts, of which the one with the large numbers is exact."""
+    """The sum of each row, and how far it may be off: in two parts, of which the one with the
+    large numbers is exact.
+    """
     n, largest = values.shape[-1], values.abs().amax(-1, keepdim=True)
     step = torch.ldexp(torch.ones_like(largest), torch.frexp(n * largest + 1).exponent + 2 - 53)
     coarse = (values / step).round() * step

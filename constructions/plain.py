@@ -1,5 +1,6 @@
-"""What must hold of a module whose weights are to be believed: before a construction is written into another module,
-one by one; and before the weights are taken for what the module computes (`why_not_plain`).
+"""What must hold of a module whose weights are to be believed: before a construction is written
+into another module, one by one; and before the weights are taken for what the module computes
+(`why_not_plain`).
 """
 
 from __future__ import annotations
@@ -93,17 +94,21 @@ def _range(weight: Tensor) -> tuple[int, int]:
 
 @torch.no_grad()
 def why_not_plain(model: nn.Module) -> str | None:
-    """Why `model(tokens)` may be something else than its weights say, in one line; None if nothing speaks for it.
+    """Why `model(tokens)` may be something else than its weights say, in one line; None if nothing
+    speaks for it.
 
-    A plain module is a `Transformer` or a `StandardDecoder` with the submodules of a new one of its shape, each of the
-    very type and with the same settings; its code is this library's and torch's, unchanged in class and instance; it has
-    no hooks, nor has torch any for all modules; its weights are ordinary parameters of one floating dtype on one device
-    that share no memory; and nothing is active that changes what torch computes: autocast, modes that
-    intercept functions, products in less than float32. For plain modules `unembedding(states(tokens)[0])`, and the same
-    position by position with a cache, is `model(tokens)`, but for the order in which sums are rounded.
+    A plain module is a `Transformer` or a `StandardDecoder` with the submodules of a new one of
+    its shape, each of the very type and with the same settings; its code is this library's and
+    torch's, unchanged in class and instance; it has no hooks, nor has torch any for all modules;
+    its weights are ordinary parameters of one floating dtype on one device that share no memory;
+    and nothing is active that changes what torch computes: autocast, modes that intercept
+    functions, products in less than float32. For plain modules `unembedding(states(tokens)[0])`,
+    and the same position by position with a cache, is `model(tokens)`, but for the order in which
+    sums are rounded.
 
-    Hooks on the gradients of parameters and on the state dict are harmless; so are `train()` and `eval()`, and the
-    default dtype and device, on which nothing here depends. Weights need not be finite.
+    Hooks on the gradients of parameters and on the state dict are harmless; so are `train()` and
+    `eval()`, and the default dtype and device, on which nothing here depends. Weights need not be
+    finite.
     """
     if not isinstance(model, Transformer | StandardDecoder):
         return f"a {_name_of(type(model))} is neither a Transformer nor a StandardDecoder of this library"
@@ -124,7 +129,9 @@ def why_not_plain(model: nn.Module) -> str | None:
 
 
 def why_not_plain_part(module: nn.Module, fresh: nn.Module, known: _Known | None = None) -> str | None:
-    """As `why_not_plain`, for one submodule, held against a new one that it should be like; known: by `_why_other_code`."""
+    """As `why_not_plain`, for one submodule, held against a new one that it should be like; known:
+    by `_why_other_code`.
+    """
     if type(module) is not type(fresh):
         return f"it is a {_name_of(type(module))}, not a {_name_of(type(fresh))}"
     return (
@@ -179,11 +186,15 @@ _HARMLESS = {
 """What a class may define without changing what its modules compute."""
 _OURS = ("constructions", "torch", "builtins", "typing")
 _Known = dict[Any, frozenset[str] | str]
-"""Classes, and the orders in which they are looked up, that were looked at before, and what was found: see `_code_of`."""
+"""Classes, and the orders in which they are looked up, that were looked at before, and what was
+found: see `_code_of`.
+"""
 
 
 def _why_other_code(module: nn.Module, known: _Known) -> str | None:
-    """Code that is not this library's or torch's: of the instance, of its class, or written over theirs."""
+    """Code that is not this library's or torch's: of the instance, of its class, or written over
+    theirs.
+    """
     kind, own = type(module), module.__dict__
     if kind.__mro__ not in known:
         known[kind.__mro__] = _code_of(kind, known)
@@ -198,7 +209,9 @@ def _why_other_code(module: nn.Module, known: _Known) -> str | None:
 
 
 def _code_of(kind: type, known: _Known) -> frozenset[str] | str:
-    """The names of all code of a class, which an instance must not shadow; or what is wrong with it."""
+    """The names of all code of a class, which an instance must not shadow; or what is wrong with
+    it.
+    """
     names: set[str] = set()
     for place, cls in enumerate(kind.__mro__):
         if cls.__module__.partition(".")[0] not in _OURS:
@@ -240,8 +253,8 @@ def _module_of(value: object) -> str:
 
 
 _STATE = frozenset({"training", "eps", "shape"})
-"""What may differ from a new module: nothing depends on the first; the second is read where it matters; the third was
-what the new one was made from."""
+"""What may differ from a new module: nothing depends on the first; the second is read where it
+matters; the third was what the new one was made from."""
 
 
 def _why_other_settings(module: nn.Module, fresh: nn.Module, whole: bool = False) -> str | None:
@@ -285,7 +298,9 @@ def _why_other_weights(model: nn.Module) -> str | None:
 
 
 def _shared_memory(weights: Iterable[tuple[str, Tensor]]) -> tuple[str, str] | None:
-    """Two of these tensors of which one begins before the other ends; or a tensor twice, two of whose entries are one."""
+    """Two of these tensors of which one begins before the other ends; or a tensor twice, two of
+    whose entries are one.
+    """
     ranges: Iterator[tuple[int, int, str, int]] = (
         (*_range(weight), name, weight.numel() * weight.element_size()) for name, weight in weights if weight.numel()
     )

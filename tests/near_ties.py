@@ -1,4 +1,6 @@
-"""Models on the edge: edited so that the smallest margin, asked in one batch, is positive by what rounding makes of it."""
+"""Models on the edge: edited so that the smallest margin, asked in one batch, is positive by what
+rounding makes of it.
+"""
 
 import copy
 
@@ -30,7 +32,9 @@ def sequences(model, facts):
 
 @torch.no_grad()
 def margins(model, tokens, said, rows=None):
-    """Of each query the smallest margin over what it is to say, asked by `model(tokens)` so many at once; float64 (Q,)."""
+    """Of each query the smallest margin over what it is to say, asked by `model(tokens)` so many
+    at once; float64 (Q,).
+    """
     found = []
     for some, wanted in zip(tokens.split(rows or len(tokens)), said.split(rows or len(tokens)), strict=True):
         logits = model(some)[:, -wanted.shape[1] :].double()
@@ -41,11 +45,13 @@ def margins(model, tokens, said, rows=None):
 
 @torch.no_grad()
 def near_tie(rng, name=None, form=None, dtype=None, largest=24, most=2000, edge=False):
-    """A model, its facts, and how it was made: between a right one and one with noise, just where answers are lost.
+    """A model, its facts, and how it was made: between a right one and one with noise, just where
+    answers are lost.
 
-    Between them the smallest margin of one batch is brought to 0 by bisection; what is returned is the last with a margin
-    that is positive, or the first that is not; or, as often, one that is further from there by a factor of up to 1/10.
-    With `edge` it is always the last that is positive.
+    Between them the smallest margin of one batch is brought to 0 by bisection; what is returned is
+    the last with a margin that is positive, or the first that is not; or, as often, one that is
+    further from there by a factor of up to 1/10. With `edge` it is always the last that is
+    positive.
     """
     name = name or rng.choice(list(CATALOGUE))
     form = form or rng.choice(["itself", "itself", "itself", *FORMS])
@@ -90,7 +96,9 @@ def near_tie(rng, name=None, form=None, dtype=None, largest=24, most=2000, edge=
 
 
 def shapes(model, facts, rng):
-    """The margins (Q,) of the longest paths in batches of several shapes, one by one among them: (name, margins)."""
+    """The margins (Q,) of the longest paths in batches of several shapes, one by one among them:
+    (name, margins).
+    """
     tokens, said = sequences(model, facts)
     order = torch.from_numpy(rng.permutation(len(tokens)))
     yield "whole", margins(model, tokens, said)
@@ -105,7 +113,9 @@ def shapes(model, facts, rng):
 
 @torch.no_grad()
 def permuted(model, rng):
-    """The same sums in another order: a copy of a transformer in which the coordinates of the stream are permuted."""
+    """The same sums in another order: a copy of a transformer in which the coordinates of the
+    stream are permuted.
+    """
     other, order = copy.deepcopy(model), torch.from_numpy(rng.permutation(model.shape.d_model))
     for name, weight in other.named_parameters():
         if name == "unembedding.weight" or other.reads_stream(name):

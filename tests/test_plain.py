@@ -1,4 +1,6 @@
-"""Modules that are not what their weights say: none is called right while `model(tokens)` is wrong."""
+"""Modules that are not what their weights say: none is called right while `model(tokens)` is
+wrong.
+"""
 
 import contextlib
 from contextlib import contextmanager, nullcontext
@@ -376,7 +378,9 @@ def test_the_decoder_check_asks_the_same_of_the_unembedding():
 
 
 def test_what_only_the_call_changes_is_found_by_calling(monkeypatch):
-    """With a predicate that lets everything pass, some queries of the first batch are still asked by `model(tokens)`."""
+    """With a predicate that lets everything pass, some queries of the first batch are still asked
+    by `model(tokens)`.
+    """
     monkeypatch.setattr("verify.recall.why_not_plain", lambda model: None)
     for tamper in (forward_of_the_instance, hook_on_the_model, hook_on_whole_sequences):
         model = KINDS["key_value"]()

@@ -1,4 +1,6 @@
-"""No answer is called right that another order of summation turns; where arithmetic is exact, none is doubted."""
+"""No answer is called right that another order of summation turns; where arithmetic is exact, none
+is doubted.
+"""
 
 import copy
 
@@ -27,7 +29,9 @@ def rng_of(*key):
 
 
 def found_of(key, **how):
-    """An edited model, what the pass says of it, and for each query: wrong in all shapes of the batch, wrong in any."""
+    """An edited model, what the pass says of it, and for each query: wrong in all shapes of the
+    batch, wrong in any.
+    """
     rng = rng_of(*key)
     model, facts, told = near_tie(rng, **how)
     wrong = torch.stack([~(found > 0) for _, found in shapes(model, facts, rng)])
@@ -141,7 +145,9 @@ def test_constructions_are_exact_and_then_the_same_bit_for_bit(name, form, monke
 
 
 def edited(key, steps=1.0):
-    """A construction with weights on random grids, of random sizes; whether it is proven exact; two orders of summation."""
+    """A construction with weights on random grids, of random sizes; whether it is proven exact;
+    two orders of summation.
+    """
     rng = rng_of(4, key)
     name = rng.choice([name for name in CATALOGUE if name != "attention_selector"])
     entry = CATALOGUE[name]
@@ -168,7 +174,9 @@ def edited(key, steps=1.0):
 
 
 def test_what_is_proven_exact_is_what_real_arithmetic_gives():
-    """Against float64 with the coordinates in another order: the same numbers, whatever the weights."""
+    """Against float64 with the coordinates in another order: the same numbers, whatever the
+    weights.
+    """
     found = [edited(key) for key in range(40)]
     for proven, same, told in found:
         assert same or not proven, told
@@ -209,7 +217,9 @@ def test_what_makes_a_selector_exact(change, exact):
     ("scale", "exact"), [(1, True), (2.0**-1, True), (2.0**-2, False), (2.0**-8, False), (0, False)]
 )
 def test_a_softmax_is_exact_if_what_it_leaks_underflows(scale, exact):
-    """Gaps of 2048; with a quarter of it the leak still underflows in float32, but not in float64."""
+    """Gaps of 2048; with a quarter of it the leak still underflows in float32, but not in
+    float64.
+    """
     facts = FactTable.random_bijections(4, 2, seed=3)
     model = CATALOGUE["key_value"].build(facts, 2)
     exactness, tokens = Exactness(torch.float32), sequences(model, facts)[0]
@@ -238,7 +248,9 @@ def decoder_of(key):
 
 
 def off_by(key, unit=1.0):
-    """Of logits in float32, several ways: how far from the reference, in parts of what is allowed, at most."""
+    """Of logits in float32, several ways: how far from the reference, in parts of what is allowed,
+    at most.
+    """
     decoder, tokens = decoder_of(key)
     change = Change(torch.float32)
     change.unit *= unit
@@ -283,7 +295,9 @@ def test_the_worst_order_of_a_sum_of_squares_is_within_the_bound(norm):
 
 
 def test_a_shift_that_all_coordinates_share_is_not_lost():
-    """Beside a slack of 2^k the mean rounds; what reads a single coordinate, and no difference, does see it."""
+    """Beside a slack of 2^k the mean rounds; what reads a single coordinate, and no difference,
+    does see it.
+    """
     model = standard(selector(FactTable.random_bijections(4, 2, seed=1)), norm="layernorm")
     change, follower = Change(torch.float32), DecoderFollower(model, 2)
     tokens = sequences(model, model.facts)[0]

@@ -1,18 +1,21 @@
 """Which numbers of a forward pass are exact, whatever the order of summation.
 
-While an `Exactness` is active it watches the calls of torch that a plain module makes, and notes of each result whether it
-is proven: all its entries are multiples of one power of two, the grid, and equal to those of real arithmetic, in which a
-softmax weight that underflows is 0. The rules:
+While an `Exactness` is active it watches the calls of torch that a plain module makes, and notes
+of each result whether it is proven: all its entries are multiples of one power of two, the grid,
+and equal to those of real arithmetic, in which a softmax weight that underflows is 0. The rules:
 
 * A weight is on the grid of its entries; rows of it, and views, are on the same one.
-* Products of two grids are on the product of both. A sum of products is exact, in any order, if the sum of their absolute
-  values is at most `2 / eps` steps of its grid: then every partial sum is such a multiple, and so is held exactly.
-* Softmax is exact where all scores but the largest are lower by at least `ONE_HOT_GAP`, so that their exponentials are 0 in
-  every dtype, and the largest stands alone or is an exact tie of 2, 4, 8, ... positions.
+* Products of two grids are on the product of both. A sum of products is exact, in any order, if
+  the sum of their absolute values is at most `2 / eps` steps of its grid: then every partial sum
+  is such a multiple, and so is held exactly.
+* Softmax is exact where all scores but the largest are lower by at least `ONE_HOT_GAP`, so that
+  their exponentials are 0 in every dtype, and the largest stands alone or is an exact tie of 2, 4,
+  8, ... positions.
 * Of anything else nothing is known.
 
-So a result that is proven is the same for every shape of the batch, with or without a cache. The bounds are computed from
-the numbers of the very batch, hence are proofs about its queries and no others.
+So a result that is proven is the same for every shape of the batch, with or without a cache. The
+bounds are computed from the numbers of the very batch, hence are proofs about its queries and no
+others.
 """
 
 from __future__ import annotations
@@ -40,10 +43,12 @@ _LARGEST_GRID = 900
 
 @dataclass(frozen=True)
 class _Known:
-    """Of a tensor: all entries are multiples of 2^grid, off by at most `error` from those of real arithmetic.
+    """Of a tensor: all entries are multiples of 2^grid, off by at most `error` from those of real
+    arithmetic.
 
-    The grid is infinite where all entries are 0. An error is only known of scores; of patterns (..., heads, L, L) it may be
-    known which heads, bool (heads,), are unsure, and the error is infinite then: what is 0 they still read exactly.
+    The grid is infinite where all entries are 0. An error is only known of scores; of patterns
+    (..., heads, L, L) it may be known which heads, bool (heads,), are unsure, and the error is
+    infinite then: what is 0 they still read exactly.
     """
 
     grid: float
@@ -53,8 +58,8 @@ class _Known:
 
 @dataclass(frozen=True)
 class _Weight:
-    """Of a weight (out, in), in absolute values: the largest sum of a row, and the largest entry of each
-    column, float64 (in,).
+    """Of a weight (out, in), in absolute values: the largest sum of a row, and the largest entry
+    of each column, float64 (in,).
     """
 
     known: _Known | None
@@ -63,7 +68,9 @@ class _Weight:
 
 
 class Exactness(TorchFunctionMode):
-    """Notes what is exact of the results of torch's functions while it is active (`with exactness: ...`)."""
+    """Notes what is exact of the results of torch's functions while it is active (`with exactness:
+    ...`).
+    """
 
     def __init__(self, dtype: torch.dtype):
         super().__init__()
@@ -88,7 +95,9 @@ class Exactness(TorchFunctionMode):
         return known is not None and known.error == 0
 
     def exact_product(self, x: Tensor, weight: Tensor) -> bool:
-        """Whether `x @ weight.T` is exact, for x (..., in) and weight (out, in); it is not computed."""
+        """Whether `x @ weight.T` is exact, for x (..., in) and weight (out, in); it is not
+        computed.
+        """
         return self._product(x, weight) is not None
 
     def known(self, tensor: Tensor) -> _Known | None:
@@ -129,7 +138,9 @@ class Exactness(TorchFunctionMode):
         return _Known(grid) if self._fits(up(self._row_by_row(x, weight)).item(), grid) else None
 
     def _row_by_row(self, x: Tensor, weight: Tensor) -> Tensor:
-        """The largest sum of absolute values in `x @ weight.T`, for each row of x by itself; never too small."""
+        """The largest sum of absolute values in `x @ weight.T`, for each row of x by itself; never
+        too small.
+        """
         wide = torch.promote_types(self.dtype, torch.float32)
         slack = 1 + 2 * (x.shape[-1] + 2) * torch.finfo(wide).eps
         return (x.abs().to(wide) @ weight.detach().abs().to(wide).mT).amax().double() * slack
@@ -167,7 +178,9 @@ def _linear(watch: Exactness, result: Tensor, x: Tensor, weight: Tensor, bias: T
 
 
 def _sum(watch: Exactness, result: Tensor, a: Any, b: Any, **others: Any) -> _Known | None:
-    """The sum of two numbers on a grid is on it, and rounds only if it is as large as what no longer fits, and none is 0."""
+    """The sum of two numbers on a grid is on it, and rounds only if it is as large as what no
+    longer fits, and none is 0.
+    """
     known = [watch.known(part) if isinstance(part, Tensor) else None for part in (a, b)]
     if others or known[0] is None or known[1] is None or known[0].error or known[1].error:
         return None
@@ -190,7 +203,9 @@ def _joined(watch: Exactness, result: Tensor, parts: Any, *_: Any, **__: Any) ->
 
 
 def _matmul(watch: Exactness, result: Tensor, a: Tensor, b: Tensor) -> _Known | None:
-    """Of (..., n, w) and (..., w, m): scores, or what a head reads. Scores that round have a bound on their error."""
+    """Of (..., n, w) and (..., w, m): scores, or what a head reads. Scores that round have a bound
+    on their error.
+    """
     mine, its = watch.known(a), watch.known(b)
     if mine is None or its is None or its.error:
         return None
@@ -244,11 +259,13 @@ def _softmax(watch: Exactness, result: Tensor, scores: Tensor, dim: int = -1, **
 def _rms_norm(
     watch: Exactness, result: Tensor, x: Tensor, shape: Any, weight: Tensor | None = None, eps: float | None = None
 ) -> _Known | None:
-    """Vectors beside a slack: see `constructions.identity_norms` for why no order of the sum of squares matters.
+    """Vectors beside a slack: see `constructions.identity_norms` for why no order of the sum of
+    squares matters.
 
-    Let 2^k be the root of the mean square, rounded to a power of two. Squares of entries of at least 2^k are multiples of
-    4^k, and add up to just n 4^k; twice the sum of all others is at most half a last place of 4^k, and so is eps. Then each
-    vector is multiplied by 2^-k, and by gains that are powers of two.
+    Let 2^k be the root of the mean square, rounded to a power of two. Squares of entries of at
+    least 2^k are multiples of 4^k, and add up to just n 4^k; twice the sum of all others is at
+    most half a last place of 4^k, and so is eps. Then each vector is multiplied by 2^-k, and by
+    gains that are powers of two.
     """
     mine, eps = watch.known(x), watch.unit * 2 if eps is None else eps
     if mine is None or mine.error or weight is None or not x.numel() or x.device.type != "cpu":  # CPUs divide by n
@@ -313,7 +330,9 @@ def _looked_at(weight: Tensor) -> _Weight:
 
 
 def _grid(weight: Tensor, size: Tensor) -> float:
-    """The largest e such that all entries are multiples of 2^e, or some such e; -inf if an entry is not finite."""
+    """The largest e such that all entries are multiples of 2^e, or some such e; -inf if an entry
+    is not finite.
+    """
     largest = size.amax()
     if not largest.isfinite():
         return -math.inf

@@ -1,7 +1,9 @@
-"""Which answers no rounding can turn: the margin of a query against a bound on what the order of summation may change.
+"""Which answers no rounding can turn: the margin of a query against a bound on what the order of
+summation may change.
 
-Two forward passes of one query, in batches of other shapes or with a cache, add the same numbers in another order. Both are
-within some error of the logits in real arithmetic, of the weights as they are in their dtype. So a query is
+Two forward passes of one query, in batches of other shapes or with a cache, add the same numbers
+in another order. Both are within some error of the logits in real arithmetic, of the weights as
+they are in their dtype. So a query is
 
 * *right* if its margin is positive and no error can make it 0 or less;
 * *wrong* if no error can make it positive, or if a NaN was found;
@@ -10,10 +12,12 @@ within some error of the logits in real arithmetic, of the weights as they are i
 The error is looked for in three ways, the next one only where the last does not decide:
 
 * it is 0 where the arithmetic of the batch is proven exact (`verify.exact`);
-* `norms`: the largest error e of any logit, of all token sequences at once (`constructions.following`). A margin was
-  computed within 2 e of the real one, and so is any other: what differs from 0 by more than 4 e is decided;
-* `queries`: intervals of all logits of the query itself; of a construction in another basis also in the basis that it was
-  turned from (`constructions.basis_bounds`), of the weights as they are now.
+* `norms`: the largest error e of any logit, of all token sequences at once
+  (`constructions.following`). A margin was computed within 2 e of the real one, and so is any
+  other: what differs from 0 by more than 4 e is decided;
+* `queries`: intervals of all logits of the query itself; of a construction in another basis also
+  in the basis that it was turned from (`constructions.basis_bounds`), of the weights as they are
+  now.
 """
 
 from __future__ import annotations
@@ -37,7 +41,8 @@ class Rounding:
     """Bounds on rounding for the queries of one length of one plain model.
 
     Attributes:
-        error: by `norms`: no logit of a query is off by more; None until it is needed, infinite where nothing is known.
+        error: by `norms`: no logit of a query is off by more; None until it is needed, infinite
+            where nothing is known.
         why: why there is no bound by queries; None if there is one, or none was needed.
     """
 
@@ -56,7 +61,8 @@ class Rounding:
             margins: as computed, float64 (Q,), of a batch whose arithmetic is not proven exact.
             tokens: the sequences (Q, L) at whose last position the answers stand.
             answers: (Q,).
-            open_: bool (Q,): of which queries it is to be decided; others are neither wrong nor undecided.
+            open_: bool (Q,): of which queries it is to be decided; others are neither wrong nor
+                undecided.
 
         Returns:
             bool (Q,), twice.
@@ -75,7 +81,9 @@ class Rounding:
         return wrong, undecided
 
     def _ways(self) -> list[tuple[Follower, Change]]:
-        """The module itself; and, if it is a construction in another basis, that from which it was turned."""
+        """The module itself; and, if it is a construction in another basis, that from which it was
+        turned.
+        """
         if self._found is None:
             self._found, model, length = [], self.model, self.prompt + self.written
             try:
@@ -111,7 +119,9 @@ def _is_turned(model: Reformed) -> bool:
 
 
 def _decided(logits: Box, answers: Tensor) -> tuple[Tensor, Tensor]:
-    """Which queries are right and which are wrong in every order: logits (Q, 1, d_vocab), answers (Q,)."""
+    """Which queries are right and which are wrong in every order: logits (Q, 1, d_vocab), answers
+    (Q,).
+    """
     low, high = (logits.low - logits.error)[:, 0], (logits.high + logits.error)[:, 0]
     at = answers[:, None]
     own_low, own_high = low.gather(-1, at)[:, 0], high.gather(-1, at)[:, 0]
