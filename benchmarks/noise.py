@@ -17,7 +17,7 @@ from verify.recall import check_recall
 
 def breaking_size(model, radius, seed):
     size = radius
-    while check_recall(add_noise(model, size, seed), model.facts, model.hops, logits="full").wrong == 0:
+    while check_recall(add_noise(model, size, seed), model.facts, model.hops, logits="full").verdict == "PASS":
         size *= 2
     return size
 

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from constructions.answering import Writing
+from constructions.answering import Answering, Writing
 from constructions.facts import require_runnable
 from constructions.memory import require_memory
 from constructions.model import FactModel
@@ -57,12 +57,15 @@ _COPIES = 12
 @dataclass
 class Box:
     """Bounds on vectors, float64 (..., L, n): without the change, in real arithmetic, within low..high; with it, in floating
-    point, at most `error` away from that.
+    point, at most `error` away from that, but for a `shift`: up to so much, (..., L, 1), times a vector `along`, (n,), which
+    is the same for all coordinates. What reads differences may cancel it.
     """
 
     low: Tensor
     high: Tensor
     error: Tensor
+    shift: Tensor | None = None
+    along: Tensor | None = None
 
     @property
     def largest(self) -> Tensor:
@@ -72,7 +75,15 @@ class Box:
     @property
     def total(self) -> Tensor:
         """The largest absolute value with it."""
-        return self.largest + self.error
+        total = self.largest + self.error
+        return total if self.shift is None or self.along is None else total + self.shift * self.along.abs()
+
+    def shifted(self, weight: Tensor) -> Tensor:
+        """A bound on what the shift adds to `W x`."""
+        if self.shift is None or self.along is None:
+            return torch.zeros(())
+        uncertain = (weight.shape[1] + 4) * UNIT * (weight.abs() @ self.along.abs())
+        return self.shift * ((weight @ self.along).abs() + uncertain)
 
     @property
     def middle_and_half(self) -> tuple[Tensor, Tensor]:
@@ -86,9 +97,10 @@ class Box:
         return Box(self.low.clamp(min=0), self.high.clamp(min=0), error)
 
     def part(self, *index: slice) -> Box:
-        """Some positions, or coordinates: of the last axes."""
+        """Some positions, or coordinates: of the last axes; where there is a shift, positions alone."""
         where: tuple[Any, ...] = (..., *index)
-        return Box(self.low[where], self.high[where], self.error[where])
+        shift = None if self.shift is None else self.shift[where]
+        return Box(self.low[where], self.high[where], self.error[where], shift, self.along)
 
 
 class Change:
@@ -113,14 +125,18 @@ class Change:
         """A bound on |D x| for all |x| <= total."""
         return torch.zeros(())
 
-    def rounds(self, sums: Tensor, terms: int) -> Tensor:
+    def rounds(self, sums: Tensor, terms: int | Tensor) -> Tensor:
         """How far sums of so many products, of at most these absolute values together, are from the exact ones."""
         return torch.where(sums < self.most, terms * (self.unit * sums + self.underflow), torch.nan)
+
+    def terms(self, weight: Tensor) -> Tensor | int:
+        """How many products each row of a changed weight makes that are not 0: (rows,). Adding a 0 does not round."""
+        return (weight != 0).sum(1)
 
     def rounded(self, name: str, weight: Tensor, total: Tensor, moved: Tensor) -> Tensor:
         """How far `(W + D) x` is from that in floating point, for all |x| <= total; moved: the bound on |D x|."""
         sums = total @ weight.abs().mT + moved
-        return self.rounds(sums, weight.shape[1] + 2) + self.flushed * (
+        return self.rounds(sums, self.terms(weight) + 2) + self.flushed * (
             weight.abs().sum(1) + total.sum(-1, keepdim=True)
         )
 
@@ -131,17 +147,23 @@ class Change:
         ends, spread = middle @ weight.mT, up((half + (n + 4) * UNIT * middle.abs()) @ size)
         moved = up(self.moved(name, weight, x.total))
         rounded = self.rounded(name, weight, x.total, moved)
-        return Box(ends - spread, ends + spread, up(x.error @ size + moved + rounded))
+        return Box(ends - spread, ends + spread, up(x.error @ size + x.shifted(weight) + moved + rounded))
 
     def rounded_sum(self, x: Tensor, y: Tensor) -> Tensor:
         """How far x + y is from that in floating point, for streams of at most these absolute values."""
         return self.rounds(x + y, 1) + 2 * self.flushed
 
     def plus(self, x: Box, y: Box) -> Box:
-        """x + y."""
-        spread = 4 * UNIT * (x.largest + y.largest)
+        """x + y, where x may have a shift."""
+        spread = torch.where(y.largest > 0, 4 * UNIT * (x.largest + y.largest), 0.0)
         error = x.error + y.error + self.rounded_sum(x.total, y.total)
-        return Box(x.low + y.low - spread, x.high + y.high + spread, up(error))
+        return Box(x.low + y.low - spread, x.high + y.high + spread, up(error), x.shift, x.along)
+
+    def quotient(self, x: Box, number: float) -> Box:
+        """x / number, where the number may be rounded too."""
+        spread = 4 * UNIT * x.largest / number
+        error = (x.error + 3 * self.unit * x.total) / number + self.underflow
+        return Box(x.low / number - spread, x.high / number + spread, up(error))
 
     def head(self, asked: Box, looked: Box, read: Box, selects_from: int | None) -> Box:
         """What a head reads, from its queries, keys and values (..., L, width); selects_from: the first position at which
@@ -256,7 +278,9 @@ class Follower:
         for head in attention.heads:
             qk, v = slice(at_qk, at_qk + head.d_qk), slice(at_v, at_v + head.d_v)
             chooses = bool(self.weights[names[0]][qk].any())
-            mixed.append(change.head(asked.part(qk), looked.part(qk), read.part(v), selects_from if chooses else None))
+            query = asked.part(qk)
+            query = change.quotient(query, math.sqrt(head.d_qk)) if attention.scaled else query
+            mixed.append(change.head(query, looked.part(qk), read.part(v), selects_from if chooses else None))
             at_qk, at_v = qk.stop, v.stop
         ends = (torch.cat([getattr(part, end) for part in mixed], -1) for end in ("low", "high", "error"))
         return change.through(f"{name}.output.weight", self.weights[f"{name}.output.weight"], Box(*ends))
@@ -277,7 +301,7 @@ def lost(logits: Box, said: Tensor) -> Tensor:
 
 def sequences(model: FactModel | Reformed) -> Iterator[tuple[Tensor, Tensor]]:
     """All queries, streamed in batches whose bounds need little memory: see `Answering.lesson`."""
-    at_once = max(1, _MEMORY // _bytes(model, positions_of(model)))
+    at_once = sequences_at_once(model, positions_of(model))
     lengths = range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,)
     require_runnable(sum(model.facts.n_queries(hops) for hops in lengths))
     for hops in lengths:
@@ -287,12 +311,17 @@ def sequences(model: FactModel | Reformed) -> Iterator[tuple[Tensor, Tensor]]:
             yield tokens.cpu(), said.cpu()
 
 
+def sequences_at_once(model: Answering, n_positions: int) -> int:
+    """How many sequences of this length are followed together, with little memory."""
+    return max(1, _MEMORY // _bytes(model, n_positions))
+
+
 def positions_of(model: FactModel | Reformed) -> int:
     """The longest sequence."""
     return model.shape.n_positions or model.hops + 1
 
 
-def _bytes(model: Transformer, n_positions: int) -> int:
+def _bytes(model: Transformer | Answering, n_positions: int) -> int:
     """Held at once for a sequence."""
     shape = model.shape
     vectors = n_positions * max(shape.d_model, shape.widest_layer, shape.d_vocab)

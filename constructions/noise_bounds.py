@@ -37,6 +37,10 @@ class Noise(Change):
         """rho."""
         return weight.new_tensor(self.rho).expand_as(weight)
 
+    def terms(self, weight: Tensor) -> int:
+        """All: what was 0 need not be."""
+        return weight.shape[1]
+
     def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
         """rho times the sum."""
         return self.rho * total.sum(-1, keepdim=True)

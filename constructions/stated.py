@@ -33,6 +33,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from constructions.arithmetic import autocast_dtype, rounded_products
 from constructions.errors import InputError
 
 Value = TypeVar("Value")
@@ -40,8 +41,6 @@ Value = TypeVar("Value")
 _PLAIN = (bool, int, float, str, type(None))
 _AT_ONCE = 2**16
 """Numbers that are digested together."""
-_EXACT_PRODUCTS = ("none", "ieee")
-"""Names under which torch multiplies float32 as float32."""
 
 
 class Fingerprint:
@@ -125,29 +124,16 @@ def require_arithmetic(module: nn.Module, name: str) -> None:
     """Raise InputError where torch does not compute in the dtype of the module's weights, for the
     caller at this moment.
     """
-    for weight in module.parameters():
-        kind, dtype = weight.device.type, weight.dtype
-        if dtype != torch.float64 and torch.is_autocast_enabled(kind):  # autocast leaves float64 alone
-            raise InputError(
-                f"{name} is proven for products in {dtype}; under autocast they are in {torch.get_autocast_dtype(kind)}. "
-                "Leave autocast"
-            )
-        precision = _precision_of_products(kind) if dtype == torch.float32 else "ieee"
-        if precision not in _EXACT_PRODUCTS:
-            raise InputError(
-                f"{name} is proven for products in torch.float32; here they may be in {precision}. Call "
-                'torch.set_float32_matmul_precision("highest")'
-            )
-        return
-
-
-def _precision_of_products(kind: str) -> str:
-    """How torch multiplies float32 on devices of a kind: "none" or "ieee" if as float32."""
-    backend = {"cpu": torch.backends.mkldnn, "cuda": torch.backends.cuda}.get(kind)
-    found = getattr(getattr(backend, "matmul", None), "fp32_precision", None)  # since torch 2.9
-    if found is None:
-        found = torch.get_float32_matmul_precision().replace("highest", "ieee")
-    return str(found)
+    weight = next(module.parameters())
+    if (products := autocast_dtype(weight)) is not None:
+        raise InputError(
+            f"{name} is proven for products in {weight.dtype}; under autocast they are in {products}. Leave autocast"
+        )
+    if (precision := rounded_products(weight)) is not None:
+        raise InputError(
+            f"{name} is proven for products in torch.float32; here they may be in {precision}. Call "
+            'torch.set_float32_matmul_precision("highest")'
+        )
 
 
 def _settings(module: nn.Module) -> Iterator[tuple[str, tuple[type, dict[str, Any]]]]:

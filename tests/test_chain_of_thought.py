@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from strategies import all_queries, bijections, functions
 
 from constructions import CATALOGUE, FactTable, InputError, chain_of_thought
-from constructions.cot import ChainOfThought
 from verify import recall as recall_module
 from verify.recall import check_recall
 
@@ -130,15 +129,15 @@ FACTS = FactTable.random_bijections(8, 2, seed=2)
 def fed_tokens(model, facts, hops, monkeypatch):
     """What check_recall feeds after the prompts, step by step."""
     fed = []
-    real = ChainOfThought.states
+    real = recall_module._said
 
-    def spy(self, tokens, cache=None, trace=None):
-        if cache is not None:
-            fed.append(tokens[:, 0].clone())
-        return real(self, tokens, cache, trace)
+    def spy(model, batch, margins):
+        said = real(model, batch, margins)
+        fed.extend([said.clone()] * (not batch.last))
+        return said
 
     with monkeypatch.context() as patch:
-        patch.setattr(ChainOfThought, "states", spy)
+        patch.setattr(recall_module, "_said", spy)
         check_recall(model, facts, hops, "fast")
     return fed
 

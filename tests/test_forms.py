@@ -50,12 +50,12 @@ def wider(model, noise=0.0, seed=0, more=3):
 
 
 def wrong(model, source):
-    """Wrong answers among all queries of all lengths."""
+    """Answers among all queries of all lengths that are wrong, or that rounding may turn."""
     shortest = 1 if source.construction == "chain_of_thought" else source.hops
     found = [check_recall(model, source.facts, k, logits="full") for k in range(shortest, source.hops + 1)]
     n, r = source.facts.n_entities, source.facts.n_relations
     assert sum(recall.queries for recall in found) == sum(n * r**k for k in range(shortest, source.hops + 1))
-    return sum(recall.wrong for recall in found)
+    return sum(recall.wrong + recall.unknown for recall in found)
 
 
 @torch.no_grad()

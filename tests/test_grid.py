@@ -103,6 +103,50 @@ def test_a_fault_in_the_recall_fails_the_cell(change, reason, monkeypatch):
     assert re.search(reason, result.reason), result.reason
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"unknown": 2, "reason": "e0 r0: a margin of 1e-08"},
+            "2 of 60 queries are undecided: e0 r0: a margin of 1e-08",
+        ),
+        ({"queries": 0, "margin": float("inf"), "reason": "the module is not plain"}, "^the module is not plain$"),
+    ],
+)
+def test_an_open_question_in_the_recall_leaves_the_cell_unknown(change, reason, monkeypatch):
+    monkeypatch.setattr("verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change))
+    result = run_cell(GOOD, proven_size=0)
+    assert (result.verdict, result.unknown) == ("UNKNOWN", change.get("unknown", 0))
+    assert re.search(reason, result.reason), result.reason
+    assert "UNKNOWN: " in report.line(result)
+    assert report.count([result], 1)["verdict"] == "UNKNOWN"
+    monkeypatch.setattr("verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change, wrong=1))
+    assert run_cell(GOOD, proven_size=0).verdict == "FAIL"
+
+
+def test_rounding_that_may_decide_where_the_checker_says_exact_fails_the_cell(monkeypatch):
+    change = {"unknown": 1, "reason": "within rounding"}
+    monkeypatch.setattr("verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change))
+    result = run_cell(GOOD)
+    assert result.verdict == "FAIL"
+    assert "the checker says exact in float32, but rounding may decide 1 queries" in result.reason
+
+
+@pytest.mark.parametrize("form", ["", "wide"])
+def test_a_model_whose_answer_rounding_decides_is_unknown(form, monkeypatch):
+    def near(facts, **options):
+        model = attention_selector(facts, **options)
+        with torch.no_grad():
+            model.unembedding.weight[0] = model.unembedding.weight[1] * (1 - 2.0**-22)
+        return model
+
+    monkeypatch.setattr("constructions.single_hop.attention_selector", near)
+    result = run_cell(Cell("attention_selector", 5, 2, logits="full", form=form), proven_size=0)
+    assert result.unknown > 0
+    assert result.verdict == ("UNKNOWN" if form else "FAIL")  # the claimed margin is not reached, too
+    assert "in another order of summation" in result.reason or not form
+
+
 def test_without_a_fault_that_recall_passes(monkeypatch):
     monkeypatch.setattr("verify.recall.check_recall", lambda *args, **kwargs: SOUND)
     assert run_cell(GOOD).verdict == "PASS"

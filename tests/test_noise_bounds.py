@@ -245,3 +245,13 @@ def test_relu_bounds_what_it_lets_through():
     torch.testing.assert_close(found.error, torch.tensor([[0, 0.5, 0.5, 0.25]]).double(), rtol=1e-5, atol=0)
     clean, noisy = inside(Box(low, high, error), 0)
     assert contains(found, clean.relu(), noisy.relu()) > 0.9
+
+
+def test_noise_on_weights_that_were_0_rounds_too():
+    """Each of n products may round, and not only those of weights that were given."""
+    n, unit = 500, 2.0**-24
+    weight, total = torch.zeros(1, n, dtype=torch.float64), torch.ones(1, n, dtype=torch.float64)
+    noise = Noise(1.0, torch.float32)
+    moved = noise.moved("w", weight, total)
+    assert noise.rounded("w", weight, total, moved).item() >= n * unit * n
+    assert noise.rounded("w", weight, total, moved).item() < 1.1 * n * unit * n

@@ -143,9 +143,9 @@ def _lengths(model: FactModel) -> range:
 
 
 def _right(model: FactModel, facts: FactTable) -> bool:
-    """Whether the forward pass, by full logits, answers every query of every length right."""
+    """Whether the forward pass, by full logits, answers every query of every length right, however sums are added."""
     recalls = [check_recall(model, facts, hops, "full") for hops in _lengths(model)]
-    return all(recall.wrong == 0 and recall.defect is None and recall.margin > 0 for recall in recalls)
+    return all(recall.verdict == "PASS" for recall in recalls)
 
 
 def _flips(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:

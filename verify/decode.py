@@ -26,6 +26,7 @@ from torch import Tensor
 
 from constructions.decoder import BankField, Decoder, NumberField, SignField
 from constructions.model import FactModel
+from constructions.plain import why_not_plain_part
 from constructions.transformer import Weight
 
 
@@ -36,8 +37,10 @@ def check_decoder(model: FactModel) -> str | None:
     compared with it by `==`, so that a NaN is a difference.
     """
     module = model.unembedding
-    if type(module) is not Weight or module.bias is not None or module._forward_hooks or module._forward_pre_hooks:
-        return "the unembedding is not a plain matrix (another type, a bias or a hook); decide by full logits"
+    with torch.device("meta"):
+        fresh = Weight(model.shape.d_model, model.shape.d_vocab)
+    if why := why_not_plain_part(module, fresh):
+        return f"the unembedding is not a plain matrix ({why}); decide by full logits"
     if module.weight.dtype != model.embedding.weight.dtype:
         return f"the unembedding is {module.weight.dtype}, the residual stream {model.embedding.weight.dtype}"
     return _unsound_declaration(model.decoder, module.weight.shape[0]) or _difference(model)

@@ -22,6 +22,7 @@ from constructions.answering import Answering, Writing
 from constructions.export import Runner, export
 from constructions.export.names import as_standard
 from constructions.export.scale import sampling_margin
+from verify.recall import Verdict
 
 MOST_QUERIES = 4096
 MOST_LOGITS = 2**22
@@ -41,6 +42,9 @@ class Asked:
         queries: how many were asked.
         all_queries: how many there are.
         wrong: how many have some token that is not the only one with the largest logit (a NaN counts).
+        unknown: how many are right as they were asked, but within `2 allowed` of another token
+            somewhere: logits of the other tool are off by half of `allowed` each, however sums are
+            added, so that in another batch they may be wrong.
         difference: the largest |logit of the other tool - scale * logit of the module|, over all
             tokens of the module at the positions that answer (others may round); NaN if any is.
         margin: the smallest logit margin in the other tool; NaN if any is.
@@ -56,33 +60,42 @@ class Asked:
     queries: int = 0
     all_queries: int = 0
     wrong: int = 0
+    unknown: int = 0
     difference: float = 0.0
     margin: float = math.inf
     wrong_probability: float = 0.0
     other_dtype: str | None = None
 
     @property
-    def right(self) -> bool:
-        """Whether there were queries, all answered right by the margin asked for, in the model's
-        dtype, and no logit differs more than it may.
+    def verdict(self) -> Verdict:
+        """PASS if there were queries, all answered right by the margin asked for, in the model's
+        dtype, and no logit differs more than it may; else UNKNOWN if that is so but for queries
+        that rounding may decide.
         """
-        return (
+        sound = (
             self.queries > 0
             and self.wrong == 0
             and self.difference <= self.allowed
             and self.margin >= self.least_margin
             and self.other_dtype is None
         )
+        return "FAIL" if not sound else "UNKNOWN" if self.unknown else "PASS"
+
+    @property
+    def right(self) -> bool:
+        """Whether the verdict is PASS."""
+        return self.verdict == "PASS"
 
     def lines(self, to: str) -> list[str]:
         """The verdict in words, and the figures of sampling."""
         sample = "" if self.queries == self.all_queries else f" drawn from {self.all_queries:,}"
         other = "" if self.other_dtype is None else f", but the other tool computes in {self.other_dtype}"
+        undecided = f", {self.unknown:,} undecided within rounding" if self.unknown else ""
         small = (
             "" if not self.margin < self.least_margin else f", below the {self.least_margin:.3g} asked for (--margin)"
         )
         return [
-            f"{'PASS' if self.right else 'FAIL'}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,} wrong; "
+            f"{self.verdict}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,} wrong{undecided}; "
             f"largest logit difference {self.difference:.3g} in {self.dtype} (allowed: {self.allowed:.3g}){other}",
             f"logits times {self.scale:g}: smallest margin {self.margin:.4g}{small}; sampled at temperature 1, "
             f"a wrong token has a probability of at most {self.wrong_probability:.2g}",
@@ -94,7 +107,7 @@ class Asked:
             name: value if not isinstance(value, float) or math.isfinite(value) else None
             for name, value in asdict(self).items()
         }
-        found = {"verdict": "PASS" if self.right else "FAIL", "to": to, **numbers}
+        found = {"verdict": self.verdict, "to": to, **numbers}
         return json.dumps(found, indent=1, allow_nan=False) + "\n"
 
 
@@ -167,12 +180,13 @@ def ask(
         for start in range(0, min(total, most), at_once):
             index = np.arange(start, min(start + at_once, total, most))
             subjects, paths = model.facts.queries(index, hops) if drawn is None else [part[index] for part in drawn]
-            failed = torch.zeros(len(index), dtype=torch.bool)
+            failed, near = (torch.zeros(len(index), dtype=torch.bool) for _ in range(2))
             for tokens, wanted, logits in _steps(run, model, subjects, paths):
                 own, last = logits[:, -1].gather(-1, wanted), logits[:, -1].scatter(-1, wanted, -torch.inf)
                 failed |= ~(own[:, 0] > last.amax(-1))
-                margin = (own[:, 0].double() - last.amax(-1).double()).min().item()
-                asked.margin = min(margin, asked.margin, key=lambda m: (not math.isnan(m), m))
+                margins = own[:, 0].double() - last.amax(-1).double()
+                near |= margins.abs() <= 2 * allowed
+                asked.margin = min(margins.min().item(), asked.margin, key=lambda m: (not math.isnan(m), m))
                 others = (last.double().logsumexp(-1) - own[:, 0].double()).sigmoid().max().item()
                 asked.wrong_probability = _larger(others, asked.wrong_probability)
                 states, _ = model.states(tokens.to(model.embedding.weight.device))
@@ -184,6 +198,7 @@ def ask(
                     asked.other_dtype = str(logits.dtype).removeprefix("torch.")
             asked.queries += len(index)
             asked.wrong += int(failed.sum())
+            asked.unknown += int((near & ~failed).sum()) if allowed else 0
             progress(asked.queries)
     return asked
 

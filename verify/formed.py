@@ -30,15 +30,18 @@ class Formed:
         model: the construction in its other form.
         allowed: how far a logit may be off; infinite where only answers are claimed.
         faults: everything that is not as claimed; none for a PASS.
-        queries, wrong, margin: over all queries, as `Recall` has them.
+        questions: what is undecided; none for a PASS.
+        queries, wrong, unknown, margin: over all queries, as `Recall` has them.
         difference: the largest |logit - logit of the original|, over all tokens at the positions that answer.
     """
 
     model: Answering
     allowed: float
     faults: list[str]
+    questions: list[str]
     queries: int
     wrong: int
+    unknown: int
     margin: float
     difference: float
 
@@ -123,12 +126,14 @@ def formed(model: FactModel, form: str) -> Formed:
     queries, wrong = sum(recall.queries for recall in recalls), sum(recall.wrong for recall in recalls)
     margin = min(recall.margin for recall in recalls)
     faults = [recall.defect for recall in recalls if recall.defect is not None]
-    if queries != planned or asked.queries != planned:
+    unknown = sum(recall.unknown for recall in recalls)
+    questions = [recall.reason for recall in recalls if recall.reason is not None]
+    if (queries != planned and not questions) or asked.queries != planned:
         faults.append(f"{queries} and {asked.queries} queries were run, there are {planned}")
-    if wrong != 0 or asked.wrong != 0:
+    if wrong != 0 or (asked.wrong != 0 and not questions):
         faults.append(f"{wrong} wrong answers of step by step, {asked.wrong} of whole sequences")
-    if not margin > 0:
+    if not margin > 0 and not questions:
         faults.append(f"the smallest margin is {margin}, not positive")
     if not asked.difference <= allowed:
         faults.append(f"a logit is off by {asked.difference}, claimed is at most {allowed}")
-    return Formed(other, allowed, faults, queries, wrong, margin, asked.difference)
+    return Formed(other, allowed, faults, questions, queries, wrong, unknown, margin, asked.difference)

@@ -104,6 +104,7 @@ class Cell:
 @dataclass
 class CellResult:
     """What was found in a cell. `reason` says why the verdict is not PASS; sizes and counts are None if never reached.
+    `unknown` counts the queries that rounding may decide; a cell with some is UNKNOWN, if nothing else is wrong.
 
     `form` and `difference`: another form of the construction, and how far its logits are from the original's at most.
     `proof` is what the checker says of the saved model, None if it was not saved (see `SMALL`), and `proven` for how many
@@ -125,6 +126,7 @@ class CellResult:
     reason: str = ""
     queries: int | None = None
     wrong: int | None = None
+    unknown: int | None = None
     margin: float | None = None
     margin_claim: str | None = None
     proof: Verdict | None = None
@@ -288,7 +290,8 @@ def verify_facts(
     costs = replace(expected, **asdict(found))
     checks = hold_against_bounds(costs, facts.n_entities, facts.n_relations, hops, facts.is_bijective)
     if recall is not None:
-        result.queries, result.wrong, result.margin = recall.queries, recall.wrong, recall.margin
+        result.queries, result.wrong, result.unknown = recall.queries, recall.wrong, recall.unknown
+        result.margin = recall.margin
         result.logits, result.counterexamples = recall.logits, recall.counterexamples
     result.d_model, result.d_model_formula = found.d_model, expected.d_model
     result.d_mlp, result.n_layers, result.n_heads = found.d_mlp, found.n_layers, found.n_heads
@@ -302,11 +305,12 @@ def verify_facts(
     doubts: list[str] = []
     if recall is not None:
         faults += _recall_faults(model, recall, planned)
+        doubts += _open_questions(recall)
     if recall is None or save is not None or found.parameters <= proven_size:
         proven = saved_and_checked(model, save)
         result.proof = proven.verdict
-        wrong, doubts = _disagreements(model, facts, recall, proven)
-        faults += wrong
+        wrong, open_ = _disagreements(model, facts, recall, proven)
+        faults, doubts = faults + wrong, doubts + open_
         if proven.verdict == "PASS":
             result.proven = proven.queries
         if recall is None:
@@ -314,8 +318,7 @@ def verify_facts(
             doubts = [f"N R^k = {shortened(planned)} queries are too many to be run: {doubt}" for doubt in doubts]
             result.logits, result.queries = "proof", 0
             result.margin = float(proven.margin) if proven.exact else None
-    told = faults or doubts
-    result.verdict, result.reason = "FAIL" if faults else "UNKNOWN" if doubts else "PASS", "; ".join(told)
+    result.verdict, result.reason = _verdict(faults, doubts)
     result.seconds = time.perf_counter() - started
     return result, model
 
@@ -342,18 +345,14 @@ def verify_form(
         return verify_form(entry, facts, hops, options, "float64", form)
     result = _blank(entry, facts.n_entities, facts.n_relations, hops, str(model.embedding.weight.dtype)[6:])
     shape = found.model.shape
-    result.queries, result.wrong, result.margin, result.difference = (
-        found.queries,
-        found.wrong,
-        found.margin,
-        found.difference,
-    )
+    result.queries, result.wrong, result.unknown = found.queries, found.wrong, found.unknown
+    result.margin, result.difference = found.margin, found.difference
     result.d_model, result.d_mlp, result.logits = shape.d_model, shape.d_mlp, "full"
     result.n_layers, result.n_heads = shape.depth, shape.n_heads
     result.parameters = sum(parameter.numel() for parameter in found.model.parameters())
     allowed = "only the answers" if found.allowed == float("inf") else f"each logit within {found.allowed:.3g}"
     result.margin_claim = f"the original's: {allowed}"
-    result.verdict, result.reason = ("FAIL", "; ".join(found.faults)) if found.faults else ("PASS", "")
+    result.verdict, result.reason = _verdict(found.faults, found.questions)
     return result
 
 
@@ -410,6 +409,19 @@ def build(
         return entry.build(facts, hops, options, dtype=torch.float64)
 
 
+def _verdict(faults: list[str], questions: list[str]) -> tuple[Verdict, str]:
+    """FAIL if something is not as claimed, else UNKNOWN if a question is open; and why."""
+    return ("FAIL" if faults else "UNKNOWN" if questions else "PASS"), "; ".join(faults or questions)
+
+
+def _open_questions(recall: Recall) -> Iterator[str]:
+    """Why the pass over all queries decides less than all of them."""
+    if recall.unknown:
+        yield f"{recall.unknown} of {recall.queries} queries are undecided: {recall.reason}"
+    elif recall.reason is not None:
+        yield recall.reason
+
+
 def _faults(
     model: FactModel, costs: Costs, expected: Costs, checks: list[BoundCheck], bijective: bool
 ) -> Iterator[str]:
@@ -430,11 +442,14 @@ def _recall_faults(model: FactModel, recall: Recall, planned: int) -> Iterator[s
     """What the pass over all queries has found that is not as claimed; comparisons as in `_faults`."""
     if recall.defect is not None:
         yield recall.defect
-    if recall.queries != planned:
+    judged = recall.reason is None or recall.queries > 0
+    if judged and recall.queries != planned:
         yield f"{recall.queries:,} queries were run, N R^k = {shortened(planned)}"
     if recall.wrong != 0:
         yield f"{recall.wrong} wrong answers"
-    if not recall.margin > 0:
+    if not judged:
+        return
+    if not recall.margin > 0 and not recall.unknown:
         yield f"the smallest margin is {recall.margin}, not positive"
     claim = _claim_of(model)
     if isinstance(claim, str):
@@ -480,9 +495,11 @@ def _disagreements(
     if not proven.real_margin > 0:
         wrong.append(f"the checker has proven a margin of {shortened(proven.real_margin)} in real arithmetic")
     if recall is not None:
-        if recall.wrong != 0 or not recall.margin > 0:
+        if recall.wrong != 0 or (not recall.margin > 0 and not recall.unknown):
             wrong.append(f"the checker has proven a model with {recall.wrong} wrong answers")
-        if proven.exact is not None and not recall.margin >= proven.margin:
+        if proven.exact is not None and recall.unknown:
+            wrong.append(f"the checker says exact in {proven.exact}, but rounding may decide {recall.unknown} queries")
+        if proven.exact is not None and recall.queries and not recall.margin >= proven.margin:
             wrong.append(f"the checker has proven a margin of {shortened(proven.margin)}, measured is {recall.margin}")
     return wrong, open_
 

@@ -9,8 +9,14 @@ The answer is decided in one of two ways, or both:
 * `fast`: the final state alone, by `verify.decode`, after its check of the unembedding. A query that its bound leaves
   open is decided by full logits.
 
-A query is right iff its margin is > 0; NaN is not. A chain of thought is right iff every token that it writes is: the
-intermediate entities, then END; it is continued with what the model itself has said.
+A query is right iff its margin is > 0, and would be so in whatever order the sums of the forward pass are added; NaN is
+not. Where rounding may decide, the query is neither right nor wrong but undecided (`verify.rounded`). A chain of thought is
+right iff every token that it writes is: the intermediate entities, then END; it is continued with what the model itself has
+said.
+
+The pass runs `states`, mostly with a cache, and the unembedding. That this is what `model(tokens)` computes is no matter of
+course: modules that are not plain (`constructions.plain.why_not_plain`) are not judged, and some queries of each batch that
+comes first are also asked by `model(tokens)`.
 """
 
 from __future__ import annotations
@@ -18,7 +24,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -29,16 +35,24 @@ from constructions.answering import Answering, Widths, Writing
 from constructions.errors import InputError, InternalError
 from constructions.facts import FactTable, require_runnable
 from constructions.model import FactModel
+from constructions.plain import why_not_plain
 from constructions.transformer import Cache, KeysAndValues, Transformer
 from constructions.wording import printable
 from verify.decode import MarginReader, check_decoder
+from verify.exact import Exactness
+from verify.rounded import Rounding
 
+Verdict = Literal["PASS", "FAIL", "UNKNOWN"]
 Logits = Literal["auto", "fast", "full", "both"]
 LOGITS: tuple[Logits, ...] = ("auto", "fast", "full", "both")
 MEMORY_CAP = 256 * 2**20
 CACHE_FRIENDLY = 16 * 2**20
 AFFORDABLE_FULL_WORK = 5 * 10**9
 COUNTEREXAMPLES = 5
+ALSO_CALLED = 16
+"""So many queries of the first batch are also asked by `model(tokens)`, or fewer if their logits are many."""
+MOST_CALLED = 2**24
+"""So many logits at once, but for one query."""
 
 
 @dataclass
@@ -46,20 +60,32 @@ class Recall:
     """What the pass over all queries found.
 
     Attributes:
-        queries: how many were decided; equal to N R^k if nothing was left out.
-        wrong: how many have no margin > 0 (a NaN counts).
-        margin: the smallest margin over all queries; with `fast`, a lower bound that is exact where states spell codes.
+        queries: how many were run; equal to N R^k if nothing was left out.
+        wrong: how many have no margin > 0, in whatever order sums are added (a NaN counts).
+        unknown: how many have a margin that rounding may have made, or may take; none where the arithmetic is exact.
+        margin: the smallest margin over all queries, as computed; with `fast`, a lower bound that is exact where states
+            spell codes.
         logits: how the queries were decided: "fast", "full" or "both".
         counterexamples: the first few wrong queries in words.
         defect: why there is no verdict from the states, e.g. an unembedding that is not as declared; None if sound.
+        reason: why queries are undecided: all of them, if the module is not plain; None if none is.
     """
 
     queries: int = 0
     wrong: int = 0
+    unknown: int = 0
     margin: float = float("inf")
     logits: str = ""
     counterexamples: list[str] = field(default_factory=list)
     defect: str | None = None
+    reason: str | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """FAIL if a query is wrong or something is not as declared, else UNKNOWN if one is undecided or none was run."""
+        if self.wrong or self.defect is not None:
+            return "FAIL"
+        return "PASS" if self.queries and not self.unknown and self.reason is None and self.margin > 0 else "UNKNOWN"
 
 
 @torch.inference_mode()
@@ -98,31 +124,50 @@ def check_recall(
     mode = _affordable(model, facts, hops) if logits == "auto" else logits
     rows = batch_rows or _rows_within(memory_cap, model, hops)
     result = Recall(logits=mode)
-    if model._forward_hooks or model._forward_pre_hooks:
-        result.defect = "the model's forward pass has hooks, which this pass, by states and unembedding, does not call"
+    if why := why_not_plain(model):
+        result.reason = f"the module is not plain, so that its states and weights may not be what it answers by: {why}"
         return result
-    decider = _Decider(model, mode, rows, result)
+    decider = _Decider(model, mode, rows, result, hops)
     if decider.reader is None and mode == "fast":
         return result
     chosen = np.arange(facts.n_entities) if subjects is None else np.array(subjects)
     chain = isinstance(model, Writing)
     batches = _chains(model, facts, hops, rows, chosen) if chain else _batches(model, facts, hops, rows, chosen)
-    for batch in batches:
+    called = False
+    for batch in _watched(batches, decider.exactness):
         margins = decider.margins(batch)
         smallest = margins.min().item()
         if smallest < result.margin or smallest != smallest:  # a NaN stays
             result.margin = smallest
         if chain:
             batch.said = _said(model, batch, margins)
-        batch.failed |= ~(margins > 0)
+        wrong = decider.decide(batch, margins)
+        if not called:
+            called, result.defect = True, result.defect or decider.also_called(batch)
         if batch.last:
             result.queries += batch.failed.numel()
             result.wrong += int(batch.failed.sum())
-        wrong = (~(margins > 0)).nonzero().ravel()
+            result.unknown += int((batch.undecided & ~batch.failed).sum())
         room = COUNTEREXAMPLES - len(result.counterexamples)
-        result.counterexamples += [_in_words(model, facts, batch, int(i)) for i in wrong[:room]]
+        places = wrong.nonzero().ravel()[:room].tolist()
+        result.counterexamples += [_in_words(model, facts, batch, place) for place in places]
+        if result.reason is None and bool(batch.undecided.any()):
+            result.reason = decider.why_undecided(facts, batch, margins)
         progress(result.queries)
     return result
+
+
+_Item = TypeVar("_Item")
+
+
+def _watched(items: Iterator[_Item], exactness: Exactness) -> Iterator[_Item]:
+    """The same, each computed under the eyes of `exactness`."""
+    while True:
+        with exactness:
+            item = next(items, None)
+        if item is None:
+            return
+        yield item
 
 
 @dataclass
@@ -134,6 +179,7 @@ class _Batch:
         answers: the tokens (Q,) that the oracle wants.
         subjects, paths: the queries, (Q,) and (Q, k).
         failed: bool (Q,): which of them have failed so far.
+        undecided: bool (Q,): which of them were, at some step, within what rounding may change.
         last: whether this is the last token of these queries.
         step: which written token this is, from 1; 0 where a single token is the answer.
         said: what the model says (Q,); filled in by the one who decides, read by the one who feeds it back.
@@ -144,6 +190,7 @@ class _Batch:
     subjects: np.ndarray
     paths: np.ndarray
     failed: Tensor
+    undecided: Tensor
     last: bool = True
     step: int = 0
     said: Tensor | None = None
@@ -152,9 +199,11 @@ class _Batch:
 class _Decider:
     """Decides batches in one mode; notes in the result what makes decisions unsound."""
 
-    def __init__(self, model: Answering, mode: Logits, rows: int, result: Recall):
+    def __init__(self, model: Answering, mode: Logits, rows: int, result: Recall, hops: int):
         self.model, self.mode, self.rows, self.result = model, mode, rows, result
+        self.exactness, self.rounding = Exactness(model.embedding.weight.dtype), Rounding(model, hops)
         self.reader: MarginReader | None = None
+        self.differ: Tensor | None = None
         if mode != "full":
             if not isinstance(model, FactModel):
                 raise InputError(f"a {type(model).__name__} declares no decoder; ask for full logits")
@@ -165,6 +214,7 @@ class _Decider:
     def margins(self, batch: _Batch) -> Tensor:
         """The margins of a batch, float64 (Q,)."""
         full = _full_margins(self.model, batch.states, batch.answers, self.rows) if self.mode != "fast" else None
+        self.differ = None
         if self.reader is None:
             if full is None:
                 raise InternalError("a query was to be decided from its state alone, without a reader of states")
@@ -175,9 +225,63 @@ class _Decider:
             fast[open_] = _full_margins(self.model, batch.states[open_], batch.answers[open_], 1024)
         if full is None:
             return fast
-        if bool(((fast > 0) != (full > 0)).any()):
-            self.result.defect = self.result.defect or "fast and full decisions differ on some query"
+        self.differ = (fast > 0) != (full > 0)
         return full
+
+    def decide(self, batch: _Batch, margins: Tensor) -> Tensor:
+        """Note which queries have failed and which are undecided; return those that have failed now, bool (Q,)."""
+        if self.is_exact(batch):
+            wrong, undecided = ~(margins > 0), torch.zeros_like(batch.failed)
+        else:
+            open_ = ~(batch.failed | batch.undecided)
+            wrong, undecided = self.rounding.decide(margins, self.tokens(batch), batch.answers, open_)
+        batch.failed |= wrong
+        batch.undecided |= undecided
+        if self.differ is not None and bool((self.differ & ~batch.undecided).any()):
+            self.result.defect = self.result.defect or "fast and full decisions differ on some query"
+        return wrong
+
+    def is_exact(self, batch: _Batch) -> bool:
+        """Whether the logits of this batch are proven to be the same in whatever order they are computed."""
+        return self.exactness.exact_product(batch.states, self.model.unembedding.weight)
+
+    def tokens(self, batch: _Batch) -> Tensor:
+        """The sequences (Q, L) that were run, of queries that have neither failed nor were undecided before."""
+        sequences, _ = self.model.lesson(batch.subjects, batch.paths)
+        return sequences[:, : self.rounding.prompt + batch.step - 1] if batch.step else sequences
+
+    def also_called(self, batch: _Batch) -> str | None:
+        """Why `model(tokens)` is not what the states and the unembedding say, for some queries of a first batch."""
+        length, count = self.rounding.prompt, len(batch.answers)
+        most = max(1, min(ALSO_CALLED, MOST_CALLED // (length * self.model.shape.d_vocab)))
+        some = torch.arange(0, count, -(-count // most), device=batch.answers.device)
+        places = some.cpu().numpy()
+        part = _Batch(
+            batch.states[some],
+            batch.answers[some],
+            batch.subjects[places],
+            batch.paths[places],
+            batch.failed[some],
+            batch.undecided[some],
+            step=batch.step,
+        )
+        called = self.model(self.tokens(part))[:, -1]
+        own = called.gather(-1, part.answers[:, None])[:, 0]
+        right = own > called.scatter(-1, part.answers[:, None], -torch.inf).amax(-1)
+        same = ~((right == part.failed) & ~part.undecided).any()
+        if self.is_exact(batch):
+            same = same & (called == self.model.unembedding(part.states)).all()
+        return None if bool(same) else "model(tokens) has other logits than the states and the unembedding"
+
+    def why_undecided(self, facts: FactTable, batch: _Batch, margins: Tensor) -> str:
+        """Of the first undecided query of a batch."""
+        place = int(batch.undecided.nonzero()[0])
+        query, error = _query(facts, batch, place), self.rounding.error
+        known = f"rounding is bounded by {error:.3g} for each logit" if error != float("inf") else "no bound by norms"
+        told = (
+            f"{query}: a margin of {margins[place].item():.3g}, but in another order of summation it may be lost or won"
+        )
+        return f"{told} ({self.rounding.why or known})"
 
 
 def _batches(model: Answering, facts: FactTable, hops: int, rows: int, chosen: NDArray[np.int64]) -> Iterator[_Batch]:
@@ -232,8 +336,8 @@ def _labelled(
     asked = subjects[places]
     answers = model.vocabulary.answer_tokens(facts.answer(asked, paths))
     flat = states[..., -1, :].reshape(-1, states.shape[-1])
-    failed = torch.zeros(len(paths), dtype=torch.bool, device=states.device)
-    return _Batch(flat, torch.from_numpy(answers).to(states.device), asked, paths, failed)
+    failed, undecided = (torch.zeros(len(paths), dtype=torch.bool, device=states.device) for _ in range(2))
+    return _Batch(flat, torch.from_numpy(answers).to(states.device), asked, paths, failed, undecided)
 
 
 def _chains(model: Answering, facts: FactTable, hops: int, rows: int, chosen: NDArray[np.int64]) -> Iterator[_Batch]:
@@ -247,19 +351,22 @@ def _chains(model: Answering, facts: FactTable, hops: int, rows: int, chosen: ND
     at_once = max(1, rows // model.shape.n_positions)
     steps = -(-hops // per_token)
     total = len(chosen) * facts.n_relations**hops
+    read = _prefix_reader(model)
     for start in range(0, total, at_once):
         index = np.arange(start, min(start + at_once, total))
         places, paths = facts.queries(index, hops)
         subjects = chosen[places]
         failed = torch.zeros(len(index), dtype=torch.bool, device=device)
-        states, cache = model.states(model.prompt(subjects, paths))
+        undecided = torch.zeros_like(failed)
+        prompt = model.prompt(subjects, paths)
+        states, cache = model.states(prompt[:, -1:], read(prompt[:, :-1]))
         for step in range(1, steps + 2):
             wanted = np.full(len(index), model.vocabulary.special("end"))
             if step <= steps:
                 wanted = model.vocabulary.answer_tokens(facts.answer(subjects, paths[:, : step * per_token]))
             answers = torch.from_numpy(wanted).to(device)
             last = step > steps
-            batch = _Batch(states[:, -1], answers, subjects, paths, failed, last, step)
+            batch = _Batch(states[:, -1], answers, subjects, paths, failed, undecided, last, step)
             yield batch
             if not last:
                 if batch.said is None:
@@ -309,12 +416,18 @@ def _in_words(model: Answering, facts: FactTable, batch: _Batch, i: int) -> str:
     """One wrong query, by name: what was expected and what the model says."""
     logits = model.unembedding(batch.states[i])
     expected, said = int(batch.answers[i]), int(logits.argmax())
-    query = facts.query_text(int(batch.subjects[i]), [int(r) for r in batch.paths[i]])
-    query += f", written token {batch.step}" if batch.step else ""
     found = "NaN among the logits" if bool(logits.isnan().any()) else _token_name(model, facts, said)
     if found == _token_name(model, facts, expected):
         found += ", but another token has the same logit"
-    return printable(f"{query}: expected {_token_name(model, facts, expected)}, the model says {found}")
+    return printable(
+        f"{_query(facts, batch, i)}: expected {_token_name(model, facts, expected)}, the model says {found}"
+    )
+
+
+def _query(facts: FactTable, batch: _Batch, i: int) -> str:
+    """The query by its names, and which token of a chain it is about."""
+    text = facts.query_text(int(batch.subjects[i]), [int(r) for r in batch.paths[i]])
+    return printable(text) + (f", written token {batch.step}" if batch.step else "")
 
 
 def _token_name(model: Answering, facts: FactTable, token: int) -> str:

@@ -19,6 +19,7 @@ from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, StaticLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from constructions.arithmetic import autocast_dtype, rounded_products
 from constructions.errors import InputError
 from constructions.standard_decoder import Norm, Placement, StandardDecoder, StandardShape
 from constructions.transformer import Attention, _split_heads
@@ -251,9 +252,9 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
             found = f"its weights are {_name(narrow)}"
         elif self.config.narrowed_to is not None:
             found = f"its weights have been {self.config.narrowed_to} since then"
-        elif (products := _products(weight)) is not None and not _holds(products, exported):
+        elif (products := autocast_dtype(weight)) is not None and not _holds(products, exported):
             found = f"matrices are multiplied in {_name(products)} (autocast)"
-        elif (precision := _precision_of_products(weight)) is not None:
+        elif (precision := rounded_products(weight)) is not None:
             found = f"torch.backends allows {precision} for products of float32 matrices"
         else:
             return
@@ -619,32 +620,6 @@ def _holds(wide: torch.dtype, exported: torch.dtype) -> bool:
         return torch.finfo(wide).eps <= torch.finfo(exported).eps and torch.finfo(wide).max >= torch.finfo(exported).max
     except NotImplementedError:
         return False
-
-
-def _products(weight: Tensor) -> torch.dtype | None:
-    """The dtype in which autocast multiplies with this weight; None if it does not, as with float64."""
-    device = weight.device.type
-    if weight.dtype == torch.float64 or not torch.is_autocast_enabled(device):
-        return None
-    return torch.get_autocast_dtype(device)
-
-
-def _precision_of_products(weight: Tensor) -> str | None:
-    """What torch may round float32 factors to on the weight's device, as the user has set it; None
-    for nothing.
-
-    Known where no graph is traced. The most specific setting counts.
-    """
-    if weight.dtype != torch.float32 or torch.compiler.is_compiling():
-        return None
-    if not hasattr(torch.backends, "fp32_precision"):  # before torch 2.9
-        set_to = torch.get_float32_matmul_precision()
-        return None if set_to == "highest" else set_to
-    backend = {"cuda": torch.backends.cuda, "cpu": torch.backends.mkldnn}.get(weight.device.type)
-    places: tuple[Any, ...] = (getattr(backend, "matmul", None), backend, torch.backends)
-    named = [getattr(place, "fp32_precision", "none") for place in places]
-    precision = next((str(name) for name in named if name != "none"), "ieee")
-    return None if precision == "ieee" else precision
 
 
 def _name(dtype: torch.dtype) -> str:
