@@ -37,6 +37,8 @@ _AT_ONCE = 2**22
 """Entries of a weight that are looked at together."""
 _SMALL = 2**20
 """Weights of up to so many entries may be read once for each batch."""
+_FIRST = 4096
+"""Entries of which mostly one is odd, which saves looking at all."""
 _MANTISSA = 53
 _LARGEST_GRID = 900
 
@@ -217,8 +219,11 @@ def _matmul(watch: Exactness, result: Tensor, a: Tensor, b: Tensor) -> _Known | 
     width = a.shape[-1]
     if not a.numel() or not b.numel():
         return _Known(math.inf)
+    grid = mine.grid + its.grid
+    if watch._fits(_largest(a) * _largest(b) * width, grid):
+        return _Known(grid)
     rows, columns = _columns(a), _columns(b.mT)
-    grid, most = mine.grid + its.grid, up(rows @ columns).item()
+    most = up(rows @ columns).item()
     if watch._fits(most, grid):
         return _Known(grid)
     if not most < watch.most:
@@ -329,6 +334,14 @@ def _looked_at(weight: Tensor) -> _Weight:
     return _Weight(None if grid == -math.inf else _Known(grid), row, columns)
 
 
+def _whole_grid(size: Tensor) -> float:
+    """The largest e such that all of these integers >= 0, not all 0, are multiples of 2^e."""
+    exponent, first = 0, size.ravel()[:_FIRST]
+    while not any(bool((some % 2.0 ** (exponent + 1)).any()) for some in (first, size)):
+        exponent += 1
+    return float(exponent)
+
+
 def _grid(weight: Tensor, size: Tensor) -> float:
     """The largest e such that all entries are multiples of 2^e, or some such e; -inf if an entry
     is not finite.
@@ -337,7 +350,7 @@ def _grid(weight: Tensor, size: Tensor) -> float:
     if not largest.isfinite():
         return -math.inf
     if weight.dtype in (torch.float32, torch.float64) and not weight.frac().any():
-        return 0.0 if bool(largest > 0) else math.inf
+        return _whole_grid(size) if bool(largest > 0) else math.inf
     mantissa, exponent = torch.frexp(size)
     digits = (mantissa * 2.0**_MANTISSA).long()
     lowest = torch.frexp((digits & -digits).double()).exponent - 1  # which of the 53 binary digits is the last 1

@@ -299,17 +299,18 @@ def verify_facts(
     result.internal_bits, result.internal_fact_bits = costs.internal_bits, costs.internal_fact_bits
     result.embedding_bits, result.unembedding_bits = costs.embedding_bits, costs.unembedding_bits
     result.bounds, result.separated = checks, separation_factor(costs, checks, facts.is_bijective)
-    result.margin_claim = _in_words(_claim_of(model))
-    faults = list(_faults(model, costs, expected, checks, facts.is_bijective))
+    claim = _claim_of(model)
+    result.margin_claim = _in_words(claim)
+    faults = list(_faults(claim, costs, expected, checks, facts.is_bijective))
     faults += _outside_the_format(bits, expected)
     doubts: list[str] = []
     if recall is not None:
-        faults += _recall_faults(model, recall, planned)
+        faults += _recall_faults(claim, recall, planned)
         doubts += _open_questions(recall)
     if recall is None or save is not None or found.parameters <= proven_size:
         proven = saved_and_checked(model, save)
         result.proof = proven.verdict
-        wrong, open_ = _disagreements(model, facts, recall, proven)
+        wrong, open_ = _disagreements(model, claim, facts, recall, proven)
         faults, doubts = faults + wrong, doubts + open_
         if proven.verdict == "PASS":
             result.proven = proven.queries
@@ -423,7 +424,7 @@ def _open_questions(recall: Recall) -> Iterator[str]:
 
 
 def _faults(
-    model: FactModel, costs: Costs, expected: Costs, checks: list[BoundCheck], bijective: bool
+    claim: MarginClaim | str, costs: Costs, expected: Costs, checks: list[BoundCheck], bijective: bool
 ) -> Iterator[str]:
     """What is not as claimed of the sizes. A comparison with NaN is false, so each is written to hold, then negated."""
     from verify.against_bounds import below_bounds
@@ -431,14 +432,13 @@ def _faults(
     if different := expected.differs_from(costs, bijective):
         yield different
     yield from below_bounds(costs, checks)
-    claim = _claim_of(model)
     if isinstance(claim, str):
         yield claim
     elif not claim.real > 0:
         yield f"the margin claimed in real arithmetic is {shortened(claim.real)}, not positive"
 
 
-def _recall_faults(model: FactModel, recall: Recall, planned: int) -> Iterator[str]:
+def _recall_faults(claim: MarginClaim | str, recall: Recall, planned: int) -> Iterator[str]:
     """What the pass over all queries has found that is not as claimed; comparisons as in `_faults`."""
     if recall.defect is not None:
         yield recall.defect
@@ -451,7 +451,6 @@ def _recall_faults(model: FactModel, recall: Recall, planned: int) -> Iterator[s
         return
     if not recall.margin > 0 and not recall.unknown:
         yield f"the smallest margin is {recall.margin}, not positive"
-    claim = _claim_of(model)
     if isinstance(claim, str):
         return
     if not recall.margin >= claim.in_dtype:
@@ -471,7 +470,7 @@ def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:
 
 
 def _disagreements(
-    model: FactModel, facts: FactTable, recall: Recall | None, proven: Proven
+    model: FactModel, claim: MarginClaim | str, facts: FactTable, recall: Recall | None, proven: Proven
 ) -> tuple[list[str], list[str]]:
     """Where the checker, from the saved weights, says other things than the construction and the forward pass.
 
@@ -486,7 +485,6 @@ def _disagreements(
     planned = sum(facts.n_queries(length) for length in range(shortest, model.hops + 1))
     if proven.queries != planned:
         wrong.append(f"{shortened(proven.queries)} queries are proven; there are {shortened(planned)}")
-    claim = _claim_of(model)
     rounds = None if isinstance(claim, str) else claim.rounds
     if proven.exact is None and rounds is False:
         open_.append(f"no rounding is claimed ({_in_words(claim)}), and not proven: {proven.rounds}")
