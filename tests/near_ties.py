@@ -1,14 +1,21 @@
 """Models on the edge: edited so that the smallest margin, asked in one batch, is positive by what
 rounding makes of it.
+
+`python tests/near_ties.py 384 [SEED]` makes so many, lets the pass over all queries judge each, and
+asks each in many shapes of the batch, one by one among them.
 """
 
 import copy
+import json
+import sys
+from collections import Counter
 
 import numpy as np
 import torch
 
 from constructions import CATALOGUE, change_basis, standard, widen
 from constructions.transformer import Transformer
+from verify.recall import check_recall
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 FORMS = {
@@ -135,3 +142,25 @@ def margins_of_states(model, tokens, said):
     logits = torch.stack(logits[-said.shape[1] :], 1)
     own = logits.gather(-1, said[..., None])[..., 0]
     return (own - logits.scatter(-1, said[..., None], -torch.inf).amax(-1)).amin(-1)
+
+
+def judged(count, seed):
+    """How often each verdict was given, and how often what it says is not so in another shape."""
+    tally = Counter(models=count)
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        model, facts, _ = near_tie(rng)
+        found = {shape: ~(of_it > 0) for shape, of_it in shapes(model, facts, rng)}
+        wrong = torch.stack(list(found.values()))
+        recall = check_recall(model, facts, model.hops, "full")
+        tally[recall.verdict] += 1
+        tally["right in one batch"] += not found["whole"].any()
+        tally["right in one batch, wrong in another shape"] += bool(not found["whole"].any() and wrong.any())
+        tally["PASS, wrong in another shape"] += bool(recall.verdict == "PASS" and wrong.any())
+        tally["FAIL, right in some shape"] += bool(recall.verdict == "FAIL" and not wrong.any(1).all())
+    return dict(sorted(tally.items()))
+
+
+if __name__ == "__main__":
+    entropy = int(sys.argv[2]) if len(sys.argv) > 2 else np.random.SeedSequence().entropy % 2**32
+    print(json.dumps({"seed": entropy, **judged(int(sys.argv[1]), entropy)}, indent=1))
