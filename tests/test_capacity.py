@@ -199,7 +199,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault[1][:50])
 def test_a_planted_fault_in_the_accounting_is_caught(fault):
-    with pytest.raises((AssertionError, KeyError)):
+    with pytest.raises((AssertionError, KeyError, InputError)):
         accounts_for_everything(planted(module, fault))
 
 
