@@ -185,9 +185,11 @@ def parser(program: str) -> argparse.ArgumentParser:
         help="write a saved model for TransformerLens, Hugging Face transformers or ONNX, and ask it there",
         description="Turns a saved model into a standard decoder with the same logits, writes it as the other tool\n"
         "reads it, and asks the other tool: all queries, or 4,096 of each length, drawn at random. OUT appears\n"
-        "whole, if all answers are right and no logit differs where all arithmetic is exact, or not at all\n"
-        "(exit status 1). The tools are extras: pip install '.[transformerlens]',\n"
-        "[huggingface], [onnx]. See docs/export.md.",
+        "whole, if all answers are right by the margin asked for, in whatever order sums are\n"
+        "added, and no logit differs more than it may (not at all where all arithmetic is exact), or\n"
+        "not at all (exit status 1). The logits are the construction's times a power of two, see\n"
+        "--margin. The tools are extras: pip install '.[transformerlens]', [huggingface], [onnx].\n"
+        "See docs/export.md.",
         epilog="examples:\n"
         f"  {program} export family-model --to transformerlens family-lens\n"
         f"  {program} export family-model --to huggingface family-hf\n"
@@ -196,7 +198,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     )
     export.add_argument("folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)")
     export.add_argument("--to", choices=list(TOOLS), required=True, help="the other tool")
-    export.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    export.add_argument("out", type=Path, metavar="OUT", help="a new or an empty folder")
     export.add_argument(
         "--margin",
         type=_margin,

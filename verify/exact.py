@@ -8,10 +8,13 @@ and equal to those of real arithmetic, in which a softmax weight that underflows
 * Products of two grids are on the product of both. A sum of products is exact, in any order, if
   the sum of their absolute values is at most `2 / eps` steps of its grid: then every partial sum
   is such a multiple, and so is held exactly.
+* A sum of two, and a quotient by a power of two, stays on a grid, and is exact while it is held.
 * Softmax is exact where all scores but the largest are lower by at least `ONE_HOT_GAP`, so that
   their exponentials are 0 in every dtype, and the largest stands alone or is an exact tie of 2, 4,
   8, ... positions.
-* Of anything else nothing is known.
+* RMSNorm beside a slack is exact, on a CPU, under the conditions at `_rms_norm`.
+* What only moves entries (views, rows, heads side by side) or makes them 0 (ReLU) keeps what is
+  known; of anything else nothing is known.
 
 So a result that is proven is the same for every shape of the batch, with or without a cache. The
 bounds are computed from the numbers of the very batch, hence are proofs about its queries and no

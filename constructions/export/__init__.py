@@ -9,8 +9,8 @@
 Every export goes through `constructions.seeding.standard`, the construction as a standard decoder
 with the same logits; the other tool then computes that decoder's forward pass, in the dtype of the
 model, which never changes, and all logits times a power of two, so that who samples draws the
-answer (`scale`). `verify.exported` asks the other tool all queries. What each tool does otherwise
-than its options say is in docs/export.md.
+answer (`scale`). `verify.exported` asks the other tool all queries, or 4,096 of each length. What
+each tool does otherwise than its options say is in docs/export.md.
 
 The tools are imported when they are asked for; a missing one is an InputError that names the extra.
 """
@@ -82,7 +82,7 @@ def export(
         check: called with what the other tool makes of the finished files, and with the scale of
             its logits, before they get their name; what it raises leaves nothing behind.
         margin: the least logit margin that the export is to have; by default that at which
-            sampling draws no wrong token: see `scale.logit_scale`.
+            sampling draws a wrong token less than once in a million: see `scale.logit_scale`.
 
     Raises:
         InputError: the tool is not installed or cannot hold the model, or something is in the place of the folder.

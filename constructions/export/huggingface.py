@@ -40,7 +40,7 @@ tokenizer takes names with a tab between two. A name that it does not know is an
 that is named as an entity has a colon behind. Special tokens are `<unknown>`, `<pad>` and, of a
 chain of thought, `<end>`: such a model takes paths of 1 to `hops` relations, and writes the
 entities on the way, the answer last, and `<end>`. Its answers are right in the dtype in which it
-was exported; another is refused.
+was exported; a narrower one is refused.
 """
 
 AutoConfig.register(MODEL_TYPE, FactualRecallConfig)
