@@ -1,4 +1,7 @@
-"""What the command line takes: commands, options, sizes, examples. What the commands do is in `verify.__main__`."""
+"""What the command line takes: commands, options, sizes, examples.
+
+What the commands do is in `verify.commands`.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The small trusted checker: proves from a saved folder alone that its model answers every query right.
 
-It shares no code with the builders. With `verify.stored` and `verify.symbolic` it is all that is trusted: the standard
-library, numpy, no floating-point arithmetic, no tolerance. What is proven, from what, and why the steps imply every answer:
-docs/certificates.md. In short, for the position that answers:
+It shares no code with the builders. With `verify.stored`, `verify.symbolic` and `verify.described`
+it is all that is trusted: the standard library, numpy, no floating-point arithmetic, no tolerance.
+What is proven, from what, and why the steps imply every answer: docs/certificates.md. In short, for
+the position that answers:
 
 * the embedding of every entity spells, in named columns, codes of nodes of the fact graph (one pass over the table);
 * every head puts nearly all its weight on one known position, by an integer gap of scores, or weighs all alike;

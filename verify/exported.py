@@ -1,4 +1,5 @@
-"""An export, asked in the other tool: every answer against the table of facts, every logit against the module's own.
+"""An export, asked in the other tool: every answer against the table of facts, every logit against
+the module's own times a power of two.
 
 The queries are all paths of the model's length; of a chain of thought all lengths up to it, and it is continued with what the
 other tool says. Where there are more than `MOST_QUERIES` of a length, as many are drawn; it is told of how many.

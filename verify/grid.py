@@ -1,4 +1,6 @@
-"""Cells: one construction at one size, built, run on every query, and held against its formulas and its claims."""
+"""Cells: one construction at one size, built, run on every query (or proven, where there are too
+many), and held against its formulas and its claims.
+"""
 
 from __future__ import annotations
 
