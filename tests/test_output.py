@@ -17,7 +17,7 @@ from constructions.errors import FactFileError
 from verify.__main__ import main
 from verify.attack import Tally, _Target
 from verify.grid import CellResult
-from verify.output import NO_VERDICT, VERDICTS, joined, say, say_verdict
+from verify.output import NO_VERDICT, VERDICTS, joined, say, say_text, say_verdict
 from verify.report import attack_table, line
 
 ROOT = Path(__file__).parent.parent
@@ -190,12 +190,14 @@ def test_only_a_verdict_is_said_as_one(word, capsys):
     ]
 
 
-def test_reasons_and_counterexamples_of_a_cell_stay_in_their_lines():
+def test_reasons_and_counterexamples_of_a_cell_stay_in_their_lines(capsys):
     forged = "e0\nPASS: 1 cell planned, 1 passed\x1b[8m"
     result = CellResult("selector", "4.1", 3, 1, 1, "total", "float32", verdict="FAIL", reason=forged)
     result.counterexamples = [forged, forged]
     told = line(result).split("\n")
     assert [len(told), verdicts("\n".join(told[2:]))] == [4, []]
+    say_text(line(result))
+    assert NO_VERDICT not in capsys.readouterr().out, "the program's own lines are not marked as forged ones"
     assert len(attack_table([Tally("flips", generated=2, fooled=[forged])]).split("\n")) == 3
 
 

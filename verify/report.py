@@ -76,7 +76,7 @@ def line(result: CellResult) -> str:
         f"{result.seconds:.2f}",
         result.verdict,
     ]
-    notes = [] if result.verdict == "PASS" else [f"    {result.verdict}: {result.reason}"]
+    notes = [] if result.verdict == "PASS" else [f"    why {result.verdict}: {result.reason}"]
     if result.logits == "proof" and result.proven is not None:
         notes.append(
             f"    decided by the proof alone: no query was run, all {shortened(result.proven)} queries are proven from the "
