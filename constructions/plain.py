@@ -190,6 +190,10 @@ _HARMLESS = {
     *("_abc_impl", "__repr__", "extra_repr"),
 }
 """What a class may define without changing what its modules compute."""
+_ADDED = frozenset({"smart_apply"})
+"""What transformers adds to torch's Module where it makes or loads a model, and leaves there. Nothing
+of torch or of this library has or calls a method of that name.
+"""
 _OURS = ("constructions", "torch", "builtins", "typing")
 _Known = dict[Any, frozenset[str] | str]
 """Classes, and the orders in which they are looked up, that were looked at before, and what was
@@ -239,7 +243,8 @@ def _own_code_of(cls: type) -> frozenset[str] | str:
     for name, value in vars(cls).items():
         if _is_code(value):
             names.add(name)
-            if top in ("constructions", "torch") and _module_of(value) not in (top, "functools", "builtins"):
+            foreign = _module_of(value) not in (top, "functools", "builtins")
+            if top in ("constructions", "torch") and foreign and name not in _ADDED:
                 return f"{_name_of(cls)}.{printable(name)} was replaced"
     return frozenset(names)
 
