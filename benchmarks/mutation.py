@@ -2,7 +2,7 @@
 
     pip install -c constraints.txt -e '.[test,mutation]'
     python benchmarks/mutation.py bounds/no_cot.py                     # minutes
-    python benchmarks/mutation.py verify/checker.py                    # thousands: minutes, 16 cores
+    python benchmarks/mutation.py verify/checker.py                    # minutes on 16 cores
     python benchmarks/mutation.py verify/checker.py --only '*_leak*' '*_nearest*'
 
 A survivor is either equivalent (it changes no result) or asks for a test. Exit status 1 if there are survivors.

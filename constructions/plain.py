@@ -191,8 +191,8 @@ _HARMLESS = {
 }
 """What a class may define without changing what its modules compute."""
 _ADDED = frozenset({"smart_apply"})
-"""What transformers adds to torch's Module where it makes or loads a model, and leaves there. Nothing
-of torch or of this library has or calls a method of that name.
+"""What transformers adds to torch's Module where it makes or loads a model, and leaves there.
+Nothing of torch or of this library has or calls a method of that name.
 """
 _OURS = ("constructions", "torch", "builtins", "typing")
 _Known = dict[Any, frozenset[str] | str]

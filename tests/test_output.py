@@ -197,7 +197,7 @@ def test_reasons_and_counterexamples_of_a_cell_stay_in_their_lines(capsys):
     told = line(result).split("\n")
     assert [len(told), verdicts("\n".join(told[2:]))] == [4, []]
     say_text(line(result))
-    assert NO_VERDICT not in capsys.readouterr().out, "the program's own lines are not marked as forged ones"
+    assert NO_VERDICT not in capsys.readouterr().out, "the program's own lines are not marked"
     assert len(attack_table([Tally("flips", generated=2, fooled=[forged])]).split("\n")) == 3
 
 

@@ -281,10 +281,10 @@ def test_an_untampered_module_passes(kind):
 
 def test_what_transformers_adds_to_torch_is_allowed_and_nothing_else(monkeypatch):
     model = KINDS["selector"]()
-    monkeypatch.setattr(nn.Module, "smart_apply", lambda module, fn, is_custom_code: module, raising=False)
+    monkeypatch.setattr(nn.Module, "smart_apply", lambda module, fn, custom: module, raising=False)
     assert check_recall(model, FACTS, model.hops).verdict == "PASS"
     monkeypatch.setattr(nn.Module, "smart_forward", lambda module, x: x, raising=False)
-    assert why_not_plain(model) == "embedding of the Transformer: Module.smart_forward was replaced"
+    assert "Module.smart_forward was replaced" in str(why_not_plain(model))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -189,10 +189,10 @@ def parser(program: str) -> argparse.ArgumentParser:
         description="Turns a saved model into a standard decoder with the same logits, writes it as the other tool\n"
         "reads it, and asks the other tool: all queries, or 4,096 of each length, drawn at random. OUT appears\n"
         "whole, if all answers are right by the margin asked for, in whatever order sums are\n"
-        "added, and no logit differs more than it may (not at all where all arithmetic is exact), or\n"
-        "not at all (exit status 1). The logits are the construction's times a power of two, see\n"
-        "--margin. The tools are extras: pip install '.[transformerlens]', [huggingface], [onnx].\n"
-        "See docs/export.md.",
+        "added, and no logit differs more than it may (by 0 where all arithmetic is exact), or\n"
+        "not at all (exit status 1). The logits are the construction's times a power of two: see\n"
+        "--margin. The tools are extras: pip install '.[transformerlens]', [huggingface],\n"
+        "[onnx]. See docs/export.md.",
         epilog="examples:\n"
         f"  {program} export family-model --to transformerlens family-lens\n"
         f"  {program} export family-model --to huggingface family-hf\n"

@@ -2,8 +2,8 @@
 
 It shares no code with the builders. With `verify.stored`, `verify.symbolic` and `verify.described`
 it is all that is trusted: the standard library, numpy, no floating-point arithmetic, no tolerance.
-What is proven, from what, and why the steps imply every answer: docs/certificates.md. In short, for
-the position that answers:
+What is proven, from what, and why the steps imply every answer: docs/certificates.md. In short,
+for the position that answers:
 
 * the embedding of every entity spells, in named columns, codes of nodes of the fact graph (one pass over the table);
 * every head puts nearly all its weight on one known position, by an integer gap of scores, or weighs all alike;
