@@ -655,8 +655,8 @@ def test_arithmetic_that_rounds_is_noticed(single):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         with pytest.raises(InputError, match="multiplied in bfloat16"):
             single(tokens)
-        with pytest.raises(Exception, match=r"multiplied in bfloat16|exported in float32|Observed exception"):
-            compiled(tokens)
+        with pytest.raises(Exception, match=r"multiplied in bfloat16|_require_exported_arithmetic"):
+            compiled(tokens)  # the compiler tells where it stopped, and not always why
         assert torch.equal(copy.deepcopy(single).double()(tokens).logits.float(), expected)
     torch.set_float32_matmul_precision("high")
     try:
