@@ -37,6 +37,7 @@ from constructions.answering import Writing
 from constructions.export import export, to_huggingface
 from constructions.export.scale import MOST_WRONG
 from verify.exported import ask
+from verify.recall import check_recall
 
 pytestmark = hugging_face
 
@@ -249,6 +250,13 @@ def test_sampling_gives_the_same_tokens_with_a_cache_and_without(rng):
         written.append(exported.generate(tokens, do_sample=True, use_cache=use_cache))
     assert torch.equal(*written)
     assert not torch.equal(written[0], exported.generate(tokens)), "nothing was sampled"
+
+
+def test_a_model_has_verdict_and_margin_after_transformers_has_added_to_torchs_modules():
+    model = selector(facts := FactTable.from_triples(FAMILY))
+    to_huggingface(model)
+    assert hasattr(torch.nn.Module, "smart_apply"), "transformers no longer adds it: see constructions.plain"
+    assert (check_recall(model, facts).reason, model.margin.real) == (None, 2)
 
 
 @pytest.mark.parametrize("kind", ["DynamicCache", "StaticCache"])
