@@ -194,10 +194,6 @@ _HARMLESS = {
 }
 """What a class may define without changing what its modules compute."""
 _OURS = ("constructions", "torch", "builtins", "typing")
-_ADDED = {("smart_apply", "transformers")}
-"""Methods, by name and package, that others add to torch's classes and that no forward pass calls:
-transformers' to `nn.Module`, when it makes a model.
-"""
 _Known = dict[Any, frozenset[str] | str]
 """Classes, and the orders in which they are looked up, that were looked at before, and what was
 found: see `_code_of`.
@@ -246,8 +242,6 @@ def _own_code_of(cls: type) -> frozenset[str] | str:
     for name, value in vars(cls).items():
         if _is_code(value):
             names.add(name)
-            if (name, _module_of(value)) in _ADDED:
-                continue
             if top in ("constructions", "torch") and _module_of(value) not in (top, "functools", "builtins"):
                 return f"{_name_of(cls)}.{printable(name)} was replaced"
     return frozenset(names)
