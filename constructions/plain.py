@@ -116,6 +116,14 @@ def why_not_plain(model: nn.Module) -> str | None:
     `eval()`, and the default dtype and device, on which nothing here depends. Weights need not be
     finite.
     """
+    return why_not_as_written(model) or _why_other_arithmetic(next(model.parameters()))
+
+
+@torch.no_grad()
+def why_not_as_written(model: nn.Module) -> str | None:
+    """As `why_not_plain`, whatever arithmetic is active: of the module's parts, code, hooks and
+    parameters alone.
+    """
     if not isinstance(model, Transformer | StandardDecoder):
         return f"a {_name_of(type(model))} is neither a Transformer nor a StandardDecoder of this library"
     kind, shape = (
@@ -126,12 +134,7 @@ def why_not_plain(model: nn.Module) -> str | None:
         return f"the shape of the {kind} is {printable(repr(found))}"
     with torch.device("meta"):
         fresh = Transformer(found) if isinstance(found, TransformerShape) else StandardDecoder(found)
-    return (
-        _why_global_hooks()
-        or _why_other_parts(model, fresh)
-        or _why_other_weights(model)
-        or _why_other_arithmetic(next(model.parameters()))
-    )
+    return _why_global_hooks() or _why_other_parts(model, fresh) or _why_other_weights(model)
 
 
 def why_not_plain_part(module: nn.Module, fresh: nn.Module, known: _Known | None = None) -> str | None:

@@ -20,7 +20,8 @@ of a kind it lies.
 
 **Arithmetic.** The proofs are about products and sums in the dtype of the weights. Where that is
 switched off for the caller, by autocast or by a lower precision of float32 products, reading
-raises too.
+raises too. So it does where the module has hooks (torch's for all modules too), parametrizations
+or another `forward`: what it computes is then not what its weights say.
 """
 
 from __future__ import annotations
@@ -121,8 +122,9 @@ class Stating(nn.Module):
 
 
 def require_arithmetic(module: nn.Module, name: str) -> None:
-    """Raise InputError where torch does not compute in the dtype of the module's weights, for the
-    caller at this moment.
+    """Raise InputError where the module does not compute what its weights say: torch does not
+    multiply in their dtype, for the caller at this moment, or the module has hooks or code of its
+    own.
     """
     weight = next(module.parameters())
     if (products := autocast_dtype(weight)) is not None:
@@ -134,6 +136,10 @@ def require_arithmetic(module: nn.Module, name: str) -> None:
             f"{name} is proven for products in torch.float32; here they may be in {precision}. Call "
             'torch.set_float32_matmul_precision("highest")'
         )
+    from constructions.plain import why_not_as_written
+
+    if why := why_not_as_written(module):
+        raise InputError(f"{name} is proven of the weights, and the module may compute something else: {why}")
 
 
 def _settings(module: nn.Module) -> Iterator[tuple[str, tuple[type, dict[str, Any]]]]:

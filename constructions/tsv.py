@@ -345,18 +345,22 @@ def is_plain(facts: FactTable) -> bool:
 def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str]) -> None:
     """Write text so that `path` holds either what it held before or all of the new text, also after a crash.
 
-    A link is followed. What is no regular file, such as a terminal or a pipe, is written to as it is.
+    A link is followed. What is no regular file, such as a terminal or a pipe, is written to as it
+    is; so is the file that standard output or standard error goes to, which holds what was printed.
     """
     try:
         target = Path(os.path.realpath(path))
     except ValueError as error:
         raise InputError(f"{path!r} is no file name: {error}") from None
-    if target.exists() and not target.is_file():
+    place: Path | int | None = _own_stream(path)
+    if place is None and os.path.exists(path) and not os.path.isfile(path):
+        place = Path(path)  # as it was given: what /dev/stdout leads to may have no name
+    if place is not None:
         try:
-            with target.open("w", encoding="utf-8", newline="") as file:
+            with open(place, "w", encoding="utf-8", newline="") as file:
                 file.writelines(chunks)
         except OSError as error:
-            raise InputError(f"{target}: cannot be written: {error.strerror}") from None
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
         return
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
@@ -376,3 +380,14 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str]) -> Non
         if isinstance(error, OSError):
             raise InputError(f"{target}: cannot be written: {error.strerror}") from None
         raise
+
+
+def _own_stream(path: str | os.PathLike[str]) -> int | None:
+    """A new descriptor of standard output or standard error, if `path` is the file that it goes to."""
+    for number in (1, 2):
+        try:
+            if os.path.samestat(os.stat(path), os.fstat(number)):
+                return os.dup(number)
+        except OSError:
+            continue
+    return None

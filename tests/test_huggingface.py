@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+import warnings
 from importlib import import_module
 
 import numpy as np
@@ -36,6 +37,7 @@ from constructions.answering import Writing
 from constructions.export import export, to_huggingface
 from constructions.export.scale import MOST_WRONG
 from verify.exported import ask
+from verify.recall import check_recall
 
 pytestmark = hugging_face
 
@@ -248,6 +250,35 @@ def test_sampling_gives_the_same_tokens_with_a_cache_and_without(rng):
         written.append(exported.generate(tokens, do_sample=True, use_cache=use_cache))
     assert torch.equal(*written)
     assert not torch.equal(written[0], exported.generate(tokens)), "nothing was sampled"
+
+
+def test_a_model_has_verdict_and_margin_after_transformers_has_added_to_torchs_modules():
+    model = selector(facts := FactTable.from_triples(FAMILY))
+    to_huggingface(model)
+    assert hasattr(torch.nn.Module, "smart_apply"), "transformers no longer adds it: see constructions.plain"
+    assert (check_recall(model, facts).reason, model.margin.real) == (None, 2)
+
+
+@pytest.mark.parametrize("kind", ["DynamicCache", "StaticCache"])
+@pytest.mark.parametrize("build", [selector, lambda facts: chain_of_thought(facts, max_hops=2)])
+def test_generate_reads_no_question_from_the_cache_of_another(build, kind):
+    """A cache that has served one question would hide the next one behind its tokens."""
+    import transformers
+
+    facts = FactTable.from_triples(FAMILY)
+    model = to_huggingface(build(facts))
+    asked = torch.tensor([[0, 4]])
+    wanted = [0, 4, int(facts.answer(0, [0]))]
+    limits = {} if kind == "DynamicCache" else {"config": model.config, "max_cache_len": 16}
+    for name in ("cache", "past_key_values"):
+        cache = getattr(transformers, kind)(**limits)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the older name
+            assert model.generate(asked, **{name: cache})[0, :3].tolist() == wanted, "an empty cache is taken"
+        with pytest.raises(InputError, match=f"{name} holds [2-9] tokens already"):
+            model.generate(torch.tensor([[1, 4]]), **{name: cache})
+    for _ in range(2):  # a static cache that transformers keeps from call to call is emptied
+        assert model.generate(asked, cache_implementation="static")[0, :3].tolist() == wanted
 
 
 def test_a_model_made_from_its_config_and_weights_generates_right(rng):

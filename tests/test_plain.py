@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from constructions import CATALOGUE, FactTable, standard, widen
+from constructions import CATALOGUE, FactTable, InputError, standard, widen
 from constructions.plain import why_not_plain
 from constructions.transformer import MLP, Attention, Transformer, Weight
 from verify.decode import check_decoder
@@ -268,6 +268,20 @@ def test_no_tampered_module_passes_while_it_answers_wrong(kind, tamper):
     assert wrong or harmless_here  # the table is one of real faults
     assert why is not None
     assert set(verdicts.values()) <= {"UNKNOWN", "FAIL"}, (verdicts, wrong)
+
+
+@pytest.mark.parametrize("tamper", [*IN_PLACE, *CONTEXTS[:4]], ids=lambda tamper: tamper.__name__)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_tampered_module_states_what_was_proven_of_its_weights(kind, tamper):
+    model = KINDS[kind]()
+    if tamper in (hook_on_an_mlp, a_subclass_of_an_mlp) and blocks(model)[-1].mlp is None:
+        return
+    assert model.margin.real > 0
+    stated = ["margin", *(["logit_error"] if hasattr(type(model), "logit_error") else [])]
+    with tamper(model) if tamper in CONTEXTS else nullcontext(tamper(model)):
+        for name in stated:
+            with pytest.raises(InputError):
+                pytest.fail(f"{getattr(model, name)} is stated")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,5 +1,7 @@
 """The verifier itself: both decisions, their agreement, and that neither can be fooled by a planted fault."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -194,6 +196,15 @@ def test_memory_cap_bounds_the_batch(monkeypatch):
 
 
 # ------------------------------------------------------------------ the decoder check
+
+
+def test_a_difference_in_the_last_bit_is_shown_as_one():
+    model = CATALOGUE["scalar_selector"].build(FactTable.random_bijections(4, 2, seed=0))
+    weight = model.unembedding.weight.data
+    row, column = weight.nonzero()[0].tolist()
+    weight[row, column] *= 1 + 2**-23
+    found, declared = re.search(r"has (\S+) in column .* has (\S+)$", check_decoder(model)).groups()
+    assert float(found) == weight[row, column].item() != float(declared)
 
 
 def test_the_decoder_check_reads_every_entry():

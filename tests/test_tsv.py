@@ -1,5 +1,8 @@
 import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -147,6 +150,27 @@ def test_a_link_is_followed_and_a_pipe_is_written_to(tmp_path):
     assert os.read(reader, 1000) == real.read_bytes()
     os.close(reader)
     assert not pipe.is_file()
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "log"])
+@pytest.mark.parametrize("piped", [True, False], ids=["pipe", "file"])
+def test_what_goes_where_standard_output_goes_is_written_behind_what_was_printed(tmp_path, name, piped):
+    """/dev/stdout of a pipe has no name of its own; a file that holds what was printed is not replaced."""
+    if not os.path.exists("/dev/stdout") or (piped and name == "log"):
+        pytest.skip("there is no such case here")
+    code = "import sys; from constructions import FactTable; print('verdict', flush=True); "
+    code += "FactTable([[1, 0]], ['a', 'b'], ['r']).to_tsv(sys.argv[1]); print('end')"
+    with open(tmp_path / "log", "wb") as log:
+        done = subprocess.run(
+            [sys.executable, "-c", code, name],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            stdout=subprocess.PIPE if piped else log,
+            check=True,
+        )
+    written = done.stdout if piped else (tmp_path / "log").read_bytes()
+    assert written == b"verdict\na\tr\tb\nb\tr\ta\nend\n"
+    assert os.listdir(tmp_path) == ["log"]
 
 
 def test_an_object_may_start_with_a_hash(tmp_path):

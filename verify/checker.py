@@ -166,7 +166,8 @@ class _Proof:
         claims = stored.read_json(files["certificate.json"], "certificate.json")
         parts = (1 + len(layer["heads"]) for layer in shape["layers"])
         applied = whole(shape["repeats"], 1, "repeats") * sum(parts)
-        require(applied <= len(claims), f"{len(claims)} claims are too few for {applied} layers and heads")
+        few = f"certificate.json: {len(claims)} claims are too few for {applied} layers and heads"
+        require(applied <= len(claims), few)
         self.tensors = stored.read_tensors(files["weights.safetensors"], "weights.safetensors")
         self._shapes(shape["layers"], whole(sizes["positions"], 0, "positions"))
         self.names = stored.read_vocabulary(files["vocabulary.txt"], self.n, self.n_relations, specials)

@@ -97,8 +97,8 @@ def _difference(model: FactModel) -> str | None:
         if not torch.equal(found, declared):
             token, column = (found != declared).nonzero()[0].tolist()
             return (
-                f"the unembedding of token {tokens[token]} has {found[token, column].item():g} in column {column} where "
-                f"the declared decoder has {declared[token, column].item():g}"
+                f"the unembedding of token {tokens[token]} has {found[token, column].item():.17g} in column {column} where "
+                f"the declared decoder has {declared[token, column].item():.17g}"
             )
     return None if covered.all() else "the decoder leaves a token out"
 

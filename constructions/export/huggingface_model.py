@@ -413,13 +413,20 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         not show it: the given tokens, then what was written.
 
         Raises:
-            InputError: a question is none, or has more or fewer relations than this model takes.
+            InputError: a question is none, or has more or fewer relations than this model takes; a
+                cache is given that holds tokens.
         """
         given = options.pop("input_ids", None) if inputs is None else inputs
         if given is None or "inputs_embeds" in options:
             raise InputError("give questions as token ids (batch, length): a subject and its relations")
         if self.config.n_tokens is None:
             return super().generate(given, generation_config, **options)
+        for name in ("cache", "past_key_values"):
+            if (held := options.get(name)) is not None and (n_held := int(held.get_seq_length())) > 0:
+                raise InputError(
+                    f"{name} holds {n_held} tokens already, in whose place the question would not be "
+                    "read; give each call of generate an empty cache, or none"
+                )
         lengths = [
             getattr(source, name, None) for source in (generation_config, self.generation_config) for name in LENGTHS
         ]
