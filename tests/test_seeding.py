@@ -373,7 +373,8 @@ def test_each_weight_that_is_set_to_zero_has_to_be(damage):
     recalls_all(seeded, facts, hops)
     with torch.no_grad():
         damage(seeded, seeded.places)
-    assert check_recall(seeded, facts, hops, logits="full").wrong > 0
+    found = check_recall(seeded, facts, hops, logits="full")
+    assert found.wrong + found.unknown > 0  # unknown where numbers are so large that rounding has no useful bound
 
 
 def test_the_python_of_the_page_runs():

@@ -187,7 +187,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         "export",
         help="write a saved model for TransformerLens, Hugging Face transformers or ONNX, and ask it there",
         description="Turns a saved model into a standard decoder with the same logits, writes it as the other tool\n"
-        "reads it, and asks the other tool: all queries, or 4,096 of each length, drawn at random. OUT appears\n"
+        "reads it, and asks the other tool: all queries, or 4,096 drawn at random over all lengths. OUT appears\n"
         "whole, if all answers are right by the margin asked for, in whatever order sums are\n"
         "added, and no logit differs more than it may (by 0 where all arithmetic is exact), or\n"
         "not at all (exit status 1). The logits are the construction's times a power of two: see\n"

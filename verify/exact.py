@@ -333,7 +333,7 @@ def _looked_at(weight: Tensor) -> _Weight:
         columns = torch.maximum(columns, size.amax(0))
         rows.append(size.sum(1).amax().item())
         grids.append(_grid(some, size))
-    grid, row = min(grids), up(torch.tensor(rows, dtype=torch.float64)).max().item()  # max keeps a NaN
+    grid, row = min(grids), up(torch.tensor(rows, dtype=torch.float64, device="cpu")).max().item()  # max keeps a NaN
     return _Weight(None if grid == -math.inf else _Known(grid), row, columns)
 
 

@@ -1,8 +1,9 @@
 """An export, asked in the other tool: every answer against the table of facts, every logit against
 the module's own times a power of two.
 
-The queries are all paths of the model's length; of a chain of thought all lengths up to it, and it is continued with what the
-other tool says. Where there are more than `MOST_QUERIES` of a length, as many are drawn; it is told of how many.
+The queries are all paths of the model's length; of a chain of thought all lengths up to it, and it
+is continued with what the other tool says. About `MOST_QUERIES` are asked, shared among the lengths:
+where there are more of a length, as many are drawn, and it is said of how many.
 """
 
 from __future__ import annotations
@@ -159,14 +160,15 @@ def ask(
     scale: float = 1.0,
     least_margin: float = 0.0,
 ) -> Asked:
-    """Ask the other tool at most `most` queries of each length.
+    """Ask the other tool about `most` queries, as many of each length where there are so many.
 
     Args:
         run: the other tool: tokens (batch, length) to logits, of the model's tokens and perhaps of
             more behind them.
         model: what was exported, with the facts that it should answer.
         allowed: how far a logit may differ.
-        most: if there are more queries of a length, as many different ones are drawn at random, always the same.
+        most: shared among the lengths; if there are more queries of a length than its share, as many
+            different ones are drawn at random, always the same.
         progress: called with the number of queries done so far.
         scale: the other tool's logits are to be the module's times this power of two.
         least_margin: what the smallest margin in the other tool is to be.
@@ -174,12 +176,14 @@ def ask(
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
     asked, draw = Asked(allowed, dtype, scale, least_margin), np.random.default_rng(0)
     at_once = max(1, MOST_LOGITS // (model.shape.d_vocab * (2 * model.hops + 1)))
-    for hops in range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,):
+    lengths = range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,)
+    share = -(-most // len(lengths))
+    for hops in lengths:
         total = model.facts.n_queries(hops)
-        drawn = model.facts.drawn_queries(most, hops, draw) if total > most else None
+        drawn = model.facts.drawn_queries(share, hops, draw) if total > share else None
         asked.all_queries += total
-        for start in range(0, min(total, most), at_once):
-            index = np.arange(start, min(start + at_once, total, most))
+        for start in range(0, min(total, share), at_once):
+            index = np.arange(start, min(start + at_once, total, share))
             subjects, paths = model.facts.queries(index, hops) if drawn is None else [part[index] for part in drawn]
             failed, near = (torch.zeros(len(index), dtype=torch.bool) for _ in range(2))
             for tokens, wanted, logits in _steps(run, model, subjects, paths):

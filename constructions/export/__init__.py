@@ -9,7 +9,7 @@
 Every export goes through `constructions.seeding.standard`, the construction as a standard decoder
 with the same logits; the other tool then computes that decoder's forward pass, in the dtype of the
 model, which never changes, and all logits times a power of two, so that who samples draws the
-answer (`scale`). `verify.exported` asks the other tool all queries, or 4,096 of each length. What
+answer (`scale`). `verify.exported` asks the other tool all queries, or 4,096 over all lengths. What
 each tool does otherwise than its options say is in docs/export.md.
 
 The tools are imported when they are asked for; a missing one is an InputError that names the extra.
