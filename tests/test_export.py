@@ -405,6 +405,16 @@ def booted(shape, **others):
 
 
 @onnx
+def test_an_export_asks_about_as_many_queries_whatever_the_number_of_lengths(tmp_path):
+    model = built("chain_of_thought", 4, 2, hops=10)
+    asked = export_and_ask(model, "onnx", tmp_path / "out")
+    assert asked.right, asked.lines("onnx")
+    assert asked.all_queries == sum(4 * 2**length for length in range(1, 11)) > MOST_QUERIES
+    share = -(-MOST_QUERIES // 10)
+    assert asked.queries == sum(min(4 * 2**length, share) for length in range(1, 11)) < MOST_QUERIES
+
+
+@onnx
 def test_onnx_takes_any_batch_and_length_but_no_more_than_there_are_positions(tmp_path):
     import onnxruntime
 

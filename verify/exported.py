@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
@@ -132,12 +132,11 @@ def export_and_ask(
     """
     decoder = as_standard(model)
     least = sampling_margin(decoder.shape.d_vocab) if margin is None else margin
+    share = -(-MOST_QUERIES // len(_lengths(model)))
     found: list[Asked] = []
 
     def check(run: Runner, scale: float) -> None:
-        found.append(
-            ask(run, model, 2 * scale * decoder.logit_error, progress=progress, scale=scale, least_margin=least)
-        )
+        found.append(ask(run, model, 2 * scale * decoder.logit_error, share, progress, scale, least))
         if not found[0].right:
             raise _NotRight
 
@@ -160,15 +159,14 @@ def ask(
     scale: float = 1.0,
     least_margin: float = 0.0,
 ) -> Asked:
-    """Ask the other tool about `most` queries, as many of each length where there are so many.
+    """Ask the other tool at most `most` queries of each length.
 
     Args:
         run: the other tool: tokens (batch, length) to logits, of the model's tokens and perhaps of
             more behind them.
         model: what was exported, with the facts that it should answer.
         allowed: how far a logit may differ.
-        most: shared among the lengths; if there are more queries of a length than its share, as many
-            different ones are drawn at random, always the same.
+        most: if there are more queries of a length, as many different ones are drawn at random, always the same.
         progress: called with the number of queries done so far.
         scale: the other tool's logits are to be the module's times this power of two.
         least_margin: what the smallest margin in the other tool is to be.
@@ -176,14 +174,12 @@ def ask(
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
     asked, draw = Asked(allowed, dtype, scale, least_margin), np.random.default_rng(0)
     at_once = max(1, MOST_LOGITS // (model.shape.d_vocab * (2 * model.hops + 1)))
-    lengths = range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,)
-    share = -(-most // len(lengths))
-    for hops in lengths:
+    for hops in _lengths(model):
         total = model.facts.n_queries(hops)
-        drawn = model.facts.drawn_queries(share, hops, draw) if total > share else None
+        drawn = model.facts.drawn_queries(most, hops, draw) if total > most else None
         asked.all_queries += total
-        for start in range(0, min(total, share), at_once):
-            index = np.arange(start, min(start + at_once, total, share))
+        for start in range(0, min(total, most), at_once):
+            index = np.arange(start, min(start + at_once, total, most))
             subjects, paths = model.facts.queries(index, hops) if drawn is None else [part[index] for part in drawn]
             failed, near = (torch.zeros(len(index), dtype=torch.bool) for _ in range(2))
             for tokens, wanted, logits in _steps(run, model, subjects, paths):
@@ -228,6 +224,11 @@ def _steps(
         yield tokens, _column(vocabulary.answer_tokens(facts.answer(subjects, paths[:, :read]))), logits
         tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], 1)
     yield tokens, torch.full((len(tokens), 1), vocabulary.special("end")), run(tokens)
+
+
+def _lengths(model: Answering) -> Sequence[int]:
+    """The lengths of the paths that a model answers."""
+    return range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,)
 
 
 def _column(tokens: NDArray[np.int64]) -> Tensor:
