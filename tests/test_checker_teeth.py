@@ -11,8 +11,8 @@ from verify import checker, described, stored, symbolic
 FAULTS = {
     checker: [
         # what is told of what went wrong
-        ('return Verdict("FAIL", _brief(str(error)))', 'return Verdict("PASS")'),
-        ('return Verdict("UNKNOWN", _brief(str(error)))', 'return Verdict("PASS")'),
+        ('return Verdict("FAIL", stored.escaped(_brief(str(error))))', 'return Verdict("PASS")'),
+        ('return Verdict("UNKNOWN", stored.escaped(_brief(str(error))))', 'return Verdict("PASS")'),
         # softmax
         ("2718281828", "2918281828"),
         ("1442 *", "1443 *"),
