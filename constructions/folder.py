@@ -50,6 +50,7 @@ from constructions.wording import printable
 WEIGHTS, VOCABULARY, CERTIFICATE = "weights.safetensors", "vocabulary.txt", "certificate.json"
 FACTS, PACKED_FACTS, CODEBOOKS = "facts.tsv", "facts.safetensors", "codebooks.safetensors"
 _ALWAYS = frozenset({WEIGHTS, VOCABULARY, CERTIFICATE})
+_UNFINISHED = f".{manifests.NAME}.part"
 _FILES = _ALWAYS | {FACTS, PACKED_FACTS, CODEBOOKS}
 MOST_FACTS_AS_TEXT = 1_000_000
 
@@ -98,7 +99,10 @@ def _save(model: FactModel, folder: str | os.PathLike[str]) -> None:
             "tensors": {name: tensor.listed() for name, tensor in survey(part / WEIGHTS).tensors.items()},
             "files": {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in part.iterdir()},
         }
-        (part / manifests.NAME).write_bytes(manifests.canonical(found))
+        (part / _UNFINISHED).write_bytes(manifests.canonical(found))
+        (part / _UNFINISHED).rename(
+            part / manifests.NAME
+        )  # a manifest is whole, or not there: see `_require_left_over`
 
 
 def _checked_weights(model: FactModel) -> dict[str, Tensor]:
@@ -176,7 +180,7 @@ def _require_left_over(folder: Path) -> None:
         return
     unfinished = re.compile(rf"\.{re.escape(FACTS)}\..*\.part")  # of `write_tsv`
     for name in sorted(names):
-        known = name in _FILES or unfinished.fullmatch(name)
+        known = name in _FILES or name == _UNFINISHED or unfinished.fullmatch(name)
         if not known or not stat.S_ISREG((folder / name).lstat().st_mode):
             raise InputError(f"{folder}: holds {name}, which no save has left")
 

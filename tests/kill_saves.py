@@ -106,16 +106,46 @@ def kill_everywhere(target, known):
     raise AssertionError("the save never ended")
 
 
+def kill_in_the_middle(target, known):
+    """In the middle of each file that is written by `write_bytes`: a part of its bytes, or none, is there."""
+    seen = Counter()
+    for share in (0, 1 / 2, 1):
+        for nth in range(10_000):
+            MODELS["old"].save(target)
+            assert not parts(target.parent), (share, nth)
+
+            def save_until(nth=nth, share=share):
+                whole, calls = Path.write_bytes, 0
+
+                def write_bytes(path, data):
+                    nonlocal calls
+                    calls += 1
+                    if calls == nth + 1:
+                        whole(path, data[: int(share * len(data))])
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    return whole(path, data)
+
+                Path.write_bytes = write_bytes
+                MODELS["new"].save(target)
+
+            status = os.waitpid(child(save_until), 0)[1]
+            seen[found(target, known)] += 1
+            if status == 0:
+                break
+            assert status == signal.SIGKILL
+    return {"seen": seen}
+
+
 def main(parent, count, seed):
     torch.set_num_threads(1)
     folder.certificate = lambda model: "{}\n"
     known, target = manifests(parent), parent / "model"
-    told = {"everywhere": kill_everywhere(target, known), "at random": kill_at_random(target, known, count, seed)}
-    for _ in range(20):  # a killed process holds its lock until the kernel has taken it down
-        MODELS["new"].save(target)
-        if not list(parts(parent)):
-            break
-        time.sleep(0.1)
+    told = {
+        "everywhere": kill_everywhere(target, known),
+        "in the middle": kill_in_the_middle(target, known),
+        "at random": kill_at_random(target, known, count, seed),
+    }
+    MODELS["new"].save(target)
     print(json.dumps(told | {"left": [path.name for path in parts(parent)]}))
 
 

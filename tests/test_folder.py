@@ -649,5 +649,6 @@ def test_saves_that_are_killed_leave_the_old_or_the_new_model(tmp_path):
     found = json.loads(done.stdout)
     assert found["everywhere"]["seen"]["old"] > 20
     assert found["everywhere"]["seen"]["new"] > 5
+    assert found["in the middle"]["seen"]["old"] >= 9  # three files at least, each with none, half and all of its bytes
     assert found["at random"]["kills"] == int(count)
     assert found["left"] == []
