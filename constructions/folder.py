@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +43,7 @@ from constructions.rebuild import default_codebooks, rebuilt, same_codebooks
 from constructions.recipe import Recipe
 from constructions.tensor_file import format_name, read_header, shown, survey, write_tensors
 from constructions.transformer import TransformerShape
-from constructions.tsv import is_plain, read_saved_facts, write_tsv
+from constructions.tsv import fact_lines, is_plain, read_saved_facts
 from constructions.wording import printable
 
 WEIGHTS, VOCABULARY, CERTIFICATE = "weights.safetensors", "vocabulary.txt", "certificate.json"
@@ -87,7 +86,7 @@ def _save(model: FactModel, folder: str | os.PathLike[str]) -> None:
         names = [*facts.entity_names, *facts.relation_names, *specials]
         (part / VOCABULARY).write_bytes("".join(f"{name}\n" for name in names).encode())
         if _fits_text(facts):
-            write_tsv(facts, part / FACTS)
+            (part / FACTS).write_bytes("".join(fact_lines(facts)).encode())
         else:
             write_tensors(part / PACKED_FACTS, {"facts": torch.from_numpy(facts.answers.astype(np.int32))})
         if not same_codebooks(model.codebooks, default_codebooks(model.recipe.builder, facts)):
@@ -178,10 +177,8 @@ def _require_left_over(folder: Path) -> None:
     if manifests.NAME in names:
         _require_model_folder(folder)
         return
-    unfinished = re.compile(rf"\.{re.escape(FACTS)}\..*\.part")  # of `write_tsv`
     for name in sorted(names):
-        known = name in _FILES or name == _UNFINISHED or unfinished.fullmatch(name)
-        if not known or not stat.S_ISREG((folder / name).lstat().st_mode):
+        if name not in {*_FILES, _UNFINISHED} or not stat.S_ISREG((folder / name).lstat().st_mode):
             raise InputError(f"{folder}: holds {name}, which no save has left")
 
 

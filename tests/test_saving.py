@@ -209,18 +209,19 @@ def failing_sync(monkeypatch, code, fails):
 
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+@pytest.mark.parametrize("fails", [Path.is_dir, Path.exists], ids=["folders", "files and folders"])
 @pytest.mark.parametrize("replaced", [False, True])
-def test_where_folders_cannot_be_flushed_the_model_is_saved_and_it_is_told_what_is_not_promised(
-    code, replaced, tmp_path, monkeypatch
+def test_where_nothing_can_be_flushed_the_model_is_saved_and_it_is_said_what_is_not_promised(
+    code, fails, replaced, tmp_path, monkeypatch
 ):
     if replaced:
         OLD.save(tmp_path / "model")
-    failing_sync(monkeypatch, code, lambda path: path.is_dir())
+    failing_sync(monkeypatch, code, fails)
     with pytest.warns(
-        UserWarning,
-        match=r"model: is written and in place, .* cannot flush a folder .*; load it then$",
-    ):
+        UserWarning, match=r"model: is written and in place, .* cannot flush a (file|folder) .*; load it then$"
+    ) as warned:
         NEW.save(tmp_path / "model")
+    assert any("cannot flush a folder" in str(warning.message) for warning in warned)
     assert is_whole(tmp_path / "model", NEW)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
