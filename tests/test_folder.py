@@ -569,7 +569,7 @@ def test_a_place_that_cannot_be_written_is_told(path, told, tmp_path):
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), MemoryError()]
 )
-@pytest.mark.parametrize("place", ["write_tensors", "write_tsv", "survey"])
+@pytest.mark.parametrize("place", ["write_tensors", "fact_lines", "survey"])
 def test_a_save_that_fails_leaves_what_was_there(error, place, monkeypatch, tmp_path):
     selector(FACTS).save(tmp_path / "model")
     before = contents(tmp_path / "model")
