@@ -67,6 +67,11 @@ class Answering(Traced):
     shape: Any
     embedding: nn.Embedding
 
+    @property
+    def path_lengths(self) -> range:
+        """How many relations the paths have that it answers."""
+        return range(self.hops, self.hops + 1)
+
     @torch.no_grad()
     def answer(self, entity: _Ids, path: Sequence[int] | Sequence[str] | np.ndarray) -> int | np.ndarray:
         """What the model says: its argmax over the whole vocabulary after the tokens `entity, path...`.
@@ -141,6 +146,11 @@ class Writing(Answering):
     """
 
     hops_per_token: int
+
+    @property
+    def path_lengths(self) -> range:
+        """All lengths up to `hops`."""
+        return range(1, self.hops + 1)
 
     def prompt(self, entities: NDArray[np.int64], paths: NDArray[np.int64]) -> Tensor:
         """The padded prompts of queries: subjects (...) and paths (..., k), 1 <= k <= K, to int64 (..., K + 1).

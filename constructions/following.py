@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from constructions.answering import Answering, Writing
+from constructions.answering import Answering
 from constructions.facts import require_runnable
 from constructions.memory import require_memory
 from constructions.model import FactModel
@@ -302,9 +302,8 @@ def lost(logits: Box, said: Tensor) -> Tensor:
 def sequences(model: FactModel | Reformed) -> Iterator[tuple[Tensor, Tensor]]:
     """All queries, streamed in batches whose bounds need little memory: see `Answering.lesson`."""
     at_once = sequences_at_once(model, positions_of(model))
-    lengths = range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,)
-    require_runnable(sum(model.facts.n_queries(hops) for hops in lengths))
-    for hops in lengths:
+    require_runnable(sum(map(model.facts.n_queries, model.path_lengths)))
+    for hops in model.path_lengths:
         total = model.facts.n_queries(hops)
         for start in range(0, total, at_once):
             tokens, said = model.lesson(*model.facts.queries(np.arange(start, min(start + at_once, total)), hops))

@@ -39,7 +39,7 @@ from constructions.export.scale import MOST_WRONG
 from constructions.seeding import needed_shape, seed_into
 from constructions.transformer import Transformer
 from verify.__main__ import main
-from verify.exported import MOST_QUERIES, ask, export_and_ask
+from verify.exported import MOST_ASKED, ask, export_and_ask
 
 PAGE = (Path(__file__).parent.parent / "docs" / "export.md").read_text()
 PACKAGES = {"transformerlens": "transformer_lens", "huggingface": "transformers", "onnx": "onnxruntime"}
@@ -215,7 +215,7 @@ def test_a_chain_is_continued_with_what_the_other_tool_says(family):
 def test_of_many_queries_a_sample_is_asked_and_told():
     model = built("scalar_selector", 700, 7)
     asked = ask(itself(model), model, allowed=0)
-    assert (asked.queries, asked.all_queries, asked.right) == (MOST_QUERIES, 4900, True)
+    assert (asked.queries, asked.all_queries, asked.right) == (MOST_ASKED, 4900, True)
     assert "drawn from 4,900" in asked.lines("onnx")[0]
 
 
@@ -409,9 +409,9 @@ def test_an_export_asks_about_as_many_queries_whatever_the_number_of_lengths(tmp
     model = built("chain_of_thought", 4, 2, hops=10)
     asked = export_and_ask(model, "onnx", tmp_path / "out")
     assert asked.right, asked.lines("onnx")
-    assert asked.all_queries == sum(4 * 2**length for length in range(1, 11)) > MOST_QUERIES
-    share = -(-MOST_QUERIES // 10)
-    assert asked.queries == sum(min(4 * 2**length, share) for length in range(1, 11)) < MOST_QUERIES
+    assert asked.all_queries == sum(4 * 2**length for length in range(1, 11)) > MOST_ASKED
+    share = -(-MOST_ASKED // 10)
+    assert asked.queries == sum(min(4 * 2**length, share) for length in range(1, 11)) < MOST_ASKED
 
 
 @onnx

@@ -78,7 +78,7 @@ def attack(
             run.
     """
     target = _Target(Path(folder))
-    require_runnable(sum(target.facts.n_queries(hops) for hops in _lengths(target.model)))
+    require_runnable(sum(map(target.facts.n_queries, target.model.path_lengths)))
     if (first := check_files(target.files)).verdict != "PASS":
         raise InputError(f"{folder}: there is nothing to attack: the checker says {first.verdict}: {first.reason}")
     tallies, done = [], 0
@@ -137,14 +137,9 @@ class _Target:
 _Attack = tuple[str, Files, FactModel, FactTable]
 
 
-def _lengths(model: FactModel) -> range:
-    """The lengths of the paths that a model answers."""
-    return range(1 if "end" in model.vocabulary.specials else model.hops, model.hops + 1)
-
-
 def _right(model: FactModel, facts: FactTable) -> bool:
     """Whether the forward pass, by full logits, answers every query of every length right, however sums are added."""
-    recalls = [check_recall(model, facts, hops, "full") for hops in _lengths(model)]
+    recalls = [check_recall(model, facts, hops, "full") for hops in model.path_lengths]
     return all(recall.verdict == "PASS" for recall in recalls)
 
 

@@ -2,7 +2,7 @@
 the module's own times a power of two.
 
 The queries are all paths of the model's length; of a chain of thought all lengths up to it, and it
-is continued with what the other tool says. About `MOST_QUERIES` are asked, shared among the lengths:
+is continued with what the other tool says. About `MOST_ASKED` are asked, shared among the lengths:
 where there are more of a length, as many are drawn, and it is said of how many.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
@@ -26,7 +26,7 @@ from constructions.export.names import as_standard
 from constructions.export.scale import sampling_margin
 from verify.recall import Verdict
 
-MOST_QUERIES = 4096
+MOST_ASKED = 4096
 MOST_LOGITS = 2**22
 """So many logits at once, by the other tool and by the module."""
 
@@ -132,7 +132,7 @@ def export_and_ask(
     """
     decoder = as_standard(model)
     least = sampling_margin(decoder.shape.d_vocab) if margin is None else margin
-    share = -(-MOST_QUERIES // len(_lengths(model)))
+    share = -(-MOST_ASKED // len(model.path_lengths))
     found: list[Asked] = []
 
     def check(run: Runner, scale: float) -> None:
@@ -154,7 +154,7 @@ def ask(
     run: Runner,
     model: Answering,
     allowed: float = 0.0,
-    most: int = MOST_QUERIES,
+    most: int = MOST_ASKED,
     progress: Callable[[int], None] = lambda queries: None,
     scale: float = 1.0,
     least_margin: float = 0.0,
@@ -174,7 +174,7 @@ def ask(
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
     asked, draw = Asked(allowed, dtype, scale, least_margin), np.random.default_rng(0)
     at_once = max(1, MOST_LOGITS // (model.shape.d_vocab * (2 * model.hops + 1)))
-    for hops in _lengths(model):
+    for hops in model.path_lengths:
         total = model.facts.n_queries(hops)
         drawn = model.facts.drawn_queries(most, hops, draw) if total > most else None
         asked.all_queries += total
@@ -224,11 +224,6 @@ def _steps(
         yield tokens, _column(vocabulary.answer_tokens(facts.answer(subjects, paths[:, :read]))), logits
         tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], 1)
     yield tokens, torch.full((len(tokens), 1), vocabulary.special("end")), run(tokens)
-
-
-def _lengths(model: Answering) -> Sequence[int]:
-    """The lengths of the paths that a model answers."""
-    return range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,)
 
 
 def _column(tokens: NDArray[np.int64]) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from constructions.answering import Answering, Writing
+from constructions.answering import Answering
 from constructions.errors import DoesNotFit, InternalError
 from constructions.facts import require_runnable
 from constructions.following import WAYS
@@ -117,11 +117,10 @@ def formed(model: FactModel, form: str) -> Formed:
         InputError: there are more queries than are run.
     """
     facts = model.facts
-    hops = range(1, model.hops + 1) if isinstance(model, Writing) else (model.hops,)
-    planned = sum(facts.n_queries(k) for k in hops)
+    planned = sum(map(facts.n_queries, model.path_lengths))
     require_runnable(planned)
     other, allowed = FORMS[form](model)
-    recalls = [check_recall(other, facts, k, logits="full") for k in hops]
+    recalls = [check_recall(other, facts, k, logits="full") for k in model.path_lengths]
     asked = ask(other, model, most=facts.n_queries(model.hops))
     queries, wrong = sum(recall.queries for recall in recalls), sum(recall.wrong for recall in recalls)
     margin = min(recall.margin for recall in recalls)

@@ -483,8 +483,7 @@ def _disagreements(
         told = [f"the checker says {proven.verdict} of the saved model: {proven.reason}"]
         return (told, []) if proven.verdict == "FAIL" else ([], told)
     wrong, open_ = [], []
-    shortest = 1 if construction(model.construction).n_specials > 1 else model.hops
-    planned = sum(facts.n_queries(length) for length in range(shortest, model.hops + 1))
+    planned = sum(map(facts.n_queries, model.path_lengths))
     if proven.queries != planned:
         wrong.append(f"{shortened(proven.queries)} queries are proven; there are {shortened(planned)}")
     rounds = None if isinstance(claim, str) else claim.rounds
