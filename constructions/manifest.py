@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from constructions.errors import InputError
-from constructions.tensor_file import MOST_BYTES_OF_JSON, parse_json, shown
+from constructions.tensor_file import MOST_BYTES_OF_JSON, is_count, parse_json, shown
 from constructions.transformer import HeadShape, LayerShape, TransformerShape
 
 NAME = "manifest.json"
@@ -37,8 +37,8 @@ class _Each(NamedTuple):
     schema: Any
 
 
-_COUNT = _Leaf("a count", lambda value: type(value) is int and value >= 0)
-_SIZE = _Leaf("a positive integer", lambda value: type(value) is int and value >= 1)
+_COUNT = _Leaf("a count below 10^60", is_count)
+_SIZE = _Leaf("a positive integer below 10^60", lambda value: is_count(value) and value >= 1)
 _TEXT = _Leaf("a text", lambda value: isinstance(value, str))
 _EXTREME = _Leaf("an integer or null", lambda value: value is None or type(value) is int)
 _OPTION = _Leaf("an integer, true, false or null", lambda value: value is None or type(value) in (int, bool))
@@ -49,7 +49,7 @@ _SHA256 = _Leaf(
     lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)),
 )
 _WIDTHS = _Leaf(
-    "a pair of counts [d_qk, d_v]",
+    "a pair of counts [d_qk, d_v] below 10^60",
     lambda value: isinstance(value, list) and len(value) == 2 and all(map(_COUNT.accepts, value)),
 )
 _SCHEMA = {

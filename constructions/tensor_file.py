@@ -25,6 +25,7 @@ from torch import Tensor
 from constructions.errors import InputError
 
 MOST_BYTES_OF_JSON = 100_000_000
+_MOST_AXES = 64
 _PIECE = 1 << 22
 _ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4}
 
@@ -130,8 +131,11 @@ def _stored(path: Path | str, name: str, entry: object) -> Stored:
     if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
         raise InputError(f"{where} has the dtype {shown(dtype)}; one of {', '.join(_ITEM_BYTES)} is expected")
     for what, numbers in (("shape", shape), ("data_offsets", offsets)):
-        if not isinstance(numbers, list) or not all(type(n) is int and n >= 0 for n in numbers):
-            raise InputError(f"{where} has the {what} {shown(numbers)}; a list of counts is expected")
+        if not isinstance(numbers, list) or len(numbers) > _MOST_AXES or not all(map(is_count, numbers)):
+            raise InputError(
+                f"{where} has the {what} {shown(numbers)}; a list of counts is expected, of up to {_MOST_AXES} "
+                "below 10^60"
+            )
     expected = math.prod(shape) * _ITEM_BYTES[dtype]
     if len(offsets) != 2 or offsets[1] - offsets[0] != expected:
         raise InputError(
@@ -190,6 +194,13 @@ def format_name(dtype: torch.dtype) -> str:
     if dtype not in names:
         raise InputError(f"weights are stored as {', '.join(map(str, names))}; these are {dtype}")
     return names[dtype]
+
+
+def is_count(value: object) -> bool:
+    """Whether a value of a file is a count below 10^60: of that size products of a few can still be
+    computed, and told in an error.
+    """
+    return type(value) is int and 0 <= value < 10**60
 
 
 def shown(value: object) -> str:

@@ -125,6 +125,8 @@ def with_codebooks(*books):
 
 
 EMBEDDING = "embedding.weight"
+HUGE = int("9" * 4300)
+"""The largest integer that Python reads and writes; products of two are beyond."""
 DEFECTS = {
     # the manifest as text
     "no manifest": (
@@ -154,6 +156,14 @@ DEFECTS = {
     "true for a count": (in_manifest("sizes", "hops", value=True), r"sizes\.hops is True; a positive integer"),
     "negative": (in_manifest("sizes", "positions", value=-1), r"sizes\.positions is -1; a count"),
     "no entities": (in_manifest("sizes", "entities", value=0), r"sizes\.entities is 0; a positive integer"),
+    "huge size": (
+        in_manifest("sizes", "d_model", value=HUGE),
+        r"sizes\.d_model is 9+\.\.\.; a positive integer below 10\^60 is expected",
+    ),
+    "huge head": (
+        in_manifest("architecture", "layers", 0, "heads", 0, value=[HUGE, 1]),
+        r"heads\[0\] is \[9+\.\.\.; a pair of counts",
+    ),
     "object for a list": (in_manifest("specials", value={}), r"specials is {}; \['unknown'\] or"),
     "list for an object": (in_manifest("options", value=[]), r"options is \[\]; an object"),
     "option": (in_manifest("options", "x", value="y"), r"options\['x'\] is 'y'; an integer, true, false or null"),
@@ -204,6 +214,8 @@ DEFECTS = {
         in_header(lambda header: header["layers.0.attention.value.weight"]["shape"].reverse()),
         r"found F32 \[9, 6\]; the architecture has F32 \[6, 9\]",
     ),
+    "huge shape": (in_header(lambda header: header[EMBEDDING].update(shape=[HUGE, HUGE])), r"a list of counts is"),
+    "many axes": (in_header(lambda header: header[EMBEDDING].update(shape=[2**60] * 200_000)), r"of up to 64 below"),
     "offsets": (in_header(lambda header: header[EMBEDDING].update(data_offsets=[0, 4])), r"needs [\d,]+ bytes"),
     "one offset": (in_header(lambda header: header[EMBEDDING].update(data_offsets=[0])), r"needs [\d,]+ bytes"),
     "gap": (in_header(shifted), r"begin at byte 4, those before end at 0"),

@@ -13,6 +13,7 @@ FORMAT = 1
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
 MOST_LAYERS = 4096
 MOST_BYTES_OF_JSON = 100_000_000
+MOST_AXES = 64  # numpy has no more
 MOST_SHOWN = 100
 
 
@@ -97,7 +98,8 @@ def read_tensors(raw: Any, name: str) -> dict[str, tuple[str, np.ndarray]]:
         require(parts, f"{name}: {shown(key)} is not an object of dtype, shape and data_offsets")
         dtype, offsets = entry["dtype"], entry["data_offsets"]
         require(type(dtype) is str and dtype in STORED, f"{name}: {shown(key)} has the dtype {shown(dtype)}")
-        require(type(entry["shape"]) is list, f"{name}: {shown(key)} has the shape {shown(entry['shape'])}")
+        axes = type(entry["shape"]) is list and len(entry["shape"]) <= MOST_AXES
+        require(axes, f"{name}: {shown(key)} has the shape {shown(entry['shape'])}")
         pair = type(offsets) is list and len(offsets) == 2
         require(pair, f"{name}: {shown(key)} has the data_offsets {shown(offsets)}")
         for n in (*entry["shape"], *offsets):
