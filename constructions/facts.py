@@ -167,8 +167,8 @@ class FactTable:
         bits = hops * (self.n_relations - 1).bit_length()
         if bits > MOST_BITS:
             raise InputError(
-                f"{self.n_relations:,} relations make {self.n_relations:,}^{hops:,} paths of {hops:,} hops: a number of up "
-                f"to {bits:,} bits, and at most {MOST_BITS:,} are counted"
+                f"{self.n_relations:,} relations make {self.n_relations:,}^{shortened(hops)} paths of {shortened(hops)} "
+                f"hops: a number of up to {shortened(bits)} bits, and at most {MOST_BITS:,} are counted"
             )
         return int(self.n_entities * self.n_relations**hops)
 

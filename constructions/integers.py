@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from constructions.errors import InputError
+from constructions.wording import shortened
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -38,7 +39,8 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
             number = operator.index(value)
     if number is None or (least is not None and number < least) or (most is not None and number > most):
         range_ = "" if least is None else f" of at least {least:,}" if most is None else f" from {least:,} to {most:,}"
-        raise InputError(f"{name} must be an integer{range_}; got {value!r}")
+        told = repr(value) if number is None or abs(number) < 10**24 else shortened(number)
+        raise InputError(f"{name} must be an integer{range_}; got {told}")
     return number
 
 

@@ -232,6 +232,7 @@ def test_a_range_is_told_with_both_ends():
         (-1, 0, None, "seed must be an integer of at least 0; got -1"),
         (9, 0, 8, "seed must be an integer from 0 to 8; got 9"),
         (1.5, None, None, "seed must be an integer; got 1.5"),
+        (-(10**5000), 0, None, "seed must be an integer of at least 0; got -1.00e+5000"),
     ):
         with pytest.raises(InputError) as error:
             whole("seed", value, least, most)
@@ -245,3 +246,8 @@ def test_a_wrong_call_is_told_by_python():
 
     with pytest.raises(TypeError, match="function"):
         function(m=1)
+
+
+def test_more_hops_than_python_writes_out_are_told_all_the_same():
+    with pytest.raises(InputError, match=r"3\^1\.00e\+5000 paths of 1\.00e\+5000 hops"):
+        FACTS.n_queries(10**5000)
