@@ -19,8 +19,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +30,7 @@ from constructions import manifest as manifests
 from constructions.claims import certificate
 from constructions.codes import Codebook
 from constructions.draft import only_of_shape
-from constructions.errors import DoesNotFit, FactFileError, InputError
+from constructions.errors import DoesNotFit, InputError
 from constructions.facts import MISSING, FactTable
 from constructions.manifest import Manifest
 from constructions.memory import require_memory
@@ -44,7 +42,6 @@ from constructions.recipe import Recipe
 from constructions.tensor_file import format_name, read_header, shown, survey, write_tensors
 from constructions.transformer import TransformerShape
 from constructions.tsv import fact_lines, is_plain, read_saved_facts
-from constructions.wording import printable
 
 WEIGHTS, VOCABULARY, CERTIFICATE = "weights.safetensors", "vocabulary.txt", "certificate.json"
 FACTS, PACKED_FACTS, CODEBOOKS = "facts.tsv", "facts.safetensors", "codebooks.safetensors"
@@ -72,11 +69,6 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
         UserWarning: the model is saved, but this file system does not say that it is on the disk; or the old one could not
             be removed.
     """
-    with _escaped():
-        _save(model, folder)
-
-
-def _save(model: FactModel, folder: str | os.PathLike[str]) -> None:
     require_outside_models(folder)
     weights = _checked_weights(model)
     text = certificate(model)
@@ -99,9 +91,8 @@ def _save(model: FactModel, folder: str | os.PathLike[str]) -> None:
             "files": {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in part.iterdir()},
         }
         (part / _UNFINISHED).write_bytes(manifests.canonical(found))
-        (part / _UNFINISHED).rename(
-            part / manifests.NAME
-        )  # a manifest is whole, or not there: see `_require_left_over`
+        # so that a manifest is whole, or not there: see `_require_left_over`
+        (part / _UNFINISHED).rename(part / manifests.NAME)
 
 
 def _checked_weights(model: FactModel) -> dict[str, Tensor]:
@@ -222,21 +213,9 @@ def load(folder: str | os.PathLike[str]) -> FactModel:
     """
     path = Path(folder)
     try:
-        with _escaped():
-            return undisturbed(path, lambda: _loaded(path))
+        return undisturbed(path, lambda: _loaded(path))
     except (OSError, SafetensorError) as error:
-        raise InputError(printable(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")) from None
-
-
-@contextmanager
-def _escaped() -> Iterator[None]:
-    """What is said of a folder stands on one line: parts of it are written by whom one likes."""
-    try:
-        yield
-    except FactFileError as error:
-        raise FactFileError([printable(defect) for defect in error.defects], error.total) from None
-    except InputError as error:
-        raise type(error)(printable(error)) from None
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _loaded(folder: Path) -> FactModel:
