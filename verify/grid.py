@@ -263,7 +263,7 @@ def verify_facts(
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory.
     """
-    from bounds.capacity import capacity, format_of
+    from bounds.capacity import capacity
     from bounds.sizes import Sizes, predicted
     from verify.against_bounds import hold_against_bounds, separation_factor
     from verify.recall import check_recall
@@ -277,7 +277,9 @@ def verify_facts(
     if planned <= MOST_QUERIES:
         with _threads(None if work > WORK_FOR_THREADS else 1):
             recall = check_recall(model, facts, hops, logits, progress=progress)
-    bits = capacity(model, given or format_of(model))  # to facts that are no bijections no bound applies
+    bits = capacity(model, given)
+    if given is None:  # to facts that are no bijections no bound applies, and a model is in its own format
+        bits = replace(bits, description=0)
     found = Sizes(
         d_model=model.embedding.weight.shape[1],
         d_mlp=model.shape.d_mlp,
