@@ -37,6 +37,8 @@ def test_one_other_entry_in_one_weight_is_seen(by):
     before = line(cell, model)
     assert before in GOLDEN
     for name, weight in model.named_parameters():
+        if not weight.numel():  # of heads that compare nothing
+            continue
         with torch.no_grad():
             weight[-1, -1] += by
             assert line(cell, model) != before, name
