@@ -1,14 +1,16 @@
-"""Time and memory of proving a saved model, against one numpy pass over its bytes and against the exhaustive passes.
+"""Time and memory of proving a saved model, against one numpy pass over its bytes and against the
+exhaustive passes.
 
-    python benchmarks/certificates.py                                        # selector, N = 262,144, R = 64
+    python benchmarks/certificates.py                               # selector, N = 262,144, R = 64
     python benchmarks/certificates.py --construction chain_of_thought -N 65536 -R 16 -k 8
 
-The model is built and saved in one process and proven in another, whose peak memory is printed (mapped files count).
-`numpy pass` sums the weights file, mapped as the checker maps it; `SHA-256` is the part of the check that binds the files to
-their manifest. The exhaustive passes run on a sample of subjects and are extrapolated by the number of queries; what one
-subject takes is counted once, as the unembedding is checked once. `fast` decides by the final state, `full` by all logits.
-For a chain of K hops the sample has paths of two hops, which write three
-tokens and not K + 1: its time per query is too low, so that the ratios are, if anything, too small.
+The model is built and saved in one process and proven in another, whose peak memory is printed
+(mapped files count). `numpy pass` sums the weights file, mapped as the checker maps it; `SHA-256`
+is the part of the check that binds the files to their manifest. The exhaustive passes run on a
+sample of subjects and are extrapolated by the number of queries; what one subject takes is counted
+once, as the unembedding is checked once. `fast` decides by the final state, `full` by all logits.
+For a chain of K hops the sample has paths of two hops, which write three tokens and not K + 1: its
+time per query is too low, so that the ratios are, if anything, too small.
 """
 
 import argparse
@@ -35,7 +37,9 @@ def peak() -> str:
 
 
 def prove(folder: str, repeat: int) -> None:
-    """In a process of its own: the numpy pass, the digests and the proof, each the median of some runs."""
+    """In a process of its own: the numpy pass, the digests and the proof, each the median of some
+    runs.
+    """
     from verify.checker import check
 
     paths = sorted(Path(folder).iterdir())
@@ -65,29 +69,45 @@ def main() -> None:
     from constructions import CATALOGUE
     from verify.recall import check_recall
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--construction", choices=list(CATALOGUE), default="selector")
     parser.add_argument("-N", type=int, default=262144)
     parser.add_argument("-R", type=int, default=64)
     parser.add_argument("-k", type=int, default=1)
     parser.add_argument(
-        "--sample", type=int, default=32, help="subjects for the full pass; at least 16 times as many for the fast"
+        "--sample",
+        type=int,
+        default=32,
+        help="subjects for the full pass; at least 16 times as many for the fast",
     )
-    parser.add_argument("--repeat", type=int, default=3, help="runs of each; the median is printed")
+    parser.add_argument(
+        "--repeat", type=int, default=3, help="runs of each; the median is printed"
+    )
     options = parser.parse_args()
 
     entry = CATALOGUE[options.construction]
     facts = entry.random_facts(options.N, options.R, 0)
     model, built = timed(lambda: entry.build(facts, options.k))
-    print(f"{entry.name}, N = {options.N:,}, R = {options.R}, k = {options.k}: {facts.n_facts:,} facts, ", end="")
+    print(
+        f"{entry.name}, N = {options.N:,}, R = {options.R}, k = {options.k}: {facts.n_facts:,}"
+        " facts, ",
+        end="",
+    )
     print(f"{model.shape.n_parameters():,} parameters")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "model"
         _, saved = timed(lambda: model.save(folder))
         print(f"build        {built:10.2f} s")
-        print(f"save         {saved:10.2f} s   peak memory of building and saving {peak()}", flush=True)
+        print(
+            f"save         {saved:10.2f} s   peak memory of building and saving {peak()}",
+            flush=True,
+        )
         command = [sys.executable, "-c", MEASURE.format(str(folder), options.repeat)]
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+        told = subprocess.run(
+            command, check=True, capture_output=True, text=True
+        ).stdout.splitlines()
     print("\n".join(told[:-1]))
     proof, queries = float(told[-1].split()[1]), int(told[-1].split()[2])
     hops = min(options.k, 2)
@@ -102,11 +122,16 @@ def main() -> None:
         passed(mode, order[:1])  # the first is slower
         few, once = passed(mode, order[:1])
         run, seconds = passed(mode, np.sort(order[:many]))
-        while seconds < 2 * once and many < options.N:  # until it is the queries that take the time
+        # until it is the queries that take the time
+        while seconds < 2 * once and many < options.N:
             many *= 4
             run, seconds = passed(mode, np.sort(order[:many]))
         whole = once + (seconds - once) / (run - few) * queries
-        print(f"{mode:5} pass   {whole:10.4g} s   extrapolated from {run:,} queries in {seconds:.1f} s; ", end="")
+        print(
+            f"{mode:5} pass   {whole:10.4g} s   extrapolated from {run:,} queries in"
+            f" {seconds:.1f} s; ",
+            end="",
+        )
         print(f"{whole / proof:.4g} times as long as the proof")
 
 

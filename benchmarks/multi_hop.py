@@ -1,11 +1,13 @@
-"""Time to build and to verify many-hop constructions against N, R and k, and how it grows with the number of queries.
+"""Time to build and to verify many-hop constructions against N, R and k, and how it grows with the
+number of queries.
 
     python benchmarks/multi_hop.py                          # about a minute on two cores
     python benchmarks/multi_hop.py --construction hybrid
 
-Every query is decided from its final state, as in `python -m verify ... --logits fast`. For each construction the last
-line compares, for one and the same model, the time per query of all subjects with that of a sixteenth of them, each the
-median of three runs: verification that is linear in the number of queries has a ratio near 1.
+Every query is decided from its final state, as in `python -m verify ... --logits fast`. For each
+construction the last line compares, for one and the same model, the time per query of all subjects
+with that of a sixteenth of them, each the median of three runs: verification that is linear in the
+number of queries has a ratio near 1.
 """
 
 import argparse
@@ -16,11 +18,21 @@ import numpy as np
 from constructions import CATALOGUE
 from verify.recall import check_recall
 
-SIZES = [(256, 3, 3), (1024, 3, 3), (4096, 3, 3), (1024, 2, 3), (1024, 4, 3), (1024, 3, 2), (1024, 3, 4)]
+SIZES = [
+    (256, 3, 3),
+    (1024, 3, 3),
+    (4096, 3, 3),
+    (1024, 2, 3),
+    (1024, 4, 3),
+    (1024, 3, 2),
+    (1024, 3, 4),
+]
 
 
 def timed(model, facts, hops, subjects, runs=3):
-    """The number of queries about some subjects, and the median of the seconds that deciding them takes."""
+    """The number of queries about some subjects, and the median of the seconds that deciding them
+    takes.
+    """
     seconds = []
     for _ in range(runs):
         started = time.perf_counter()
@@ -32,9 +44,13 @@ def timed(model, facts, hops, subjects, runs=3):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     names = [name for name, entry in CATALOGUE.items() if entry.multi_hop]
-    parser.add_argument("--construction", choices=names, action="append", help="default: four of them")
+    parser.add_argument(
+        "--construction", choices=names, action="append", help="default: four of them"
+    )
     options = parser.parse_args()
     default = ["key_value_rows", "precomputed", "meet_in_the_middle", "chain_of_thought"]
     titles = f"{'construction':<22}{'N':>6}{'R':>4}{'k':>3}{'d_model':>9}{'build s':>9}"
@@ -46,7 +62,10 @@ def main() -> None:
             model = CATALOGUE[name].build(facts, k)
             built = time.perf_counter() - started
             queries, seconds = timed(model, facts, k, np.arange(n))
-            print(f"{name:<22}{n:>6}{r:>4}{k:>3}{model.shape.d_model:>9}{built:>9.2f}{queries:>11,}", end="")
+            print(
+                f"{name:<22}{n:>6}{r:>4}{k:>3}{model.shape.d_model:>9}{built:>9.2f}{queries:>11,}",
+                end="",
+            )
             print(f"{seconds:>10.2f}{seconds / queries * 1e6:>10.2f}", flush=True)
             if n == max(size[0] for size in SIZES):
                 few, fewer_seconds = timed(model, facts, k, np.arange(n // 16))

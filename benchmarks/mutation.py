@@ -1,11 +1,13 @@
-"""Mutation testing with mutmut, on a copy of the committed tree: changes that no test notices are printed.
+"""Mutation testing with mutmut, on a copy of the committed tree: changes that no test notices are
+printed.
 
     pip install -c constraints.txt -e '.[test,mutation]'
     python benchmarks/mutation.py bounds/no_cot.py                     # minutes
     python benchmarks/mutation.py verify/checker.py                    # minutes on 16 cores
     python benchmarks/mutation.py verify/checker.py --only '*_leak*' '*_nearest*'
 
-A survivor is either equivalent (it changes no result) or asks for a test. Exit status 1 if there are survivors.
+A survivor is either equivalent (it changes no result) or asks for a test. Exit status 1 if there
+are survivors.
 """
 
 import argparse
@@ -44,22 +46,35 @@ pytest_add_cli_args=
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("module", choices=list(TESTS))
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="mutants whose names match")
-    parser.add_argument("--children", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="mutants whose names match"
+    )
+    parser.add_argument(
+        "--children", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        tree = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True).stdout
+        tree = subprocess.run(
+            ["git", "archive", "HEAD"], cwd=ROOT, check=True, capture_output=True
+        ).stdout
         subprocess.run(["tar", "-x"], cwd=folder, input=tree, check=True)
         tests = "\n    ".join(TESTS[options.module])
         package = options.module.partition("/")[0]
         others = "\n    ".join(name for name in PACKAGES if name != package)
-        settings = SETTINGS.format(package=package, module=options.module, others=others, tests=tests)
+        settings = SETTINGS.format(
+            package=package, module=options.module, others=others, tests=tests
+        )
         Path(folder, "setup.cfg").write_text(settings)
         run = ["run", "--max-children", str(options.children), *options.only]
         done = subprocess.run(
-            [sys.executable, "-m", "mutmut", *run], cwd=folder, stdout=subprocess.DEVNULL, check=False
+            [sys.executable, "-m", "mutmut", *run],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            check=False,
         )
         told = subprocess.run(
             [sys.executable, "-m", "mutmut", "results", "--all", "true"],
@@ -69,16 +84,28 @@ def main() -> int:
             text=True,
         ).stdout
         lines = [line.split() for line in told.splitlines() if ": " in line]
-        counts = {what: sum(line[1] == what for line in lines) for what in sorted({line[1] for line in lines})}
-        print(", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing was changed")
+        counts = {
+            what: sum(line[1] == what for line in lines)
+            for what in sorted({line[1] for line in lines})
+        }
+        print(
+            ", ".join(f"{count} {what}" for what, count in counts.items()) or "nothing was changed"
+        )
         survivors = [line[0].removesuffix(":") for line in lines if line[1] == "survived"]
         for name in survivors:
             shown = subprocess.run(
-                [sys.executable, "-m", "mutmut", "show", name], cwd=folder, capture_output=True, text=True
+                [sys.executable, "-m", "mutmut", "show", name],
+                cwd=folder,
+                capture_output=True,
+                text=True,
             )
             print(
                 name,
-                *(line for line in shown.stdout.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")),
+                *(
+                    line
+                    for line in shown.stdout.splitlines()
+                    if line[:1] in "+-" and line[:3] not in ("+++", "---")
+                ),
                 sep="\n    ",
             )
     return 1 if survivors or done.returncode or not counts.get("killed") else 0

@@ -3,8 +3,9 @@
     python benchmarks/noise.py                   # N = 5, R = 2, k = 2
     python benchmarks/noise.py -N 16 -R 3 -k 2
 
-All weights get Gaussian noise that is cut off at some size (its standard deviation is a quarter of that). It begins at the
-radius by queries and is doubled until some query is answered wrong, for each of a few seeds; shown is the smallest such size.
+All weights get Gaussian noise that is cut off at some size (its standard deviation is a quarter of
+that). It begins at the radius by queries and is doubled until some query is answered wrong, for
+each of a few seeds; shown is the smallest such size.
 """
 
 import argparse
@@ -17,13 +18,18 @@ from verify.recall import check_recall
 
 def breaking_size(model, radius, seed):
     size = radius
-    while check_recall(add_noise(model, size, seed), model.facts, model.hops, logits="full").verdict == "PASS":
+    while (
+        check_recall(add_noise(model, size, seed), model.facts, model.hops, logits="full").verdict
+        == "PASS"
+    ):
         size *= 2
     return size
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("-N", type=int, default=5)
     parser.add_argument("-R", type=int, default=2)
     parser.add_argument("-k", type=int, default=2)

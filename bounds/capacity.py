@@ -104,7 +104,9 @@ class Format:
             return f"the dtype is {other.dtype}, that of the format {self.dtype}"
         for name, grid in self.grids.items():
             if not grid.holds(other.grids[name]):
-                return f"{name} lies on {other.grids[name]}, which the format's {grid} does not hold"
+                return (
+                    f"{name} lies on {other.grids[name]}, which the format's {grid} does not hold"
+                )
         return ""
 
 
@@ -150,7 +152,11 @@ class Capacity:
     @property
     def internal_bits(self) -> int:
         """B_T: attention, MLPs and positions, and the description."""
-        inside = sum(cost.bits for name, cost in self.tensors.items() if name not in (EMBEDDING, UNEMBEDDING))
+        inside = sum(
+            cost.bits
+            for name, cost in self.tensors.items()
+            if name not in (EMBEDDING, UNEMBEDDING)
+        )
         return inside + self.description
 
     @property
@@ -214,7 +220,10 @@ def description_bits(described: Format) -> int:
     shape = described.shape
     sizes = [shape.d_vocab, shape.d_model, shape.n_positions, shape.repeats, len(shape.layers)]
     for layer in shape.layers:
-        sizes += [len(layer.heads), *(width for head in layer.heads for width in (head.d_qk, head.d_v))]
+        sizes += [
+            len(layer.heads),
+            *(width for head in layer.heads for width in (head.d_qk, head.d_v)),
+        ]
         sizes += [len(layer.d_mlp), *layer.d_mlp]
     grids = sum(grid.description_bits() for grid in described.grids.values())
     return 2 + sum(map(natural_bits, sizes)) + grids
@@ -242,12 +251,15 @@ def signed_bits(number: int) -> int:
 
 
 def fact_capacity(models: Sequence[Transformer]) -> Capacity:
-    """The fact bits of models that answer different fact tuples of one size, built alike: a lower estimate of what changes.
+    """The fact bits of models that answer different fact tuples of one size, built alike: a lower
+    estimate of what changes.
 
-    An entry that changes with the facts may by chance be the same for the given tuples: give enough of them.
+    An entry that changes with the facts may by chance be the same for the given tuples: give
+    enough of them.
 
     Raises:
-        ValueError: fewer than two models, models of different shapes, or a weight that is not a finite number.
+        ValueError: fewer than two models, models of different shapes, or a weight that is not a
+            finite number.
     """
     tables = [dict(model.named_parameters()) for model in models]
     kinds = [
@@ -255,7 +267,9 @@ def fact_capacity(models: Sequence[Transformer]) -> Capacity:
         for model, table in zip(models, tables, strict=True)
     ]
     if len(models) < 2 or any(kind != kinds[0] for kind in kinds):
-        raise ValueError("fact bits are measured from two models or more with the same shapes and dtypes")
+        raise ValueError(
+            "fact bits are measured from two models or more with the same shapes and dtypes"
+        )
     tensors = {}
     for name in tables[0]:
         values = [table[name].detach().double().cpu().numpy() for table in tables]
@@ -269,7 +283,8 @@ def fact_capacity(models: Sequence[Transformer]) -> Capacity:
 
 
 def fixed_point_width(pieces: Iterable[NDArray[np.float64]]) -> int:
-    """The least number of bits that holds all values on one dyadic grid: 0 for a constant, 1 for {-1, 1}, 2 for {-1, 0, 1}.
+    """The least number of bits that holds all values on one dyadic grid: 0 for a constant, 1 for
+    {-1, 1}, 2 for {-1, 0, 1}.
 
     Raises:
         ValueError: a value is not a finite number.
@@ -284,7 +299,10 @@ def grid_of(pieces: Iterable[NDArray[np.float64]]) -> Grid:
     integers, scale = _as_integers([piece for piece in pieces if piece.size])
     if not integers:
         return Grid(Fraction(0), 0, 0)
-    low, high = min(int(piece.min()) for piece in integers), max(int(piece.max()) for piece in integers)
+    low, high = (
+        min(int(piece.min()) for piece in integers),
+        max(int(piece.max()) for piece in integers),
+    )
     used = 0
     for piece in integers:
         used |= int(np.bitwise_or.reduce(piece - low, axis=None))
@@ -304,11 +322,15 @@ def _as_integers(pieces: list[NDArray[np.float64]]) -> tuple[list[NDArray[Any]],
         integers = [piece.astype(np.int64) for piece in pieces]
         if all((whole == piece).all() for whole, piece in zip(integers, pieces, strict=True)):
             return integers, 0
-    # Each value is an integer of 53 bits times a power of two; the smallest power is the common one.
+    # Each value is an integer of 53 bits times a power of two; the smallest power is the common
+    # one.
     parts = [np.frexp(piece) for piece in pieces]
     least = min(int(powers.min()) for _, powers in parts)
     mantissas = [np.ldexp(m, 53).astype(np.int64).astype(object) for m, _ in parts]
-    shifted = [m << (powers - least).astype(object) for m, (_, powers) in zip(mantissas, parts, strict=True)]
+    shifted = [
+        m << (powers - least).astype(object)
+        for m, (_, powers) in zip(mantissas, parts, strict=True)
+    ]
     return shifted, least - 53
 
 
@@ -338,13 +360,16 @@ def _require_transformer(model: Transformer) -> None:
             continue
         if mine.attention.scaled or mine.attention.heads != its.attention.heads:
             raise InputError(
-                f"an attention has the heads {mine.attention.heads} (scaled: {mine.attention.scaled}), by the model's "
-                f"shape {its.attention.heads} (scaled: False); its bits are counted by the shape"
+                f"an attention has the heads {mine.attention.heads} (scaled:"
+                f" {mine.attention.scaled}), by the model's shape {its.attention.heads} (scaled:"
+                " False); its bits are counted by the shape"
             )
 
 
 def _dtype_of(model: Transformer) -> str:
     name = str(model.embedding.weight.dtype).removeprefix("torch.")
     if name not in DTYPES:
-        raise InputError(f"bits are counted of weights in {', '.join(DTYPES)}; these are in {name}")
+        raise InputError(
+            f"bits are counted of weights in {', '.join(DTYPES)}; these are in {name}"
+        )
     return name

@@ -1,8 +1,10 @@
-"""The combinatorial cores of Theorem 4.2, by brute force: all k-hop tables, and the families of the local proofs.
+"""The combinatorial cores of Theorem 4.2, by brute force: all k-hop tables, and the families of
+the local proofs.
 
-Each lower bound of `bounds.no_cot` counts tuples of bijections that must be told apart. Here they are written down, for
-sizes where that is possible: all of them (`count_tables`), or the families that the proofs describe. A family knows the
-queries by which the proof tells its members apart, and the number that the proof claims.
+Each lower bound of `bounds.no_cot` counts tuples of bijections that must be told apart. Here they
+are written down, for sizes where that is possible: all of them (`count_tables`), or the families
+that the proofs describe. A family knows the queries by which the proof tells its members apart,
+and the number that the proof claims.
 """
 
 from __future__ import annotations
@@ -47,8 +49,12 @@ class Family:
 
 
 def tables(answers: _Ints, subjects: _Ints, paths: _Ints) -> _Ints:
-    """The answers of many fact tuples at once: (members, R, N), (queries,), (queries, k) to int64 (members, queries)."""
-    require_memory(24 * len(answers) * len(subjects), f"{len(answers):,} tables of {len(subjects):,} queries")
+    """The answers of many fact tuples at once: (members, R, N), (queries,), (queries, k) to int64
+    (members, queries).
+    """
+    require_memory(
+        24 * len(answers) * len(subjects), f"{len(answers):,} tables of {len(subjects):,} queries"
+    )
     states = np.broadcast_to(subjects, (len(answers), len(subjects)))
     members = np.arange(len(answers))[:, None]
     for relations in paths.T:
@@ -63,14 +69,17 @@ def count_rows(rows: _Ints) -> int:
 
 @takes_integers
 def count_tables(n_entities: int, n_relations: int, hops: int) -> int:
-    """How many different k-hop tables the (N!)^R tuples of bijections have, by listing all of them.
+    """How many different k-hop tables the (N!)^R tuples of bijections have, by listing all of
+    them.
 
     Raises:
         DoesNotFit: the list exceeds the memory.
     """
     one = math.factorial(n_entities)
     queries = n_entities * n_relations**hops
-    require_memory(24 * one**n_relations * queries, f"the {one}^{n_relations} tables of {queries:,} queries")
+    require_memory(
+        24 * one**n_relations * queries, f"the {one}^{n_relations} tables of {queries:,} queries"
+    )
     orders = _injections(n_entities, n_entities)
     answers = np.stack([orders[chosen] for chosen in _product([one] * n_relations)], axis=1)
     return count_rows(tables(answers, *_all_queries(np.arange(n_entities), n_relations, hops)))
@@ -78,7 +87,8 @@ def count_tables(n_entities: int, n_relations: int, hops: int) -> int:
 
 @takes_integers
 def disjoint_trees_family(n_entities: int, n_relations: int, hops: int, roots: int) -> Family:
-    """The family of the paper's local bound: M trees of depth k on distinct nodes, the leaves in any order.
+    """The family of the paper's local bound: M trees of depth k on distinct nodes, the leaves in
+    any order.
 
     Raises:
         InputError: `M I(k+1) > N`.
@@ -96,7 +106,8 @@ def disjoint_trees_family(n_entities: int, n_relations: int, hops: int, roots: i
 
 @takes_integers
 def shared_leaves_family(n_entities: int, n_relations: int, hops: int, roots: int) -> Family:
-    """The family of the sharpened bound: only nodes at depths below k are distinct, each f_r stays injective.
+    """The family of the sharpened bound: only nodes at depths below k are distinct, each f_r stays
+    injective.
 
     Raises:
         InputError: `M I(k) > N`.
@@ -112,33 +123,48 @@ def shared_leaves_family(n_entities: int, n_relations: int, hops: int, roots: in
         free = np.setdiff1d(np.arange(n_entities), partial[relation, :inner])
         answers[:, relation, frontier] = free[choices[chosen[relation]]]
     queries = _all_queries(np.arange(roots), n_relations, hops)
-    return Family(_completed(answers), *queries, math.perm(n_entities - inner, len(frontier)) ** n_relations)
+    return Family(
+        _completed(answers), *queries, math.perm(n_entities - inner, len(frontier)) ** n_relations
+    )
 
 
 @takes_integers
-def fact_aware_family(n_entities: int, n_relations: int, i: int, j: int, roots: int, targets: int) -> Family:
-    """The family of the bound for decoders that know the facts; its paths have i + 1 + j relations.
+def fact_aware_family(
+    n_entities: int, n_relations: int, i: int, j: int, roots: int, targets: int
+) -> Family:
+    """The family of the bound for decoders that know the facts; its paths have i + 1 + j
+    relations.
 
-    Forward trees of depth i, backward trees of depth j. Frontier node x goes, under each r, to the backward leaf of the
-    word `v(x)` of some target; for each of the `R^(j+1)` pairs (v, r) the Q frontier nodes of v take the Q targets in
-    any order.
+    Forward trees of depth i, backward trees of depth j. Frontier node x goes, under each r, to the
+    backward leaf of the word `v(x)` of some target; for each of the `R^(j+1)` pairs (v, r) the Q
+    frontier nodes of v take the Q targets in any order.
 
     Raises:
         InputError: `M R^i != Q R^j`, or `M I(i+1) + Q I(j+1) > N`.
     """
     frontier_size = roots * n_relations**i
     if frontier_size != targets * n_relations**j:
-        raise InputError(f"needs M R^i = Q R^j; got {frontier_size} and {targets * n_relations**j}")
+        raise InputError(
+            f"needs M R^i = Q R^j; got {frontier_size} and {targets * n_relations**j}"
+        )
     forward, backward = roots * _tree(n_relations, i + 1), targets * _tree(n_relations, j + 1)
     _require("M I(i+1) + Q I(j+1) <= N", forward + backward, n_entities)
     partial = _forward_trees(n_entities, n_relations, roots, i)
-    # Backward trees: node (a, v, t) leads to target t by the word v of length a; (0, -, t) is the target itself.
+    # Backward trees: node (a, v, t) leads to target t by the word v of length a; (0, -, t) is the
+    # target itself.
     start = forward
     for depth in range(1, j + 1):
         here, below = n_relations**depth, n_relations ** (depth - 1)
-        nodes = start + below * targets + np.arange(here * targets).reshape(n_relations, below, targets)
-        for relation in range(n_relations):  # words r v, r the first letter: f_r leads to (a - 1, v, t)
-            partial[relation, nodes[relation]] = start + np.arange(below * targets).reshape(below, targets)
+        nodes = (
+            start
+            + below * targets
+            + np.arange(here * targets).reshape(n_relations, below, targets)
+        )
+        # words r v, r the first letter: f_r leads to (a - 1, v, t)
+        for relation in range(n_relations):
+            partial[relation, nodes[relation]] = start + np.arange(below * targets).reshape(
+                below, targets
+            )
         start += below * targets
     words = n_relations**j
     leaves = start + np.arange(words * targets).reshape(words, targets)
@@ -186,18 +212,25 @@ def _all_queries(subjects: _Ints, n_relations: int, hops: int) -> tuple[_Ints, _
 def _injections(n: int, length: int) -> _Ints:
     """All ordered choices of `length` distinct numbers below n: int64 (n!/(n-length)!, length)."""
     count = math.perm(n, length)
-    require_memory(24 * count * max(length, 1), f"the {count:,} ordered choices of {length} of {n}")
-    return np.array(list(itertools.permutations(range(n), length)), dtype=np.int64).reshape(count, length)
+    require_memory(
+        24 * count * max(length, 1), f"the {count:,} ordered choices of {length} of {n}"
+    )
+    return np.array(list(itertools.permutations(range(n), length)), dtype=np.int64).reshape(
+        count, length
+    )
 
 
 def _product(sizes: list[int]) -> _Ints:
     """All tuples of indices: int64 (len(sizes), product of sizes)."""
-    require_memory(8 * len(sizes) * math.prod(sizes), f"the {math.prod(sizes):,} members of the family")
+    require_memory(
+        8 * len(sizes) * math.prod(sizes), f"the {math.prod(sizes):,} members of the family"
+    )
     return np.indices(sizes).reshape(len(sizes), -1)
 
 
 def _forward_trees(n_entities: int, n_relations: int, roots: int, depth: int) -> _Ints:
-    """M trees of the given depth on the nodes 0, 1, ... level by level: answers (R, N), -1 where nothing is fixed.
+    """M trees of the given depth on the nodes 0, 1, ... level by level: answers (R, N), -1 where
+    nothing is fixed.
 
     Node (depth a, root m, word w) has the number `M I(a) + m R^a + w`.
     """
@@ -212,11 +245,14 @@ def _forward_trees(n_entities: int, n_relations: int, roots: int, depth: int) ->
 
 
 def _completed(answers: _Ints) -> _Ints:
-    """Injective partial functions (members, R, N), -1 where free, made bijections: free entities in rising order."""
+    """Injective partial functions (members, R, N), -1 where free, made bijections: free entities
+    in rising order.
+    """
     rows = answers.reshape(-1, answers.shape[-1])
     unused = np.ones(rows.shape, dtype=bool)
     row, entity = np.nonzero(rows >= 0)
     unused[row, rows[row, entity]] = False
     missing = rows < 0
-    rows[missing] = np.nonzero(unused)[1]  # both go row by row, and each row has as many of one as of the other
+    # both go row by row, and each row has as many of one as of the other
+    rows[missing] = np.nonzero(unused)[1]
     return rows.reshape(answers.shape)

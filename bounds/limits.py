@@ -1,7 +1,8 @@
-"""How the formulas of the catalogue grow as N -> oo, all else fixed: leading terms in N, log2 N and log2 log2 N.
+"""How the formulas of the catalogue grow as N -> oo, all else fixed: leading terms in N, log2 N
+and log2 log2 N.
 
-The bits of a code are log2 N up to less than one. So m, b and w may be replaced by log2 N, M by R log2 N, the number of
-answers by N, and a ratio to the leading term still tends to 1.
+The bits of a code are log2 N up to less than one. So m, b and w may be replaced by log2 N, M by R
+log2 N, the number of answers by N, and a ratio to the leading term still tends to 1.
 """
 
 from __future__ import annotations
@@ -15,7 +16,11 @@ from bounds.sizes import bits as bits_function
 from constructions.catalogue import Construction
 from constructions.errors import InternalError
 
-N, LOG_N, LOG_LOG_N = SYMBOLS["N"], sympy.Symbol("L", positive=True), sympy.Symbol("LL", positive=True)
+N, LOG_N, LOG_LOG_N = (
+    SYMBOLS["N"],
+    sympy.Symbol("L", positive=True),
+    sympy.Symbol("LL", positive=True),
+)
 _SCALES = (N, LOG_N, LOG_LOG_N)
 
 
@@ -33,7 +38,9 @@ class Growth(NamedTuple):
     def __str__(self) -> str:
         scales = ("N", "log2(N)", "log2(log2(N))")
         powers = [
-            name if power == 1 else f"{name}^{power}" for name, power in zip(scales, self.powers, strict=True) if power
+            name if power == 1 else f"{name}^{power}"
+            for name, power in zip(scales, self.powers, strict=True)
+            if power
         ]
         factor = str(self.factor).replace("**", "^")
         if powers and self.factor.is_Add:
@@ -59,7 +66,9 @@ def growth(entry: Construction, formula: str) -> Growth:
 
 
 def efficiency_limit(entry: Construction) -> sympy.Expr:
-    """The limit of all fact bits over `log2 (N!)^R`, which grows as `R N log2 N`; oo if they outgrow it."""
+    """The limit of all fact bits over `log2 (N!)^R`, which grows as `R N log2 N`; oo if they
+    outgrow it.
+    """
     per_entity = f"{entry.embedding_fact_bits} + {entry.unembedding_fact_bits}"
     total = growth(entry, f"{entry.internal_fact_bits} + N*({per_entity})")
     ratio = total.factor / SYMBOLS["R"]
@@ -67,7 +76,9 @@ def efficiency_limit(entry: Construction) -> sympy.Expr:
 
 
 def _leading(term: sympy.Expr) -> Growth:
-    """By structure: sums and products of powers of the scales; Min and Max by their leading terms; bits(x) as log2 x."""
+    """By structure: sums and products of powers of the scales; Min and Max by their leading terms;
+    bits(x) as log2 x.
+    """
     if not term.has(*_SCALES):
         return Growth(term, (0, 0, 0))
     if term in _SCALES:
@@ -83,7 +94,9 @@ def _leading(term: sympy.Expr) -> Growth:
             return Growth(bits_function(inner.factor), inner.powers)
         first = next(place for place, power in enumerate(inner.powers) if power)
         if first >= 2:
-            raise InternalError(f"{term}: log2 log2 log2 N is none of the scales that growth is told in")
+            raise InternalError(
+                f"{term}: log2 log2 log2 N is none of the scales that growth is told in"
+            )
         return Growth(sympy.Integer(inner.powers[first]), (0, int(first == 0), int(first == 1)))
     if isinstance(term, sympy.Sum):
         summand = _leading(term.function)
@@ -97,7 +110,9 @@ def _leading(term: sympy.Expr) -> Growth:
     if term.is_Mul:
         parts = [_leading(part) for part in term.args]
         powers = tuple(sum(part.powers[place] for part in parts) for place in range(3))
-        return Growth(sympy.Mul(*(part.factor for part in parts)), (powers[0], powers[1], powers[2]))
+        return Growth(
+            sympy.Mul(*(part.factor for part in parts)), (powers[0], powers[1], powers[2])
+        )
     if term.is_Pow and term.exp.is_Integer:
         base = _leading(term.base)
         a, b, c = (int(power * term.exp) for power in base.powers)

@@ -1,8 +1,10 @@
-"""Certified logarithms of factorials: enclosures that contain the exact number, at every size up to n = 2^40.
+"""Certified logarithms of factorials: enclosures that contain the exact number, at every size up
+to n = 2^40.
 
-Arithmetic is decimal with directed rounding. `+ - * /` of the decimal module are exact operations followed by one rounding,
-here towards -oo for lower ends and towards +oo for upper ends. Its `ln` is correctly rounded to the nearest number of 60
-digits (General Decimal Arithmetic Specification), so the two neighbours of what it returns enclose the logarithm.
+Arithmetic is decimal with directed rounding. `+ - * /` of the decimal module are exact operations
+followed by one rounding, here towards -oo for lower ends and towards +oo for upper ends. Its `ln`
+is correctly rounded to the nearest number of 60 digits (General Decimal Arithmetic Specification),
+so the two neighbours of what it returns enclose the logarithm.
 """
 
 from __future__ import annotations
@@ -29,7 +31,18 @@ _STIRLING = tuple(
     for j, bernoulli in enumerate(
         map(
             Fraction,
-            ("1/6", "-1/30", "1/42", "-1/30", "5/66", "-691/2730", "7/6", "-3617/510", "43867/798", "-174611/330"),
+            (
+                "1/6",
+                "-1/30",
+                "1/42",
+                "-1/30",
+                "5/66",
+                "-691/2730",
+                "7/6",
+                "-3617/510",
+                "43867/798",
+                "-174611/330",
+            ),
         ),
         start=1,
     )
@@ -47,15 +60,21 @@ class Enclosure(NamedTuple):
     upper: Decimal
 
     def __sub__(self, other: Enclosure) -> Enclosure:
-        return Enclosure(_DOWN.subtract(self.lower, other.upper), _UP.subtract(self.upper, other.lower))
+        return Enclosure(
+            _DOWN.subtract(self.lower, other.upper), _UP.subtract(self.upper, other.lower)
+        )
 
     def times(self, factor: int) -> Enclosure:
         """The product with a non-negative integer."""
-        return Enclosure(_DOWN.multiply(self.lower, Decimal(factor)), _UP.multiply(self.upper, Decimal(factor)))
+        return Enclosure(
+            _DOWN.multiply(self.lower, Decimal(factor)), _UP.multiply(self.upper, Decimal(factor))
+        )
 
     def less(self, number: int) -> Enclosure:
         """The difference to an integer."""
-        return Enclosure(_DOWN.subtract(self.lower, Decimal(number)), _UP.subtract(self.upper, Decimal(number)))
+        return Enclosure(
+            _DOWN.subtract(self.lower, Decimal(number)), _UP.subtract(self.upper, Decimal(number))
+        )
 
 
 def round_down(number: Decimal) -> float:
@@ -66,7 +85,11 @@ def round_down(number: Decimal) -> float:
 
 def _ln(number: Decimal) -> Enclosure:
     nearest = _DOWN.ln(number)
-    return Enclosure(_DOWN.next_minus(nearest), _UP.next_plus(nearest)) if nearest else Enclosure(nearest, nearest)
+    return (
+        Enclosure(_DOWN.next_minus(nearest), _UP.next_plus(nearest))
+        if nearest
+        else Enclosure(nearest, nearest)
+    )
 
 
 _LN_2 = _ln(Decimal(2))
@@ -91,8 +114,9 @@ def log2(number: int) -> Enclosure:
 def log2_factorial(n: int) -> Enclosure:
     """log2(n!) for n >= 0.
 
-    From n = 1024 on by Stirling's series, ln n! = (n + 1/2) ln n - n + ln(2 pi) / 2 + sum_j B_2j / (2j (2j-1)) n^(1-2j),
-    which envelops: its partial sums lie alternately above and below n!'s logarithm. Here between nine terms and ten.
+    From n = 1024 on by Stirling's series, ln n! = (n + 1/2) ln n - n + ln(2 pi) / 2 + sum_j B_2j /
+    (2j (2j-1)) n^(1-2j), which envelops: its partial sums lie alternately above and below n!'s
+    logarithm. Here between nine terms and ten.
     """
     n = whole("n", n, 0)
     if n < _SMALL:
@@ -102,10 +126,15 @@ def log2_factorial(n: int) -> Enclosure:
     upper = _UP.multiply(_UP.add(Decimal(n), half), ln_n.upper)
     lower = _DOWN.add(_DOWN.subtract(lower, Decimal(n)), _HALF_LN_2_PI.lower)
     upper = _UP.add(_UP.subtract(upper, Decimal(n)), _HALF_LN_2_PI.upper)
-    nine = sum(coefficient * Fraction(1, n ** (2 * j - 1)) for j, coefficient in enumerate(_STIRLING[:-1], start=1))
+    nine = sum(
+        coefficient * Fraction(1, n ** (2 * j - 1))
+        for j, coefficient in enumerate(_STIRLING[:-1], start=1)
+    )
     ten = nine + _STIRLING[-1] * Fraction(1, n ** (2 * len(_STIRLING) - 1))
     if not ten < nine:  # the tenth coefficient is negative
-        raise InternalError(f"Stirling's series for {n}: ten terms give {ten}, not less than nine, {nine}")
+        raise InternalError(
+            f"Stirling's series for {n}: ten terms give {ten}, not less than nine, {nine}"
+        )
     lower = _DOWN.add(lower, _DOWN.divide(Decimal(ten.numerator), Decimal(ten.denominator)))
     upper = _UP.add(upper, _UP.divide(Decimal(nine.numerator), Decimal(nine.denominator)))
     return Enclosure(_DOWN.divide(lower, _LN_2.upper), _UP.divide(upper, _LN_2.lower))

@@ -1,25 +1,31 @@
-"""Theorem 4.2 and its sharpenings: how many bits every transformer needs that answers in one forward pass.
+"""Theorem 4.2 and its sharpenings: how many bits every transformer needs that answers in one
+forward pass.
 
-Setting. A transformer answers all k-hop queries `(s, r_1, ..., r_k)` on N entities and R relations in one pass, for every
-tuple of bijections (or functions) `f_0, ..., f_{R-1}`, by weights chosen for the tuple. B_T bits name its internal weights
-(attention, MLPs, positions), B_e bits one token's embedding, B_u bits one token's row of the unembedding. Its answer to
-`(s, w)` depends on the internal weights, on the unembedding, and on the embeddings of s and of the relations: of ONE entity.
-So tables that differ in the answers from M roots need as many different values of (internal weights, R + M embeddings):
+Setting. A transformer answers all k-hop queries `(s, r_1, ..., r_k)` on N entities and R relations
+in one pass, for every tuple of bijections (or functions) `f_0, ..., f_{R-1}`, by weights chosen
+for the tuple. B_T bits name its internal weights (attention, MLPs, positions), B_e bits one
+token's embedding, B_u bits one token's row of the unembedding. Its answer to `(s, w)` depends on
+the internal weights, on the unembedding, and on the embeddings of s and of the relations: of ONE
+entity. So tables that differ in the answers from M roots need as many different values of
+(internal weights, R + M embeddings):
 
-| bound                    | source | B_T is at least                                                                    |
-|--------------------------|--------|------------------------------------------------------------------------------------|
-| global_bound             | paper  | `(R-1) log2(N!) - (N+R) B_e`; for k = 1 `R log2(N!) - (N+R) B_e`                   |
-| sharpened_global_bound   | ours   | `R log2(N!) - 1 - (N+R) B_e`; for R = 2 `2 log2(N!) - 2 log2 N - (N+2) B_e`        |
-| disjoint_trees_bound     | paper  | `log2 (N - M I(k))_[M R^k] - (M+R) B_e`, `M I(k+1) <= N`                           |
-| shared_leaves_bound      | ours   | `R log2 (N - M I(k-1))_[M R^(k-1)] - (M+R) B_e`, `M I(k) <= N`                     |
-| fact_aware_decoder_bound | ours   | `R^(j+1) log2(Q!) - (M+R) B_e - Q B_u`, `i + j = k - 1`, `M R^i = Q R^j`,          |
-|                          |        | `M I(i+1) + Q I(j+1) <= N`                                                         |
+| bound | source | B_T is at least |
+|---|---|---|
+| global_bound | paper | `(R-1) log2(N!) - (N+R) B_e`; for k = 1 `R log2(N!) - (N+R) B_e` |
+| sharpened_global_bound | ours | `R log2(N!) - 1 - (N+R) B_e`; |
+| | | for R = 2 `2 log2(N!) - 2 log2 N - (N+2) B_e` |
+| disjoint_trees_bound | paper | `log2 (N - M I(k))_[M R^k] - (M+R) B_e`, `M I(k+1) <= N` |
+| shared_leaves_bound | ours | `R log2 (N - M I(k-1))_[M R^(k-1)] - (M+R) B_e`, `M I(k) <= N` |
+| fact_aware_decoder_bound | ours | `R^(j+1) log2(Q!) - (M+R) B_e - Q B_u`, |
+| | | `i + j = k - 1`, `M R^i = Q R^j`, `M I(i+1) + Q I(j+1) <= N` |
 
 `I(n) = 1 + R + ... + R^(n-1)`, `x_[l] = x (x-1) ... (x-l+1)`. The last holds for
-every decoder, the others for a *fixed* one, which does not depend on the facts. For functions in place of bijections:
-`N^N` for `N!`, `N^l` for `x_[l]` and `Q^Q` for `Q!`. Proofs: docs/theorem-4.2.md.
+every decoder, the others for a *fixed* one, which does not depend on the facts. For functions in
+place of bijections: `N^N` for `N!`, `N^l` for `x_[l]` and `Q^Q` for `Q!`. Proofs:
+docs/theorem-4.2.md.
 
-Every number returned is a lower end: `bits` never exceeds the exact value (see `bounds.logarithms`).
+Every number returned is a lower end: `bits` never exceeds the exact value (see
+`bounds.logarithms`).
 
     >>> shared_leaves_bound(4096, 4, 3, 12)
     Bound(name='shared_leaves', bits=124541.5971839..., M=195, Q=None, i=None, j=None)
@@ -50,7 +56,8 @@ class Bound:
         name: of the bound.
         bits: a certified lower value of it; may be negative, and then says nothing.
         M: how many subjects' embeddings enter; None where all do.
-        Q: how many rows of the unembedding enter; i, j: the depths of the forward and the backward trees.
+        Q: how many rows of the unembedding enter; i, j: the depths of the forward and the backward
+            trees.
     """
 
     name: str
@@ -64,7 +71,8 @@ class Bound:
 def global_bound(
     n_entities: int, n_relations: int, hops: int, embedding_bits: int, facts: Facts = "bijections"
 ) -> Bound:
-    """Theorem 4.2, global: all embeddings enter, and there are at least `(N!)^(R-1)` k-hop tables (`(N!)^R` for k = 1).
+    """Theorem 4.2, global: all embeddings enter, and there are at least `(N!)^(R-1)` k-hop tables
+    (`(N!)^R` for k = 1).
 
     Args:
         n_entities, n_relations, hops: N, R, k, each 1 to 2^40.
@@ -77,16 +85,22 @@ def global_bound(
     n_entities, n_relations, hops, embedding_bits = _whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
     )
-    tuples = log2_factorial(n_entities) if facts == "bijections" else log2(n_entities).times(n_entities)
+    tuples = (
+        log2_factorial(n_entities) if facts == "bijections" else log2(n_entities).times(n_entities)
+    )
     free = n_relations if hops == 1 else n_relations - 1
     return _bound("global", tuples.times(free).less((n_entities + n_relations) * embedding_bits))
 
 
-def sharpened_global_bound(n_entities: int, n_relations: int, hops: int, embedding_bits: int) -> Bound:
-    """Ours: as `global_bound`, with at least `(N!)^R / 2` k-hop tables for k >= 2, R >= 3, and `(N!)^2 / N^2` for R = 2.
+def sharpened_global_bound(
+    n_entities: int, n_relations: int, hops: int, embedding_bits: int
+) -> Bound:
+    """Ours: as `global_bound`, with at least `(N!)^R / 2` k-hop tables for k >= 2, R >= 3, and
+    `(N!)^2 / N^2` for R = 2.
 
-    Two tuples with one table satisfy `f_r = tau g_r = g_r rho` for all r, and few tau have one and the same rho for all r.
-    Where that says less than `global_bound`, its value is returned. For bijections only.
+    Two tuples with one table satisfy `f_r = tau g_r = g_r rho` for all r, and few tau have one and
+    the same rho for all r. Where that says less than `global_bound`, its value is returned. For
+    bijections only.
 
     Args, raises: as `global_bound`.
     """
@@ -105,14 +119,18 @@ def sharpened_global_bound(n_entities: int, n_relations: int, hops: int, embeddi
 def disjoint_trees_bound(
     n_entities: int, n_relations: int, hops: int, embedding_bits: int, facts: Facts = "bijections"
 ) -> Bound:
-    """Theorem 4.2, local: M roots with trees of depth k whose nodes, leaves included, are all distinct; the best M.
+    """Theorem 4.2, local: M roots with trees of depth k whose nodes, leaves included, are all
+    distinct; the best M.
 
-    Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k+1) > N`.
+    Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k+1) >
+        N`.
     """
     n_entities, n_relations, hops, embedding_bits = _whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
     )
-    whole = _require_tree("disjoint_trees_bound", "M I(k+1) <= N", n_entities, n_relations, hops + 1)
+    whole = _require_tree(
+        "disjoint_trees_bound", "M I(k+1) <= N", n_entities, n_relations, hops + 1
+    )
     leaves = n_relations**hops
     inner = whole - leaves
 
@@ -130,11 +148,14 @@ def disjoint_trees_bound(
 def shared_leaves_bound(
     n_entities: int, n_relations: int, hops: int, embedding_bits: int, facts: Facts = "bijections"
 ) -> Bound:
-    """Ours: as `disjoint_trees_bound`, but only the nodes at depths below k are distinct; the best M.
+    """Ours: as `disjoint_trees_bound`, but only the nodes at depths below k are distinct; the best
+    M.
 
-    The r-edges out of the `M R^(k-1)` frontier nodes may go, injectively, to any entity that no inner r-edge leads to.
+    The r-edges out of the `M R^(k-1)` frontier nodes may go, injectively, to any entity that no
+    inner r-edge leads to.
 
-    Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k) > N`.
+    Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k) >
+        N`.
     """
     n_entities, n_relations, hops, embedding_bits = _whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
@@ -162,9 +183,11 @@ def fact_aware_decoder_bound(
     unembedding_bits: int,
     facts: Facts = "bijections",
 ) -> Bound:
-    """Ours, also where the unembedding knows the facts: forward trees meet backward trees; the best i, M.
+    """Ours, also where the unembedding knows the facts: forward trees meet backward trees; the
+    best i, M.
 
-    For fixed i the bound is convex in M (`log2 Q!` is), so that its maximum lies at the smallest or the largest M.
+    For fixed i the bound is convex in M (`log2 Q!` is), so that its maximum lies at the smallest
+    or the largest M.
 
     Args:
         n_entities, n_relations, hops: N, R, k, each 1 to 2^40.
@@ -175,7 +198,12 @@ def fact_aware_decoder_bound(
         InputError: an argument out of range, or `M I(i+1) + Q I(j+1) <= N` has no solution.
     """
     n_entities, n_relations, hops, embedding_bits, unembedding_bits = _whole_sizes(
-        n_entities, n_relations, hops, facts, embedding_bits=embedding_bits, unembedding_bits=unembedding_bits
+        n_entities,
+        n_relations,
+        hops,
+        facts,
+        embedding_bits=embedding_bits,
+        unembedding_bits=unembedding_bits,
     )
     found: list[tuple[Decimal, Bound]] = []
     # With one relation all i give the same M = Q and the same condition M (k + 1) <= N.
@@ -187,7 +215,9 @@ def fact_aware_decoder_bound(
             continue
         # M R^i = Q R^j: the smallest solution, and its multiples.
         roots, targets = n_relations ** max(j - i, 0), n_relations ** max(i - j, 0)
-        nodes = roots * _tree(n_relations, i + 1, n_entities) + targets * _tree(n_relations, j + 1, n_entities)
+        nodes = roots * _tree(n_relations, i + 1, n_entities) + targets * _tree(
+            n_relations, j + 1, n_entities
+        )
         for multiple in {1, n_entities // nodes} - {0} if nodes <= n_entities else ():
             m, q = multiple * roots, multiple * targets
             tables = log2_factorial(q) if facts == "bijections" else log2(q).times(q)
@@ -196,8 +226,9 @@ def fact_aware_decoder_bound(
             found.append((bits.lower, _bound("fact_aware_decoder", bits, M=m, Q=q, i=i, j=j)))
     if not found:
         raise InputError(
-            f"fact_aware_decoder_bound needs i + j = k - 1, M R^i = Q R^j and M I(i+1) + Q I(j+1) <= N; for R = "
-            f"{n_relations:,}, k = {hops:,} no M >= 1 does it with N = {n_entities:,} entities"
+            "fact_aware_decoder_bound needs i + j = k - 1, M R^i = Q R^j and M I(i+1) + Q I(j+1)"
+            f" <= N; for R = {n_relations:,}, k = {hops:,} no M >= 1 does it with N ="
+            f" {n_entities:,} entities"
         )
     return max(found, key=lambda pair: (pair[0], -(pair[1].M or 0)))[1]
 
@@ -206,7 +237,8 @@ def fact_aware_decoder_bound(
 def every_bound(
     n_entities: int, n_relations: int, hops: int, embedding_bits: int, unembedding_bits: int
 ) -> dict[str, Bound | str]:
-    """All bounds for bijections by name; in place of one whose condition cannot be met, the condition in words.
+    """All bounds for bijections by name; in place of one whose condition cannot be met, the
+    condition in words.
 
     The first four are for fixed decoders; `fact_aware_decoder` holds for all.
     """
@@ -225,9 +257,13 @@ def every_bound(
 
 
 def information_limit(n_entities: int, n_relations: int, facts: Facts = "bijections") -> Enclosure:
-    """`log2 (N!)^R`, the bits that name a tuple of bijections (`R N log2 N` for functions): lower and upper end."""
+    """`log2 (N!)^R`, the bits that name a tuple of bijections (`R N log2 N` for functions): lower
+    and upper end.
+    """
     n_entities, n_relations, _ = _whole_sizes(n_entities, n_relations, 1, facts)
-    one = log2_factorial(n_entities) if facts == "bijections" else log2(n_entities).times(n_entities)
+    one = (
+        log2_factorial(n_entities) if facts == "bijections" else log2(n_entities).times(n_entities)
+    )
     return one.times(n_relations)
 
 
@@ -249,9 +285,10 @@ def _bound(name: str, bits: Enclosure, **where: int) -> Bound:
 def _argmax(bits: Callable[[int], Enclosure], most: int) -> int:
     """The smallest M in 1..most with the largest bits(M), for a function that is concave in M.
 
-    Both local bounds are: with `g(x) = ln Gamma(N - a x + 1) - ln Gamma(N - b x + 1)`, a < b, the second derivative is
-    `a^2 psi'(N - a x + 1) - b^2 psi'(N - b x + 1) < 0`, since psi' is positive and falls. So the increments fall, and
-    bisection finds the first that is not positive. Increments that 60 digits do not tell from 0 count as 0.
+    Both local bounds are: with `g(x) = ln Gamma(N - a x + 1) - ln Gamma(N - b x + 1)`, a < b, the
+    second derivative is `a^2 psi'(N - a x + 1) - b^2 psi'(N - b x + 1) < 0`, since psi' is
+    positive and falls. So the increments fall, and bisection finds the first that is not positive.
+    Increments that 60 digits do not tell from 0 count as 0.
     """
     low, high = 1, most
     while low < high:
@@ -264,7 +301,9 @@ def _argmax(bits: Callable[[int], Enclosure], most: int) -> int:
 
 
 def _tree(n_relations: int, terms: int, cap: int) -> int:
-    """I(terms) = 1 + R + ... + R^(terms-1), or some number above cap where it is far larger than cap."""
+    """I(terms) = 1 + R + ... + R^(terms-1), or some number above cap where it is far larger than
+    cap.
+    """
     if n_relations == 1:
         return terms
     terms = min(terms, cap.bit_length() + 1)  # 2^(terms-1) > cap
@@ -275,14 +314,18 @@ def _require_tree(name: str, condition: str, n_entities: int, n_relations: int, 
     nodes = _tree(n_relations, terms, n_entities)
     if nodes > n_entities:
         raise InputError(
-            f"{name} needs {condition} for some M >= 1; one tree of R = {n_relations:,} relations has 1 + R + ... + R^"
-            f"{terms - 1:,} nodes, at least {nodes:,} > {n_entities:,} = N"
+            f"{name} needs {condition} for some M >= 1; one tree of R = {n_relations:,} relations"
+            f" has 1 + R + ... + R^{terms - 1:,} nodes, at least {nodes:,} > {n_entities:,} = N"
         )
     return nodes
 
 
-def _whole_sizes(n_entities: int, n_relations: int, hops: int, facts: str, **bits: int) -> Iterator[int]:
-    """The sizes and the numbers of bits as Python integers, in the order given; refused where one is out of range."""
+def _whole_sizes(
+    n_entities: int, n_relations: int, hops: int, facts: str, **bits: int
+) -> Iterator[int]:
+    """The sizes and the numbers of bits as Python integers, in the order given; refused where one
+    is out of range.
+    """
     if facts not in ("bijections", "functions"):
         raise InputError(f"facts must be 'bijections' or 'functions'; got {facts!r}")
     sizes = (("n_entities", n_entities), ("n_relations", n_relations), ("hops", hops))

@@ -1,4 +1,6 @@
-"""What every construction would cost at a size, with every choice of its options: from the formulas alone, at any size."""
+"""What every construction would cost at a size, with every choice of its options: from the
+formulas alone, at any size.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,12 @@ class Offer:
     def label(self) -> str:
         """The name, and the options by their symbols."""
         symbols = {option.name: option.symbol for option in self.entry.options}
-        return " ".join([self.entry.name, *(f"{symbols[name]}={value}" for name, value in self.options.items())])
+        return " ".join(
+            [
+                self.entry.name,
+                *(f"{symbols[name]}={value}" for name, value in self.options.items()),
+            ]
+        )
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,13 @@ class Budget:
 
 @takes_integers
 def require_listable(n_relations: int, hops: int) -> None:
-    """Raise InputError where there would be more choices, or longer numbers, than anyone wants to see."""
+    """Raise InputError where there would be more choices, or longer numbers, than anyone wants to
+    see.
+    """
     if n_relations > MOST_RELATIONS or hops > MOST_HOPS:
         raise InputError(
-            f"constructions are compared for up to {MOST_RELATIONS:,} relations and {MOST_HOPS} hops; "
-            f"got {n_relations:,} and {hops:,}"
+            f"constructions are compared for up to {MOST_RELATIONS:,} relations and {MOST_HOPS}"
+            f" hops; got {n_relations:,} and {hops:,}"
         )
 
 
@@ -85,9 +94,13 @@ def offers(n_entities: int, n_relations: int, hops: int) -> Iterator[Offer]:
         if hops > 1 and not entry.multi_hop:
             continue
         names = [option.name for option in entry.options]
-        for values in itertools.product(*(option.choices(n_relations, hops) for option in entry.options)):
+        for values in itertools.product(
+            *(option.choices(n_relations, hops) for option in entry.options)
+        ):
             given = dict(zip(names, values, strict=True))
             costs = predicted_for_bijections(entry, n_entities, n_relations, hops, given)
             n_tokens = n_entities + n_relations + entry.n_specials
-            total = costs.internal_bits + n_tokens * (costs.embedding_bits + costs.unembedding_bits)
+            total = costs.internal_bits + n_tokens * (
+                costs.embedding_bits + costs.unembedding_bits
+            )
             yield Offer(entry, given, costs, total)

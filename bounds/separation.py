@@ -1,4 +1,6 @@
-"""Chain-of-thought against Theorem 4.2: where a model that writes intermediate entities is smaller than any that does not."""
+"""Chain-of-thought against Theorem 4.2: where a model that writes intermediate entities is smaller
+than any that does not.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,12 @@ Decoders = Literal["fixed", "every"]
 
 @dataclass(frozen=True)
 class Separation:
-    """An instance that no model without chain-of-thought solves with as few bits: inside, and in each embedding.
+    """An instance that no model without chain-of-thought solves with as few bits: inside, and in
+    each embedding.
 
     Attributes:
-        decoders: of the models without: `fixed`, unembeddings that do not depend on the facts; or `every`, then with rows of
-            the unembedding as small as this model's as well.
+        decoders: of the models without: `fixed`, unembeddings that do not depend on the facts; or
+            `every`, then with rows of the unembedding as small as this model's as well.
         n_entities, n_relations, hops: the instance.
         costs: of the model with chain-of-thought, dense bits among them.
         bound: what those models need inside, and it is more than `costs.internal_bits`.
@@ -48,18 +51,21 @@ def smallest_separation(
     decoders: Decoders = "fixed",
     construction: str = "chain_of_thought",
 ) -> Separation:
-    """The separation with the fewest entities, from the formulas and `shared_leaves_bound` or `fact_aware_decoder_bound`.
+    """The separation with the fewest entities, from the formulas and `shared_leaves_bound` or
+    `fact_aware_decoder_bound`.
 
-    The model's bits depend on N by the number m of bits of an answer alone, and for given bits both bounds do not fall as N
-    grows. So for each m the models are separated from some N on: m is tried upwards, at the largest N that has it, then N
-    by bisection.
+    The model's bits depend on N by the number m of bits of an answer alone, and for given bits
+    both bounds do not fall as N grows. So for each m the models are separated from some N on: m is
+    tried upwards, at the largest N that has it, then N by bisection.
 
     Raises:
         InputError: no instance up to N = 2^40 is separated.
     """
 
     def separation(n_entities: int) -> Separation | None:
-        costs = predicted_for_bijections(CATALOGUE[construction], n_entities, n_relations, hops, given)
+        costs = predicted_for_bijections(
+            CATALOGUE[construction], n_entities, n_relations, hops, given
+        )
         sizes = (n_entities, n_relations, hops, costs.embedding_bits)
         try:
             if decoders == "fixed":
@@ -85,6 +91,8 @@ def smallest_separation(
         if found is not None:
             return found
     raise InputError(
-        f"{construction} is nowhere separated for R = {n_relations:,} and k = {hops} up to N = 2^40 entities: the bound for "
-        f"{'fixed decoders' if decoders == 'fixed' else 'every decoder'} at its own bits stays below its internal bits"
+        f"{construction} is nowhere separated for R = {n_relations:,} and k = {hops} up to N ="
+        " 2^40 entities: the bound for"
+        f" {'fixed decoders' if decoders == 'fixed' else 'every decoder'} at its own bits stays"
+        " below its internal bits"
     )

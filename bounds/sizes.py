@@ -96,7 +96,8 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Costs(Sizes):
-    """What the formulas say: the sizes, the bits of facts by where they are kept, the written tokens.
+    """What the formulas say: the sizes, the bits of facts by where they are kept, the written
+    tokens.
 
     The fact bits of the embedding and of the unembedding are those of one entity's row.
     """
@@ -109,8 +110,8 @@ class Costs(Sizes):
     def differs_from(self, built: Sizes, bijective: bool) -> str:
         """What differs in a built model, both sides named; empty if nothing does.
 
-        The bits are those of a format that serves all facts of the size. A table that is no tuple of bijections may leave a
-        value of the format unused, so that its tensors take fewer.
+        The bits are those of a format that serves all facts of the size. A table that is no tuple
+        of bijections may leave a value of the format unused, so that its tensors take fewer.
         """
         told = []
         for field in fields(Sizes):
@@ -123,48 +124,75 @@ class Costs(Sizes):
 
 @cache
 def expression(formula: str) -> sympy.Expr:
-    """A formula of the catalogue as a sympy expression in `SYMBOLS`. Raises ValueError for any other symbol."""
+    """A formula of the catalogue as a sympy expression in `SYMBOLS`. Raises ValueError for any
+    other symbol.
+    """
     parsed: sympy.Expr = sympy.sympify(formula, locals={**SYMBOLS, **_FUNCTIONS})
     strangers = parsed.free_symbols - set(SYMBOLS.values())
     if strangers:
-        raise ValueError(f"the formula {formula!r} uses {strangers}; known are {', '.join(SYMBOLS)}")
+        raise ValueError(
+            f"the formula {formula!r} uses {strangers}; known are {', '.join(SYMBOLS)}"
+        )
     return parsed
 
 
 @cache
 def _function(formula: str) -> Callable[..., Any]:
-    """The formula as a function of Python integers, which are exact; all symbols in the order of `SYMBOLS`."""
+    """The formula as a function of Python integers, which are exact; all symbols in the order of
+    `SYMBOLS`.
+    """
     exact = {"tree": _tree, "bits": _bits, "odd": _odd, "beta": _beta}
     modules = [exact, "math"]
-    compiled: Callable[..., Any] = sympy.lambdify(list(SYMBOLS.values()), expression(formula), modules=modules)
+    compiled: Callable[..., Any] = sympy.lambdify(
+        list(SYMBOLS.values()), expression(formula), modules=modules
+    )
     return compiled
 
 
 @takes_integers
-def predicted(entry: Construction, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None) -> Costs:
+def predicted(
+    entry: Construction, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None
+) -> Costs:
     """What the catalogue's formulas say for a construction on a fact table: exact integers."""
     values = bijection_values(entry, facts.n_entities, facts.n_relations, hops, given)
     if "M" in entry.d_model:
         shares = [Codebook.of(facts, relation=r).bits for r in range(facts.n_relations)]
         values |= {"M": sum(shares), "w": max(shares)}
     answers, states = Codebook.of(facts), Codebook.of_states(facts)
-    values |= {"a": len(answers), "m": answers.bits, "b": states.bits, "u": 0 if facts.is_total else 1}
+    values |= {
+        "a": len(answers),
+        "m": answers.bits,
+        "b": states.bits,
+        "u": 0 if facts.is_total else 1,
+    }
     return _costs(entry, values)
 
 
 @takes_integers
 def predicted_for_bijections(
-    entry: Construction, n_entities: int, n_relations: int, hops: int = 1, given: Mapping[str, int] | None = None
+    entry: Construction,
+    n_entities: int,
+    n_relations: int,
+    hops: int = 1,
+    given: Mapping[str, int] | None = None,
 ) -> Costs:
-    """What a construction costs for bijections of the given size, from the formulas alone: any size, instantly."""
+    """What a construction costs for bijections of the given size, from the formulas alone: any
+    size, instantly.
+    """
     return _costs(entry, bijection_values(entry, n_entities, n_relations, hops, given))
 
 
 @takes_integers
 def bijection_values(
-    entry: Construction, n_entities: int, n_relations: int, hops: int = 1, given: Mapping[str, int] | None = None
+    entry: Construction,
+    n_entities: int,
+    n_relations: int,
+    hops: int = 1,
+    given: Mapping[str, int] | None = None,
 ) -> dict[str, int]:
-    """The values of the symbols where all relations are bijections, from the sizes alone; M is then R m."""
+    """The values of the symbols where all relations are bijections, from the sizes alone; M is
+    then R m.
+    """
     settings = entry.settings(n_relations, hops, given)
     n_positions = hops + 1
     if "max_hops" in settings:
@@ -192,7 +220,9 @@ def _costs(entry: Construction, values: Mapping[str, int]) -> Costs:
     values = dict.fromkeys(SYMBOLS, 0) | dict(values)
     values["d"] = _evaluated(entry, entry.d_model, values)
     formulas = {field.name: getattr(entry, field.name) for field in fields(Costs)}
-    return Costs(**{name: _evaluated(entry, formula, values) for name, formula in formulas.items()})
+    return Costs(
+        **{name: _evaluated(entry, formula, values) for name, formula in formulas.items()}
+    )
 
 
 def _evaluated(entry: Construction, formula: str, values: Mapping[str, int]) -> int:

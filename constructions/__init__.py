@@ -5,7 +5,8 @@
     model = selector(facts)
     assert model.answer(entity=3, path=[5]) == facts.answer(3, [5])
 
-Builders are imported on first use, so that tables and the catalogue are available without importing torch.
+Builders are imported on first use, so that tables and the catalogue are available without
+importing torch.
 """
 
 from importlib import import_module
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
     from constructions.cot import ChainOfThought, chain_of_thought
     from constructions.disjoint import superposition
     from constructions.folder import load
-    from constructions.forms import add_noise, change_basis, install, noise_radius, normalize, widen
+    from constructions.forms import (
+        add_noise,
+        change_basis,
+        install,
+        noise_radius,
+        normalize,
+        widen,
+    )
     from constructions.key_value_memory import key_value, key_value_rows
     from constructions.known_steps import Step, mechanism
     from constructions.midpoint import meet_in_the_middle
@@ -44,7 +52,8 @@ _LAZY = {
     "Step": "known_steps",
     "mechanism": "known_steps",
     **dict.fromkeys(
-        ("add_noise", "change_basis", "install", "noise_radius", "normalize", "widen", "Reformed"), "forms"
+        ("add_noise", "change_basis", "install", "noise_radius", "normalize", "widen", "Reformed"),
+        "forms",
     ),
     "needed_shape": "seeding",
     "seed_into": "seeding",

@@ -1,7 +1,8 @@
-"""Asking a model: what all modules have in common that name entities, take paths and answer with an entity.
+"""Asking a model: what all modules have in common that name entities, take paths and answer with
+an entity.
 
-Two ways of answering: at once, after the last relation (`Answering`); or by writing the intermediate entities first, the
-chain of thought of Theorem 4.4 (`Writing`).
+Two ways of answering: at once, after the last relation (`Answering`); or by writing the
+intermediate entities first, the chain of thought of Theorem 4.4 (`Writing`).
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Answering(Traced):
     Attributes:
         vocabulary: the token ids.
         hops: how many relations a path has.
-        facts: the table that the model was built for, or that was installed last: the names, and what it should say.
+        facts: the table that the model was built for, or that was installed last: the names, and
+            what it should say.
         shape: the module's sizes; see `Widths`.
     """
 
@@ -73,8 +75,11 @@ class Answering(Traced):
         return range(self.hops, self.hops + 1)
 
     @torch.no_grad()
-    def answer(self, entity: _Ids, path: Sequence[int] | Sequence[str] | np.ndarray) -> int | np.ndarray:
-        """What the model says: its argmax over the whole vocabulary after the tokens `entity, path...`.
+    def answer(
+        self, entity: _Ids, path: Sequence[int] | Sequence[str] | np.ndarray
+    ) -> int | np.ndarray:
+        """What the model says: its argmax over the whole vocabulary after the tokens `entity,
+        path...`.
 
         Args:
             entity: an id or a name, or an array of ids or a list of names, shape (...).
@@ -88,7 +93,9 @@ class Answering(Traced):
         """
         entities, relations = self._checked_query(entity, path)
         if relations.shape[-1] != self.hops:
-            raise InputError(f"this model answers paths of {self.hops} relations; got {relations.shape[-1]}")
+            raise InputError(
+                f"this model answers paths of {self.hops} relations; got {relations.shape[-1]}"
+            )
         lead = np.broadcast_shapes(entities.shape, relations.shape[:-1])
         tokens = np.empty((*lead, 1 + relations.shape[-1]), dtype=np.int64)
         tokens[..., 0] = entities
@@ -98,16 +105,20 @@ class Answering(Traced):
         answers = self.vocabulary.answers(said.cpu().numpy())
         return int(answers) if answers.ndim == 0 else answers
 
-    def lesson(self, entities: NDArray[np.int64], paths: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """The whole token sequences of queries, and what is to be said after their last positions: to train on the facts.
+    def lesson(
+        self, entities: NDArray[np.int64], paths: NDArray[np.int64]
+    ) -> tuple[Tensor, Tensor]:
+        """The whole token sequences of queries, and what is to be said after their last positions:
+        to train on the facts.
 
         Args:
             entities: subjects (...).
             paths: (..., k).
 
         Returns:
-            int64 tokens (..., L) and answers (..., A), which the last A positions are to give: one, the answer's token; of a
-            chain of thought each token that it writes, and the sequences hold all of them but END.
+            int64 tokens (..., L) and answers (..., A), which the last A positions are to give:
+            one, the answer's token; of a chain of thought each token that it writes, and the
+            sequences hold all of them but END.
         """
         tokens = np.concatenate([entities[..., None], self.vocabulary.n_entities + paths], axis=-1)
         said = self.vocabulary.answer_tokens(self.facts.answer(entities, paths))[..., None]
@@ -139,7 +150,8 @@ class Written:
 
 
 class Writing(Answering):
-    """A module that writes the intermediate entities. `hops` is the longest path; shorter ones are padded.
+    """A module that writes the intermediate entities. `hops` is the longest path; shorter ones are
+    padded.
 
     Attributes:
         hops_per_token: how many hops each written token makes.
@@ -153,7 +165,8 @@ class Writing(Answering):
         return range(1, self.hops + 1)
 
     def prompt(self, entities: NDArray[np.int64], paths: NDArray[np.int64]) -> Tensor:
-        """The padded prompts of queries: subjects (...) and paths (..., k), 1 <= k <= K, to int64 (..., K + 1).
+        """The padded prompts of queries: subjects (...) and paths (..., k), 1 <= k <= K, to int64
+        (..., K + 1).
 
         Raises:
             InputError: the paths are empty or longer than K.
@@ -167,19 +180,25 @@ class Writing(Answering):
         tokens[..., 1 : hops + 1] = self.vocabulary.n_entities + paths
         return self._placed(tokens)
 
-    def lesson(self, entities: NDArray[np.int64], paths: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def lesson(
+        self, entities: NDArray[np.int64], paths: NDArray[np.int64]
+    ) -> tuple[Tensor, Tensor]:
         """See `Answering.lesson`: the prompt and the intermediate entities; these, and END."""
         hops = paths.shape[-1]
         read = [*range(self.hops_per_token, hops, self.hops_per_token), hops]
-        passed = np.stack([self.facts.answer(entities, paths[..., :length]) for length in read], axis=-1)
+        passed = np.stack(
+            [self.facts.answer(entities, paths[..., :length]) for length in read], axis=-1
+        )
         written = self._placed(self.vocabulary.answer_tokens(passed))
         end = torch.full_like(written[..., :1], self.vocabulary.special("end"))
-        return torch.cat([self.prompt(entities, paths), written], -1), torch.cat([written, end], -1)
+        return torch.cat([self.prompt(entities, paths), written], -1), torch.cat(
+            [written, end], -1
+        )
 
     @torch.no_grad()
     def generate(self, prompt: Tensor) -> Written:
-        """Greedy decoding with a cache, fed back with the model's own tokens, until all have written END or no position
-        is left: prompts (..., K + 1).
+        """Greedy decoding with a cache, fed back with the model's own tokens, until all have
+        written END or no position is left: prompts (..., K + 1).
         """
         end, pad = self.vocabulary.special("end"), self.vocabulary.special("pad")
         states, cache = self.states(prompt)
@@ -195,9 +214,11 @@ class Writing(Answering):
         return Written(torch.stack(written, -1).cpu().numpy(), ended.cpu().numpy())
 
     def answer(self, entity: Any, path: Any) -> int | NDArray[np.int64]:
-        """What the model's last written token before END names; as `FactModel.answer`, for every k from 1 to K.
+        """What the model's last written token before END names; as `FactModel.answer`, for every k
+        from 1 to K.
 
-        -1 is *unknown*, and also the answer of a (damaged) model that writes no END or nothing before it.
+        -1 is *unknown*, and also the answer of a (damaged) model that writes no END or nothing
+        before it.
         """
         entities, relations = self._checked_query(entity, path)
         written = self.generate(self.prompt(entities, relations))

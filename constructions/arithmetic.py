@@ -1,4 +1,6 @@
-"""In what torch multiplies, at this moment, where the dtype of the weights does not tell it alone."""
+"""In what torch multiplies, at this moment, where the dtype of the weights does not
+tell it alone.
+"""
 
 from __future__ import annotations
 

@@ -1,12 +1,16 @@
-"""What another basis makes of every logit: rounding of the turned weights, and of what is computed with them.
+"""What another basis makes of every logit: rounding of the turned weights, and of what is computed
+with them.
 
-Let x'' be the stream of the turned model, and `z = Q^T x''`. The turned weights, as they are in their dtype, act on z as
-the weights `W' Q`, `Q^T W'` and `T' Q` do: a change of the given ones that is computed here, not bounded. Beside it,
+Let x'' be the stream of the turned model, and `z = Q^T x''`. The turned weights, as they are in
+their dtype, act on z as the weights `W' Q`, `Q^T W'` and `T' Q` do: a change of the given ones
+that is computed here, not bounded. Beside it,
 
-* as Q is not quite orthogonal, `W' x'' = W' Q z + W' (I - Q Q^T) x''`: at most `omega |W'_i| |x''|` more, for omega the
-  Frobenius norm of `I - Q Q^T`, and `|x''| <= |z| / sqrt(1 - omega)`, in the Euclidean norm;
+* as Q is not quite orthogonal, `W' x'' = W' Q z + W' (I - Q Q^T) x''`: at most `omega |W'_i|
+  |x''|` more, for omega the Frobenius norm of `I - Q Q^T`, and `|x''| <= |z| / sqrt(1 - omega)`,
+  in the Euclidean norm;
 * what reads the stream rounds by `(n + 2) u |W'_i| |x''|`, by Cauchy and Schwarz;
-* what writes to it rounds by a vector r, and each coordinate of `Q^T r` is at most `|Q| |r| <= sqrt(1 + omega) |r|`.
+* what writes to it rounds by a vector r, and each coordinate of `Q^T r` is at most `|Q| |r| <=
+  sqrt(1 + omega) |r|`.
 """
 
 from __future__ import annotations
@@ -54,7 +58,9 @@ class Turned(Change):
             left, right = (q.mT, held) if name in self.writing else (held, q)
             back = left @ right
             self.turned[name] = held
-            self.changes[name] = up((back - weight).abs() + inner * (left.abs() @ right.abs()) + 2 * UNIT * back.abs())
+            self.changes[name] = up(
+                (back - weight).abs() + inner * (left.abs() @ right.abs()) + 2 * UNIT * back.abs()
+            )
 
     def _length(self, z: Tensor) -> Tensor:
         """A bound on |x''| for all |z| at most these, (..., 1)."""
@@ -66,7 +72,11 @@ class Turned(Change):
 
     def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
         """|W' Q - W|, or |Q^T W' - W|, times these."""
-        return total @ self.changes[name].mT if name in self.changes else super().moved(name, weight, total)
+        return (
+            total @ self.changes[name].mT
+            if name in self.changes
+            else super().moved(name, weight, total)
+        )
 
     def rounded(self, name: str, weight: Tensor, total: Tensor, moved: Tensor) -> Tensor:
         """In the coordinates of the turned model."""
@@ -84,14 +94,19 @@ class Turned(Change):
     def rounded_sum(self, x: Tensor, y: Tensor) -> Tensor:
         """The sum of two streams, by their lengths."""
         length = self._length(x) + self._length(y)
-        in_dtype = self.rounds(length, 1) + math.sqrt(x.shape[-1]) * (self.underflow + 2 * self.flushed)
+        in_dtype = self.rounds(length, 1) + math.sqrt(x.shape[-1]) * (
+            self.underflow + 2 * self.flushed
+        )
         return (self.stretch * in_dtype).expand_as(x)
 
 
 def _norm(vectors: Tensor) -> Tensor:
     """Upper bounds on Euclidean norms (..., 1), also where squares underflow."""
     largest = vectors.abs().amax(-1, keepdim=True)
-    return up(largest * torch.where(largest > 0, vectors / largest, 0.0 * vectors).norm(dim=-1, keepdim=True))
+    return up(
+        largest
+        * torch.where(largest > 0, vectors / largest, 0.0 * vectors).norm(dim=-1, keepdim=True)
+    )
 
 
 @torch.no_grad()
@@ -107,19 +122,24 @@ def logit_error_of(
         DoesNotFit: that may cost an answer.
     """
     n_positions = positions_of(model)
-    require_memory(24 * model.shape.n_parameters(), f"bounds for {model.shape.n_parameters():,} weights in two bases")
+    require_memory(
+        24 * model.shape.n_parameters(),
+        f"bounds for {model.shape.n_parameters():,} weights in two bases",
+    )
     follower, change = Follower(model, n_positions), Turned(model, turned, q)
     dtype = turned.embedding.weight.dtype
     wider = "" if dtype == torch.float64 else "use float64, or "
     if by == "norms" and margin is not None:
         source = model.source if isinstance(model, Reformed) else model
         said = n_positions - model.hops
-        logits = follower.logits(follower.box(n_positions, change), change, said, source.positions is not None)
+        logits = follower.logits(
+            follower.box(n_positions, change), change, said, source.positions is not None
+        )
         error = logits.error.max().item()
         if not (math.isfinite(error) and 2 * Fraction(error) < margin.real):
             raise DoesNotFit(
-                f"in {dtype} {_in_words(error)} in another basis, and the margin is {float(margin.real):.3g}; "
-                f"{wider}ask by queries"
+                f"in {dtype} {_in_words(error)} in another basis, and the margin is"
+                f" {float(margin.real):.3g}; {wider}ask by queries"
             )
         return error
     error = 0.0
@@ -128,8 +148,9 @@ def logit_error_of(
         which = lost(logits, said_tokens)
         if which.any():
             raise DoesNotFit(
-                f"in {dtype} {_in_words(logits.error[which].max().item())} in another basis, too much for "
-                f"{int(which.sum()):,} of {len(tokens):,} queries; {wider}run all queries to see what it answers (by=None)"
+                f"in {dtype} {_in_words(logits.error[which].max().item())} in another basis, too"
+                f" much for {int(which.sum()):,} of {len(tokens):,} queries; {wider}run all"
+                " queries to see what it answers (by=None)"
             )
         error = max(error, logits.error.max().item())
     return error

@@ -1,14 +1,15 @@
-"""A construction as a sequence of standard blocks: what `constructions.seeding` then writes into a standard decoder.
+"""A construction as a sequence of standard blocks: what `constructions.seeding` then writes into a
+standard decoder.
 
 The same function, in these steps:
 
 * layers that are applied several times are written out;
-* an MLP of h hidden layers takes h blocks. The first writes `ReLU(W_0 x)` into the slot `scratch` of the stream. Each next
-  one reads it (it is >= 0, so that ReLU leaves it), takes it away and writes the following hidden layer there, the last one
-  `W_h` of it into the stream;
-* with a tied unembedding a token's row is `[E_t | U_t]`, the second part in the slot `answer`. One more block at the end
-  clears the answer slot (`ReLU(x)`, `ReLU(-x)`), moves the coordinates that the unembedding reads into it and clears the
-  stream, so that `<row_t, x> = <U_t, x>`.
+* an MLP of h hidden layers takes h blocks. The first writes `ReLU(W_0 x)` into the slot `scratch`
+  of the stream. Each next one reads it (it is >= 0, so that ReLU leaves it), takes it away and
+  writes the following hidden layer there, the last one `W_h` of it into the stream;
+* with a tied unembedding a token's row is `[E_t | U_t]`, the second part in the slot `answer`. One
+  more block at the end clears the answer slot (`ReLU(x)`, `ReLU(-x)`), moves the coordinates that
+  the unembedding reads into it and clears the stream, so that `<row_t, x> = <U_t, x>`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from constructions.transformer import MLP, Attention
 
 @dataclass(frozen=True)
 class PlannedHead:
-    """A head on the coordinates of the plan: query, key (d_qk, width), value (d_v, width), output (width, d_v)."""
+    """A head on the coordinates of the plan: query, key (d_qk, width), value (d_v, width), output
+    (width, d_v).
+    """
 
     name: str
     query: Tensor
@@ -37,7 +40,9 @@ class PlannedHead:
 
 @dataclass(frozen=True)
 class PlannedBlock:
-    """One standard block: heads, and an MLP by its matrices `read` (units, width) and `write` (width, units)."""
+    """One standard block: heads, and an MLP by its matrices `read` (units, width) and `write`
+    (width, units).
+    """
 
     heads: tuple[PlannedHead, ...]
     read: Tensor
@@ -49,8 +54,9 @@ class Plan:
     """A construction in standard blocks.
 
     Attributes:
-        space: the coordinates: slot `stream` is the construction's own stream, `scratch` holds hidden layers on their way,
-            `answer` is what a tied unembedding reads; the last two may be empty.
+        space: the coordinates: slot `stream` is the construction's own stream, `scratch` holds
+            hidden layers on their way, `answer` is what a tied unembedding reads; the last two may
+            be empty.
         embedding: (tokens, width).
         positions: (positions, width), with a row for every position that a query needs.
         blocks: in order.
@@ -70,7 +76,11 @@ class Plan:
 def plan_blocks(model: FactModel, tied: bool = False) -> Plan:
     """The plan of a construction, in the dtype of its weights."""
     unembedding = model.unembedding.weight
-    read_out = (unembedding != 0).any(0).nonzero().ravel() if tied else unembedding.new_empty(0, dtype=torch.int64)
+    read_out = (
+        (unembedding != 0).any(0).nonzero().ravel()
+        if tied
+        else unembedding.new_empty(0, dtype=torch.int64)
+    )
     hidden = [layer.d_mlp[:-1] for layer in model.shape.layers]
     space = Space(
         stream=(model.shape.d_model,),
@@ -82,7 +92,11 @@ def plan_blocks(model: FactModel, tied: bool = False) -> Plan:
     for index, layer in enumerate(model.layer_sequence()):
         names = model.head_names[index % len(model.head_names)]
         heads = _heads(layer.attention, names, stream) if layer.attention is not None else ()
-        steps = _mlp_steps(layer.mlp, stream, scratch) if layer.mlp is not None else [_no_units(stream, unembedding)]
+        steps = (
+            _mlp_steps(layer.mlp, stream, scratch)
+            if layer.mlp is not None
+            else [_no_units(stream, unembedding)]
+        )
         for place, (read, write) in enumerate(steps):
             blocks.append(PlannedBlock(() if place else heads, read, write))
     if tied:
@@ -118,7 +132,9 @@ def _heads(attention: Attention, names: tuple[str, ...], stream: Slot) -> tuple[
         torch.split(_lift(attention.output.weight.T, stream), d_v),
         strict=True,
     )
-    return tuple(PlannedHead(name, q, k, v, o.T) for name, (q, k, v, o) in zip(names, parts, strict=True))
+    return tuple(
+        PlannedHead(name, q, k, v, o.T) for name, (q, k, v, o) in zip(names, parts, strict=True)
+    )
 
 
 def _mlp_steps(mlp: MLP, stream: Slot, scratch: Slot) -> list[tuple[Tensor, Tensor]]:
@@ -144,9 +160,13 @@ def _no_units(stream: Slot, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _move_to_answer(stream: Slot, answer: Slot, read_out: Tensor, like: Tensor) -> PlannedBlock:
-    """Clear stream and answer, and add to the answer what the stream held in the columns `read_out`."""
+    """Clear stream and answer, and add to the answer what the stream held in the columns
+    `read_out`.
+    """
     width = stream.space.width
-    every = torch.eye(width, dtype=like.dtype, device=like.device)[[*stream.columns, *answer.columns]]
+    every = torch.eye(width, dtype=like.dtype, device=like.device)[
+        [*stream.columns, *answer.columns]
+    ]
     write = -every.T.clone()
     write[answer.columns, stream.columns[read_out.cpu().numpy()]] += 1
     return PlannedBlock((), torch.cat([every, -every]), torch.cat([write, -write], 1))

@@ -1,4 +1,6 @@
-"""The one table of all constructions: the command line, the tests and the table in docs/ are made from it."""
+"""The one table of all constructions: the command line, the tests and the table in docs/ are made
+from it.
+"""
 
 from __future__ import annotations
 
@@ -39,24 +41,25 @@ class Option:
 class Construction:
     """One way to write facts into a transformer.
 
-    The size formulas are texts in these symbols; `bounds.sizes` evaluates them: N entities, R relations, k hops, V tokens,
-    d `d_model`; a possible answers, m bits of an answer; for relations with answer sets of their own M bits of all sets
-    together and w bits of the widest; b bits of a state (an entity, or *unknown*), c bits of a relation, p bits of a
-    position; u is 1 if facts are missing, else 0; and the symbols of the options. tree(R, n) is 1 + R + ... + R^(n-1),
-    bits(n) the bits that tell n values apart, odd(n) is n without its factors of two, beta(R) the gain of
-    `attention_selector`.
+    The size formulas are texts in these symbols; `bounds.sizes` evaluates them: N entities, R
+    relations, k hops, V tokens, d `d_model`; a possible answers, m bits of an answer; for
+    relations with answer sets of their own M bits of all sets together and w bits of the widest; b
+    bits of a state (an entity, or *unknown*), c bits of a relation, p bits of a position; u is 1
+    if facts are missing, else 0; and the symbols of the options. tree(R, n) is 1 + R + ... +
+    R^(n-1), bits(n) the bits that tell n values apart, odd(n) is n without its factors of two,
+    beta(R) the gain of `attention_selector`.
 
     Attributes:
         name: as it is typed on the command line.
         theorem: where it stands: a theorem of the paper, or the theorem it extends.
         claim: what is verified, in one line.
         module: the file of the builder.
-        d_model, d_mlp, n_layers, n_heads: formulas; `d_mlp` is the widest hidden layer (0 for none), `n_layers` the depth,
-            `n_heads` the most heads in a layer.
+        d_model, d_mlp, n_layers, n_heads: formulas; `d_mlp` is the widest hidden layer (0 for
+            none), `n_layers` the depth, `n_heads` the most heads in a layer.
         parameters: formula for the number of stored weights, embeddings and unembedding included.
         random_facts: the tables it is verified on: (entities, relations, seed) to total facts.
-        random_partial_facts: the same with facts missing: (entities, relations, seed, missing) to facts; None if it does
-            not take such tables.
+        random_partial_facts: the same with facts missing: (entities, relations, seed, missing) to
+            facts; None if it does not take such tables.
         docs: the page in docs/ with statement and proof.
         test: the file in tests/ that checks it.
         needs: a condition on the facts beside being a table; empty for none.
@@ -65,11 +68,15 @@ class Construction:
         options: further arguments.
         builder_name: the builder's name, where it is not `name`.
         n_specials: how many special tokens it has.
-        internal_bits: formula for the dense bits of all internal weights (attention, MLPs, positions), B_T of Theorem 4.2:
-            the entries of each tensor times the bits of its values on a dyadic grid.
-        embedding_bits, unembedding_bits: the same for one token's row of the embedding, B_e, and of the unembedding, B_u.
-        internal_fact_bits: formula for the bits of those entries of internal weights that change with the facts.
-        embedding_fact_bits, unembedding_fact_bits: the same for one entity's row of the embedding, of the unembedding.
+        internal_bits: formula for the dense bits of all internal weights (attention, MLPs,
+            positions), B_T of Theorem 4.2: the entries of each tensor times the bits of its values
+            on a dyadic grid.
+        embedding_bits, unembedding_bits: the same for one token's row of the embedding, B_e, and
+            of the unembedding, B_u.
+        internal_fact_bits: formula for the bits of those entries of internal weights that change
+            with the facts.
+        embedding_fact_bits, unembedding_fact_bits: the same for one entity's row of the embedding,
+            of the unembedding.
         written_tokens: formula for the tokens that are written until the answer stands.
     """
 
@@ -113,25 +120,37 @@ class Construction:
         return build
 
     @takes_integers
-    def settings(self, relations: int, hops: int, given: Mapping[str, int] | None = None) -> dict[str, int]:
+    def settings(
+        self, relations: int, hops: int, given: Mapping[str, int] | None = None
+    ) -> dict[str, int]:
         """All options by name, the given ones and the defaults of the others.
 
         Raises:
-            InputError: an option that this construction does not have, or more hops than it answers.
+            InputError: an option that this construction does not have, or more hops than it
+                answers.
         """
         if not self.multi_hop and hops != 1:
             raise InputError(f"{self.name} answers one hop; got {hops}")
         names = [option.name for option in self.options]
         for name in given or {}:
             if name not in names:
-                raise InputError(f"{self.name} has no option {name!r}; it has {', '.join(names) or 'none'}")
-        return {option.name: option.default(relations, hops) for option in self.options} | dict(given or {})
+                raise InputError(
+                    f"{self.name} has no option {name!r}; it has {', '.join(names) or 'none'}"
+                )
+        return {option.name: option.default(relations, hops) for option in self.options} | dict(
+            given or {}
+        )
 
     @takes_integers
     def build(
-        self, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None, **others: Any
+        self,
+        facts: FactTable,
+        hops: int = 1,
+        given: Mapping[str, int] | None = None,
+        **others: Any,
     ) -> FactModel:
-        """Call the builder for paths of `hops` relations, with the options given and further arguments such as dtype.
+        """Call the builder for paths of `hops` relations, with the options given and further
+        arguments such as dtype.
 
         Raises:
             InputError: what the builder raises, or see `settings`.
@@ -181,6 +200,8 @@ _HYBRID_SHARED_1 = "(R + b + k + 2*(R - q)*b*tree(R, k) + (N + u)*Min(q, 1))"
 _HYBRID_SHARED_2 = "(R + b + k + q*b + b*Min(R - q, 1) + (R - q)*b*(tree(R, k) + tree(R, k - 1)))"
 _MEMORY_THRESHOLD = "bits(Max((b - 1)*Min(q, 1), 1) + 2)"
 _SHARED_THRESHOLD = "bits(Max((b - 1)*Min(q, 1), p - 1, 1) + 2)"
+_HYBRID_SHARED_GRIDS = (_SHARED_THRESHOLD, "(1 + Min(q, 1))", "3")
+_ROWS_THRESHOLD = "bits(b + c + 1 + Max(p - 1, 1))"
 _LOOKED_UP = Option(
     "looked_up",
     "q",
@@ -190,11 +211,14 @@ _LOOKED_UP = Option(
 )
 
 
-# Dense bits. Codes are read from 0/1 or sign entries; a threshold or a constant makes the grid of its matrix wider.
+# Dense bits. Codes are read from 0/1 or sign entries; a threshold or a constant makes the grid of
+# its matrix wider.
 _POSITIONS = "2*(k + 1)"
 _SELECTING = "(4*p + 2*p*(k - 1) - p*(Min(k - 1, 1) + Min(Max(2**p - 2 - k, 0), 1)) + (k + 1)*p)"
-"""Queries and keys of layers whose heads select positions, for each coordinate: layer 1 has two heads, the others one. A
-query holds 0 and both signs of the gain, or one sign if the codes of the two positions agree, or differ, in every bit."""
+"""Queries and keys of layers whose heads select positions, for each coordinate: layer 1 has two
+heads, the others one. A query holds 0 and both signs of the gain, or one sign if the codes of the
+two positions agree, or differ, in every bit.
+"""
 _ALL_SELECTING = "(2*(k + 1)*p + (k + 1)*p)"
 _POINTING = "(2*2*p + 2*p)"
 _SIGN_ROW = "d*bits(2 + (b + 1)*Min(N + u - 1, 1))"
@@ -212,7 +236,9 @@ def _widest(widths: list[str]) -> str:
 def _mlp(*widths: str, bits: tuple[str, ...] = ()) -> str:
     """The entries of an MLP with these hidden layers, or their bits."""
     matrices = [f"{a}*{b}" for a, b in pairwise(["d", *widths, "d"])]
-    return " + ".join(f"{m}*{w}" for m, w in zip(matrices, bits or ("1",) * len(matrices), strict=True))
+    return " + ".join(
+        f"{m}*{w}" for m, w in zip(matrices, bits or ("1",) * len(matrices), strict=True)
+    )
 
 
 CATALOGUE: dict[str, Construction] = dict(
@@ -223,7 +249,10 @@ CATALOGUE: dict[str, Construction] = dict(
             embedding_bits="d",
             unembedding_bits=_BIT_ROW,
             theorem="4.1",
-            claim="embeddings stack the answers' codes; an MLP of one hidden layer masks all but the queried block",
+            claim=(
+                "embeddings stack the answers' codes; an MLP of one hidden layer masks all but the"
+                " queried block"
+            ),
             module="single_hop",
             d_model="R*m + R + 1",
             d_mlp="R*m",
@@ -294,7 +323,9 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="key_value",
-            internal_bits=f"({_POSITIONS} + {_SELECTING} + 2*(b + k*c) + k*{_PAIRS}*(bits(b + c + 1) + 2))*d",
+            internal_bits=(
+                f"({_POSITIONS} + {_SELECTING} + 2*(b + k*c) + k*{_PAIRS}*(bits(b + c + 1) + 2))*d"
+            ),
             embedding_bits="2*d",
             unembedding_bits=_SIGN_ROW,
             theorem="4.3(1)",
@@ -310,8 +341,10 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="key_value_shared",
-            internal_bits=f"({_POSITIONS} + {_POINTING} + 2*(b + c)"
-            f" + ({_PAIRS} + k)*(bits(Max(b + c, p) + 1) + 2 + Min(k - 1, 1)))*d",
+            internal_bits=(
+                f"({_POSITIONS} + {_POINTING} + 2*(b + c)"
+                f" + ({_PAIRS} + k)*(bits(Max(b + c, p) + 1) + 2 + Min(k - 1, 1)))*d"
+            ),
             embedding_bits="2*d",
             unembedding_bits=_SIGN_ROW,
             theorem="4.3(1) (ours)",
@@ -329,12 +362,17 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="key_value_rows",
-            internal_bits=f"({_POSITIONS} + {_SELECTING} + 2*(b + k*c))*d"
-            f" + k*({_mlp(*_rows(_ONCE), bits=('bits(b + c + 2)', '1', '1', '3'))})",
+            internal_bits=(
+                f"({_POSITIONS} + {_SELECTING} + 2*(b + k*c))*d"
+                f" + k*({_mlp(*_rows(_ONCE), bits=('bits(b + c + 2)', '1', '1', '3'))})"
+            ),
             embedding_bits="2*d",
             unembedding_bits=_SIGN_ROW,
             theorem="4.3(1) (ours)",
-            claim="many hops: N hidden units whose weights, all of them signs, hold the entities' rows of facts",
+            claim=(
+                "many hops: N hidden units whose weights, all of them signs, hold the entities'"
+                " rows of facts"
+            ),
             d_model="b + 2*c + p + 1",
             d_mlp=_widest(_rows(_ONCE)),
             internal_fact_bits="k*N*R*b",
@@ -346,8 +384,10 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="key_value_rows_shared",
-            internal_bits=f"({_POSITIONS} + {_POINTING} + 2*(b + c))*d"
-            f" + {_mlp(*_rows(_SHARED), bits=('bits(b + c + 1 + Max(p - 1, 1))', '1', '1', '3'))}",
+            internal_bits=(
+                f"({_POSITIONS} + {_POINTING} + 2*(b + c))*d"
+                f" + {_mlp(*_rows(_SHARED), bits=(_ROWS_THRESHOLD, '1', '1', '3'))}"
+            ),
             embedding_bits="2*d",
             unembedding_bits=_SIGN_ROW,
             theorem="4.3(1) (ours)",
@@ -365,22 +405,33 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="precomputed",
-            internal_bits=f"({_POSITIONS} + {_SELECTING} + 2*(R**k*m + k*R) + (R*m*tree(R, k) + k*R)*(3 + Min(R - 1, 1)))*d",
+            internal_bits=(
+                f"({_POSITIONS} + {_SELECTING} + 2*(R**k*m + k*R) + (R*m*tree(R, k) + k*R)*(3 +"
+                " Min(R - 1, 1)))*d"
+            ),
             embedding_bits="d",
             unembedding_bits=_BIT_ROW,
             theorem="4.3(2)",
-            claim="many hops: embeddings hold the answers to all words; layer l folds the tree onto letter l",
+            claim=(
+                "many hops: embeddings hold the answers to all words; layer l folds the tree onto"
+                " letter l"
+            ),
             d_model="R**k*m + 2*R + p",
             d_mlp="R**k*m + R",
             embedding_fact_bits="R**k*m",
             n_layers="k",
             n_heads="2",
-            parameters="(2*V + k + 1 + 2*(p + R**k*m) + 2*k*(p + R) + 2*R*m*tree(R, k) + 2*k*R) * d",
+            parameters=(
+                "(2*V + k + 1 + 2*(p + R**k*m) + 2*k*(p + R) + 2*R*m*tree(R, k) + 2*k*R) * d"
+            ),
             **_MANY_HOPS | {"module": "precomputation"},
         ),
         _entry(
             name="precomputed_depth_1",
-            internal_bits=f"({_POSITIONS} + {_ALL_SELECTING} + 2*(R**k*m + k*R) + (R**k*m + m)*(bits(k + 2) + 2))*d",
+            internal_bits=(
+                f"({_POSITIONS} + {_ALL_SELECTING} + 2*(R**k*m + k*R) + (R**k*m + m)*(bits(k + 2)"
+                " + 2))*d"
+            ),
             embedding_bits="d",
             unembedding_bits=_BIT_ROW,
             theorem="4.3(2) (ours)",
@@ -397,8 +448,11 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="hybrid",
-            internal_bits=f"({_POSITIONS} + {_SELECTING} + 2*({_HYBRID_BLOCKS} + k*R))*d"
-            f" + Sum({_mlp(*_HYBRID_LAYER_H, bits=(_MEMORY_THRESHOLD, '(1 + Min(q, 1))', '3'))}, (h, 1, k))",
+            internal_bits=(
+                f"({_POSITIONS} + {_SELECTING} + 2*({_HYBRID_BLOCKS} + k*R))*d +"
+                f" Sum({_mlp(*_HYBRID_LAYER_H, bits=(_MEMORY_THRESHOLD, '(1 + Min(q, 1))', '3'))},"
+                " (h, 1, k))"
+            ),
             embedding_bits="2*d",
             unembedding_bits=_SIGN_ROW,
             theorem="4.3 (ours)",
@@ -416,12 +470,16 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="hybrid_shared",
-            internal_bits=f"({_POSITIONS} + {_POINTING} + 2*({_HYBRID_BLOCKS} + R))*d"
-            f" + {_mlp(_HYBRID_SHARED_1, _HYBRID_SHARED_2, bits=(_SHARED_THRESHOLD, '(1 + Min(q, 1))', '3'))}",
+            internal_bits=(
+                f"({_POSITIONS} + {_POINTING} + 2*({_HYBRID_BLOCKS} + R))*d"
+                f" + {_mlp(_HYBRID_SHARED_1, _HYBRID_SHARED_2, bits=_HYBRID_SHARED_GRIDS)}"
+            ),
             embedding_bits="2*d",
             unembedding_bits=_SIGN_ROW,
             theorem="4.3 (ours)",
-            claim="hybrid with one stored layer, applied k times: each looked-up fact is stored once",
+            claim=(
+                "hybrid with one stored layer, applied k times: each looked-up fact is stored once"
+            ),
             builder_name="hybrid",
             fixed={"share_layers": True},
             d_model=f"2*{_HYBRID_BLOCKS} + 2*R + 2*p + 1",
@@ -430,45 +488,68 @@ CATALOGUE: dict[str, Construction] = dict(
             embedding_fact_bits="(R - q)*tree(R, k)*b",
             n_layers="k",
             n_heads="2",
-            parameters=f"(2*V + k + 1 + 2*(p + {_HYBRID_BLOCKS}) + 2*(p + R)) * d"
-            f" + {_mlp(_HYBRID_SHARED_1, _HYBRID_SHARED_2)}",
+            parameters=(
+                f"(2*V + k + 1 + 2*(p + {_HYBRID_BLOCKS}) + 2*(p + R)) * d"
+                f" + {_mlp(_HYBRID_SHARED_1, _HYBRID_SHARED_2)}"
+            ),
             options=(_LOOKED_UP,),
             **_MANY_HOPS | {"module": "partial_memory", "docs": "hybrid.md"},
         ),
         _entry(
             name="meet_in_the_middle",
-            internal_bits=f"({_POSITIONS} + {_ALL_SELECTING} + 2*(R**ceiling(k/2)*m + k*R)"
-            " + (R**ceiling(k/2)*m + m)*(bits(ceiling(k/2) + 2) + 2)"
-            " + R**floor(k/2)*(m + 1)*(bits(floor(k/2) + 2) + 2))*d",
+            internal_bits=(
+                f"({_POSITIONS} + {_ALL_SELECTING} + 2*(R**ceiling(k/2)*m + k*R)"
+                " + (R**ceiling(k/2)*m + m)*(bits(ceiling(k/2) + 2) + 2)"
+                " + R**floor(k/2)*(m + 1)*(bits(floor(k/2) + 2) + 2))*d"
+            ),
             embedding_bits="d",
             unembedding_bits="d*bits(2 + (m + 1)*Min(N - 1, 1))",
             theorem="4.3 (ours)",
-            claim="bijections: the embedding knows the first half of the path, the unembedding the second",
+            claim=(
+                "bijections: the embedding knows the first half of the path, the unembedding the"
+                " second"
+            ),
             d_model="(R**ceiling(k/2) + R**floor(k/2))*m + (k + 1)*R + p",
             d_mlp="Max(R**ceiling(k/2)*m + m, R**floor(k/2)*(m + 1))",
             embedding_fact_bits="R**ceiling(k/2)*m",
             unembedding_fact_bits="Min(k - 1, 1)*R**floor(k/2)*m",
             n_layers="2",
             n_heads="k + 1",
-            parameters="(2*V + k + 1 + 2*(p + R**ceiling(k/2)*m) + 2*k*(p + R) + 2*(R**ceiling(k/2)*m + m)"
-            " + 2*R**floor(k/2)*(m + 1)) * d",
+            parameters=(
+                "(2*V + k + 1 + 2*(p + R**ceiling(k/2)*m) + 2*k*(p + R) + 2*(R**ceiling(k/2)*m +"
+                " m) + 2*R**floor(k/2)*(m + 1)) * d"
+            ),
             needs="bijections",
-            **_MANY_HOPS | {"module": "midpoint", "docs": "meet-in-the-middle.md", "random_partial_facts": None},
+            **_MANY_HOPS
+            | {
+                "module": "midpoint",
+                "docs": "meet-in-the-middle.md",
+                "random_partial_facts": None,
+            },
         ),
         _entry(
             name="chain_of_thought",
-            internal_bits=f"(2*(K + ceiling(K/j) + 1) + 2*(j + 1)*p + 2*({_WORDS}*m + j*R) + {_WORDS}*m*(bits(j + 2) + 1))*d",
+            internal_bits=(
+                f"(2*(K + ceiling(K/j) + 1) + 2*(j + 1)*p + 2*({_WORDS}*m + j*R) +"
+                f" {_WORDS}*m*(bits(j + 2) + 1))*d"
+            ),
             embedding_bits="d",
             unembedding_bits="d*bits(3*m + 6)",
             theorem="4.4",
-            claim="one layer and one set of weights for all paths of up to K hops; intermediate entities are written",
+            claim=(
+                "one layer and one set of weights for all paths of up to K hops; intermediate"
+                " entities are written"
+            ),
             d_model=f"{_WORDS}*m + m + (j + 1)*R + (j + 2)*p + 1",
             d_mlp=f"{_WORDS}*m",
             embedding_fact_bits=f"{_WORDS}*m",
             written_tokens="ceiling(k/j)",
             n_layers="1",
             n_heads="j + 1",
-            parameters=f"(2*V + K + ceiling(K/j) + 1 + 2*(p + {_WORDS}*m) + 2*j*(p + R) + 2*{_WORDS}*m) * d",
+            parameters=(
+                f"(2*V + K + ceiling(K/j) + 1 + 2*(p + {_WORDS}*m) + 2*j*(p + R) +"
+                f" 2*{_WORDS}*m) * d"
+            ),
             options=(
                 Option(
                     "max_hops",
@@ -486,7 +567,12 @@ CATALOGUE: dict[str, Construction] = dict(
                 ),
             ),
             n_specials=3,
-            **_MANY_HOPS | {"module": "cot", "docs": "theorem-4.4.md", "test": "test_chain_of_thought.py"},
+            **_MANY_HOPS
+            | {
+                "module": "cot",
+                "docs": "theorem-4.4.md",
+                "test": "test_chain_of_thought.py",
+            },
         ),
     ]
 )

@@ -1,7 +1,7 @@
 """Binary and sign codes, and the book that gives every possible answer its code.
 
-`b(t)` in {0,1}^m is the binary code of number t, least significant bit first; `c(t) = 2 b(t) - 1` its sign code. Two
-sign codes at Hamming distance h have the inner product `m - 2h`.
+`b(t)` in {0,1}^m is the binary code of number t, least significant bit first; `c(t) = 2 b(t) - 1`
+its sign code. Two sign codes at Hamming distance h have the inner product `m - 2h`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def binary_codes(numbers: ArrayLike, bits: int) -> NDArray[np.int8]:
 
 
 def sign_codes(numbers: ArrayLike, bits: int) -> NDArray[np.int8]:
-    """c(t) = 2 b(t) - 1 for every t: integers of shape (...) to int8 signs of shape (..., bits)."""
+    """c(t) = 2 b(t) - 1 for every t: integers of shape (...) to int8 signs of shape
+    (..., bits).
+    """
     return 2 * binary_codes(numbers, bits) - 1
 
 
@@ -38,31 +40,43 @@ class Codebook:
     """Gives each possible answer a number, and with it a code of m bits.
 
     Attributes:
-        tokens: int64 (N',), strictly increasing: the tokens that can be an answer; token `tokens[i]` has number i.
+        tokens: int64 (N',), strictly increasing: the tokens that can be an answer; token
+            `tokens[i]` has number i.
     """
 
     tokens: NDArray[np.int64]
 
     @classmethod
     def of(cls, *tables: FactTable, relation: int | None = None) -> Codebook:
-        """The book of all answers of the given tables: the union of the codomains, and *unknown* if a fact is missing.
+        """The book of all answers of the given tables: the union of the codomains, and *unknown*
+        if a fact is missing.
 
-        Give several tables to reserve codes for facts that are installed later; give a relation to have its answers
-        alone.
+        Give several tables to reserve codes for facts that are installed later; give a relation to
+        have its answers alone.
         """
         sizes = {(table.n_entities, table.n_relations) for table in tables}
         if len(sizes) != 1:
-            raise InputError(f"tables of one codebook must have the same sizes (entities, relations); got {sizes}")
+            raise InputError(
+                "tables of one codebook must have the same sizes (entities, relations); got"
+                f" {sizes}"
+            )
         vocabulary = Vocabulary(tables[0].n_entities, tables[0].n_relations)
         if relation is not None:
             relation = whole("relation", relation, 0, vocabulary.n_relations - 1)
-        answers = [np.unique(table.answers if relation is None else table.answers[relation]) for table in tables]
+        answers = [
+            np.unique(table.answers if relation is None else table.answers[relation])
+            for table in tables
+        ]
         return cls(np.unique(vocabulary.answer_tokens(np.concatenate(answers))))
 
     @classmethod
     def of_states(cls, facts: FactTable) -> Codebook:
-        """The book of everything that a path can pass: all entities, and *unknown* if a fact is missing."""
-        unknown = [] if facts.is_total else [Vocabulary(facts.n_entities, facts.n_relations).unknown]
+        """The book of everything that a path can pass: all entities, and *unknown* if a fact is
+        missing.
+        """
+        unknown = (
+            [] if facts.is_total else [Vocabulary(facts.n_entities, facts.n_relations).unknown]
+        )
         return cls(np.append(np.arange(facts.n_entities), unknown).astype(np.int64))
 
     def __len__(self) -> int:
@@ -79,8 +93,9 @@ class Codebook:
         strangers = tokens[self.tokens[numbers] != tokens]
         if strangers.size:
             raise InputError(
-                f"token {strangers.flat[0]} is an answer of this table but has no code: the model was built for "
-                f"{len(self)} possible answers; build it with codebook=Codebook.of(facts, other_facts)"
+                f"token {strangers.flat[0]} is an answer of this table but has no code: the model"
+                f" was built for {len(self)} possible answers; build it with"
+                " codebook=Codebook.of(facts, other_facts)"
             )
         return numbers
 

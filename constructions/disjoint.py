@@ -1,13 +1,17 @@
-"""Theorem F.1 (Appendix F of the paper): disjoint answer sets need no MLP and no query or key weights at all.
+"""Theorem F.1 (Appendix F of the paper): disjoint answer sets need no MLP and no query or key
+weights at all.
 
-Statement. Let relation `r` answer in its own set `A_r`, the sets disjoint, `g_r` any functions. Then a one-layer model
-with uniform attention, no MLP and dimension `sum_r m_r + R` answers every query, where `m_r` bits tell the members of
-`A_r` (and *unknown*, where facts of `r` are missing) apart. With equal sizes this is `R m + R`.
+Statement. Let relation `r` answer in its own set `A_r`, the sets disjoint, `g_r` any functions.
+Then a one-layer model with uniform attention, no MLP and dimension `sum_r m_r + R` answers every
+query, where `m_r` bits tell the members of `A_r` (and *unknown*, where facts of `r` are missing)
+apart. With equal sizes this is `R m + R`.
 
-Hypotheses. `A_r` and `A_r'` share no entity for r != r'. Sizes may differ; `g_r` need not be injective or total.
+Hypotheses. `A_r` and `A_r'` share no entity for r != r'. Sizes may differ; `g_r` need not be
+injective or total.
 
-Departure from the paper: the paper's learned embeddings cut the MLP parameters of Nichani et al. (2025) from about N R to
-almost nothing; here there is no MLP. Missing facts are ours. Proof: docs/theorem-F.1.md.
+Departure from the paper: the paper's learned embeddings cut the MLP parameters of Nichani et al.
+(2025) from about N R to almost nothing; here there is no MLP. Missing facts are ours. Proof:
+docs/theorem-F.1.md.
 """
 
 from __future__ import annotations
@@ -31,15 +35,20 @@ from constructions.vocabulary import Vocabulary
 
 @recorded
 def superposition(
-    facts: FactTable, *, codebooks: list[Codebook] | None = None, dtype: torch.dtype = torch.float32
+    facts: FactTable,
+    *,
+    codebooks: list[Codebook] | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> FactModel:
-    """Theorem F.1: uniform attention adds up the subject's attributes, and the relation raises the right answer set.
+    """Theorem F.1: uniform attention adds up the subject's attributes, and the relation raises the
+    right answer set.
 
-    Weights. `E[s]` = blocks `c_r(g_r(s))`; `E[relation r]` = `e_r`; one uniform head with value factor 2 copies the
-    blocks. With g = 1 if no fact is missing, else 2, and the bonus `B = 2 g max_r m_r`:
-    `U[j in A_r]` = `g c_r(j)` in block r and B on `e_r`; `U[unknown]` = `B + g m_r - 2` on each `e_r`.
-    The answer has the logit `B + g m_r` (*unknown*: 2 less); the rest of `A_r` has at most `B + g (m_r - 2)`, one more
-    step of g below where the block spells *unknown*; the other sets at most `g max m`.
+    Weights. `E[s]` = blocks `c_r(g_r(s))`; `E[relation r]` = `e_r`; one uniform head with value
+    factor 2 copies the blocks. With g = 1 if no fact is missing, else 2, and the bonus `B = 2 g
+    max_r m_r`: `U[j in A_r]` = `g c_r(j)` in block r and B on `e_r`; `U[unknown]` = `B + g m_r -
+    2` on each `e_r`. The answer has the logit `B + g m_r` (*unknown*: 2 less); the rest of `A_r`
+    has at most `B + g (m_r - 2)`, one more step of g below where the block spells *unknown*; the
+    other sets at most `g max m`.
 
     Args:
         facts: a table whose relations answer in disjoint sets.
@@ -47,15 +56,20 @@ def superposition(
         dtype: any floating dtype whose integers are exact up to `3 g max_r m_r`.
 
     Returns:
-        A one-layer model without MLP, query or key weights; d_model sum_r m_r + R, margin at least 2.
+        A one-layer model without MLP, query or key weights; d_model sum_r m_r + R, margin at least
+        2.
 
     Raises:
-        InputError: two relations share an answer (two offending facts are named), or an answer has no code.
+        InputError: two relations share an answer (two offending facts are named), or an answer has
+            no code.
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
     """
     require_disjoint(facts)
     n_relations = facts.n_relations
-    require_memory(2 * 2 * n_relations**2, f"the rows of {n_relations:,} relations, each of a block of its own,")
+    require_memory(
+        2 * 2 * n_relations**2,
+        f"the rows of {n_relations:,} relations, each of a block of its own,",
+    )
     books = codebooks or [Codebook.of(facts, relation=r) for r in range(n_relations)]
     vocabulary = Vocabulary(facts.n_entities, n_relations)
     _require_books_apart(books, vocabulary)
@@ -79,17 +93,27 @@ def superposition(
         members = book.tokens != vocabulary.unknown
         if members.any():
             codes = book.signs(book.tokens)[members]
-            fields.append(SignField(book.tokens[members], codes, g * attributes[r], bonus * relation[r]))
+            fields.append(
+                SignField(book.tokens[members], codes, g * attributes[r], bonus * relation[r])
+            )
     if partly_missing:
         raised = dot([bonus - 2 + g * book.bits for book in books], relation)
-        fields.append(SignField(np.array([vocabulary.unknown]), np.empty((1, 0), np.int8), nothing(stream), raised))
+        fields.append(
+            SignField(
+                np.array([vocabulary.unknown]), np.empty((1, 0), np.int8), nothing(stream), raised
+            )
+        )
     decoder = Decoder(tuple(fields), rest=-(g * widest + 1) * relation.sum())
     spell = partial(_spell_blocks, books=books)
-    return draft.build(facts, decoder, spell, MarginClaim.at_least(2), dtype, codebooks=tuple(books))
+    return draft.build(
+        facts, decoder, spell, MarginClaim.at_least(2), dtype, codebooks=tuple(books)
+    )
 
 
 def require_disjoint(facts: FactTable) -> None:
-    """Raise InputError, naming two offending facts, unless the relations' answer sets are disjoint."""
+    """Raise InputError, naming two offending facts, unless the relations' answer sets are
+    disjoint.
+    """
     relations, subjects = np.nonzero(facts.answers != MISSING)
     answers = facts.answers[relations, subjects]
     first = np.full(facts.n_entities, -1)
@@ -98,22 +122,28 @@ def require_disjoint(facts: FactTable) -> None:
     if clash.size:
         one, other = first[answers[clash[0]]], clash[0]
         told = [
-            f"{facts.query_text(int(subjects[i]), [int(relations[i])])} -> {facts.entity_name(int(answers[i]))}"
+            f"{facts.query_text(int(subjects[i]), [int(relations[i])])} ->"
+            f" {facts.entity_name(int(answers[i]))}"
             for i in (one, other)
         ]
         raise InputError(
-            f"superposition needs relations with disjoint answer sets, but two share an answer: {told[0]} and {told[1]}; "
-            "use selector, which has no such condition"
+            "superposition needs relations with disjoint answer sets, but two share an answer:"
+            f" {told[0]} and {told[1]}; use selector, which has no such condition"
         )
 
 
 def _require_books_apart(books: list[Codebook], vocabulary: Vocabulary) -> None:
     if len(books) != vocabulary.n_relations:
-        raise InputError(f"{vocabulary.n_relations} codebooks are needed, one for each relation; got {len(books)}")
+        raise InputError(
+            f"{vocabulary.n_relations} codebooks are needed, one for each relation; got"
+            f" {len(books)}"
+        )
     tokens = np.concatenate([book.tokens[book.tokens != vocabulary.unknown] for book in books])
     named, counts = np.unique(tokens, return_counts=True)
     if (counts > 1).any():
-        raise InputError(f"codebooks must be disjoint; two of them name entity {named[counts > 1][0]}")
+        raise InputError(
+            f"codebooks must be disjoint; two of them name entity {named[counts > 1][0]}"
+        )
 
 
 def _spell_blocks(model: FactModel, facts: FactTable, books: list[Codebook]) -> None:
@@ -123,5 +153,12 @@ def _spell_blocks(model: FactModel, facts: FactTable, books: list[Codebook]) -> 
     for book, answers in zip(books, tokens, strict=True):
         book.numbers(answers)  # every answer has a code, or nothing is written
     for r, book in enumerate(books):
-        write_rows(weight, vocabulary.entities, model.stream[f"attributes[{r}]"], book.signs(tokens[r]))
-    write_rows(weight, vocabulary.relations, model.stream["relation"], np.eye(facts.n_relations, dtype=np.int8))
+        write_rows(
+            weight, vocabulary.entities, model.stream[f"attributes[{r}]"], book.signs(tokens[r])
+        )
+    write_rows(
+        weight,
+        vocabulary.relations,
+        model.stream["relation"],
+        np.eye(facts.n_relations, dtype=np.int8),
+    )

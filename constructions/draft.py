@@ -1,4 +1,5 @@
-"""From a plan to weights: declare the stream, say what each head copies and each unit computes, then build.
+"""From a plan to weights: declare the stream, say what each head copies and each unit computes,
+then build.
 
 draft = Draft("selector", vocabulary, stream)
 layer = draft.layer()
@@ -43,7 +44,9 @@ class _Head:
 
 
 class LayerDraft:
-    """One layer under construction: heads and groups of hidden units, in the order in which they are added."""
+    """One layer under construction: heads and groups of hidden units, in the order in which they
+    are added.
+    """
 
     def __init__(self, stream: Space, hidden_layers: int):
         self.stream = stream
@@ -52,24 +55,31 @@ class LayerDraft:
         self._inputs: list[tuple[Slot, Form]] = []
         self._outputs: list[tuple[Slot, Form]] = []
 
-    def head(self, name: str, copy: Form, to: Slot, query: Form | None = None, key: Form | None = None) -> None:
-        """A head that adds the form `copy` of the attended token to the slot `to` of the attending one.
+    def head(
+        self, name: str, copy: Form, to: Slot, query: Form | None = None, key: Form | None = None
+    ) -> None:
+        """A head that adds the form `copy` of the attended token to the slot `to` of the attending
+        one.
 
-        The score of a pair of positions is `<query at the attending one, key at the attended one>`, the two forms of
-        one shape. Without them every score is 0: attention is uniform over the positions so far.
+        The score of a pair of positions is `<query at the attending one, key at the attended
+        one>`, the two forms of one shape. Without them every score is 0: attention is uniform over
+        the positions so far.
         """
         query, key = query or nothing(self.stream), key or nothing(self.stream)
         if query.shape != key.shape or copy.shape != to.shape:
             raise ValueError(
-                f"head {name!r}: query {query.shape} = key {key.shape}, copy {copy.shape} = to {to.shape}?"
+                f"head {name!r}: query {query.shape} = key {key.shape}, copy {copy.shape} = to"
+                f" {to.shape}?"
             )
         self._require_room(copy.size, f"head {name!r}")
         self.heads.append(_Head(name, query, key, copy, to))
 
     def relu(self, name: str, form: Form) -> Slot:
-        """A group of hidden units `ReLU(form)`, one for each entry; returns their slot in the space of units.
+        """A group of hidden units `ReLU(form)`, one for each entry; returns their slot in the
+        space of units.
 
-        A form on the stream makes units of the first hidden layer, a form on those makes units of the second.
+        A form on the stream makes units of the first hidden layer, a form on those makes units of
+        the second.
         """
         depth = 0 if form.space is self.stream else self.units.index(form.space) + 1
         self._require_room(form.size, f"the {form.size:,} units {name!r}")
@@ -78,7 +88,9 @@ class LayerDraft:
         return slot
 
     def _require_room(self, rows: int, what: str) -> None:
-        """Refuse rows as wide as the stream, at two bytes an entry or more, before they are planned."""
+        """Refuse rows as wide as the stream, at two bytes an entry or more, before they are
+        planned.
+        """
         require_memory(2 * rows * self.stream.width, f"the weights that {what} read and write")
 
     def carry(self, name: str, form: Form) -> Slot:
@@ -107,7 +119,9 @@ class LayerDraft:
             _put(attention.query.weight, np.arange(at_qk, next_qk), head.query)
             _put(attention.key.weight, np.arange(at_qk, next_qk), head.key)
             _put(attention.value.weight, np.arange(at_v, next_v), head.copy)
-            attention.output.weight[torch.from_numpy(head.to.columns.ravel()), torch.arange(at_v, next_v)] = 1
+            attention.output.weight[
+                torch.from_numpy(head.to.columns.ravel()), torch.arange(at_v, next_v)
+            ] = 1
             at_qk, at_v = next_qk, next_v
 
     def write_mlp(self, mlp: MLP) -> None:
@@ -117,7 +131,9 @@ class LayerDraft:
             _put(mlp.matrix(depth), slot.columns.ravel(), form)
         for slot, form in self._outputs:
             if form.space is not self.units[-1]:
-                raise ValueError(f"what the MLP adds to {slot} must be read from its last hidden layer")
+                raise ValueError(
+                    f"what the MLP adds to {slot} must be read from its last hidden layer"
+                )
             _put(mlp.matrix(-1), slot.columns.ravel(), form)
 
 
@@ -126,7 +142,9 @@ _ONLY_SHAPE: ContextVar[TransformerShape | None] = ContextVar("only_shape", defa
 
 @contextmanager
 def only_of_shape(shape: TransformerShape) -> Iterator[None]:
-    """Within this context a draft of any other shape is refused before its weights are allocated."""
+    """Within this context a draft of any other shape is refused before its weights
+    are allocated.
+    """
     token = _ONLY_SHAPE.set(shape)
     try:
         yield
@@ -140,7 +158,8 @@ class Draft:
     def __init__(self, construction: str, vocabulary: Vocabulary, stream: Space):
         rows = 2 * len(vocabulary)
         require_memory(
-            2 * rows * stream.width, f"embedding and unembedding, {rows:,} rows of {stream.width:,} entries,"
+            2 * rows * stream.width,
+            f"embedding and unembedding, {rows:,} rows of {stream.width:,} entries,",
         )
         self.construction = construction
         self.vocabulary = vocabulary
@@ -155,7 +174,9 @@ class Draft:
         self._positional.append((slot, values))
 
     def layer(self, hidden_layers: int = 1) -> LayerDraft:
-        """Add a layer on top; its MLP has this many hidden layers, or is left out if it gets no units."""
+        """Add a layer on top; its MLP has this many hidden layers, or is left out if it gets no
+        units.
+        """
         self.layers.append(LayerDraft(self.stream, hidden_layers))
         return self.layers[-1]
 
@@ -180,7 +201,8 @@ class Draft:
             facts: what the model is to answer; also the source of the names.
             decoder: from which the unembedding is written.
             speller: writes the facts into the token embedding.
-            margin: the construction's claim; where heads select positions, for the case without a leak.
+            margin: the construction's claim; where heads select positions, for the case without a
+                leak.
             dtype: of all weights.
             codebooks: see `FactModel`.
             hops: the length of the paths.
@@ -189,8 +211,10 @@ class Draft:
             kind: the class of the model.
 
         Raises:
-            DoesNotFit: the weights need more memory than the machine has; nothing has been allocated then.
-            InputError: the sizes are not those of `only_of_shape`; nothing has been allocated then.
+            DoesNotFit: the weights need more memory than the machine has; nothing has been
+                allocated then.
+            InputError: the sizes are not those of `only_of_shape`; nothing has been allocated
+                then.
         """
         shape = TransformerShape(
             d_vocab=len(self.vocabulary),
@@ -201,11 +225,17 @@ class Draft:
         )
         if _ONLY_SHAPE.get() not in (None, shape):
             raise InputError(
-                f"{self.construction} has other sizes here: {brief(shape)} is not {brief(_ONLY_SHAPE.get())}"
+                f"{self.construction} has other sizes here: {brief(shape)} is not"
+                f" {brief(_ONLY_SHAPE.get())}"
             )
         count = shape.n_parameters()
-        require_memory(count * dtype.itemsize, f"the weights of {self.construction} ({count:,} parameters in {dtype})")
-        units = tuple(tuple(space for space in layer.units if space.width) for layer in self.layers)
+        require_memory(
+            count * dtype.itemsize,
+            f"the weights of {self.construction} ({count:,} parameters in {dtype})",
+        )
+        units = tuple(
+            tuple(space for space in layer.units if space.width) for layer in self.layers
+        )
         head_names = tuple(tuple(head.name for head in layer.heads) for layer in self.layers)
         model = kind(
             self.construction,
@@ -230,7 +260,8 @@ class Draft:
         for slot, values in self._positional:
             if model.positions is None:
                 raise InternalError(
-                    f"{model.construction} was drafted with position vectors, but built without positions"
+                    f"{model.construction} was drafted with position vectors, but built without"
+                    " positions"
                 )
             write_rows(model.positions.weight, np.arange(len(values)), slot, values)
         model.decode_by(decoder)
@@ -240,29 +271,39 @@ class Draft:
 
 
 def require_hops(hops: int, name: str = "hops") -> None:
-    """Raise InputError unless the number of hops is a positive integer; see also `require_path`."""
+    """Raise InputError unless the number of hops is a positive integer; see also
+    `require_path`.
+    """
     require_path(whole(name, hops, 1), name)
 
 
 def require_exact(largest_sum: int, dtype: torch.dtype, what: str) -> None:
-    """Raise DoesNotFit unless all integers up to `largest_sum` are exact in dtype; it bounds every partial sum of w x."""
+    """Raise DoesNotFit unless all integers up to `largest_sum` are exact in dtype; it bounds every
+    partial sum of w x.
+    """
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
-        raise InputError(f"dtype must be a floating torch.dtype such as torch.float32; got {dtype!r}")
+        raise InputError(
+            f"dtype must be a floating torch.dtype such as torch.float32; got {dtype!r}"
+        )
     exact = int(2 / torch.finfo(dtype).eps)
     if largest_sum > exact:
         wider = "use a wider dtype" if dtype != torch.float64 else "use another construction"
         raise DoesNotFit(
-            f"{what}: sums reach {largest_sum:,}, and {dtype} holds integers exactly up to {exact:,}; {wider}"
+            f"{what}: sums reach {largest_sum:,}, and {dtype} holds integers exactly up to"
+            f" {exact:,}; {wider}"
         )
 
 
 def write_rows(weight: Tensor, tokens: np.ndarray, slot: Slot, values: ArrayLike) -> None:
-    """Set `weight[tokens, slot]`; values have the shape (len(tokens), slot.size) or broadcast to it."""
+    """Set `weight[tokens, slot]`; values have the shape (len(tokens), slot.size) or broadcast to
+    it.
+    """
     rows, columns = tokens[:, None], slot.columns.ravel()[None, :]
     whole = np.broadcast_to(np.asarray(values), np.broadcast_shapes(rows.shape, columns.shape))
     at = slice(tokens[0], tokens[-1] + 1), slice(columns[0, 0], columns[0, -1] + 1)
     new = torch.tensor(whole, dtype=weight.dtype, device=weight.device)
-    if whole.shape == (at[0].stop - at[0].start, at[1].stop - at[1].start):  # contiguous on both sides, as is usual
+    # contiguous on both sides, as is usual
+    if whole.shape == (at[0].stop - at[0].start, at[1].stop - at[1].start):
         weight[at] = new
     else:
         weight[torch.from_numpy(rows), torch.from_numpy(columns)] = new

@@ -11,9 +11,11 @@ from constructions.wording import printable
 
 
 class InputError(ValueError):
-    """Something that was given cannot be used as it stands; the message says what, why and what to do.
+    """Something that was given cannot be used as it stands; the message says what, why and what to
+    do.
 
-    The message may quote names, paths and values of any kind: it is one line of printable characters (`printable`).
+    The message may quote names, paths and values of any kind: it is one line of printable
+    characters (`printable`).
     """
 
     def __init__(self, message: object):
@@ -21,7 +23,8 @@ class InputError(ValueError):
 
 
 class FactFileError(InputError):
-    """A fact file has defects. `defects` holds one message each, in the order of the file; `total` counts them all.
+    """A fact file has defects. `defects` holds one message each, in the order of the file; `total`
+    counts them all.
 
     The message has a line for each.
     """
@@ -39,11 +42,14 @@ class FactFileError(InputError):
 
 
 class InternalError(RuntimeError):
-    """The program has broken a rule of its own that proofs lean on: a bug, whatever was given; the message says which.
+    """The program has broken a rule of its own that proofs lean on: a bug, whatever was given; the
+    message says which.
 
     It is raised, never asserted, so that it is there under `python -O` too.
     """
 
 
 class DoesNotFit(InputError):
-    """The construction exists, but not in this dtype or not in this memory; the message gives the two numbers."""
+    """The construction exists, but not in this dtype or not in this memory; the message gives the
+    two numbers.
+    """

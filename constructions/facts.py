@@ -1,4 +1,6 @@
-"""Fact tables, and the one oracle of the project: everything that is called right or wrong is compared with it."""
+"""Fact tables, and the one oracle of the project: everything that is called right or wrong is
+compared with it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from constructions.wording import printable, shortened
 
 MISSING = -1
 MOST_HOPS = 2048
-"""The longest paths that models are built for: each hop takes a position or more, mostly a layer of its own."""
+"""The longest paths that models are built for: each hop takes a position or more, mostly a layer
+of its own.
+"""
 MOST_QUERIES = 10**9
 """So many are run one by one, which may take hours; of more a proof decides, or nothing does."""
 MOST_BITS = 10**6
@@ -29,17 +33,24 @@ MOST_BITS = 10**6
 def require_path(hops: int, name: str = "hops") -> None:
     """Raise DoesNotFit, with both numbers, if paths are longer than `MOST_HOPS`."""
     if hops > MOST_HOPS:
-        raise DoesNotFit(f"{name} is {shortened(hops)}, and models are built for up to {MOST_HOPS:,}")
+        raise DoesNotFit(
+            f"{name} is {shortened(hops)}, and models are built for up to {MOST_HOPS:,}"
+        )
 
 
 def require_runnable(queries: int) -> None:
     """Raise InputError, with both numbers, if there are more than `MOST_QUERIES`."""
     if queries > MOST_QUERIES:
-        raise InputError(f"there are {shortened(queries)} queries, and at most {MOST_QUERIES:,} are run one by one")
+        raise InputError(
+            f"there are {shortened(queries)} queries, and at most {MOST_QUERIES:,} are run one"
+            " by one"
+        )
 
 
 def name_defect(name: str) -> tuple[int, str] | None:
-    """The first reason why `name` cannot name an entity or a relation, with its 0-based position; None if it can."""
+    """The first reason why `name` cannot name an entity or a relation, with its 0-based position;
+    None if it can.
+    """
     if not name:
         return 0, "an empty name"
     for position, character in enumerate(name):
@@ -57,14 +68,15 @@ class FactTable:
     """Facts `f_r(s)` of N entities and R relations: functions, bijections, or partial functions.
 
     Args:
-        answers: integer array of shape (relations, entities); `answers[r, s]` is the entity that relation `r` leads to
-            from entity `s`, or -1 (or masked) where that fact is missing. Copied to a read-only int64 array.
+        answers: integer array of shape (relations, entities); `answers[r, s]` is the entity that
+            relation `r` leads to from entity `s`, or -1 (or masked) where that fact is missing.
+            Copied to a read-only int64 array.
         entity_names: N distinct names; by default "e0", "e1", ...
         relation_names: R distinct names; by default "r0", "r1", ...
 
     Raises:
-        InputError: an answer is not in -1..N-1, a size is 0, or names are not distinct, not writable or not as many as
-            there are entities or relations.
+        InputError: an answer is not in -1..N-1, a size is 0, or names are not distinct, not
+            writable or not as many as there are entities or relations.
     """
 
     def __init__(
@@ -74,18 +86,26 @@ class FactTable:
         relation_names: Sequence[str] | None = None,
     ):
         try:
-            table = answers.filled(MISSING) if isinstance(answers, np.ma.MaskedArray) else np.asarray(answers)
+            table = (
+                answers.filled(MISSING)
+                if isinstance(answers, np.ma.MaskedArray)
+                else np.asarray(answers)
+            )
         except ValueError as error:
             raise InputError(f"answers must have shape (relations, entities): {error}") from None
         if table.ndim != 2 or 0 in table.shape:
-            raise InputError(f"answers must have shape (relations, entities), both at least 1; got {table.shape}")
+            raise InputError(
+                "answers must have shape (relations, entities), both at least 1; got"
+                f" {table.shape}"
+            )
         if table.dtype.kind not in "iu":
             raise InputError(f"answers must be integers; got dtype {table.dtype}")
         n_entities = table.shape[1]
         for relation, entity in np.argwhere((table < MISSING) | (table >= n_entities))[:1]:
             raise InputError(
-                f"answers[{relation}, {entity}] = {table[relation, entity]} is no entity: "
-                f"with {n_entities} entities an answer is 0..{n_entities - 1}, or -1 for a missing fact"
+                f"answers[{relation}, {entity}] = {table[relation, entity]} is no entity: with"
+                f" {n_entities} entities an answer is 0..{n_entities - 1}, or -1 for a missing"
+                " fact"
             )
         table = table.astype(np.int64)
         table.setflags(write=False)
@@ -94,7 +114,10 @@ class FactTable:
         self._given_relation_names = _checked_names("relation", relation_names, table.shape[0])
 
     def __repr__(self) -> str:
-        return f"FactTable(entities={self.n_entities}, relations={self.n_relations}, facts={self.n_facts})"
+        return (
+            f"FactTable(entities={self.n_entities}, relations={self.n_relations},"
+            f" facts={self.n_facts})"
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FactTable):
@@ -132,19 +155,24 @@ class FactTable:
     @cached_property
     def is_bijective(self) -> bool:
         """Whether every relation is a bijection of the entities."""
-        return self.is_total and bool((np.sort(self.answers, axis=1) == np.arange(self.n_entities)).all())
+        return self.is_total and bool(
+            (np.sort(self.answers, axis=1) == np.arange(self.n_entities)).all()
+        )
 
     # ---------------------------------------------------------------- the oracle
 
     def answer(self, entities: ArrayLike, paths: ArrayLike) -> np.ndarray:
-        """The k-hop answers `f_{r_k}(... f_{r_1}(s))`: the first relation of a path is applied first.
+        """The k-hop answers `f_{r_k}(... f_{r_1}(s))`: the first relation of a path is applied
+        first.
 
         Args:
             entities: integers, shape (...).
-            paths: relations, shape (..., k); its leading axes broadcast against `entities`. k = 0 answers the entity.
+            paths: relations, shape (..., k); its leading axes broadcast against `entities`. k = 0
+                answers the entity.
 
         Returns:
-            int64 array of the broadcast shape; -1 wherever the path meets a missing fact (*unknown* is absorbing).
+            int64 array of the broadcast shape; -1 wherever the path meets a missing fact
+            (*unknown* is absorbing).
 
         Raises:
             InputError: an entity or a relation is out of range, or the shapes do not broadcast.
@@ -152,30 +180,41 @@ class FactTable:
         start = _checked_ids("entity", entities, self.n_entities)
         words = _checked_ids("relation", paths, self.n_relations)
         if words.ndim == 0:
-            raise InputError("paths must have a last axis for the hops, shape (..., k); got a single number")
+            raise InputError(
+                "paths must have a last axis for the hops, shape (..., k); got a single number"
+            )
         try:
             state = np.broadcast_to(start, np.broadcast_shapes(start.shape, words.shape[:-1]))
         except ValueError:
-            raise InputError(f"entities {start.shape} and paths {words.shape} do not broadcast") from None
+            raise InputError(
+                f"entities {start.shape} and paths {words.shape} do not broadcast"
+            ) from None
         for hop in range(words.shape[-1]):
             reached = self.answers[words[..., hop], np.maximum(state, 0)]
             state = np.where(state == MISSING, MISSING, reached)
         return np.array(state)
 
     def n_queries(self, hops: int) -> int:
-        """N R^k, the number of queries of k hops: a Python integer. Raises InputError where it has over 10^6 bits."""
+        """N R^k, the number of queries of k hops: a Python integer. Raises InputError where it has
+        over 10^6 bits.
+        """
         bits = hops * (self.n_relations - 1).bit_length()
         if bits > MOST_BITS:
             raise InputError(
-                f"{self.n_relations:,} relations make {self.n_relations:,}^{shortened(hops)} paths of {shortened(hops)} "
-                f"hops: a number of up to {shortened(bits)} bits, and at most {MOST_BITS:,} are counted"
+                f"{self.n_relations:,} relations make {self.n_relations:,}^{shortened(hops)} paths"
+                f" of {shortened(hops)} hops: a number of up to {shortened(bits)} bits, and at"
+                f" most {MOST_BITS:,} are counted"
             )
         return int(self.n_entities * self.n_relations**hops)
 
-    def queries(self, numbers: NDArray[np.int64], hops: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Queries of k hops by number, 0 to N R^k - 1, the subject first: subjects (...) and paths (..., k).
+    def queries(
+        self, numbers: NDArray[np.int64], hops: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Queries of k hops by number, 0 to N R^k - 1, the subject first: subjects (...) and paths
+        (..., k).
 
-        Of any k: the numbers are below 2^63, so the first letters of longer paths than these can tell apart are relation 0.
+        Of any k: the numbers are below 2^63, so the first letters of longer paths than these can
+        tell apart are relation 0.
         """
         paths = np.zeros((*numbers.shape, hops), dtype=np.int64)
         for place in range(hops - 1, -1, -1):
@@ -187,14 +226,19 @@ class FactTable:
     def drawn_queries(
         self, count: int, hops: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """So many different queries of k hops, drawn at random among more: subjects (count,) and paths (count, k)."""
+        """So many different queries of k hops, drawn at random among more: subjects (count,) and
+        paths (count, k).
+        """
         total = self.n_queries(hops)
         if total < 2**63:
             return self.queries(rng.choice(total, count, replace=False), hops)
         queries = np.zeros((0, 1 + hops), dtype=np.int64)
         while len(queries) < count:  # two alike are as good as impossible
             more = np.column_stack(
-                [rng.integers(self.n_entities, size=count), rng.integers(self.n_relations, size=(count, hops))]
+                [
+                    rng.integers(self.n_entities, size=count),
+                    rng.integers(self.n_relations, size=(count, hops)),
+                ]
             )
             queries = np.unique(np.concatenate([queries, more]), axis=0)
         queries = rng.permutation(queries)[:count]
@@ -207,12 +251,18 @@ class FactTable:
         if entity == MISSING:
             return "unknown"
         _checked_ids("entity", entity, self.n_entities)
-        return f"e{entity}" if self._given_entity_names is None else self._given_entity_names[entity]
+        return (
+            f"e{entity}" if self._given_entity_names is None else self._given_entity_names[entity]
+        )
 
     def relation_name(self, relation: int) -> str:
         """The name of one relation."""
         _checked_ids("relation", relation, self.n_relations)
-        return f"r{relation}" if self._given_relation_names is None else self._given_relation_names[relation]
+        return (
+            f"r{relation}"
+            if self._given_relation_names is None
+            else self._given_relation_names[relation]
+        )
 
     @cached_property
     def entity_names(self) -> tuple[str, ...]:
@@ -247,7 +297,8 @@ class FactTable:
     def _relation_ids(self) -> NameIndex:
         return NameIndex("relation", self.relation_names)
 
-    # ---------------------------------------------------------------- where tables come from, and go to
+    # ---------------------------------------------------------------- where tables come from, and
+    # go to
 
     @classmethod
     def random_bijections(cls, entities: int, relations: int, seed: int = 0) -> FactTable:
@@ -260,28 +311,42 @@ class FactTable:
     def rotations(cls, entities: int, relations: int) -> FactTable:
         """The bijections `f_r(s) = s + r mod N`: a table that its sizes alone determine."""
         entities, relations, _ = _checked_sizes(entities, relations, 0)
-        return cls((np.arange(entities, dtype=np.int64) + np.arange(relations)[:, None]) % entities)
+        return cls(
+            (np.arange(entities, dtype=np.int64) + np.arange(relations)[:, None]) % entities
+        )
 
     @classmethod
-    def random_functions(cls, entities: int, relations: int, seed: int = 0, missing: float = 0.0) -> FactTable:
-        """R independent uniform functions, each fact missing with probability `missing` (0 to 1)."""
+    def random_functions(
+        cls, entities: int, relations: int, seed: int = 0, missing: float = 0.0
+    ) -> FactTable:
+        """R independent uniform functions, each fact missing with probability
+        `missing` (0 to 1).
+        """
         entities, relations, seed = _checked_sizes(entities, relations, seed, missing)
         rng = np.random.default_rng(seed)
         answers = rng.integers(entities, size=(relations, entities), dtype=np.int64)
         return cls(np.where(rng.random(answers.shape) < missing, MISSING, answers))
 
     @classmethod
-    def random_disjoint(cls, entities: int, relations: int, seed: int = 0, missing: float = 0.0) -> FactTable:
-        """R functions whose answer sets are disjoint and of random sizes: the setting of Theorem F.1.
+    def random_disjoint(
+        cls, entities: int, relations: int, seed: int = 0, missing: float = 0.0
+    ) -> FactTable:
+        """R functions whose answer sets are disjoint and of random sizes: the setting of Theorem
+        F.1.
 
-        The N entities are divided at random among the first min(N, R) relations, at least one to each; relation `r`
-        answers uniformly within its share. With more relations than entities the remaining ones have no facts at all.
+        The N entities are divided at random among the first min(N, R) relations, at least one to
+        each; relation `r` answers uniformly within its share. With more relations than entities
+        the remaining ones have no facts at all.
         """
         entities, relations, seed = _checked_sizes(entities, relations, seed, missing)
         rng = np.random.default_rng(seed)
         order = rng.permutation(entities)
         shares = min(entities, relations)
-        inner = np.sort(rng.choice(entities - 1, shares - 1, replace=False)) + 1 if shares > 1 else np.array([], int)
+        inner = (
+            np.sort(rng.choice(entities - 1, shares - 1, replace=False)) + 1
+            if shares > 1
+            else np.array([], int)
+        )
         bounds = np.concatenate([[0], inner, [entities]])
         answers = np.full((relations, entities), MISSING, dtype=np.int64)
         for r in range(shares):
@@ -293,7 +358,8 @@ class FactTable:
         """The table of (subject, relation, object) names; ids in the order of first appearance.
 
         Raises:
-            InputError: there is no triple, or two of them give one (subject, relation) different objects.
+            InputError: there is no triple, or two of them give one (subject, relation) different
+                objects.
         """
         entity_ids: dict[str, int] = {}
         relation_ids: dict[str, int] = {}
@@ -322,19 +388,24 @@ class FactTable:
             subject, target, kept = (printable(names[i]) for i in ids)
             relation = printable(list(relation_ids)[relations[row]])
             raise InputError(
-                f"({subject}, {relation}) has two objects: {target} and {kept}; a relation is a function, keep one"
+                f"({subject}, {relation}) has two objects: {target} and {kept}; a relation is a"
+                " function, keep one"
             )
         return cls(answers, list(entity_ids), list(relation_ids))
 
     @classmethod
     def from_tsv(cls, path: str | os.PathLike[str]) -> FactTable:
-        """Read a fact file: one `subject<TAB>relation<TAB>object` a line (see `constructions.tsv` for the format)."""
+        """Read a fact file: one `subject<TAB>relation<TAB>object` a line (see `constructions.tsv`
+        for the format).
+        """
         from constructions.tsv import read_tsv
 
         return read_tsv(path).facts
 
     def to_tsv(self, path: str | os.PathLike[str]) -> None:
-        """Write the facts that are present, one a line, atomically: the file is either as it was or complete."""
+        """Write the facts that are present, one a line, atomically: the file is either as it was
+        or complete.
+        """
         from constructions.tsv import write_tsv
 
         write_tsv(self, path)
@@ -345,11 +416,20 @@ class FactTable:
         return printable(" ".join(names))
 
 
-def _checked_sizes(entities: int, relations: int, seed: int, missing: float = 0.0) -> tuple[int, int, int]:
-    entities, relations, seed = whole("entities", entities, 1), whole("relations", relations, 1), whole("seed", seed, 0)
+def _checked_sizes(
+    entities: int, relations: int, seed: int, missing: float = 0.0
+) -> tuple[int, int, int]:
+    entities, relations, seed = (
+        whole("entities", entities, 1),
+        whole("relations", relations, 1),
+        whole("seed", seed, 0),
+    )
     if not 0 <= missing <= 1:
         raise InputError(f"missing is a probability, 0 to 1; got {missing}")
-    require_memory(4 * 8 * entities * relations, f"a random table of {entities:,} x {relations:,} facts and its draft")
+    require_memory(
+        4 * 8 * entities * relations,
+        f"a random table of {entities:,} x {relations:,} facts and its draft",
+    )
     return entities, relations, seed
 
 
@@ -390,7 +470,9 @@ def _checked_ids(kind: str, ids: ArrayLike, count: int) -> np.ndarray:
         raise InputError(f"{kind} ids must be integers; got dtype {array.dtype}")
     if array.min() < 0 or array.max() >= count:
         wrong = array.min() if array.min() < 0 else array.max()
-        raise InputError(f"{kind} {wrong} does not exist: there are {count}, numbered 0..{count - 1}")
+        raise InputError(
+            f"{kind} {wrong} does not exist: there are {count}, numbered 0..{count - 1}"
+        )
     return array.astype(np.int64)
 
 
@@ -408,7 +490,9 @@ class NameIndex:
         return {unicodedata.normalize("NFC", name): i for name, i in names}
 
     def find(self, name: str) -> int:
-        """The id of a name, or of the one that is canonically equivalent; InputError where there is none."""
+        """The id of a name, or of the one that is canonically equivalent; InputError where there
+        is none.
+        """
         if not isinstance(name, str):
             raise InputError(f"{self.kind} names are strings; got {name!r}")
         if name in self.by_name:

@@ -1,17 +1,20 @@
-"""Models in folders: weights, names, facts, certificate, and a manifest with the SHA-256 of everything.
+"""Models in folders: weights, names, facts, certificate, and a manifest with the SHA-256 of
+everything.
 
-| file                     | holds                                                                               |
-|--------------------------|-------------------------------------------------------------------------------------|
-| `weights.safetensors`    | all of `state_dict()`                                                               |
-| `vocabulary.txt`         | a token's name on each line: entities, relations, special tokens                    |
-| `facts.tsv`              | the facts, one a line; where that form cannot hold them, or there are over a million,|
-| or `facts.safetensors`   | the tensor `facts`, I32 (relations, entities), -1 for a missing one                 |
-| `codebooks.safetensors`  | the tensors `0`, `1`, ...: tokens that have a code, where they are not the default  |
-| `certificate.json`       | what is claimed of the model                                                        |
-| `manifest.json`          | construction, options, sizes, architecture; extremes and SHA-256 of each tensor     |
+| file | holds |
+|---|---|
+| `weights.safetensors` | all of `state_dict()` |
+| `vocabulary.txt` | a token's name on each line: entities, relations, special tokens |
+| `facts.tsv` | the facts, one a line |
+| or `facts.safetensors` | where lines cannot hold them, or there are over a million: the tensor |
+| | `facts`, I32 (relations, entities), -1 for a missing one |
+| | `facts`, I32 (relations, entities), -1 for a missing one |
+| `certificate.json` | what is claimed of the model |
+| `manifest.json` | construction, options, sizes, architecture; extremes and SHA-256 of tensors |
 
-The same model makes the same bytes. A folder is read without trust: everything is compared with the manifest, and the
-manifest with what the builder makes of the facts, before memory is taken for weights; nothing is ever unpickled.
+The same model makes the same bytes. A folder is read without trust: everything is compared with
+the manifest, and the manifest with what the builder makes of the facts, before memory is taken for
+weights; nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -57,17 +60,20 @@ MOST_FACTS_AS_TEXT = 1_000_000
 def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
     """Write a model that a public builder has made, trained or edited since or not, on any device.
 
-    Under the folder's name there is at every moment the model that was there before, or this one. What is there and is not
-    the folder of a model, byte for byte as `save` has left it, is never touched.
+    Under the folder's name there is at every moment the model that was there before, or this one.
+    What is there and is not the folder of a model, byte for byte as `save` has left it, is never
+    touched.
 
     Raises:
-        InputError: the model has no recipe, or not the weights of its shape; `certificate` refuses it; something else is
-            in the place of the folder, or it cannot be written. Then what was there is there still.
-        DoesNotFit: the weights have been converted to a dtype in which the construction does not exist.
+        InputError: the model has no recipe, or not the weights of its shape; `certificate` refuses
+            it; something else is in the place of the folder, or it cannot be written. Then what
+            was there is there still.
+        DoesNotFit: the weights have been converted to a dtype in which the construction does not
+            exist.
 
     Warns:
-        UserWarning: the model is saved, but this file system does not say that it is on the disk; or the old one could not
-            be removed.
+        UserWarning: the model is saved, but this file system does not say that it is on the disk;
+            or the old one could not be removed.
     """
     require_outside_models(folder)
     weights = _checked_weights(model)
@@ -80,15 +86,25 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
         if _fits_text(facts):
             (part / FACTS).write_bytes("".join(fact_lines(facts)).encode())
         else:
-            write_tensors(part / PACKED_FACTS, {"facts": torch.from_numpy(facts.answers.astype(np.int32))})
+            write_tensors(
+                part / PACKED_FACTS, {"facts": torch.from_numpy(facts.answers.astype(np.int32))}
+            )
         if not same_codebooks(model.codebooks, default_codebooks(model.recipe.builder, facts)):
-            books = {str(i): torch.from_numpy(book.tokens.astype(np.int64)) for i, book in enumerate(model.codebooks)}
+            books = {
+                str(i): torch.from_numpy(book.tokens.astype(np.int64))
+                for i, book in enumerate(model.codebooks)
+            }
             write_tensors(part / CODEBOOKS, books)
         (part / CERTIFICATE).write_bytes(text.encode())
         found = {
             **_description(model),
-            "tensors": {name: tensor.listed() for name, tensor in survey(part / WEIGHTS).tensors.items()},
-            "files": {path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)} for path in part.iterdir()},
+            "tensors": {
+                name: tensor.listed() for name, tensor in survey(part / WEIGHTS).tensors.items()
+            },
+            "files": {
+                path.name: {"bytes": path.stat().st_size, "sha256": _digest(path)}
+                for path in part.iterdir()
+            },
         }
         (part / _UNFINISHED).write_bytes(manifests.canonical(found))
         # so that a manifest is whole, or not there: see `_require_left_over`
@@ -96,18 +112,29 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
 
 
 def _checked_weights(model: FactModel) -> dict[str, Tensor]:
-    """The model's tensors on the CPU, if they are those of its shape, in a dtype in which it can be built again."""
+    """The model's tensors on the CPU, if they are those of its shape, in a dtype in which it can
+    be built again.
+    """
     if not hasattr(model, "recipe"):
-        raise InputError("only a model made by a builder of the catalogue can be saved; this one has no recipe")
-    weights = {name: tensor.detach().to("cpu").contiguous() for name, tensor in model.state_dict().items()}
+        raise InputError(
+            "only a model made by a builder of the catalogue can be saved; this one has no recipe"
+        )
+    weights = {
+        name: tensor.detach().to("cpu").contiguous() for name, tensor in model.state_dict().items()
+    }
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if found != (expected := model.shape.tensor_shapes()):
         wrong = sorted(name for name in found | expected if found.get(name) != expected.get(name))
-        told = [f"{name} {found.get(name, 'missing')}, not {expected.get(name, 'there')}" for name in wrong[:3]]
+        told = [
+            f"{name} {found.get(name, 'missing')}, not {expected.get(name, 'there')}"
+            for name in wrong[:3]
+        ]
         raise InputError(f"the model's tensors are not those of its shape: {'; '.join(told)}")
     dtypes = {tensor.dtype for tensor in weights.values()}
     if len(dtypes) > 1:
-        raise InputError(f"all weights must have one dtype; these have {', '.join(sorted(map(str, dtypes)))}")
+        raise InputError(
+            f"all weights must have one dtype; these have {', '.join(sorted(map(str, dtypes)))}"
+        )
     (dtype,) = dtypes
     format_name(dtype)
     if dtype != model.built_dtype:
@@ -116,35 +143,42 @@ def _checked_weights(model: FactModel) -> dict[str, Tensor]:
 
 
 def _fits_text(facts: FactTable) -> bool:
-    """Whether `facts.tsv` can hold the facts, so that it can be read back: see `constructions.tsv`."""
+    """Whether `facts.tsv` can hold the facts, so that it can be read back: see
+    `constructions.tsv`.
+    """
     return 0 < facts.n_facts <= MOST_FACTS_AS_TEXT and is_plain(facts)
 
 
 def _require_model_folder(folder: Path) -> None:
-    """Raise InputError unless the folder holds a model, byte for byte as it was saved, and nothing else."""
+    """Raise InputError unless the folder holds a model, byte for byte as it was saved, and nothing
+    else.
+    """
     try:
         listed = manifests.read_manifest(folder)["files"]
         _require_known(folder, listed)
     except InputError as error:
         raise InputError(
-            f"{folder}: is not empty and not the folder of a model, so it stays as it is; give another name, or remove it "
-            f"({error})"
+            f"{folder}: is not empty and not the folder of a model, so it stays as it is; give"
+            f" another name, or remove it ({error})"
         ) from None
     others = sorted({path.name for path in folder.iterdir()} - listed.keys() - {manifests.NAME})
     if others:
         raise InputError(
-            f"{folder}: holds more than a model, so it stays as it is; move {', '.join(others)} away first"
+            f"{folder}: holds more than a model, so it stays as it is; move {', '.join(others)}"
+            " away first"
         )
     for name in (manifests.NAME, *sorted(listed), ""):
         if different := _different(folder / name, listed.get(name)):
             raise InputError(
-                f"{folder / name}: {different} since the model was saved, so the folder stays as it is; give another name, "
-                "or move it away"
+                f"{folder / name}: {different} since the model was saved, so the folder stays as"
+                " it is; give another name, or move it away"
             )
 
 
 def _different(path: Path, listed: Manifest | None) -> str:
-    """In what a file is not as it was saved; nothing if it is. Of the folder and its manifest the bytes are not listed."""
+    """In what a file is not as it was saved; nothing if it is. Of the folder and its manifest the
+    bytes are not listed.
+    """
     if path.is_symlink():
         return "has been made a link"
     if listed is not None and (not path.is_file() or path.stat().st_size != listed["bytes"]):
@@ -157,13 +191,17 @@ def _different(path: Path, listed: Manifest | None) -> str:
 def _has_attributes(path: Path) -> bool:
     """Whether a user has put attributes beside the data, where the system can tell."""
     try:
-        return hasattr(os, "listxattr") and any(name.startswith("user.") for name in os.listxattr(path))
+        return hasattr(os, "listxattr") and any(
+            name.startswith("user.") for name in os.listxattr(path)
+        )
     except OSError:  # this file system has none
         return False
 
 
 def _require_left_over(folder: Path) -> None:
-    """Raise InputError unless the folder is what a save leaves that is killed: a whole model, or some files of one."""
+    """Raise InputError unless the folder is what a save leaves that is killed: a whole model, or
+    some files of one.
+    """
     names = {path.name for path in folder.iterdir()}
     if manifests.NAME in names:
         _require_model_folder(folder)
@@ -205,17 +243,21 @@ def _digest(path: Path) -> str:
 
 
 def load(folder: str | os.PathLike[str]) -> FactModel:
-    """The model of a folder, on torch's default device: built again from its facts, with the weights that were saved.
+    """The model of a folder, on torch's default device: built again from its facts, with the
+    weights that were saved.
 
     Raises:
-        InputError: the folder is not as `save` leaves it; the message names the file, what was found, what was expected.
+        InputError: the folder is not as `save` leaves it; the message names the file, what was
+            found, what was expected.
         DoesNotFit: the model needs more memory than the machine has.
     """
     path = Path(folder)
     try:
         return undisturbed(path, lambda: _loaded(path))
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(
+            f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
 def _loaded(folder: Path) -> FactModel:
@@ -236,7 +278,10 @@ def _loaded(folder: Path) -> FactModel:
         raise kind(f"{at}: {recipe.builder} cannot be built of this folder: {error}") from None
     for key, made in _description(model).items():
         if manifest[key] != made:
-            raise InputError(f"{at}: {key} is {manifest[key]!r}, but {recipe.builder} makes {made!r} of this folder")
+            raise InputError(
+                f"{at}: {key} is {manifest[key]!r}, but {recipe.builder} makes {made!r} of this"
+                " folder"
+            )
     with torch.no_grad(), safe_open(folder / WEIGHTS, framework="pt") as file:
         for name, tensor in model.state_dict().items():
             tensor.copy_(file.get_tensor(name))
@@ -244,12 +289,15 @@ def _loaded(folder: Path) -> FactModel:
 
 
 def _require_files(folder: Path, listed: Manifest) -> None:
-    """The folder has just the files that the manifest lists, of the sizes listed, and they are those of a model."""
+    """The folder has just the files that the manifest lists, of the sizes listed, and they are
+    those of a model.
+    """
     _require_known(folder, listed)
     there = {path.name for path in folder.iterdir()} - {manifests.NAME}
     if there - listed.keys():
         raise InputError(
-            f"{folder}: holds {', '.join(sorted(there - listed.keys()))}, which {manifests.NAME} does not list"
+            f"{folder}: holds {', '.join(sorted(there - listed.keys()))}, which {manifests.NAME}"
+            " does not list"
         )
     for name, entry in sorted(listed.items()):
         if not (folder / name).is_file():
@@ -258,7 +306,9 @@ def _require_files(folder: Path, listed: Manifest) -> None:
         if size != entry["bytes"]:
             if name == WEIGHTS:
                 read_header(folder / name)  # which says it if another tool has written the file
-            raise InputError(f"{folder / name}: has {size:,} bytes; {manifests.NAME} says {entry['bytes']:,}")
+            raise InputError(
+                f"{folder / name}: has {size:,} bytes; {manifests.NAME} says {entry['bytes']:,}"
+            )
 
 
 def _require_known(folder: Path, listed: Manifest) -> None:
@@ -270,12 +320,15 @@ def _require_known(folder: Path, listed: Manifest) -> None:
         raise InputError(f"{at}: lists {shown(name)}, which is no file of a model")
     if (FACTS in listed) == (PACKED_FACTS in listed):
         raise InputError(
-            f"{at}: lists {'both' if FACTS in listed else 'neither'} of {FACTS} and {PACKED_FACTS}; one is expected"
+            f"{at}: lists {'both' if FACTS in listed else 'neither'} of {FACTS} and"
+            f" {PACKED_FACTS}; one is expected"
         )
 
 
 def _checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
-    """The shape, if sizes, architecture, the manifest's tensors and the header of the weights agree, and memory suffices."""
+    """The shape, if sizes, architecture, the manifest's tensors and the header of the weights
+    agree, and memory suffices.
+    """
     at = folder / manifests.NAME
     sizes, options, shape = manifest["sizes"], manifest["options"], manifests.shape_of(manifest)
     dtype = manifests.DTYPES[manifest["dtype"]]
@@ -283,31 +336,45 @@ def _checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
     tokens = sizes["entities"] + sizes["relations"] + len(manifest["specials"])
     if sizes["d_vocab"] != tokens:
         raise InputError(
-            f"{at}: sizes.d_vocab is {sizes['d_vocab']:,}; {sizes['entities']:,} entities, {sizes['relations']:,} "
-            f"relations and {len(manifest['specials'])} special tokens are {tokens:,}"
+            f"{at}: sizes.d_vocab is {sizes['d_vocab']:,}; {sizes['entities']:,} entities,"
+            f" {sizes['relations']:,} relations and {len(manifest['specials'])} special tokens are"
+            f" {tokens:,}"
         )
     if shape.n_parameters() != sizes["parameters"]:
         raise InputError(
-            f"{at}: the architecture has {shape.n_parameters():,} parameters; sizes.parameters is {sizes['parameters']:,}"
+            f"{at}: the architecture has {shape.n_parameters():,} parameters; sizes.parameters is"
+            f" {sizes['parameters']:,}"
         )
     stored = sum(tensor.end - tensor.begin for tensor in header.values())
     needed = sizes["parameters"] * dtype.itemsize
     if stored != needed:
         raise InputError(
-            f"{folder / WEIGHTS}: has {stored:,} bytes of data; {sizes['parameters']:,} parameters of "
-            f"{manifest['dtype']} need {needed:,}"
+            f"{folder / WEIGHTS}: has {stored:,} bytes of data; {sizes['parameters']:,} parameters"
+            f" of {manifest['dtype']} need {needed:,}"
         )
-    expected = {name: (format_name(dtype), list(dims)) for name, dims in shape.tensor_shapes().items()}
+    expected = {
+        name: (format_name(dtype), list(dims)) for name, dims in shape.tensor_shapes().items()
+    }
     in_header = {name: (tensor.dtype, list(tensor.shape)) for name, tensor in header.items()}
-    in_manifest = {name: (entry["dtype"], entry["shape"]) for name, entry in manifest["tensors"].items()}
+    in_manifest = {
+        name: (entry["dtype"], entry["shape"]) for name, entry in manifest["tensors"].items()
+    }
     for path, found in ((folder / WEIGHTS, in_header), (at, in_manifest)):
         for name in sorted(expected | found):
             if found.get(name) != expected.get(name):
-                told = [" ".join(map(str, tensors.get(name, ("nothing",)))) for tensors in (found, expected)]
-                raise InputError(f"{path}: tensor {name!r}: found {told[0]}; the architecture has {told[1]}")
+                told = [
+                    " ".join(map(str, tensors.get(name, ("nothing",))))
+                    for tensors in (found, expected)
+                ]
+                raise InputError(
+                    f"{path}: tensor {name!r}: found {told[0]}; the architecture has {told[1]}"
+                )
     hops = options.get("hops", options.get("max_hops", 1))
     if hops != sizes["hops"] or sizes["hops"] > max(1, sizes["positions"]):
-        raise InputError(f"{at}: options for {hops} hops, sizes.hops {sizes['hops']}, {sizes['positions']} positions")
+        raise InputError(
+            f"{at}: options for {hops} hops, sizes.hops {sizes['hops']}, {sizes['positions']}"
+            " positions"
+        )
     require_memory(stored, f"{folder}: the weights")
     return shape
 
@@ -319,21 +386,24 @@ def _require_contents(folder: Path, manifest: Manifest) -> None:
         found = surveyed.sha256 if name == WEIGHTS else _digest(folder / name)
         if found != entry["sha256"]:
             raise InputError(
-                f"{folder / name}: has the SHA-256 {found}; {manifests.NAME} says {entry['sha256']}: the file has changed"
+                f"{folder / name}: has the SHA-256 {found}; {manifests.NAME} says"
+                f" {entry['sha256']}: the file has changed"
             )
     for name, tensor in surveyed.tensors.items():
         for key, found in tensor.listed().items():
             if found != manifest["tensors"][name][key]:
                 raise InputError(
-                    f"{folder / manifests.NAME}: {key} of tensor {name!r} is {manifest['tensors'][name][key]}; "
-                    f"{WEIGHTS} has {found}"
+                    f"{folder / manifests.NAME}: {key} of tensor {name!r} is"
+                    f" {manifest['tensors'][name][key]}; {WEIGHTS} has {found}"
                 )
 
 
 def _read_facts(folder: Path, manifest: Manifest) -> FactTable:
     sizes, specials = manifest["sizes"], manifest["specials"]
     n_entities, n_relations = sizes["entities"], sizes["relations"]
-    require_memory(16 * n_entities * n_relations, f"{folder}: {n_relations:,} x {n_entities:,} facts")
+    require_memory(
+        16 * n_entities * n_relations, f"{folder}: {n_relations:,} x {n_entities:,} facts"
+    )
     at = folder / VOCABULARY
     try:
         *names, beyond = at.read_bytes().decode("utf-8").split("\n")
@@ -341,12 +411,16 @@ def _read_facts(folder: Path, manifest: Manifest) -> FactTable:
         raise InputError(f"{at}: is not UTF-8: {error}") from None
     if beyond or len(names) != n_entities + n_relations + len(specials):
         raise InputError(
-            f"{at}: has {len(names)} lines{' and, after the last, a piece without an end' if beyond else ''}; "
-            f"lines for {n_entities} entities, {n_relations} relations and {len(specials)} special tokens are expected"
+            f"{at}: has {len(names)}"
+            f" lines{' and, after the last, a piece without an end' if beyond else ''}; lines for"
+            f" {n_entities} entities, {n_relations} relations and {len(specials)} special tokens"
+            " are expected"
         )
     entities, relations = names[:n_entities], names[n_entities : n_entities + n_relations]
     if names[n_entities + n_relations :] != specials:
-        raise InputError(f"{at}: ends with {names[n_entities + n_relations :]}; {specials} is expected")
+        raise InputError(
+            f"{at}: ends with {names[n_entities + n_relations :]}; {specials} is expected"
+        )
     try:
         blank = FactTable(np.full((n_relations, n_entities), MISSING), entities, relations)
     except InputError as error:
@@ -373,12 +447,25 @@ def _read_codebooks(folder: Path, d_vocab: int) -> tuple[Codebook, ...]:
     path = folder / CODEBOOKS
     header = read_header(path)
     names = [str(i) for i in range(len(header))]
-    if sorted(header) != sorted(names) or not all(s.dtype == "I64" and len(s.shape) == 1 for s in header.values()):
-        raise InputError(f"{path}: the tensors '0', '1', ... with I64 tokens are expected; found {sorted(header)}")
+    if sorted(header) != sorted(names) or not all(
+        s.dtype == "I64" and len(s.shape) == 1 for s in header.values()
+    ):
+        raise InputError(
+            f"{path}: the tensors '0', '1', ... with I64 tokens are expected; found"
+            f" {sorted(header)}"
+        )
     with safe_open(path, framework="np") as file:
         books = tuple(Codebook(file.get_tensor(name)) for name in names)
     for name, book in zip(names, books, strict=True):
         tokens = book.tokens
-        if not len(tokens) or tokens[0] < 0 or tokens[-1] >= d_vocab or (np.diff(tokens) <= 0).any():
-            raise InputError(f"{path}: the tokens of codebook {name} must increase strictly within 0..{d_vocab - 1}")
+        if (
+            not len(tokens)
+            or tokens[0] < 0
+            or tokens[-1] >= d_vocab
+            or (np.diff(tokens) <= 0).any()
+        ):
+            raise InputError(
+                f"{path}: the tokens of codebook {name} must increase strictly within"
+                f" 0..{d_vocab - 1}"
+            )
     return books

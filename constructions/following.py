@@ -1,23 +1,28 @@
-"""What changes of the weights, and rounding, can make of every logit: bounds that are followed layer by layer.
+"""What changes of the weights, and rounding, can make of every logit: bounds that are followed
+layer by layer.
 
-For each coordinate at each position we follow an interval that holds its value without the change, in real arithmetic, and a
-bound e on how far the value with the change, in floating point, is from that:
+For each coordinate at each position we follow an interval that holds its value without the change,
+in real arithmetic, and a bound e on how far the value with the change, in floating point, is from
+that:
 
 * a matrix W that becomes W + D makes of errors e an error `|W| e + |D| (|x| + e)`, and rounds;
 * ReLU is 1-Lipschitz, and a unit that is off with all errors stays off; sums add errors;
-* scores that each move by at most eta change softmax weights p by factors within `e^(2 eta)`: all changes together are at
-  most `e^(2 eta) - 1`, at most twice that of all weights but the largest, and at most 2. What a head reads changes by at
-  most that times half the width of the values, and by the error of the values.
+* scores that each move by at most eta change softmax weights p by factors within `e^(2 eta)`: all
+  changes together are at most `e^(2 eta) - 1`, at most twice that of all weights but the largest,
+  and at most 2. What a head reads changes by at most that times half the width of the values, and
+  by the error of the values.
 
-The intervals are those of a box of token sequences, and there are two ways to cover all queries with boxes:
+The intervals are those of a box of token sequences, and there are two ways to cover all queries
+with boxes:
 
-* `norms`: one box, all tokens at every position. Here heads select because the theorem says so: at a position that answers
-  their gap is at least `2 beta - 1` (Theorems 4.3 and 4.4), which the intervals do not show where layers are shared.
-* `queries`: a box for each query, which is a point. Here nothing is taken from the construction: that the answer wins is
-  decided from the intervals of the logits themselves.
+* `norms`: one box, all tokens at every position. Here heads select because the theorem says so: at
+  a position that answers their gap is at least `2 beta - 1` (Theorems 4.3 and 4.4), which the
+  intervals do not show where layers are shared.
+* `queries`: a box for each query, which is a point. Here nothing is taken from the construction:
+  that the answer wins is decided from the intervals of the logits themselves.
 
-What changes is a `Change`: noise (`constructions.noise_bounds`) or another basis (`constructions.basis_bounds`). The proof is
-in docs/forms.md.
+What changes is a `Change`: noise (`constructions.noise_bounds`) or another basis
+(`constructions.basis_bounds`). The proof is in docs/forms.md.
 """
 
 from __future__ import annotations
@@ -56,9 +61,10 @@ _COPIES = 12
 
 @dataclass
 class Box:
-    """Bounds on vectors, float64 (..., L, n): without the change, in real arithmetic, within low..high; with it, in floating
-    point, at most `error` away from that, but for a `shift`: up to so much, (..., L, 1), times a vector `along`, (n,), which
-    is the same for all coordinates. What reads differences may cancel it.
+    """Bounds on vectors, float64 (..., L, n): without the change, in real arithmetic, within
+    low..high; with it, in floating point, at most `error` away from that, but for a `shift`: up to
+    so much, (..., L, 1), times a vector `along`, (n,), which is the same for all coordinates. What
+    reads differences may cancel it.
     """
 
     low: Tensor
@@ -76,7 +82,11 @@ class Box:
     def total(self) -> Tensor:
         """The largest absolute value with it."""
         total = self.largest + self.error
-        return total if self.shift is None or self.along is None else total + self.shift * self.along.abs()
+        return (
+            total
+            if self.shift is None or self.along is None
+            else total + self.shift * self.along.abs()
+        )
 
     def shifted(self, weight: Tensor) -> Tensor:
         """A bound on what the shift adds to `W x`."""
@@ -97,28 +107,34 @@ class Box:
         return Box(self.low.clamp(min=0), self.high.clamp(min=0), error)
 
     def part(self, *index: slice) -> Box:
-        """Some positions, or coordinates: of the last axes; where there is a shift, positions alone."""
+        """Some positions, or coordinates: of the last axes; where there is a shift, positions
+        alone.
+        """
         where: tuple[Any, ...] = (..., *index)
         shift = None if self.shift is None else self.shift[where]
         return Box(self.low[where], self.high[where], self.error[where], shift, self.along)
 
 
 class Change:
-    """What happens to weights and sums: here nothing but rounding, by half a unit in the last place.
+    """What happens to weights and sums: here nothing but rounding, by half a unit in the last
+    place.
 
-    Products, sums and their terms may be flushed to 0 where they would be subnormal; but in float16, where none are. Where a
-    sum may exceed a quarter of the largest number of the dtype nothing is known: the error is NaN, and so is all that
-    depends on it.
+    Products, sums and their terms may be flushed to 0 where they would be subnormal; but in
+    float16, where none are. Where a sum may exceed a quarter of the largest number of the dtype
+    nothing is known: the error is NaN, and so is all that depends on it.
     """
 
     def __init__(self, dtype: torch.dtype):
         limits = torch.finfo(dtype)
         self.unit, self.most = limits.eps / 2, limits.max / 4
         self.flushed = 0.0 if dtype == torch.float16 else limits.smallest_normal
-        self.underflow = 2 * self.flushed or limits.smallest_normal * limits.eps  # a product and a sum, or a product
+        # a product and a sum, or a product
+        self.underflow = 2 * self.flushed or limits.smallest_normal * limits.eps
 
     def table(self, name: str, weight: Tensor) -> Tensor:
-        """Bounds on the changes of a table's rows, (rows, d_model); a view where all are the same: the table may be large."""
+        """Bounds on the changes of a table's rows, (rows, d_model); a view where all are the same:
+        the table may be large.
+        """
         return weight.new_zeros(()).expand_as(weight)
 
     def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
@@ -126,15 +142,23 @@ class Change:
         return torch.zeros(())
 
     def rounds(self, sums: Tensor, terms: int | Tensor) -> Tensor:
-        """How far sums of so many products, of at most these absolute values together, are from the exact ones."""
-        return torch.where(sums < self.most, terms * (self.unit * sums + self.underflow), torch.nan)
+        """How far sums of so many products, of at most these absolute values together, are from
+        the exact ones.
+        """
+        return torch.where(
+            sums < self.most, terms * (self.unit * sums + self.underflow), torch.nan
+        )
 
     def terms(self, weight: Tensor) -> Tensor | int:
-        """How many products each row of a changed weight makes that are not 0: (rows,). Adding a 0 does not round."""
+        """How many products each row of a changed weight makes that are not 0: (rows,). Adding a 0
+        does not round.
+        """
         return (weight != 0).sum(1)
 
     def rounded(self, name: str, weight: Tensor, total: Tensor, moved: Tensor) -> Tensor:
-        """How far `(W + D) x` is from that in floating point, for all |x| <= total; moved: the bound on |D x|."""
+        """How far `(W + D) x` is from that in floating point, for all |x| <= total; moved: the
+        bound on |D x|.
+        """
         sums = total @ weight.abs().mT + moved
         return self.rounds(sums, self.terms(weight) + 2) + self.flushed * (
             weight.abs().sum(1) + total.sum(-1, keepdim=True)
@@ -147,10 +171,14 @@ class Change:
         ends, spread = middle @ weight.mT, up((half + (n + 4) * UNIT * middle.abs()) @ size)
         moved = up(self.moved(name, weight, x.total))
         rounded = self.rounded(name, weight, x.total, moved)
-        return Box(ends - spread, ends + spread, up(x.error @ size + x.shifted(weight) + moved + rounded))
+        return Box(
+            ends - spread, ends + spread, up(x.error @ size + x.shifted(weight) + moved + rounded)
+        )
 
     def rounded_sum(self, x: Tensor, y: Tensor) -> Tensor:
-        """How far x + y is from that in floating point, for streams of at most these absolute values."""
+        """How far x + y is from that in floating point, for streams of at most these absolute
+        values.
+        """
         return self.rounds(x + y, 1) + 2 * self.flushed
 
     def plus(self, x: Box, y: Box) -> Box:
@@ -166,8 +194,8 @@ class Change:
         return Box(x.low / number - spread, x.high / number + spread, up(error))
 
     def head(self, asked: Box, looked: Box, read: Box, selects_from: int | None) -> Box:
-        """What a head reads, from its queries, keys and values (..., L, width); selects_from: the first position at which
-        it is known to select, None if at none.
+        """What a head reads, from its queries, keys and values (..., L, width); selects_from: the
+        first position at which it is known to select, None if at none.
         """
         n_positions, width = asked.low.shape[-2:]
         hidden = torch.ones(n_positions, n_positions, dtype=torch.bool).triu(1)
@@ -175,7 +203,9 @@ class Change:
         scores = q @ k.mT
         rounded = (width + 4) * UNIT * (q.abs() @ k.abs().mT)
         spread = up(q_half @ (k.abs() + k_half).mT + q.abs() @ k_half.mT + rounded)
-        flushed = self.flushed * (asked.total.sum(-1)[..., None] + looked.total.sum(-1)[..., None, :])
+        flushed = self.flushed * (
+            asked.total.sum(-1)[..., None] + looked.total.sum(-1)[..., None, :]
+        )
         rounded = self.rounds(asked.total @ looked.total.mT, width + 4) + flushed
         moved = up(asked.error @ looked.total.mT + asked.largest @ looked.error.mT + rounded)
         eta = moved.masked_fill(hidden, 0).amax(-1)
@@ -193,17 +223,24 @@ class Change:
 
         # with it
         factor = torch.where(eta > -_LEAST_EXPONENT / 2, torch.inf, torch.expm1(2 * eta))
-        change = torch.where(others > 0, (2 * others * factor).minimum(factor).clamp(max=2), 0.0)[..., None]
+        change = torch.where(others > 0, (2 * others * factor).minimum(factor).clamp(max=2), 0.0)[
+            ..., None
+        ]
         worst = read.error.cummax(-2).values
         weights = (most * (1 + factor[..., None])).clamp(max=1).masked_fill(hidden, 0)
         largest = torch.maximum(ceiling, -floor) + worst
-        rounded = self.rounds(largest, 2 * n_positions + 16) + self.flushed * n_positions * (1 + largest)
+        rounded = self.rounds(largest, 2 * n_positions + 16) + self.flushed * n_positions * (
+            1 + largest
+        )
         error = (weights @ read.error).minimum(worst) + change * (ceiling - floor) / 2 + rounded
-        return Box(torch.maximum(ends - spread, floor), torch.minimum(ends + spread, ceiling), up(error))
+        return Box(
+            torch.maximum(ends - spread, floor), torch.minimum(ends + spread, ceiling), up(error)
+        )
 
 
 def softmax(low: Tensor, high: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Bounds on softmax weights (..., L, L) from those of scores, and (..., L) on all but the largest weight together.
+    """Bounds on softmax weights (..., L, L) from those of scores, and (..., L) on all but the
+    largest weight together.
 
     No upper bound of a visible position is 0; others are 0 where a single position is visible.
     """
@@ -231,10 +268,13 @@ class Follower:
 
     def __init__(self, model: Transformer, n_positions: int):
         require_memory(
-            8 * model.shape.n_parameters() + _bytes(model, n_positions), f"bounds for {n_positions:,} positions"
+            8 * model.shape.n_parameters() + _bytes(model, n_positions),
+            f"bounds for {n_positions:,} positions",
         )
         self.model = model
-        self.weights = {name: weight.detach().double().cpu() for name, weight in model.named_parameters()}
+        self.weights = {
+            name: weight.detach().double().cpu() for name, weight in model.named_parameters()
+        }
 
     def box(self, n_positions: int, change: Change) -> Box:
         """All tokens at all positions."""
@@ -259,19 +299,26 @@ class Follower:
         n_positions = x.low.shape[-2]
         if "positions.weight" in self.weights:
             table = self.weights["positions.weight"]
-            rows, error = table[:n_positions], change.table("positions.weight", table)[:n_positions]
+            rows, error = (
+                table[:n_positions],
+                change.table("positions.weight", table)[:n_positions],
+            )
             x = change.plus(x, Box(rows, rows, error))
         for index, layer in enumerate(self.model.layer_sequence()):
             name = f"layers.{index % len(self.model.shape.layers)}"
             if layer.attention is not None:
                 selects_from = n_positions - said if selects else None
-                x = change.plus(x, self._attend(x, layer.attention, f"{name}.attention", change, selects_from))
+                x = change.plus(
+                    x, self._attend(x, layer.attention, f"{name}.attention", change, selects_from)
+                )
             if layer.mlp is not None:
                 x = change.plus(x, self._mlp(x, layer.mlp, f"{name}.mlp", change))
         last = x.part(slice(n_positions - said, None), slice(None))
         return change.through("unembedding.weight", self.weights["unembedding.weight"], last)
 
-    def _attend(self, x: Box, attention: Attention, name: str, change: Change, selects_from: int | None) -> Box:
+    def _attend(
+        self, x: Box, attention: Attention, name: str, change: Change, selects_from: int | None
+    ) -> Box:
         names = [f"{name}.{part}.weight" for part in ("query", "key", "value")]
         asked, looked, read = (change.through(part, self.weights[part], x) for part in names)
         mixed, at_qk, at_v = [], 0, 0
@@ -280,10 +327,19 @@ class Follower:
             chooses = bool(self.weights[names[0]][qk].any())
             query = asked.part(qk)
             query = change.quotient(query, math.sqrt(head.d_qk)) if attention.scaled else query
-            mixed.append(change.head(query, looked.part(qk), read.part(v), selects_from if chooses else None))
+            mixed.append(
+                change.head(
+                    query, looked.part(qk), read.part(v), selects_from if chooses else None
+                )
+            )
             at_qk, at_v = qk.stop, v.stop
-        ends = (torch.cat([getattr(part, end) for part in mixed], -1) for end in ("low", "high", "error"))
-        return change.through(f"{name}.output.weight", self.weights[f"{name}.output.weight"], Box(*ends))
+        ends = (
+            torch.cat([getattr(part, end) for part in mixed], -1)
+            for end in ("low", "high", "error")
+        )
+        return change.through(
+            f"{name}.output.weight", self.weights[f"{name}.output.weight"], Box(*ends)
+        )
 
     def _mlp(self, x: Box, mlp: MLP, name: str, change: Change) -> Box:
         for index in range(len(mlp.weights)):
@@ -293,7 +349,9 @@ class Follower:
 
 
 def lost(logits: Box, said: Tensor) -> Tensor:
-    """Which of the queries, with logits (Q, A, d_vocab) and answers (Q, A), are not certain to be answered right."""
+    """Which of the queries, with logits (Q, A, d_vocab) and answers (Q, A), are not certain to be
+    answered right.
+    """
     own = (logits.low - logits.error).gather(-1, said[..., None])[..., 0]
     others = (logits.high + logits.error).scatter(-1, said[..., None], -torch.inf).amax(-1)
     return ~(own > others).all(-1)
@@ -306,7 +364,9 @@ def sequences(model: FactModel | Reformed) -> Iterator[tuple[Tensor, Tensor]]:
     for hops in model.path_lengths:
         total = model.facts.n_queries(hops)
         for start in range(0, total, at_once):
-            tokens, said = model.lesson(*model.facts.queries(np.arange(start, min(start + at_once, total)), hops))
+            tokens, said = model.lesson(
+                *model.facts.queries(np.arange(start, min(start + at_once, total)), hops)
+            )
             yield tokens.cpu(), said.cpu()
 
 

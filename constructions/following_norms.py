@@ -49,7 +49,8 @@ class DecoderFollower(Follower):
         require_memory(16 * count, f"bounds for {count:,} weights")
         self.decoder = decoder
         self.weights = {
-            name: weight.detach().double().cpu() for name, weight in decoder.named_parameters(remove_duplicate=False)
+            name: weight.detach().double().cpu()
+            for name, weight in decoder.named_parameters(remove_duplicate=False)
         }
 
     def logits(self, x: Box, change: Change, said: int, selects: bool = False) -> Box:
@@ -82,7 +83,9 @@ class DecoderFollower(Follower):
         eps = cast("nn.RMSNorm | nn.LayerNorm", norm).eps
         if isinstance(norm, nn.LayerNorm):
             return _layer_norm(x, gain, self.weights.get(f"{name}.bias"), float(norm.eps), change)
-        off = _squares_error(x.total, (2 * x.largest + x.error) * x.error, change, x.low.shape[-1] + 8)
+        off = _squares_error(
+            x.total, (2 * x.largest + x.error) * x.error, change, x.low.shape[-1] + 8
+        )
         return _scaled(x, off, gain, 2 * change.unit if eps is None else float(eps), change)
 
 
@@ -106,19 +109,26 @@ def _scaled(x: Box, off: Tensor, gain: Tensor, eps: float, change: Change) -> Bo
     least = torch.maximum(x.low, -x.high).clamp(min=0)
     below = (_mean(least * least) + eps) * (1 - slack)
     above = (_mean(x.largest * x.largest) + eps) * (1 + slack)
-    small, large = above.rsqrt() * (1 - slack), below.rsqrt() * (1 + slack)  # factors without the change
+    # factors without the change
+    small, large = above.rsqrt() * (1 - slack), below.rsqrt() * (1 + slack)
     low = torch.minimum(x.low * small, x.low * large)
     high = torch.maximum(x.high * small, x.high * large)
     ratio = up((off + 8 * change.unit * (eps + off)) / below)
     ratio = torch.where(ratio <= 0.5, ratio, torch.nan)
     rounded = 8 * change.unit * x.total * (1 + ratio)
-    error = up((x.error + (x.largest + x.error) * ratio + rounded) * large) + 4 * change.underflow * (1 + large)
+    error = up(
+        (x.error + (x.largest + x.error) * ratio + rounded) * large
+    ) + 4 * change.underflow * (1 + large)
     ends = torch.stack([low * gain, high * gain])
     spread = 4 * UNIT * ends.abs().amax(0)
     error = up(error * gain.abs() + change.underflow)
-    held = torch.where(x.total * large * (1 + ratio) * (1 + gain.abs()) < change.most, error, torch.nan)
+    held = torch.where(
+        x.total * large * (1 + ratio) * (1 + gain.abs()) < change.most, error, torch.nan
+    )
     shift = None if x.shift is None else up(x.shift * large * (1 + ratio))
-    return Box(ends.amin(0) - spread, ends.amax(0) + spread, held, shift, None if shift is None else gain)
+    return Box(
+        ends.amin(0) - spread, ends.amax(0) + spread, held, shift, None if shift is None else gain
+    )
 
 
 def _layer_norm(x: Box, gain: Tensor, bias: Tensor | None, eps: float, change: Change) -> Box:
@@ -129,12 +139,17 @@ def _layer_norm(x: Box, gain: Tensor, bias: Tensor | None, eps: float, change: C
     middle = (low + high) / 2
     apart = up(torch.maximum(high - middle, middle - low)) + 4 * UNIT * middle.abs()
     error = x.error
-    if x.shift is not None and x.along is not None:  # what of it is not the same for all coordinates
-        error = error + up(x.shift * ((x.along - _mean(x.along)).abs() + 4 * n * UNIT * _mean(x.along.abs())))
+    # what of it is not the same for all coordinates
+    if x.shift is not None and x.along is not None:
+        error = error + up(
+            x.shift * ((x.along - _mean(x.along)).abs() + 4 * n * UNIT * _mean(x.along.abs()))
+        )
     shift = up(_mean(error) + change.rounds(x.total.sum(-1, keepdim=True), n + 8) / n + apart)
     error = up(error + 4 * change.unit * (x.total + middle.abs() + shift) + 4 * change.underflow)
     spread = 4 * UNIT * (x.largest + middle.abs())
-    centered = Box(x.low - middle - spread, x.high - middle + spread, error, shift, torch.ones_like(gain))
+    centered = Box(
+        x.low - middle - spread, x.high - middle + spread, error, shift, torch.ones_like(gain)
+    )
     moved = (2 * centered.largest + error) * error + 2 * shift * (error + apart) + shift * shift
     y = _scaled(centered, _squares_error(x.total, moved, change, 4 * (n + 8)), gain, eps, change)
     return y if bias is None else change.plus(y, Box(bias, bias, torch.zeros_like(bias)))
@@ -159,4 +174,6 @@ def _sum(values: Tensor) -> tuple[Tensor, Tensor]:
     coarse = (values / step).round() * step
     fine, total = values - coarse, coarse.sum(-1, keepdim=True)
     rest = fine.sum(-1, keepdim=True)
-    return total + rest, up(2 * n * UNIT * fine.abs().sum(-1, keepdim=True) + 2 * UNIT * (total + rest).abs())
+    return total + rest, up(
+        2 * n * UNIT * fine.abs().sum(-1, keepdim=True) + 2 * UNIT * (total + rest).abs()
+    )

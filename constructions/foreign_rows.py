@@ -1,8 +1,8 @@
 r"""Rows and names of a fact file that another format wrote, and that would be mangled as facts.
 
 Column titles, lines of RDF with the dot that ends them, quotes and `\N` of database exports, names
-that only look alike. What is found is refused, unless the first line of the file is `#literal`: see
-docs/fact-files.md, which states the same rules in words.
+that only look alike. What is found is refused, unless the first line of the file is `#literal`:
+see docs/fact-files.md, which states the same rules in words.
 """
 
 from __future__ import annotations
@@ -21,11 +21,18 @@ NameFinding = tuple[str, str | None, str, str]
 """A name, the name that it is mistaken for if there is one, what was found, what to do."""
 
 _TITLES = (
-    "subject subj subjekt sujet sujeto soggetto head source src from start item lhs entity entity1",
-    "predicate pred prädikat prédicat predicado predicato relation rel relación relazione "
-    "relationship property prop edge metaedge link interaction attribute verb type label",
-    "object obj objekt objet objeto oggetto tail target tgt to end destination dest dst rhs "
-    "entity2 node2 arg2 value val answer",
+    (
+        "subject subj subjekt sujet sujeto soggetto head source src from start item lhs entity"
+        " entity1"
+    ),
+    (
+        "predicate pred prädikat prédicat predicado predicato relation rel relación relazione "
+        "relationship property prop edge metaedge link interaction attribute verb type label"
+    ),
+    (
+        "object obj objekt objet objeto oggetto tail target tgt to end destination dest dst rhs "
+        "entity2 node2 arg2 value val answer"
+    ),
 )
 """Titles of the columns of subjects, relations and objects, in small letters."""
 _ROLES = {title: column for column, titles in enumerate(_TITLES) for title in titles.split()}
@@ -149,7 +156,9 @@ def foreign_names(names: Collection[str]) -> Iterator[NameFinding]:
 
 
 def _recoded(name: str) -> str:
-    """What is in UTF-8 the bytes that the name is in Windows-1252; the name itself if there is nothing."""
+    """What is in UTF-8 the bytes that the name is in Windows-1252; the name itself if there is
+    nothing.
+    """
     try:
         return name.encode("cp1252").decode()
     except UnicodeError:
@@ -167,7 +176,9 @@ def _shown(row: Row) -> str:
 
 
 def _bare(name: str) -> str:
-    """The name as it is seen: no quotes around it, nothing invisible, white space as plain spaces."""
+    """The name as it is seen: no quotes around it, nothing invisible, white space as
+    plain spaces.
+    """
     seen = " ".join(_INVISIBLE.sub("", name).split())
     if len(seen) > 2 and seen[0] == seen[-1] == '"':
         seen = seen[1:-1].strip()

@@ -1,15 +1,16 @@
 """The same function in another form: another basis, a wider model, noise, other facts.
 
-    rotated = change_basis(model, orthogonal)                            # dense superpositions, no feature on an axis
-    wide = widen(model, d_model=256, d_mlp=1024, n_heads=8, n_layers=4)  # the same logits, bit for bit
-    radius = noise_radius(wide, "queries")                               # certified
-    noisy = widen(model, 256, 1024, 8, 4, noise=radius, seed=0)          # every fact is still answered
+    rotated = change_basis(model, orthogonal)         # dense superpositions, no feature on an axis
+    wide = widen(model, d_model=256, d_mlp=1024, n_heads=8, n_layers=4)  # the very same logits
+    radius = noise_radius(wide, "queries")              # certified
+    noisy = widen(model, 256, 1024, 8, 4, noise=radius)     # every fact is still answered
     install(noisy, other_facts)
-    normalized = normalize(model, "layernorm", "pre")                    # norms that act as the identity
+    normalized = normalize(model, "layernorm", "pre")  # norms that act as the identity
 
-Each returns a new module; the model that was given is not changed, but by `install`. A form has no certificate: its weights
-are no longer integers in named slots. It is verified by running it on all queries (`verify.recall`), and by `noise_radius`.
-Standard decoders and seeds in them are in `constructions.seeding`.
+Each returns a new module; the model that was given is not changed, but by `install`. A form has no
+certificate: its weights are no longer integers in named slots. It is verified by running it on all
+queries (`verify.recall`), and by `noise_radius`. Standard decoders and seeds in them are in
+`constructions.seeding`.
 """
 
 from __future__ import annotations
@@ -54,8 +55,12 @@ def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
     with torch.device("meta"):
         fresh = Transformer(model.shape)
     require_plain(model, fresh, finite=False)
-    if any(layer.attention is not None and layer.attention.scaled for layer in model.layer_sequence()):
-        raise InputError("the scores of an attention are scaled, which those of a construction are not")
+    if any(
+        layer.attention is not None and layer.attention.scaled for layer in model.layer_sequence()
+    ):
+        raise InputError(
+            "the scores of an attention are scaled, which those of a construction are not"
+        )
     if isinstance(model, Reformed):
         return model.source, model.basis
     return model, torch.eye(model.shape.d_model, dtype=model.embedding.weight.dtype)
@@ -66,41 +71,55 @@ def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
 
 @of_ordinary_tensors
 @torch.no_grad()
-def change_basis(model: FactModel | Reformed, orthogonal: Tensor | ArrayLike, *, by: By | None = "norms") -> Reformed:
-    """Turn the residual stream: x becomes Q x, so that every slot is a superposition of all coordinates.
+def change_basis(
+    model: FactModel | Reformed, orthogonal: Tensor | ArrayLike, *, by: By | None = "norms"
+) -> Reformed:
+    """Turn the residual stream: x becomes Q x, so that every slot is a superposition of all
+    coordinates.
 
-    What reads the stream is multiplied by Q^T, what writes to it by Q; heads and hidden units stay as they are. So all logits
-    stay the same, up to the rounding of the new weights and of what is computed with them: `logit_error` of what is
-    returned, see `constructions.basis_bounds`.
+    What reads the stream is multiplied by Q^T, what writes to it by Q; heads and hidden units stay
+    as they are. So all logits stay the same, up to the rounding of the new weights and of what is
+    computed with them: `logit_error` of what is returned, see `constructions.basis_bounds`.
 
     Args:
         model: any construction, or a form of one.
         orthogonal: Q, (d_model, d_model), with `Q^T Q = I` up to rounding.
-        by: how it is proven that no answer is lost: `norms`, for a construction as it was built, or what `widen` makes of it
-            without noise; `queries`, each by itself, for every form that answers right; None: not at all.
+        by: how it is proven that no answer is lost: `norms`, for a construction as it was built,
+            or what `widen` makes of it without noise; `queries`, each by itself, for every form
+            that answers right; None: not at all.
 
     Raises:
-        InputError: Q has another shape, or is not orthogonal; by `norms`, the model has other weights.
+        InputError: Q has another shape, or is not orthogonal; by `norms`, the model has other
+            weights.
         DoesNotFit: an answer may be lost in this dtype.
     """
     source, basis = _source_of(model)
     _require_way(by, None)
     q, d = _real_matrix(orthogonal), model.shape.d_model
     if q.shape != (d, d):
-        raise InputError(f"the stream has {d} coordinates; the matrix has the shape {tuple(q.shape)}")
+        raise InputError(
+            f"the stream has {d} coordinates; the matrix has the shape {tuple(q.shape)}"
+        )
     dtype, q = q.dtype, q.double()
     off = (q.mT @ q - torch.eye(d, dtype=torch.float64)).abs().max().item()
-    most = min(64 * d * torch.finfo(dtype if dtype.is_floating_point else torch.float64).eps, MOST_OFF)
+    most = min(
+        64 * d * torch.finfo(dtype if dtype.is_floating_point else torch.float64).eps, MOST_OFF
+    )
     if not off <= most:
         raise InputError(
-            f"the matrix is not orthogonal: an entry of Q^T Q - I is {off:.3g}, and at most {most:.3g} is rounding"
+            f"the matrix is not orthogonal: an entry of Q^T Q - I is {off:.3g}, and at most"
+            f" {most:.3g} is rounding"
         )
     margin = _margin_as_built(model) if by == "norms" else margin_if_proven(model)
     turned = Transformer(model.shape, model.embedding.weight.dtype)
     for name, weight in model.named_parameters():
         given = weight.double().cpu()
         turned.get_parameter(name).copy_(
-            q @ given if model.writes_stream(name) else given @ q.mT if model.reads_stream(name) else given
+            q @ given
+            if model.writes_stream(name)
+            else given @ q.mT
+            if model.reads_stream(name)
+            else given
         )
     error = None if by is None else logit_error_of(model, turned, q, by, margin)
     claim = None if margin is None or error is None else margin.less(error)
@@ -117,7 +136,9 @@ def _real_matrix(given: object) -> Tensor:
             native = array.dtype.newbyteorder("=") if array.dtype != np.longdouble else np.float64
             matrix = torch.from_numpy(np.ascontiguousarray(array, native))
     except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"a matrix of real numbers is needed; got a {type(given).__name__}") from None
+        raise InputError(
+            f"a matrix of real numbers is needed; got a {type(given).__name__}"
+        ) from None
     if matrix.is_complex() or matrix.dtype == torch.bool:
         raise InputError(f"a matrix of real numbers is needed; got {matrix.dtype}")
     return matrix
@@ -141,18 +162,21 @@ def widen(
     noise: float = 0.0,
     seed: int = 0,
 ) -> Reformed:
-    """The construction inside a larger model of the same architecture; all other weights are 0, or noise.
+    """The construction inside a larger model of the same architecture; all other weights are 0, or
+    noise.
 
-    The construction has the first coordinates of the stream, the first heads and hidden units of each layer, the first
-    layers. Without noise the logits are the same, bit for bit. With noise of at most `noise_radius(widen(model, ...))`
-    every fact is answered: that is certified.
+    The construction has the first coordinates of the stream, the first heads and hidden units of
+    each layer, the first layers. Without noise the logits are the same, bit for bit. With noise of
+    at most `noise_radius(widen(model, ...))` every fact is answered: that is certified.
 
     Args:
         model: any construction.
-        d_model, d_mlp, n_heads, n_layers: the new sizes; by default as they are. d_mlp is the width of every hidden layer,
-            and a layer without an MLP gets one of one hidden layer; further heads are as wide as the widest; n_layers
-            counts stored layers (see `TransformerShape.repeats`).
-        noise: the largest absolute value of a new weight: Gaussian, with a quarter of that for a standard deviation, cut off.
+        d_model, d_mlp, n_heads, n_layers: the new sizes; by default as they are. d_mlp is the
+            width of every hidden layer, and a layer without an MLP gets one of one hidden layer;
+            further heads are as wide as the widest; n_layers counts stored layers (see
+            `TransformerShape.repeats`).
+        noise: the largest absolute value of a new weight: Gaussian, with a quarter of that for a
+            standard deviation, cut off.
         seed: of the noise.
 
     Raises:
@@ -161,7 +185,9 @@ def widen(
     """
     require_construction(model)
     margin = None if noise else margin_if_proven(model)
-    wide = _zeros(_wider(model.shape, d_model, d_mlp, n_heads, n_layers), model.embedding.weight.dtype)
+    wide = _zeros(
+        _wider(model.shape, d_model, d_mlp, n_heads, n_layers), model.embedding.weight.dtype
+    )
     _add_noise(wide, noise, seed)
     write_into(wide, model)
     return reformed(wide, model, margin=margin)
@@ -170,7 +196,9 @@ def widen(
 @of_ordinary_tensors
 @torch.no_grad()
 def add_noise(model: FactModel | Reformed, noise: float, seed: int = 0) -> Reformed:
-    """The model with noise on all its weights, as `widen` puts it on the new ones: none changes by more than `noise`."""
+    """The model with noise on all its weights, as `widen` puts it on the new ones: none changes by
+    more than `noise`.
+    """
     source, basis = _source_of(model)
     noisy = _zeros(model.shape, model.embedding.weight.dtype)
     _add_noise(noisy, noise, seed)
@@ -179,11 +207,15 @@ def add_noise(model: FactModel | Reformed, noise: float, seed: int = 0) -> Refor
         changed.add_(weight.cpu())
         too_far = (changed.double() - weight.double().cpu()).abs() > noise  # by rounding
         changed[too_far] = weight.cpu()[too_far]
-    return reformed(noisy.to(weight.device), source, basis.clone(), None if noise else margin_if_proven(model))
+    return reformed(
+        noisy.to(weight.device), source, basis.clone(), None if noise else margin_if_proven(model)
+    )
 
 
 def _zeros(shape: TransformerShape, dtype: torch.dtype) -> Transformer:
-    require_memory(shape.n_parameters() * dtype.itemsize, f"{shape.n_parameters():,} weights in {dtype}")
+    require_memory(
+        shape.n_parameters() * dtype.itemsize, f"{shape.n_parameters():,} weights in {dtype}"
+    )
     return Transformer(shape, dtype)
 
 
@@ -197,65 +229,88 @@ def _add_noise(transformer: Transformer, noise: float, seed: int) -> None:
         most = most if most.double() <= noise else torch.nextafter(most, torch.zeros_like(most))
         generator = torch.Generator().manual_seed(seed)
         for weight in transformer.parameters():
-            nn.init.trunc_normal_(weight, 0, noise / 4, -noise, noise, generator).clamp_(-most, most)
+            nn.init.trunc_normal_(weight, 0, noise / 4, -noise, noise, generator).clamp_(
+                -most, most
+            )
 
 
 def _wider(
-    shape: TransformerShape, d_model: int | None, d_mlp: int | None, n_heads: int | None, n_layers: int | None
+    shape: TransformerShape,
+    d_model: int | None,
+    d_mlp: int | None,
+    n_heads: int | None,
+    n_layers: int | None,
 ) -> TransformerShape:
     """The shape with larger sizes."""
     d_model, d_mlp, n_heads, n_layers = (
         None if size is None else whole(name, size, 0)
-        for name, size in (("d_model", d_model), ("d_mlp", d_mlp), ("n_heads", n_heads), ("n_layers", n_layers))
+        for name, size in (
+            ("d_model", d_model),
+            ("d_mlp", d_mlp),
+            ("n_heads", n_heads),
+            ("n_layers", n_layers),
+        )
     )
     planned = BYTES_PER_HEAD * (1 + (n_layers or 0)) * (1 + (n_heads or 0))
     require_memory(planned, f"{n_layers} layers of {n_heads} heads")
     heads = [head for layer in shape.layers for head in layer.heads]
-    new_head = HeadShape(max((h.d_qk for h in heads), default=0) or 1, max((h.d_v for h in heads), default=0) or 1)
+    new_head = HeadShape(
+        max((h.d_qk for h in heads), default=0) or 1, max((h.d_v for h in heads), default=0) or 1
+    )
 
     def layer(old: LayerShape) -> LayerShape:
         more = 0 if n_heads is None else n_heads - len(old.heads)
         if more < 0 or any(d_mlp is not None and d_mlp < width for width in old.d_mlp):
             raise InputError(
-                f"the construction has layers of up to {shape.n_heads} heads and {shape.d_mlp} hidden units; "
-                f"{n_heads} and {d_mlp} were asked for"
+                f"the construction has layers of up to {shape.n_heads} heads and {shape.d_mlp}"
+                f" hidden units; {n_heads} and {d_mlp} were asked for"
             )
         widths = old.d_mlp if d_mlp is None else (d_mlp,) * max(len(old.d_mlp), 1)
-        return LayerShape((*old.heads, *[new_head] * more), tuple(width for width in widths if width))
+        return LayerShape(
+            (*old.heads, *[new_head] * more), tuple(width for width in widths if width)
+        )
 
-    wanted = (shape.d_model if d_model is None else d_model, len(shape.layers) if n_layers is None else n_layers)
+    wanted = (
+        shape.d_model if d_model is None else d_model,
+        len(shape.layers) if n_layers is None else n_layers,
+    )
     if wanted[0] < shape.d_model or wanted[1] < len(shape.layers):
         raise InputError(
-            f"the construction has {shape.d_model} coordinates and {len(shape.layers)} layers; {wanted[0]} and {wanted[1]} "
-            "were asked for"
+            f"the construction has {shape.d_model} coordinates and {len(shape.layers)} layers;"
+            f" {wanted[0]} and {wanted[1]} were asked for"
         )
-    layers = [layer(old) for old in (*shape.layers, *[LayerShape()] * (wanted[1] - len(shape.layers)))]
+    layers = [
+        layer(old) for old in (*shape.layers, *[LayerShape()] * (wanted[1] - len(shape.layers)))
+    ]
     return replace(shape, d_model=wanted[0], layers=tuple(layers))
 
 
 @of_ordinary_tensors
 def noise_radius(
-    model: FactModel | Reformed, by: By = "norms", progress: Callable[[int], None] = lambda queries: None
+    model: FactModel | Reformed,
+    by: By = "norms",
+    progress: Callable[[int], None] = lambda queries: None,
 ) -> float:
-    """A certified radius in the max norm: whatever weights change, each by at most this, every fact is still answered.
+    """A certified radius in the max norm: whatever weights change, each by at most this, every
+    fact is still answered.
 
     For the module in its dtype, rounding included; see `constructions.noise_bounds`.
 
     Args:
-        model: a construction as it was built, or what `widen` makes of it without noise; `queries` takes every form, with
-            any weights.
-        by: `norms`: from the margin that the construction claims, for all queries at once, at any size. `queries`: each
-            query is followed by itself through the weights as they are, which takes some forward passes over all
-            N R^k of them; the radius is larger by far.
+        model: a construction as it was built, or what `widen` makes of it without noise; `queries`
+            takes every form, with any weights.
+        by: `norms`: from the margin that the construction claims, for all queries at once, at any
+            size. `queries`: each query is followed by itself through the weights as they are,
+            which takes some forward passes over all N R^k of them; the radius is larger by far.
         progress: by `queries`, called with the number of queries done so far.
 
     Returns:
-        The radius; 0 if even the rounding of this dtype cannot be bounded below the margin, or, by `queries`, if some fact is
-        answered wrong.
+        The radius; 0 if even the rounding of this dtype cannot be bounded below the margin, or, by
+        `queries`, if some fact is answered wrong.
 
     Raises:
-        InputError: the parameters are not those of the model's shape; by `norms`, it has other weights, noise or another
-            basis: the claim is not about those.
+        InputError: the parameters are not those of the model's shape; by `norms`, it has other
+            weights, noise or another basis: the claim is not about those.
         DoesNotFit: the bounds need more memory than there is.
     """
     given, _ = _source_of(model)
@@ -282,7 +337,8 @@ def _margin_as_built(model: FactModel | Reformed) -> MarginClaim:
             margin = given.margin_of_weights()
     except InputError as error:
         raise InputError(
-            f'the proof by norms is about a construction as it was built: {error}; ask by "queries"'
+            f"the proof by norms is about a construction as it was built: {error}; ask by"
+            ' "queries"'
         ) from None
     if isinstance(model, FactModel):
         return margin
@@ -291,8 +347,8 @@ def _margin_as_built(model: FactModel | Reformed) -> MarginClaim:
     for name, weight in model.named_parameters():
         if not torch.equal(weight.cpu(), clean.get_parameter(name)):
             raise InputError(
-                f"the proof by norms is about a construction without noise, in its own basis; {name} has changed: ask "
-                'by "queries"'
+                "the proof by norms is about a construction without noise, in its own basis;"
+                f' {name} has changed: ask by "queries"'
             )
     return margin
 
@@ -310,9 +366,10 @@ def normalize(
 ) -> StandardModel:
     """The construction with standard norms, which act as the identity on every vector that occurs.
 
-    `standard(model, norm=kind, placement=placement)`: the smallest standard decoder with `nn.RMSNorm` or `nn.LayerNorm`
-    before or after each part. RMSNorm returns its argument bit for bit; how far a logit may be off with LayerNorm is stated
-    in `logit_error`. For slack and proven see `constructions.seeding.seed_into`.
+    `standard(model, norm=kind, placement=placement)`: the smallest standard decoder with
+    `nn.RMSNorm` or `nn.LayerNorm` before or after each part. RMSNorm returns its argument bit for
+    bit; how far a logit may be off with LayerNorm is stated in `logit_error`. For slack and proven
+    see `constructions.seeding.seed_into`.
 
     Raises:
         DoesNotFit: that cannot be certified in this dtype, and it is to be proven.
@@ -326,11 +383,12 @@ def normalize(
 @of_ordinary_tensors
 @torch.no_grad()
 def install(model: FactModel | Reformed, facts: FactTable) -> None:
-    """Put other facts in place of the present ones: the paper's freeze-and-swap transfer without a gradient step.
+    """Put other facts in place of the present ones: the paper's freeze-and-swap transfer without a
+    gradient step.
 
-    As `FactModel.install`, for constructions in any form: only the rows of tokens are written, and of these only what lies in
-    the construction's part of the stream. No internal weight changes; that is asserted. `margin`
-    and `logit_error` of a form were about the facts before: None then.
+    As `FactModel.install`, for constructions in any form: only the rows of tokens are written, and
+    of these only what lies in the construction's part of the stream. No internal weight changes;
+    that is asserted. `margin` and `logit_error` of a form were about the facts before: None then.
 
     Raises:
         InputError: as `FactModel.install`; nothing is changed then.
@@ -345,16 +403,29 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
     source, basis = copy.deepcopy(model.source), model.basis
     source.install(facts)
     if source.fact_tables is None:
-        raise InternalError(f"{source.construction} has taken other facts, but names no tables that hold them")
-    before = {name: p._version for name, p in model.named_parameters() if name not in source.fact_tables}
+        raise InternalError(
+            f"{source.construction} has taken other facts, but names no tables that hold them"
+        )
+    before = {
+        name: p._version for name, p in model.named_parameters() if name not in source.fact_tables
+    }
     as_before = model.change() is None
-    rows = {name: model.get_parameter(name)[: len(model.vocabulary)] for name in source.fact_tables}
-    change = {name: (source.get_parameter(name).to(held) - held @ basis) @ basis.mT for name, held in rows.items()}
+    rows = {
+        name: model.get_parameter(name)[: len(model.vocabulary)] for name in source.fact_tables
+    }
+    change = {
+        name: (source.get_parameter(name).to(held) - held @ basis) @ basis.mT
+        for name, held in rows.items()
+    }
     for name, held in rows.items():
         held.add_(change[name])
-    written = [name for name, version in before.items() if model.get_parameter(name)._version != version]
+    written = [
+        name for name, version in before.items() if model.get_parameter(name)._version != version
+    ]
     if written:
-        raise InternalError(f"install must write {sorted(source.fact_tables)} only, but wrote {written}")
+        raise InternalError(
+            f"install must write {sorted(source.fact_tables)} only, but wrote {written}"
+        )
     model.keep_source(source)
     model.facts = facts
     if as_before:

@@ -37,8 +37,18 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
     if not isinstance(value, bool) and not str(getattr(value, "dtype", "")).endswith("bool"):
         with suppress(TypeError):  # no integer, or several
             number = operator.index(value)
-    if number is None or (least is not None and number < least) or (most is not None and number > most):
-        range_ = "" if least is None else f" of at least {least:,}" if most is None else f" from {least:,} to {most:,}"
+    if (
+        number is None
+        or (least is not None and number < least)
+        or (most is not None and number > most)
+    ):
+        range_ = (
+            ""
+            if least is None
+            else f" of at least {least:,}"
+            if most is None
+            else f" from {least:,} to {most:,}"
+        )
         told = repr(value) if number is None or abs(number) < 10**24 else shortened(number)
         raise InputError(f"{name} must be an integer{range_}; got {told}")
     return number
@@ -61,7 +71,9 @@ def takes_integers(function: Callable[Arguments, Result]) -> Callable[Arguments,
         except TypeError:  # Python's own message, which names the function
             return function(*args, **kwargs)
         for name in integers.keys() & call.arguments.keys():
-            call.arguments[name] = as_declared(name, call.arguments[name], str(integers[name].annotation))
+            call.arguments[name] = as_declared(
+                name, call.arguments[name], str(integers[name].annotation)
+            )
         return function(*call.args, **call.kwargs)
 
     return taking
@@ -77,7 +89,9 @@ def require_integer_fields(instance: Any) -> None:
     for field in dataclasses.fields(instance):
         if declares_integers(field.type):
             value = getattr(instance, field.name)
-            object.__setattr__(instance, field.name, as_declared(field.name, value, str(field.type), least=0))
+            object.__setattr__(
+                instance, field.name, as_declared(field.name, value, str(field.type), least=0)
+            )
 
 
 def as_declared(name: str, value: Any, declared: str, least: int | None = None) -> Any:

@@ -1,11 +1,13 @@
-"""The known mechanism of a construction, step by step: what is to be found by whoever interprets it.
+"""The known mechanism of a construction, step by step: what is to be found by whoever interprets
+it.
 
     for step in mechanism(selector(facts)):
         print(step)
 
-Each head and each group of hidden units does one step of the proof, between named slots of the residual stream. The list is
-read off the weights and the names that the builder gave; `docs/certificates.md` says how the same is proven. Use it as the
-ground truth that probes, patching or circuit finding are scored against; `Transformer.trace` watches and edits the stream.
+Each head and each group of hidden units does one step of the proof, between named slots of the
+residual stream. The list is read off the weights and the names that the builder gave;
+`docs/certificates.md` says how the same is proven. Use it as the ground truth that probes,
+patching or circuit finding are scored against; `Transformer.trace` watches and edits the stream.
 """
 
 from __future__ import annotations
@@ -28,13 +30,17 @@ class Step:
 
     Attributes:
         name: as the builder calls it, e.g. "read the entity".
-        layer: counted in the order of application, from 0, as in `Trace`; a layer that is applied again is listed again.
+        layer: counted in the order of application, from 0, as in `Trace`; a layer that is applied
+            again is listed again.
         head: which head of the layer, from 0; None for hidden units.
         hidden_layer: of the MLP, from 0; None for a head.
         units: their numbers in that hidden layer, a range; None for a head.
-        attends_by: for a head, the slots that make its queries and its keys; both empty if it attends to all alike.
-        reads: the slots of the stream, or the groups of units of the hidden layer before, that it reads.
-        writes: the slots of the stream that it adds to, or the groups of units of the next hidden layer that read it.
+        attends_by: for a head, the slots that make its queries and its keys; both empty if it
+            attends to all alike.
+        reads: the slots of the stream, or the groups of units of the hidden layer before, that it
+            reads.
+        writes: the slots of the stream that it adds to, or the groups of units of the next hidden
+            layer that read it.
     """
 
     name: str
@@ -52,8 +58,17 @@ class Step:
             where = f"head {self.head}"
             how = f", selects {queries} = {keys}" if queries else ", attends to all alike"
         else:
-            where, how = f"hidden layer {self.hidden_layer}, units {self.units.start} to {self.units.stop - 1}", ""
-        return f"layer {self.layer}, {where}: {self.name}: {', '.join(self.reads)} -> {', '.join(self.writes)}{how}"
+            where, how = (
+                (
+                    f"hidden layer {self.hidden_layer}, units {self.units.start} to"
+                    f" {self.units.stop - 1}"
+                ),
+                "",
+            )
+        return (
+            f"layer {self.layer}, {where}: {self.name}: {', '.join(self.reads)} ->"
+            f" {', '.join(self.writes)}{how}"
+        )
 
 
 def mechanism(model: FactModel | Reformed) -> list[Step]:
@@ -68,10 +83,14 @@ def mechanism(model: FactModel | Reformed) -> list[Step]:
     source = model.source if isinstance(model, Reformed) else model
     if not isinstance(source, FactModel):
         raise InputError(
-            f"steps are known of constructions and their forms; got a {type(model).__name__} (seeded decoders have `places`)"
+            f"steps are known of constructions and their forms; got a {type(model).__name__}"
+            " (seeded decoders have `places`)"
         )
     if isinstance(model, Reformed) and (change := model.change()) is not None:
-        raise InputError(f"what a form does is known of the weights that it was made with: {change}; ask of its source")
+        raise InputError(
+            f"what a form does is known of the weights that it was made with: {change}; ask of its"
+            " source"
+        )
     source.margin_of_weights()
     steps = []
     for index, layer in enumerate(source.layer_sequence()):
@@ -83,13 +102,19 @@ def mechanism(model: FactModel | Reformed) -> list[Step]:
     return steps
 
 
-def _heads(model: FactModel, attention: Attention, layer: int, names: tuple[str, ...]) -> list[Step]:
+def _heads(
+    model: FactModel, attention: Attention, layer: int, names: tuple[str, ...]
+) -> list[Step]:
     steps, at_qk, at_v = [], 0, 0
     for head, (name, shape) in enumerate(zip(names, attention.heads, strict=True)):
         scored, read = slice(at_qk, at_qk + shape.d_qk), slice(at_v, at_v + shape.d_v)
         queries, keys, values = (
             _read(model.stream, weight.weight[rows])
-            for weight, rows in ((attention.query, scored), (attention.key, scored), (attention.value, read))
+            for weight, rows in (
+                (attention.query, scored),
+                (attention.key, scored),
+                (attention.value, read),
+            )
         )
         writes = _read(model.stream, attention.output.weight[:, read].T)
         steps.append(Step(name, layer, head, None, None, (queries, keys), values, writes))

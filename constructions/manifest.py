@@ -1,4 +1,6 @@
-"""The manifest of a model folder: what the model is, what its weights are, and the size and SHA-256 of every file."""
+"""The manifest of a model folder: what the model is, what its weights are, and the size and
+SHA-256 of every file.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ from constructions.transformer import HeadShape, LayerShape, TransformerShape
 NAME = "manifest.json"
 FORMAT = 1
 MOST_LAYERS = 4096
-DTYPES = {str(d).removeprefix("torch."): d for d in (torch.float64, torch.float32, torch.float16, torch.bfloat16)}
+DTYPES = {
+    str(d).removeprefix("torch."): d
+    for d in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+}
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 """The special tokens: without a chain of thought, and with one."""
 
@@ -41,8 +46,12 @@ _COUNT = _Leaf("a count below 10^60", is_count)
 _SIZE = _Leaf("a positive integer below 10^60", lambda value: is_count(value) and value >= 1)
 _TEXT = _Leaf("a text", lambda value: isinstance(value, str))
 _EXTREME = _Leaf("an integer or null", lambda value: value is None or type(value) is int)
-_OPTION = _Leaf("an integer, true, false or null", lambda value: value is None or type(value) in (int, bool))
-_DTYPE = _Leaf(f"one of {', '.join(DTYPES)}", lambda value: isinstance(value, str) and value in DTYPES)
+_OPTION = _Leaf(
+    "an integer, true, false or null", lambda value: value is None or type(value) in (int, bool)
+)
+_DTYPE = _Leaf(
+    f"one of {', '.join(DTYPES)}", lambda value: isinstance(value, str) and value in DTYPES
+)
 _SPECIALS = _Leaf(" or ".join(map(str, SPECIALS)), lambda value: value in SPECIALS)
 _SHA256 = _Leaf(
     "64 lower-case hexadecimal digits",
@@ -69,7 +78,15 @@ _SCHEMA = {
     },
     "architecture": {"layers": [{"heads": [_WIDTHS], "d_mlp": [_SIZE]}], "repeats": _SIZE},
     "specials": _SPECIALS,
-    "tensors": _Each({"dtype": _TEXT, "shape": [_COUNT], "smallest": _EXTREME, "largest": _EXTREME, "sha256": _SHA256}),
+    "tensors": _Each(
+        {
+            "dtype": _TEXT,
+            "shape": [_COUNT],
+            "smallest": _EXTREME,
+            "largest": _EXTREME,
+            "sha256": _SHA256,
+        }
+    ),
     "files": _Each({"bytes": _COUNT, "sha256": _SHA256}),
     "sha256": _SHA256,
 }
@@ -92,7 +109,8 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder.
 
     Raises:
-        InputError: there is none, it is not in the canonical form, has another version, or departs from the schema.
+        InputError: there is none, it is not in the canonical form, has another version, or departs
+            from the schema.
     """
     path = folder / NAME
     if not folder.is_dir():
@@ -105,11 +123,13 @@ def read_manifest(folder: Path) -> Manifest:
     raw = path.read_bytes()
     manifest = parse_json(raw, path)
     if not isinstance(manifest, dict) or "format" not in manifest:
-        raise InputError(f"{path}: is not the manifest of a model: an object with the key 'format' is expected")
+        raise InputError(
+            f"{path}: is not the manifest of a model: an object with the key 'format' is expected"
+        )
     if type(manifest["format"]) is not int or manifest["format"] != FORMAT:
         raise InputError(
-            f"{path}: is of format {shown(manifest['format'])}, and this version of the program reads format {FORMAT}; "
-            "use the version that saved the model"
+            f"{path}: is of format {shown(manifest['format'])}, and this version of the program"
+            f" reads format {FORMAT}; use the version that saved the model"
         )
     try:
         _require(manifest, _SCHEMA, "")
@@ -117,13 +137,21 @@ def read_manifest(folder: Path) -> Manifest:
         if not layers:
             raise InputError("architecture.layers is []; at least one layer is expected")
         if layers > MOST_LAYERS:
-            raise InputError(f"architecture.layers has {layers:,} layers, and up to {MOST_LAYERS:,} are read")
+            raise InputError(
+                f"architecture.layers has {layers:,} layers, and up to {MOST_LAYERS:,} are read"
+            )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if _text(manifest) != raw:
-        raise InputError(f"{path}: is not written as it was saved: keys in order, ASCII, one space for each level")
+        raise InputError(
+            f"{path}: is not written as it was saved: keys in order, ASCII, one space for each"
+            " level"
+        )
     if canonical(manifest) != raw:
-        raise InputError(f"{path}: does not have the SHA-256 that it says, {manifest['sha256']}: the file has changed")
+        raise InputError(
+            f"{path}: does not have the SHA-256 that it says, {manifest['sha256']}: the file has"
+            " changed"
+        )
     del manifest["sha256"]
     return manifest
 
@@ -156,7 +184,8 @@ def _require(value: object, schema: Any, where: str) -> None:
 def architecture(shape: TransformerShape) -> dict[str, Any]:
     """The layers of a transformer, as the manifest has them."""
     layers = [
-        {"heads": [[head.d_qk, head.d_v] for head in layer.heads], "d_mlp": list(layer.d_mlp)} for layer in shape.layers
+        {"heads": [[head.d_qk, head.d_v] for head in layer.heads], "d_mlp": list(layer.d_mlp)}
+        for layer in shape.layers
     ]
     return {"layers": layers, "repeats": shape.repeats}
 
@@ -168,7 +197,9 @@ def shape_of(manifest: Manifest) -> TransformerShape:
         d_vocab=sizes["d_vocab"],
         d_model=sizes["d_model"],
         layers=tuple(
-            LayerShape(tuple(HeadShape(*widths) for widths in layer["heads"]), tuple(layer["d_mlp"]))
+            LayerShape(
+                tuple(HeadShape(*widths) for widths in layer["heads"]), tuple(layer["d_mlp"])
+            )
             for layer in layers
         ),
         n_positions=sizes["positions"],

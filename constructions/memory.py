@@ -16,15 +16,24 @@ from constructions.wording import shortened
 
 
 def memory_limit() -> int:
-    """Bytes of memory this process may use: the machine's; the control group's or the process's own, where that is less."""
-    if resource is not None and (own := resource.getrlimit(resource.RLIMIT_AS)[0]) != resource.RLIM_INFINITY:
+    """Bytes of memory this process may use: the machine's; the control group's or the process's
+    own, where that is less.
+    """
+    if (
+        resource is not None
+        and (own := resource.getrlimit(resource.RLIMIT_AS)[0]) != resource.RLIM_INFINITY
+    ):
         return min(own, _machine())
     return _machine()
 
 
 @cache
 def _machine() -> int:
-    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else [2**63]
+    limits = (
+        [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+        if hasattr(os, "sysconf")
+        else [2**63]
+    )
     for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
             limits.append(int(Path(name).read_text()))
@@ -34,7 +43,9 @@ def _machine() -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory has run out: torch says so on a CPU by a RuntimeError that only its text tells from others."""
+    """Whether memory has run out: torch says so on a CPU by a RuntimeError that only its text
+    tells from others.
+    """
     return isinstance(error, MemoryError) or "allocate memory" in str(error)
 
 

@@ -26,18 +26,24 @@ from constructions.vocabulary import Vocabulary
 EMBEDDING_ONLY = frozenset({"embedding.weight"})
 
 Speller = Callable[["FactModel", FactTable], None]
-"""Writes facts into the token embedding (and what else is in `fact_tables`), after checking everything."""
+"""Writes facts into the token embedding (and what else is in `fact_tables`), after checking
+everything.
+"""
 
 
 @dataclass(frozen=True)
 class MarginClaim:
-    """What a construction claims of its logits: the answer's logit minus the largest other one, over all queries.
+    """What a construction claims of its logits: the answer's logit minus the largest other one,
+    over all queries.
 
     Attributes:
-        real: a lower bound of the smallest margin in real arithmetic, where softmax never saturates.
-        in_dtype: a lower bound of the smallest margin of the module in its dtype, rounding included.
+        real: a lower bound of the smallest margin in real arithmetic, where softmax never
+            saturates.
+        in_dtype: a lower bound of the smallest margin of the module in its dtype, rounding
+            included.
         attained: whether some query has exactly the margin `in_dtype`.
-        rounds: whether the forward pass rounds; if not, all its numbers are exact (a leak that underflows is a 0).
+        rounds: whether the forward pass rounds; if not, all its numbers are exact (a leak that
+            underflows is a 0).
     """
 
     real: Fraction
@@ -47,7 +53,9 @@ class MarginClaim:
 
     @classmethod
     def exactly(cls, margin: int) -> MarginClaim:
-        """Integers all the way: the same margin in real arithmetic and in the dtype, and some query has it."""
+        """Integers all the way: the same margin in real arithmetic and in the dtype, and some
+        query has it.
+        """
         return cls(Fraction(margin), Fraction(margin), attained=True)
 
     @classmethod
@@ -68,27 +76,34 @@ class MarginClaim:
 
 
 def require_changeable(model: nn.Module) -> None:
-    """Raise InputError if a parameter is an inference tensor, of which no change can be followed."""
+    """Raise InputError if a parameter is an inference tensor, of which no change can
+    be followed.
+    """
     for name, parameter in model.named_parameters():
         if parameter.is_inference():
             raise InputError(
-                f"{name} was made in torch.inference_mode, so that no change of it can be followed; "
-                f"install the facts in a copy that is taken outside of that mode (copy.deepcopy)"
+                f"{name} was made in torch.inference_mode, so that no change of it can be"
+                " followed; install the facts in a copy that is taken outside of that mode"
+                " (copy.deepcopy)"
             )
 
 
 class FactModel(Stating, Transformer, Answering):
-    """A transformer with the plan of its construction: which slot of the stream holds what, and how answers are read.
+    """A transformer with the plan of its construction: which slot of the stream holds what, and
+    how answers are read.
 
     Attributes:
         construction: the name in the catalogue.
         vocabulary: the token ids.
         stream: the residual stream's named slots.
-        units: for each layer, the MLP's hidden units as one space of named slots for each hidden layer.
+        units: for each layer, the MLP's hidden units as one space of named slots for each hidden
+            layer.
         head_names: for each layer, the names of its heads.
         decoder: how the unembedding reads the final state.
-        fact_tables: the parameters that hold facts and that `install` may write; None if internal weights hold facts.
-        codebooks: what gives the answers, or the states of a path, their codes; in superposition one for each relation.
+        fact_tables: the parameters that hold facts and that `install` may write; None if internal
+            weights hold facts.
+        codebooks: what gives the answers, or the states of a path, their codes; in superposition
+            one for each relation.
         built_dtype: the dtype that the weights were written in.
         recipe: the builder's name and options; set by every public builder.
     """
@@ -155,7 +170,9 @@ class FactModel(Stating, Transformer, Answering):
         """
         stated = self._margin
         if stated is None:
-            raise InputError(f"{self.construction} states no margin; set it when all weights are written")
+            raise InputError(
+                f"{self.construction} states no margin; set it when all weights are written"
+            )
         if not hasattr(self, "recipe"):
             return stated.of(self, "the margin")
         if stated.fingerprint.change(self) is None:
@@ -168,31 +185,44 @@ class FactModel(Stating, Transformer, Answering):
 
     @torch.no_grad()
     def install(self, facts: FactTable) -> None:
-        """Put other facts in place of the present ones: only the tables that name tokens are written.
+        """Put other facts in place of the present ones: only the tables that name tokens are
+        written.
 
-        The paper's freeze-and-swap transfer without a gradient step. All internal weights (attention, MLPs, positions)
-        stay bit-identical, and so does the unembedding unless it is in `fact_tables`; this is asserted with torch's
-        version counters. `answer` then takes the names of the new table.
+        The paper's freeze-and-swap transfer without a gradient step. All internal weights
+        (attention, MLPs, positions) stay bit-identical, and so does the unembedding unless it is
+        in `fact_tables`; this is asserted with torch's version counters. `answer` then takes the
+        names of the new table.
 
         Raises:
-            InputError: internal weights hold facts, the sizes differ, an answer has no code in this model (see
-                `Codebook.of`), or a parameter is an inference tensor, which cannot be changed.
+            InputError: internal weights hold facts, the sizes differ, an answer has no code in
+                this model (see `Codebook.of`), or a parameter is an inference tensor, which cannot
+                be changed.
         """
         if self.fact_tables is None:
             raise InputError(
-                f"{self.construction} keeps facts in its internal weights, so that facts cannot be exchanged by "
-                "rewriting embeddings; build a new model"
+                f"{self.construction} keeps facts in its internal weights, so that facts cannot be"
+                " exchanged by rewriting embeddings; build a new model"
             )
         sizes = (facts.n_entities, facts.n_relations)
         expected = (self.vocabulary.n_entities, self.vocabulary.n_relations)
         if sizes != expected:
-            raise InputError(f"this model has {expected} entities and relations; the facts have {sizes}")
+            raise InputError(
+                f"this model has {expected} entities and relations; the facts have {sizes}"
+            )
         require_changeable(self)
-        others = {name: p._version for name, p in self.named_parameters() if name not in self.fact_tables}
+        others = {
+            name: p._version for name, p in self.named_parameters() if name not in self.fact_tables
+        }
         self._spell(self, facts)
-        written = [name for name, version in others.items() if self.get_parameter(name)._version != version]
+        written = [
+            name
+            for name, version in others.items()
+            if self.get_parameter(name)._version != version
+        ]
         if written:
-            raise InternalError(f"install must write {sorted(self.fact_tables)} only, but wrote {written}")
+            raise InternalError(
+                f"install must write {sorted(self.fact_tables)} only, but wrote {written}"
+            )
         self.facts = facts
 
     @torch.no_grad()
@@ -204,7 +234,9 @@ class FactModel(Stating, Transformer, Answering):
         self.decoder = decoder
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the model to a folder that `constructions.load` reads; see `constructions.folder.save`."""
+        """Write the model to a folder that `constructions.load` reads; see
+        `constructions.folder.save`.
+        """
         from constructions.folder import save
 
         save(self, folder)
@@ -215,9 +247,11 @@ class FactModel(Stating, Transformer, Answering):
         return states[..., torch.from_numpy(columns).to(states.device)]
 
     def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
-        """The same states (..., d_model) with another value (..., *slot shape) in the named slot: for `trace`'s edits."""
+        """The same states (..., d_model) with another value (..., *slot shape) in the named slot:
+        for `trace`'s edits.
+        """
         changed = states.clone()
-        changed[..., torch.from_numpy(self.stream[slot].columns).to(states.device)] = torch.as_tensor(
-            value, device=states.device
-        ).to(states)
+        changed[..., torch.from_numpy(self.stream[slot].columns).to(states.device)] = (
+            torch.as_tensor(value, device=states.device).to(states)
+        )
         return changed

@@ -125,7 +125,9 @@ def new_folder(
             part.files = _listed(part.path)
             _put_in_place(part, target, require_replaceable, doubts)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{target}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        raise InputError(
+            f"{target}: cannot be written: {getattr(error, 'strerror', None) or error}"
+        ) from None
     for doubt in dict.fromkeys(doubts):
         warnings.warn(printable(f"{target}: {doubt}"), UserWarning, stacklevel=4)
 
@@ -147,11 +149,14 @@ def _require_place(target: Path, require_replaceable: Callable[[Path], None]) ->
     if not target.parent.is_dir():
         raise InputError(f"{target}: there is no folder {target.parent}; make it first")
     if os.path.lexists(target) and not target.is_dir():
-        raise InputError(f"{target}: is no folder, and stays as it is; give another name, or remove it")
+        raise InputError(
+            f"{target}: is no folder, and stays as it is; give another name, or remove it"
+        )
 
     def ask() -> None:
         lock = None
-        with suppress(OSError):  # without locks it may be exchanged while it is read, and is read again then
+        # without locks it may be exchanged while it is read, and is read again then
+        with suppress(OSError):
             lock = _locked(target, wait=True)
         try:
             if target.is_dir() and any(target.iterdir()):
@@ -213,7 +218,9 @@ def _locked(path: Path, wait: bool) -> int | None:
     """
     while True:
         try:
-            handle = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0))
+            handle = os.open(
+                path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+            )
         except FileNotFoundError:
             return None
         try:
@@ -248,7 +255,8 @@ def _sweep(target: Path, require_left_over: Callable[[Path], None]) -> None:
     for path in target.parent.iterdir():
         if not ours.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
             continue
-        with suppress(OSError, InputError):  # there are no locks here, so that its writer may live; or it must stay
+        # there are no locks here, so that its writer may live; or it must stay
+        with suppress(OSError, InputError):
             lock = _locked(path, wait=False)
             if lock is not None:
                 try:
@@ -270,7 +278,8 @@ def _unfinished(target: Path) -> Iterator[_Part]:
         path.mkdir()
         part = _Part(path, _identity(path), None)
         try:
-            lock = part.lock = _locked(path, wait=False)  # None: another writer has found it unlocked, and removes it
+            # None: another writer has found it unlocked, and removes it
+            lock = part.lock = _locked(path, wait=False)
         except OSError:
             break
     try:
@@ -296,14 +305,17 @@ def _sync(path: Path, doubts: list[str]) -> None:
         if error.errno not in _NO_SYNC:
             raise
         doubts.append(
-            f"is written and in place, but this file system cannot flush a {'folder' if path.is_dir() else 'file'} to the "
-            f"disk ({error.strerror}): should the machine stop within seconds, it may be lost or not whole; load it then"
+            "is written and in place, but this file system cannot flush a"
+            f" {'folder' if path.is_dir() else 'file'} to the disk ({error.strerror}): should the"
+            " machine stop within seconds, it may be lost or not whole; load it then"
         )
     finally:
         os.close(handle)
 
 
-def _put_in_place(part: _Part, target: Path, require_replaceable: Callable[[Path], None], doubts: list[str]) -> None:
+def _put_in_place(
+    part: _Part, target: Path, require_replaceable: Callable[[Path], None], doubts: list[str]
+) -> None:
     """Give the finished folder its name, see that it has it whole, and remove what had the name
     before.
     """
@@ -317,7 +329,8 @@ def _put_in_place(part: _Part, target: Path, require_replaceable: Callable[[Path
                 _exchange(part.path, target)
                 break
             try:
-                part.path.rename(target)  # refused by the system if something has come to be there in the meantime
+                # refused by the system if something has come to be there in the meantime
+                part.path.rename(target)
                 break
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
@@ -326,7 +339,9 @@ def _put_in_place(part: _Part, target: Path, require_replaceable: Callable[[Path
                 _released(old_lock)
                 old_lock = None
         else:
-            raise InputError(f"{target}: other programs put something there again and again; save elsewhere")
+            raise InputError(
+                f"{target}: other programs put something there again and again; save elsewhere"
+            )
         part.was_in_place = True
         _require_in_place(part, target)
         if os.path.lexists(part.path):
@@ -334,7 +349,9 @@ def _put_in_place(part: _Part, target: Path, require_replaceable: Callable[[Path
         try:
             _sync(target.parent, doubts)
         except OSError as error:  # it is in place all the same
-            doubts.append(f"is written and in place, but the system does not confirm that: {error.strerror}")
+            doubts.append(
+                f"is written and in place, but the system does not confirm that: {error.strerror}"
+            )
     finally:
         if old_lock is not None:
             _released(old_lock)
@@ -349,14 +366,18 @@ def _require_in_place(part: _Part, target: Path) -> None:
     there: dict[str, Written] = {}
     with suppress(OSError):
         there = _listed(target)
-    if any(name not in there or there[name].bytes != wrote.bytes for name, wrote in part.files.items()):
+    if any(
+        name not in there or there[name].bytes != wrote.bytes for name, wrote in part.files.items()
+    ):
         raise InputError(
-            f"{target}: was written and put in place, and is not there whole any more: another program has moved or "
-            "changed it; see what is there, and save again"
+            f"{target}: was written and put in place, and is not there whole any more: another"
+            " program has moved or changed it; see what is there, and save again"
         )
 
 
-def _remove_old(part: _Part, target: Path, require_replaceable: Callable[[Path], None], doubts: list[str]) -> None:
+def _remove_old(
+    part: _Part, target: Path, require_replaceable: Callable[[Path], None], doubts: list[str]
+) -> None:
     """Remove the folder that was replaced, which has the part's name now; or put it back if it
     must stay after all.
     """
@@ -368,11 +389,15 @@ def _remove_old(part: _Part, target: Path, require_replaceable: Callable[[Path],
             _exchange(part.path, target)
         except (OSError, InputError):
             raise InputError(
-                f"{target}: something has come to be in it while it was replaced, so the old folder is kept, as {part.path}"
+                f"{target}: something has come to be in it while it was replaced, so the old"
+                f" folder is kept, as {part.path}"
             ) from None
         raise InputError(str(error).replace(str(part.path), str(target))) from None
     if not _remove(part.path, files):
-        doubts.append(f"is written and in place; the folder that it has replaced could not be removed: see {part.path}")
+        doubts.append(
+            "is written and in place; the folder that it has replaced could not be removed: see"
+            f" {part.path}"
+        )
 
 
 def _listed(folder: Path) -> dict[str, Written]:
@@ -410,9 +435,13 @@ def _exchange(one: Path, other: Path) -> None:
         failed = libc.renamex_np(*paths, ctypes.c_uint(_SWAP)) != 0
         code = ctypes.get_errno()
     elif sys.platform != "darwin" and hasattr(libc, "renameat2"):
-        failed = libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], ctypes.c_uint(_SWAP)) != 0
+        failed = (
+            libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], ctypes.c_uint(_SWAP)) != 0
+        )
         code = ctypes.get_errno()
     if failed and code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
-        raise InputError(f"{other}: folders cannot be exchanged in one step here; remove the old folder first")
+        raise InputError(
+            f"{other}: folders cannot be exchanged in one step here; remove the old folder first"
+        )
     if failed:
         raise OSError(code, os.strerror(code))

@@ -1,8 +1,8 @@
 """How much noise the weights of a transformer bear: every weight changes by at most rho.
 
-By `norms` the logits that answer move by less than half the margin that the construction claims; by `queries` each answer
-wins with all errors: see `constructions.following`. A radius is the largest number found, by bisection, for which that
-holds; it holds whatever the bisection does.
+By `norms` the logits that answer move by less than half the margin that the construction claims;
+by `queries` each answer wins with all errors: see `constructions.following`. A radius is the
+largest number found, by bisection, for which that holds; it holds whatever the bisection does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from constructions.model import FactModel, MarginClaim
 from constructions.reformed import Reformed
 
 _LEAST, _MOST = -200.0, 10.0
-"""Exponents of 2 between which a radius is looked for; below, products of errors would underflow."""
+"""Exponents of 2 between which a radius is looked for; below, products of errors
+would underflow.
+"""
 _STEPS = 24
 """Of bisection: the exponent is found to 1e-4."""
 _AT_ONCE = 64
@@ -48,13 +50,17 @@ class Noise(Change):
 
 @torch.no_grad()
 def radius_by_norms(model: FactModel | Reformed, margin: MarginClaim, selects: bool) -> float:
-    """See `constructions.forms.noise_radius`; selects: whether heads with queries select a position where it answers."""
+    """See `constructions.forms.noise_radius`; selects: whether heads with queries select a
+    position where it answers.
+    """
     n_positions, dtype = positions_of(model), model.embedding.weight.dtype
     follower = Follower(model, n_positions)
 
     def survives(rho: float) -> bool:
         noise = Noise(rho, dtype)
-        logits = follower.logits(follower.box(n_positions, noise), noise, n_positions - model.hops, selects)
+        logits = follower.logits(
+            follower.box(n_positions, noise), noise, n_positions - model.hops, selects
+        )
         moved = logits.error.max().item()
         return math.isfinite(moved) and 2 * Fraction(moved) < margin.real
 
@@ -63,8 +69,8 @@ def radius_by_norms(model: FactModel | Reformed, margin: MarginClaim, selects: b
 
 @torch.no_grad()
 def radius_by_queries(model: FactModel | Reformed, progress: Callable[[int], None]) -> float:
-    """See `constructions.forms.noise_radius`. Streamed: each batch is tried at the smallest radius so far, and that is
-    bisected for some queries that do not bear it until none is left.
+    """See `constructions.forms.noise_radius`. Streamed: each batch is tried at the smallest radius
+    so far, and that is bisected for some queries that do not bear it until none is left.
     """
     follower, found, queries = Follower(model, positions_of(model)), math.exp2(_MOST), 0
     for batch in sequences(model):
@@ -85,7 +91,9 @@ def radius_by_queries(model: FactModel | Reformed, progress: Callable[[int], Non
 
 
 def _lost(follower: Follower, tokens: Tensor, said: Tensor, rho: float) -> tuple[Tensor, Tensor]:
-    """Those of the queries, token sequences (Q, L) and answers (Q, A), that are not certain to be answered right."""
+    """Those of the queries, token sequences (Q, L) and answers (Q, A), that are not certain to be
+    answered right.
+    """
     noise = Noise(rho, follower.model.embedding.weight.dtype)
     which = lost(follower.logits(follower.points(tokens, noise), noise, said.shape[-1]), said)
     return tokens[which], said[which]

@@ -29,8 +29,8 @@ def require_outside_models(path: str | os.PathLike[str]) -> None:
         return
     if isinstance(manifest, dict) and manifest.keys() >= _KEYS:
         raise InputError(
-            f"{printable(path)}: lies in the folder of a saved model, which holds its own files and no others; "
-            "give a name elsewhere"
+            f"{printable(path)}: lies in the folder of a saved model, which holds its own files"
+            " and no others; give a name elsewhere"
         )
 
 
@@ -45,25 +45,33 @@ def require_apart(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path 
     Raises:
         InputError: two are the same, or one lies in the other; the message names both.
     """
-    read, written = ([(name, path) for name, path in some.items() if _is_name(path)] for some in (inputs, outputs))
+    read, written = (
+        [(name, path) for name, path in some.items() if _is_name(path)]
+        for some in (inputs, outputs)
+    )
     for _, path in written:
         require_outside_models(path)
     pairs = [(out, other) for out in written for other in read] + list(combinations(written, 2))
     for (name, path), (other_name, other) in pairs:
         if _same(path, other):
-            raise InputError(f"{name} and {other_name} are both {printable(path)}; each needs a name of its own")
+            raise InputError(
+                f"{name} and {other_name} are both {printable(path)}; each needs a name of its own"
+            )
         for (inner_name, inner), (outer_name, outer) in (
             ((name, path), (other_name, other)),
             ((other_name, other), (name, path)),
         ):
             if any(_same(above, outer) for above in Path(os.path.realpath(inner)).parents):
                 raise InputError(
-                    f"{inner_name} {printable(inner)} lies in {outer_name} {printable(outer)}; give it a name elsewhere"
+                    f"{inner_name} {printable(inner)} lies in {outer_name} {printable(outer)};"
+                    " give it a name elsewhere"
                 )
 
 
 def _is_name(path: Path | None) -> TypeGuard[Path]:
-    """Whether there is a name, and one that a file can have; of others it is told where they are used."""
+    """Whether there is a name, and one that a file can have; of others it is told where they are
+    used.
+    """
     try:
         return path is not None and os.path.realpath(path) != ""
     except (OSError, ValueError):

@@ -1,13 +1,16 @@
-"""Hybrid (ours): q of the R relations in a row memory, the others in the embedding; between 4.3(1) and 4.3(2).
+"""Hybrid (ours): q of the R relations in a row memory, the others in the embedding; between 4.3(1)
+and 4.3(2).
 
-Statement. For all facts, every k and every q in 0..R there is a transformer of depth k that answers every query
-`(s, r_1, ..., r_k)` with margin exactly 2, whose internal weights hold the facts of relations 0..q-1 alone (`q N b` fact
-bits in each stored layer), and whose entity embeddings hold `(R - q) I(k) + 1` blocks of b bits, where
-`I(k) = 1 + R + ... + R^(k-1)`: the node reached by every word of at most k relations whose last letter is an embedded
-relation, and the entity itself. k layers are stored, or one that is applied k times, for about twice the dimension.
+Statement. For all facts, every k and every q in 0..R there is a transformer of depth k that
+answers every query `(s, r_1, ..., r_k)` with margin exactly 2, whose internal weights hold the
+facts of relations 0..q-1 alone (`q N b` fact bits in each stored layer), and whose entity
+embeddings hold `(R - q) I(k) + 1` blocks of b bits, where `I(k) = 1 + R + ... + R^(k-1)`: the node
+reached by every word of at most k relations whose last letter is an embedded relation, and the
+entity itself. k layers are stored, or one that is applied k times, for about twice the dimension.
 
-A query takes the stored node of its longest such prefix, then row look-ups for the remaining letters. q = R is a row
-memory as in 4.3(1), with one-hot relations; q = 0 stores every word of length 1 to k.
+A query takes the stored node of its longest such prefix, then row look-ups for the remaining
+letters. q = R is a row memory as in 4.3(1), with one-hot relations; q = 0 stores every word of
+length 1 to k.
 
 Hypotheses. None on the facts. Proof: docs/hybrid.md.
 """
@@ -24,7 +27,12 @@ from constructions.decoder import Decoder, SignField
 from constructions.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
 from constructions.errors import InputError
 from constructions.facts import FactTable
-from constructions.key_value_memory import advance_pointer, answer_rows, follow_pointer, start_pointer
+from constructions.key_value_memory import (
+    advance_pointer,
+    answer_rows,
+    follow_pointer,
+    start_pointer,
+)
 from constructions.model import FactModel, MarginClaim
 from constructions.precomputation import answers_to_all_words, read_prompt
 from constructions.recipe import recorded
@@ -35,23 +43,31 @@ from constructions.vocabulary import Vocabulary
 
 @recorded
 def hybrid(
-    facts: FactTable, hops: int, *, looked_up: int, share_layers: bool = False, dtype: torch.dtype = torch.float32
+    facts: FactTable,
+    hops: int,
+    *,
+    looked_up: int,
+    share_layers: bool = False,
+    dtype: torch.dtype = torch.float32,
 ) -> FactModel:
-    """Relations 0..q-1 are looked up in the MLP, relations q..R-1 are read from trees in the embedding.
+    """Relations 0..q-1 are looked up in the MLP, relations q..R-1 are read from trees in the
+    embedding.
 
-    Weights. `E[s]` = `c(s)` in the slot `state`, and for each length i = 1..k the blocks `words i`: bits of the node reached
-    by every word of length i that ends in an embedded relation. Layer l, with the letter r_l one-hot: every tree of
-    words longer than l is folded onto the branch of r_l, as in `precomputed`; of the words of length l the asked one's
-    bits are found, if r_l is embedded; else the state's row gives them, by the units of `key_value_rows`. The state moves
-    by twice the new bits minus twice the old.
+    Weights. `E[s]` = `c(s)` in the slot `state`, and for each length i = 1..k the blocks `words
+    i`: bits of the node reached by every word of length i that ends in an embedded relation. Layer
+    l, with the letter r_l one-hot: every tree of words longer than l is folded onto the branch of
+    r_l, as in `precomputed`; of the words of length l the asked one's bits are found, if r_l is
+    embedded; else the state's row gives them, by the units of `key_value_rows`. The state moves by
+    twice the new bits minus twice the old.
 
     Args:
         facts: any table.
         hops: k, at least 1.
         looked_up: q, 0 to R: how many relations are kept in the MLP.
-        share_layers: store one layer and apply it k times, so that each fact is stored once. All trees are then folded in
-            every pass and move up, those of length i into the place of those of length i - 1. They are copied there from
-            slots of the subject's own in the first pass.
+        share_layers: store one layer and apply it k times, so that each fact is stored once. All
+            trees are then folded in every pass and move up, those of length i into the place of
+            those of length i - 1. They are copied there from slots of the subject's own in the
+            first pass.
         dtype: any floating dtype whose integers are exact up to `3 b + R + 1`.
 
     Raises:
@@ -62,21 +78,28 @@ def hybrid(
     n_relations = facts.n_relations
     if not 0 <= looked_up <= n_relations:
         raise InputError(
-            f"looked_up must be an integer from 0 to the number of relations, {n_relations}; got {looked_up!r}"
+            f"looked_up must be an integer from 0 to the number of relations, {n_relations}; got"
+            f" {looked_up!r}"
         )
     states = Codebook.of_states(facts)
     b = states.bits
     require_exact(3 * b + n_relations + 1, dtype, f"hybrid with {b}-bit states")
     vocabulary = Vocabulary(facts.n_entities, n_relations)
     trees = {
-        f"words {length}": (*(n_relations,) * (length - 1), n_relations - looked_up, b) for length in range(1, hops + 1)
+        f"words {length}": (*(n_relations,) * (length - 1), n_relations - looked_up, b)
+        for length in range(1, hops + 1)
     }
     blocks = {"state": (b,), **trees}
     p, n_positions = bits_needed(hops + 1), hops + 1
     extra: dict[str, tuple[int, ...]] = {}
     if share_layers:
-        extra = {f"subject's {name}": shape for name, shape in blocks.items()} | {"pointer": (p,), "first": ()}
-    stream = Space(**blocks, relation=(n_relations,), letter=(n_relations,), position=(p,), **extra)
+        extra = {f"subject's {name}": shape for name, shape in blocks.items()} | {
+            "pointer": (p,),
+            "first": (),
+        }
+    stream = Space(
+        **blocks, relation=(n_relations,), letter=(n_relations,), position=(p,), **extra
+    )
     one = stream["relation"].sum()
 
     draft = Draft("hybrid_shared" if share_layers else "hybrid", vocabulary, stream)
@@ -96,7 +119,9 @@ def hybrid(
         read_prompt(layer, stream, stored if hop == 1 else [], {hop: stream["letter"]}, hops)
         asked = _forget_letter(layer, stream)
         for length in range(hop + 1, hops + 1):
-            _fold_two_layers(layer, stream[f"words {length}"][(0,) * (hop - 1)], stream["letter"], one)
+            _fold_two_layers(
+                layer, stream[f"words {length}"][(0,) * (hop - 1)], stream["letter"], one
+            )
         found = _found(layer, stream, stream[f"words {hop}"][(0,) * (hop - 1)], looked_up, one)
         _move_state(layer, stream, looked_up, facts, states, one, asked, found)
 
@@ -125,8 +150,12 @@ def _forget_letter(layer: LayerDraft, stream: Space) -> Slot:
     return asked
 
 
-def _found(layer: LayerDraft, stream: Space, leaves: Slot, looked_up: int, one: Form) -> Slot | None:
-    """The asked leaf of (R - q, b), as bits on the second hidden layer: 0 if the letter is looked up."""
+def _found(
+    layer: LayerDraft, stream: Space, leaves: Slot, looked_up: int, one: Form
+) -> Slot | None:
+    """The asked leaf of (R - q, b), as bits on the second hidden layer: 0 if the letter is looked
+    up.
+    """
     if not leaves.size:
         return None
     asked = layer.relu("asked leaf", leaves + stream["letter"][looked_up:, None] - one)
@@ -143,20 +172,28 @@ def _move_state(
     asked: Slot,
     found: Slot | None,
 ) -> None:
-    """Twice the new bits, found or looked up, less twice the old: the state's sign code becomes the new one."""
+    """Twice the new bits, found or looked up, less twice the old: the state's sign code becomes
+    the new one.
+    """
     state = stream["state"]
     moved = -2 * layer.carry("state bits", state)
     if found is not None:
         moved = moved + 2 * found
     if looked_up:
-        is_state = layer.relu("which state", dot(states.signs(states.tokens), state) - (state.size - 1) * one)
+        is_state = layer.relu(
+            "which state", dot(states.signs(states.tokens), state) - (state.size - 1) * one
+        )
         rows = answer_rows(layer, facts, states, range(looked_up), is_state, asked, asked.sum())
         moved = moved + 2 * rows.sum(axis=0)
     layer.add(moved, to=state)
 
 
-def _move_trees_up(layer: LayerDraft, stream: Space, hops: int, looked_up: int, one: Form) -> Slot | None:
-    """The asked branch of the words of length i replaces those of length i - 1; the asked word of length 1 is found."""
+def _move_trees_up(
+    layer: LayerDraft, stream: Space, hops: int, looked_up: int, one: Form
+) -> Slot | None:
+    """The asked branch of the words of length i replaces those of length i - 1; the asked word of
+    length 1 is found.
+    """
     if looked_up == len(stream["letter"].columns):
         return None
     for length in range(1, hops + 1):
@@ -182,18 +219,37 @@ def _fold_two_layers(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> 
     layer.add(taken - hidden, to=tree[0])
 
 
-def _spell_prefixes(model: FactModel, facts: FactTable, hops: int, looked_up: int, states: Codebook) -> None:
-    """`E[s]` = its own code, and the bits of every node reached by a word that ends in an embedded relation."""
+def _spell_prefixes(
+    model: FactModel, facts: FactTable, hops: int, looked_up: int, states: Codebook
+) -> None:
+    """`E[s]` = its own code, and the bits of every node reached by a word that ends in an embedded
+    relation.
+    """
     vocabulary, weight = model.vocabulary, model.embedding.weight
     n_relations = facts.n_relations
     place_of = "subject's {}" if "pointer" in model.stream.slots else "{}"
-    states.numbers(vocabulary.answer_tokens(facts.answers))  # every node has a code, or nothing is written
+    # every node has a code, or nothing is written
+    states.numbers(vocabulary.answer_tokens(facts.answers))
     for length in range(1, hops + 1) if looked_up < n_relations else ():
-        tokens = answers_to_all_words(facts, length).reshape(facts.n_entities, -1, n_relations)[..., looked_up:]
+        tokens = answers_to_all_words(facts, length).reshape(facts.n_entities, -1, n_relations)[
+            ..., looked_up:
+        ]
         name = place_of.format(f"words {length}")
         columns = model.stream[name].columns.reshape(-1, states.bits)
         for word, place in enumerate(columns):
             slot = Slot(model.stream, name, place)
-            write_rows(weight, vocabulary.entities, slot, states.binary(tokens.reshape(facts.n_entities, -1)[:, word]))
-    write_rows(weight, vocabulary.entities, model.stream[place_of.format("state")], states.signs(vocabulary.entities))
-    write_rows(weight, vocabulary.relations, model.stream["relation"], np.eye(n_relations, dtype=np.int8))
+            write_rows(
+                weight,
+                vocabulary.entities,
+                slot,
+                states.binary(tokens.reshape(facts.n_entities, -1)[:, word]),
+            )
+    write_rows(
+        weight,
+        vocabulary.entities,
+        model.stream[place_of.format("state")],
+        states.signs(vocabulary.entities),
+    )
+    write_rows(
+        weight, vocabulary.relations, model.stream["relation"], np.eye(n_relations, dtype=np.int8)
+    )

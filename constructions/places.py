@@ -12,19 +12,23 @@ from constructions.stream import Space
 
 @dataclass(frozen=True)
 class Places:
-    """Where a construction lies in a standard decoder: columns of its stream, blocks, heads and units.
+    """Where a construction lies in a standard decoder: columns of its stream, blocks, heads and
+    units.
 
     Attributes:
-        space: the construction's coordinates: slots `stream` (the construction's own stream), `scratch`, `answer`; see
-            `constructions.blocks`.
+        space: the construction's coordinates: slots `stream` (the construction's own stream),
+            `scratch`, `answer`; see `constructions.blocks`.
         stream: the construction's own stream, with its slots by name.
         columns: int64 (space.width,): the column of each coordinate.
-        mirror: int64 (space.width,): the column that holds its negative, where LayerNorm needs one; else empty.
+        mirror: int64 (space.width,): the column that holds its negative, where LayerNorm needs
+            one; else empty.
         slack: int64: the columns that hold the norms' slack; empty without norms.
         d_model: columns of the decoder.
         first_block: the decoder's block in which the construction begins.
-        heads: for each block from there on the names of its heads; they are heads 0, 1, ... of the decoder's block.
-        units: for each of these blocks how many units it has; they are units 0, 1, ... of the decoder's block.
+        heads: for each block from there on the names of its heads; they are heads 0, 1, ... of the
+            decoder's block.
+        units: for each of these blocks how many units it has; they are units 0, 1, ... of the
+            decoder's block.
         d_vocab: how many tokens are the construction's; they come first.
     """
 

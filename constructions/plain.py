@@ -25,7 +25,10 @@ from constructions.wording import printable
 def require_construction(model: object) -> None:
     """Raise InputError unless it is a construction as a builder makes it."""
     if not isinstance(model, FactModel):
-        raise InputError(f"the construction must be a FactModel, as a builder makes it; got a {type(model).__name__}")
+        raise InputError(
+            "the construction must be a FactModel, as a builder makes it; got a"
+            f" {type(model).__name__}"
+        )
 
 
 def require_dtype(model: FactModel, narrow: object) -> None:
@@ -35,46 +38,56 @@ def require_dtype(model: FactModel, narrow: object) -> None:
     wide = model.embedding.weight.dtype
     if torch.finfo(narrow).eps > torch.finfo(wide).eps:
         raise InputError(
-            f"{model.construction} was built in {wide}, and the target is in {narrow}; build it in {narrow}"
+            f"{model.construction} was built in {wide}, and the target is in {narrow}; build it in"
+            f" {narrow}"
         )
 
 
 @torch.no_grad()
 def require_plain(target: nn.Module, fresh: nn.Module, finite: bool = True) -> None:
-    """Raise InputError unless the target's parameters are those of `fresh`, a module of its shape (on the meta device will
-    do): the same names and shapes, memory shared by the same names only, one floating dtype, one device, finite numbers if
-    asked for.
+    """Raise InputError unless the target's parameters are those of `fresh`, a module of its shape
+    (on the meta device will do): the same names and shapes, memory shared by the same names only,
+    one floating dtype, one device, finite numbers if asked for.
     """
     kind, what = type(fresh).__name__, "load its weights into a new one"
-    has, needs = (dict(module.named_parameters(remove_duplicate=False)) for module in (target, fresh))
+    has, needs = (
+        dict(module.named_parameters(remove_duplicate=False)) for module in (target, fresh)
+    )
     for name in {**needs, **has}:
-        mine, its = ("none" if name not in group else str(tuple(group[name].shape)) for group in (has, needs))
+        mine, its = (
+            "none" if name not in group else str(tuple(group[name].shape))
+            for group in (has, needs)
+        )
         if mine != its:
             raise InputError(
-                f"{name} of the target has the shape {mine}, in a new {kind} of its shape {its}; {what}, "
-                f"without parametrizations"
+                f"{name} of the target has the shape {mine}, in a new {kind} of its shape {its};"
+                f" {what}, without parametrizations"
             )
     first_name, first = next(iter(has.items()))
     for name, weight in has.items():
         if not weight.is_floating_point() or weight.is_meta:
             raise InputError(
-                f"{name} of the target is {weight.dtype} on {weight.device}; floating point numbers are needed"
+                f"{name} of the target is {weight.dtype} on {weight.device}; floating point"
+                " numbers are needed"
             )
         if weight.is_inference():
             raise InputError(
-                f"{name} of the target was made in torch.inference_mode, and cannot be changed outside of it; make the "
-                f"target outside, or take a copy of it there (copy.deepcopy)"
+                f"{name} of the target was made in torch.inference_mode, and cannot be changed"
+                " outside of it; make the target outside, or take a copy of it there"
+                " (copy.deepcopy)"
             )
         if (weight.dtype, weight.device) != (first.dtype, first.device):
             raise InputError(
-                f"{name} of the target is {weight.dtype} on {weight.device}, {first_name} {first.dtype} on {first.device}; "
-                f"move it to one of them"
+                f"{name} of the target is {weight.dtype} on {weight.device}, {first_name}"
+                f" {first.dtype} on {first.device}; move it to one of them"
             )
     own: dict[int, str] = {}
     for name, weight in needs.items():
         other = own.setdefault(id(weight), name)
         if has[name] is not has[other]:
-            raise InputError(f"{name} of the target is not {other}, in a new {kind} of its shape it is; {what}")
+            raise InputError(
+                f"{name} of the target is not {other}, in a new {kind} of its shape it is; {what}"
+            )
     ranges = sorted((*_range(has[name]), name) for name in own.values() if has[name].numel())
     end, before = 0, ""
     for start, stop, name in ranges:
@@ -86,7 +99,9 @@ def require_plain(target: nn.Module, fresh: nn.Module, finite: bool = True) -> N
         end, before = stop, name
     for name, weight in has.items() if finite else ():
         if not weight.double().isfinite().all():
-            raise InputError(f"{name} of the target is not finite everywhere; give it finite numbers first")
+            raise InputError(
+                f"{name} of the target is not finite everywhere; give it finite numbers first"
+            )
 
 
 def _range(weight: Tensor) -> tuple[int, int]:
@@ -95,7 +110,8 @@ def _range(weight: Tensor) -> tuple[int, int]:
     return weight.data_ptr(), weight.data_ptr() + (last + 1) * weight.element_size()
 
 
-# ------------------------------------------------------------------ modules that are what their weights say
+# ------------------------------------------------------------------ modules that are what their
+# weights say
 
 
 @torch.no_grad()
@@ -125,19 +141,28 @@ def why_not_as_written(model: nn.Module) -> str | None:
     parameters alone.
     """
     if not isinstance(model, Transformer | StandardDecoder):
-        return f"a {_name_of(type(model))} is neither a Transformer nor a StandardDecoder of this library"
+        return (
+            f"a {_name_of(type(model))} is neither a Transformer nor a StandardDecoder of this"
+            " library"
+        )
     kind, shape = (
-        ("Transformer", TransformerShape) if isinstance(model, Transformer) else ("StandardDecoder", StandardShape)
+        ("Transformer", TransformerShape)
+        if isinstance(model, Transformer)
+        else ("StandardDecoder", StandardShape)
     )
     found = model.__dict__.get("shape")
     if type(found) is not shape:
         return f"the shape of the {kind} is {printable(repr(found))}"
     with torch.device("meta"):
-        fresh = Transformer(found) if isinstance(found, TransformerShape) else StandardDecoder(found)
+        fresh = (
+            Transformer(found) if isinstance(found, TransformerShape) else StandardDecoder(found)
+        )
     return _why_global_hooks() or _why_other_parts(model, fresh) or _why_other_weights(model)
 
 
-def why_not_plain_part(module: nn.Module, fresh: nn.Module, known: _Known | None = None) -> str | None:
+def why_not_plain_part(
+    module: nn.Module, fresh: nn.Module, known: _Known | None = None
+) -> str | None:
     """As `why_not_plain`, for one submodule, held against a new one that it should be like; known:
     by `_why_other_code`.
     """
@@ -169,7 +194,11 @@ def _why_hooks(module: nn.Module) -> str | None:
     for name, what in _HOOKS.items():
         if module.__dict__.get(name):
             return f"it has {what}; remove it"
-    return "it is compiled; take the module as it was before" if module._compiled_call_impl is not None else None
+    return (
+        "it is compiled; take the module as it was before"
+        if module._compiled_call_impl is not None
+        else None
+    )
 
 
 def _why_other_parts(model: nn.Module, fresh: nn.Module) -> str | None:
@@ -182,14 +211,38 @@ def _why_other_parts(model: nn.Module, fresh: nn.Module) -> str | None:
             return f"{where} {'is missing' if name in needs else 'is not one of its parts'}"
         if name and (why := why_not_plain_part(has[name], needs[name], known)):
             return f"{where}: {why}"
-    why = _why_other_code(model, known) or _why_hooks(model) or _why_other_settings(model, fresh, whole=True)
+    why = (
+        _why_other_code(model, known)
+        or _why_hooks(model)
+        or _why_other_settings(model, fresh, whole=True)
+    )
     return why and f"the {_name_of(type(model))}: {why}"
 
 
 _HARMLESS = {
-    *("__init__", "__module__", "__doc__", "__qualname__", "__annotations__", "__annotate__", "__dict__"),
-    *("__annotate_func__", "__annotations_cache__", "__weakref__", "__firstlineno__", "__static_attributes__"),
-    *("__orig_bases__", "__parameters__", "__abstractmethods__", "__orig_class__", "__type_params__"),
+    *(
+        "__init__",
+        "__module__",
+        "__doc__",
+        "__qualname__",
+        "__annotations__",
+        "__annotate__",
+        "__dict__",
+    ),
+    *(
+        "__annotate_func__",
+        "__annotations_cache__",
+        "__weakref__",
+        "__firstlineno__",
+        "__static_attributes__",
+    ),
+    *(
+        "__orig_bases__",
+        "__parameters__",
+        "__abstractmethods__",
+        "__orig_class__",
+        "__type_params__",
+    ),
     *("_abc_impl", "__repr__", "extra_repr"),
 }
 """What a class may define without changing what its modules compute."""
@@ -281,7 +334,9 @@ def _why_other_settings(module: nn.Module, fresh: nn.Module, whole: bool = False
             return f"{name} is {found}, in a new one of its shape {value!r}"
     kinds: tuple[str, ...] = ("_parameters",) if whole else ("_parameters", "_buffers")
     for kind in kinds:
-        mine, its = ({name: _size(held) for name, held in part[kind].items()} for part in (has, needs))
+        mine, its = (
+            {name: _size(held) for name, held in part[kind].items()} for part in (has, needs)
+        )
         if mine != its:
             return f"its {kind[1:]} are {printable(mine)}, in a new one of its shape {its}"
     return None
@@ -297,17 +352,26 @@ def _why_other_weights(model: nn.Module) -> str | None:
     for name, weight in model.named_parameters():
         if type(weight) is not nn.Parameter or type(weight.data) is not Tensor:
             return f"{printable(name)} is a {_name_of(type(weight))}, not an ordinary parameter"
-        if weight.layout != torch.strided or weight.is_quantized or not weight.is_floating_point() or weight.is_meta:
+        if (
+            weight.layout != torch.strided
+            or weight.is_quantized
+            or not weight.is_floating_point()
+            or weight.is_meta
+        ):
             return (
-                f"{printable(name)} is {weight.layout}, {weight.dtype} on {weight.device}, not floating point numbers"
+                f"{printable(name)} is {weight.layout}, {weight.dtype} on {weight.device}, not"
+                " floating point numbers"
             )
         if (weight.dtype, weight.device) != (first.dtype, first.device):
             return (
-                f"{printable(name)} is {weight.dtype} on {weight.device}, {printable(first_name)} {first.dtype} "
-                f"on {first.device}"
+                f"{printable(name)} is {weight.dtype} on {weight.device}, {printable(first_name)}"
+                f" {first.dtype} on {first.device}"
             )
     if shared := _shared_memory(model.named_parameters()):
-        return f"{printable(shared[0])} shares memory with {printable(shared[1])}; load its weights into a new one"
+        return (
+            f"{printable(shared[0])} shares memory with {printable(shared[1])}; load its weights"
+            " into a new one"
+        )
     return None
 
 
@@ -316,7 +380,9 @@ def _shared_memory(weights: Iterable[tuple[str, Tensor]]) -> tuple[str, str] | N
     whose entries are one.
     """
     ranges: Iterator[tuple[int, int, str, int]] = (
-        (*_range(weight), name, weight.numel() * weight.element_size()) for name, weight in weights if weight.numel()
+        (*_range(weight), name, weight.numel() * weight.element_size())
+        for name, weight in weights
+        if weight.numel()
     )
     end, before = 0, ""
     for start, stop, name, size in sorted(ranges):
@@ -330,14 +396,20 @@ def _why_other_arithmetic(weight: Tensor) -> str | None:
     """What is active now and changes what torch computes with such weights."""
     device = weight.device.type
     if torch.is_autocast_enabled(device):
-        return f"autocast is active on {device}: products are computed in {torch.get_autocast_dtype(device)}"
+        return (
+            f"autocast is active on {device}: products are computed in"
+            f" {torch.get_autocast_dtype(device)}"
+        )
     active: list[object] = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
     modes = [mode for mode in active if type(mode) is not DeviceContext]
     modes += _get_current_dispatch_mode_stack()
     if modes:
         return f"a {_name_of(type(modes[-1]))} is active, which may change what torch computes"
     if (precision := rounded_products(weight)) is not None:
-        return f"torch computes products of float32 in {precision} on {device}; set the precision to 'highest'"
+        return (
+            f"torch computes products of float32 in {precision} on {device}; set the precision to"
+            " 'highest'"
+        )
     return None
 
 

@@ -1,8 +1,9 @@
-"""Theorem 4.3(2): many hops with every answer in the subject's embedding, no fact in any internal weight.
+"""Theorem 4.3(2): many hops with every answer in the subject's embedding, no fact in any internal
+weight.
 
-Statement. For all facts of R relations on N entities and every k there is a transformer that answers every query
-`(s, r_1, ..., r_k)` and whose internal weights do not depend on the facts. m bits name a possible answer and
-p = max(1, ceil(log2 (k+1))).
+Statement. For all facts of R relations on N entities and every k there is a transformer that
+answers every query `(s, r_1, ..., r_k)` and whose internal weights do not depend on the facts. m
+bits name a possible answer and p = max(1, ceil(log2 (k+1))).
 
 | construction          | depth | d_model                 | widest hidden layer | heads |
 |-----------------------|-------|-------------------------|---------------------|-------|
@@ -13,9 +14,10 @@ Margin exactly 2 (in real arithmetic 2 minus a leak that is stated with the mode
 
 Hypotheses. None on the facts; the answer to a path that meets a missing fact is *unknown*.
 
-Where this departs from the paper: layer l folds the tree of answers onto one branch instead of masking the others, so
-that its width is R^(k-l+1) m + R and not R^k m in every layer; depth 1 is ours (so depth is not the price, dimension
-is); functions and missing facts. Proof: docs/theorem-4.3.md.
+Where this departs from the paper: layer l folds the tree of answers onto one branch instead of
+masking the others, so that its width is R^(k-l+1) m + R and not R^k m in every layer; depth 1 is
+ours (so depth is not the price, dimension is); functions and missing facts. Proof:
+docs/theorem-4.3.md.
 """
 
 from __future__ import annotations
@@ -48,25 +50,30 @@ def precomputed(
     codebook: Codebook | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> FactModel:
-    """Theorem 4.3(2): the embedding of s holds, for every word w of k relations, the answer to `(s, w)`.
+    """Theorem 4.3(2): the embedding of s holds, for every word w of k relations, the answer to
+    `(s, w)`.
 
-    Weights. `E[s]` = blocks `b(answer of w at s)` for w in [R]^k; `E[relation r]` = `e_r`. The first layer copies the
-    blocks to the last position.
+    Weights. `E[s]` = blocks `b(answer of w at s)` for w in [R]^k; `E[relation r]` = `e_r`. The
+    first layer copies the blocks to the last position.
 
-    Depth k: layer l reads `e` of r_l and folds the first remaining letter: with x_r the half-tree of letter r,
-    `x_0 <- x_0 - ReLU(x_0 - e_0) + sum_{r > 0} ReLU(x_r + e_r - 1)`, which is x_{r_l}.
+    Depth k: layer l reads `e` of r_l and folds the first remaining letter: with x_r the half-tree
+    of letter r, `x_0 <- x_0 - ReLU(x_0 - e_0) + sum_{r > 0} ReLU(x_r + e_r - 1)`, which is
+    x_{r_l}.
 
-    Depth 1: k heads read all letters, and `x_0 <- x_0 - ReLU(x_0) + sum_w ReLU(x_w + sum_l e_{l, w_l} - k)`.
+    Depth 1: k heads read all letters, and `x_0 <- x_0 - ReLU(x_0) + sum_w ReLU(x_w + sum_l e_{l,
+    w_l} - k)`.
 
     Args:
         facts: any table.
         hops: k, at least 1.
         layers: the depth, k (default) or 1.
-        codebook: the possible answers; by default those of `facts`. Give a larger one to `install` other facts later.
+        codebook: the possible answers; by default those of `facts`. Give a larger one to `install`
+            other facts later.
         dtype: any floating dtype whose integers are exact up to 3 m and k + 1.
 
     Raises:
-        InputError: hops is not a positive integer, layers is neither k nor 1, or an answer has no code.
+        InputError: hops is not a positive integer, layers is neither k nor 1, or an answer has no
+            code.
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
     """
     require_hops(hops)
@@ -97,19 +104,31 @@ def precomputed(
             layer.add(-layer.relu("old letter", letters[0]), to=letters[0])
     else:
         layer = draft.layer()
-        read_prompt(layer, stream, [answers], {hop: letters[hop - 1] for hop in range(1, hops + 1)}, hops)
+        read_prompt(
+            layer, stream, [answers], {hop: letters[hop - 1] for hop in range(1, hops + 1)}, hops
+        )
         pick(layer, answers, letters, one)
 
-    field = SignField(codebook.tokens, sign_codes(np.arange(len(codebook)), m), read=2 * answers[(0,) * hops] - one)
+    field = SignField(
+        codebook.tokens,
+        sign_codes(np.arange(len(codebook)), m),
+        read=2 * answers[(0,) * hops] - one,
+    )
     decoder = Decoder((field,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     spell = partial(_spell_trees, hops=hops, codebook=codebook)
-    model = draft.build(facts, decoder, spell, MarginClaim.exactly(2), dtype, codebooks=(codebook,), hops=hops)
+    model = draft.build(
+        facts, decoder, spell, MarginClaim.exactly(2), dtype, codebooks=(codebook,), hops=hops
+    )
     model.margin = with_leaks(model)
     return model
 
 
-def read_prompt(layer: LayerDraft, stream: Space, subject: list[Slot], letters: dict[int, Slot], last: int) -> None:
-    """Heads of the last position: copy slots of the subject, and the relation at each given position to a slot."""
+def read_prompt(
+    layer: LayerDraft, stream: Space, subject: list[Slot], letters: dict[int, Slot], last: int
+) -> None:
+    """Heads of the last position: copy slots of the subject, and the relation at each given
+    position to a slot.
+    """
     position = stream["position"]
     if subject:
         start = at_position(position, last, 0, last + 1)
@@ -117,11 +136,15 @@ def read_prompt(layer: LayerDraft, stream: Space, subject: list[Slot], letters: 
         layer.head("read the subject", copy=slots, to=slots, query=start, key=position)
     for place, slot in letters.items():
         there = at_position(position, last, place, last + 1)
-        layer.head(f"read relation {place}", copy=stream["relation"], to=slot, query=there, key=position)
+        layer.head(
+            f"read relation {place}", copy=stream["relation"], to=slot, query=there, key=position
+        )
 
 
 def fold(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> None:
-    """Make branch 0 of a tree (R, ..., m) of bits equal to the branch that the one-hot letter names."""
+    """Make branch 0 of a tree (R, ..., m) of bits equal to the branch that the one-hot letter
+    names.
+    """
     here = letter[(slice(None), *(None,) * (len(tree.shape) - 1))]
     hidden = layer.relu("branch 0 if not asked", tree[0] - here[0])
     taken = layer.relu("asked branch", tree[1:] + here[1:] - one)
@@ -129,7 +152,9 @@ def fold(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> None:
 
 
 def pick(layer: LayerDraft, tree: Slot, letters: Slot, one: Form) -> None:
-    """Make the leaf (0, ..., 0) of a tree (R, ..., R, m) of bits equal to the leaf that the one-hot letters name."""
+    """Make the leaf (0, ..., 0) of a tree (R, ..., R, m) of bits equal to the leaf that the
+    one-hot letters name.
+    """
     depth = len(tree.shape) - 1
     matches: Form = tree - depth * one
     for axis in range(depth):
@@ -149,9 +174,14 @@ def words(n_relations: int, length: int) -> NDArray[np.int64]:
 
 
 def answers_to_all_words(facts: FactTable, length: int) -> NDArray[np.int64]:
-    """Answer tokens of every entity to every word: int64 (N, R^length), words in lexicographic order."""
+    """Answer tokens of every entity to every word: int64 (N, R^length), words in lexicographic
+    order.
+    """
     count = facts.n_entities * facts.n_relations**length
-    require_memory(8 * 8 * count, f"the answers of {facts.n_entities:,} entities to {facts.n_relations}^{length} words")
+    require_memory(
+        8 * 8 * count,
+        f"the answers of {facts.n_entities:,} entities to {facts.n_relations}^{length} words",
+    )
     entities = np.arange(facts.n_entities)[:, None]
     answered = facts.answer(entities, words(facts.n_relations, length)[None])
     return Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(answered)
@@ -166,4 +196,9 @@ def _spell_trees(model: FactModel, facts: FactTable, hops: int, codebook: Codebo
     for word, columns in enumerate(blocks):
         slot = Slot(model.stream, "answers", columns)
         write_rows(weight, vocabulary.entities, slot, codebook.binary(tokens[:, word]))
-    write_rows(weight, vocabulary.relations, model.stream["relation"], np.eye(facts.n_relations, dtype=np.int8))
+    write_rows(
+        weight,
+        vocabulary.relations,
+        model.stream["relation"],
+        np.eye(facts.n_relations, dtype=np.int8),
+    )

@@ -42,20 +42,26 @@ def same_codebooks(some: Sequence[Codebook], others: Sequence[Codebook]) -> bool
     )
 
 
-def rebuilt(recipe: Recipe, facts: FactTable, books: Sequence[Codebook], dtype: torch.dtype) -> FactModel:
+def rebuilt(
+    recipe: Recipe, facts: FactTable, books: Sequence[Codebook], dtype: torch.dtype
+) -> FactModel:
     """The model that the recipe makes.
 
-    A builder that takes no codebook gives codes to all states. Its model differs from the default only if it was built for
-    facts some of which were missing, and total ones were installed since; so this is done again.
+    A builder that takes no codebook gives codes to all states. Its model differs from the default
+    only if it was built for facts some of which were missing, and total ones were installed since;
+    so this is done again.
 
     Raises:
-        InputError: there is no such builder, it has other options or no such codebooks, or what it raises.
+        InputError: there is no such builder, it has other options or no such codebooks, or what it
+            raises.
     """
     build = builder_named(recipe.builder)
     parameters = inspect.signature(build).parameters
     names = parameters.keys() - RECORDED_ELSEWHERE
     if recipe.options.keys() != names:
-        raise InputError(f"{recipe.builder} has the options {sorted(names)}; got {sorted(recipe.options)}")
+        raise InputError(
+            f"{recipe.builder} has the options {sorted(names)}; got {sorted(recipe.options)}"
+        )
     if "codebooks" in parameters:
         return build(facts, **recipe.options, codebooks=list(books), dtype=dtype)
     if len(books) != 1:
@@ -69,7 +75,8 @@ def rebuilt(recipe: Recipe, facts: FactTable, books: Sequence[Codebook], dtype: 
     partial = FactTable(answers, facts.entity_names, facts.relation_names)
     if not same_codebooks(books, default_codebooks(recipe.builder, partial)):
         raise InputError(
-            f"{recipe.builder} gives codes to all entities, and to no token but them and unknown; the codebook does not"
+            f"{recipe.builder} gives codes to all entities, and to no token but them and unknown;"
+            " the codebook does not"
         )
     model = build(partial, **recipe.options, dtype=dtype)
     claim = model.margin_of_weights()
@@ -103,15 +110,22 @@ def as_built(model: FactModel) -> FactModel:
     try:
         again = rebuilt(model.recipe, model.facts, model.codebooks, weight.dtype)
     except DoesNotFit as error:
-        raise DoesNotFit(f"nothing is proven of these weights in {weight.dtype}: {error}") from None
-    change = Fingerprint(again).change(model if weight.device.type in ("cpu", "meta") else copy.deepcopy(model).cpu())
+        raise DoesNotFit(
+            f"nothing is proven of these weights in {weight.dtype}: {error}"
+        ) from None
+    change = Fingerprint(again).change(
+        model if weight.device.type in ("cpu", "meta") else copy.deepcopy(model).cpu()
+    )
     if change is None and weight.device.type not in ("cpu", "cuda"):
         change = f"on {weight.device.type} no arithmetic is known to be exact"
     elif change is None and weight.device.type != "cpu" and again.margin_of_weights().rounds:
-        change = f"its margin has room for the rounding of a CPU, and it is on {weight.device.type}"
+        change = (
+            f"its margin has room for the rounding of a CPU, and it is on {weight.device.type}"
+        )
     if change is not None:
         raise InputError(
-            f"{model.construction} is not as it was built: {change}. Nothing is proven of it as it is now; build it again, "
-            "load the weights of then, or run all queries (verify.recall)"
+            f"{model.construction} is not as it was built: {change}. Nothing is proven of it as it"
+            " is now; build it again, load the weights of then, or run all queries"
+            " (verify.recall)"
         )
     return again

@@ -1,4 +1,6 @@
-"""How a model was made: every public builder writes down its name and its options, so that the model can be made again."""
+"""How a model was made: every public builder writes down its name and its options, so that the
+model can be made again.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 Arguments = ParamSpec("Arguments")
 
 RECORDED_ELSEWHERE = frozenset({"facts", "codebook", "codebooks", "dtype"})
-"""Arguments of builders that a model holds itself: as its table, its codebooks and the dtype of its weights."""
+"""Arguments of builders that a model holds itself: as its table, its codebooks and the dtype of
+its weights.
+"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,9 @@ def recorded(build: Callable[Arguments, Built]) -> Callable[Arguments, Built]:
     def recording(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Built:
         call = signature.bind(*args, **kwargs)
         call.apply_defaults()
-        options = {name: value for name, value in call.arguments.items() if name not in RECORDED_ELSEWHERE}
+        options = {
+            name: value for name, value in call.arguments.items() if name not in RECORDED_ELSEWHERE
+        }
         for name, value in options.items():
             declared = str(signature.parameters[name].annotation)
             if declared == "bool":
@@ -66,8 +72,9 @@ def recorded(build: Callable[Arguments, Built]) -> Callable[Arguments, Built]:
         device = torch.get_default_device()
         if device.type == "meta":
             raise InputError(
-                f"{build.__name__} writes facts into weights, and torch's default device is meta, where tensors hold "
-                f"nothing; build it on another device (with torch.device('cpu'): ...)"
+                f"{build.__name__} writes facts into weights, and torch's default device is meta,"
+                " where tensors hold nothing; build it on another device (with"
+                " torch.device('cpu'): ...)"
             )
         call.arguments.update(options)
         with ordinary_tensors():

@@ -1,4 +1,6 @@
-"""A construction inside a transformer of its own architecture that is larger, or stands in another basis."""
+"""A construction inside a transformer of its own architecture that is larger, or stands in another
+basis.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,14 @@ class _Claims(NamedTuple):
 
 
 class Reformed(Stating, Transformer, Answering):
-    """A construction inside a transformer of its own architecture, at least as large, in a basis of its own.
+    """A construction inside a transformer of its own architecture, at least as large, in a basis
+    of its own.
 
     Attributes:
-        source: the construction as it was built, with its slots; it shares no weights with this module.
-        basis: (d_model, source's d_model), orthonormal columns: what the source's stream is in this one; by default its
-            first coordinates.
+        source: the construction as it was built, with its slots; it shares no weights with this
+            module.
+        basis: (d_model, source's d_model), orthonormal columns: what the source's stream is in
+            this one; by default its first coordinates.
     """
 
     source: FactModel
@@ -82,7 +86,11 @@ class Reformed(Stating, Transformer, Answering):
         Raises:
             InputError: as `margin`.
         """
-        error = None if self._stated is None else self._stated.of(self, "the error of the logits").logit_error
+        error = (
+            None
+            if self._stated is None
+            else self._stated.of(self, "the error of the logits").logit_error
+        )
         require_arithmetic(self, "the error of the logits")
         return error
 
@@ -94,18 +102,28 @@ class Reformed(Stating, Transformer, Answering):
         """What has changed since something was stated of the module, in words; None if nothing
         has.
         """
-        return "nothing was stated of it" if self._stated is None else self._stated.fingerprint.change(self)
+        return (
+            "nothing was stated of it"
+            if self._stated is None
+            else self._stated.fingerprint.change(self)
+        )
 
     def keep_source(self, source: FactModel) -> None:
-        """Keep the construction, but not as a part of this module: its weights are not to be trained or moved."""
+        """Keep the construction, but not as a part of this module: its weights are not to be
+        trained or moved.
+        """
         object.__setattr__(self, "source", source)
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
-        """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as `FactModel.slot_state`."""
+        """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as
+        `FactModel.slot_state`.
+        """
         return self.source.slot_state(states @ self.basis, slot)
 
     def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
-        """The same states with another value in a slot, the rest of the stream as it is: as `FactModel.set_slot`."""
+        """The same states with another value in a slot, the rest of the stream as it is: as
+        `FactModel.set_slot`.
+        """
         held = states @ self.basis
         return states + (self.source.set_slot(held, slot, value) - held) @ self.basis.mT
 
@@ -116,7 +134,10 @@ class ReformedWriter(Writing, Reformed):
     def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor | None = None):
         super().__init__(transformer, source, basis)
         if not isinstance(source, Writing):
-            raise InputError(f"{source.construction} is no chain of thought, so that no form of it writes tokens")
+            raise InputError(
+                f"{source.construction} is no chain of thought, so that no form of it writes"
+                " tokens"
+            )
         self.hops_per_token = source.hops_per_token
 
 
@@ -146,7 +167,9 @@ def margin_if_proven(model: FactModel | Reformed) -> MarginClaim | None:
 
 @torch.no_grad()
 def write_into(wide: Transformer, model: Transformer) -> None:
-    """Write the weights of a model into the first rows and columns of a larger one's; heads may be wider there."""
+    """Write the weights of a model into the first rows and columns of a larger one's; heads may be
+    wider there.
+    """
     for name, weight, rows, columns in _blocks(wide, model):
         wide.get_parameter(name)[rows[:, None], columns] = weight.to(wide.embedding.weight)
 
@@ -159,7 +182,9 @@ def _blocks(wide: Transformer, model: Transformer) -> Iterator[tuple[str, Tensor
         if found:
             index = int(layer.removeprefix("layers."))
             channels = _channels(
-                wide.shape.layers[index], model.shape.layers[index], part in ("query.weight", "key.weight")
+                wide.shape.layers[index],
+                model.shape.layers[index],
+                part in ("query.weight", "key.weight"),
             )
             rows, columns = (rows, channels) if part == "output.weight" else (channels, columns)
         yield name, weight, rows, columns
@@ -167,7 +192,9 @@ def _blocks(wide: Transformer, model: Transformer) -> Iterator[tuple[str, Tensor
 
 def _channels(wide: LayerShape, narrow: LayerShape, scores: bool) -> Tensor:
     """Where the channels of a layer's heads lie in a layer with more or wider heads."""
-    widths = [[head.d_qk if scores else head.d_v for head in layer.heads] for layer in (wide, narrow)]
+    widths = [
+        [head.d_qk if scores else head.d_v for head in layer.heads] for layer in (wide, narrow)
+    ]
     starts = np.cumsum([0, *widths[0]])
     parts = [starts[h] + np.arange(width) for h, width in enumerate(widths[1])]
     return torch.from_numpy(np.concatenate([np.zeros(0, np.int64), *parts]))
@@ -175,8 +202,9 @@ def _channels(wide: LayerShape, narrow: LayerShape, scores: bool) -> Tensor:
 
 @torch.no_grad()
 def seed_transformer(target: Transformer, model: FactModel, proven: bool = True) -> Reformed:
-    """`constructions.seeding.seed_into` for transformers of ours: the construction gets the first tokens, positions and
-    coordinates, the first layers, and in them the first heads and hidden units.
+    """`constructions.seeding.seed_into` for transformers of ours: the construction gets the first
+    tokens, positions and coordinates, the first layers, and in them the first heads and hidden
+    units.
 
     Raises:
         InputError: the target is too small, or of another kind; both sides are named; or it is to
@@ -200,8 +228,9 @@ def seed_transformer(target: Transformer, model: FactModel, proven: bool = True)
         largest, most = target.largest_number(), torch.finfo(narrow).max / 4
         if not largest < most:
             raise DoesNotFit(
-                f"numbers of a forward pass may reach {largest:.3g} in the target; {narrow} holds them up to {most:.3g} with "
-                "room to add; use a wider dtype, or smaller weights in the target"
+                f"numbers of a forward pass may reach {largest:.3g} in the target; {narrow} holds"
+                f" them up to {most:.3g} with room to add; use a wider dtype, or smaller weights"
+                " in the target"
             )
     except BaseException:
         for name, weight in target.named_parameters():
@@ -219,11 +248,15 @@ def _write_seed(target: Transformer, model: FactModel) -> None:
             table.weight[:, own] = 0
     for module, shape in zip_longest(target.layers, model.shape.layers, fillvalue=LayerShape()):
         if not isinstance(module, Layer):
-            raise InputError(f"a layer of the target is a {type(module).__name__}; a Layer is expected")
+            raise InputError(
+                f"a layer of the target is a {type(module).__name__}; a Layer is expected"
+            )
         if module.attention is not None:
             heads = module.attention.heads[: len(shape.heads)]
             scored, read = sum(head.d_qk for head in heads), sum(head.d_v for head in heads)
-            for weight, width in zip(("query", "key", "value"), (scored, scored, read), strict=True):
+            for weight, width in zip(
+                ("query", "key", "value"), (scored, scored, read), strict=True
+            ):
                 getattr(module.attention, weight).weight[:width] = 0
             module.attention.output.weight[own] = 0
         if module.mlp is not None:
@@ -231,7 +264,8 @@ def _write_seed(target: Transformer, model: FactModel) -> None:
                 module.mlp.matrix(index)[:width] = 0
             module.mlp.matrix(-1)[own] = 0
     write_into(target, model)
-    never = model.unembedding.weight[relation_0].to(target.unembedding.weight)  # a relation is never an answer
+    # a relation is never an answer
+    never = model.unembedding.weight[relation_0].to(target.unembedding.weight)
     target.unembedding.weight[len(model.vocabulary) :, own] = never
 
 
@@ -242,23 +276,34 @@ def _require_room(wide: TransformerShape, narrow: TransformerShape, hops: int) -
         ("tokens", narrow.d_vocab, wide.d_vocab),
         ("coordinates", narrow.d_model, wide.d_model),
         ("layers", len(narrow.layers), len(wide.layers)),
-        ("positions", narrow.n_positions or hops + 1, wide.n_positions or (0 if narrow.n_positions else hops + 1)),
+        (
+            "positions",
+            narrow.n_positions or hops + 1,
+            wide.n_positions or (0 if narrow.n_positions else hops + 1),
+        ),
         *(("heads of a layer", len(mine.heads), len(its.heads)) for its, mine in layers),
         *(("hidden layers", len(mine.d_mlp), len(its.d_mlp)) for its, mine in layers),
     ]
     for its, mine in layers:
         for head, other in zip(its.heads, mine.heads, strict=False):
-            sizes += [("channels of a head", other.d_qk, head.d_qk), ("channels of a head", other.d_v, head.d_v)]
-        sizes += [("hidden units", need, has) for has, need in zip(its.d_mlp, mine.d_mlp, strict=False)]
+            sizes += [
+                ("channels of a head", other.d_qk, head.d_qk),
+                ("channels of a head", other.d_v, head.d_v),
+            ]
+        sizes += [
+            ("hidden units", need, has) for has, need in zip(its.d_mlp, mine.d_mlp, strict=False)
+        ]
     short = {f"{need:,} {what} (it has {has:,})": None for what, need, has in sizes if need > has}
     if short:
         raise InputError(f"the construction needs {', '.join(short)}; use a larger transformer")
     deep = [
-        (len(its.d_mlp), len(mine.d_mlp)) for its, mine in layers if mine.d_mlp and len(its.d_mlp) != len(mine.d_mlp)
+        (len(its.d_mlp), len(mine.d_mlp))
+        for its, mine in layers
+        if mine.d_mlp and len(its.d_mlp) != len(mine.d_mlp)
     ]
     if deep or wide.repeats != narrow.repeats:
         found = f"{[its for its, _ in deep]} hidden layers, applied {wide.repeats} times"
         raise InputError(
-            f"the construction has layers with {[mine for _, mine in deep]} hidden layers, applied {narrow.repeats} times; "
-            f"the transformer has {found}"
+            f"the construction has layers with {[mine for _, mine in deep]} hidden layers, applied"
+            f" {narrow.repeats} times; the transformer has {found}"
         )

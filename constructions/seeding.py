@@ -1,15 +1,18 @@
-"""A construction inside a standard decoder: written into a larger one that is then trained, or into the smallest that fits.
+"""A construction inside a standard decoder: written into a larger one that is then trained, or
+into the smallest that fits.
 
-    target = StandardDecoder(StandardShape(d_vocab=200, d_model=256, n_layers=4, n_heads=8, d_head=64, d_mlp=1024, ...))
+    target = StandardDecoder(StandardShape(d_vocab=200, d_model=256, n_layers=4, n_heads=8,
+    d_head=64, d_mlp=1024, ...))
     seeded = seed_into(target, selector(facts))      # the same modules; all facts are recalled
     model = standard(selector(facts), norm="rmsnorm", tied=True)
 
-The construction gets the first tokens and positions, some columns of the stream, the first heads and units of some blocks.
-Everything else of the target keeps its weights, unless it would write into the construction's columns, or add to the logits,
-or read the slack of the norms: those weights become 0. They are parameters like all others, so that training may use them.
-The norms no longer normalize; in pre-norm their gain on the rest brings embedded tokens to a root mean square of 1 if what
-is certified allows it, else the rest is read as it stands (`rest_gain`). A further token has the logits of relation 0, which
-is never an answer.
+The construction gets the first tokens and positions, some columns of the stream, the first heads
+and units of some blocks. Everything else of the target keeps its weights, unless it would write
+into the construction's columns, or add to the logits, or read the slack of the norms: those
+weights become 0. They are parameters like all others, so that training may use them. The norms no
+longer normalize; in pre-norm their gain on the rest brings embedded tokens to a root mean square
+of 1 if what is certified allows it, else the rest is read as it stands (`rest_gain`). A further
+token has the logits of relation 0, which is never an answer.
 """
 
 from __future__ import annotations
@@ -73,7 +76,9 @@ def standard(
     margin = _margin(model, proven)
     plan = plan_blocks(model, tied)
     shape = _shape_of(plan, norm, placement, tied)
-    decoder = StandardDecoder(shape, dtype or model.embedding.weight.dtype).to(model.embedding.weight.device)
+    decoder = StandardDecoder(shape, dtype or model.embedding.weight.dtype).to(
+        model.embedding.weight.device
+    )
     decoder.reset_parameters(0)
     return _seed(decoder, model, plan, margin, slack, proven, 0)
 
@@ -81,14 +86,21 @@ def standard(
 def needed_shape(
     model: FactModel, norm: Norm | None = None, placement: Placement = "pre", tied: bool = False
 ) -> StandardShape:
-    """The smallest standard decoder that the construction fits in. `d_head` is a power of 4: its root is a power of 2."""
+    """The smallest standard decoder that the construction fits in. `d_head` is a power of 4: its
+    root is a power of 2.
+    """
     require_construction(model)
     return _shape_of(plan_blocks(model, tied), norm, placement, tied)
 
 
 @overload
 def seed_into(
-    target: StandardDecoder, model: FactModel, *, slack: int | None = None, proven: bool = True, first_block: int = 0
+    target: StandardDecoder,
+    model: FactModel,
+    *,
+    slack: int | None = None,
+    proven: bool = True,
+    first_block: int = 0,
 ) -> StandardModel: ...
 
 
@@ -112,9 +124,9 @@ def seed_into(
             place); is changed, unless an error is raised. Its parameters must be those of a new
             decoder of its shape (`constructions.plain`).
         model: any construction.
-        slack: k, where the target has norms: they act on vectors with a slack of 2^k and are the identity up to what
-            `distortion` and `logit_error` of the result state. By default large enough that RMSNorm is the identity bit for
-            bit, and the best for LayerNorm.
+        slack: k, where the target has norms: they act on vectors with a slack of 2^k and are the
+            identity up to what `distortion` and `logit_error` of the result state. By default
+            large enough that RMSNorm is the identity bit for bit, and the best for LayerNorm.
         proven: refuse unless it is proven that all facts survive: the construction is as it was
             built, and the bounds leave its margin. They are far from tight for LayerNorm and deep
             memories; without proof, `logit_error` may exceed the margin, and running all queries
@@ -123,7 +135,8 @@ def seed_into(
         first_block: where in the target the construction begins.
 
     Returns:
-        The target's own modules as a model that answers; in a standard decoder with `places` and certified bounds.
+        The target's own modules as a model that answers; in a standard decoder with `places` and
+        certified bounds.
 
     Raises:
         InputError: the target is too small, or of another kind, both sides are named; or an option
@@ -138,16 +151,31 @@ def seed_into(
             raise InputError("slack and first_block are for standard decoders")
         return seed_transformer(target, model, proven)
     if not isinstance(target, StandardDecoder):
-        raise InputError(f"the target must be a StandardDecoder or a Transformer; got a {type(target).__name__}")
+        raise InputError(
+            f"the target must be a StandardDecoder or a Transformer; got a {type(target).__name__}"
+        )
     with torch.device("meta"):
         fresh = StandardDecoder(target.shape)
     require_plain(target, fresh)
     margin = _margin(model, proven)
     before = {name: value.clone() for name, value in target.state_dict().items()}
     size = _size_of_tokens(target)
-    for gain in (1 / size, 1.0) if target.shape.norm and target.shape.placement == "pre" and size else (1.0,):
+    for gain in (
+        (1 / size, 1.0)
+        if target.shape.norm and target.shape.placement == "pre" and size
+        else (1.0,)
+    ):
         try:
-            return _seed(target, model, plan_blocks(model, target.shape.tied), margin, slack, proven, first_block, gain)
+            return _seed(
+                target,
+                model,
+                plan_blocks(model, target.shape.tied),
+                margin,
+                slack,
+                proven,
+                first_block,
+                gain,
+            )
         except BaseException as error:
             target.load_state_dict(before)
             if not isinstance(error, InputError):
@@ -184,7 +212,9 @@ def _seed(
     _write(target, model, plan, places)
     seeded = (StandardWriter if isinstance(model, Writing) else StandardModel)(target, model)
     seeded.places, seeded.rest_gain = places, gain
-    seeded.slack, bounds = make_norms_the_identity(target, model, plan, places, margin, slack, proven)
+    seeded.slack, bounds = make_norms_the_identity(
+        target, model, plan, places, margin, slack, proven
+    )
     seeded.state(bounds)
     return seeded
 
@@ -195,7 +225,8 @@ def _shape_of(plan: Plan, norm: Norm | None, placement: Placement, tied: bool) -
         d_head *= 4
     return StandardShape(
         d_vocab=len(plan.embedding),
-        d_model=(plan.space.width + (4 if norm else 0)) * (2 if norm == "layernorm" else 1),  # 4: the slack
+        # 4: the slack
+        d_model=(plan.space.width + (4 if norm else 0)) * (2 if norm == "layernorm" else 1),
         n_layers=len(plan.blocks),
         n_heads=max(1, *(len(block.heads) for block in plan.blocks)),
         d_head=d_head,
@@ -209,7 +240,13 @@ def _shape_of(plan: Plan, norm: Norm | None, placement: Placement, tied: bool) -
 
 def _widest_head(plan: Plan) -> int:
     return max(
-        (len(part) for block in plan.blocks for head in block.heads for part in (head.query, head.value)), default=0
+        (
+            len(part)
+            for block in plan.blocks
+            for head in block.heads
+            for part in (head.query, head.value)
+        ),
+        default=0,
     )
 
 
@@ -228,10 +265,14 @@ def _places(shape: StandardShape, model: FactModel, plan: Plan, first_block: int
     short = [f"{need:,} {what} (it has {has:,})" for what, need, has in sizes if need > has]
     if short or first_block < 0:
         raise InputError(
-            f"{model.construction} needs {', '.join(short) or 'a block to begin with'}; use a larger decoder"
+            f"{model.construction} needs {', '.join(short) or 'a block to begin with'}; use a"
+            " larger decoder"
         )
     if shape.norm == "layernorm" and shape.d_model % 2:
-        raise InputError(f"LayerNorm as the identity needs an even d_model, half for negatives; got {shape.d_model}")
+        raise InputError(
+            "LayerNorm as the identity needs an even d_model, half for negatives; got"
+            f" {shape.d_model}"
+        )
     width, mirrored = plan.space.width, shape.norm == "layernorm"
     columns = np.arange(needed.d_model)
     return Places(
@@ -269,16 +310,23 @@ def _size_of_tokens(target: StandardDecoder) -> float:
 
 def _write(target: StandardDecoder, model: FactModel, plan: Plan, places: Places) -> None:
     """All weights of the construction, into the room made for it."""
-    target.embedding.weight[: places.d_vocab] += _writing(plan.embedding.T, places).T.to(target.embedding.weight)
-    target.positions.weight[: len(plan.positions)] += _writing(plan.positions.T, places).T.to(target.positions.weight)
-    for block, planned in zip(target.block_sequence()[places.first_block :], plan.blocks, strict=False):
+    target.embedding.weight[: places.d_vocab] += _writing(plan.embedding.T, places).T.to(
+        target.embedding.weight
+    )
+    target.positions.weight[: len(plan.positions)] += _writing(plan.positions.T, places).T.to(
+        target.positions.weight
+    )
+    for block, planned in zip(
+        target.block_sequence()[places.first_block :], plan.blocks, strict=False
+    ):
         _write_heads(block.attention, planned.heads, places)
         units, read, write = len(planned.read), block.mlp.matrix(0), block.mlp.matrix(1)
         read[:units] = _reading(planned.read, places).to(read)
         write[:, :units] = _writing(planned.write, places).to(write)
     rows = _reading(plan.unembedding, places).to(target.unembedding.weight)
     target.unembedding.weight[: places.d_vocab] += rows
-    target.unembedding.weight[places.d_vocab :] += rows[model.vocabulary.n_entities]  # relation 0, never an answer
+    # relation 0, never an answer
+    target.unembedding.weight[places.d_vocab :] += rows[model.vocabulary.n_entities]
 
 
 def _write_heads(attention: Attention, heads: tuple[PlannedHead, ...], places: Places) -> None:
@@ -294,11 +342,15 @@ def _write_heads(attention: Attention, heads: tuple[PlannedHead, ...], places: P
             weight[channels] = 0
             weight[start : start + len(matrix)] = _reading(matrix, places).to(weight)
         attention.output.weight[:, channels] = 0
-        attention.output.weight[:, start : start + len(head.value)] = _writing(head.output, places).to(weight)
+        attention.output.weight[:, start : start + len(head.value)] = _writing(
+            head.output, places
+        ).to(weight)
 
 
 def _reading(matrix: Tensor, places: Places) -> Tensor:
-    """(n, width) on the construction's coordinates to (n, d_model): of mirrored coordinates half of x minus half of -x."""
+    """(n, width) on the construction's coordinates to (n, d_model): of mirrored coordinates half
+    of x minus half of -x.
+    """
     wide = matrix.new_zeros(len(matrix), places.d_model)
     if len(places.mirror):
         matrix = matrix / 2
@@ -308,7 +360,9 @@ def _reading(matrix: Tensor, places: Places) -> Tensor:
 
 
 def _writing(matrix: Tensor, places: Places) -> Tensor:
-    """(width, n) on the construction's coordinates to (d_model, n); what is written is also written as its negative."""
+    """(width, n) on the construction's coordinates to (d_model, n); what is written is also
+    written as its negative.
+    """
     tall = matrix.new_zeros(places.d_model, matrix.shape[1])
     tall[places.columns] = matrix
     if len(places.mirror):

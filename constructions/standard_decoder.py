@@ -1,8 +1,10 @@
-"""The decoder-only transformer as most tools have it, so that constructions can live in other people's architectures.
+"""The decoder-only transformer as most tools have it, so that constructions can live in other
+people's architectures.
 
-Token embedding plus learned positions; blocks of causal multi-head attention with heads of one width, scores divided by
-`sqrt(d_head)`, and of an MLP with one hidden layer of ReLU; RMSNorm, LayerNorm or none, before each part ("pre": `x + f(norm
-x)`, and a last norm before the unembedding) or after it ("post": `norm(x + f(x))`); an unembedding of its own or the token
+Token embedding plus learned positions; blocks of causal multi-head attention with heads of one
+width, scores divided by `sqrt(d_head)`, and of an MLP with one hidden layer of ReLU; RMSNorm,
+LayerNorm or none, before each part ("pre": `x + f(norm x)`, and a last norm before the
+unembedding) or after it ("post": `norm(x + f(x))`); an unembedding of its own or the token
 embedding's ("tied"). No biases but LayerNorm's own.
 
 `constructions.seeding` writes any construction into such a decoder.
@@ -23,7 +25,16 @@ from constructions.answering import Answering, Writing
 from constructions.errors import InputError
 from constructions.integers import require_integer_fields
 from constructions.stated import Stated, Stating, Value, require_arithmetic
-from constructions.transformer import MLP, Attention, Cache, HeadShape, KeysAndValues, Trace, Traced, Weight
+from constructions.transformer import (
+    MLP,
+    Attention,
+    Cache,
+    HeadShape,
+    KeysAndValues,
+    Trace,
+    Traced,
+    Weight,
+)
 
 if TYPE_CHECKING:
     from constructions.model import FactModel, MarginClaim
@@ -31,7 +42,10 @@ if TYPE_CHECKING:
 
 Norm = Literal["rmsnorm", "layernorm"]
 Placement = Literal["pre", "post"]
-NORMS: dict[str, type[nn.RMSNorm] | type[nn.LayerNorm]] = {"rmsnorm": nn.RMSNorm, "layernorm": nn.LayerNorm}
+NORMS: dict[str, type[nn.RMSNorm] | type[nn.LayerNorm]] = {
+    "rmsnorm": nn.RMSNorm,
+    "layernorm": nn.LayerNorm,
+}
 PLACEMENTS = ("pre", "post")
 INITIAL_SCALE = 0.02
 
@@ -64,9 +78,14 @@ class StandardShape:
 
     def __post_init__(self) -> None:
         require_integer_fields(self)
-        for name, value, known in (("norm", self.norm, (None, *NORMS)), ("placement", self.placement, PLACEMENTS)):
+        for name, value, known in (
+            ("norm", self.norm, (None, *NORMS)),
+            ("placement", self.placement, PLACEMENTS),
+        ):
             if value not in known:
-                raise InputError(f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}")
+                raise InputError(
+                    f"{name} must be one of {', '.join(map(repr, known))}; got {value!r}"
+                )
 
     @property
     def heads(self) -> tuple[HeadShape, ...]:
@@ -75,7 +94,9 @@ class StandardShape:
 
     @property
     def widest_layer(self) -> int:
-        """How many numbers a block computes for each position beside the stream: see `verify.recall`."""
+        """How many numbers a block computes for each position beside the stream: see
+        `verify.recall`.
+        """
         return 4 * self.n_heads * self.d_head + self.d_mlp
 
     @property
@@ -105,8 +126,12 @@ class Block(nn.Module):
         self.mlp = MLP(shape.d_model, (shape.d_mlp,), dtype)
         self.pre = shape.placement == "pre"
 
-    def attend(self, x: Tensor, past: KeysAndValues | None = None) -> tuple[Tensor, Tensor, KeysAndValues]:
-        """The stream (..., L, d_model) after the attention, the patterns and the memory: see `Attention`."""
+    def attend(
+        self, x: Tensor, past: KeysAndValues | None = None
+    ) -> tuple[Tensor, Tensor, KeysAndValues]:
+        """The stream (..., L, d_model) after the attention, the patterns and the memory: see
+        `Attention`.
+        """
         update, patterns, memory = self.attention(self.read_by_attention(x), past)
         return self.after_attention(x, update), patterns, memory
 
@@ -120,11 +145,17 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The stream (..., d_model) after the MLP, from that after the attention."""
-        return x + self.mlp(self.mlp_norm(x)) if self.pre else cast("Tensor", self.mlp_norm(x + self.mlp(x)))
+        return (
+            x + self.mlp(self.mlp_norm(x))
+            if self.pre
+            else cast("Tensor", self.mlp_norm(x + self.mlp(x)))
+        )
 
 
 class StandardDecoder(Traced):
-    """A standard decoder; weights start Gaussian with standard deviation 0.02, gains of norms at 1, biases at 0."""
+    """A standard decoder; weights start Gaussian with standard deviation 0.02, gains of norms at
+    1, biases at 0.
+    """
 
     def __init__(self, shape: StandardShape, dtype: torch.dtype | None = None):
         super().__init__()
@@ -140,7 +171,9 @@ class StandardDecoder(Traced):
 
     @torch.no_grad()
     def reset_parameters(self, scale: float = INITIAL_SCALE) -> None:
-        """Draw all weights anew, Gaussian with the given standard deviation; norms are left alone."""
+        """Draw all weights anew, Gaussian with the given standard deviation; norms
+        are left alone.
+        """
         for parameter in self.matrices():
             parameter.normal_(0, scale)
 
@@ -150,7 +183,9 @@ class StandardDecoder(Traced):
 
     def norms(self) -> list[nn.RMSNorm | nn.LayerNorm]:
         """All norms."""
-        return [module for module in self.modules() if isinstance(module, nn.RMSNorm | nn.LayerNorm)]
+        return [
+            module for module in self.modules() if isinstance(module, nn.RMSNorm | nn.LayerNorm)
+        ]
 
     def block_sequence(self) -> list[Block]:
         """The blocks in the order in which they are applied."""
@@ -173,12 +208,18 @@ class StandardDecoder(Traced):
         logits: Tensor = self.unembedding(self.states(tokens)[0])
         return logits
 
-    def states(self, tokens: Tensor, cache: Cache | None = None, trace: Trace | None = None) -> tuple[Tensor, Cache]:
-        """What the unembedding reads, the last norm included; arguments, cache and trace as `Transformer.states`."""
+    def states(
+        self, tokens: Tensor, cache: Cache | None = None, trace: Trace | None = None
+    ) -> tuple[Tensor, Cache]:
+        """What the unembedding reads, the last norm included; arguments, cache and trace as
+        `Transformer.states`.
+        """
         start = cache[0].values.shape[-2] if cache else 0
         end = start + tokens.shape[-1]
         if end > self.shape.n_positions:
-            raise ValueError(f"{end} tokens are too many: this model has {self.shape.n_positions} positions")
+            raise ValueError(
+                f"{end} tokens are too many: this model has {self.shape.n_positions} positions"
+            )
         x: Tensor = self.embedding(tokens) + self.positions.weight[start:end]
         if trace:
             x = trace.pass_on("embedding", x)
@@ -207,13 +248,15 @@ class Bounds(NamedTuple):
 
 
 class StandardModel(Stating, StandardDecoder, Answering):
-    """A standard decoder in which a construction stands. It shares its modules with the decoder it was made from.
+    """A standard decoder in which a construction stands. It shares its modules with the decoder it
+    was made from.
 
     Attributes:
         construction: its name in the catalogue.
         places: which columns, heads and units the construction has; see `Places`.
         slack: k, where norms act on vectors with a slack of 2^k; None without norms.
-        rest_gain: what norms multiply the rest of the stream by, beside the gains it came with; see `constructions.seeding`.
+        rest_gain: what norms multiply the rest of the stream by, beside the gains it came with;
+            see `constructions.seeding`.
     """
 
     places: Places
@@ -269,7 +312,8 @@ class StandardModel(Stating, StandardDecoder, Answering):
         found = bound(self._found(name))
         if found is None:
             raise InputError(
-                f"{name} is not bounded: with a slack of 2^{self.slack} norms after each part are no identities"
+                f"{name} is not bounded: with a slack of 2^{self.slack} norms after each part are"
+                " no identities"
             )
         return found
 
@@ -283,22 +327,31 @@ class StandardModel(Stating, StandardDecoder, Answering):
         self._stated = Stated(self, bounds)
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
-        """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as `FactModel.slot_state`."""
+        """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as
+        `FactModel.slot_state`.
+        """
         return states[..., torch.from_numpy(self.places.slot(slot)).to(states.device)]
 
     def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
-        """The same states with another value in a slot, and in its mirror if it has one: as `FactModel.set_slot`."""
+        """The same states with another value in a slot, and in its mirror if it has one: as
+        `FactModel.set_slot`.
+        """
         columns, changed = torch.from_numpy(self.places.slot(slot)), states.clone()
-        changed[..., columns.to(states.device)] = torch.as_tensor(value, device=states.device).to(states)
+        changed[..., columns.to(states.device)] = torch.as_tensor(value, device=states.device).to(
+            states
+        )
         if len(self.places.mirror):
             mirrors = torch.from_numpy(self.places.mirror)[columns - int(self.places.columns[0])]
-            changed[..., mirrors.to(states.device)] = -torch.as_tensor(value, device=states.device).to(states)
+            changed[..., mirrors.to(states.device)] = -torch.as_tensor(
+                value, device=states.device
+            ).to(states)
         return changed
 
     def keep_slack_unread(self) -> None:
         """Keep the weights that read the slack at 0 while training, by hooks on their gradients.
 
-        Needed with post-norm alone, where 2^k would multiply each step of an optimizer; with pre-norm nothing sees the slack.
+        Needed with post-norm alone, where 2^k would multiply each step of an optimizer; with
+        pre-norm nothing sees the slack.
         """
         slack = torch.from_numpy(self.places.slack).to(self.embedding.weight.device)
         # (torch gives register_hook no types)
@@ -306,15 +359,20 @@ class StandardModel(Stating, StandardDecoder, Answering):
             weight.register_hook(lambda gradient: gradient.index_fill(1, slack, 0))  # type: ignore[no-untyped-call]
 
     def construction_entries(self) -> dict[str, Tensor]:
-        """Which entries of each parameter make up the construction, as bool tensors by name: its tokens' rows of the
-        unembedding, and in all others whatever lies in its columns, reads for its heads and units, or reads the slack.
+        """Which entries of each parameter make up the construction, as bool tensors by name: its
+        tokens' rows of the unembedding, and in all others whatever lies in its columns, reads for
+        its heads and units, or reads the slack.
 
-        While they stay as they are, so do the logits of its own tokens (with norms: while the rest of the stream stays small
-        against the slack). Those of further tokens may come to exceed them.
+        While they stay as they are, so do the logits of its own tokens (with norms: while the rest
+        of the stream stays small against the slack). Those of further tokens may come to exceed
+        them.
         """
         places, d_head = self.places, self.shape.d_head
         own, slack = torch.from_numpy(places.own), torch.from_numpy(places.slack)
-        entries = {name: torch.zeros(p.shape, dtype=torch.bool, device="cpu") for name, p in self.named_parameters()}
+        entries = {
+            name: torch.zeros(p.shape, dtype=torch.bool, device="cpu")
+            for name, p in self.named_parameters()
+        }
         for name, mask in entries.items():
             if mask.dim() == 1 or name.startswith(("embedding", "positions", "unembedding")):
                 mask[..., own] = True  # norms and tables
@@ -326,11 +384,15 @@ class StandardModel(Stating, StandardDecoder, Answering):
             for name in ("query", "key", "value"):
                 entries[f"blocks.{index}.attention.{name}.weight"][: len(heads) * d_head] = True
             entries[f"blocks.{index}.mlp.weights.0.weight"][:units] = True
-        entries["embedding.weight" if self.shape.tied else "unembedding.weight"][: places.d_vocab] = True
+        entries["embedding.weight" if self.shape.tied else "unembedding.weight"][
+            : places.d_vocab
+        ] = True
         return entries
 
     def hold_construction(self) -> None:
-        """Keep the construction as it is while the rest is trained: its entries get no gradient (use no weight decay)."""
+        """Keep the construction as it is while the rest is trained: its entries get no gradient
+        (use no weight decay).
+        """
         for name, mask in self.construction_entries().items():
             parameter = self.get_parameter(name)
             here = mask.to(parameter.device)
@@ -343,7 +405,10 @@ class StandardWriter(Writing, StandardModel):
     def __init__(self, decoder: StandardDecoder, model: FactModel):
         super().__init__(decoder, model)
         if not isinstance(model, Writing):
-            raise InputError(f"{model.construction} is no chain of thought, so that no decoder of it writes tokens")
+            raise InputError(
+                f"{model.construction} is no chain of thought, so that no decoder of it writes"
+                " tokens"
+            )
         self.hops_per_token = model.hops_per_token
 
 

@@ -66,7 +66,9 @@ class Fingerprint:
                 continue
             (kind, settings), (kind_then, settings_then) = parts[name], self.settings[name]
             if kind is not kind_then:
-                yield f"{name or 'the module'} is a {kind.__name__}, and was a {kind_then.__name__}"
+                yield (
+                    f"{name or 'the module'} is a {kind.__name__}, and was a {kind_then.__name__}"
+                )
             for key, then in settings_then.items():
                 now = settings.get(key)
                 if key not in settings or now != then:
@@ -102,8 +104,9 @@ class Stated(Generic[Value]):
         """
         if (change := self.fingerprint.change(module)) is not None:
             raise InputError(
-                f"{name} was proven of other weights: {change}. Nothing is proven of the module as it is now; make it "
-                "anew, load the weights of then, or run all queries (verify.recall)"
+                f"{name} was proven of other weights: {change}. Nothing is proven of the module as"
+                " it is now; make it anew, load the weights of then, or run all queries"
+                " (verify.recall)"
             )
         return self.value
 
@@ -129,17 +132,20 @@ def require_arithmetic(module: nn.Module, name: str) -> None:
     weight = next(module.parameters())
     if (products := autocast_dtype(weight)) is not None:
         raise InputError(
-            f"{name} is proven for products in {weight.dtype}; under autocast they are in {products}. Leave autocast"
+            f"{name} is proven for products in {weight.dtype}; under autocast they are in"
+            f" {products}. Leave autocast"
         )
     if (precision := rounded_products(weight)) is not None:
         raise InputError(
-            f"{name} is proven for products in torch.float32; here they may be in {precision}. Call "
-            'torch.set_float32_matmul_precision("highest")'
+            f"{name} is proven for products in torch.float32; here they may be in {precision}."
+            ' Call torch.set_float32_matmul_precision("highest")'
         )
     from constructions.plain import why_not_as_written
 
     if why := why_not_as_written(module):
-        raise InputError(f"{name} is proven of the weights, and the module may compute something else: {why}")
+        raise InputError(
+            f"{name} is proven of the weights, and the module may compute something else: {why}"
+        )
 
 
 def _settings(module: nn.Module) -> Iterator[tuple[str, tuple[type, dict[str, Any]]]]:
@@ -147,7 +153,9 @@ def _settings(module: nn.Module) -> Iterator[tuple[str, tuple[type, dict[str, An
     numbers, texts or sizes.
     """
     for name, part in module.named_modules(remove_duplicate=False):
-        public = {key: value for key, value in vars(part).items() if key[0] != "_" and key != "training"}
+        public = {
+            key: value for key, value in vars(part).items() if key[0] != "_" and key != "training"
+        }
         yield name, (type(part), {key: value for key, value in public.items() if _is_plain(value)})
 
 

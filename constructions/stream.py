@@ -1,9 +1,9 @@
 """Spaces with named slots, and linear forms on them: the one place where column offsets live.
 
-The residual stream is a space; so are the hidden units of an MLP, the channels of a head and the vocabulary. A space is
-declared by naming its slots. Weights are then written slot to slot:
+The residual stream is a space; so are the hidden units of an MLP, the channels of a head and the
+vocabulary. A space is declared by naming its slots. Weights are then written slot to slot:
 
-    stream = Space(attributes=(2, 3), relation=(2,), one=())     # 2 blocks of 3 bits, 2 relation flags, a constant
+    stream = Space(attributes=(2, 3), relation=(2,), one=())  # 2 x 3 bits, 2 flags, a constant
     attributes, relation = stream["attributes"], stream["relation"]
     mask = attributes - relation[:, None]                        # six linear forms: x[r, j] - e[r]
     mask.matrix()                                                # their 6 x 9 coefficient matrix
@@ -25,11 +25,14 @@ from constructions.wording import shortened
 Coefficient = float | int
 MOST_AXES = 30
 BYTES_PER_COORDINATE = 1000
-"""About what a coordinate costs at least: its column numbers in forms, and its entries in a few hundred weights."""
+"""About what a coordinate costs at least: its column numbers in forms, and its entries in a few
+hundred weights.
+"""
 
 
 class Space:
-    """A vector space whose coordinates have names. Slots are laid out in the order in which they are declared.
+    """A vector space whose coordinates have names. Slots are laid out in the order in which they
+    are declared.
 
     Args:
         **shapes: slot name -> shape; `()` is a single coordinate.
@@ -70,7 +73,11 @@ class Space:
     def span(self, names: Iterable[str]) -> Slot:
         """Several slots as one vector."""
         names = list(names)
-        return Slot(self, "+".join(names), np.concatenate([self.slots[name].columns.ravel() for name in names]))
+        return Slot(
+            self,
+            "+".join(names),
+            np.concatenate([self.slots[name].columns.ravel() for name in names]),
+        )
 
     def __repr__(self) -> str:
         slots = ", ".join(f"{name}={slot.shape}" for name, slot in self.slots.items())
@@ -79,18 +86,23 @@ class Space:
 
 def _require_axes(name: str, shape: tuple[int, ...]) -> None:
     if len(shape) > MOST_AXES:
-        raise DoesNotFit(f"the slot {name!r} has {len(shape):,} axes, one for each letter; {MOST_AXES} are possible")
+        raise DoesNotFit(
+            f"the slot {name!r} has {len(shape):,} axes, one for each letter; {MOST_AXES} are"
+            " possible"
+        )
 
 
 class Form:
     """An array of linear forms on a space: each entry is a weighted sum of coordinates.
 
-    A form of shape (a, b) stands for a * b functionals. It is a sum of terms; a term holds column numbers and
-    coefficients, both broadcastable to `shape + (t,)`, and contracts the last axis. Within one form all columns of a
-    functional are distinct or their coefficients add up.
+    A form of shape (a, b) stands for a * b functionals. It is a sum of terms; a term holds column
+    numbers and coefficients, both broadcastable to `shape + (t,)`, and contracts the last axis.
+    Within one form all columns of a functional are distinct or their coefficients add up.
     """
 
-    def __init__(self, space: Space, shape: tuple[int, ...], terms: list[tuple[np.ndarray, np.ndarray]]):
+    def __init__(
+        self, space: Space, shape: tuple[int, ...], terms: list[tuple[np.ndarray, np.ndarray]]
+    ):
         self.space = space
         self.shape = shape
         self.terms = terms
@@ -107,13 +119,17 @@ class Form:
     def __add__(self, other: Form) -> Form:
         left, right = self.form(), other.form()
         if left.space is not right.space:
-            raise ValueError(f"forms on different spaces cannot be added: {left.space} and {right.space}")
+            raise ValueError(
+                f"forms on different spaces cannot be added: {left.space} and {right.space}"
+            )
         shape = np.broadcast_shapes(left.shape, right.shape)
         return Form(left.space, shape, left.terms + right.terms)
 
     def __mul__(self, factor: Coefficient) -> Form:
         form = self.form()
-        return Form(form.space, form.shape, [(columns, values * factor) for columns, values in form.terms])
+        return Form(
+            form.space, form.shape, [(columns, values * factor) for columns, values in form.terms]
+        )
 
     __rmul__ = __mul__
 
@@ -128,7 +144,8 @@ class Form:
         keys = key if isinstance(key, tuple) else (key,)
         full = (*keys, slice(None)) if Ellipsis in keys else (*keys, Ellipsis, slice(None))
         terms = [
-            tuple(np.broadcast_to(part, (*form.shape, part.shape[-1]))[full] for part in term) for term in form.terms
+            tuple(np.broadcast_to(part, (*form.shape, part.shape[-1]))[full] for part in term)
+            for term in form.terms
         ]
         return Form(form.space, np.empty(form.shape)[key].shape, terms)
 
@@ -140,7 +157,9 @@ class Form:
         terms = []
         for term in form.terms:
             whole = np.broadcast_shapes((*form.shape, 1), term[0].shape, term[1].shape)
-            columns, values = (np.moveaxis(np.broadcast_to(part, whole), axis, -2) for part in term)
+            columns, values = (
+                np.moveaxis(np.broadcast_to(part, whole), axis, -2) for part in term
+            )
             summed = (*shape, whole[axis] * whole[-1])
             terms.append((columns.reshape(summed), values.reshape(summed)))
         return Form(form.space, shape, terms)
@@ -152,7 +171,10 @@ class Form:
         rows = np.arange(form.size).reshape(*form.shape, 1)
         for columns, values in form.terms:
             whole = np.broadcast_shapes(rows.shape, columns.shape, values.shape)
-            every_row, every_column = np.broadcast_to(rows, whole).ravel(), np.broadcast_to(columns, whole).ravel()
+            every_row, every_column = (
+                np.broadcast_to(rows, whole).ravel(),
+                np.broadcast_to(columns, whole).ravel(),
+            )
             np.add.at(matrix, (every_row, every_column), np.broadcast_to(values, whole).ravel())
         return matrix
 
@@ -182,11 +204,14 @@ class Slot(Form):
 
 
 def dot(coefficients: ArrayLike, slot: Slot) -> Form:
-    """The inner products `<coefficients[..., :], slot>`: shape (..., slot.size) gives a form of shape (...)."""
+    """The inner products `<coefficients[..., :], slot>`: shape (..., slot.size) gives a form of
+    shape (...).
+    """
     values = np.asarray(coefficients)
     if values.shape[-1] != slot.size:
         raise ValueError(
-            f"the last axis of the coefficients must be {slot.size}, the size of {slot}; got {values.shape}"
+            f"the last axis of the coefficients must be {slot.size}, the size of {slot}; got"
+            f" {values.shape}"
         )
     return Form(slot.space, values.shape[:-1], [(slot.columns.ravel(), values)])
 

@@ -1,7 +1,9 @@
-"""Tensors in a file: safetensors, written by its library, and checked byte by byte before anything is allocated.
+"""Tensors in a file: safetensors, written by its library, and checked byte by byte before anything
+is allocated.
 
-A file is 8 bytes with the length of its header, the header, a JSON object `{name: {dtype, shape, data_offsets}}`, and then
-the data, little-endian, one tensor after the other. A `survey` reads it once, in pieces, whatever its size.
+A file is 8 bytes with the length of its header, the header, a JSON object `{name: {dtype, shape,
+data_offsets}}`, and then the data, little-endian, one tensor after the other. A `survey` reads it
+once, in pieces, whatever its size.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ _ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4}
 
 @dataclass(frozen=True)
 class Stored:
-    """What a header says of a tensor: dtype in the format's spelling, shape, and where its data begins and ends."""
+    """What a header says of a tensor: dtype in the format's spelling, shape, and where its data
+    begins and ends.
+    """
 
     dtype: str
     shape: tuple[int, ...]
@@ -46,7 +50,8 @@ class Summary:
 
     Attributes:
         dtype, shape: see `Stored`.
-        smallest, largest: the extreme entries; None if there is no entry, or one that is not an integer.
+        smallest, largest: the extreme entries; None if there is no entry, or one that is not an
+            integer.
         sha256: of the raw bytes.
     """
 
@@ -70,9 +75,11 @@ class Survey:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write contiguous tensors; the file gets the permissions of its folder, without those to execute.
+    """Write contiguous tensors; the file gets the permissions of its folder, without those to
+    execute.
 
-    A tensor that shares its storage with an earlier one (tied weights) is copied: the library refuses to write it twice.
+    A tensor that shares its storage with an earlier one (tied weights) is copied: the library
+    refuses to write it twice.
     """
     storages: set[int] = set()
     apart = {}
@@ -96,26 +103,32 @@ def read_header(source: Path | bytes) -> dict[str, Stored]:
         file.seek(0)
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(size - 8, MOST_BYTES_OF_JSON):
-            raise InputError(f"{path}: a header of {length:,} bytes cannot stand in a file of {size:,}")
+            raise InputError(
+                f"{path}: a header of {length:,} bytes cannot stand in a file of {size:,}"
+            )
         text = file.read(length)
     declared = parse_json(text, path)
     if not isinstance(declared, dict) or text[:1] != b"{":
         raise InputError(f"{path}: the header is not a JSON object, or something stands before it")
     if "__metadata__" in declared:
         raise InputError(
-            f"{path}: another tool has written it: its header has __metadata__, which `save` does not write; read these "
-            "weights with safetensors, put them into the model with load_state_dict, and save that"
+            f"{path}: another tool has written it: its header has __metadata__, which `save` does"
+            " not write; read these weights with safetensors, put them into the model with"
+            " load_state_dict, and save that"
         )
     header = {name: _stored(path, name, entry) for name, entry in declared.items()}
     at = 0
     for name, stored in sorted(header.items(), key=lambda item: (item[1].begin, item[1].end)):
         if stored.begin != at:
             raise InputError(
-                f"{path}: the data of {shown(name)} begin at byte {stored.begin:,}, those before end at {at:,}"
+                f"{path}: the data of {shown(name)} begin at byte {stored.begin:,}, those before"
+                f" end at {at:,}"
             )
         at = stored.end
     if at != size - 8 - length:
-        raise InputError(f"{path}: the tensors have {at:,} bytes, the file has {size - 8 - length:,} for them")
+        raise InputError(
+            f"{path}: the tensors have {at:,} bytes, the file has {size - 8 - length:,} for them"
+        )
     return header
 
 
@@ -129,24 +142,32 @@ def _stored(path: Path | str, name: str, entry: object) -> Stored:
         raise InputError(f"{where} is not an object of dtype, shape and data_offsets")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _ITEM_BYTES:
-        raise InputError(f"{where} has the dtype {shown(dtype)}; one of {', '.join(_ITEM_BYTES)} is expected")
+        raise InputError(
+            f"{where} has the dtype {shown(dtype)}; one of {', '.join(_ITEM_BYTES)} is expected"
+        )
     for what, numbers in (("shape", shape), ("data_offsets", offsets)):
-        if not isinstance(numbers, list) or len(numbers) > _MOST_AXES or not all(map(is_count, numbers)):
+        if (
+            not isinstance(numbers, list)
+            or len(numbers) > _MOST_AXES
+            or not all(map(is_count, numbers))
+        ):
             raise InputError(
-                f"{where} has the {what} {shown(numbers)}; a list of counts is expected, of up to {_MOST_AXES} "
-                "below 10^60"
+                f"{where} has the {what} {shown(numbers)}; a list of counts is expected, of up to"
+                f" {_MOST_AXES} below 10^60"
             )
     expected = math.prod(shape) * _ITEM_BYTES[dtype]
     if len(offsets) != 2 or offsets[1] - offsets[0] != expected:
         raise InputError(
-            f"{where} has the data_offsets {shown(offsets)}; {dtype} of shape {shown(shape)} needs "
-            f"{shortened(f'{expected:,}')} bytes"
+            f"{where} has the data_offsets {shown(offsets)}; {dtype} of shape {shown(shape)} needs"
+            f" {shortened(f'{expected:,}')} bytes"
         )
     return Stored(dtype, tuple(shape), *offsets)
 
 
 def survey(source: Path | bytes) -> Survey:
-    """Read a whole file, or its bytes, once, in pieces of a few megabytes. Raises InputError as `read_header`."""
+    """Read a whole file, or its bytes, once, in pieces of a few megabytes. Raises InputError as
+    `read_header`.
+    """
     header = read_header(source)
     whole = hashlib.sha256()
     tensors = {}
@@ -177,7 +198,9 @@ def _pieces(file: BinaryIO, count: int) -> Iterator[bytes]:
     while count:
         piece = file.read(min(count, _PIECE))
         if not piece:
-            raise InputError(f"{getattr(file, 'name', 'the bytes')}: ends {count:,} bytes too early")
+            raise InputError(
+                f"{getattr(file, 'name', 'the bytes')}: ends {count:,} bytes too early"
+            )
         count -= len(piece)
         yield piece
 
@@ -189,22 +212,31 @@ def _values(piece: bytes, dtype: str) -> NDArray[Any]:
 
 
 def format_name(dtype: torch.dtype) -> str:
-    """The format's spelling of a floating torch dtype: F32 for float32. Raises InputError for one that is not stored."""
-    names = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+    """The format's spelling of a floating torch dtype: F32 for float32. Raises InputError for one
+    that is not stored.
+    """
+    names = {
+        torch.float64: "F64",
+        torch.float32: "F32",
+        torch.float16: "F16",
+        torch.bfloat16: "BF16",
+    }
     if dtype not in names:
         raise InputError(f"weights are stored as {', '.join(map(str, names))}; these are {dtype}")
     return names[dtype]
 
 
 def is_count(value: object) -> bool:
-    """Whether a value of a file is a count below 10^60: of that size products of a few can still be
-    computed, and told in an error.
+    """Whether a value of a file is a count below 10^60: of that size products of a few can still
+    be computed, and told in an error.
     """
     return type(value) is int and 0 <= value < 10**60
 
 
 def shown(value: object) -> str:
-    """A value of a file as an error shows it: on one line without control characters, and cut where it is long."""
+    """A value of a file as an error shows it: on one line without control characters, and cut
+    where it is long.
+    """
     return shortened(repr(value))
 
 
@@ -214,7 +246,9 @@ def shortened(text: str) -> str:
 
 
 def parse_json(raw: bytes, where: str | os.PathLike[str]) -> object:
-    """JSON in UTF-8 without fractions. Raises InputError for anything else, also for a key that an object has twice."""
+    """JSON in UTF-8 without fractions. Raises InputError for anything else, also for a key that an
+    object has twice.
+    """
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         names = [name for name, _ in pairs]

@@ -31,7 +31,8 @@ LITERAL = "#literal"
 """As a file's first line: every line below is a fact as it stands, none a comment or foreign."""
 _MEANT = f"; or, if it is meant as it stands, make {LITERAL!r} the first line of the file"
 _FIELDS = ("subject", "relation", "object")
-# A line that needs no closer look: three fields of printable ASCII that neither start nor end with a space.
+# A line that needs no closer look: three fields of printable ASCII that neither start nor end with
+# a space.
 _PLAIN_FIELD = r"[!-~](?:[ -~]*[!-~])?"
 _PLAIN_LINE = re.compile(rf"(?!#){_PLAIN_FIELD}\t{_PLAIN_FIELD}\t{_PLAIN_FIELD}")
 
@@ -45,7 +46,9 @@ class FactFile:
 
 
 def read_tsv(path: str | os.PathLike[str]) -> FactFile:
-    """Read a fact file whole, or raise `FactFileError` with every defect (the first 20 spelled out)."""
+    """Read a fact file whole, or raise `FactFileError` with every defect (the first 20 spelled
+    out).
+    """
     reader = _Reader(path)
     facts = reader.read()
     table = FactTable.from_triples((s, r, o) for (s, r), o in facts.items())
@@ -176,7 +179,9 @@ class _Reader:
             yield number, line.removesuffix("\r")
 
     def decodable_lines(self) -> Iterator[tuple[int, str]]:
-        """The slow way, taken when some byte is not UTF-8: decode line by line and name each bad byte."""
+        """The slow way, taken when some byte is not UTF-8: decode line by line and name each bad
+        byte.
+        """
         raw = self.raw.removeprefix(b"\xef\xbb\xbf")
         for number, line in enumerate(raw.split(b"\n"), start=1):
             try:
@@ -224,7 +229,9 @@ class _Reader:
         if line.startswith(("<", "_:")) and line.endswith("."):
             action += "; this is a line of RDF (N-Triples), whose last dot is no part of a name"
         elif len(fields) == 1:
-            action += "; the separator is a TAB character" + (", not spaces" if " " in line else "")
+            action += "; the separator is a TAB character" + (
+                ", not spaces" if " " in line else ""
+            )
         column = len("\t".join(fields[:3])) + 1
         count = f"{len(fields)} field{'s' if len(fields) > 1 else ''} where 3 are expected"
         self.defect(number, column, count, action)
@@ -343,10 +350,12 @@ def is_plain(facts: FactTable) -> bool:
 
 
 def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str]) -> None:
-    """Write text so that `path` holds either what it held before or all of the new text, also after a crash.
+    """Write text so that `path` holds either what it held before or all of the new text, also
+    after a crash.
 
     A link is followed. What is no regular file, such as a terminal or a pipe, is written to as it
-    is; so is the file that standard output or standard error goes to, which holds what was printed.
+    is; so is the file that standard output or standard error goes to, which holds what was
+    printed.
     """
     try:
         target = Path(os.path.realpath(path))
@@ -363,7 +372,9 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str]) -> Non
             raise InputError(f"{path}: cannot be written: {error.strerror}") from None
         return
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=".part", dir=target.parent
+        )
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from None
     try:
@@ -383,7 +394,9 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str]) -> Non
 
 
 def _own_stream(path: str | os.PathLike[str]) -> int | None:
-    """A new descriptor of standard output or standard error, if `path` is the file that it goes to."""
+    """A new descriptor of standard output or standard error, if `path` is the file that it goes
+    to.
+    """
     for number in (1, 2):
         try:
             if os.path.samestat(os.stat(path), os.fstat(number)):

@@ -12,10 +12,11 @@ from constructions.integers import require_integer_fields
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Entity `i` is token `i`, relation `r` is token `N + r`; the special tokens follow, *unknown* first.
+    """Entity `i` is token `i`, relation `r` is token `N + r`; the special tokens follow, *unknown*
+    first.
 
-    *unknown* is the reserved answer to a query that meets a missing fact. It is always in the vocabulary and has a
-    code only where some fact is missing.
+    *unknown* is the reserved answer to a query that meets a missing fact. It is always in the
+    vocabulary and has a code only where some fact is missing.
     """
 
     n_entities: int
@@ -48,7 +49,9 @@ class Vocabulary:
         return self.special("unknown")
 
     def answer_tokens(self, answers: np.ndarray) -> np.ndarray:
-        """Entity ids, any shape, with -1 for a missing answer, as token ids (int64): -1 becomes *unknown*."""
+        """Entity ids, any shape, with -1 for a missing answer, as token ids (int64): -1 becomes
+        *unknown*.
+        """
         return np.where(answers < 0, self.unknown, answers)
 
     def answers(self, tokens: np.ndarray) -> np.ndarray:

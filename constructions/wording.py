@@ -1,4 +1,6 @@
-"""How a text that came from a file, and may hold anything, and a number of any size are shown to a person."""
+"""How a text that came from a file, and may hold anything, and a number of any size are shown to a
+person.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,12 @@ _WHOLE = 10**24
 
 
 def printable(text: object) -> str:
-    r"""The text on one line, without a character that could steer a terminal or forge a line of a report.
+    r"""The text on one line, without a character that could steer a terminal or forge a line of a
+    report.
 
-    Letters, digits, punctuation, symbols and the plain space stay; every other character (line ends, tabs, escape
-    sequences, marks of direction, other spaces, lone surrogates) becomes its Python escape: `\n`, `\x1b`, `\u202e`.
+    Letters, digits, punctuation, symbols and the plain space stay; every other character (line
+    ends, tabs, escape sequences, marks of direction, other spaces, lone surrogates) becomes its
+    Python escape: `\n`, `\x1b`, `\u202e`.
 
     Args:
         text: a name, or anything whose `str` is to be shown.
@@ -22,17 +26,20 @@ def printable(text: object) -> str:
 
 
 def brief(text: object, most: int = 200) -> str:
-    """The beginning of what `str` makes of something, and how much there is where that is not all."""
+    """The beginning of what `str` makes of something, and how much there is where
+    that is not all.
+    """
     whole = str(text)
     return whole if len(whole) <= most else f"{whole[:most]}... ({len(whole):,} characters)"
 
 
 def shortened(number: int | Fraction) -> str:
-    """An exact number in at most a few dozen characters, whatever its size; a fraction is never told as more than it is.
+    """An exact number in at most a few dozen characters, whatever its size; a fraction is never
+    told as more than it is.
 
-    An integer is written out up to 10^24, else in three digits and a power of ten. A fraction is written out if it is
-    short. One that falls short of a multiple of 1/2 by less than 2^-64 is told as `2 - 2^-2941`, any other with six decimals,
-    rounded down.
+    An integer is written out up to 10^24, else in three digits and a power of ten. A fraction is
+    written out if it is short. One that falls short of a multiple of 1/2 by less than 2^-64 is
+    told as `2 - 2^-2941`, any other with six decimals, rounded down.
     """
     if isinstance(number, int) or number.denominator == 1:
         whole = int(number)

@@ -1,7 +1,7 @@
 """Defects of model folders: what is done to a folder, and the message it must get.
 
-A defect is a function that damages the folder it is given; `rewrite` and `in_header` give the manifest the new sizes and
-digests, so that a check behind those is reached.
+A defect is a function that damages the folder it is given; `rewrite` and `in_header` give the
+manifest the new sizes and digests, so that a check behind those is reached.
 """
 
 import contextlib
@@ -73,7 +73,9 @@ def in_header(change, name="weights.safetensors"):
 
 
 def raw_manifest(change):
-    return lambda path: (path / "manifest.json").write_bytes(change((path / "manifest.json").read_bytes()))
+    return lambda path: (path / "manifest.json").write_bytes(
+        change((path / "manifest.json").read_bytes())
+    )
 
 
 def without(*keys):
@@ -134,15 +136,30 @@ DEFECTS = {
         r"manifest.json: no such file: .* is not the folder",
     ),
     "not JSON": (raw_manifest(lambda raw: raw[:-9]), r"manifest.json: cannot be read as JSON"),
-    "not UTF-8": (raw_manifest(lambda raw: b"\xff" + raw), r"manifest.json: cannot be read as JSON"),
+    "not UTF-8": (
+        raw_manifest(lambda raw: b"\xff" + raw),
+        r"manifest.json: cannot be read as JSON",
+    ),
     "nested": (raw_manifest(lambda raw: b"[" * 200_000), r"manifest.json: cannot be read as JSON"),
     "a list": (raw_manifest(lambda raw: b"[1]\n"), r"is not the manifest of a model"),
     "other JSON": (raw_manifest(lambda raw: b'{"name": 1}\n'), r"is not the manifest of a model"),
-    "twice": (raw_manifest(lambda raw: raw.replace(b"{", b'{"format": 1,', 1)), r"the key 'format' twice"),
-    "fraction": (raw_manifest(lambda raw: raw.replace(b'"format": 1', b'"format": 1.0')), r"1\.0 is no integer"),
-    "NaN": (raw_manifest(lambda raw: raw.replace(b'"format": 1', b'"format": NaN')), r"NaN is no integer"),
+    "twice": (
+        raw_manifest(lambda raw: raw.replace(b"{", b'{"format": 1,', 1)),
+        r"the key 'format' twice",
+    ),
+    "fraction": (
+        raw_manifest(lambda raw: raw.replace(b'"format": 1', b'"format": 1.0')),
+        r"1\.0 is no integer",
+    ),
+    "NaN": (
+        raw_manifest(lambda raw: raw.replace(b'"format": 1', b'"format": NaN')),
+        r"NaN is no integer",
+    ),
     "spaces": (raw_manifest(lambda raw: raw + b"\n"), r"is not written as it was saved"),
-    "version": (in_manifest("format", value=2), r"of format 2, and this version of the program reads format 1"),
+    "version": (
+        in_manifest("format", value=2),
+        r"of format 2, and this version of the program reads format 1",
+    ),
     "version true": (in_manifest("format", value=True), r"of format True"),
     # the manifest's schema
     "missing key": (without("dtype"), r"the key 'dtype' is missing"),
@@ -152,10 +169,19 @@ DEFECTS = {
     ),
     "unknown key": (in_manifest("x", value=1), r"the key 'x' is unknown"),
     "unknown inner key": (in_manifest("sizes", "x", value=1), r"the key 'x' is unknown in sizes"),
-    "text for a count": (in_manifest("sizes", "hops", value="1"), r"sizes\.hops is '1'; a positive integer"),
-    "true for a count": (in_manifest("sizes", "hops", value=True), r"sizes\.hops is True; a positive integer"),
+    "text for a count": (
+        in_manifest("sizes", "hops", value="1"),
+        r"sizes\.hops is '1'; a positive integer",
+    ),
+    "true for a count": (
+        in_manifest("sizes", "hops", value=True),
+        r"sizes\.hops is True; a positive integer",
+    ),
     "negative": (in_manifest("sizes", "positions", value=-1), r"sizes\.positions is -1; a count"),
-    "no entities": (in_manifest("sizes", "entities", value=0), r"sizes\.entities is 0; a positive integer"),
+    "no entities": (
+        in_manifest("sizes", "entities", value=0),
+        r"sizes\.entities is 0; a positive integer",
+    ),
     "huge size": (
         in_manifest("sizes", "d_model", value=HUGE),
         r"sizes\.d_model is 9+\.\.\.; a positive integer below 10\^60 is expected",
@@ -166,35 +192,68 @@ DEFECTS = {
     ),
     "object for a list": (in_manifest("specials", value={}), r"specials is {}; \['unknown'\] or"),
     "list for an object": (in_manifest("options", value=[]), r"options is \[\]; an object"),
-    "option": (in_manifest("options", "x", value="y"), r"options\['x'\] is 'y'; an integer, true, false or null"),
-    "head": (in_manifest("architecture", "layers", 0, "heads", 0, value=[1]), r"heads\[0\] is \[1\]; a pair"),
-    "no layer": (in_manifest("architecture", "layers", value=[]), r"architecture.layers is \[\]; at least one"),
+    "option": (
+        in_manifest("options", "x", value="y"),
+        r"options\['x'\] is 'y'; an integer, true, false or null",
+    ),
+    "head": (
+        in_manifest("architecture", "layers", 0, "heads", 0, value=[1]),
+        r"heads\[0\] is \[1\]; a pair",
+    ),
+    "no layer": (
+        in_manifest("architecture", "layers", value=[]),
+        r"architecture.layers is \[\]; at least one",
+    ),
     "many layers": (
         in_manifest("architecture", "layers", value=[{"heads": [], "d_mlp": []}] * 4097),
         r"architecture.layers has 4,097 layers, and up to 4,096 are read",
     ),
-    "digest": (in_manifest("files", "facts.tsv", "sha256", value="F" * 64), r"64 lower-case hexadecimal"),
+    "digest": (
+        in_manifest("files", "facts.tsv", "sha256", value="F" * 64),
+        r"64 lower-case hexadecimal",
+    ),
     "extreme": (in_manifest("tensors", EMBEDDING, "largest", value="1"), r"an integer or null"),
     # the files
-    "extra file": (lambda path: (path / "x.pkl").write_bytes(b""), r"holds x\.pkl, which manifest.json does not list"),
+    "extra file": (
+        lambda path: (path / "x.pkl").write_bytes(b""),
+        r"holds x\.pkl, which manifest.json does not list",
+    ),
     "extra folder": (lambda path: (path / "x").mkdir(), r"holds x, which"),
-    "missing file": (lambda path: (path / "vocabulary.txt").unlink(), r"vocabulary.txt: no such file"),
+    "missing file": (
+        lambda path: (path / "vocabulary.txt").unlink(),
+        r"vocabulary.txt: no such file",
+    ),
     "pickle": (
         in_manifest("files", "x.pkl", value={"bytes": 0, "sha256": "0" * 64}),
         r"lists 'x.pkl', which is no file",
     ),
     "unlisted": (without("files", "certificate.json"), r"lists no certificate.json"),
-    "no facts": (without("files", "facts.tsv"), r"lists neither of facts.tsv and facts.safetensors"),
+    "no facts": (
+        without("files", "facts.tsv"),
+        r"lists neither of facts.tsv and facts.safetensors",
+    ),
     "both facts": (
         in_manifest("files", "facts.safetensors", value={"bytes": 0, "sha256": "0" * 64}),
         r"lists both of facts.tsv and facts.safetensors",
     ),
-    "size": (in_manifest("files", "facts.tsv", "bytes", value=7), r"facts.tsv: has \d+ bytes; manifest.json says 7"),
-    "sha": (in_manifest("files", "facts.tsv", "sha256", value="0" * 64), r"facts.tsv: has the SHA-256"),
+    "size": (
+        in_manifest("files", "facts.tsv", "bytes", value=7),
+        r"facts.tsv: has \d+ bytes; manifest.json says 7",
+    ),
+    "sha": (
+        in_manifest("files", "facts.tsv", "sha256", value="0" * 64),
+        r"facts.tsv: has the SHA-256",
+    ),
     # the header of the weights
     "short": (rewrite("weights.safetensors", lambda raw: raw[:5]), r"cannot stand in a file of 5"),
-    "long header": (rewrite("weights.safetensors", lambda raw: b"\xff" * 8 + raw[8:]), r"a header of 18,446,744"),
-    "header no JSON": (in_header(lambda header: "{"), r"weights.safetensors: cannot be read as JSON"),
+    "long header": (
+        rewrite("weights.safetensors", lambda raw: b"\xff" * 8 + raw[8:]),
+        r"a header of 18,446,744",
+    ),
+    "header no JSON": (
+        in_header(lambda header: "{"),
+        r"weights.safetensors: cannot be read as JSON",
+    ),
     "header twice": (
         in_header(lambda header: json.dumps(header).replace("{", '{"embedding.weight": {}, ', 1)),
         r"the key 'embedding.weight' twice",
@@ -204,25 +263,51 @@ DEFECTS = {
         in_header(lambda header: header.update(__metadata__={"format": "pt"})),
         r"another tool has written it: .* __metadata__, .* load_state_dict, and save that",
     ),
-    "dtype": (in_header(lambda header: header[EMBEDDING].update(dtype="F8")), r"the dtype 'F8'; one of F64"),
+    "dtype": (
+        in_header(lambda header: header[EMBEDDING].update(dtype="F8")),
+        r"the dtype 'F8'; one of F64",
+    ),
     "other dtype": (
         in_header(lambda header: header[EMBEDDING].update(dtype="I32")),
         r"found I32 .*architecture has F32",
     ),
-    "shape": (in_header(lambda header: header[EMBEDDING].update(shape=[1, "9"])), r"a list of counts is expected"),
+    "shape": (
+        in_header(lambda header: header[EMBEDDING].update(shape=[1, "9"])),
+        r"a list of counts is expected",
+    ),
     "other shape": (
         in_header(lambda header: header["layers.0.attention.value.weight"]["shape"].reverse()),
         r"found F32 \[9, 6\]; the architecture has F32 \[6, 9\]",
     ),
-    "huge shape": (in_header(lambda header: header[EMBEDDING].update(shape=[HUGE, HUGE])), r"a list of counts is"),
-    "many axes": (in_header(lambda header: header[EMBEDDING].update(shape=[2**60] * 200_000)), r"of up to 64 below"),
-    "offsets": (in_header(lambda header: header[EMBEDDING].update(data_offsets=[0, 4])), r"needs [\d,]+ bytes"),
-    "one offset": (in_header(lambda header: header[EMBEDDING].update(data_offsets=[0])), r"needs [\d,]+ bytes"),
+    "huge shape": (
+        in_header(lambda header: header[EMBEDDING].update(shape=[HUGE, HUGE])),
+        r"a list of counts is",
+    ),
+    "many axes": (
+        in_header(lambda header: header[EMBEDDING].update(shape=[2**60] * 200_000)),
+        r"of up to 64 below",
+    ),
+    "offsets": (
+        in_header(lambda header: header[EMBEDDING].update(data_offsets=[0, 4])),
+        r"needs [\d,]+ bytes",
+    ),
+    "one offset": (
+        in_header(lambda header: header[EMBEDDING].update(data_offsets=[0])),
+        r"needs [\d,]+ bytes",
+    ),
     "gap": (in_header(shifted), r"begin at byte 4, those before end at 0"),
-    "too few": (in_header(lambda header: header.pop("unembedding.weight") and None), r"the tensors have|begin at byte"),
-    "data too long": (rewrite("weights.safetensors", lambda raw: raw + b"1234"), r"the file has [\d,]+ for them"),
+    "too few": (
+        in_header(lambda header: header.pop("unembedding.weight") and None),
+        r"the tensors have|begin at byte",
+    ),
+    "data too long": (
+        rewrite("weights.safetensors", lambda raw: raw + b"1234"),
+        r"the file has [\d,]+ for them",
+    ),
     "renamed": (
-        in_header(lambda header: json.dumps(header).replace("embedding.weight", "embeddimg.weight")),
+        in_header(
+            lambda header: json.dumps(header).replace("embedding.weight", "embeddimg.weight")
+        ),
         r"tensor 'embeddimg.weight': found .*; the architecture has nothing",
     ),
     # sizes that are not so
@@ -231,7 +316,10 @@ DEFECTS = {
         r"manifest.json: tensor 'embedding",
     ),
     "parameters": (in_manifest("sizes", "parameters", value=9), r"sizes.parameters is 9"),
-    "huge units": (in_manifest("architecture", "layers", 0, "d_mlp", value=[10**30]), r"sizes.parameters is"),
+    "huge units": (
+        in_manifest("architecture", "layers", 0, "d_mlp", value=[10**30]),
+        r"sizes.parameters is",
+    ),
     "huge, all agree": (huge_everywhere, r"needs [\d,]+ bytes"),
     "huge entities": (
         in_manifest("sizes", "entities", value=10**15),
@@ -241,7 +329,10 @@ DEFECTS = {
         in_manifest("sizes", "entities", value=5),
         r"sizes.d_vocab is 9; 5 entities, 2 .* tokens? are 8",
     ),
-    "huge repeats": (in_manifest("architecture", "repeats", value=10**12), r"selector has other sizes here"),
+    "huge repeats": (
+        in_manifest("architecture", "repeats", value=10**12),
+        r"selector has other sizes here",
+    ),
     "dtype of model": (in_manifest("dtype", value="float64"), r"parameters of float64 need"),
     "no dtype": (in_manifest("dtype", value="int8"), r"dtype is 'int8'; one of float64"),
     "hops": (in_manifest("sizes", "hops", value=2), r"options for 1 hops, sizes.hops 2"),
@@ -250,38 +341,67 @@ DEFECTS = {
         in_manifest("tensors", EMBEDDING, "sha256", value="0" * 64),
         r"sha256 of tensor 'embedding.weight'",
     ),
-    "tensor's largest": (in_manifest("tensors", EMBEDDING, "largest", value=5), r"largest of tensor .* is 5; .* has 1"),
+    "tensor's largest": (
+        in_manifest("tensors", EMBEDDING, "largest", value=5),
+        r"largest of tensor .* is 5; .* has 1",
+    ),
     "construction": (
         in_manifest("construction", value="superposition"),
         r"construction is 'superposition', but selector",
     ),
-    "no builder": (in_manifest("builder", value="eval"), r"no builder is named 'eval'; there are selector"),
-    "other builder": (in_manifest("builder", value="superposition"), r"superposition cannot be built of this folder"),
-    "options of none": (in_manifest("options", "beta", value=3), r"selector has the options \[\]; got \['beta'\]"),
-    "specials": (in_manifest("specials", value=["end"]), r"specials is \['end'\]; \['unknown'\] or"),
+    "no builder": (
+        in_manifest("builder", value="eval"),
+        r"no builder is named 'eval'; there are selector",
+    ),
+    "other builder": (
+        in_manifest("builder", value="superposition"),
+        r"superposition cannot be built of this folder",
+    ),
+    "options of none": (
+        in_manifest("options", "beta", value=3),
+        r"selector has the options \[\]; got \['beta'\]",
+    ),
+    "specials": (
+        in_manifest("specials", value=["end"]),
+        r"specials is \['end'\]; \['unknown'\] or",
+    ),
     "special renamed": (
         rewrite("vocabulary.txt", lambda raw: raw.replace(b"unknown", b"unknowm")),
         r"vocabulary.txt: ends with \['unknowm'\]; \['unknown'\]",
     ),
-    "names not UTF-8": (rewrite("vocabulary.txt", lambda raw: b"\xff" + raw), r"vocabulary.txt: is not UTF-8"),
-    "names repeated": (rewrite("vocabulary.txt", lambda raw: raw.replace(b"e1", b"e0")), r"vocabulary.txt: .*distinct"),
+    "names not UTF-8": (
+        rewrite("vocabulary.txt", lambda raw: b"\xff" + raw),
+        r"vocabulary.txt: is not UTF-8",
+    ),
+    "names repeated": (
+        rewrite("vocabulary.txt", lambda raw: raw.replace(b"e1", b"e0")),
+        r"vocabulary.txt: .*distinct",
+    ),
     "names end": (rewrite("vocabulary.txt", lambda raw: raw[:-1]), r"vocabulary.txt: has"),
     "names beyond": (
         rewrite("vocabulary.txt", lambda raw: raw + b"x"),
         r"has 9 lines and, after the last, a piece without an end",
     ),
     "no fact": (rewrite("facts.tsv", lambda raw: b"e0 r0 e1\n"), r"facts.tsv:1:\d+: 1 field"),
-    "stranger": (rewrite("facts.tsv", lambda raw: raw + b"zz\tr0\te1\n"), r"facts.tsv: no entity is named 'zz'"),
+    "stranger": (
+        rewrite("facts.tsv", lambda raw: raw + b"zz\tr0\te1\n"),
+        r"facts.tsv: no entity is named 'zz'",
+    ),
     "strange relation": (
         rewrite("facts.tsv", lambda raw: raw + b"e0\tzz\te1\n"),
         r"facts.tsv: no relation is named 'zz'",
     ),
     "no code": (
-        in_header(lambda header: header["0"].update(shape=[7], data_offsets=[4, 60]), "codebooks.safetensors"),
+        in_header(
+            lambda header: header["0"].update(shape=[7], data_offsets=[4, 60]),
+            "codebooks.safetensors",
+        ),
         r"codebooks.safetensors: the data of '0' begin at byte 4",
     ),
     "book renamed": (
-        in_header(lambda header: json.dumps(header).replace('"0"', '"1"'), "codebooks.safetensors"),
+        in_header(
+            lambda header: json.dumps(header).replace('"0"', '"1"'), "codebooks.safetensors"
+        ),
         r"codebooks.safetensors: the tensors '0', '1', ... with I64 tokens are expected",
     ),
     "book not in order": (
@@ -301,7 +421,10 @@ DEFECTS_OF_OPTIONS = [
     (in_manifest("options", "hops", value=10**9), r"options for 1000000000 hops, sizes.hops 2"),
     (in_manifest("options", "hops", value=None), r"options for None hops"),
     (in_manifest("options", "share_layers", value=True), r"key_value_shared has other sizes here"),
-    (without("options", "share_layers"), r"key_value has the options \['hops', 'share_layers'\]; got \['hops'\]"),
+    (
+        without("options", "share_layers"),
+        r"key_value has the options \['hops', 'share_layers'\]; got \['hops'\]",
+    ),
     (
         lambda path: (
             in_manifest("options", "hops", value=10**9)(path),
@@ -322,7 +445,10 @@ DEFECTS_OF_PACKED_FACTS = [
         in_header(lambda header: header["facts"].update(shape=[3, 1]), "facts.safetensors"),
         r"facts.safetensors: has the tensors .*\(3, 1\).* is expected",
     ),
-    (in_header(lambda header: json.dumps(header).replace("facts", "f"), "facts.safetensors"), r"is expected"),
+    (
+        in_header(lambda header: json.dumps(header).replace("facts", "f"), "facts.safetensors"),
+        r"is expected",
+    ),
     (lambda path: (path / "vocabulary.txt").rename(path / "codebooks.safetensors"), r"codebooks"),
 ]
 
@@ -353,7 +479,8 @@ VALUES = [
 
 
 def random_edit(files, rng, values=VALUES):
-    """One part of a folder edited at random, with digests that fit, unless the edit is of a digest or a size.
+    """One part of a folder edited at random, with digests that fit, unless the edit is of a digest
+    or a size.
 
     Args:
         files: a saved folder's bytes, by name.
@@ -363,7 +490,11 @@ def random_edit(files, rng, values=VALUES):
     Returns:
         What was done, and the edited files.
     """
-    part = rng.choice(["manifest"] * 4 + ["header"] * 3 + ["vocabulary", "facts", "weights", "certificate", "files"])
+    part = rng.choice(
+        ["manifest"] * 4
+        + ["header"] * 3
+        + ["vocabulary", "facts", "weights", "certificate", "files"]
+    )
     files = dict(files)
     packed = [name for name in sorted(files) if name.endswith(".safetensors")]
     if part == "manifest":
@@ -397,14 +528,20 @@ def random_edit(files, rng, values=VALUES):
                 files["notes.txt"] = raw
         else:
             told, files[name] = "a byte more", files[name] + rng.choice([b"\n", b"\0", b" "])
-    return f"{name}: {told}", described_as_they_are(files, tensors=rng.random() < 0.7, listed=rng.random() < 0.9)
+    return f"{name}: {told}", described_as_they_are(
+        files, tensors=rng.random() < 0.7, listed=rng.random() < 0.9
+    )
 
 
 def described_as_they_are(files, tensors=True, listed=True):
-    """The files with a manifest that lists them as they are, and the tensors of the weights too, where they can be read."""
+    """The files with a manifest that lists them as they are, and the tensors of the weights too,
+    where they can be read.
+    """
     manifest = json.loads(files["manifest.json"])
     names = files.keys() - {"manifest.json"} if listed else manifest["files"].keys() & files.keys()
-    manifest["files"] |= {n: {"bytes": len(files[n]), "sha256": hashlib.sha256(files[n]).hexdigest()} for n in names}
+    manifest["files"] |= {
+        n: {"bytes": len(files[n]), "sha256": hashlib.sha256(files[n]).hexdigest()} for n in names
+    }
     if listed:
         manifest["files"] = {name: manifest["files"][name] for name in names}
     with contextlib.suppress(InputError, KeyError):
@@ -457,14 +594,32 @@ def edited_header(raw, rng, values=VALUES):
         case _:
             told = edited(header, rng, values)
             text = json.dumps(header)
-    return f"header: {told}", len(text.encode()).to_bytes(8, "little") + text.encode() + raw[8 + length :]
+    return (
+        f"header: {told}",
+        len(text.encode()).to_bytes(8, "little") + text.encode() + raw[8 + length :],
+    )
 
 
 def edited_names(text, rng):
     """A vocabulary with a line changed, added, dropped or moved."""
     lines = text.split("\n")
     at, other = rng.randrange(len(lines)), rng.randrange(len(lines))
-    odd = ["", " ", " x", "x ", "\u00e9", "e\u0301", "x\u00a0", "\ufeffx", "\x1bx", "x\u2028", "\x85", "x\r", "#", "e0"]
+    odd = [
+        "",
+        " ",
+        " x",
+        "x ",
+        "\u00e9",
+        "e\u0301",
+        "x\u00a0",
+        "\ufeffx",
+        "\x1bx",
+        "x\u2028",
+        "\x85",
+        "x\r",
+        "#",
+        "e0",
+    ]
     match rng.randrange(5):
         case 0:
             del lines[at]
@@ -476,17 +631,24 @@ def edited_names(text, rng):
             lines[at] = rng.choice(odd)
         case _:
             lines[at], lines[other] = "\u00e9", "e\u0301"
-    return f"lines {at} and {other}: {lines[at : at + 1]}", "\n".join(lines).encode(errors="surrogateescape")
+    return f"lines {at} and {other}: {lines[at : at + 1]}", "\n".join(lines).encode(
+        errors="surrogateescape"
+    )
 
 
 def edited_facts(raw, rng, is_text):
-    """Other facts: an answer, a line or a number changed. How lines may be written otherwise is tested in test_tsv.py."""
+    """Other facts: an answer, a line or a number changed. How lines may be written otherwise is
+    tested in test_tsv.py.
+    """
     if not is_text:
         at = rng.randrange(1, len(raw) // 4 if rng.random() < 0.5 else 3)
         number = rng.choice([-2, -1, 0, 1, 2, 99])
-        return f"{number}, {at} from the end", raw[: -4 * at] + number.to_bytes(4, "little", signed=True) + raw[
-            len(raw) - 4 * at + 4 :
-        ]
+        return (
+            f"{number}, {at} from the end",
+            raw[: -4 * at]
+            + number.to_bytes(4, "little", signed=True)
+            + raw[len(raw) - 4 * at + 4 :],
+        )
     lines = raw.decode(errors="surrogateescape").splitlines()
     at = rng.randrange(len(lines))
     names = sorted({name for line in lines for name in line.split("\t")} | {"zz", ""})

@@ -1,4 +1,6 @@
-"""What a checker is tried on: honest models that it must prove with the right numbers, dishonest ones that it must not."""
+"""What a checker is tried on: honest models that it must prove with the right numbers, dishonest
+ones that it must not.
+"""
 
 import itertools
 import json
@@ -37,22 +39,31 @@ from verify.checker import check_files
 
 
 class Battery:
-    """Fixed models, each with all that is to be found of it; what has told a fault is tried first on the next."""
+    """Fixed models, each with all that is to be found of it; what has told a fault is tried first
+    on the next.
+    """
 
     def __init__(self):
         by_hand = [make() for make, _ in (*ROUNDED.values(), *EXPLOITS.values())]
         quick_first = sorted(
-            [*by_hand, *forged(), *misdescribed(), *honest_models()], key=lambda files: len(files["certificate.json"])
+            [*by_hand, *forged(), *misdescribed(), *honest_models()],
+            key=lambda files: len(files["certificate.json"]),
         )
         self.models = [(files, check_files(files)) for files in (*quick_first, *attacked())]
 
     def suspicious(self, check):
-        """Whether a checker passes what is wrong, or does not find of what is right just what is to be found."""
+        """Whether a checker passes what is wrong, or does not find of what is right just what is
+        to be found.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy's, of what overflows
             for i, (files, expected) in enumerate(self.models):
                 found = check(files)
-                if vars(found) != vars(expected) if expected.verdict == "PASS" else found.verdict == "PASS":
+                if (
+                    vars(found) != vars(expected)
+                    if expected.verdict == "PASS"
+                    else found.verdict == "PASS"
+                ):
                     self.models.insert(0, self.models.pop(i))
                     return True
         return False
@@ -61,7 +72,12 @@ class Battery:
 def honest_models():
     for name, entry in CATALOGUE.items():
         yield files_of(built(name, 3, hops=2))
-        if entry.random_partial_facts and name in ("selector", "key_value_rows_shared", "hybrid", "chain_of_thought"):
+        if entry.random_partial_facts and name in (
+            "selector",
+            "key_value_rows_shared",
+            "hybrid",
+            "chain_of_thought",
+        ):
             yield files_of(built(name, 4, hops=2, partial=True))
     yield files_of(built("chain_of_thought", 3, 2, 3, given={"hops_per_token": 2}))
     yield files_of(built("scalar_selector", 3, dtype=torch.bfloat16))
@@ -71,11 +87,17 @@ def honest_models():
     weights = weights_of(chain)
     weights["unembedding.weight"][-1] *= 3
     yield with_weights(chain, weights)
-    yield one_letter(heads=[Head([{"one": 4095}], [{"p0": 8193}], [("a", "c", 1)], 0, 4095 * 8193)])  # rounds
+    # rounds
+    yield one_letter(
+        heads=[Head([{"one": 4095}], [{"p0": 8193}], [("a", "c", 1)], 0, 4095 * 8193)]
+    )
     yield one_letter(columns=["w"], units=[({"c": 2**13}, {"w": 2**13})])  # 2^26
     yield one_letter(columns=["w"], units=[({"c": 2**13}, {"w": -(2**13)})])
     scaled = {0: {"one": 2, "c": -2}, 1: {"one": -2, "c": 2}, "rest": {"one": -100}}
-    yield one_letter(heads=[Head([{"one": 8}], [{"p0": 1}], [("a", "c", 2)], 0, 8)], unembedding=scaled)  # leaks
+    # leaks
+    yield one_letter(
+        heads=[Head([{"one": 8}], [{"p0": 1}], [("a", "c", 2)], 0, 8)], unembedding=scaled
+    )
     yield two_bits(  # 2^26 for a single code
         identity(4),
         FOUR,
@@ -122,7 +144,9 @@ def forged():
     claims = claims_of(files)
 
     def told(i, **changes):
-        return with_claims(files, [claim | (changes if j == i else {}) for j, claim in enumerate(claims)])
+        return with_claims(
+            files, [claim | (changes if j == i else {}) for j, claim in enumerate(claims)]
+        )
 
     yield resealed(files, certificate_json=files["certificate.json"] + b"\n")
     for i in range(len(claims)):
@@ -142,24 +166,36 @@ def forged():
     yield told(2, books=[*claims[2]["books"], {"bits": 1, "unknown": None}])
     yield told(2, books=[{"bits": 1, "unknown": 0}])
     one = claims[3]["blocks"][0]
-    for change in ({"note": 1}, {"form": "number"}, {"words": 2}, {"last": [0, 2]}, {"last": [-1, 1]}):
+    for change in (
+        {"note": 1},
+        {"form": "number"},
+        {"words": 2},
+        {"last": [0, 2]},
+        {"last": [-1, 1]},
+    ):
         yield told(3, blocks=[one | change])
     yield told(3, blocks=[one, one])
     yield told(6, reads=1)
-    yield resealed(files, certificate_json=files["certificate.json"].replace(b'"reads": 0', b'"reads": 0.0'))
+    yield resealed(
+        files, certificate_json=files["certificate.json"].replace(b'"reads": 0', b'"reads": 0.0')
+    )
     yield told(6, **{"from": ["a", "c"]})
     yield told(6, to=[])
     # files
     yield files | {"vocabulary.txt": files["vocabulary.txt"].replace(b"e1", b"e2")}
     yield files | {"facts.tsv": b""}
     yield resealed(files, notes_txt=b"mine")
-    yield files | {"manifest.json": files["manifest.json"].replace(b'"dtype"', b'"dtype": "float64", "dtype"')}
+    yield files | {
+        "manifest.json": files["manifest.json"].replace(b'"dtype"', b'"dtype": "float64", "dtype"')
+    }
     yield with_manifest(files, lambda manifest: manifest.update(format=2))
     yield resealed(files, weights_safetensors=files["weights.safetensors"] + b"\0\0\0\0")
     yield resealed(files, vocabulary_txt=files["vocabulary.txt"].replace(b"unknown", b"unknowm"))
     yield resealed(files, vocabulary_txt=files["vocabulary.txt"].removesuffix(b"\n") + b"\tx")
     weights = weights_of(files)
-    yield with_weights(files, weights | {"unembedding.weight": weights["unembedding.weight"] + 0.5})
+    yield with_weights(
+        files, weights | {"unembedding.weight": weights["unembedding.weight"] + 0.5}
+    )
     yield with_manifest(files, lambda manifest: manifest["sizes"].update(relations=True))
     unread = [block("a", 1), block("b", 0)]
     yield one_letter(columns=["b"], embedding={1: {"a": 1, "b": 1}}, subject=unread)
@@ -170,7 +206,9 @@ def forged():
     yield packed(torch.tensor([1, 0, -1], dtype=torch.int32))
     files = files_of(built("selector", 3))
     yield resealed(files, facts_tsv=files["facts.tsv"].removesuffix(b"\n") + b"x")
-    yield resealed(files, facts_tsv=files["facts.tsv"] + files["facts.tsv"].splitlines(keepends=True)[0])
+    yield resealed(
+        files, facts_tsv=files["facts.tsv"] + files["facts.tsv"].splitlines(keepends=True)[0]
+    )
     files = one_letter()
     header_ends = 8 + int.from_bytes(files["weights.safetensors"][:8], "little")
     header = json.loads(files["weights.safetensors"][8:header_ends])
@@ -183,8 +221,12 @@ def forged():
 
 
 def misdescribed():
-    """Right models in folders that say something false of themselves, or are not written as folders are."""
-    files = files_of(selector(FactTable.random_bijections(4, 2, seed=3), codebook=Codebook(np.arange(5))))
+    """Right models in folders that say something false of themselves, or are not written as
+    folders are.
+    """
+    files = files_of(
+        selector(FactTable.random_bijections(4, 2, seed=3), codebook=Codebook(np.arange(5)))
+    )
 
     def described(**changes):
         return with_manifest(files, lambda manifest: manifest.update(changes))
@@ -196,15 +238,21 @@ def misdescribed():
         raw = files[name]
         length = int.from_bytes(raw[:8], "little")
         text = change(raw[8 : 8 + length])
-        return described_as_they_are(files | {name: len(text).to_bytes(8, "little") + text + raw[8 + length :]})
+        return described_as_they_are(
+            files | {name: len(text).to_bytes(8, "little") + text + raw[8 + length :]}
+        )
 
     def with_books(**books):
         tensors = {name.removeprefix("_"): torch.tensor(tokens) for name, tokens in books.items()}
-        return described_as_they_are(files | {"codebooks.safetensors": safetensors.torch.save(tensors)})
+        return described_as_they_are(
+            files | {"codebooks.safetensors": safetensors.torch.save(tensors)}
+        )
 
     sizes, name = json.loads(files["manifest.json"])["sizes"], "embedding.weight"
     yield files | {"manifest.json": files["manifest.json"] + b"\n"}
-    yield files | {"manifest.json": files["manifest.json"].replace(b'"sha256": "', b'"sha256":  "', 1)}
+    yield files | {
+        "manifest.json": files["manifest.json"].replace(b'"sha256": "', b'"sha256":  "', 1)
+    }
     for key in ("d_vocab", "parameters"):
         for change in (-1, 1):
             yield described(sizes=sizes | {key: sizes[key] + change})
@@ -212,8 +260,12 @@ def misdescribed():
     yield described(options={"x": "y"})
     yield described(builder=1)
     yield described(note="mine")
-    yield with_manifest(files, lambda manifest: manifest["files"]["vocabulary.txt"].update(bytes=1))
-    yield with_manifest(files, lambda manifest: manifest["files"]["vocabulary.txt"].update(sha256="0" * 64))
+    yield with_manifest(
+        files, lambda manifest: manifest["files"]["vocabulary.txt"].update(bytes=1)
+    )
+    yield with_manifest(
+        files, lambda manifest: manifest["files"]["vocabulary.txt"].update(sha256="0" * 64)
+    )
     yield with_tensor(lambda tensors: tensors.pop(name))
     yield with_tensor(lambda tensors: tensors.update(other=tensors[name]))
     for change in (
@@ -233,14 +285,23 @@ def misdescribed():
     yield with_books(_1=[0, 1, 2, 3])
     yield with_books(_0=[[0, 1, 2, 3]])
     other = files_of(selector(FactTable([[1, 0, -1]], ["# 1", "b", "c"])))
-    for b, c in (("b ", "c"), ("\u00a0b", "c"), ("b\x1b", "c"), ("\ufeffb", "c"), ("", "c"), ("\u00e9", "e\u0301")):
+    for b, c in (
+        ("b ", "c"),
+        ("\u00a0b", "c"),
+        ("b\x1b", "c"),
+        ("\ufeffb", "c"),
+        ("", "c"),
+        ("\u00e9", "e\u0301"),
+    ):
         names = other["vocabulary.txt"].replace(b"\nb\nc\n", f"\n{b}\n{c}\n".encode())
         yield described_as_they_are(other | {"vocabulary.txt": names})
     yield described_as_they_are(other | {"vocabulary.txt": b"\xff" + other["vocabulary.txt"]})
 
 
 def attacked():
-    """Models of the catalogue of which a weight or a fact is not what it was, so that they answer wrong."""
+    """Models of the catalogue of which a weight or a fact is not what it was, so that they answer
+    wrong.
+    """
     for i, name in enumerate(CATALOGUE):
         with tempfile.TemporaryDirectory() as folder:
             built(name, 3, hops=2, seed=i).save(Path(folder) / "model")

@@ -1,4 +1,6 @@
-"""Models at the corners of the checker's rules: right or wrong by one, exact or not by one, of rare shapes."""
+"""Models at the corners of the checker's rules: right or wrong by one, exact or not by one, of
+rare shapes.
+"""
 
 import json
 
@@ -49,7 +51,9 @@ from constructions import FactTable, selector
 def leaking(gap, unembedding=ONE_BIT, **others):
     """A head whose scores differ by `gap`."""
     return one_letter(
-        heads=[Head([{"one": gap}], [{"p0": 1}], [("a", "c", 1)], 0, gap)], unembedding=unembedding, **others
+        heads=[Head([{"one": gap}], [{"p0": 1}], [("a", "c", 1)], 0, gap)],
+        unembedding=unembedding,
+        **others,
     )
 
 
@@ -65,7 +69,9 @@ LARGE = 2.0**24
 
 
 def shaken(first, second):
-    """A head of which a leak may move the scores: by `16 / (1 + e^10)` for each 1 of the larger key."""
+    """A head of which a leak may move the scores: by `16 / (1 + e^10)` for each 1 of the larger
+    key.
+    """
     keys = [{"p0": first, "p1": second}]
     return leaking_into(Head([{"q": 1, "one": 3}], keys, [("z", "y", 1)], 0, 5 * (first - second)))
 
@@ -75,10 +81,23 @@ def right():
     yield leaking(100)
     yield leaking(99)
     yield leaking(1, CLOSE)
-    yield leaking(3, {0: {"one": 50, "c": -100}, 1: {"one": -50, "c": 100}, "rest": {"one": -3000}})
+    yield leaking(
+        3, {0: {"one": 50, "c": -100}, 1: {"one": -50, "c": 100}, "rest": {"one": -3000}}
+    )
     yield one_letter(unembedding=CLOSE)
-    yield one_letter(unembedding={0: {"one": 900, "c": -1800}, 1: {"one": -900, "c": 1800}, "rest": {"one": -9000}})
-    yield two_bits(identity(4), FOUR, BOTH, {t: {c: 300 * v for c, v in row.items()} for t, row in THREE.items()})
+    yield one_letter(
+        unembedding={
+            0: {"one": 900, "c": -1800},
+            1: {"one": -900, "c": 1800},
+            "rest": {"one": -9000},
+        }
+    )
+    yield two_bits(
+        identity(4),
+        FOUR,
+        BOTH,
+        {t: {c: 300 * v for c, v in row.items()} for t, row in THREE.items()},
+    )
     three = {1: FOUR[1], 2: FOUR[2]}
     yield two_bits(identity(3), three, BOTH, THREE_KINDS)
     yield three_kinds()
@@ -103,7 +122,10 @@ def right():
         yield numbers({0: {}, 1: {"c": 6, "one": -9}, 2: binding, "rest": {"one": -100}}, 3)
     yield numbers({0: {}, 1: {"c": 200, "one": -10000}, "rest": {"one": -20000}}, 100)
     yield numbers(  # the number of *unknown*
-        {0: {}, 3: {"c": 400, "one": -40000}, "rest": {"one": -100000}}, 200, np.array([[0, -1]]), [book(0, 200)]
+        {0: {}, 3: {"c": 400, "one": -40000}, "rest": {"one": -100000}},
+        200,
+        np.array([[0, -1]]),
+        [book(0, 200)],
     )
     yield numbers(BENT_TWICE | {2: {"c": 2.0**29 - 2, "one": 5 - 2.0**31}}, dtype="float64")
     average = Head([], [], [("a", "a", 2)], "all", 0)
@@ -133,7 +155,9 @@ def right():
             LETTERS,
         )
     # heads
-    yield one_letter(columns=["w"], heads=[Head([], [], [("one", "w", 1)], "all", 0), at(0, ("a", "c", 1))])
+    yield one_letter(
+        columns=["w"], heads=[Head([], [], [("one", "w", 1)], "all", 0), at(0, ("a", "c", 1))]
+    )
     yield hand_made(  # four positions in equal parts
         identity(2),
         ["one", "a", "c"],
@@ -179,11 +203,21 @@ def right():
     )
     yield one_letter(unembedding=ONE_BIT | {"rest": {"one": 1 - 2.0**53}}, dtype="float64")
     large = 2.0**49  # margins of 2^49 and more count as 2^49
-    large_code = {0: {"one": large, "c": -2 * large}, 1: {"one": -large, "c": 2 * large}, "rest": {"one": -2 * large}}
+    large_code = {
+        0: {"one": large, "c": -2 * large},
+        1: {"one": -large, "c": 2 * large},
+        "rest": {"one": -2 * large},
+    }
     yield one_letter(unembedding=large_code, dtype="float64")
     # units
     yield exclusive_or()
-    yield one_letter(facts=np.array([[0, 0]]), embedding={0: {}}, units=[({"c": 1}, {"c": -1})], after=C, decoder=NODE)
+    yield one_letter(
+        facts=np.array([[0, 0]]),
+        embedding={0: {}},
+        units=[({"c": 1}, {"c": -1})],
+        after=C,
+        decoder=NODE,
+    )
     yield one_letter(facts=identity(1), embedding={0: {}}, units=[({"c": 1}, {"c": -1})])
     yield two_bits(  # never above 0, though of two bits in three
         identity(4),
@@ -191,11 +225,19 @@ def right():
         BOTH,
         THREE,
         after=[block("c", 0)],
-        units=[({"c0": 1, "c1": 1, "one": -2}, {"c0": 1}), ({"c0": 3, "c1": 1, "one": -5}, {"c0": 1})],
+        units=[
+            ({"c0": 1, "c1": 1, "one": -2}, {"c0": 1}),
+            ({"c0": 3, "c1": 1, "one": -5}, {"c0": 1}),
+        ],
         subject=[block("a", 0)],
     )
     yield two_bits(  # never above 0, of bits of the answer
-        identity(4), FOUR, BOTH, THREE, units=[({"c0": 1, "c1": 1, "one": -2}, {"w": 1})], columns=[*TWO_BITS, "w"]
+        identity(4),
+        FOUR,
+        BOTH,
+        THREE,
+        units=[({"c0": 1, "c1": 1, "one": -2}, {"w": 1})],
+        columns=[*TWO_BITS, "w"],
     )
     codes = {1: FOUR[1], 2: FOUR[3]}
     yield two_bits(  # a unit for a code that no node has
@@ -283,7 +325,11 @@ def exclusive_or():
         ["one", "p0", "p1", "p2", "a", "c", "l", "m"],
         {1: {"a": 1}, 3: {"l": 1}},
         positions(3),
-        [Layer([at(0, ("a", "c", 1)), at(1, ("l", "m", 1))], []), Layer([], step), Layer([], again)],
+        [
+            Layer([at(0, ("a", "c", 1)), at(1, ("l", "m", 1))], []),
+            Layer([], step),
+            Layer([], again),
+        ],
         ONE_BIT,
         [book(1)],
         [block("a", 0, last=(0, 2))],
@@ -294,7 +340,9 @@ def exclusive_or():
 
 
 def settled():
-    """A column holds a bit of the node less what units for two nodes say, which is 0 at every node."""
+    """A column holds a bit of the node less what units for two nodes say, which is 0 at every
+    node.
+    """
     return two_bits(
         identity(4),
         FOUR,
@@ -308,7 +356,9 @@ def settled():
 
 
 def in_the_second_book():
-    """Nodes before the letter are of one book, nodes after it of another, where *unknown* has a code and e2 has none."""
+    """Nodes before the letter are of one book, nodes after it of another, where *unknown* has a
+    code and e2 has none.
+    """
     return hand_made(
         np.array([[1, -1, 0]]),
         ["one", "p0", "p1", ("a", 2), ("b", 2), ("x", 2), ("y", 2), ("c", 2)],
@@ -333,7 +383,9 @@ def in_the_second_book():
 
 
 def two_hops_at_once():
-    """Four entities in a circle: the node in two steps is computed from the subject, and a letter is left for later."""
+    """Four entities in a circle: the node in two steps is computed from the subject, and a letter
+    is left for later.
+    """
     return hand_made(
         np.array([[1, 2, 3, 0]]),
         ["one", "p0", "p1", "p2", ("a", 2), ("c", 2)],
@@ -350,16 +402,22 @@ def two_hops_at_once():
 
 
 def mixed_units():
-    """Units of a second hidden layer read bits of the node beside what units for single nodes say."""
+    """Units of a second hidden layer read bits of the node beside what units for
+    single nodes say.
+    """
     first = [({"c0": 1, "c1": 1, "one": -1}, {}), ({"c0": 1}, {}), ({"one": 1}, {})]
-    files = two_bits(np.array([[0, 3, 2, 2]]), FOUR, BOTH, THREE, after=C, units=first, subject=[block("a", 0)])
+    files = two_bits(
+        np.array([[0, 3, 2, 2]]), FOUR, BOTH, THREE, after=C, units=first, subject=[block("a", 0)]
+    )
     weights, d = weights_of(files), 7
     # From (the node is 3, bit 0, 1): bit 0 less the first, the first and 1, 1.
     weights["layers.0.mlp.weights.1.weight"] = np.array([[-1, 1, 0], [1, 0, 1], [0, 0, 1]])
     weights["layers.0.mlp.weights.2.weight"] = np.zeros((d, 3))
     weights["layers.0.mlp.weights.2.weight"][-2:] = [[0, -1, 1], [1, 0, 0]]
     files = with_weights(files, weights)
-    return with_manifest(files, lambda manifest: manifest["architecture"]["layers"][0].update(d_mlp=[3, 3]))
+    return with_manifest(
+        files, lambda manifest: manifest["architecture"]["layers"][0].update(d_mlp=[3, 3])
+    )
 
 
 def backwards(files):
@@ -387,7 +445,11 @@ def fifty_bits():
         {1: {f"a{i}": 1 for i in bits}},
         positions(2),
         [Layer([at(0, *((f"a{i}", f"c{i}", 1) for i in bits))])],
-        {0: {f"c{i}": -2 for i in bits}, 1: {f"c{i}": 2 for i in bits} | {"one": -100}, "rest": {"one": -1000}},
+        {
+            0: {f"c{i}": -2 for i in bits},
+            1: {f"c{i}": 2 for i in bits} | {"one": -100},
+            "rest": {"one": -1000},
+        },
         [book(50)],
         [block("a", 1)],
         [([1], None)],
@@ -396,7 +458,9 @@ def fifty_bits():
 
 
 def logits_that_cancel_apart():
-    """What a letter has left cancels in every logit: the first in one of them, the second in another."""
+    """What a letter has left cancels in every logit: the first in one of them, the second in
+    another.
+    """
     blocks = [block("c", 0, last=(0, 2))]
     return hand_made(
         np.tile(np.arange(2), (2, 1)),
@@ -408,7 +472,11 @@ def logits_that_cancel_apart():
             Layer([at(2, ("f", "s", 1), ("f", "t", 1))]),
             Layer(),
         ],
-        {0: ONE_BIT[0] | {"u": 4096, "v": -4096}, 1: ONE_BIT[1] | {"s": 4096, "t": -4096}, "rest": {"one": -100}},
+        {
+            0: ONE_BIT[0] | {"u": 4096, "v": -4096},
+            1: ONE_BIT[1] | {"s": 4096, "t": -4096},
+            "rest": {"one": -100},
+        },
         [book(1)],
         [block("a", 0, last=(0, 2))],
         [([1], blocks), ([2], blocks), ([], blocks)],
@@ -418,14 +486,21 @@ def logits_that_cancel_apart():
 
 
 def exact_or_not():
-    """Sums of just 2^24 and just below; and bounds that are small only if each column is followed by itself."""
+    """Sums of just 2^24 and just below; and bounds that are small only if each column is followed
+    by itself.
+    """
     for large in (LARGE, LARGE - 1, LARGE / 2 + 1):
         for place in (0, 1):
             position = positions(2)
             position[place]["junk"] = large
             yield one_letter(position, columns=["junk"])
         yield one_letter(unembedding=ONE_BIT | {"rest": {"one": -large}})
-        yield one_letter(unembedding={0: {"one": large // 2, "c": -large}, 1: {"one": -(large // 2), "c": large}})
+        yield one_letter(
+            unembedding={
+                0: {"one": large // 2, "c": -large},
+                1: {"one": -(large // 2), "c": large},
+            }
+        )
         yield one_letter(embedding={1: {"a": 1}, 2: {"junk": large}}, columns=["junk"])
         yield one_letter(
             [positions(2)[0] | {"z": 1}, positions(2)[1]],
@@ -443,7 +518,9 @@ def exact_or_not():
         columns=["z", "y"],
         heads=[at(0, ("a", "c", 1), ("z", "y", 1))],
     )
-    yield one_letter(heads=[at(0, ("a", "c", 1)), Head([], [], [("one", "w", half)], "all", 0)], columns=["w"])
+    yield one_letter(
+        heads=[at(0, ("a", "c", 1)), Head([], [], [("one", "w", half)], "all", 0)], columns=["w"]
+    )
     yield one_letter(
         embedding={1: {"a": 1}, 2: {"f": 4096}},
         columns=["f"],
@@ -452,19 +529,27 @@ def exact_or_not():
     yield one_letter(embedding={1: {"a": 1}, 2: {"junk": 2.0**20}}, columns=["junk"])
     big = [row | {"big": 4097} for row in positions(2)]
     yield one_letter(
-        big, columns=["big"], heads=[Head([{"one": 1024}, {"big": 4097}], [{"p0": 1}, {}], [("a", "c", 1)])]
+        big,
+        columns=["big"],
+        heads=[Head([{"one": 1024}, {"big": 4097}], [{"p0": 1}, {}], [("a", "c", 1)])],
     )
     yield one_letter(
-        big, columns=["big"], heads=[Head([{"one": 1024}, {}], [{"p0": 1}, {"big": 4097}], [("a", "c", 1)])]
+        big,
+        columns=["big"],
+        heads=[Head([{"one": 1024}, {}], [{"p0": 1}, {"big": 4097}], [("a", "c", 1)])],
     )
-    for column in ("y", "z"):  # what a letter has left, and as much in the same column or in another one
+    # what a letter has left, and as much in the same column or in another one
+    for column in ("y", "z"):
         yield one_letter(
             embedding={1: {"a": 1}, 3: {"f": 4096}},
             columns=["f", "y", "z"],
             heads=[at(0, ("a", "c", 1)), at(1, ("f", "y", 2048))],
             units=[({"one": 1}, {column: half})],
             letters=[],
-            later=[(Layer([], [({"one": 1}, {column: -half})]), [], OF_TWO_RELATIONS["after"]), LAST],
+            later=[
+                (Layer([], [({"one": 1}, {column: -half})]), [], OF_TWO_RELATIONS["after"]),
+                LAST,
+            ],
             **OF_TWO_RELATIONS,
         )
     small = {"columns": ["junk", "w"], "dtype": "float16"}
@@ -483,7 +568,9 @@ def exact_or_not():
     )
     yield logits_that_cancel_apart()
     more = [(Layer(), [], C)] * 5
-    yield one_letter(embedding={1: {"a": 1, "junk": 0}, 3: {"junk": 2000}}, later=more, **small, **OF_NODE)
+    yield one_letter(
+        embedding={1: {"a": 1, "junk": 0}, 3: {"junk": 2000}}, later=more, **small, **OF_NODE
+    )
 
 
 def wrong():
@@ -491,7 +578,9 @@ def wrong():
     files, claims = one_letter(), claims_of(one_letter())
 
     def told(i, base=files, **changes):
-        return with_claims(base, [claim | (changes if j == i else {}) for j, claim in enumerate(claims_of(base))])
+        return with_claims(
+            base, [claim | (changes if j == i else {}) for j, claim in enumerate(claims_of(base))]
+        )
 
     def sized(**changes):
         return with_manifest(files, lambda manifest: manifest["sizes"].update(changes))
@@ -502,7 +591,10 @@ def wrong():
     def weighed(data):
         return resealed(files, weights_safetensors=data)
 
-    one, layers = claims[3]["blocks"][0], json.loads(files["manifest.json"])["architecture"]["layers"]
+    one, layers = (
+        claims[3]["blocks"][0],
+        json.loads(files["manifest.json"])["architecture"]["layers"],
+    )
     # the manifest
     yield {name: data for name, data in files.items() if name != "manifest.json"}
     yield files | {"manifest.json": files["manifest.json"] + b"\n"}
@@ -519,7 +611,10 @@ def wrong():
     yield shaped(layers=[layers[0] | {"heads": [[1, 1], [1]]}])
     yield shaped(layers=[layers[0] | {"d_mlp": [0]}])
     weights = weights_of(files)
-    empty = {"layers.0.mlp.weights.0.weight": np.zeros((0, 5)), "layers.0.mlp.weights.1.weight": np.zeros((5, 0))}
+    empty = {
+        "layers.0.mlp.weights.0.weight": np.zeros((0, 5)),
+        "layers.0.mlp.weights.1.weight": np.zeros((5, 0)),
+    }
     yield with_weights(shaped(layers=[layers[0] | {"d_mlp": [0]}]), weights | empty)
     yield one_letter([*positions(2), {}])
     # files
@@ -554,8 +649,11 @@ def wrong():
     for row in ({"a": 1, "one": 0.5}, {"a": 0.5}):
         yield one_letter(embedding={1: row})
     second = OF_TWO_RELATIONS | {"columns": [("b", 2)], "subject": [block("b", 1, last=(0, 2))]}
-    yield one_letter(embedding={1: {"b0": 1, "b1": 0.5}}, **second)  # where the second letter leads
-    yield one_letter(embedding={t: {"b1": 1} for t in (0, 1)}, **second | {"facts": np.array([[0, 0], [0, 1]])})
+    # where the second letter leads
+    yield one_letter(embedding={1: {"b0": 1, "b1": 0.5}}, **second)
+    yield one_letter(
+        embedding={t: {"b1": 1} for t in (0, 1)}, **second | {"facts": np.array([[0, 0], [0, 1]])}
+    )
     yield a_node_without_a_code(-1)
     # limits
     yield one_letter(unembedding=ONE_BIT | {"rest": {"one": -(2.0**53)}}, dtype="float64")
@@ -567,7 +665,14 @@ def wrong():
         yield numbers({0: {}, 1: {"c": 1}, "rest": {"one": -100}}, number, dtype="float64")
     # slots, books and blocks
     yield told(1, slots=[["", 0], *claims[1]["slots"]])
-    for change in ({"note": 1}, {"bits": 51}, {"bits": True}, {"unknown": True}, {"unknown": 2**50}, {"unknown": -1}):
+    for change in (
+        {"note": 1},
+        {"bits": 51},
+        {"bits": True},
+        {"unknown": True},
+        {"unknown": 2**50},
+        {"unknown": -1},
+    ):
         yield told(2, books=[claims[2]["books"][0] | change])
     yield told(3, blocks=[one | {"book": False}])
     yield told(3, blocks=[one | {"words": True}])
@@ -617,7 +722,11 @@ def wrong():
     yield chain((0, 0, 4), {"q": 1})  # the subject is not at hand any more
     # the decoder
     yield one_letter(
-        facts=np.array([[0, 0]]), embedding={0: {}}, units=[({"c": 1}, {"c": -1})], after=[block("c", 1)], decoder=NODE
+        facts=np.array([[0, 0]]),
+        embedding={0: {}},
+        units=[({"c": 1}, {"c": -1})],
+        after=[block("c", 1)],
+        decoder=NODE,
     )
     yield two_bits(  # the last unit fires for the first node
         identity(4),
@@ -630,7 +739,11 @@ def wrong():
     )
     leaky = Head([{"one": 20}], [{"p0": 1}], [("a", "c", 1)], 0, 20)
     yield one_letter(
-        heads=[leaky], embedding={1: {"a": 1}}, books=[book(0)], subject=[block("a", 1, "number")], unembedding=BENT
+        heads=[leaky],
+        embedding={1: {"a": 1}},
+        books=[book(0)],
+        subject=[block("a", 1, "number")],
+        unembedding=BENT,
     )
     yield hand_made(
         identity(2),

@@ -1,4 +1,5 @@
-"""What a fact file means by the grammar and the words of docs/fact-files.md: no code of the product.
+"""What a fact file means by the grammar and the words of docs/fact-files.md: no code of the
+product.
 
 The grammar is read from the page itself, so that the page is what the readers are compared with.
 """

@@ -3,8 +3,8 @@ makes `tests/golden.txt` of them, and `tests/test_golden.py` compares.
 
 A line is a cell: its construction, sizes and form, the dtype, and for each weight, in the order of
 `named_parameters`, eight hexadecimal digits of a SHA-256 over its shape and its entries as 64-bit
-integers; `~` where an entry is no such integer. These are floating forms, whose last bits depend on
-the machine: `--floats` prints a digest of those too, for two versions on one machine.
+integers; `~` where an entry is no such integer. These are floating forms, whose last bits depend
+on the machine: `--floats` prints a digest of those too, for two versions on one machine.
 
 A golden digest changes only in a commit that says why.
 """
@@ -32,7 +32,9 @@ def named(cell) -> str:
 
 
 def digest(weight: Tensor, floats: bool = False) -> str:
-    """Eight hexadecimal digits over shape and entries; of floating entries only if asked, else ~."""
+    """Eight hexadecimal digits over shape and entries; of floating entries only if
+    asked, else ~.
+    """
     weight = weight.detach()
     whole = weight.double()
     is_whole = bool((whole == whole.round()).all()) and bool((whole.abs() < 2**63).all())

@@ -1,4 +1,6 @@
-"""Model folders in memory: of builders, and made by hand column by column, with a certificate that claims what one likes."""
+"""Model folders in memory: of builders, and made by hand column by column, with a certificate that
+claims what one likes.
+"""
 
 import contextlib
 import hashlib
@@ -19,28 +21,41 @@ from constructions.manifest import canonical
 from constructions.tensor_file import survey
 from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
 
-DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES = {
+    "float64": torch.float64,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
 
 
 def files_of(model):
     """The files of a saved model, by name."""
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder) / "model")
-        return {path.name: path.read_bytes() for path in sorted((Path(folder) / "model").iterdir())}
+        return {
+            path.name: path.read_bytes() for path in sorted((Path(folder) / "model").iterdir())
+        }
 
 
 def built(name, n=4, n_relations=2, hops=2, partial=False, seed=1, given=None, **others):
-    """A model of the catalogue on random facts; one-hop constructions take one hop, a chain no more than `hops`."""
+    """A model of the catalogue on random facts; one-hop constructions take one hop, a chain no
+    more than `hops`.
+    """
     entry = CATALOGUE[name]
     facts = (
-        entry.random_partial_facts(n, n_relations, seed, 0.3) if partial else entry.random_facts(n, n_relations, seed)
+        entry.random_partial_facts(n, n_relations, seed, 0.3)
+        if partial
+        else entry.random_facts(n, n_relations, seed)
     )
     given = {"max_hops": hops} | (given or {}) if name == "chain_of_thought" else given
     return entry.build(facts, hops if entry.multi_hop else 1, given, **others)
 
 
 def resealed(files, **changed):
-    """The files with some replaced (facts_tsv for facts.tsv), and a manifest that describes them as they are."""
+    """The files with some replaced (facts_tsv for facts.tsv), and a manifest that describes them
+    as they are.
+    """
     files = files | {name.replace("_", "."): data for name, data in changed.items()}
     manifest = json.loads(files["manifest.json"])
     with contextlib.suppress(InputError):  # weights that cannot be read are described as they were
@@ -74,19 +89,26 @@ def with_claims(files, claims):
 
 def weights_of(files):
     """Copies of all tensors by name, float64."""
-    return {name: w.double().numpy().copy() for name, w in safetensors.torch.load(files["weights.safetensors"]).items()}
+    return {
+        name: w.double().numpy().copy()
+        for name, w in safetensors.torch.load(files["weights.safetensors"]).items()
+    }
 
 
 def with_weights(files, weights):
     """The files with other weights, rounded to their dtype."""
     dtype = DTYPES[json.loads(files["manifest.json"])["dtype"]]
-    tensors = {name: torch.as_tensor(np.asarray(w)).to(dtype).contiguous() for name, w in weights.items()}
+    tensors = {
+        name: torch.as_tensor(np.asarray(w)).to(dtype).contiguous() for name, w in weights.items()
+    }
     return resealed(files, weights_safetensors=safetensors.torch.save(tensors))
 
 
 @dataclass
 class Head:
-    """Queries and keys row by row as {column: weight}, (from, to, weight) for what it copies, and what is claimed of it."""
+    """Queries and keys row by row as {column: weight}, (from, to, weight) for what it copies, and
+    what is claimed of it.
+    """
 
     query: list
     key: list
@@ -97,7 +119,9 @@ class Head:
 
 @dataclass
 class Layer:
-    """Heads, and units of the MLP as ({column: weight that reads}, {column: weight that writes})."""
+    """Heads, and units of the MLP as ({column: weight that reads}, {column: weight
+    that writes}).
+    """
 
     heads: list = field(default_factory=list)
     units: list = field(default_factory=list)
@@ -144,9 +168,11 @@ def hand_made(
     hops=1,
     dtype="float32",
 ):
-    """A model without a chain. Rows are {column: value}, tables {token: row}, with "rest" for all other tokens.
+    """A model without a chain. Rows are {column: value}, tables {token: row}, with "rest" for all
+    other tokens.
 
-    Columns are named, or (name, width) for name0, name1, ...; `passes` has (letters, blocks) for each layer.
+    Columns are named, or (name, width) for name0, name1, ...; `passes` has (letters, blocks) for
+    each layer.
     """
     slots = [[c, 1] if isinstance(c, str) else list(c) for c in columns]
     names = [name if width == 1 else f"{name}{i}" for name, width in slots for i in range(width)]
@@ -164,7 +190,9 @@ def hand_made(
 
     def touched(some):
         some = set(some)
-        return [name for name, width in slots if {name, *(f"{name}{i}" for i in range(width))} & some]
+        return [
+            name for name, width in slots if {name, *(f"{name}{i}" for i in range(width))} & some
+        ]
 
     weights = {"embedding.weight": table(embedding), "unembedding.weight": table(unembedding)}
     weights["positions.weight"] = np.stack([row(values) for values in position])
@@ -172,20 +200,33 @@ def hand_made(
     for i, (layer, (letters, after)) in enumerate(zip(layers, passes, strict=True)):
         claims.append({"claim": "pass", "number": i + 1, "letters": letters, "after": after})
         for h, head in enumerate(layer.heads):
-            sides = {"from": touched(a for a, _, _ in head.copies), "to": touched(b for _, b, _ in head.copies)}
-            claims.append({"claim": "head", "number": h, "reads": head.reads, "gap": head.gap, **sides})
+            sides = {
+                "from": touched(a for a, _, _ in head.copies),
+                "to": touched(b for _, b, _ in head.copies),
+            }
+            claims.append(
+                {"claim": "head", "number": h, "reads": head.reads, "gap": head.gap, **sides}
+            )
         if layer.heads:
             copies = [copied for head in layer.heads for copied in head.copies]
             parts = {
-                "query": np.array([row(q) for head in layer.heads for q in head.query]).reshape(-1, d),
+                "query": (
+                    np.array([row(q) for head in layer.heads for q in head.query]).reshape(-1, d)
+                ),
                 "key": np.array([row(k) for head in layer.heads for k in head.key]).reshape(-1, d),
                 "value": np.array([row({a: 1}) for a, _, _ in copies]),
                 "output": np.array([row({b: w}) for _, b, w in copies]).T,
             }
-            weights |= {f"layers.{i}.attention.{name}.weight": part for name, part in parts.items()}
+            weights |= {
+                f"layers.{i}.attention.{name}.weight": part for name, part in parts.items()
+            }
         if layer.units:
-            weights[f"layers.{i}.mlp.weights.0.weight"] = np.stack([row(reads) for reads, _ in layer.units])
-            weights[f"layers.{i}.mlp.weights.1.weight"] = np.stack([row(writes) for _, writes in layer.units], 1)
+            weights[f"layers.{i}.mlp.weights.0.weight"] = np.stack(
+                [row(reads) for reads, _ in layer.units]
+            )
+            weights[f"layers.{i}.mlp.weights.1.weight"] = np.stack(
+                [row(writes) for _, writes in layer.units], 1
+            )
         heads = [[len(head.query), len(head.copies)] for head in layer.heads]
         shapes.append({"heads": heads, "d_mlp": [len(layer.units)] if layer.units else []})
     claims = [
@@ -198,8 +239,12 @@ def hand_made(
     return assembled(facts, hops, weights, shapes, slots, claims, dtype)
 
 
-def assembled(facts, hops, weights, layers, slots, claims, dtype="float32", repeats=1, per_token=0):
-    """Files of weights, with the claims about the task and the slots put before the given ones; a chain if `per_token`."""
+def assembled(
+    facts, hops, weights, layers, slots, claims, dtype="float32", repeats=1, per_token=0
+):
+    """Files of weights, with the claims about the task and the slots put before the given ones; a
+    chain if `per_token`.
+    """
     n_relations, n = facts.shape
     specials = ["unknown", "pad", "end"] if per_token else ["unknown"]
     task = {"claim": "task", "format": 1, "entities": n, "relations": n_relations, "hops": hops}
@@ -207,7 +252,12 @@ def assembled(facts, hops, weights, layers, slots, claims, dtype="float32", repe
     task |= {"facts": int((facts >= 0).sum()), "hops_per_token": per_token}
     task |= {"queries": sum(n * n_relations**length for length in lengths)}
     names = [*(f"e{i}" for i in range(n)), *(f"r{i}" for i in range(n_relations)), *specials]
-    sizes = {"entities": n, "relations": n_relations, "hops": hops, "d_model": weights["embedding.weight"].shape[1]}
+    sizes = {
+        "entities": n,
+        "relations": n_relations,
+        "hops": hops,
+        "d_model": weights["embedding.weight"].shape[1],
+    }
     sizes["positions"] = len(weights["positions.weight"]) if "positions.weight" in weights else 0
     sizes["d_vocab"] = n + n_relations + len(specials)
     manifest = {"format": 1, "dtype": dtype, "sizes": sizes, "specials": specials, "files": {}}
@@ -224,15 +274,25 @@ def assembled(facts, hops, weights, layers, slots, claims, dtype="float32", repe
 
 @torch.no_grad()
 def least_margin(files, facts, dtype="float64"):
-    """By running the module on every query, token by token: the least logit of a right token minus the largest other."""
-    manifest, weights = json.loads(files["manifest.json"]), safetensors.torch.load(files["weights.safetensors"])
+    """By running the module on every query, token by token: the least logit of a right token minus
+    the largest other.
+    """
+    manifest, weights = (
+        json.loads(files["manifest.json"]),
+        safetensors.torch.load(files["weights.safetensors"]),
+    )
     sizes, n_specials = manifest["sizes"], len(manifest["specials"])
     n_relations, n = facts.shape
     layers = [
         LayerShape(tuple(HeadShape(*head) for head in layer["heads"]), tuple(layer["d_mlp"]))
         for layer in manifest["architecture"]["layers"]
     ]
-    n_vocab, unknown, pad, end = n + n_relations + n_specials, n + n_relations, n + n_relations + 1, n + n_relations + 2
+    n_vocab, unknown, pad, end = (
+        n + n_relations + n_specials,
+        n + n_relations,
+        n + n_relations + 1,
+        n + n_relations + 2,
+    )
     repeats = manifest["architecture"]["repeats"]
     shape = TransformerShape(n_vocab, sizes["d_model"], tuple(layers), sizes["positions"], repeats)
     module = Transformer(shape, DTYPES[dtype])
@@ -240,15 +300,22 @@ def least_margin(files, facts, dtype="float64"):
     per_token, k = claims_of(files)[0]["hops_per_token"], sizes["hops"]
     found = []
     for length in range(1 if n_specials == 3 else k, k + 1):
-        for subject, path in itertools.product(range(n), itertools.product(range(n_relations), repeat=length)):
+        for subject, path in itertools.product(
+            range(n), itertools.product(range(n_relations), repeat=length)
+        ):
             nodes = [subject]
             for letter in path:
                 nodes.append(int(facts[letter, nodes[-1]]) if nodes[-1] >= 0 else -1)
             tokens, said = [subject, *(n + letter for letter in path)], nodes[-1:]
             if n_specials == 3:
                 tokens += [pad] * (k - length)
-                said = [nodes[min(i * per_token, length)] for i in range(1, -(-length // per_token) + 1)]
-            for token in [unknown if node < 0 else node for node in said] + [end] * (n_specials == 3):
+                said = [
+                    nodes[min(i * per_token, length)]
+                    for i in range(1, -(-length // per_token) + 1)
+                ]
+            for token in [unknown if node < 0 else node for node in said] + [end] * (
+                n_specials == 3
+            ):
                 logits = module(torch.tensor(tokens))[-1].double()
                 own, logits[token] = logits[token].item(), -torch.inf
                 found.append(own - logits.max().item())

@@ -1,4 +1,6 @@
-"""What workers do in the tests of them: light to import, since each process that is started imports it."""
+"""What workers do in the tests of them: light to import, since each process that is started
+imports it.
+"""
 
 import os
 import signal
@@ -7,7 +9,9 @@ from pathlib import Path
 
 
 def done_or_lost(item):
-    """Do an item, or be killed, crash, leave, raise, return what cannot be sent, or sleep, as it says."""
+    """Do an item, or be killed, crash, leave, raise, return what cannot be sent, or sleep, as it
+    says.
+    """
     if item == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if item == "crash":

@@ -1,10 +1,11 @@
-"""Run as a script: processes that save over a model are killed, and each time the folder must hold the old or the new one.
+"""Run as a script: processes that save over a model are killed, and each time the folder must hold
+the old or the new one.
 
     python tests/kill_saves.py FOLDER COUNT SEED
 
-First one save is killed at its n-th audited call, for every n; then saves go on and on, and SIGKILL comes at random moments,
-COUNT times. At last a save removes what the dead have left. Prints a line of JSON. Children are forked, so that torch is
-imported once.
+First one save is killed at its n-th audited call, for every n; then saves go on and on, and
+SIGKILL comes at random moments, COUNT times. At last a save removes what the dead have left.
+Prints a line of JSON. Children are forked, so that torch is imported once.
 """
 
 import json
@@ -51,7 +52,9 @@ def found(target, known):
     """Which model is there; it must load, and be whole."""
     name = known[(target / "manifest.json").read_bytes()]
     loaded, model = load(target), MODELS[name]
-    assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), model.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(loaded.parameters(), model.parameters(), strict=True)
+    )
     return name
 
 
@@ -107,7 +110,9 @@ def kill_everywhere(target, known):
 
 
 def kill_in_the_middle(target, known):
-    """In the middle of each file that is written by `write_bytes`: a part of its bytes, or none, is there."""
+    """In the middle of each file that is written by `write_bytes`: a part of its bytes, or none,
+    is there.
+    """
     seen = Counter()
     for share in (0, 1 / 2, 1):
         for nth in range(10_000):

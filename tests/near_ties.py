@@ -1,8 +1,8 @@
 """Models on the edge: edited so that the smallest margin, asked in one batch, is positive by what
 rounding makes of it.
 
-`python tests/near_ties.py 384 [SEED]` makes so many, lets the pass over all queries judge each, and
-asks each in many shapes of the batch, one by one among them.
+`python tests/near_ties.py 384 [SEED]` makes so many, lets the pass over all queries judge each,
+and asks each in many shapes of the batch, one by one among them.
 """
 
 import copy
@@ -43,7 +43,9 @@ def margins(model, tokens, said, rows=None):
     at once; float64 (Q,).
     """
     found = []
-    for some, wanted in zip(tokens.split(rows or len(tokens)), said.split(rows or len(tokens)), strict=True):
+    for some, wanted in zip(
+        tokens.split(rows or len(tokens)), said.split(rows or len(tokens)), strict=True
+    ):
         logits = model(some)[:, -wanted.shape[1] :].double()
         own = logits.gather(-1, wanted[..., None])[..., 0]
         found.append((own - logits.scatter(-1, wanted[..., None], -torch.inf).amax(-1)).amin(-1))
@@ -68,7 +70,8 @@ def near_tie(rng, name=None, form=None, dtype=None, largest=24, most=2000, edge=
     entry, seed = CATALOGUE[name], int(rng.integers(2**31))
     torch.manual_seed(seed)
     r, hops = int(rng.integers(2, 4)), int(rng.integers(1, 3)) if entry.multi_hop else 1
-    longest = 2 * hops if name == "chain_of_thought" else hops  # by default it takes longer paths, too
+    # by default it takes longer paths, too
+    longest = 2 * hops if name == "chain_of_thought" else hops
     n = min(int(rng.integers(3, largest)), max(3, most // r**longest))
     facts = entry.random_facts(n, r, seed)
     try:
@@ -78,7 +81,10 @@ def near_tie(rng, name=None, form=None, dtype=None, largest=24, most=2000, edge=
     tokens, said = sequences(model, facts)
     only = [None, "unembedding", "embedding", "layers", "mlp"][rng.integers(5)]
     right = {key: weight.clone() for key, weight in model.named_parameters()}
-    noise = {key: torch.randn(weight.shape).to(weight) * (only is None or only in key) for key, weight in right.items()}
+    noise = {
+        key: torch.randn(weight.shape).to(weight) * (only is None or only in key)
+        for key, weight in right.items()
+    }
 
     def at(t):
         for key, weight in model.named_parameters():
@@ -94,10 +100,15 @@ def near_tie(rng, name=None, form=None, dtype=None, largest=24, most=2000, edge=
     beside = 10.0 ** -rng.uniform(1, 7) if rng.random() < 1 / 2 else 0.0
     if edge:
         at(good)
-        return model, facts, f"{name} {form} {dtype} N={n} R={r} k={model.hops} noise on {only} seed {seed}"
+        return (
+            model,
+            facts,
+            f"{name} {form} {dtype} N={n} R={r} k={model.hops} noise on {only} seed {seed}",
+        )
     at(bad * (1 + beside) if rng.random() < 1 / 3 else good * (1 - beside))
     how = (
-        f"{name} {form} {dtype} N={n} R={r} k={model.hops} noise on {only} seed {seed} beside the edge by {beside:.2g}"
+        f"{name} {form} {dtype} N={n} R={r} k={model.hops} noise on {only} seed {seed} beside the"
+        f" edge by {beside:.2g}"
     )
     return model, facts, how
 
@@ -115,7 +126,10 @@ def shapes(model, facts, rng):
     yield "token by token", margins_of_states(model, tokens, said)
     if isinstance(model, Transformer):
         for place in range(3):
-            yield f"columns permuted, {place}", margins(permuted(model, rng), tokens, said, (None, 1, 7)[place])
+            yield (
+                f"columns permuted, {place}",
+                margins(permuted(model, rng), tokens, said, (None, 1, 7)[place]),
+            )
 
 
 @torch.no_grad()
@@ -155,9 +169,13 @@ def judged(count, seed):
         recall = check_recall(model, facts, model.hops, "full")
         tally[recall.verdict] += 1
         tally["right in one batch"] += not found["whole"].any()
-        tally["right in one batch, wrong in another shape"] += bool(not found["whole"].any() and wrong.any())
+        tally["right in one batch, wrong in another shape"] += bool(
+            not found["whole"].any() and wrong.any()
+        )
         tally["PASS, wrong in another shape"] += bool(recall.verdict == "PASS" and wrong.any())
-        tally["FAIL, right in some shape"] += bool(recall.verdict == "FAIL" and not wrong.any(1).all())
+        tally["FAIL, right in some shape"] += bool(
+            recall.verdict == "FAIL" and not wrong.any(1).all()
+        )
     return dict(sorted(tally.items()))
 
 

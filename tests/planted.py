@@ -10,7 +10,9 @@ def planted(module, fault):
     old, new = fault
     source = Path(module.__file__).read_text()
     assert source.count(old) >= 1, f"nothing to replace: {old}"
-    copy = importlib.util.module_from_spec(importlib.util.spec_from_loader("planted_copy", loader=None))
+    copy = importlib.util.module_from_spec(
+        importlib.util.spec_from_loader("planted_copy", loader=None)
+    )
     sys.modules["planted_copy"] = copy  # dataclasses look their module up
     try:
         exec(compile(source.replace(old, new), "planted_copy.py", "exec"), copy.__dict__)
@@ -20,7 +22,9 @@ def planted(module, fault):
 
 
 def planted_among(modules, module, fault):
-    """Copies of modules that import one another, in this order, with a fault in one of them; the last copy."""
+    """Copies of modules that import one another, in this order, with a fault in one of them; the
+    last copy.
+    """
     names = [other.__name__ for other in modules]
     package = sys.modules[names[0].rpartition(".")[0]]
     kept = {name: sys.modules[name] for name in names}
@@ -31,7 +35,9 @@ def planted_among(modules, module, fault):
             if other is module:
                 assert source.count(old) >= 1, f"nothing to replace: {old}"
                 source = source.replace(old, new)
-            copy = importlib.util.module_from_spec(importlib.util.spec_from_loader(other.__name__, loader=None))
+            copy = importlib.util.module_from_spec(
+                importlib.util.spec_from_loader(other.__name__, loader=None)
+            )
             sys.modules[other.__name__] = copy
             setattr(package, other.__name__.rpartition(".")[2], copy)
             exec(compile(source, f"planted copy of {other.__name__}", "exec"), copy.__dict__)

@@ -2,7 +2,8 @@
 
     python tests/random_fact_files.py COUNT [SEED]
 
-makes COUNT of them, half of each kind, from valid ones by up to three changes, and prints a line of
+makes COUNT of them, half of each kind, from valid ones by up to three changes, and prints a line
+of
 JSON: how many were read alike, and how many refused alike. It ends with an error at the first on
 which the readers differ.
 """
@@ -66,7 +67,9 @@ def twin_of(name):
 
 
 def change_lines(rng, lines, names):
-    """The lines of a text, each with its end, with one change, as a careless or a malicious hand makes it."""
+    """The lines of a text, each with its end, with one change, as a careless or a malicious hand
+    makes it.
+    """
     lines, names = list(lines) or [""], [*names, *rng.choice(NAMES, 2)]
     i, j = (int(place) for place in rng.integers(len(lines), size=2))
     fields = lines[i].rstrip("\r\n").split("\t")
@@ -120,7 +123,9 @@ def change_lines(rng, lines, names):
             fields = [fields[p] for p in rng.permutation(len(fields))]
             lines[i] = "\t".join(fields) + "\n"
         case 16:
-            lines[i] = lines[i].replace("\t", str(rng.choice(["\n", "\n", " ", "\t\t"])), int(rng.integers(1, 3)))
+            lines[i] = lines[i].replace(
+                "\t", str(rng.choice(["\n", "\n", " ", "\t\t"])), int(rng.integers(1, 3))
+            )
         case 17:
             quote = str(rng.choice(['"', "'", " "]))
             lines[i] = "\t".join(f"{quote}{field}{quote}" for field in fields) + "\n"
@@ -167,7 +172,9 @@ def triples(facts):
 
 
 def compare_file(rng, place):
-    """A random fact file by the reader and by the grammar; what was read goes through a folder too."""
+    """A random fact file by the reader and by the grammar; what was read goes through a folder
+    too.
+    """
     facts = random_table(rng)
     raw = changed_text(rng, "".join(fact_lines(facts)), facts.entity_names + facts.relation_names)
     path = place / "file.tsv"
@@ -180,7 +187,9 @@ def compare_file(rng, place):
     if error is not None:
         if expected is None:
             return "file: refused by both"
-        assert all("'#literal' the first line" in defect for defect in error.defects), f"{raw}: {error}"
+        assert all("'#literal' the first line" in defect for defect in error.defects), (
+            f"{raw}: {error}"
+        )
         lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
         kept = [line for line in lines if not line.startswith(b"#")]
         path.write_bytes(b"\n".join([b"#literal", *kept]))
@@ -212,9 +221,17 @@ def folder_files(facts, specials=SPECIALS[0], tensor=False):
     held = {"facts.tsv": "".join(fact_lines(facts)).encode()}
     if tensor or not folders._fits_text(facts):
         data = facts.answers.astype("<i4").tobytes()
-        entry = {"dtype": "I32", "shape": list(facts.answers.shape), "data_offsets": [0, len(data)]}
+        entry = {
+            "dtype": "I32",
+            "shape": list(facts.answers.shape),
+            "data_offsets": [0, len(data)],
+        }
         held = {"facts.safetensors": packed({"facts": entry}, data)}
-    return facts.answers.shape[::-1], specials, {"vocabulary.txt": ("\n".join(names) + "\n").encode(), **held}
+    return (
+        facts.answers.shape[::-1],
+        specials,
+        {"vocabulary.txt": ("\n".join(names) + "\n").encode(), **held},
+    )
 
 
 def changed_tensor(rng, answers):
@@ -229,7 +246,9 @@ def changed_tensor(rng, answers):
         case 3:
             answers = answers.T.copy()
         case 4:
-            others = {"more": {"dtype": "I32", "shape": [0], "data_offsets": [answers.size * 4] * 2}}
+            others = {
+                "more": {"dtype": "I32", "shape": [0], "data_offsets": [answers.size * 4] * 2}
+            }
         case 5:
             answers = answers[:, :-1].copy() if rng.random() < 0.5 else np.tile(answers, 2)
     size = {"I64": "<i8", "F32": "<f4", "I16": "<i2", "U8": "u1"}.get(kind, "<i4")
@@ -265,7 +284,9 @@ def compare_folder(rng, place):
 
 
 def _renamed(text, old, new):
-    lines = [[new if field == old else field for field in line.split("\t")] for line in text.split("\n")]
+    lines = [
+        [new if field == old else field for field in line.split("\t")] for line in text.split("\n")
+    ]
     return "\n".join("\t".join(fields) for fields in lines)
 
 
@@ -276,7 +297,11 @@ def folder_readers(place, sizes, specials, files):
         old.unlink()
     for name, raw in files.items():
         (place / name).write_bytes(raw)
-    manifest = {"sizes": {"entities": n, "relations": n_relations}, "specials": specials, "files": files}
+    manifest = {
+        "sizes": {"entities": n, "relations": n_relations},
+        "specials": specials,
+        "files": files,
+    }
     loaded, names, why = None, None, {}
     try:
         loaded = folders._read_facts(place, manifest)

@@ -26,14 +26,20 @@ def functions(draw, entities=entities, relations=relations, missing=True):
 
 @st.composite
 def disjoint(draw, entities=entities, relations=relations, missing=True):
-    """Each entity belongs to one relation's answer set; a relation with an empty set has no facts."""
+    """Each entity belongs to one relation's answer set; a relation with an empty set
+    has no facts.
+    """
     n, r = draw(entities), draw(relations)
     owner = np.array(draw(st.lists(st.integers(0, r - 1), min_size=n, max_size=n)))
     answers = np.full((r, n), -1)
     for relation in range(r):
         members = np.flatnonzero(owner == relation)
         if len(members):
-            chosen = draw(hnp.arrays(np.int64, n, elements=st.integers(-1 if missing else 0, len(members) - 1)))
+            chosen = draw(
+                hnp.arrays(
+                    np.int64, n, elements=st.integers(-1 if missing else 0, len(members) - 1)
+                )
+            )
             answers[relation] = np.where(chosen < 0, -1, members[np.maximum(chosen, 0)])
     return FactTable(answers)
 
@@ -45,7 +51,9 @@ def tables_for(name):
 
 @st.composite
 def construction_and_facts(draw):
-    name = draw(st.sampled_from([name for name, entry in CATALOGUE.items() if not entry.multi_hop]))
+    name = draw(
+        st.sampled_from([name for name, entry in CATALOGUE.items() if not entry.multi_hop])
+    )
     return name, draw(tables_for(name))
 
 

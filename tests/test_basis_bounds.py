@@ -1,4 +1,6 @@
-"""What another basis may make of a logit, step by step: with numbers whose rounding is known, and all goes one way."""
+"""What another basis may make of a logit, step by step: with numbers whose rounding is known, and
+all goes one way.
+"""
 
 import copy
 
@@ -86,7 +88,10 @@ def test_small_numbers_round_too():
     turned.get_parameter(OUTPUT)[:] = 2.0**-600
     model.get_parameter(OUTPUT).copy_(Q.mT @ turned.get_parameter(OUTPUT))
     hidden = point(torch.ones(1).double())
-    assert (Turned(model, turned, Q).through(OUTPUT, model.get_parameter(OUTPUT), hidden).error > 2.0**-652).all()
+    assert (
+        Turned(model, turned, Q).through(OUTPUT, model.get_parameter(OUTPUT), hidden).error
+        > 2.0**-652
+    ).all()
 
 
 @torch.no_grad()
@@ -112,7 +117,9 @@ def test_a_basis_that_is_not_quite_orthogonal(off):
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_rounded_weights_are_followed_without_the_rounding_of_sums(name):
-    """The turned weights of float32, computed with in float64: what moves the logits is only that they were rounded."""
+    """The turned weights of float32, computed with in float64: what moves the logits is only that
+    they were rounded.
+    """
     entry = CATALOGUE[name]
     hops = 2 if entry.multi_hop else 1
     model = entry.build(entry.random_facts(7, 2, 0), hops, dtype=torch.float64)

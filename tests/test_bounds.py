@@ -1,4 +1,6 @@
-"""Theorem 4.2: values, certified rounding, maximisation, order of the bounds; and planted faults that must be caught."""
+"""Theorem 4.2: values, certified rounding, maximisation, order of the bounds; and planted faults
+that must be caught.
+"""
 
 import math
 from decimal import Decimal
@@ -38,7 +40,8 @@ def exact(count, spent):
         return mpmath.log(mpmath.mpf(count), 2) - spent
 
 
-# ------------------------------------------------------------------ an oracle in exact integers, for small sizes
+# ------------------------------------------------------------------ an oracle in exact integers,
+# for small sizes
 
 
 def exact_global(n, r, k, b_e):
@@ -55,7 +58,10 @@ def exact_sharpened_global(n, r, k, b_e):
 
 def exact_disjoint_trees(n, r, k, b_e):
     inner, leaves = tree(r, k), r**k
-    return {m: exact(math.perm(n - m * inner, m * leaves), (m + r) * b_e) for m in range(1, n // (inner + leaves) + 1)}
+    return {
+        m: exact(math.perm(n - m * inner, m * leaves), (m + r) * b_e)
+        for m in range(1, n // (inner + leaves) + 1)
+    }
 
 
 def exact_shared_leaves(n, r, k, b_e):
@@ -74,17 +80,24 @@ def exact_fact_aware(n, r, k, b_e, b_u):
             if m * r**i % r**j == 0:
                 q = m * r**i // r**j
                 if q and m * tree(r, i + 1) + q * tree(r, j + 1) <= n:
-                    found[i, m, q] = exact(math.factorial(q) ** (r ** (j + 1)), (m + r) * b_e + q * b_u)
+                    found[i, m, q] = exact(
+                        math.factorial(q) ** (r ** (j + 1)), (m + r) * b_e + q * b_u
+                    )
     return found
 
 
 def agrees_with_exact_integers(module):
-    """Certified from below, and not by more than a rounding; the maximum of a full scan; on every small size."""
+    """Certified from below, and not by more than a rounding; the maximum of a full scan; on every
+    small size.
+    """
     for n in (1, 2, 3, 5, 7, 9, 16, 40):
         for r, k in ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3), (3, 2), (4, 1), (3, 1)):
             for b_e in (0, 1, 3, 5, 17):
                 close(module.global_bound(n, r, k, b_e).bits, exact_global(n, r, k, b_e))
-                close(module.sharpened_global_bound(n, r, k, b_e).bits, exact_sharpened_global(n, r, k, b_e))
+                close(
+                    module.sharpened_global_bound(n, r, k, b_e).bits,
+                    exact_sharpened_global(n, r, k, b_e),
+                )
                 for bound, oracle in (
                     (module.disjoint_trees_bound, exact_disjoint_trees(n, r, k, b_e)),
                     (module.shared_leaves_bound, exact_shared_leaves(n, r, k, b_e)),
@@ -129,7 +142,12 @@ VALUES = [
     ("shared_leaves_bound", (4096, 4, 3, 12), 124541.597183, {"M": 195}),
     ("disjoint_trees_bound", (4096, 4, 3, 264), 17597.713126, {"M": 47}),
     ("shared_leaves_bound", (4096, 4, 3, 264), 74698.305681, {"M": 192}),
-    ("fact_aware_decoder_bound", (4096, 4, 3, 48, 12), 39179.065280, {"i": 2, "M": 110, "Q": 1760}),
+    (
+        "fact_aware_decoder_bound",
+        (4096, 4, 3, 48, 12),
+        39179.065280,
+        {"i": 2, "M": 110, "Q": 1760},
+    ),
     ("fact_aware_decoder_bound", (4096, 4, 4, 48, 48), 21672.939445, {"i": 2, "M": 99, "Q": 396}),
 ]
 
@@ -143,7 +161,9 @@ def has_the_known_values(module):
 
 
 def counts_what_can_be_counted(module):
-    """No bound exceeds the number of tables, or of members of the family in its proof; that family's bound is met."""
+    """No bound exceeds the number of tables, or of members of the family in its proof; that
+    family's bound is met.
+    """
     for n, r, k in ((3, 2, 2), (3, 3, 2), (4, 2, 2), (3, 2, 3)):
         tables = math.log2(count_tables(n, r, k))
         for name in ("global_bound", "sharpened_global_bound"):
@@ -155,7 +175,10 @@ def counts_what_can_be_counted(module):
         close(found.bits, exact(family.distinct(), 0))
     for n, r, k, i, j, m, q in ((14, 2, 2, 0, 1, 4, 2), (20, 2, 3, 1, 1, 3, 3)):
         family = fact_aware_family(n, r, i, j, m, q)
-        assert module.fact_aware_decoder_bound(n, r, k, 0, 0).bits >= float(exact(family.distinct(), 0)) - 1e-9
+        assert (
+            module.fact_aware_decoder_bound(n, r, k, 0, 0).bits
+            >= float(exact(family.distinct(), 0)) - 1e-9
+        )
 
 
 def knows_functions_and_both_kinds_of_rows(module):
@@ -168,8 +191,10 @@ def knows_functions_and_both_kinds_of_rows(module):
     assert functions("disjoint_trees_bound", 8, 2, 2, 1) == 4 * 3 - 3 * 1  # M = 1
     assert functions("shared_leaves_bound", 8, 2, 2, 1) == 2 * 4 * 3 - (2 + 2) * 1  # M = 2
     assert functions("shared_leaves_bound", 16, 2, 3, 0) == 2 * 8 * 4  # M = 2
-    assert module.fact_aware_decoder_bound(11, 2, 3, 0, 1000).M == 1  # as good as M = 4, i = 0: the smallest
-    # N = 8: i = 0, j = 1: M = 2, Q = 1 (5 nodes), no choice; i = 1, j = 0: M = 1, Q = 2 (5 nodes), R^1 Q log2 Q = 4.
+    # as good as M = 4, i = 0: the smallest
+    assert module.fact_aware_decoder_bound(11, 2, 3, 0, 1000).M == 1
+    # N = 8: i = 0, j = 1: M = 2, Q = 1 (5 nodes), no choice; i = 1, j = 0: M = 1, Q = 2 (5 nodes),
+    # R^1 Q log2 Q = 4.
     assert functions("fact_aware_decoder_bound", 8, 2, 2, 0, 0) == 4
     # A dear row of U leaves i = 0, M = 2, Q = 1, which tells nothing apart.
     assert functions("fact_aware_decoder_bound", 8, 2, 2, 0, 1000) == -1000
@@ -219,14 +244,21 @@ def test_the_sharpened_bounds_are_never_below_the_papers(n, r, k, b_e):
 @given(entities, relations, hops, bits)
 @settings(max_examples=100)
 def test_no_neighbour_of_the_best_m_is_better(n, r, k, b_e):
-    for bound, per_root in ((disjoint_trees_bound, tree(r, k + 1)), (shared_leaves_bound, tree(r, k))):
+    for bound, per_root in (
+        (disjoint_trees_bound, tree(r, k + 1)),
+        (shared_leaves_bound, tree(r, k)),
+    ):
         if per_root > n:
             continue
         found = bound(n, r, k, b_e)
-        inner, last = (tree(r, k), r**k) if bound is disjoint_trees_bound else (tree(r, k - 1), r ** (k - 1))
+        inner, last = (
+            (tree(r, k), r**k) if bound is disjoint_trees_bound else (tree(r, k - 1), r ** (k - 1))
+        )
         times = 1 if bound is disjoint_trees_bound else r
         for m in {1, max(found.M - 1, 1), min(found.M + 1, n // per_root), n // per_root}:
-            value = logarithms.log2_falling(n - m * inner, m * last).times(times).less((m + r) * b_e)
+            value = (
+                logarithms.log2_falling(n - m * inner, m * last).times(times).less((m + r) * b_e)
+            )
             assert logarithms.round_down(value.lower) <= found.bits
 
 
@@ -257,7 +289,9 @@ def test_the_information_limit_by_hand():
 @settings(max_examples=60)
 def test_every_size_up_to_2_to_the_40_is_evaluated(n, r, k, b_e):
     for name, bound in every_bound(n, r, k, b_e, b_e).items():
-        assert (name in ("global", "sharpened_global") and isinstance(bound, no_cot.Bound)) or bound
+        assert (
+            name in ("global", "sharpened_global") and isinstance(bound, no_cot.Bound)
+        ) or bound
         if not isinstance(bound, str):
             assert math.isfinite(bound.bits)
 
@@ -308,13 +342,22 @@ def test_rounding_down_never_exceeds(number):
         (lambda: shared_leaves_bound(20, 4, 3, 0), r"M I\(k\) <= N.* 21 > 20 = N"),
         (lambda: shared_leaves_bound(20, 4, 2**40, 0), r"M I\(k\) <= N.*> 20 = N"),
         (lambda: fact_aware_decoder_bound(3, 2, 4, 0, 0), r"M R\^i = Q R\^j.*R = 2, k = 4.*N = 3"),
-        (lambda: global_bound(0, 1, 1, 0), r"n_entities must be an integer from 1 to 1,099,511,627,776; got 0"),
+        (
+            lambda: global_bound(0, 1, 1, 0),
+            r"n_entities must be an integer from 1 to 1,099,511,627,776; got 0",
+        ),
         (lambda: global_bound(2**40 + 1, 1, 1, 0), "n_entities must"),
         (lambda: global_bound(5, 1.5, 1, 0), "n_relations must be an integer .* got 1.5"),
         (lambda: global_bound(5, 1, 0, 0), "hops must"),
-        (lambda: global_bound(5, 1, 1, -1), "embedding_bits must be an integer of at least 0; got -1"),
+        (
+            lambda: global_bound(5, 1, 1, -1),
+            "embedding_bits must be an integer of at least 0; got -1",
+        ),
         (lambda: fact_aware_decoder_bound(5, 1, 1, 1, -1), "unembedding_bits must"),
-        (lambda: global_bound(5, 1, 1, 1, facts="relations"), "'bijections' or 'functions'; got 'relations'"),
+        (
+            lambda: global_bound(5, 1, 1, 1, facts="relations"),
+            "'bijections' or 'functions'; got 'relations'",
+        ),
     ],
 )
 def test_errors_name_the_violated_condition(call, message):
@@ -327,7 +370,8 @@ def test_a_falling_factorial_has_no_more_factors_than_its_number():
         logarithms.log2_falling(3, 4)
 
 
-# ------------------------------------------------------------------ planted faults, each of which a detector must notice
+# ------------------------------------------------------------------ planted faults, each of which
+# a detector must notice
 
 
 def caught(module):
@@ -343,7 +387,10 @@ FAULTS = [
     ("free = n_relations if hops == 1 else n_relations - 1", "free = n_relations"),
     ("(n_entities + n_relations) * embedding_bits", "n_entities * embedding_bits"),
     ("times(free).less((n_entities", "times(free).less(-(n_entities"),
-    ("log2(n_entities).times(2) if n_relations == 2", "log2(n_entities).times(1) if n_relations == 2"),
+    (
+        "log2(n_entities).times(2) if n_relations == 2",
+        "log2(n_entities).times(1) if n_relations == 2",
+    ),
     ("else tables.less(1)", "else tables.less(0)"),
     ("n_entities, n_relations, hops + 1)", "n_entities, n_relations, hops)"),
     ("inner = whole - leaves", "inner = whole"),
@@ -366,7 +413,10 @@ FAULTS = [
     ("log2(n_entities).times(roots * leaves)", "log2(n_entities).times(roots * whole)"),
     ("else log2(q).times(q)", "else log2(max(m, q)).times(q)"),
     ("cap.bit_length() + 1)", "cap.bit_length() - 1)"),
-    ("fact_aware_decoder_bound(*sizes, unembedding_bits)", "fact_aware_decoder_bound(*sizes, embedding_bits)"),
+    (
+        "fact_aware_decoder_bound(*sizes, unembedding_bits)",
+        "fact_aware_decoder_bound(*sizes, embedding_bits)",
+    ),
 ]
 
 
@@ -384,10 +434,13 @@ def test_the_table_of_fixed_decoder_bounds_is_complete():
     assert sharpened_global_bound(64, 2, 1, 6).bits == global_bound(64, 2, 1, 6).bits
 
 
-# -------------------------------------------------------------------- what mutation testing has asked for
+# -------------------------------------------------------------------- what mutation testing has
+# asked for
 
 
-@pytest.mark.parametrize(("n", "r", "k"), [(4096, 4, 3), (4096, 4, 1), (4096, 1, 3), (64, 2, 2), (3, 2, 2)])
+@pytest.mark.parametrize(
+    ("n", "r", "k"), [(4096, 4, 3), (4096, 4, 1), (4096, 1, 3), (64, 2, 2), (3, 2, 2)]
+)
 def test_every_bound_has_the_name_by_which_it_is_found(n, r, k):
     for name, bound in every_bound(n, r, k, 3, 3).items():
         assert isinstance(bound, str) or bound.name == name
@@ -398,13 +451,17 @@ def test_every_bound_has_the_name_by_which_it_is_found(n, r, k):
     [
         (
             lambda: disjoint_trees_bound(20, 4, 2, 0),
-            "disjoint_trees_bound needs M I(k+1) <= N for some M >= 1; one tree of R = 4 relations has 1 + R + ... + "
-            "R^2 nodes, at least 21 > 20 = N",
+            (
+                "disjoint_trees_bound needs M I(k+1) <= N for some M >= 1; one tree of R = 4"
+                " relations has 1 + R + ... + R^2 nodes, at least 21 > 20 = N"
+            ),
         ),
         (
             lambda: shared_leaves_bound(1_400, 1_400, 2, 0),
-            "shared_leaves_bound needs M I(k) <= N for some M >= 1; one tree of R = 1,400 relations has 1 + R + ... + "
-            "R^1 nodes, at least 1,401 > 1,400 = N",
+            (
+                "shared_leaves_bound needs M I(k) <= N for some M >= 1; one tree of R = 1,400"
+                " relations has 1 + R + ... + R^1 nodes, at least 1,401 > 1,400 = N"
+            ),
         ),
     ],
 )
@@ -417,7 +474,9 @@ def test_a_tree_that_does_not_fit_is_told_with_its_condition_and_both_sizes(call
 @pytest.mark.parametrize("bound", FIXED_DECODER_BOUNDS.values())
 @pytest.mark.parametrize("bits", [-1, 0.5])
 def test_the_number_of_bits_is_checked(bound, bits):
-    with pytest.raises(InputError, match=f"^embedding_bits must be an integer of at least 0; got {bits}$"):
+    with pytest.raises(
+        InputError, match=f"^embedding_bits must be an integer of at least 0; got {bits}$"
+    ):
         bound(64, 2, 2, bits)
 
 

@@ -1,4 +1,6 @@
-"""Bits of built models: measured from the weights, equal to the formulas; and faults in the accounting that must show."""
+"""Bits of built models: measured from the weights, equal to the formulas; and faults in the
+accounting that must show.
+"""
 
 from fractions import Fraction
 
@@ -70,22 +72,32 @@ def test_what_is_no_number_has_no_bits(bad):
 def build_cases(name):
     entry = CATALOGUE[name]
     if entry.multi_hop:
-        tables = bijections(**FEW) if entry.needs else st.one_of(bijections(**FEW), functions(**FEW))
+        tables = (
+            bijections(**FEW) if entry.needs else st.one_of(bijections(**FEW), functions(**FEW))
+        )
         return tables, st.integers(1, 4)
     return (disjoint() if entry.needs else st.one_of(bijections(), functions())), st.just(1)
 
 
 def measured_equals_formula(accounting, name, facts, hops, given_options):
-    """A table that is no tuple of bijections may leave a value of the format unused, and then take fewer bits."""
+    """A table that is no tuple of bijections may leave a value of the format unused, and then take
+    fewer bits.
+    """
     entry = CATALOGUE[name]
     model = entry.build(facts, hops, given_options)
     reference = model
     if facts.is_bijective:
-        reference = entry.build(FactTable.rotations(facts.n_entities, facts.n_relations), hops, given_options)
+        reference = entry.build(
+            FactTable.rotations(facts.n_entities, facts.n_relations), hops, given_options
+        )
     found = accounting.capacity(model, accounting.format_of(reference))
     assert not found.outside
     assert found.description == 0
-    assert not (facts.is_bijective and found.other_unembedding and not predicted_unembedding(entry, facts, hops))
+    assert not (
+        facts.is_bijective
+        and found.other_unembedding
+        and not predicted_unembedding(entry, facts, hops)
+    )
     expected = predicted(entry, facts, hops, given_options)
     for bits in ("internal_bits", "embedding_bits", "unembedding_bits"):
         assert getattr(found, bits) <= getattr(expected, bits)
@@ -110,10 +122,14 @@ def test_dense_bits_equal_the_formulas(name, data):
     measured_equals_formula(module, name, facts, hops, given_options)
 
 
-@pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if name != "superposition"])
+@pytest.mark.parametrize(
+    "name", [name for name, entry in CATALOGUE.items() if name != "superposition"]
+)
 @pytest.mark.parametrize("sizes", [(8, 2), (5, 3)])
 def test_fact_bits_measured_equal_the_formulas(name, sizes):
-    """Built with many fact tuples and compared: every entry that changes is found, and its width is the formula's."""
+    """Built with many fact tuples and compared: every entry that changes is found, and its width
+    is the formula's.
+    """
     entry = CATALOGUE[name]
     tables = [FactTable.random_bijections(*sizes, seed) for seed in range(30)]
     for hops in (1, 2, 3) if entry.multi_hop else (1,):
@@ -128,7 +144,9 @@ def test_fact_bits_measured_equal_the_formulas(name, sizes):
 
 def test_fact_bits_of_superposition():
     tables = [FactTable.random_disjoint(8, 2, seed) for seed in range(50)]
-    of_one_shape = [f for f in tables if predicted(CATALOGUE["superposition"], f).embedding_fact_bits == 4]
+    of_one_shape = [
+        f for f in tables if predicted(CATALOGUE["superposition"], f).embedding_fact_bits == 4
+    ]
     assert len(of_one_shape) > 20
     found = fact_capacity([CATALOGUE["superposition"].build(facts) for facts in of_one_shape])
     assert (found.internal_bits, found.embedding_bits) == (0, 4)
@@ -145,8 +163,16 @@ def test_shared_layers_count_once():
     facts = FactTable.random_bijections(6, 2)
     once, twice = (capacity(key_value_rows(facts, k, share_layers=True)) for k in (2, 3))
     assert set(once.tensors) == set(twice.tensors)
-    assert fact_capacity([key_value_rows(f, 3, share_layers=True) for f in tables_of(6, 2)]).internal_bits == 6 * 2 * 3
-    assert fact_capacity([key_value_rows(f, 3) for f in tables_of(6, 2)]).internal_bits == 3 * 6 * 2 * 3
+    assert (
+        fact_capacity(
+            [key_value_rows(f, 3, share_layers=True) for f in tables_of(6, 2)]
+        ).internal_bits
+        == 6 * 2 * 3
+    )
+    assert (
+        fact_capacity([key_value_rows(f, 3) for f in tables_of(6, 2)]).internal_bits
+        == 3 * 6 * 2 * 3
+    )
 
 
 def tables_of(n, r):
@@ -161,7 +187,9 @@ def test_half_precision_is_counted_as_well():
 
 
 def test_a_damaged_weight_fails_the_cell(monkeypatch):
-    """One weight that is off its grid: the accounting no longer equals the formula, even if all answers stay right."""
+    """One weight that is off its grid: the accounting no longer equals the formula, even if all
+    answers stay right.
+    """
 
     def damaged(facts, **options):
         model = selector(facts, **options)
@@ -175,13 +203,22 @@ def test_a_damaged_weight_fails_the_cell(monkeypatch):
     assert "internal_bits" in result.reason
 
 
-# ------------------------------------------------------------------ planted faults in the accounting
+# ------------------------------------------------------------------ planted faults in the
+# accounting
 
 FAULTS = [
-    ("if name not in (EMBEDDING, UNEMBEDDING)", 'if name.startswith("layers")'),  # positions forgotten
-    ("if name not in (EMBEDDING, UNEMBEDDING)", 'if "attention" not in name and name not in (EMBEDDING, UNEMBEDDING)'),
-    ("if name not in (EMBEDDING, UNEMBEDDING)", 'if "mlp" not in name and name not in (EMBEDDING, UNEMBEDDING)'),
-    ("if name not in (EMBEDDING, UNEMBEDDING)", "if name != EMBEDDING"),  # the unembedding is not internal
+    # positions forgotten
+    ("if name not in (EMBEDDING, UNEMBEDDING)", 'if name.startswith("layers")'),
+    (
+        "if name not in (EMBEDDING, UNEMBEDDING)",
+        'if "attention" not in name and name not in (EMBEDDING, UNEMBEDDING)',
+    ),
+    (
+        "if name not in (EMBEDDING, UNEMBEDDING)",
+        'if "mlp" not in name and name not in (EMBEDDING, UNEMBEDDING)',
+    ),
+    # the unembedding is not internal
+    ("if name not in (EMBEDDING, UNEMBEDDING)", "if name != EMBEDDING"),
     ("if name not in (EMBEDDING, UNEMBEDDING)", "if name != UNEMBEDDING"),
     ("return self.entries * self.width", "return self.entries"),
     ("self.tensors[EMBEDDING].per_row *", "self.tensors[EMBEDDING].entries *"),
@@ -190,8 +227,12 @@ FAULTS = [
     ("(high - low) // spacing if", "high // spacing if"),
     ("return self.steps.bit_length()", "return self.steps.bit_length() - 1"),
     ("piece - low, axis=None", "piece, axis=None"),
-    ("parameter.numel(), per_row, grids", "int((parameter != 0).sum()), per_row, grids"),  # zeros are not free
-    ("for name, parameter in model.named_parameters():", "for name, parameter in list(model.named_parameters())[:-2]:"),
+    # zeros are not free
+    ("parameter.numel(), per_row, grids", "int((parameter != 0).sum()), per_row, grids"),
+    (
+        "for name, parameter in model.named_parameters():",
+        "for name, parameter in list(model.named_parameters())[:-2]:",
+    ),
     ("description_bits(own) if alone else 0", "description_bits(own)"),
     ('outside = "" if within is None else', 'outside = "" if within is None else "elsewhere" +'),
 ]
@@ -204,7 +245,9 @@ def test_a_planted_fault_in_the_accounting_is_caught(fault):
 
 
 def test_without_a_fault_the_accounting_holds():
-    accounts_for_everything(planted(module, ("EMBEDDING, UNEMBEDDING =", "EMBEDDING, UNEMBEDDING =")))
+    accounts_for_everything(
+        planted(module, ("EMBEDDING, UNEMBEDDING =", "EMBEDDING, UNEMBEDDING ="))
+    )
     assert isinstance(capacity(selector(FactTable([[0, 1]]))), Capacity)
 
 

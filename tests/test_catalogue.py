@@ -1,4 +1,6 @@
-"""The catalogue is complete: every construction has formulas, a test, a proof page and a row in the docs."""
+"""The catalogue is complete: every construction has formulas, a test, a proof page and a row in
+the docs.
+"""
 
 import re
 from dataclasses import fields, replace
@@ -29,7 +31,10 @@ def gaps(entry):
     ):
         found.append(f"a page with the proof of {entry.name}")
     source = ROOT / "constructions" / f"{entry.module}.py"
-    if not source.is_file() or f"def {entry.builder_name or entry.name}(" not in source.read_text():
+    if (
+        not source.is_file()
+        or f"def {entry.builder_name or entry.name}(" not in source.read_text()
+    ):
         found.append("a builder")
     if not entry.claim:
         found.append("a claim")
@@ -46,7 +51,13 @@ def test_nothing_is_missing(entry):
 
 @pytest.mark.parametrize(
     "change",
-    [{"d_mlp": ""}, {"test": "test_nothing.py"}, {"test": "test_bounds.py"}, {"docs": "fact-files.md"}, {"claim": ""}],
+    [
+        {"d_mlp": ""},
+        {"test": "test_nothing.py"},
+        {"test": "test_bounds.py"},
+        {"docs": "fact-files.md"},
+        {"claim": ""},
+    ],
 )
 def test_a_gap_is_noticed(change):
     assert gaps(replace(CATALOGUE["selector"], **change)) != []
@@ -65,7 +76,9 @@ def test_every_public_builder_is_in_the_catalogue():
 
 
 def test_no_module_hides_a_builder_of_its_name():
-    """`from constructions import x` must give the function, also after the module x has been imported."""
+    """`from constructions import x` must give the function, also after the module x has been
+    imported.
+    """
     modules = {source.stem for source in (ROOT / "constructions").glob("*.py")}
     assert modules.isdisjoint(set(constructions.__all__) - {"construction"})
     assert "construction" not in modules
@@ -75,7 +88,9 @@ def test_the_table_in_the_docs_is_the_catalogue():
     assert catalogue_table() in (ROOT / "docs" / "README.md").read_text()
 
 
-@pytest.mark.parametrize("page", [*ROOT.glob("docs/*.md"), ROOT / "README.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [*ROOT.glob("docs/*.md"), ROOT / "README.md"], ids=lambda page: page.name
+)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if "://" not in target:
@@ -84,7 +99,9 @@ def test_links_lead_somewhere(page):
 
 def test_pages_are_listed_in_the_index():
     index = (ROOT / "docs" / "README.md").read_text()
-    assert all(f"]({page.name})" in index for page in ROOT.glob("docs/*.md") if page.name != "README.md")
+    assert all(
+        f"]({page.name})" in index for page in ROOT.glob("docs/*.md") if page.name != "README.md"
+    )
 
 
 def test_unknown_names_and_symbols_are_refused():
@@ -105,7 +122,9 @@ def test_lazy_names_are_public_and_errors_plain():
 def test_costs_are_free_of_building_anything():
     cost = predicted_for_bijections(CATALOGUE["key_value_rows_shared"], 2**40, 16, 3)
     assert cost.internal_fact_bits == 2**40 * 16 * 40
-    assert predicted_for_bijections(CATALOGUE["chain_of_thought"], 10**6, 50, 3).written_tokens == 3
+    assert (
+        predicted_for_bijections(CATALOGUE["chain_of_thought"], 10**6, 50, 3).written_tokens == 3
+    )
 
 
 def test_no_module_hides_what_is_offered_by_the_same_name():

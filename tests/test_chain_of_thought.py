@@ -1,4 +1,6 @@
-"""Theorem 4.4: one set of weights for every length; every written token is checked; nothing but its own words is fed."""
+"""Theorem 4.4: one set of weights for every length; every written token is checked; nothing but
+its own words is fed.
+"""
 
 import itertools
 
@@ -13,7 +15,10 @@ from constructions import CATALOGUE, FactTable, InputError, chain_of_thought
 from verify import recall as recall_module
 from verify.recall import check_recall
 
-TABLES = st.one_of(bijections(st.integers(1, 10), st.integers(1, 3)), functions(st.integers(1, 10), st.integers(1, 3)))
+TABLES = st.one_of(
+    bijections(st.integers(1, 10), st.integers(1, 3)),
+    functions(st.integers(1, 10), st.integers(1, 3)),
+)
 
 
 @st.composite
@@ -45,7 +50,9 @@ def test_every_intermediate_entity_is_written_and_then_end(case):
         assert written.ended.all()
         assert written.tokens.shape[1] == steps + 1
         for step in range(1, steps + 1):
-            wanted = model.vocabulary.answer_tokens(facts.answer(subjects, paths[:, : step * per_token]))
+            wanted = model.vocabulary.answer_tokens(
+                facts.answer(subjects, paths[:, : step * per_token])
+            )
             assert np.array_equal(written.tokens[:, step - 1], wanted)
         assert (written.tokens[:, steps] == model.vocabulary.special("end")).all()
 
@@ -53,7 +60,9 @@ def test_every_intermediate_entity_is_written_and_then_end(case):
 @given(case=cases())
 @settings(max_examples=30)
 def test_generation_equals_a_plain_forward_pass_of_what_was_written(case):
-    """No cache, no batch trick: the whole sequence at once has each written token as the argmax before it."""
+    """No cache, no batch trick: the whole sequence at once has each written token as the argmax
+    before it.
+    """
     facts, longest, per_token = case
     model = chain_of_thought(facts, longest, hops_per_token=per_token)
     subjects, paths = all_queries(facts, longest)
@@ -69,7 +78,11 @@ def test_paths_of_different_lengths_share_a_batch():
     facts = FactTable.random_functions(9, 2, seed=1, missing=0.2)
     model = chain_of_thought(facts, 4)
     prompts = torch.cat(
-        [model.prompt(np.array([s]), np.array([[0, 1, 1, 0][:k]])) for s in range(9) for k in (1, 2, 3, 4)]
+        [
+            model.prompt(np.array([s]), np.array([[0, 1, 1, 0][:k]]))
+            for s in range(9)
+            for k in (1, 2, 3, 4)
+        ]
     )
     written = model.generate(prompts)
     assert written.ended.all()
@@ -91,10 +104,15 @@ def test_a_step_of_several_hops_costs_trees():
     facts = FactTable.random_bijections(16, 3)
     model = chain_of_thought(facts, 6, hops_per_token=2)
     assert model.stream["words 2"].shape == (3, 3, 4)
-    assert model.generate(model.prompt(np.array([0]), np.zeros((1, 5), int))).tokens.shape == (1, 4)
+    assert model.generate(model.prompt(np.array([0]), np.zeros((1, 5), int))).tokens.shape == (
+        1,
+        4,
+    )
 
 
-@given(n=st.integers(1, 9), r=st.integers(1, 3), longest=st.integers(1, 3), seed=st.integers(0, 99))
+@given(
+    n=st.integers(1, 9), r=st.integers(1, 3), longest=st.integers(1, 3), seed=st.integers(0, 99)
+)
 @settings(max_examples=30)
 def test_install_changes_the_embedding_only(n, r, longest, seed):
     one, other = (FactTable.random_bijections(n, r, seed + i) for i in (0, 1000))
@@ -117,11 +135,17 @@ def test_relabelling_permutes_the_answers(case, data):
     relabelled = np.empty_like(facts.answers)
     relabelled[:, order] = renamed[facts.answers]
     subjects, paths = all_queries(facts, longest)
-    one, other = (chain_of_thought(f, longest, hops_per_token=per_token) for f in (facts, FactTable(relabelled)))
-    assert np.array_equal(other.answer(order[subjects], paths), renamed[one.answer(subjects, paths)])
+    one, other = (
+        chain_of_thought(f, longest, hops_per_token=per_token)
+        for f in (facts, FactTable(relabelled))
+    )
+    assert np.array_equal(
+        other.answer(order[subjects], paths), renamed[one.answer(subjects, paths)]
+    )
 
 
-# ------------------------------------------------------------------ the check of chains, and its controls
+# ------------------------------------------------------------------ the check of chains, and its
+# controls
 
 FACTS = FactTable.random_bijections(8, 2, seed=2)
 
@@ -144,7 +168,9 @@ def fed_tokens(model, facts, hops, monkeypatch):
 
 @pytest.mark.parametrize("mode", ["fast", "full", "both"])
 def test_the_model_is_fed_what_it_said_itself_never_the_truth(mode, monkeypatch):
-    """Damage the first step of one subject: the chain goes on from the wrong entity, not from the right one."""
+    """Damage the first step of one subject: the chain goes on from the wrong entity, not from the
+    right one.
+    """
     model = chain_of_thought(FACTS, 2)
     slot = model.stream["words 1"].columns
     with torch.no_grad():
@@ -153,9 +179,10 @@ def test_the_model_is_fed_what_it_said_itself_never_the_truth(mode, monkeypatch)
     right = int(FACTS.answer(3, [0]))
     assert said != right
     fed = fed_tokens(model, FACTS, 2, monkeypatch)
-    query = [tuple(q) for q in np.concatenate([all_queries(FACTS, 2)[0][:, None], all_queries(FACTS, 2)[1]], 1)].index(
-        (3, 0, 1)
-    )
+    query = [
+        tuple(q)
+        for q in np.concatenate([all_queries(FACTS, 2)[0][:, None], all_queries(FACTS, 2)[1]], 1)
+    ].index((3, 0, 1))
     assert fed[0][query] == said
     recall = check_recall(model, FACTS, 2, mode)
     # wrong are the paths from 3 by relation 0, and those that come to 3 and go on by relation 0
@@ -164,7 +191,9 @@ def test_the_model_is_fed_what_it_said_itself_never_the_truth(mode, monkeypatch)
 
 
 def test_teacher_forcing_would_be_noticed(monkeypatch):
-    """The control: a check that feeds the truth finds fewer wrong paths than the model really gets wrong."""
+    """The control: a check that feeds the truth finds fewer wrong paths than the model really gets
+    wrong.
+    """
     model = chain_of_thought(FACTS, 3)
     slot = model.stream["words 1"].columns
     with torch.no_grad():
@@ -186,14 +215,26 @@ def still_at_the_subject(model):
     "corrupt",
     [
         lambda model: model.positions.weight.copy_(model.positions.weight.roll(1, 0)),
-        lambda model: model.unembedding.weight[model.vocabulary.special("end")].zero_(),  # never stops
-        lambda model: model.unembedding.weight[model.vocabulary.special("end")].fill_(50),  # stops at once
+        # never stops
+        lambda model: model.unembedding.weight[model.vocabulary.special("end")].zero_(),
+        # stops at once
+        lambda model: model.unembedding.weight[model.vocabulary.special("end")].fill_(50),
         lambda model: still_at_the_subject(model),
-        lambda model: model.embedding.weight[model.vocabulary.special("pad")].copy_(model.embedding.weight[8]),
+        lambda model: model.embedding.weight[model.vocabulary.special("pad")].copy_(
+            model.embedding.weight[8]
+        ),
         lambda model: model.layers[0].mlp.matrix(0).zero_(),
         lambda model: model.embedding.weight[:8].fill_(torch.nan),
     ],
-    ids=["positions", "no end", "end at once", "second pointer", "pad is a relation", "no units", "NaN"],
+    ids=[
+        "positions",
+        "no end",
+        "end at once",
+        "second pointer",
+        "pad is a relation",
+        "no units",
+        "NaN",
+    ],
 )
 def test_broken_models_are_noticed(corrupt, mode):
     model = chain_of_thought(FACTS, 3)
@@ -218,18 +259,35 @@ def test_counterexamples_name_the_step():
     with torch.no_grad():
         model.unembedding.weight[model.vocabulary.special("end")] = -50
     recall = check_recall(model, FACTS, 2, "full")
-    assert recall.counterexamples[0].startswith("e0 r0 r0, written token 3: expected end, the model says")
+    assert recall.counterexamples[0].startswith(
+        "e0 r0 r0, written token 3: expected end, the model says"
+    )
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: chain_of_thought(FACTS, 0), "max_hops must be an integer of at least 1"),
-        (lambda: chain_of_thought(FACTS, 2, hops_per_token=3), "hops_per_token must be at most max_hops, 2; got 3"),
-        (lambda: chain_of_thought(FACTS, 2).answer(0, [0, 1, 0]), "paths of 1 to 2 relations; got 3"),
-        (lambda: chain_of_thought(FACTS, 2).answer(0, np.empty(0, int)), "paths of 1 to 2 relations; got 0"),
-        (lambda: check_recall(chain_of_thought(FACTS, 2), FACTS, 3), "paths of 1 to 2 relations; got 3"),
-        (lambda: chain_of_thought(FACTS, 2).install(FactTable([[-1] * 8, [0] * 8])), "has no code"),
+        (
+            lambda: chain_of_thought(FACTS, 2, hops_per_token=3),
+            "hops_per_token must be at most max_hops, 2; got 3",
+        ),
+        (
+            lambda: chain_of_thought(FACTS, 2).answer(0, [0, 1, 0]),
+            "paths of 1 to 2 relations; got 3",
+        ),
+        (
+            lambda: chain_of_thought(FACTS, 2).answer(0, np.empty(0, int)),
+            "paths of 1 to 2 relations; got 0",
+        ),
+        (
+            lambda: check_recall(chain_of_thought(FACTS, 2), FACTS, 3),
+            "paths of 1 to 2 relations; got 3",
+        ),
+        (
+            lambda: chain_of_thought(FACTS, 2).install(FactTable([[-1] * 8, [0] * 8])),
+            "has no code",
+        ),
     ],
 )
 def test_bad_arguments_get_their_message(make, message):

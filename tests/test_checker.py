@@ -1,4 +1,6 @@
-"""The checker passes every honest model with true numbers, and nothing that is forged, broken or answers wrong."""
+"""The checker passes every honest model with true numbers, and nothing that is forged, broken or
+answers wrong.
+"""
 
 import ast
 import copy
@@ -20,7 +22,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import bijections, tables_for
 
-from constructions import CATALOGUE, Codebook, DoesNotFit, FactTable, key_value, selector, superposition
+from constructions import (
+    CATALOGUE,
+    Codebook,
+    DoesNotFit,
+    FactTable,
+    key_value,
+    selector,
+    superposition,
+)
 from constructions.manifest import canonical
 from verify import attack, checker, described, stored, symbolic
 from verify.checker import check, check_files
@@ -71,7 +81,9 @@ def test_every_table_and_option_is_proven(name, data):
     facts = data.draw(tables_for(name) if entry.random_partial_facts else bijections())
     hops = data.draw(st.integers(1, 3 if facts.n_relations < 4 else 1)) if entry.multi_hop else 1
     given = {
-        option.name: data.draw(st.sampled_from(list(option.choices(facts.n_relations, hops))), label=option.name)
+        option.name: data.draw(
+            st.sampled_from(list(option.choices(facts.n_relations, hops))), label=option.name
+        )
         for option in entry.options
     }
     if name == "chain_of_thought":
@@ -91,19 +103,28 @@ def test_every_dtype_is_proven(name, dtype):
 
 
 @pytest.mark.parametrize(
-    "name", ["selector", "scalar_selector", "attention_selector", "precomputed", "chain_of_thought"]
+    "name",
+    ["selector", "scalar_selector", "attention_selector", "precomputed", "chain_of_thought"],
 )
 def test_a_codebook_of_ones_own_is_proven_also_after_install(name):
-    one, other = FactTable([[0, 1, 0, 0], [2, -1, 2, 2]]), FactTable([[1, 1, -1, 0], [-1, 3, 2, 2]])
+    one, other = (
+        FactTable([[0, 1, 0, 0], [2, -1, 2, 2]]),
+        FactTable([[1, 1, -1, 0], [-1, 3, 2, 2]]),
+    )
     hops = {"max_hops": 2} if name == "chain_of_thought" else None
-    model = CATALOGUE[name].build(one, 2 if CATALOGUE[name].multi_hop else 1, hops, codebook=Codebook.of(one, other))
+    model = CATALOGUE[name].build(
+        one, 2 if CATALOGUE[name].multi_hop else 1, hops, codebook=Codebook.of(one, other)
+    )
     assert_proven(model)
     model.install(other)
     assert_proven(model)
 
 
 def test_codebooks_of_superposition_are_proven_also_after_install():
-    one, other = FactTable([[0, 1, 0, 0], [2, -1, 2, 2]]), FactTable([[1, 1, -1, 0], [-1, 3, 2, 2]])
+    one, other = (
+        FactTable([[0, 1, 0, 0], [2, -1, 2, 2]]),
+        FactTable([[1, 1, -1, 0], [-1, 3, 2, 2]]),
+    )
     model = superposition(one, codebooks=[Codebook.of(one, other, relation=r) for r in range(2)])
     assert_proven(model)
     model.install(other)
@@ -111,7 +132,12 @@ def test_codebooks_of_superposition_are_proven_also_after_install():
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, entry in CATALOGUE.items() if entry.internal_fact_bits == "0" and not entry.needs]
+    "name",
+    [
+        name
+        for name, entry in CATALOGUE.items()
+        if entry.internal_fact_bits == "0" and not entry.needs
+    ],
 )
 def test_other_facts_that_are_installed_are_proven(name):
     model = built(name, n=5)
@@ -161,13 +187,17 @@ def test_minus_zero_is_zero():
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_certificate_does_not_grow_with_the_number_of_entities(name):
-    """As many lines, and no other difference than in digits; one more digit stands for each factor of ten."""
+    """As many lines, and no other difference than in digits; one more digit stands for each factor
+    of ten.
+    """
     small, large = (files_of(built(name, n, 2, 2))["certificate.json"].decode() for n in (8, 64))
     digits = str.maketrans("", "", "0123456789")
     assert small.count("\n") == large.count("\n")
     assert abs(len(large) - len(small)) <= small.count("\n") * 12
     assert len(large) < 2 * len(small)
-    one, other = ([(claim["claim"], sorted(claim)) for claim in json.loads(text)] for text in (small, large))
+    one, other = (
+        [(claim["claim"], sorted(claim)) for claim in json.loads(text)] for text in (small, large)
+    )
     assert one == other
     without_slots = [
         "\n".join(line for line in text.translate(digits).splitlines() if '"slots"' not in line)
@@ -214,7 +244,12 @@ INEXACT |= {"divide", "true_divide", "mean", "average", "linalg", "random", "eva
 @pytest.mark.parametrize("module", TRUSTED, ids=lambda module: module.__name__)
 def test_the_checker_imports_no_more_than_numpy_and_the_standard_library(module):
     tree = ast.parse(Path(module.__file__).read_text())
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     imported |= {node.module for node in froms}
     assert all(node.level == 0 for node in froms)
@@ -230,9 +265,15 @@ def test_the_checker_computes_with_no_floating_point_numbers(module):
     tree = ast.parse(Path(module.__file__).read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant):
-            assert not isinstance(node.value, (float, complex)), f"line {node.lineno}: {node.value}"
+            assert not isinstance(node.value, (float, complex)), (
+                f"line {node.lineno}: {node.value}"
+            )
         if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            name = (
+                node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else getattr(node.func, "id", "")
+            )
             assert name not in INEXACT, f"line {node.lineno}: {name}"
         assert not isinstance(node, ast.Assert), "an assertion may be switched off"
 
@@ -240,7 +281,12 @@ def test_the_checker_computes_with_no_floating_point_numbers(module):
 def run(*arguments, options=()):
     command = [sys.executable, *options, "-m", "verify", "check", *map(str, arguments)]
     return subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -251,9 +297,24 @@ def test_the_command_proves_without_torch_and_without_the_builders(tmp_path):
     assert done.stdout.startswith("PASS: all 12 queries are answered right")
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     imported = {line.split("|")[-1].strip() for line in lines}
-    assert {"numpy", "verify.checker", "verify.described", "verify.stored", "verify.symbolic"} <= imported
-    assert not {name for name in imported if name.split(".")[0] in ("torch", "scipy", "sympy", "safetensors")}
-    builders = {entry.module for entry in CATALOGUE.values()} | {"claims", "folder", "transformer", "model"}
+    assert {
+        "numpy",
+        "verify.checker",
+        "verify.described",
+        "verify.stored",
+        "verify.symbolic",
+    } <= imported
+    assert not {
+        name
+        for name in imported
+        if name.split(".")[0] in ("torch", "scipy", "sympy", "safetensors")
+    }
+    builders = {entry.module for entry in CATALOGUE.values()} | {
+        "claims",
+        "folder",
+        "transformer",
+        "model",
+    }
     assert not imported & {f"constructions.{name}" for name in builders}
     told = json.loads((tmp_path / "told.json").read_text())
     assert (told["verdict"], told["queries"], told["exact"]) == ("PASS", 12, "float32")
@@ -270,7 +331,10 @@ def test_the_command_tells_what_is_refuted_or_undecided(tmp_path):
     assert json.loads((tmp_path / "told.json").read_text())["verdict"] == "FAIL"
     (tmp_path / "empty").mkdir()
     done = run(tmp_path / "empty")
-    assert (done.returncode, done.stdout) == (1, "FAIL: manifest.json is missing: this is no model folder\n")
+    assert (done.returncode, done.stdout) == (
+        1,
+        "FAIL: manifest.json is missing: this is no model folder\n",
+    )
 
 
 def test_the_command_refuses_what_is_no_folder(tmp_path):
@@ -283,8 +347,33 @@ def test_the_command_refuses_what_is_no_folder(tmp_path):
 # ---------------------------------------------------------------- malformed folders
 
 
-MALFORMED = ["selector", "attention_selector", "superposition", "hybrid_shared", "chain_of_thought"]
-ODD = [None, True, False, 0, -1, 1.5, 10**30, "", "x", [], [[]], {}, {"a": 1}, [None], [1, "a"], "selector", 2**53, "1"]
+MALFORMED = [
+    "selector",
+    "attention_selector",
+    "superposition",
+    "hybrid_shared",
+    "chain_of_thought",
+]
+ODD = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    10**30,
+    "",
+    "x",
+    [],
+    [[]],
+    {},
+    {"a": 1},
+    [None],
+    [1, "a"],
+    "selector",
+    2**53,
+    "1",
+]
 
 
 @pytest.fixture(scope="module")
@@ -302,7 +391,13 @@ def refused(files):
 
 def places(value, path=()):
     """Every place in a JSON value, as a path of keys."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, part in inner:
         yield (*path, key)
         yield from places(part, (*path, key))
@@ -343,7 +438,11 @@ def test_random_bytes_in_a_header_never_stop_the_checker(name, small):
         data = bytearray(files["weights.safetensors"])
         data[rng.randrange(8 + length)] = rng.randrange(256)
         if bytes(data) != files["weights.safetensors"]:
-            assert check_files(resealed(files, weights_safetensors=bytes(data))).verdict in ("PASS", "FAIL", "UNKNOWN")
+            assert check_files(resealed(files, weights_safetensors=bytes(data))).verdict in (
+                "PASS",
+                "FAIL",
+                "UNKNOWN",
+            )
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -360,7 +459,9 @@ def test_a_file_that_is_missing_or_strange_is_refused(name, small):
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_json_of_odd_types_changes_nothing_that_is_proven(name, small):
-    """True may stand for 1, and a slot that no claim names have another name; all else is refused."""
+    """True may stand for 1, and a slot that no claim names have another name; all
+    else is refused.
+    """
     files, rng = small[name], random.Random(name)
     honest, n_accepted, n_refused = check_files(files), 0, 0
     claims, manifest = claims_of(files), json.loads(files["manifest.json"])
@@ -372,25 +473,49 @@ def test_json_of_odd_types_changes_nothing_that_is_proven(name, small):
     matters = ("dtype", "sizes", "architecture", "specials", "files", "format")
     for original, reseal in (
         (claims, lambda told: resealed(files, certificate_json=lines(told))),
-        ({key: manifest[key] for key in matters}, lambda told: files | {"manifest.json": canonical(told)}),
+        (
+            {key: manifest[key] for key in matters},
+            lambda told: files | {"manifest.json": canonical(told)},
+        ),
     ):
-        found = [path for path in places(original) if not {"d_vocab", "parameters", "bytes"} & set(path)]
-        for path, new in itertools.product(rng.sample(found, min(len(found), 60)), rng.sample(ODD, 3)):
+        found = [
+            path for path in places(original) if not {"d_vocab", "parameters", "bytes"} & set(path)
+        ]
+        for path, new in itertools.product(
+            rng.sample(found, min(len(found), 60)), rng.sample(ODD, 3)
+        ):
             told = changed(original, path, new)
             if json.dumps(told) != json.dumps(original):
                 proven = check_files(reseal(told))
                 assert proven == honest or refused(reseal(told)), (path, new)
-                n_accepted, n_refused = n_accepted + (proven == honest), n_refused + (proven != honest)
+                n_accepted, n_refused = (
+                    n_accepted + (proven == honest),
+                    n_refused + (proven != honest),
+                )
     assert n_refused > 200
     assert n_accepted < n_refused / 8
 
 
 def lines(claims):
-    return ("[\n" + ",\n".join(json.dumps(claim, sort_keys=True) for claim in claims) + "\n]\n").encode()
+    return (
+        "[\n" + ",\n".join(json.dumps(claim, sort_keys=True) for claim in claims) + "\n]\n"
+    ).encode()
 
 
 @pytest.mark.parametrize(
-    "text", ["NaN", "1e3", "[1.0]", '{"a": 1, "a": 2}', "[" * 10**5, "{", "", "\ud800", '"\\ud800"', "1" * 5000]
+    "text",
+    [
+        "NaN",
+        "1e3",
+        "[1.0]",
+        '{"a": 1, "a": 2}',
+        "[" * 10**5,
+        "{",
+        "",
+        "\ud800",
+        '"\\ud800"',
+        "1" * 5000,
+    ],
 )
 @pytest.mark.parametrize("file", ["manifest.json", "certificate.json"])
 def test_json_that_is_not_plain_is_refused(file, text, small):
@@ -402,7 +527,9 @@ def test_json_that_is_not_plain_is_refused(file, text, small):
 @pytest.mark.parametrize("text", ["\n\n", "  ", "[ ]", ",", "\n"])
 def test_a_certificate_has_one_spelling(text, small):
     files = small["selector"]
-    proven = check_files(resealed(files, certificate_json=files["certificate.json"] + text.encode()))
+    proven = check_files(
+        resealed(files, certificate_json=files["certificate.json"] + text.encode())
+    )
     assert proven.verdict == "FAIL"
 
 
@@ -453,7 +580,9 @@ def test_a_checker_that_passes_everything_is_noticed(kind, monkeypatch, tmp_path
 
 
 def forgeries(claims):
-    """Certificates that say something else than this one, each with what is forged; in a fixed order."""
+    """Certificates that say something else than this one, each with what is forged; in a fixed
+    order.
+    """
     slots, n_relations = [name for name, _ in claims[1]["slots"]], claims[0]["relations"]
     for i in range(len(claims)):
         yield f"{i} dropped", claims[:i] + claims[i + 1 :]
@@ -473,7 +602,10 @@ def forgeries(claims):
             if isinstance(value, int) or key == "reads":
                 yield told(i, key, new=None)
             if type(value) is int:
-                yield from (told(i, key, new=other) for other in (value + 1, value - 1, 2 * value + 3, -value - 1))
+                yield from (
+                    told(i, key, new=other)
+                    for other in (value + 1, value - 1, 2 * value + 3, -value - 1)
+                )
         match claim["claim"]:
             case "slots":
                 for place, (name, size) in enumerate(claim["slots"]):
@@ -491,7 +623,11 @@ def forgeries(claims):
                 for place, block in enumerate(claim[key] or []):
                     others = [
                         *({"slot": slot} for slot in slots if slot != block["slot"]),
-                        *({"form": form} for form in ("bits", "signs", "number") if form != block["form"]),
+                        *(
+                            {"form": form}
+                            for form in ("bits", "signs", "number")
+                            if form != block["form"]
+                        ),
                         *({"words": words} for words in range(4) if words != block["words"]),
                         {"last": [block["last"][0], block["last"][1] - 1]},
                         {"last": [block["last"][0], n_relations + 1]},
@@ -508,8 +644,14 @@ def forgeries(claims):
                         [letter + 1 for letter in letters] or [1],
                         letters[:-1],
                     ]
-                    wrong += [letters[::-1], [letter - 1 for letter in letters] or [0], [*letters, *letters]]
-                    yield from (told(i, "letters", new=other) for other in wrong if other != letters)
+                    wrong += [
+                        letters[::-1],
+                        [letter - 1 for letter in letters] or [0],
+                        [*letters, *letters],
+                    ]
+                    yield from (
+                        told(i, "letters", new=other) for other in wrong if other != letters
+                    )
                     if letters:
                         yield told(i, "after", new=[] if claim["after"] is None else None)
             case "head":
@@ -518,12 +660,24 @@ def forgeries(claims):
                 else:
                     yield from (told(i, "reads", new=position) for position in (0, 1))
                 if isinstance(claim["reads"], dict):
-                    yield from (told(i, "reads", key, new=value + 1) for key, value in claim["reads"].items())
+                    yield from (
+                        told(i, "reads", key, new=value + 1)
+                        for key, value in claim["reads"].items()
+                    )
                 for side in ("from", "to"):
-                    yield from (told(i, side, new=claim[side] + [slot]) for slot in slots if slot not in claim[side])
-                    yield from (told(i, side, new=[s for s in claim[side] if s != slot]) for slot in claim[side])
+                    yield from (
+                        told(i, side, new=claim[side] + [slot])
+                        for slot in slots
+                        if slot not in claim[side]
+                    )
+                    yield from (
+                        told(i, side, new=[s for s in claim[side] if s != slot])
+                        for slot in claim[side]
+                    )
             case "decoder":
-                for reads, then in itertools.product(("node", "letters", "end"), (None, "letters", "node")):
+                for reads, then in itertools.product(
+                    ("node", "letters", "end"), (None, "letters", "node")
+                ):
                     if (reads, then) != (claim["reads"], claim["then"]):
                         yield (
                             f"{i} reads {reads}, {then}",
@@ -542,7 +696,11 @@ def test_no_forged_certificate_is_accepted(name):
     assert check_files(with_claims(files, claims)).verdict == "PASS"
     every = [(told, forged) for told, forged in forgeries(claims) if forged != claims]
     random.Random(name).shuffle(every)
-    accepted = [told for told, forged in every[:EACH] if check_files(with_claims(files, forged)).verdict == "PASS"]
+    accepted = [
+        told
+        for told, forged in every[:EACH]
+        if check_files(with_claims(files, forged)).verdict == "PASS"
+    ]
     assert accepted == []
     assert len(every) >= EACH
     assert EACH * len(CATALOGUE) >= 1000
@@ -564,7 +722,9 @@ def test_columns_are_cut_into_parts_that_read_the_same(data):
     cases, width = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 5))
     start, step = data.draw(st.integers(0, 5)), data.draw(st.integers(0, 6))
     columns = np.add.outer(start + step * np.arange(cases), np.arange(width))
-    columns = columns + data.draw(st.lists(st.integers(0, 3), min_size=width, max_size=width).map(sorted))
+    columns = columns + data.draw(
+        st.lists(st.integers(0, 3), min_size=width, max_size=width).map(sorted)
+    )
     row = np.arange(100)
     parts = [row[where].reshape(cases, n) for where, n in checker._segments(columns)]
     assert np.array_equal(np.concatenate(parts, axis=1), columns)
@@ -578,7 +738,9 @@ def test_codes_are_stored_exactly_or_refused(dtype):
     assert held.dtype == like.dtype
     assert np.array_equal(stored.integers(held, ""), numbers)
     assert not len(stored.differing(held, stored.stored_as(numbers, like), ""))
-    assert stored.differing(held, stored.stored_as(numbers * [1, 1, 1, 1, 1, -1], like), "").tolist() == [[5]]
+    assert stored.differing(
+        held, stored.stored_as(numbers * [1, 1, 1, 1, 1, -1], like), ""
+    ).tolist() == [[5]]
     with pytest.raises(stored.Refuted):
         stored.stored_as(np.array([exact + 1]), like)
 
@@ -598,6 +760,10 @@ def test_tables_are_read_to_the_end_in_pieces_of_any_size(name, monkeypatch):
 
 
 def test_large_weights_of_the_unembedding_are_no_reason_to_refuse():
-    large = {0: {"one": 2.0**51, "c": -(2.0**52)}, 1: {"one": -(2.0**51), "c": 2.0**52}, "rest": {"one": -(2.0**52)}}
+    large = {
+        0: {"one": 2.0**51, "c": -(2.0**52)},
+        1: {"one": -(2.0**51), "c": 2.0**52},
+        "rest": {"one": -(2.0**52)},
+    }
     proven = check_files(one_letter(unembedding=large, dtype="float64"))
     assert (proven.verdict, proven.margin) == ("PASS", 2**49), "margins are stated up to that"

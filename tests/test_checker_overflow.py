@@ -1,4 +1,6 @@
-"""Whether a module overflows or rounds: bounded column by column, so that right models of many hops are found exact."""
+"""Whether a module overflows or rounds: bounded column by column, so that right models of many
+hops are found exact.
+"""
 
 import math
 
@@ -38,7 +40,11 @@ def test_memories_of_many_hops_are_found_exact(name):
             continue
         found = check_files(files_of(model))
         told = f"seed {seed}: {name} N={n} R={r} k={hops}: {found}"
-        assert (found.verdict, found.exact, found.rounds) == ("PASS", str(model.embedding.weight.dtype)[6:], ""), told
+        assert (found.verdict, found.exact, found.rounds) == (
+            "PASS",
+            str(model.embedding.weight.dtype)[6:],
+            "",
+        ), told
 
 
 @pytest.mark.parametrize(
@@ -46,7 +52,9 @@ def test_memories_of_many_hops_are_found_exact(name):
     [("key_value_rows_shared", 16, 2, 7), ("key_value_rows", 16, 2, 8), ("key_value", 16, 2, 10)],
 )
 def test_where_one_scale_for_all_columns_was_too_coarse(name, n, r, k, monkeypatch):
-    """The control: with one scale the bound leaves float32, though weights and numbers are small."""
+    """The control: with one scale the bound leaves float32, though weights and
+    numbers are small.
+    """
     files = files_of(CATALOGUE[name].build(FactTable.random_bijections(n, r, seed=0), k))
     assert check_files(files).exact == "float32"
     small = checker.Sizes.small
@@ -64,9 +72,17 @@ def test_where_one_scale_for_all_columns_was_too_coarse(name, n, r, k, monkeypat
 
 
 @settings(max_examples=15)
-@given(st.sampled_from(MANY_HOPS), st.integers(2, 6), st.integers(1, 3), st.integers(1, 4), st.integers(0, 2**32 - 1))
+@given(
+    st.sampled_from(MANY_HOPS),
+    st.integers(2, 6),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.integers(0, 2**32 - 1),
+)
 def test_no_number_of_a_forward_pass_is_larger_than_its_bound(name, n, r, k, seed):
-    """All positions of all queries, in float64; and the bound is not the builder's, which is computed otherwise."""
+    """All positions of all queries, in float64; and the bound is not the builder's, which is
+    computed otherwise.
+    """
     facts = FactTable.random_bijections(n, r, seed)
     model = CATALOGUE[name].build(facts, k, dtype=torch.float64)
     proof, found = proof_of(files_of(model))
@@ -74,14 +90,19 @@ def test_no_number_of_a_forward_pass_is_larger_than_its_bound(name, n, r, k, see
     subjects, paths = (part[:: max(1, len(part) // 50)] for part in all_queries(facts, k))
     tokens, _ = model.lesson(subjects, paths)
     trace = model.trace(tokens)
-    assert max(x.abs().max().item() for x in trace.residual.values()) < 2.0 ** proof._largest_bits()
+    assert (
+        max(x.abs().max().item() for x in trace.residual.values()) < 2.0 ** proof._largest_bits()
+    )
     assert proof._largest_bits() <= math.log2(model.largest_number()) + 2
 
 
-# ---------------------------------------------------------------- controls: what does round, or overflows
+# ---------------------------------------------------------------- controls: what does round, or
+# overflows
 
 
-@pytest.mark.parametrize("name", ["selector", "key_value", "key_value_rows", "precomputed", "chain_of_thought"])
+@pytest.mark.parametrize(
+    "name", ["selector", "key_value", "key_value_rows", "precomputed", "chain_of_thought"]
+)
 def test_enlarged_weights_are_exact_below_the_limit_of_the_dtype_and_not_at_it(name):
     """Rows of the unembedding, enlarged until a sum really passes 2^24."""
     entry = CATALOGUE[name]
@@ -137,7 +158,8 @@ def test_a_model_whose_proof_stops_is_unknown_and_a_refuted_one_fails(monkeypatc
     assert (result.verdict, result.proof) == ("FAIL", "FAIL")
 
 
-# ---------------------------------------------------------------- what a folder can make the checker hold
+# ---------------------------------------------------------------- what a folder can make the
+# checker hold
 
 
 def test_a_table_that_is_larger_than_the_weights_is_undecided(monkeypatch):
@@ -145,4 +167,7 @@ def test_a_table_that_is_larger_than_the_weights_is_undecided(monkeypatch):
     monkeypatch.setattr(checker, "MOST_CASES", 14)  # of 3 x 5 numbers, beside thousands of weights
     monkeypatch.setattr(checker._Proof, "_shapes", lambda self, *given: self.tensors.clear())
     found = check_files(files)
-    assert (found.verdict, found.reason) == ("UNKNOWN", "the table of facts takes 15 numbers, and 14 may be held")
+    assert (found.verdict, found.reason) == (
+        "UNKNOWN",
+        "the table of facts takes 15 numbers, and 14 may be held",
+    )

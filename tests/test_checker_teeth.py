@@ -1,4 +1,6 @@
-"""Faults planted in copies of the checker: each makes it refuse what is right, or accept what is wrong, and is noticed."""
+"""Faults planted in copies of the checker: each makes it refuse what is right, or accept what is
+wrong, and is noticed.
+"""
 
 import pytest
 from battery import Battery, honest_models
@@ -12,14 +14,20 @@ FAULTS = {
     checker: [
         # what is told of what went wrong
         ('return Verdict("FAIL", stored.escaped(_brief(str(error))))', 'return Verdict("PASS")'),
-        ('return Verdict("UNKNOWN", stored.escaped(_brief(str(error))))', 'return Verdict("PASS")'),
+        (
+            'return Verdict("UNKNOWN", stored.escaped(_brief(str(error))))',
+            'return Verdict("PASS")',
+        ),
         # softmax
         ("2718281828", "2918281828"),
         ("1442 *", "1443 *"),
         ("return Fraction(others) / (others + power)", "return 1 / (1 + power)"),
         ("if gap < 100 else", "if gap < 10**9 else"),
         # the task
-        ("self.some_missing = bool((self.table[:, : self.n] == self.n).any())", "self.some_missing = False"),
+        (
+            "self.some_missing = bool((self.table[:, : self.n] == self.n).any())",
+            "self.some_missing = False",
+        ),
         ('] * shape["repeats"]', "]"),
         ('require(bytes(files["certificate.json"]) == text.encode()', "require(True"),
         ('require(found["claim"] == kind', "require(True"),
@@ -38,7 +46,10 @@ FAULTS = {
         ("if self.peak >= 2 ** EXACT[self.dtype]:", "if False:"),
         ("if self.gap < ONE_HOT_GAP:", "if False:"),
         ("if bits > FINITE[self.dtype]:", "if False:"),
-        ("margin, real = min(m for m, _ in self.margins)", "margin, real = max(m for m, _ in self.margins)"),
+        (
+            "margin, real = min(m for m, _ in self.margins)",
+            "margin, real = max(m for m, _ in self.margins)",
+        ),
         ("min(m for _, m in self.margins)", "max(m for _, m in self.margins)"),
         ("require(next(self.claims, None) is None", "require(True"),
         (".swapaxes(0, 1).reshape(-1", ".reshape(-1"),
@@ -48,12 +59,18 @@ FAULTS = {
         ("require((length[columns] < 0).all()", "require(True"),
         ('require((block["form"] == "number") == (m == 0)', "require(True"),
         ('"signs": (-1, 2)', '"signs": (-1, 1)'),
-        ('top[columns] = 1 if m else max(1, int(self.numbers[block["book"]].max()))', "top[columns] = 1"),
+        (
+            'top[columns] = 1 if m else max(1, int(self.numbers[block["book"]].max()))',
+            "top[columns] = 1",
+        ),
         ("require(np.unique(spelled, axis=1).shape == spelled.shape", "require(True"),
         # the embedding
         ("if self.chain and self.some_missing:", "if False:"),
         ("for columns in fixed:", "for columns in ():"),
-        ('for row, word, bit in stored.differing(found, wanted, "embedding.weight"):', "for row, word, bit in ():"),
+        (
+            'for row, word, bit in stored.differing(found, wanted, "embedding.weight"):',
+            "for row, word, bit in ():",
+        ),
         ("require((number >= 0).all()", "require(True"),
         ("require((numbers[self.n] >= 0) | (reached < self.n).all()", "require(True"),
         ("layout.off[at] + layout.scale[at] * number", "layout.off[at] + number"),
@@ -61,14 +78,20 @@ FAULTS = {
         ('        self._over("embedding", self.n, look)', ""),
         ("if (some[:, width:] != some[:, :-width]).any():", "if False:"),
         ('[case if then == "letters" else -1,', "[-1,"),
-        ("beside: np.ndarray = np.ones(self.d, bool)", "beside: np.ndarray = np.zeros(self.d, bool)"),
+        (
+            "beside: np.ndarray = np.ones(self.d, bool)",
+            "beside: np.ndarray = np.zeros(self.d, bool)",
+        ),
         ("numbers[self.n] = -1 if", "numbers[self.n] = 0 if"),
         # a run
         ("either = np.concatenate([self.letters, pad])", "either = self.letters"),
         ("else pad if n_letters < self.per_token else either", "else self.letters"),
         ("else pad if n_letters < self.per_token else either", "else pad"),
         ("if not n_letters and first - self.per_token < position < first:", "if False:"),
-        ("pad = first + n_letters, self.special_rows[1:2]", "pad = first + n_letters, self.special_rows[2:3]"),
+        (
+            "pad = first + n_letters, self.special_rows[1:2]",
+            "pad = first + n_letters, self.special_rows[2:3]",
+        ),
         ("end - first == (0 if after is not None else len(letters))", "True"),
         ("require(self.used[self.columns(block)[0]].any()", "require(True"),
         ("require(not matrix.reads[self.stale].any()", "require(True"),
@@ -76,8 +99,14 @@ FAULTS = {
         ("require(not told, ", "require(True, "),
         ("require(not rows[:, self.stale[beside]].any()", "require(True"),
         # heads
-        ("require(not ((key.reads | value.reads) & moved).any()", "require(not (key.reads & moved).any()"),
-        ("require(not ((key.reads | value.reads) & moved).any()", "require(not (value.reads & moved).any()"),
+        (
+            "require(not ((key.reads | value.reads) & moved).any()",
+            "require(not (key.reads & moved).any()",
+        ),
+        (
+            "require(not ((key.reads | value.reads) & moved).any()",
+            "require(not (value.reads & moved).any()",
+        ),
         ('raise Undecided(f"{what} mixes letters', '_ = (f"{what} mixes letters'),
         ("or (total.coef % count).any()", ""),
         ("or (total.const % count).any()", ""),
@@ -106,7 +135,10 @@ FAULTS = {
         ("sharp = of_node & (n_variables[at] == bits) &", "sharp = of_node &"),
         ("& (most <= np.minimum.reduceat(np.abs(coef), first))", ""),
         ('raise Undecided("a unit depends', '("a unit depends'),
-        ("(np.maximum(high, 0) - base[at]) // top[key]", "(np.maximum(high, 0) - low[at]) // top[key]"),
+        (
+            "(np.maximum(high, 0) - base[at]) // top[key]",
+            "(np.maximum(high, 0) - low[at]) // top[key]",
+        ),
         # the next node
         ("require(not unclear", "require(True"),
         ("& (coef == new.scale[column])", ""),
@@ -126,7 +158,10 @@ FAULTS = {
         # the unembedding
         ("if end else fits", "if end and False else True"),
         ('[reads, then].count("letters") == (at_hand > 0)', "True"),
-        ("target = np.where(reached == self.n, self.n + self.n_relations, reached)", "target = reached"),
+        (
+            "target = np.where(reached == self.n, self.n + self.n_relations, reached)",
+            "target = reached",
+        ),
         ("np.array([self.n_vocab - 1])", "np.array([self.n_vocab - 2])"),
         ("- aside[target]", "+ aside[target]"),
         ("np.abs(g).sum(axis=1) + aside", "np.abs(g).sum(axis=1)"),
@@ -134,12 +169,18 @@ FAULTS = {
         ("np.argsort(reach[rest])[-2:]", "np.argsort(reach[rest])[-1:]"),
         ("np.argsort(reach[rest])[-2:]", "np.argsort(reach[rest])[:2]"),
         ("np.where(target == token, margin, own - reach[token])", "margin"),
-        ("total = 4 * error * self._norm(self.moved)", "total = 2 * error * self._norm(self.moved)"),
+        (
+            "total = 4 * error * self._norm(self.moved)",
+            "total = 2 * error * self._norm(self.moved)",
+        ),
         ("most - step)", "most - 2 * step)"),
         ("step = int(reach[tokens[0]]), 2 * int(", "step = int(reach[tokens[0]]), 4 * int("),
         ("lost if np.count_nonzero(answer) == bits else total", "lost"),
         ("if min(real) <= 0:", "if False:"),
-        ("(Fraction(int(margin.min()), 2), min(real) / 2)", "(Fraction(int(margin.min())), min(real) / 2)"),
+        (
+            "(Fraction(int(margin.min()), 2), min(real) / 2)",
+            "(Fraction(int(margin.min())), min(real) / 2)",
+        ),
         ("field = (slope == 2 * n) & (base == -n * n)", "field = slope == 2 * n"),
         ("margin = min(margin, int((number**2 - b - c * number).min()))", "pass"),
         (
@@ -147,7 +188,10 @@ FAULTS = {
             "self.margins.append((Fraction(margin), 2 * margin))",
         ),
         # overflow
-        ("high += [asked, held, read, scores, mixed, stream]", "high += [asked, read, mixed, stream]"),
+        (
+            "high += [asked, held, read, scores, mixed, stream]",
+            "high += [asked, read, mixed, stream]",
+        ),
         (".plus(Sizes(np.abs(self.positions).max(axis=0)))", ""),
         ('"float16": 15', '"float16": 100'),
         ('"float32": 24', '"float32": 30'),
@@ -189,12 +233,24 @@ FAULTS = {
         ("require(facts.min() >= -1 and facts.max() < n", "require(True"),
         ('require(dtype == "I32" and facts.shape', "require(facts.shape"),
         ("table[table < 0] = n", "table[table < 0] = 0"),
-        ("(held.view(bits) == wanted.view(bits)).all()", "(held.view(bits) == wanted.view(bits)).any()"),
-        ("integers(held, what) != integers(wanted, what))[:1]", "integers(held, what) != integers(wanted, what))[:0]"),
-        ("(numbers.astype(np.float32).view(np.uint32) >> 16)", "(numbers.astype(np.float32).view(np.uint32) >> 15)"),
+        (
+            "(held.view(bits) == wanted.view(bits)).all()",
+            "(held.view(bits) == wanted.view(bits)).any()",
+        ),
+        (
+            "integers(held, what) != integers(wanted, what))[:1]",
+            "integers(held, what) != integers(wanted, what))[:0]",
+        ),
+        (
+            "(numbers.astype(np.float32).view(np.uint32) >> 16)",
+            "(numbers.astype(np.float32).view(np.uint32) >> 15)",
+        ),
         ("require(text == rebuilt", "require(True"),
         ("require((places[1:] > places[:-1]).all()", "require(True"),
-        ("table = np.full((n_relations, n + 1), n)", "table = np.zeros((n_relations, n + 1), int)"),
+        (
+            "table = np.full((n_relations, n + 1), n)",
+            "table = np.zeros((n_relations, n + 1), int)",
+        ),
         ("if not bool(holds):", "if False:"),
         ("require(type(value) is int and value >= least", "require(value >= least"),
     ],
@@ -202,7 +258,10 @@ FAULTS = {
         ("if limit >= LARGEST:", "if False:"),
         ("LARGEST = 2**58", "LARGEST = 2**70"),
         ("bounded(size_of(a) * size_of(b) * max(a.shape[-1], 1))", "pass"),
-        ("self.norm = int(np.abs(self.dense).sum(axis=1)", "self.norm = int(self.dense.sum(axis=1)"),
+        (
+            "self.norm = int(np.abs(self.dense).sum(axis=1)",
+            "self.norm = int(self.dense.sum(axis=1)",
+        ),
         ("every_bit & -every_bit or 1", "every_bit or 1"),
         ("self.reads[columns] = self.writes[self.rows] = True", "self.writes[self.rows] = True"),
         ("self.reads[columns] = self.writes[self.rows] = True", "self.reads[columns] = True"),
@@ -214,9 +273,15 @@ FAULTS = {
         ("self.coef[which] * value", "self.coef[which]"),
         ("np.add.at(high, self.at[variable], np.maximum(reach, 0))", "pass"),
         ("(np.maximum(high, -low) + largest)", "np.maximum(high, -low)"),
-        ("(bit_lengths(self.sizes) + self.scale)[self.sizes > 0]", "bit_lengths(self.sizes)[self.sizes > 0]"),
+        (
+            "(bit_lengths(self.sizes) + self.scale)[self.sizes > 0]",
+            "bit_lengths(self.sizes)[self.sizes > 0]",
+        ),
         ("np.stack([self.sizes, other.sizes])", "np.stack([self.sizes, 0 * other.sizes])"),
-        ("few, n_out = self.small(), len(matrix.dense)", "few, n_out = Sizes(self.sizes * 0), len(matrix.dense)"),
+        (
+            "few, n_out = self.small(), len(matrix.dense)",
+            "few, n_out = Sizes(self.sizes * 0), len(matrix.dense)",
+        ),
     ],
 }
 CASES = [(module, fault) for module, faults in FAULTS.items() for fault in faults]
@@ -239,7 +304,9 @@ def test_the_checker_itself_is_not_suspected(battery):
 
 
 def test_a_copy_without_a_fault_is_not_suspected(battery):
-    copy = planted_among([stored, described, symbolic, checker], checker, ("ONE_HOT_GAP = 800", "ONE_HOT_GAP = 800"))
+    copy = planted_among(
+        [stored, described, symbolic, checker], checker, ("ONE_HOT_GAP = 800", "ONE_HOT_GAP = 800")
+    )
     assert copy is not checker
     assert copy.stored is not stored
     assert copy.described is not described
@@ -252,7 +319,11 @@ def test_a_checker_that_always_says_the_same_is_suspected(battery):
 
 
 @pytest.mark.parametrize(
-    ("module", "fault"), CASES, ids=[f"{module.__name__}: {old[:50]} -> {new[:40]}" for module, (old, new) in CASES]
+    ("module", "fault"),
+    CASES,
+    ids=[f"{module.__name__}: {old[:50]} -> {new[:40]}" for module, (old, new) in CASES],
 )
 def test_a_planted_fault_is_noticed(module, fault, battery):
-    assert battery.suspicious(planted_among([stored, described, symbolic, checker], module, fault).check_files)
+    assert battery.suspicious(
+        planted_among([stored, described, symbolic, checker], module, fault).check_files
+    )

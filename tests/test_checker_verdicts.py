@@ -1,9 +1,11 @@
-"""What the checker says of each model of the battery, word by word and number by number, as it is recorded.
+"""What the checker says of each model of the battery, word by word and number by number, as it is
+recorded.
 
     python tests/test_checker_verdicts.py > tests/verdicts.txt     after a change that is meant: read the difference
 
-Every line is held against other opinions elsewhere (test_checker.py, test_checker_exploits.py, test_checker_teeth.py);
-here nothing may change unseen. It takes seconds, so that it can judge every mutant of the checker.
+Every line is held against other opinions elsewhere (test_checker.py, test_checker_exploits.py,
+test_checker_teeth.py); here nothing may change unseen. It takes seconds, so that it can judge
+every mutant of the checker.
 """
 
 import hashlib
@@ -32,13 +34,23 @@ def models(group):
 
 
 def told(files):
-    """A verdict in one line; what Python and numpy say of what they refuse differs between releases and is left out."""
+    """A verdict in one line; what Python and numpy say of what they refuse differs between
+    releases and is left out.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy's, of what overflows
         found = check_files(files)
     if found.verdict != "PASS":
-        assert (found.queries, found.margin, found.real_margin, found.exact, found.claims) == (0, 0, 0, None, 0)
-        reason = re.sub(r"(the checker stopped: \w+|no JSON): .*", r"\1", found.reason, flags=re.DOTALL)
+        assert (found.queries, found.margin, found.real_margin, found.exact, found.claims) == (
+            0,
+            0,
+            0,
+            None,
+            0,
+        )
+        reason = re.sub(
+            r"(the checker stopped: \w+|no JSON): .*", r"\1", found.reason, flags=re.DOTALL
+        )
         return f"{found.verdict} {reason}"
     real = f"{found.real_margin.numerator:#x}/{found.real_margin.denominator:#x}"
     real = real if len(real) < 30 else f"#{hashlib.sha256(real.encode()).hexdigest()[:16]}"
@@ -61,7 +73,8 @@ def test_every_verdict_is_the_recorded_one(group):
         assert line == expected
 
 
-# ---------------------------------------------------------------- limits that are too large to reach: smaller ones
+# ---------------------------------------------------------------- limits that are too large to
+# reach: smaller ones
 
 
 def verdict(files):
@@ -91,8 +104,12 @@ def test_as_many_cases_as_there_may_be(monkeypatch):
 
 
 def test_as_many_kinds_of_rows_as_there_may_be(monkeypatch):
-    """Rows beside numbers: two kinds. Rows with codes: three kinds, of which those beyond the most count as without."""
-    files = corners.numbers({0: {}, 1: {"c": 6, "one": -9}, 2: {"c": 5, "one": -8}, "rest": {"one": -100}}, 3)
+    """Rows beside numbers: two kinds. Rows with codes: three kinds, of which those beyond the most
+    count as without.
+    """
+    files = corners.numbers(
+        {0: {}, 1: {"c": 6, "one": -9}, 2: {"c": 5, "one": -8}, "rest": {"one": -100}}, 3
+    )
     monkeypatch.setattr(checker, "MOST_KINDS", 2)
     assert verdict(files)[0] == "PASS"
     monkeypatch.setattr(checker, "MOST_KINDS", 1)
@@ -123,7 +140,10 @@ def test_a_folder_is_read_as_its_files_are(tmp_path, monkeypatch):
 
 def test_what_is_no_folder_is_told():
     found = checker.check("no/such/folder")
-    assert (found.verdict, found.reason) == ("FAIL", "no/such/folder: cannot be read: No such file or directory")
+    assert (found.verdict, found.reason) == (
+        "FAIL",
+        "no/such/folder: cannot be read: No such file or directory",
+    )
 
 
 if __name__ == "__main__":

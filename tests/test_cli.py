@@ -16,7 +16,10 @@ from verify.arguments import ATTACKS
 from verify.attack import KINDS
 from verify.grid import Cell
 
-FAMILY = "Alice\tmother\tBeth\nBeth\tmother\tCarla\nAlice\twife\tDora\nDora\tmother\tBeth\nAnn Lee\tborn in\tNew York\n"
+FAMILY = (
+    "Alice\tmother\tBeth\nBeth\tmother\tCarla\nAlice\twife\tDora\nDora\tmother\tBeth\nAnn"
+    " Lee\tborn in\tNew York\n"
+)
 
 
 @pytest.fixture
@@ -38,7 +41,9 @@ def test_help_and_list_do_not_import_torch_or_sympy(arguments):
         "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
         "assert not {'torch', 'sympy', 'scipy', 'rich'} & set(sys.modules), 'slow import'"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "selector" in done.stdout
 
@@ -53,11 +58,34 @@ def test_list_names_every_construction_with_its_theorem(capsys):
 def test_one_construction_at_one_size(name, tmp_path, capsys):
     path = tmp_path / "result.json"
     hops = ["-k", "1"] if CATALOGUE[name].multi_hop else []
-    assert main([name, "-N", "25", "-R", "3", *hops, "--seed", "7", "--logits", "both", "--json", str(path)]) == 0
+    assert (
+        main(
+            [
+                name,
+                "-N",
+                "25",
+                "-R",
+                "3",
+                *hops,
+                "--seed",
+                "7",
+                "--logits",
+                "both",
+                "--json",
+                str(path),
+            ]
+        )
+        == 0
+    )
     printed = capsys.readouterr().out
     assert "PASS: 1 cell planned, 1 passed, 0 failed, 0 unknown; 75 queries" in printed
     cell = json.loads(path.read_text())["cells"][0]
-    assert (cell["construction"], cell["entities"], cell["relations"], cell["hops"]) == (name, 25, 3, 1)
+    assert (cell["construction"], cell["entities"], cell["relations"], cell["hops"]) == (
+        name,
+        25,
+        3,
+        1,
+    )
     assert (cell["queries"], cell["wrong"], cell["logits"]) == (75, 0, "both")
 
 
@@ -125,7 +153,9 @@ def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
 
 def test_all_runs_the_forms_too_if_asked(monkeypatch, capsys):
     monkeypatch.setattr("verify.commands.default_grid", lambda: [Cell("selector", 5, 1)])
-    monkeypatch.setattr("verify.commands.forms_grid", lambda: [Cell("selector", 5, 1, form="wide")] * 2)
+    monkeypatch.setattr(
+        "verify.commands.forms_grid", lambda: [Cell("selector", 5, 1, form="wide")] * 2
+    )
     assert main(["all"]) == 0
     assert "PASS: 1 cell planned, 1 passed" in capsys.readouterr().out
     assert main(["all", "--forms"]) == 0
@@ -135,7 +165,11 @@ def test_all_runs_the_forms_too_if_asked(monkeypatch, capsys):
 
 
 def test_one_bad_cell_of_all_does_not_hide_the_others(monkeypatch, capsys):
-    cells = [Cell("selector", 5, 1), Cell("scalar_selector", 500, 2, dtype="float16"), Cell("selector", 5, 3)]
+    cells = [
+        Cell("selector", 5, 1),
+        Cell("scalar_selector", 500, 2, dtype="float16"),
+        Cell("selector", 5, 3),
+    ]
     monkeypatch.setattr("verify.commands.default_grid", lambda: cells)
     assert main(["all"]) == 1
     out = capsys.readouterr().out
@@ -165,7 +199,10 @@ def test_facts_are_verified_and_asked(family, capsys, tmp_path):
     assert answers[0] == {"subject": "Alice", "path": ["mother"], "answer": "Beth"}
     assert [answer["answer"] for answer in answers] == ["Beth", "New York", None, "New York"]
     printed = capsys.readouterr().out
-    assert "5 facts, 6 entities, 3 relations, 13 of 18 (entity, relation) pairs without a fact" in printed
+    assert (
+        "5 facts, 6 entities, 3 relations, 13 of 18 (entity, relation) pairs without a fact"
+        in printed
+    )
     assert "Alice mother -> Beth" in printed
     assert "Ann Lee born in -> New York" in printed
     assert "Dora wife -> unknown (no such fact)" in printed
@@ -215,36 +252,75 @@ def test_questions_of_several_hops_and_lengths_are_answered(family, capsys, tmp_
     assert "Alice wife mother mother -> Carla" in printed
     assert "Dora wife mother -> unknown" in printed
     parsed = json.loads(path.read_text())
-    assert [(cell["hops"], cell["queries"]) for cell in parsed["cells"]] == [(2, 6 * 9), (3, 6 * 27)]
-    assert parsed["answers"][1] == {"subject": "Alice", "path": ["wife", "mother", "mother"], "answer": "Carla"}
+    assert [(cell["hops"], cell["queries"]) for cell in parsed["cells"]] == [
+        (2, 6 * 9),
+        (3, 6 * 27),
+    ]
+    assert parsed["answers"][1] == {
+        "subject": "Alice",
+        "path": ["wife", "mother", "mother"],
+        "answer": "Carla",
+    }
 
 
 def test_a_model_of_one_length_is_not_asked_for_two(family, capsys):
-    arguments = ["facts", family, "--construction", "key_value_rows", "--ask", "Alice mother mother"]
+    arguments = [
+        "facts",
+        family,
+        "--construction",
+        "key_value_rows",
+        "--ask",
+        "Alice mother mother",
+    ]
     assert main(arguments) == 0
     assert "Alice mother mother -> Carla" in capsys.readouterr().out
     assert main([*arguments, "--ask", "Alice wife"]) == 2
-    assert "paths of one length, but the questions have 1 and 2 relations" in capsys.readouterr().err
-    assert main(["facts", family, "--construction", "selector", "--ask", "Alice mother mother"]) == 2
+    assert (
+        "paths of one length, but the questions have 1 and 2 relations" in capsys.readouterr().err
+    )
+    assert (
+        main(["facts", family, "--construction", "selector", "--ask", "Alice mother mother"]) == 2
+    )
     assert "selector answers one hop" in capsys.readouterr().err
 
 
 def test_options_reach_the_builder(capsys, tmp_path):
     path = tmp_path / "result.json"
-    assert main(["hybrid", "-N", "9", "-R", "3", "-k", "2", "--looked-up", "1", "--json", str(path)]) == 0
+    assert (
+        main(["hybrid", "-N", "9", "-R", "3", "-k", "2", "--looked-up", "1", "--json", str(path)])
+        == 0
+    )
     assert json.loads(path.read_text())["cells"][0]["options"] == {"looked_up": 1}
     assert "hybrid q=1" in capsys.readouterr().out
-    words = ["chain_of_thought", "-N", "9", "-R", "2", "-k", "3", "--max-hops", "5", "--hops-per-token", "2"]
+    words = [
+        "chain_of_thought",
+        "-N",
+        "9",
+        "-R",
+        "2",
+        "-k",
+        "3",
+        "--max-hops",
+        "5",
+        "--hops-per-token",
+        "2",
+    ]
     assert main(words) == 0
     assert "K=5 j=2" in capsys.readouterr().out
     assert main(["hybrid", "-N", "9", "-R", "3", "-k", "2", "--looked-up", "4"]) == 1
-    assert "looked_up must be an integer from 0 to the number of relations, 3; got 4" in capsys.readouterr().out
+    assert (
+        "looked_up must be an integer from 0 to the number of relations, 3; got 4"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (["Alise", "mother"], "no entity is named 'Alise' among the 6 of the table; did you mean 'Alice'"),
+        (
+            ["Alise", "mother"],
+            "no entity is named 'Alise' among the 6 of the table; did you mean 'Alice'",
+        ),
         (["Alice", "brother"], "no relation is named 'brother' among the 3"),
         (["Alice"], "a subject and one relation or more; got 1 name: Alice"),
         (["Ann Lee born in"], "give names with spaces as words of their own"),
@@ -270,7 +346,8 @@ def test_bad_input_gives_status_2_and_no_traceback_in_a_real_process(tmp_path):
 def test_an_interrupt_is_told_and_keeps_what_was_found(tmp_path):
     path = tmp_path / "all.json"
     command = [sys.executable, "-m", "verify", "all", "--json", str(path)]
-    # A runner in the background ignores SIGINT, and a child inherits that; a user's shell does not.
+    # A runner in the background ignores SIGINT, and a child inherits that; a user's shell does
+    # not.
     listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen
@@ -309,7 +386,13 @@ def test_an_interrupt_anywhere_is_told(words, monkeypatch, capsys, tmp_path):
 def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path):
     path = tmp_path / "facts.tsv"
     path.write_text("Zo\u00eb\tlikes\t\u738b\n", encoding="utf-8")
-    done = run("facts", str(path), "--ask", "Zo\u00eb likes", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    done = run(
+        "facts",
+        str(path),
+        "--ask",
+        "Zo\u00eb likes",
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
     assert done.returncode == 0
     assert "Zo\\xeb likes -> \\u738b" in done.stdout
 
@@ -326,7 +409,9 @@ def test_a_full_disk_is_told_without_a_traceback():
 
 def test_a_closed_pipe_ends_quietly():
     command = [sys.executable, "-m", "verify", "all"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
@@ -376,7 +461,9 @@ def test_bounds_and_plans_do_not_import_torch(tmp_path):
         "assert main(['list', '--limits']) == 0\n"
         "assert not {'torch', 'matplotlib', 'rich'} & set(sys.modules), 'slow import'"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -387,7 +474,22 @@ def test_bound_prints_the_values_of_theorem_4_2(capsys):
     assert "disjoint trees      30,681.336919  at M = 48" in printed
     assert "124,541.597182  at M = 195" in printed
     assert (
-        main(["bound", "-N", "4096", "-R", "4", "-k", "3", "--embedding-bits", "48", "--unembedding-bits", "12"]) == 0
+        main(
+            [
+                "bound",
+                "-N",
+                "4096",
+                "-R",
+                "4",
+                "-k",
+                "3",
+                "--embedding-bits",
+                "48",
+                "--unembedding-bits",
+                "12",
+            ]
+        )
+        == 0
     )
     assert "39,179.065280  at M = 110, Q = 1,760, i = 2, j = 0" in capsys.readouterr().out
 
@@ -395,7 +497,19 @@ def test_bound_prints_the_values_of_theorem_4_2(capsys):
 def test_bound_writes_the_plane_as_table_picture_and_data(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     picture, data = tmp_path / "plane.svg", tmp_path / "plane.json"
-    arguments = ["bound", "-N", "1e3", "-R", "2", "-k", "2", "--plot", str(picture), "--json", str(data)]
+    arguments = [
+        "bound",
+        "-N",
+        "1e3",
+        "-R",
+        "2",
+        "-k",
+        "2",
+        "--plot",
+        str(picture),
+        "--json",
+        str(data),
+    ]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     assert "N = 1,000, R = 2, k = 2" in printed
@@ -435,7 +549,10 @@ def test_a_bound_whose_condition_cannot_be_met_says_so(capsys):
     ("arguments", "message"),
     [
         (["bound", "-N", "10", "-R", "2", "--unembedding-bits", "3"], "needs --embedding-bits"),
-        (["bound", "-N", "10", "-R", "2", "--embedding-bits", "3", "--plot", "x.svg"], "asks for one point"),
+        (
+            ["bound", "-N", "10", "-R", "2", "--embedding-bits", "3", "--plot", "x.svg"],
+            "asks for one point",
+        ),
         (["bound", "-N", "10", "-R", "2", "--plot", "no/such/folder.svg"], "existing folder"),
         (["bound", "-N", "10", "-R", "2000"], "up to 1,000 relations"),
         (["plan", "-N", "10", "-R", "2", "-k", "65"], "64 hops; got 2 and 65"),
@@ -446,7 +563,10 @@ def test_a_bound_whose_condition_cannot_be_met_says_so(capsys):
             ["bound", "-N", "10", "-R", "2", "--plot", "x.svg", "--json", "x.svg"],
             "--json and --plot are both x.svg; each needs a name",
         ),
-        (["separation", "-R", "4", "-k", "2", "--hops-per-token", "2"], "fewer hops per token than hops; got 2 and 2"),
+        (
+            ["separation", "-R", "4", "-k", "2", "--hops-per-token", "2"],
+            "fewer hops per token than hops; got 2 and 2",
+        ),
     ],
 )
 def test_bad_questions_about_bounds_are_told(arguments, message, capsys):
@@ -466,8 +586,15 @@ def test_a_missing_matplotlib_is_told(monkeypatch, capsys, tmp_path):
 def test_plan_exits_with_1_if_nothing_fits(capsys):
     assert main(["plan", "-N", "1e6", "-R", "50", "-k", "3", "--max-d", "100"]) == 0
     printed = capsys.readouterr().out
-    assert printed.index("key_value_rows_shared") < printed.index("does not fit") < printed.index("chain_of_thought")
-    assert main(["plan", "-N", "1e6", "-R", "50", "-k", "3", "--max-d", "100", "--max-depth", "1"]) == 1
+    assert (
+        printed.index("key_value_rows_shared")
+        < printed.index("does not fit")
+        < printed.index("chain_of_thought")
+    )
+    assert (
+        main(["plan", "-N", "1e6", "-R", "50", "-k", "3", "--max-d", "100", "--max-depth", "1"])
+        == 1
+    )
     assert capsys.readouterr().out.startswith("nothing fits")
 
 
@@ -482,8 +609,12 @@ def test_separation_finds_the_smallest_table(capsys):
     assert main(["separation", "-R", "4", "-k", "3"]) == 0
     printed = capsys.readouterr().out
     assert "any decoder: chain_of_thought is nowhere separated" in printed
-    assert "decoders that do not depend on the facts: separated first at N = 788: B_T = 15,912, B_e = 68" in printed
+    assert (
+        "decoders that do not depend on the facts: separated first at N = 788: B_T = 15,912, B_e"
+        " = 68" in printed
+    )
     assert main(["separation", "-R", "16", "-k", "3"]) == 0
     assert (
-        "any decoder: separated first at N = 64,838: B_T = 420,132, B_e = 314, B_u = 1,884" in capsys.readouterr().out
+        "any decoder: separated first at N = 64,838: B_T = 420,132, B_e = 314, B_u = 1,884"
+        in capsys.readouterr().out
     )

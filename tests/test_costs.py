@@ -1,4 +1,6 @@
-"""What constructions cost, from the formulas alone: limits, budgets, bounds beside them, separation, the capacity plane."""
+"""What constructions cost, from the formulas alone: limits, budgets, bounds beside them,
+separation, the capacity plane.
+"""
 
 import json
 import math
@@ -12,7 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bounds.limits import efficiency_limit, growth
-from bounds.no_cot import every_bound, information_limit, shared_leaves_bound, sharpened_global_bound
+from bounds.no_cot import (
+    every_bound,
+    information_limit,
+    shared_leaves_bound,
+    sharpened_global_bound,
+)
 from bounds.offers import Budget, offers
 from bounds.separation import smallest_separation
 from bounds.sizes import SYMBOLS, Costs, predicted_for_bijections
@@ -88,7 +95,8 @@ def test_limits_are_printed_for_every_construction():
     assert "d_model / (R log2(N)) -> 1" in text
 
 
-# ------------------------------------------------------------------ no construction lies below a bound that applies
+# ------------------------------------------------------------------ no construction lies below a
+# bound that applies
 
 large = st.one_of(st.integers(1, 300), st.integers(1, 2**40))
 
@@ -110,8 +118,14 @@ def test_all_fact_bits_are_at_least_the_tables_that_must_be_told_apart(n, r, k):
         costs = offer.costs
         if not offer.entry.takes_bijections:
             continue
-        everything = costs.internal_fact_bits + n * (costs.embedding_fact_bits + costs.unembedding_fact_bits)
-        needed = sharpened_global_bound(n, r, k, 0).bits if costs.written_tokens == 1 else information_limit(n, r).lower
+        everything = costs.internal_fact_bits + n * (
+            costs.embedding_fact_bits + costs.unembedding_fact_bits
+        )
+        needed = (
+            sharpened_global_bound(n, r, k, 0).bits
+            if costs.written_tokens == 1
+            else information_limit(n, r).lower
+        )
         assert everything >= needed, offer.label
 
 
@@ -139,14 +153,24 @@ def test_a_bound_that_is_no_number_is_never_held():
 def test_bounds_apply_as_the_formulas_say():
     def applying(name, hops=3, bijective=True, **given):
         costs = predicted_for_bijections(CATALOGUE[name], 256, 4, hops, given)
-        return {check.name for check in hold_against_bounds(costs, 256, 4, hops, bijective) if check.applies}
+        return {
+            check.name
+            for check in hold_against_bounds(costs, 256, 4, hops, bijective)
+            if check.applies
+        }
 
     fixed = {"global", "sharpened_global", "disjoint_trees", "shared_leaves", "fact_aware_decoder"}
-    assert applying("key_value") == applying("precomputed") == applying("hybrid", looked_up=2) == fixed
+    assert (
+        applying("key_value")
+        == applying("precomputed")
+        == applying("hybrid", looked_up=2)
+        == fixed
+    )
     assert applying("meet_in_the_middle") == {"fact_aware_decoder"}
     assert applying("meet_in_the_middle", hops=1) == applying("selector", hops=1) == fixed
     assert applying("chain_of_thought") == set()
-    assert applying("chain_of_thought", max_hops=3, hops_per_token=3) == fixed  # the first token is the answer
+    # the first token is the answer
+    assert applying("chain_of_thought", max_hops=3, hops_per_token=3) == fixed
     assert applying("chain_of_thought", hops=1) == fixed
     assert applying("key_value", bijective=False) == set()
 
@@ -177,10 +201,15 @@ def test_bounds_stand_beside_dense_bits_and_beside_bits_of_facts():
 def test_the_tightest_bound_is_the_largest_positive_one_that_applies():
     checks = hold_against_bounds(COSTS, 4096, 4, 3, bijective=True)
     assert tightest(checks).name == "shared_leaves"
-    assert tightest([check for check in checks if check.name != "shared_leaves"]).name == "disjoint_trees"
-    assert tightest([check for check in checks if "global" in check.name]) is None  # both are negative here
     assert (
-        tightest([replace(check, applies=check.name == "disjoint_trees") for check in checks]).name == "disjoint_trees"
+        tightest([check for check in checks if check.name != "shared_leaves"]).name
+        == "disjoint_trees"
+    )
+    # both are negative here
+    assert tightest([check for check in checks if "global" in check.name]) is None
+    assert (
+        tightest([replace(check, applies=check.name == "disjoint_trees") for check in checks]).name
+        == "disjoint_trees"
     )
     assert tightest([replace(check, bits=None) for check in checks]) is None
     assert tightest([]) is None
@@ -189,9 +218,15 @@ def test_the_tightest_bound_is_the_largest_positive_one_that_applies():
 def test_a_decoder_that_knows_the_facts_is_never_separated():
     costs = predicted_for_bijections(CATALOGUE["meet_in_the_middle"], 2**30, 8, 3)
     checks = hold_against_bounds(costs, 2**30, 8, 3, bijective=True)
-    assert any(check.bits > costs.internal_bits for check in checks)  # it lies below bounds for fixed decoders
+    # it lies below bounds for fixed decoders
+    assert any(check.bits > costs.internal_bits for check in checks)
     assert separation_factor(replace(costs, written_tokens=2), checks, bijective=True) is None
-    assert separation_factor(replace(costs, written_tokens=2, unembedding_fact_bits=0), checks, bijective=True) > 1
+    assert (
+        separation_factor(
+            replace(costs, written_tokens=2, unembedding_fact_bits=0), checks, bijective=True
+        )
+        > 1
+    )
 
 
 def test_separation_may_be_lost_where_a_code_gets_a_bit_more():
@@ -202,7 +237,9 @@ def test_separation_may_be_lost_where_a_code_gets_a_bit_more():
 
 
 def test_the_papers_figures_for_large_tables():
-    """key_value_rows with shared layers at (65536, 16, 3), the hybrid at (65536, 8, 3): from formulas."""
+    """key_value_rows with shared layers at (65536, 16, 3), the hybrid at (65536, 8, 3): from
+    formulas.
+    """
     sizes = (65536, 16, 3)
     costs = predicted_for_bijections(CATALOGUE["key_value_rows_shared"], *sizes)
     bound = shared_leaves_bound(*sizes, costs.embedding_bits).bits
@@ -220,7 +257,9 @@ def test_the_papers_figures_for_large_tables():
 
 def separated(n, r, k, given):
     costs = predicted_for_bijections(CATALOGUE["chain_of_thought"], n, r, k, given)
-    factor = separation_factor(costs, hold_against_bounds(costs, n, r, k, bijective=True), bijective=True)
+    factor = separation_factor(
+        costs, hold_against_bounds(costs, n, r, k, bijective=True), bijective=True
+    )
     return factor, costs
 
 
@@ -244,7 +283,9 @@ def test_separation_from_every_decoder_is_the_smallest(r, k):
 
     def lies_below(n):
         costs = predicted_for_bijections(CATALOGUE["chain_of_thought"], n, r, k, given)
-        bound = every_bound(n, r, k, costs.embedding_bits, costs.unembedding_bits)["fact_aware_decoder"]
+        bound = every_bound(n, r, k, costs.embedding_bits, costs.unembedding_bits)[
+            "fact_aware_decoder"
+        ]
         return not isinstance(bound, str) and bound.bits > costs.internal_bits
 
     assert lies_below(found.n_entities)
@@ -263,7 +304,9 @@ def test_only_chains_of_thought_are_separated(n, r, k):
     for offer in offers(n, r, k):
         checks = hold_against_bounds(offer.costs, n, r, k, bijective=True)
         factor = separation_factor(offer.costs, checks, bijective=True)
-        assert factor is None or (offer.entry.name == "chain_of_thought" and offer.costs.written_tokens > 1)
+        assert factor is None or (
+            offer.entry.name == "chain_of_thought" and offer.costs.written_tokens > 1
+        )
         assert separation_factor(offer.costs, checks, bijective=False) is None
 
 
@@ -273,10 +316,16 @@ def test_only_chains_of_thought_are_separated(n, r, k):
 def test_every_construction_and_every_option_is_offered():
     found = [offer.label for offer in offers(256, 4, 3)]
     assert len(set(found)) == len(found)
-    assert {offer.entry.name for offer in offers(256, 4, 3)} == {n for n, e in CATALOGUE.items() if e.multi_hop}
+    assert {offer.entry.name for offer in offers(256, 4, 3)} == {
+        n for n, e in CATALOGUE.items() if e.multi_hop
+    }
     assert {offer.entry.name for offer in offers(256, 4, 1)} == set(CATALOGUE)
-    assert [label for label in found if label.startswith("hybrid ")] == [f"hybrid q={q}" for q in range(5)]
-    assert [label for label in found if "chain" in label] == [f"chain_of_thought K=3 j={j}" for j in (1, 2, 3)]
+    assert [label for label in found if label.startswith("hybrid ")] == [
+        f"hybrid q={q}" for q in range(5)
+    ]
+    assert [label for label in found if "chain" in label] == [
+        f"chain_of_thought K=3 j={j}" for j in (1, 2, 3)
+    ]
 
 
 def test_all_bits_are_those_of_a_built_model():

@@ -20,7 +20,15 @@ from bounds.counting import (
 )
 from constructions import DoesNotFit, FactTable, InputError
 
-TABLES = {(3, 2, 2): 26, (3, 2, 3): 30, (3, 3, 2): 188, (3, 3, 3): 198, (4, 2, 2): 458, (4, 2, 3): 534, (4, 2, 4): 434}
+TABLES = {
+    (3, 2, 2): 26,
+    (3, 2, 3): 30,
+    (3, 3, 2): 188,
+    (3, 3, 3): 198,
+    (4, 2, 2): 458,
+    (4, 2, 3): 534,
+    (4, 2, 4): 434,
+}
 SHARED = {
     (5, 2, 2, 1): 144,
     (6, 2, 2, 2): 576,
@@ -88,14 +96,20 @@ def test_every_family_that_can_be_listed_is_told_apart(n, r, k, m):
         try:
             inner = m * sum(r**i for i in range(k - 1 if build is shared_leaves_family else k))
             free = m * r ** (k - 1 if build is shared_leaves_family else k)
-            claimed = math.perm(n - inner, free) ** (r if build is shared_leaves_family else 1) if n >= inner else 0
+            claimed = (
+                math.perm(n - inner, free) ** (r if build is shared_leaves_family else 1)
+                if n >= inner
+                else 0
+            )
             assume(claimed < 20_000)
             proves(build(n, r, k, m))
         except InputError as error:
             assert "needs M I" in str(error)  # noqa: PT017
 
 
-@given(st.integers(2, 14), st.integers(1, 2), st.integers(0, 2), st.integers(0, 2), st.integers(1, 4))
+@given(
+    st.integers(2, 14), st.integers(1, 2), st.integers(0, 2), st.integers(0, 2), st.integers(1, 4)
+)
 @settings(max_examples=60, deadline=None)
 def test_every_fact_aware_family_that_can_be_listed_is_told_apart(n, r, i, j, m):
     q, rest = divmod(m * r**i, r**j)
@@ -117,7 +131,9 @@ def test_tables_of_functions_are_at_least_as_many_as_the_bound_for_functions():
     """f_0 = identity leaves all other functions visible."""
     for n, r, k in ((2, 2, 2), (3, 2, 2), (2, 3, 2), (3, 2, 3)):
         functions = np.array(list(itertools.product(range(n), repeat=n)))
-        answers = np.stack([functions[list(c)] for c in itertools.product(range(len(functions)), repeat=r)])
+        answers = np.stack(
+            [functions[list(c)] for c in itertools.product(range(len(functions)), repeat=r)]
+        )
         queries = counting._all_queries(np.arange(n), r, k)
         assert count_rows(tables(answers, *queries)) >= len(functions) ** (r - 1)
 
@@ -150,7 +166,10 @@ def test_leaves_that_merge_are_noticed():
     [
         (lambda: shared_leaves_family(4, 2, 2, 2), r"needs M I\(k\) <= N; got 6 > 4"),
         (lambda: disjoint_trees_family(6, 2, 2, 1), r"needs M I\(k\+1\) <= N; got 7 > 6"),
-        (lambda: fact_aware_family(5, 2, 0, 1, 4, 2), r"M I\(i\+1\) \+ Q I\(j\+1\) <= N; got 10 > 5"),
+        (
+            lambda: fact_aware_family(5, 2, 0, 1, 4, 2),
+            r"M I\(i\+1\) \+ Q I\(j\+1\) <= N; got 10 > 5",
+        ),
         (lambda: fact_aware_family(50, 2, 0, 1, 3, 2), r"M R\^i = Q R\^j; got 3 and 4"),
     ],
 )

@@ -35,8 +35,12 @@ NOT_REBUILT = re.compile(r" cannot be built of this folder: |, but \w+ makes ")
 """
 EDITS = 250
 MODELS = {
-    "text": lambda: selector(FactTable.random_bijections(6, 2, seed=3), codebook=Codebook(np.arange(7))),
-    "packed": lambda: selector(FactTable([[1, -1, 0]], ["#", "b", "c"]), codebook=Codebook(np.array([0, 1, 2, 4]))),
+    "text": lambda: selector(
+        FactTable.random_bijections(6, 2, seed=3), codebook=Codebook(np.arange(7))
+    ),
+    "packed": lambda: selector(
+        FactTable([[1, -1, 0]], ["#", "b", "c"]), codebook=Codebook(np.array([0, 1, 2, 4]))
+    ),
     "hops": lambda: key_value(FactTable.random_bijections(6, 2, seed=3), 2),
     "chain": lambda: built("chain_of_thought", 3, 2, 2, partial=True),
     "bfloat16": lambda: built("scalar_selector", 3, dtype=torch.bfloat16),
@@ -94,7 +98,9 @@ DAMAGED += [("hops", str(i), damage) for i, (damage, _) in enumerate(DEFECTS_OF_
 DAMAGED += [("packed", str(i), damage) for i, (damage, _) in enumerate(DEFECTS_OF_PACKED_FACTS)]
 
 
-@pytest.mark.parametrize(("model", "name", "damage"), DAMAGED, ids=[f"{m} {name}" for m, name, _ in DAMAGED])
+@pytest.mark.parametrize(
+    ("model", "name", "damage"), DAMAGED, ids=[f"{m} {name}" for m, name, _ in DAMAGED]
+)
 def test_both_refuse_every_defect(model, name, damage, saved, tmp_path):
     path = written(saved[model], tmp_path / "model")
     damage(path)
@@ -124,7 +130,9 @@ def test_they_agree_on_edits_at_random(saved, tmp_path):
         told, files = random_edit(saved[name], rng)
         values = told.startswith(("facts", "certificate", "weights", "vocabulary"))
         path = written(files, tmp_path / "model")
-        refused, not_rebuilt, proven = require_agreement(path, f"seed {seed}, edit {i} of {name}: {told}", values)
+        refused, not_rebuilt, proven = require_agreement(
+            path, f"seed {seed}, edit {i} of {name}: {told}", values
+        )
         seen.add((bool(refused) + not_rebuilt, proven.verdict == "PASS"))
     assert seen >= {(0, True), (0, False), (1, False), (2, True)}, f"seed {seed}: {seen}"
 
@@ -135,7 +143,9 @@ def test_a_false_size_is_refused_by_both(size, saved, tmp_path):
     for name, change in itertools.product(saved, (-1, 1, 7)):
         manifest = json.loads(saved[name]["manifest.json"])
         manifest["sizes"][size] += change
-        files = described_as_they_are(saved[name] | {"manifest.json": json.dumps(manifest).encode()})
+        files = described_as_they_are(
+            saved[name] | {"manifest.json": json.dumps(manifest).encode()}
+        )
         refused, not_rebuilt, proven = verdicts(written(files, tmp_path / "model"))
         assert refused
         assert not not_rebuilt
@@ -146,7 +156,9 @@ def test_a_false_size_is_refused_by_both(size, saved, tmp_path):
 # ------------------------------------------------------------------ the two differences
 
 
-@pytest.mark.parametrize(("key", "value"), [("construction", "superposition"), ("builder", "eval"), ("builder", "\n")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("construction", "superposition"), ("builder", "eval"), ("builder", "\n")]
+)
 def test_only_load_knows_the_builders(key, value, saved, tmp_path):
     manifest = json.loads(saved["text"]["manifest.json"]) | {key: value}
     files = described_as_they_are(saved["text"] | {"manifest.json": json.dumps(manifest).encode()})
@@ -168,21 +180,30 @@ def test_only_check_proves_the_answers(saved, tmp_path):
         weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
         import safetensors.torch
 
-        files = described_as_they_are(saved["text"] | {"weights.safetensors": safetensors.torch.save(weights)})
+        files = described_as_they_are(
+            saved["text"] | {"weights.safetensors": safetensors.torch.save(weights)}
+        )
         refused, _, proven = verdicts(written(files, tmp_path / "model"))
         assert refused == ""
         assert proven.verdict == verdict, proven.reason
 
 
-# ------------------------------------------------------------------ weights that another tool has written
+# ------------------------------------------------------------------ weights that another tool has
+# written
 
 
-@pytest.mark.parametrize("listed", [False, True], ids=["as they were listed", "listed as they are"])
-def test_weights_written_by_another_tool_are_refused_by_both_and_both_say_what_to_do(listed, saved, tmp_path):
+@pytest.mark.parametrize(
+    "listed", [False, True], ids=["as they were listed", "listed as they are"]
+)
+def test_weights_written_by_another_tool_are_refused_by_both_and_both_say_what_to_do(
+    listed, saved, tmp_path
+):
     import safetensors.torch
 
     tensors = safetensors.torch.load(saved["text"]["weights.safetensors"])
-    files = saved["text"] | {"weights.safetensors": safetensors.torch.save(tensors, {"format": "pt"})}
+    files = saved["text"] | {
+        "weights.safetensors": safetensors.torch.save(tensors, {"format": "pt"})
+    }
     files = described_as_they_are(files) if listed else files
     refused, _, proven = verdicts(written(files, tmp_path / "model"))
     for told in (refused, proven.reason):

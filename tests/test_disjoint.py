@@ -29,7 +29,8 @@ def test_superposition_keeps_a_margin_of_two(facts):
 
 
 def test_the_setting_of_the_paper_subjects_apart_from_attributes():
-    """50 subjects, 3 relations with 8, 3 and 1 attributes that are never subjects: d = (4 + 2 + 1) + 3.
+    """50 subjects, 3 relations with 8, 3 and 1 attributes that are never subjects: d = (4 + 2 + 1)
+    + 3.
 
     One more code in each set stands for *unknown*, since attributes have no facts.
     """
@@ -52,7 +53,9 @@ def test_equal_sizes_give_R_m_plus_R():
 
 
 def test_the_embedding_of_a_subject_is_the_superposition_of_its_attributes():
-    """Each attribute contributes one fixed vector; the subject's embedding is their sum, exactly."""
+    """Each attribute contributes one fixed vector; the subject's embedding is their
+    sum, exactly.
+    """
     facts = FactTable.random_disjoint(40, 3, seed=1)
     model = superposition(facts)
     subjects = model.embedding.weight[:40].detach()

@@ -26,7 +26,9 @@ MADE_OF = {
 
 
 def exceptions():
-    """All exception classes of the packages: found in the sources, so that no tool is imported for nothing."""
+    """All exception classes of the packages: found in the sources, so that no tool is imported for
+    nothing.
+    """
     classes = {}
     for package in (constructions, bounds, verify):
         folder = Path(package.__file__).parent
@@ -41,7 +43,9 @@ def exceptions():
     found = {}
     while more := {key for key, bases in classes.items() if key not in found and bases & known}:
         known |= {name for _, name in more}
-        found |= {(module, name): getattr(importlib.import_module(module), name) for module, name in more}
+        found |= {
+            (module, name): getattr(importlib.import_module(module), name) for module, name in more
+        }
     return {f"{module}.{name}": kind for (module, name), kind in found.items()}
 
 
@@ -86,7 +90,10 @@ def test_the_defects_of_a_fact_file_come_through_a_process_pool(tmp_path):
     path.write_text("one field\n" * 25)
     with pytest.raises(FactFileError) as here:
         read_tsv(path)
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool, pytest.raises(FactFileError) as there:
+    with (
+        ProcessPoolExecutor(1, get_context("spawn")) as pool,
+        pytest.raises(FactFileError) as there,
+    ):
         pool.submit(read_tsv, path).result()
     assert there.value.defects == here.value.defects
     assert (there.value.total, str(there.value)) == (25, str(here.value))

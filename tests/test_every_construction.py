@@ -1,4 +1,6 @@
-"""What must hold for every construction of the catalogue, whatever the facts; each property with a control that fails."""
+"""What must hold for every construction of the catalogue, whatever the facts; each property with a
+control that fails.
+"""
 
 import copy
 from functools import partial
@@ -39,7 +41,9 @@ def logits_of(model, facts):
 def reserved(name, *tables):
     """Options that give a code to the answers of all tables."""
     if name == "superposition":
-        return {"codebooks": [Codebook.of(*tables, relation=r) for r in range(tables[0].n_relations)]}
+        return {
+            "codebooks": [Codebook.of(*tables, relation=r) for r in range(tables[0].n_relations)]
+        }
     return {"codebook": Codebook.of(*tables)}
 
 
@@ -77,7 +81,9 @@ def install_changes_embeddings_only(model, facts, other):
         if name != "embedding.weight":
             assert torch.equal(parameter, before[name]), name
     relation_rows = slice(facts.n_entities, None)
-    assert torch.equal(model.embedding.weight[relation_rows], before["embedding.weight"][relation_rows])
+    assert torch.equal(
+        model.embedding.weight[relation_rows], before["embedding.weight"][relation_rows]
+    )
     assert np.array_equal(answers_of(model, other), other.answers)
 
 
@@ -106,7 +112,10 @@ def batches_and_threads_change_nothing(model, facts):
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            found += [check_recall(model, facts, logits="full", batch_rows=rows) for rows in (1, 5, 10_000)]
+            found += [
+                check_recall(model, facts, logits="full", batch_rows=rows)
+                for rows in (1, 5, 10_000)
+            ]
     finally:
         torch.set_num_threads(threads)
     assert all(recall.wrong == found[0].wrong for recall in found)
@@ -116,7 +125,9 @@ def batches_and_threads_change_nothing(model, facts):
 
 
 def other_tokens_stay_below_the_runner_up(model, facts):
-    """Relations and special tokens lie below every entity that is an answer, hence below the runner-up entity."""
+    """Relations and special tokens lie below every entity that is an answer, hence below the
+    runner-up entity.
+    """
     logits = logits_of(model, facts)
     answer_tokens = model.vocabulary.answer_tokens(facts.answers.T.ravel())
     logits[torch.arange(len(logits)), torch.from_numpy(answer_tokens)] = -torch.inf
@@ -125,7 +136,8 @@ def other_tokens_stay_below_the_runner_up(model, facts):
     rivals = torch.from_numpy(np.isin(np.arange(facts.n_entities), facts.answers))
     runner_up_exists = (logits[:, : facts.n_entities] > -torch.inf)[:, rivals].any(-1)
     assert (others < entities)[runner_up_exists].all()
-    if model.construction != "scalar_selector" and rivals.sum() > 1:  # sign codes: below every answer
+    # sign codes: below every answer
+    if model.construction != "scalar_selector" and rivals.sum() > 1:
         every_answer = logits[:, : facts.n_entities][:, rivals].masked_fill(
             logits[:, : facts.n_entities][:, rivals] == -torch.inf, torch.inf
         )
@@ -165,7 +177,8 @@ def test_an_added_fact_changes_no_other_answer(case, data):
 @given(name=st.sampled_from(NAMES), data=st.data())
 def test_install_changes_embeddings_only(name, data):
     facts = data.draw(tables_for(name))
-    if CATALOGUE[name].needs:  # facts in the same answer sets: every subject takes another subject's facts
+    # facts in the same answer sets: every subject takes another subject's facts
+    if CATALOGUE[name].needs:
         other = FactTable(facts.answers[:, data.draw(st.permutations(range(facts.n_entities)))])
     else:
         other = data.draw(functions(st.just(facts.n_entities), st.just(facts.n_relations)))
@@ -221,7 +234,9 @@ def test_install_takes_over_the_names(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_sum_exceeds_what_was_checked_against_the_dtype(name, monkeypatch):
-    """The bound that a builder checks is at least the largest sum of |w x| in the logits, and not idle."""
+    """The bound that a builder checks is at least the largest sum of |w x| in the logits, and not
+    idle.
+    """
     for facts in (facts_for(name), FactTable([[1, 0, -1, -1], [3, 2, 2, 3]])):
         checked = []
         spy = partial(lambda seen, largest, *rest: seen.append(largest), checked)
@@ -237,7 +252,9 @@ def test_no_sum_exceeds_what_was_checked_against_the_dtype(name, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_answer_takes_names_ids_and_arrays(name):
-    facts = FactTable.from_triples([("Ann", "mother", "Beth"), ("Beth", "mother", "Carla"), ("Ann", "sister", "Dora")])
+    facts = FactTable.from_triples(
+        [("Ann", "mother", "Beth"), ("Beth", "mother", "Carla"), ("Ann", "sister", "Dora")]
+    )
     model = CATALOGUE[name].builder(facts)
     assert model.answer("Ann", ["mother"]) == facts.entity_id("Beth")
     assert model.answer(0, [0]) == 1
@@ -298,7 +315,9 @@ def test_recall_notices_a_broken_builder(name, corrupt):
 @pytest.mark.parametrize("name", [name for name in NAMES if CATALOGUE[name].d_mlp != "0"])
 def test_recall_notices_a_selector_that_does_not_select(name):
     with pytest.raises(AssertionError):
-        recalls_every_fact(corrupted(name, lambda model: model.layers[0].mlp.matrix(0).zero_()), FACTS)
+        recalls_every_fact(
+            corrupted(name, lambda model: model.layers[0].mlp.matrix(0).zero_()), FACTS
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -306,13 +325,17 @@ def test_relabelling_notices_a_builder_that_depends_on_labels(name):
     facts = facts_for(name)
     always_the_same = CATALOGUE[name].builder(facts)
     with pytest.raises(AssertionError):
-        relabelling_permutes_the_answers(lambda _: always_the_same, facts, np.roll(np.arange(9), 1), np.arange(3))
+        relabelling_permutes_the_answers(
+            lambda _: always_the_same, facts, np.roll(np.arange(9), 1), np.arange(3)
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_added_fact_notices_a_builder_that_mixes_facts(name):
     def last_entities_only(facts):
-        return CATALOGUE[name].builder(FactTable(np.roll(facts.answers, facts.n_facts % 2, axis=1)))
+        return CATALOGUE[name].builder(
+            FactTable(np.roll(facts.answers, facts.n_facts % 2, axis=1))
+        )
 
     partial = facts_for(name).answers.copy()
     answer, partial[0, 0] = partial[0, 0], -1
@@ -347,7 +370,9 @@ def test_sizes_notice_an_extra_coordinate(name):
 @pytest.mark.parametrize("name", ["selector", "scalar_selector", "superposition"])
 def test_dtype_comparison_notices_weights_that_round(name):
     with pytest.raises(AssertionError):
-        float32_equals_float64(corrupted(name, lambda model: model.unembedding.weight.mul_(1 / 3)), facts_for(name))
+        float32_equals_float64(
+            corrupted(name, lambda model: model.unembedding.weight.mul_(1 / 3)), facts_for(name)
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,6 +1,8 @@
-"""Constructions in other tools: each export is loaded by the other tool and asked every query there.
+"""Constructions in other tools: each export is loaded by the other tool and asked every query
+there.
 
-A test is skipped where its tool is not installed, unless EXPORT_TOOLS_REQUIRED is set, as in .ci/run.
+A test is skipped where its tool is not installed, unless EXPORT_TOOLS_REQUIRED is set, as in
+.ci/run.
 """
 
 import dataclasses
@@ -42,17 +44,29 @@ from verify.__main__ import main
 from verify.exported import MOST_ASKED, ask, export_and_ask
 
 PAGE = (Path(__file__).parent.parent / "docs" / "export.md").read_text()
-PACKAGES = {"transformerlens": "transformer_lens", "huggingface": "transformers", "onnx": "onnxruntime"}
-FAMILY = [("Alice", "mother", "Beth"), ("Beth", "mother", "Carla"), ("Alice", "best friend", "Dora")]
+PACKAGES = {
+    "transformerlens": "transformer_lens",
+    "huggingface": "transformers",
+    "onnx": "onnxruntime",
+}
+FAMILY = [
+    ("Alice", "mother", "Beth"),
+    ("Beth", "mother", "Carla"),
+    ("Alice", "best friend", "Dora"),
+]
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def needs(tool):
     missing = find_spec(PACKAGES[tool]) is None and "EXPORT_TOOLS_REQUIRED" not in os.environ
-    return pytest.mark.skipif(missing, reason=f"{PACKAGES[tool]} is not installed: pip install '.[{tool}]'")
+    return pytest.mark.skipif(
+        missing, reason=f"{PACKAGES[tool]} is not installed: pip install '.[{tool}]'"
+    )
 
 
-EVERY_TOOL = pytest.mark.parametrize("tool", [pytest.param(tool, marks=needs(tool)) for tool in TOOLS])
+EVERY_TOOL = pytest.mark.parametrize(
+    "tool", [pytest.param(tool, marks=needs(tool)) for tool in TOOLS]
+)
 lens, hugging_face, onnx = (needs(tool) for tool in TOOLS)
 
 
@@ -78,13 +92,16 @@ def readme_code(folder):
     return re.search(r"^```python\n(.*?)^```", (folder / "README.md").read_text(), re.M | re.S)[1]
 
 
-# ------------------------------------------------------------------ every construction, in every tool
+# ------------------------------------------------------------------ every construction, in every
+# tool
 
 
 @EVERY_TOOL
 @pytest.mark.parametrize("dtype", list(DTYPES))
 @pytest.mark.parametrize("name", list(CATALOGUE))
-def test_every_query_is_answered_right_in_the_other_tool(name, dtype, tool, tmp_path, record_property):
+def test_every_query_is_answered_right_in_the_other_tool(
+    name, dtype, tool, tmp_path, record_property
+):
     partial = dtype == "float64" and CATALOGUE[name].random_partial_facts is not None
     model = built(name, 5, 3, hops=2, partial=partial, dtype=DTYPES[dtype])
     asked = export_and_ask(model, tool, tmp_path / "out")
@@ -96,7 +113,8 @@ def test_every_query_is_answered_right_in_the_other_tool(name, dtype, tool, tmp_
         == sum(5 * 3**k for k in ([1, 2] if isinstance(model, Writing) else [model.hops]))
     )
     assert asked.dtype == dtype
-    assert asked.allowed < (1e-3 * asked.scale if name == "attention_selector" else 1e-99)  # its softmax alone rounds
+    # its softmax alone rounds
+    assert asked.allowed < (1e-3 * asked.scale if name == "attention_selector" else 1e-99)
     assert asked.difference <= asked.allowed
     assert asked.wrong_probability < MOST_WRONG
     assert asked.margin >= asked.least_margin > 15
@@ -115,7 +133,9 @@ def test_a_trained_model_with_weights_of_all_kinds_has_the_same_logits_in_the_ot
     """Weights that are no integers, so that a term that is left out shows in every logit."""
     decoder = standard(built("hybrid", 5, 2, dtype=torch.float64))
     decoder.reset_parameters(0.3)
-    tokens = torch.arange(decoder.shape.d_vocab)[:, None].roll(1) * torch.ones(1, 3, dtype=torch.int64)
+    tokens = torch.arange(decoder.shape.d_vocab)[:, None].roll(1) * torch.ones(
+        1, 3, dtype=torch.int64
+    )
     tokens[:, 1:] = torch.randint(decoder.shape.d_vocab, (len(tokens), 2))
     there = run_by(tool, decoder)(tokens)
     assert there.dtype == torch.float64
@@ -144,11 +164,15 @@ def test_norms_travel_or_are_refused(norm, tool):
                 run_by(tool, decoder)
             continue
         tokens = torch.randint(decoder.shape.d_vocab, (6, 2))
-        torch.testing.assert_close(run_by(tool, decoder)(tokens), decoder(tokens).detach(), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(
+            run_by(tool, decoder)(tokens), decoder(tokens).detach(), rtol=1e-9, atol=1e-9
+        )
 
 
 def run_by(tool, model, margin=0):
-    """The model as the other tool runs it, from the files that it has read; the logits of the model's own tokens."""
+    """The model as the other tool runs it, from the files that it has read; the logits of the
+    model's own tokens.
+    """
     found = []
     with tempfile.TemporaryDirectory() as folder:
         export(model, tool, folder, lambda run, scale: found.append(run), margin)
@@ -170,7 +194,12 @@ def test_asking_notices_other_facts_other_logits_and_no_numbers():
     near = ask(
         itself(model), model, allowed=1.5
     )  # another order of summation may be off by 4 times half of that: 3 > 2
-    assert (near.wrong, near.unknown, near.verdict, near.right) == (0, near.queries, "UNKNOWN", False)
+    assert (near.wrong, near.unknown, near.verdict, near.right) == (
+        0,
+        near.queries,
+        "UNKNOWN",
+        False,
+    )
     told = f"UNKNOWN: {near.queries} queries asked in onnx, 0 wrong, {near.queries} undecided"
     assert near.lines("onnx")[0].startswith(told)
 
@@ -191,7 +220,12 @@ def test_asking_notices_other_facts_other_logits_and_no_numbers():
 def test_asking_notices_another_dtype():
     model = built("selector", 5, 2, dtype=torch.float64)
     asked = ask(lambda tokens: model(tokens).detach().float(), model, allowed=0)
-    assert (asked.wrong, asked.difference, asked.other_dtype, asked.right) == (0, 0.0, "float32", False)
+    assert (asked.wrong, asked.difference, asked.other_dtype, asked.right) == (
+        0,
+        0.0,
+        "float32",
+        False,
+    )
     assert "computes in float32" in asked.lines("onnx")[0]
 
 
@@ -231,9 +265,15 @@ def test_lens_activations_are_those_of_the_decoder_and_can_be_changed(family):
     trace = decoder.trace(tokens)
     assert torch.equal(logits, trace.logits)
     for layer in range(decoder.shape.n_layers):
-        assert torch.equal(cache[f"blocks.{layer}.attn.hook_pattern"], trace.patterns[f"layers.{layer}"])
-        assert torch.equal(cache[f"blocks.{layer}.hook_resid_post"], trace.residual[f"layers.{layer}.post"])
-    blind = bridge.run_with_hooks(tokens, fwd_hooks=[("blocks.0.attn.hook_pattern", lambda pattern, hook: pattern * 0)])
+        assert torch.equal(
+            cache[f"blocks.{layer}.attn.hook_pattern"], trace.patterns[f"layers.{layer}"]
+        )
+        assert torch.equal(
+            cache[f"blocks.{layer}.hook_resid_post"], trace.residual[f"layers.{layer}.post"]
+        )
+    blind = bridge.run_with_hooks(
+        tokens, fwd_hooks=[("blocks.0.attn.hook_pattern", lambda pattern, hook: pattern * 0)]
+    )
     assert not torch.equal(blind, logits)
 
 
@@ -244,23 +284,30 @@ def test_lens_divides_scores_whatever_its_options_say_so_queries_are_scaled():
     root = decoder.shape.d_head**0.5
     assert root > 1
     own = model.layers[0].attention.query.weight.abs().max()
-    assert to_transformerlens(model).state_dict()["blocks.0.attn.q.weight"].abs().max() == own * root
+    assert (
+        to_transformerlens(model).state_dict()["blocks.0.attn.q.weight"].abs().max() == own * root
+    )
     with pytest.raises(ValueError, match="unscaled"):
         booted(decoder.shape, attn_scale=1.0)
-    decoder.reset_parameters(0.3)  # gaps as small as in a model that is trained: then a wrong scale shows
+    # gaps as small as in a model that is trained: then a wrong scale shows
+    decoder.reset_parameters(0.3)
     state = to_transformerlens(decoder, margin=0).state_dict()
     bridge = booted(decoder.shape, use_attn_scale=False).double()
     bridge.load_state_dict(state, strict=True)
     tokens = torch.tensor([[0, 1], [4, 6]])
     torch.testing.assert_close(bridge(tokens), decoder(tokens))  # use_attn_scale=False is ignored
-    bridge.load_state_dict(state | {name: state[name] / root for name in state if "attn.q" in name}, strict=True)
+    bridge.load_state_dict(
+        state | {name: state[name] / root for name in state if "attn.q" in name}, strict=True
+    )
     assert (bridge(tokens) - decoder(tokens)).abs().max() > 1e-4
 
 
 @lens
 def test_lens_ignores_the_dtype_of_a_config_so_it_is_given_to_boot_native(tmp_path):
     model = built("selector", 4, 2, dtype=torch.float64)
-    assert {p.dtype for p in booted(standard(model).shape, dtype=torch.float64).parameters()} == {torch.float32}
+    assert {p.dtype for p in booted(standard(model).shape, dtype=torch.float64).parameters()} == {
+        torch.float32
+    }
     assert {p.dtype for p in to_transformerlens(model).parameters()} == {torch.float64}
     export(model, "transformerlens", tmp_path / "out")
     loaded = import_module("constructions.export.transformerlens").load(tmp_path / "out")
@@ -277,14 +324,23 @@ def test_lens_always_has_positions_so_the_table_is_zero():
 
 
 @lens
-@pytest.mark.parametrize("name", ["key_value_rows", "hybrid_shared"])  # three and two hidden layers
+# three and two hidden layers
+@pytest.mark.parametrize("name", ["key_value_rows", "hybrid_shared"])
 def test_lens_has_one_width_and_one_hidden_layer_so_mlps_are_padded_and_split(name):
     model = built(name)
     state = to_transformerlens(model).state_dict()
-    widths = [len(value) for key, value in state.items() if re.fullmatch(r"blocks\.\d+\.mlp\.in\.weight", key)]
+    widths = [
+        len(value)
+        for key, value in state.items()
+        if re.fullmatch(r"blocks\.\d+\.mlp\.in\.weight", key)
+    ]
     assert len(set(widths)) == 1
-    assert len(widths) >= model.shape.repeats * sum(len(layer.d_mlp) for layer in model.shape.layers)
-    unused = [not value.any(1).all() for key, value in state.items() if key.endswith("mlp.in.weight")]
+    assert len(widths) >= model.shape.repeats * sum(
+        len(layer.d_mlp) for layer in model.shape.layers
+    )
+    unused = [
+        not value.any(1).all() for key, value in state.items() if key.endswith("mlp.in.weight")
+    ]
     assert any(unused)  # units without a weight: zero-padded
     assert not any(value.any() for key, value in state.items() if key.endswith("bias"))
 
@@ -296,7 +352,9 @@ def test_lens_has_no_hooked_transformer():
 
 
 def in_compatibility_mode(bridge):
-    """The bridge after TransformerLens has processed its weights; upstream logs that a bridge without norms is one."""
+    """The bridge after TransformerLens has processed its weights; upstream logs that a bridge
+    without norms is one.
+    """
     bridge.enable_compatibility_mode(disable_warnings=True)
     return lambda tokens: bridge(tokens).detach()
 
@@ -320,7 +378,9 @@ def square_models():
 
 @lens
 def test_lens_compatibility_mode_keeps_every_answer_where_vocabulary_and_stream_are_as_large():
-    """It guesses by shape which axis of the unembedding is the vocabulary, and a square one it reads along the other."""
+    """It guesses by shape which axis of the unembedding is the vocabulary, and a square one it
+    reads along the other.
+    """
     for model in square_models():
         bridge = to_transformerlens(model, margin=0)
         assert bridge.cfg.d_model == bridge.cfg.d_vocab + 1
@@ -331,21 +391,34 @@ def test_lens_compatibility_mode_keeps_every_answer_where_vocabulary_and_stream_
 
 @lens
 def test_lens_compatibility_mode_reads_a_square_unembedding_along_the_wrong_axis(monkeypatch):
-    """The control: without the spare coordinate answers are wrong. Once upstream is mended, the coordinate may go."""
-    monkeypatch.setattr(import_module("constructions.export.transformerlens"), "_spare_coordinates", lambda shape: 0)
+    """The control: without the spare coordinate answers are wrong. Once upstream is mended, the
+    coordinate may go.
+    """
+    monkeypatch.setattr(
+        import_module("constructions.export.transformerlens"),
+        "_spare_coordinates",
+        lambda shape: 0,
+    )
     assert any(
-        ask(in_compatibility_mode(to_transformerlens(model, margin=0)), model).wrong for model in square_models()
+        ask(in_compatibility_mode(to_transformerlens(model, margin=0)), model).wrong
+        for model in square_models()
     )
 
 
 @lens
 def test_lens_compatibility_mode_changes_logits_by_one_number_a_position_whatever_sizes_coincide():
-    """Decoders of random weights, and of sizes so few that any two of them coincide again and again."""
+    """Decoders of random weights, and of sizes so few that any two of them coincide again and
+    again.
+    """
     seed = np.random.SeedSequence().entropy
     rng = np.random.default_rng(seed)
     for _ in range(40):
-        vocab, model, mlp, heads, width, places, layers = (int(rng.integers(2, 5)) for _ in range(7))
-        decoder = StandardDecoder(StandardShape(vocab, model, layers, heads, width, mlp, places), torch.float64)
+        vocab, model, mlp, heads, width, places, layers = (
+            int(rng.integers(2, 5)) for _ in range(7)
+        )
+        decoder = StandardDecoder(
+            StandardShape(vocab, model, layers, heads, width, mlp, places), torch.float64
+        )
         with torch.no_grad():
             for weight in decoder.parameters():
                 weight.copy_(torch.from_numpy(rng.normal(size=tuple(weight.shape))) / 3)
@@ -354,10 +427,13 @@ def test_lens_compatibility_mode_changes_logits_by_one_number_a_position_whateve
         bridge = module._booted(module._config(decoder.shape), torch.float64, torch.device("cpu"))
         bridge.load_state_dict(module._weights(decoder, 1.0), strict=True)
         wanted = decoder(tokens).detach()
-        torch.testing.assert_close(bridge(tokens).detach(), wanted, msg=f"{decoder.shape}, seed {seed}")
+        torch.testing.assert_close(
+            bridge(tokens).detach(), wanted, msg=f"{decoder.shape}, seed {seed}"
+        )
         moved = in_compatibility_mode(bridge)(tokens) - wanted
         uneven = (moved - moved.mean(-1, keepdim=True)).abs().max() / wanted.abs().max()
-        assert uneven < 1e-4, f"{decoder.shape}, seed {seed}"  # upstream processes weights in float32
+        # upstream processes weights in float32
+        assert uneven < 1e-4, f"{decoder.shape}, seed {seed}"
 
 
 @lens
@@ -381,15 +457,27 @@ def not_exported():
     model = built("selector", 5, 2)
     q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(model.shape.d_model,) * 2))
     target = Transformer(dataclasses.replace(model.shape, d_model=30, d_vocab=20))
-    yield from (change_basis(model, q), widen(model, 20, 20, 2, 2), widen(model, 20, 20, 2, 2, noise=1e-3, seed=0))
+    yield from (
+        change_basis(model, q),
+        widen(model, 20, 20, 2, 2),
+        widen(model, 20, 20, 2, 2, noise=1e-3, seed=0),
+    )
     yield from (seed_into(target, model), widen(built("chain_of_thought"), 99, 99, 4, 2))
-    yield from (torch.nn.Linear(2, 2), None, model.state_dict(), "selector", StandardDecoder(standard(model).shape))
+    yield from (
+        torch.nn.Linear(2, 2),
+        None,
+        model.state_dict(),
+        "selector",
+        StandardDecoder(standard(model).shape),
+    )
 
 
 @EVERY_TOOL
 def test_what_cannot_be_exported_is_refused_by_name_and_what_can_be_is_said(tool, tmp_path):
     for other in not_exported():
-        with pytest.raises(InputError, match=f"a {type(other).__name__} cannot be exported: .* standard decoder"):
+        with pytest.raises(
+            InputError, match=f"a {type(other).__name__} cannot be exported: .* standard decoder"
+        ):
             export(other, tool, tmp_path / "out")
         assert not list(tmp_path.iterdir())
 
@@ -420,10 +508,20 @@ def test_onnx_takes_any_batch_and_length_but_no_more_than_there_are_positions(tm
 
     model = built("key_value", 5, 2)
     to_onnx(model, tmp_path / "model.onnx", margin=0)
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        tmp_path / "model.onnx", providers=["CPUExecutionProvider"]
+    )
     (given,), (made,) = session.get_inputs(), session.get_outputs()
-    assert (given.name, given.shape, given.type) == ("tokens", ["batch", "length"], "tensor(int64)")
-    assert (made.name, made.shape, made.type) == ("logits", ["batch", "length", model.shape.d_vocab], "tensor(float)")
+    assert (given.name, given.shape, given.type) == (
+        "tokens",
+        ["batch", "length"],
+        "tensor(int64)",
+    )
+    assert (made.name, made.shape, made.type) == (
+        "logits",
+        ["batch", "length", model.shape.d_vocab],
+        "tensor(float)",
+    )
     for batch, length in ((1, 1), (4, 2), (2, 3)):
         tokens = torch.randint(model.shape.d_vocab, (batch, length))
         (logits,) = session.run(None, {"tokens": tokens.numpy()})
@@ -448,7 +546,9 @@ def test_large_weights_go_to_a_second_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("tool", [pytest.param(tool, marks=needs(tool)) for tool in ("transformerlens", "huggingface")])
+@pytest.mark.parametrize(
+    "tool", [pytest.param(tool, marks=needs(tool)) for tool in ("transformerlens", "huggingface")]
+)
 def test_narrow_dtypes_stay_as_they_are(dtype, tool, tmp_path):
     asked = export_and_ask(built("scalar_selector", 5, 2, dtype=dtype), tool, tmp_path / "out")
     assert asked.right
@@ -480,13 +580,19 @@ def test_the_command_exports_asks_and_tells(tool, family, tmp_path, capsys, monk
     command = ["export", "model", "--to", tool, "out", "--json", "result.json"]
     assert main(command) == 0
     printed = capsys.readouterr().out
-    assert printed == (
-        f"PASS: 24 queries asked in {tool}, 0 wrong; largest logit difference 0 in float32 (allowed: 0)\n"
-        "logits times 8: smallest margin 16; sampled at temperature 1, a wrong token has a probability of at most 2.3e-07\n"
-        "written: out\n"
+    assert (
+        printed
+        == f"PASS: 24 queries asked in {tool}, 0 wrong; largest logit difference 0 in float32"
+        " (allowed: 0)\nlogits times 8: smallest margin 16; sampled at temperature 1, a wrong"
+        " token has a probability of at most 2.3e-07\nwritten: out\n"
     )
     told = json.loads(Path("result.json").read_text())
-    assert (told["verdict"], told["queries"], told["all_queries"], told["difference"]) == ("PASS", 24, 24, 0.0)
+    assert (told["verdict"], told["queries"], told["all_queries"], told["difference"]) == (
+        "PASS",
+        24,
+        24,
+        0.0,
+    )
     before = {path: path.read_bytes() for path in Path("out").iterdir()}
     assert main(command) == 2
     assert "stays as it is" in capsys.readouterr().err
@@ -518,7 +624,9 @@ def saved(family, tmp_path, monkeypatch):
 
 
 def test_what_answers_wrong_is_not_written(saved, monkeypatch, capsys):
-    monkeypatch.setattr("constructions.export.tool", lambda name: Stub(lambda tokens: -saved(tokens).detach()))
+    monkeypatch.setattr(
+        "constructions.export.tool", lambda name: Stub(lambda tokens: -saved(tokens).detach())
+    )
     assert main(["export", "model", "--to", "onnx", "out", "--json", "result.json"]) == 1
     assert "FAIL: 24 queries asked in onnx, 24 wrong" in capsys.readouterr().out
     assert json.loads(Path("result.json").read_text())["verdict"] == "FAIL"
@@ -569,7 +677,9 @@ def test_help_names_the_tools_without_importing_torch():
         "try: main(['export', '--help'])\nexcept SystemExit: pass\n"
         "assert not {'torch', 'transformers', 'onnx'} & set(sys.modules), 'slow import'"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert all(tool in done.stdout for tool in TOOLS)
 

@@ -93,7 +93,9 @@ def test_names_and_ids_are_inverse():
     facts = FactTable.from_triples([("Alice", "mother", "Beth"), ("Beth", "sister", "Alice")])
     assert facts.entity_names == ("Alice", "Beth")
     assert facts.relation_names == ("mother", "sister")
-    assert facts.answer(facts.entity_id("Alice"), [facts.relation_id("mother")]) == facts.entity_id("Beth")
+    assert facts.answer(
+        facts.entity_id("Alice"), [facts.relation_id("mother")]
+    ) == facts.entity_id("Beth")
     assert facts.query_text(0, [0, 1]) == "Alice mother sister"
     assert FactTable([[0]]).entity_name(0) == "e0"
     assert facts.entity_name(-1) == "unknown"
@@ -116,24 +118,39 @@ def test_names_and_ids_are_inverse():
         (lambda: FactTable([[0, 1]], ["a", "\ud800"]), r"U\+D800"),
         (
             lambda: FactTable([[0, 1]], ["\u00e9", "e\u0301"]),
-            r"'\u00e9' \('\\xe9'\) and 'e\u0301' \('e\\u0301'\) differ only by Unicode normalization",
+            (
+                r"'\u00e9' \('\\xe9'\) and 'e\u0301' \('e\\u0301'\) differ only by Unicode"
+                r" normalization"
+            ),
         ),
         (lambda: FactTable(np.array([[2**64 - 1, 0]], dtype=np.uint64)), "is no entity"),
-        (lambda: FactTable([[0, 1]]).answer(2, [0]), r"entity 2 does not exist: there are 2, numbered 0\.\.1"),
+        (
+            lambda: FactTable([[0, 1]]).answer(2, [0]),
+            r"entity 2 does not exist: there are 2, numbered 0\.\.1",
+        ),
         (lambda: FactTable([[0, 1]]).answer(-1, [0]), "entity -1 does not exist"),
         (lambda: FactTable([[0, 1]]).answer(0, [1]), "relation 1 does not exist"),
-        (lambda: FactTable([[0, 1]]).answer(0, [0.5]), "relation ids must be integers; got dtype float64"),
+        (
+            lambda: FactTable([[0, 1]]).answer(0, [0.5]),
+            "relation ids must be integers; got dtype float64",
+        ),
         (
             lambda: FactTable([[0, 1]]).answer([0, 1, 0], [[0], [0]]),
             r"entities \(3,\) and paths \(2, 1\) do not broadcast",
         ),
         (lambda: FactTable([[0, 1]]).answer(0, [[0], [0, 0]]), "must form an array"),
         (lambda: FactTable([[0, 1], [0]]), r"shape \(relations, entities\)"),
-        (lambda: FactTable(np.array([[2**63]], dtype=np.uint64)), "= 9223372036854775808 is no entity"),
+        (
+            lambda: FactTable(np.array([[2**63]], dtype=np.uint64)),
+            "= 9223372036854775808 is no entity",
+        ),
         (lambda: FactTable([[0, 1]]).entity_name(2), "entity 2 does not exist"),
         (lambda: FactTable([[0, 1]]).relation_name(-1), "relation -1 does not exist"),
         (lambda: FactTable.random_bijections(2.5, 1), "entities must be an integer"),
-        (lambda: FactTable.random_bijections(2, 1, seed=-1), "seed must be an integer of at least 0"),
+        (
+            lambda: FactTable.random_bijections(2, 1, seed=-1),
+            "seed must be an integer of at least 0",
+        ),
         (
             lambda: FactTable.random_bijections(10**9, 10**3),
             r"1,000,000,000 x 1,000 facts.* need 32,000,000,000,000 bytes",
@@ -150,12 +167,21 @@ def test_names_and_ids_are_inverse():
         (lambda: FactTable([[0, 1]]).entity_id(1), "entity names are strings; got 1"),
         (lambda: FactTable.from_triples([("a", "r")]), r"a fact is a triple .*got \('a', 'r'\)"),
         (lambda: FactTable([[0, 1]]).answer(0, 0), "last axis"),
-        (lambda: FactTable([[0, 1]], ["Alice", "Beth"]).entity_id("Alise"), "did you mean 'Alice'"),
-        (lambda: FactTable.random_bijections(0, 1), "entities must be an integer of at least 1; got 0"),
+        (
+            lambda: FactTable([[0, 1]], ["Alice", "Beth"]).entity_id("Alise"),
+            "did you mean 'Alice'",
+        ),
+        (
+            lambda: FactTable.random_bijections(0, 1),
+            "entities must be an integer of at least 1; got 0",
+        ),
         (lambda: FactTable.random_functions(2, 1, missing=1.5), "probability"),
         (lambda: FactTable.random_disjoint(2, 1, missing=-1), "probability"),
         (lambda: FactTable.from_triples([]), "no facts"),
-        (lambda: FactTable.from_triples([("a", "r", "b"), ("a", "r", "c")]), r"\(a, r\) has two objects: b and c"),
+        (
+            lambda: FactTable.from_triples([("a", "r", "b"), ("a", "r", "c")]),
+            r"\(a, r\) has two objects: b and c",
+        ),
     ],
 )
 def test_bad_arguments_get_their_message(make, message):
@@ -173,7 +199,9 @@ def test_a_table_owns_its_answers():
 
 
 def test_masked_answers_are_missing():
-    assert FactTable(np.ma.masked_array([[1, 0]], mask=[[True, False]])).answers.tolist() == [[-1, 0]]
+    assert FactTable(np.ma.masked_array([[1, 0]], mask=[[True, False]])).answers.tolist() == [
+        [-1, 0]
+    ]
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.sampled_from(["NFC", "NFD"]))
@@ -193,26 +221,42 @@ def test_a_name_is_found_by_every_canonically_equivalent_spelling(text, form):
         ("Z\u00fcrich", "Zu\u0308rich", None),  # both look alike, and both are one name
         ("\u212a", "K", None),
         ("K", "\u212a", None),
-        ("Alise", "Alice", "no entity is named 'Alise' among the 2 of the table; did you mean 'Alice'?"),
+        (
+            "Alise",
+            "Alice",
+            "no entity is named 'Alise' among the 2 of the table; did you mean 'Alice'?",
+        ),
         (
             "M\u0430rs",
             "Mars",
-            "did you mean 'Mars'? (character 2 is U+0061 (LATIN SMALL LETTER A) there, "
-            "not U+0430 (CYRILLIC SMALL LETTER A))",
+            (
+                "did you mean 'Mars'? (character 2 is U+0061 (LATIN SMALL LETTER A) there, "
+                "not U+0430 (CYRILLIC SMALL LETTER A))"
+            ),
         ),
         (
             "New York",
             "New\u00a0York",
-            r"did you mean 'New\xa0York'? (character 4 is U+00A0 (NO-BREAK SPACE) there, not U+0020 (SPACE))",
+            (
+                r"did you mean 'New\xa0York'? (character 4 is U+00A0 (NO-BREAK SPACE) there, not"
+                r" U+0020 (SPACE))"
+            ),
         ),
         (
             "Ann",
             "Ann\u200b",
-            r"did you mean 'Ann\u200b'? (character 4 is U+200B (ZERO WIDTH SPACE) there, not missing)",
+            (
+                r"did you mean 'Ann\u200b'? (character 4 is U+200B (ZERO WIDTH SPACE) there, not"
+                r" missing)"
+            ),
         ),
         ("new york", "new york ago", "(character 9 is U+0020 (SPACE) there, not missing)"),
         ("Zzyzx", "Alice", "no entity is named 'Zzyzx' among the 2 of the table"),
-        ("Ann\x1b[2K", "Ann", r"no entity is named 'Ann\x1b[2K' among the 2 of the table; did you mean 'Ann'?"),
+        (
+            "Ann\x1b[2K",
+            "Ann",
+            r"no entity is named 'Ann\x1b[2K' among the 2 of the table; did you mean 'Ann'?",
+        ),
     ],
 )
 def test_a_name_that_is_not_found_is_told_from_those_that_look_alike(asked, named, told):

@@ -1,4 +1,6 @@
-"""Model folders: every model comes back whole, the same model makes the same bytes, and every defect is told."""
+"""Model folders: every model comes back whole, the same model makes the same bytes, and every
+defect is told.
+"""
 
 import ctypes
 import errno
@@ -73,8 +75,14 @@ def assert_same(model, loaded):
     if one is not None:
         # Where facts were installed, the bound of the leak may be from weights of two tables.
         assert float(one.real) == float(other.real)
-        assert (one.in_dtype, one.attained, one.rounds) == (other.in_dtype, other.attained, other.rounds)
-    assert [book.tokens.tolist() for book in loaded.codebooks] == [book.tokens.tolist() for book in model.codebooks]
+        assert (one.in_dtype, one.attained, one.rounds) == (
+            other.in_dtype,
+            other.attained,
+            other.rounds,
+        )
+    assert [book.tokens.tolist() for book in loaded.codebooks] == [
+        book.tokens.tolist() for book in model.codebooks
+    ]
     state, other = model.state_dict(), loaded.state_dict()
     assert list(state) == list(other)
     for name in state:
@@ -97,7 +105,9 @@ def margin_of(model):
 
 
 def comes_back(model, path):
-    """Save, load, compare, and save what was loaded: the bytes are the same. Returns the loaded model."""
+    """Save, load, compare, and save what was loaded: the bytes are the same. Returns the loaded
+    model.
+    """
     model.save(path)
     loaded = load(path)
     assert_same(model, loaded)
@@ -120,14 +130,25 @@ def test_every_construction_comes_back(name, partial, tmp_path):
     loaded = comes_back(entry.build(facts, 2 if entry.multi_hop else 1), tmp_path / "model")
     assert isinstance(loaded, ChainOfThought) == (name == "chain_of_thought")
     assert set(contents(tmp_path / "model")) == {
-        *("weights.safetensors", "vocabulary.txt", "facts.tsv", "certificate.json", "manifest.json")
+        *(
+            "weights.safetensors",
+            "vocabulary.txt",
+            "facts.tsv",
+            "certificate.json",
+            "manifest.json",
+        )
     }
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["selector", "scalar_selector", "superposition", "key_value_shared"])
+@pytest.mark.parametrize(
+    "name", ["selector", "scalar_selector", "superposition", "key_value_shared"]
+)
 def test_every_dtype_comes_back(name, dtype, tmp_path):
-    loaded = comes_back(CATALOGUE[name].build(CATALOGUE[name].random_facts(4, 2, 1), dtype=dtype), tmp_path / "model")
+    loaded = comes_back(
+        CATALOGUE[name].build(CATALOGUE[name].random_facts(4, 2, 1), dtype=dtype),
+        tmp_path / "model",
+    )
     assert loaded.embedding.weight.dtype == dtype
 
 
@@ -148,16 +169,29 @@ def test_names_come_back(tmp_path):
 
 def books_of(name, *tables):
     if name == "superposition":
-        return {"codebooks": [Codebook.of(*tables, relation=r) for r in range(tables[0].n_relations)]}
+        return {
+            "codebooks": [Codebook.of(*tables, relation=r) for r in range(tables[0].n_relations)]
+        }
     return {"codebook": Codebook.of(*tables)}
 
 
 @pytest.mark.parametrize(
-    "name", ["selector", "scalar_selector", "attention_selector", "superposition", "precomputed", "chain_of_thought"]
+    "name",
+    [
+        "selector",
+        "scalar_selector",
+        "attention_selector",
+        "superposition",
+        "precomputed",
+        "chain_of_thought",
+    ],
 )
 def test_codebooks_come_back_and_take_other_facts(name, tmp_path):
     entry = CATALOGUE[name]
-    one, other = FactTable([[0, 1, 0, 0], [2, -1, 2, 2]]), FactTable([[1, 1, -1, 0], [-1, 3, 2, 2]])
+    one, other = (
+        FactTable([[0, 1, 0, 0], [2, -1, 2, 2]]),
+        FactTable([[1, 1, -1, 0], [-1, 3, 2, 2]]),
+    )
     model = entry.build(one, 2 if entry.multi_hop else 1, **books_of(name, one, other))
     loaded = comes_back(model, tmp_path / "a")
     assert "codebooks.safetensors" in contents(tmp_path / "a")
@@ -215,11 +249,15 @@ def test_a_trained_model_comes_back(tmp_path):
         parameter.data -= 0.01 * parameter.grad
     comes_back(model, tmp_path / "model")
     tensors = json.loads((tmp_path / "model" / "manifest.json").read_bytes())["tensors"]
-    assert (tensors["unembedding.weight"]["smallest"], tensors["unembedding.weight"]["largest"]) == (None, None)
+    assert (
+        tensors["unembedding.weight"]["smallest"],
+        tensors["unembedding.weight"]["largest"],
+    ) == (None, None)
 
 
 @pytest.mark.parametrize(
-    ("value", "extremes"), [(-7, (-7, 2)), (0.5, (None, None)), (torch.inf, (None, None)), (2.0**70, (-1, 2**70))]
+    ("value", "extremes"),
+    [(-7, (-7, 2)), (0.5, (None, None)), (torch.inf, (None, None)), (2.0**70, (-1, 2**70))],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_manifest_has_the_extremes_of_each_tensor(value, extremes, dtype, tmp_path):
@@ -237,7 +275,10 @@ def test_the_manifest_has_the_extremes_of_each_tensor(value, extremes, dtype, tm
     assert found["layers.0.attention.query.weight"] == (None, None), "an empty tensor"
     assert found["layers.0.attention.output.weight"] == (0, 1)
     weights = load(tmp_path / "model").state_dict()
-    assert all(torch.equal(weights[n].nan_to_num(9), tensor.nan_to_num(9)) for n, tensor in model.state_dict().items())
+    assert all(
+        torch.equal(weights[n].nan_to_num(9), tensor.nan_to_num(9))
+        for n, tensor in model.state_dict().items()
+    )
 
 
 def test_how_weights_lie_in_memory_does_not_matter(tmp_path):
@@ -287,20 +328,32 @@ def test_the_manifest_lists_all_files_and_weights_have_no_metadata(tmp_path):
     manifest = json.loads(raw)
     assert raw.decode("ascii") == json.dumps(manifest, sort_keys=True, indent=1) + "\n"
     assert manifest["files"] == {
-        name: {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()} for name, raw in files.items()
+        name: {"bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+        for name, raw in files.items()
     }
     assert b"__metadata__" not in files["weights.safetensors"]
     embedding = selector(FACTS).embedding.weight.detach().numpy().tobytes()
-    assert manifest["tensors"]["embedding.weight"]["sha256"] == hashlib.sha256(embedding).hexdigest()
-    assert (manifest["format"], manifest["builder"], manifest["dtype"]) == (1, "selector", "float32")
-    assert manifest["architecture"] == {"layers": [{"heads": [[0, 6]], "d_mlp": [6]}], "repeats": 1}
+    assert (
+        manifest["tensors"]["embedding.weight"]["sha256"] == hashlib.sha256(embedding).hexdigest()
+    )
+    assert (manifest["format"], manifest["builder"], manifest["dtype"]) == (
+        1,
+        "selector",
+        "float32",
+    )
+    assert manifest["architecture"] == {
+        "layers": [{"heads": [[0, 6]], "d_mlp": [6]}],
+        "repeats": 1,
+    }
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
 def test_files_get_the_permissions_that_the_user_asks_for(tmp_path):
     mask = os.umask(0o027)
     try:
-        superposition(FactTable([[0, 0]]), codebooks=[Codebook(np.array([0, 1]))]).save(tmp_path / "model")
+        superposition(FactTable([[0, 0]]), codebooks=[Codebook(np.array([0, 1]))]).save(
+            tmp_path / "model"
+        )
     finally:
         os.umask(mask)
     assert {file.stat().st_mode & 0o777 for file in (tmp_path / "model").iterdir()} == {0o640}
@@ -316,9 +369,9 @@ def saved(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folder, "certificate", lambda model: '{"claims": []}\n')
         selector(FACTS, codebook=Codebook(np.arange(7))).save(parent / "text")
-        selector(FactTable([[1, -1, 0]], ["#", "b", "c"]), codebook=Codebook(np.array([0, 1, 2, 4]))).save(
-            parent / "packed"
-        )
+        selector(
+            FactTable([[1, -1, 0]], ["#", "b", "c"]), codebook=Codebook(np.array([0, 1, 2, 4]))
+        ).save(parent / "packed")
         key_value(FACTS, 2).save(parent / "hops")
     return parent
 
@@ -405,7 +458,9 @@ def test_what_is_no_model_folder_is_told(path, tmp_path):
 
 def test_a_model_that_does_not_fit_is_told(saved, monkeypatch):
     monkeypatch.setattr(memory, "memory_limit", lambda: 1000)
-    with pytest.raises(DoesNotFit, match=r"the weights need [\d,]+ bytes, and this machine has 1,000"):
+    with pytest.raises(
+        DoesNotFit, match=r"the weights need [\d,]+ bytes, and this machine has 1,000"
+    ):
         load(saved / "text")
 
 
@@ -432,7 +487,10 @@ def test_a_model_with_other_tensors_is_refused(tmp_path):
     model = selector(FACTS)
     model.extra = torch.nn.Linear(1, 1)
     model.unembedding.weight = torch.nn.Parameter(torch.zeros(2, 2))
-    with pytest.raises(InputError, match=r"extra.bias \(1,\), not there; .*unembedding.weight \(2, 2\), not \(9, 9\)"):
+    with pytest.raises(
+        InputError,
+        match=r"extra.bias \(1,\), not there; .*unembedding.weight \(2, 2\), not \(9, 9\)",
+    ):
         model.save(tmp_path / "model")
 
 
@@ -440,7 +498,10 @@ def test_a_model_with_other_tensors_is_refused(tmp_path):
     ("convert", "told"),
     [
         (lambda model: model.half(), "use a wider dtype"),
-        (lambda model: model.embedding.double(), "must have one dtype; these have torch.float32, torch.float64"),
+        (
+            lambda model: model.embedding.double(),
+            "must have one dtype; these have torch.float32, torch.float64",
+        ),
         (lambda model: model.to(torch.complex64), "these are torch.complex64"),
     ],
 )
@@ -473,7 +534,11 @@ def test_a_model_whose_certificate_is_refused_is_not_saved(monkeypatch, tmp_path
 
 
 def test_a_model_replaces_a_model(tmp_path):
-    for model in (selector(FACTS), key_value(PARTIAL, 2), selector(FACTS, codebook=Codebook(np.arange(7)))):
+    for model in (
+        selector(FACTS),
+        key_value(PARTIAL, 2),
+        selector(FACTS, codebook=Codebook(np.arange(7))),
+    ):
         model.save(tmp_path / "model")
         assert_same(model, load(tmp_path / "model"))
         assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -518,8 +583,14 @@ def a_model_and_notes(path):
     [
         (a_file, "is no folder, and stays as it is"),
         (a_folder, "is not empty and not the folder of a model, so it stays as it is"),
-        (a_folder_with_a_manifest, "is not empty and not the folder of a model, so it stays as it is"),
-        (a_model_and_notes, "holds more than a model, so it stays as it is; move notes.txt away first"),
+        (
+            a_folder_with_a_manifest,
+            "is not empty and not the folder of a model, so it stays as it is",
+        ),
+        (
+            a_model_and_notes,
+            "holds more than a model, so it stays as it is; move notes.txt away first",
+        ),
     ],
 )
 def test_what_is_no_model_is_never_overwritten(make, told, tmp_path):
@@ -578,7 +649,9 @@ def test_a_save_that_fails_leaves_what_was_there(error, place, monkeypatch, tmp_
         raise error
 
     monkeypatch.setattr(folder, place, fail)
-    told = "model: cannot be written: No space left on device" if isinstance(error, OSError) else None
+    told = (
+        "model: cannot be written: No space left on device" if isinstance(error, OSError) else None
+    )
     with pytest.raises(InputError if told else type(error), match=told):
         selector(PARTIAL).save(tmp_path / "model")
     assert contents(tmp_path / "model") == before
@@ -596,7 +669,9 @@ def test_where_folders_cannot_be_exchanged_the_old_one_stays(library, monkeypatc
 
     selector(FACTS).save(tmp_path / "model")
     before = contents(tmp_path / "model")
-    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: Refuses() if isinstance(library, str) else library)
+    monkeypatch.setattr(
+        ctypes, "CDLL", lambda *_, **__: Refuses() if isinstance(library, str) else library
+    )
     told = "Input/output error" if library == "EIO" else "remove the old folder first"
     with pytest.raises(InputError, match=told):
         selector(PARTIAL).save(tmp_path / "model")
@@ -631,7 +706,9 @@ def test_what_no_save_has_left_is_not_swept(name, tmp_path):
         a_folder(orphan / name) if name == "facts.tsv" else a_file(orphan / name)
     before = {path: sorted(path.iterdir()) for path in tmp_path.iterdir()}
     selector(FACTS).save(tmp_path / "model")
-    assert {path: sorted(path.iterdir()) for path in tmp_path.iterdir() if path.name != "model"} == before
+    assert {
+        path: sorted(path.iterdir()) for path in tmp_path.iterdir() if path.name != "model"
+    } == before
 
 
 # ------------------------------------------------------------------ killed
@@ -639,16 +716,23 @@ def test_what_no_save_has_left_is_not_swept(name, tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_saves_that_are_killed_leave_the_old_or_the_new_model(tmp_path):
-    """`kill_saves.py` checks the folder after each kill: at each step of a save, and KILLS times at a random moment."""
+    """`kill_saves.py` checks the folder after each kill: at each step of a save, and KILLS times
+    at a random moment.
+    """
     count = os.environ.get("KILLS", "20")
     command = [sys.executable, ROOT / "tests" / "kill_saves.py", tmp_path, count, "5"]
     done = subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+        command,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["everywhere"]["seen"]["old"] > 20
     assert found["everywhere"]["seen"]["new"] > 5
-    assert found["in the middle"]["seen"]["old"] >= 9  # three files at least, each with none, half and all of its bytes
+    # three files at least, each with none, half and all of its bytes
+    assert found["in the middle"]["seen"]["old"] >= 9
     assert found["at random"]["kills"] == int(count)
     assert found["left"] == []

@@ -1,4 +1,6 @@
-"""Rows that another format wrote are refused, wherever they stand; what is like them and is meant, is not."""
+"""Rows that another format wrote are refused, wherever they stand; what is like them and is meant,
+is not.
+"""
 
 import re
 
@@ -69,7 +71,9 @@ def test_a_row_with_two_titles_is_a_fact(titles, column, name, tmp_path_factory)
 
 
 @pytest.mark.parametrize("letters", ["s\tp\to", "S\tP\tO", "h\tr\tt", "s\tr\to"])
-def test_single_letters_are_titles_only_of_a_relation_without_other_facts(letters, tmp_path_factory):
+def test_single_letters_are_titles_only_of_a_relation_without_other_facts(
+    letters, tmp_path_factory
+):
     assert refused_lines(tmp_path_factory, [letters, *FACTS]) == {1}
     relation = letters.split("\t")[1]
     assert read(tmp_path_factory, [letters, f"x\t{relation}\ty"]).facts.n_facts == 2
@@ -77,17 +81,24 @@ def test_single_letters_are_titles_only_of_a_relation_without_other_facts(letter
 
 iris = st.sampled_from(["<a>", "<http://example.org/b#c>", "<urn:x:%C3%A9>"])
 curies = st.sampled_from(["ex:a", ":b", "wd:Q42", "owl:sameAs"])
-literals = st.sampled_from(['"Oslo"', '"Oslo"@no', '"5"^^<http://www.w3.org/2001/XMLSchema#int>', '"a \\"b\\" c"'])
+literals = st.sampled_from(
+    ['"Oslo"', '"Oslo"@no', '"5"^^<http://www.w3.org/2001/XMLSchema#int>', '"a \\"b\\" c"']
+)
 
 
 @st.composite
 def rdf_rows(draw):
     """A statement of N-Triples, N-Quads or Turtle with TABs inside, and the mark that ends it."""
     relation = draw(iris | curies | st.just("a"))
-    subject, target = draw(iris | curies | st.just("_:x1")), draw(iris | curies | st.just("_:x2") | literals)
+    subject, target = (
+        draw(iris | curies | st.just("_:x1")),
+        draw(iris | curies | st.just("_:x2") | literals),
+    )
     space = "" if relation[0] == target[0] == "<" and draw(st.booleans()) else " "
     graph = draw(st.sampled_from(["", "", " <http://example.org/g>"]))
-    return f"{subject}\t{relation}\t{target}{graph}", space + draw(st.sampled_from([".", ";", ","]))
+    return f"{subject}\t{relation}\t{target}{graph}", space + draw(
+        st.sampled_from([".", ";", ","])
+    )
 
 
 @given(row=rdf_rows(), at=st.integers(0, 3))
@@ -119,7 +130,9 @@ UNSEEN = ["\u200b", "\u00ad", "\u200e", "\u2060", "\u202c", "\u200d"]
 @given(
     name=st.sampled_from(["New York", "Zürich am See", "a b"]),
     change=st.sampled_from(["same", *UNSEEN, "\u00a0", "  ", "\u3000", "quotes"]),
-    shape=st.sampled_from(["{}\tr\tx\n{}\tq\tx", "{}\tr\tx\nx\tr\t{}", "x\t{}\tx\ny\t{}\ty", "x\t{}\t{}"]),
+    shape=st.sampled_from(
+        ["{}\tr\tx\n{}\tq\tx", "{}\tr\tx\nx\tr\t{}", "x\t{}\tx\ny\t{}\ty", "x\t{}\t{}"]
+    ),
 )
 def test_names_that_only_look_alike_are_told_apart(name, change, shape, tmp_path_factory):
     inside = name[:-1] + change + name[-1] if change in UNSEEN else name.replace(" ", change)

@@ -15,13 +15,23 @@ from planted import planted
 from strategies import bijections
 
 from bounds import capacity as module
-from bounds.capacity import DTYPES, Grid, capacity, fact_capacity, format_of, grid_of, natural_bits, signed_bits
+from bounds.capacity import (
+    DTYPES,
+    Grid,
+    capacity,
+    fact_capacity,
+    format_of,
+    grid_of,
+    natural_bits,
+    signed_bits,
+)
 from bounds.no_cot import sharpened_global_bound
 from constructions import CATALOGUE, FactTable, InputError, selector
 from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
 from verify.grid import Cell, run_cell
 
-# ------------------------------------------------------------------ a model as a word of bits, and back
+# ------------------------------------------------------------------ a model as a word of bits, and
+# back
 
 
 def natural(number):
@@ -62,9 +72,16 @@ def encode(model):
     """Dtype, sizes, the grid of each tensor, then all entries by their numbers on the grid."""
     described, shape = format_of(model), model.shape
     word = f"{DTYPES.index(described.dtype):02b}"
-    word += "".join(map(natural, (shape.d_vocab, shape.d_model, shape.n_positions, shape.repeats, len(shape.layers))))
+    word += "".join(
+        map(
+            natural,
+            (shape.d_vocab, shape.d_model, shape.n_positions, shape.repeats, len(shape.layers)),
+        )
+    )
     for layer in shape.layers:
-        word += natural(len(layer.heads)) + "".join(natural(head.d_qk) + natural(head.d_v) for head in layer.heads)
+        word += natural(len(layer.heads)) + "".join(
+            natural(head.d_qk) + natural(head.d_v) for head in layer.heads
+        )
         word += natural(len(layer.d_mlp)) + "".join(map(natural, layer.d_mlp))
     for grid in described.grids.values():
         word += natural(grid.width)
@@ -90,7 +107,9 @@ def decode(reader):
     d_vocab, d_model, n_positions, repeats, n_layers = (reader.natural() for _ in range(5))
     layers = []
     for _ in range(n_layers):
-        heads = tuple(HeadShape(reader.natural(), reader.natural()) for _ in range(reader.natural()))
+        heads = tuple(
+            HeadShape(reader.natural(), reader.natural()) for _ in range(reader.natural())
+        )
         layers.append(LayerShape(heads, tuple(reader.natural() for _ in range(reader.natural()))))
     shape = TransformerShape(d_vocab, d_model, tuple(layers), n_positions, repeats)
     model = Transformer(shape, getattr(torch, dtype))
@@ -101,7 +120,9 @@ def decode(reader):
         grids.append((width, low, Fraction(2) ** (reader.signed() if width else 0)))
     for parameter, (width, low, step) in zip(model.parameters(), grids, strict=True):
         numbers = [int("0" + reader.bits(width), 2) for _ in range(parameter.numel())]
-        values = torch.tensor([float(low + number * step) for number in numbers], dtype=torch.float64)
+        values = torch.tensor(
+            [float(low + number * step) for number in numbers], dtype=torch.float64
+        )
         parameter.copy_(values.reshape(parameter.shape))
     return model
 
@@ -132,7 +153,10 @@ def models(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     with torch.no_grad():
         for parameter in model.parameters():
-            low, numbers = rng.integers(-8, 9), rng.integers(0, rng.integers(1, 6), tuple(parameter.shape))
+            low, numbers = (
+                rng.integers(-8, 9),
+                rng.integers(0, rng.integers(1, 6), tuple(parameter.shape)),
+            )
             parameter.copy_(torch.from_numpy(2.0 ** rng.integers(-7, 8) * (low + numbers)))
     return model
 
@@ -177,7 +201,10 @@ def test_within_its_own_format_a_model_has_no_description(model):
     assert (within.outside, within.description, within.other_unembedding) == ("", 0, False)
     assert alone.total_bits - alone.description == within.total_bits
     assert alone.internal_bits - alone.description == within.internal_bits
-    assert (alone.embedding_bits, alone.unembedding_bits) == (within.embedding_bits, within.unembedding_bits)
+    assert (alone.embedding_bits, alone.unembedding_bits) == (
+        within.embedding_bits,
+        within.unembedding_bits,
+    )
 
 
 def test_the_example_of_the_page():
@@ -195,8 +222,12 @@ values = st.lists(st.integers(-6, 6), min_size=1, max_size=4)
 
 @given(values, values, st.integers(-2, 2), st.integers(-2, 2))
 @settings(max_examples=150)
-def test_a_grid_holds_another_if_all_its_numbers_have_names_there(some, others, scale, other_scale):
-    grid, other = (grid_of([np.array(v) * 2.0**e]) for v, e in ((some, scale), (others, other_scale)))
+def test_a_grid_holds_another_if_all_its_numbers_have_names_there(
+    some, others, scale, other_scale
+):
+    grid, other = (
+        grid_of([np.array(v) * 2.0**e]) for v, e in ((some, scale), (others, other_scale))
+    )
 
     def numbers(of, count):
         return {of.low + n * Fraction(2) ** of.spacing for n in range(count)}
@@ -205,7 +236,9 @@ def test_a_grid_holds_another_if_all_its_numbers_have_names_there(some, others, 
     assert grid.holds(grid)
 
 
-@pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if entry.takes_bijections])
+@pytest.mark.parametrize(
+    "name", [name for name, entry in CATALOGUE.items() if entry.takes_bijections]
+)
 @given(data=st.data())
 @settings(max_examples=8, deadline=None)
 def test_models_of_all_bijections_are_in_the_format_of_rotations(name, data):
@@ -229,11 +262,15 @@ def test_rotations_are_bijections_of_their_size():
 
 # ------------------------------------------------------------------ cheats
 
-SHAPE = TransformerShape(d_vocab=2, d_model=1, layers=(LayerShape((HeadShape(0, 1),), (1,)),), n_positions=1)
+SHAPE = TransformerShape(
+    d_vocab=2, d_model=1, layers=(LayerShape((HeadShape(0, 1),), (1,)),), n_positions=1
+)
 
 
 def hidden_in(place, number):
-    """A transformer that differs from others in one place alone, which tells a number from 0 on."""
+    """A transformer that differs from others in one place alone, which tells a
+    number from 0 on.
+    """
     head, unit = HeadShape(0, 1), (1,)
     sizes = {
         "a hidden layer": lambda: {"layers": (LayerShape((), (1 + number,)),)},
@@ -258,7 +295,16 @@ def hidden_in(place, number):
     return model
 
 
-PLACES = ["a constant", "a constant's exponent", "an offset", "a spacing", "a width", "repeats", "positions", "heads"]
+PLACES = [
+    "a constant",
+    "a constant's exponent",
+    "an offset",
+    "a spacing",
+    "a width",
+    "repeats",
+    "positions",
+    "heads",
+]
 PLACES += ["a hidden layer", "a head's width"]
 """Where facts may hide from an accounting that multiplies entries by widths."""
 
@@ -282,7 +328,8 @@ def test_nothing_hides_in(place):
     assert kraft_sum(place, lambda model: capacity(model).total_bits) <= 1
     assert all(index < 2**bits for index, bits in enumerate(charged))
     # The control: entries by widths of the model's own.
-    if place not in ("a width", "positions"):  # there larger numbers take more entries, or wider ones
+    # there larger numbers take more entries, or wider ones
+    if place not in ("a width", "positions"):
         assert kraft_sum(place, lambda model: capacity(model, format_of(model)).total_bits) > 1
 
 
@@ -291,7 +338,8 @@ def test_facts_in_a_one_entry_tensor_fell_below_a_bound_and_are_charged():
     is free.
     """
     needed = sharpened_global_bound(9, 2, 2, 0).bits
-    tables = range(2**30, 2**30 + 50)  # 2^30 numbers are exact in float64; the table's number is the constant
+    # 2^30 numbers are exact in float64; the table's number is the constant
+    tables = range(2**30, 2**30 + 50)
     assert needed > 29
     for number in tables:
         model = hidden_in("a constant", number)
@@ -346,8 +394,14 @@ def test_a_cell_whose_builder_hides_facts_in_its_format_fails(change, monkeypatc
     monkeypatch.setattr("constructions.single_hop.selector", disguised(change))
     result = run_cell(cell)
     assert (result.verdict, result.wrong) == ("FAIL", 0)
-    assert "widths or constants depend on the facts, and are counted: layers.0.attention.value.weight" in result.reason
-    assert result.internal_bits > run_cell_of(selector, cell, monkeypatch).internal_bits + number.bit_length()
+    assert (
+        "widths or constants depend on the facts, and are counted: layers.0.attention.value.weight"
+        in result.reason
+    )
+    assert (
+        result.internal_bits
+        > run_cell_of(selector, cell, monkeypatch).internal_bits + number.bit_length()
+    )
 
 
 def run_cell_of(build, cell, monkeypatch):
@@ -357,7 +411,9 @@ def run_cell_of(build, cell, monkeypatch):
 
 def test_the_same_disguise_for_all_facts_is_a_part_of_the_format(monkeypatch):
     plain = run_cell(CELL)
-    always = run_cell_of(disguised(lambda value, output, _: in_a_spacing(value, output, 3)), CELL, monkeypatch)
+    always = run_cell_of(
+        disguised(lambda value, output, _: in_a_spacing(value, output, 3)), CELL, monkeypatch
+    )
     assert "depend on the facts" not in always.reason
     assert always.internal_bits == plain.internal_bits
 
@@ -374,7 +430,8 @@ def test_a_cell_whose_fixed_decoder_holds_facts_fails(monkeypatch):
     assert "the unembedding depends on the facts, and is claimed not to" in result.reason
 
 
-# ------------------------------------------------------------------ what is not counted by its parameters
+# ------------------------------------------------------------------ what is not counted by its
+# parameters
 
 
 def test_models_whose_parameters_are_not_all_are_refused():
@@ -388,7 +445,9 @@ def test_models_whose_parameters_are_not_all_are_refused():
         capacity(model)
     model = selector(FactTable.rotations(4, 2))
     model.unembedding.weight = model.embedding.weight
-    with pytest.raises(InputError, match=r"unembedding\.weight of the target shares memory with embedding\.weight"):
+    with pytest.raises(
+        InputError, match=r"unembedding\.weight of the target shares memory with embedding\.weight"
+    ):
         capacity(model)
 
 
@@ -400,7 +459,10 @@ FAULTS = [
     ("(signed_bits(exponent) if mantissa else 0)", "0"),
     ("(signed_bits(self.spacing) if self.steps else 0)", "0"),
     ("return 2 + sum(map(natural_bits, sizes)) + grids", "return 2 + grids"),
-    ("return 2 + sum(map(natural_bits, sizes)) + grids", "return 2 + sum(map(natural_bits, sizes))"),
+    (
+        "return 2 + sum(map(natural_bits, sizes)) + grids",
+        "return 2 + sum(map(natural_bits, sizes))",
+    ),
     ("shape.n_positions, shape.repeats,", "shape.n_positions,"),
     ("length - 1 + 2 * (length.bit_length() - 1) + 1", "length"),
     ("return inside + self.description", "return inside"),
@@ -413,7 +475,9 @@ def test_a_planted_fault_in_the_description_is_caught(fault):
     found = [
         faulty.capacity(model).total_bits == len(encode(model))
         and faulty.capacity(model).internal_bits > capacity(model, format_of(model)).internal_bits
-        for model in (hidden_in(place, number) for place, number in itertools.product(PLACES, (1, 7, 40)))
+        for model in (
+            hidden_in(place, number) for place, number in itertools.product(PLACES, (1, 7, 40))
+        )
     ]
     assert not all(found)
 
@@ -430,7 +494,13 @@ HOLDING = [
 def test_a_planted_fault_in_the_membership_is_caught(fault):
     faulty = planted(module, fault)
     grid = (Fraction(0), 1, 2)
-    others = [(Fraction(1), 1, 1), (Fraction(-2), 1, 1), (Fraction(2), 2, 2), (Fraction(0), 0, 2), (Fraction(0), 1, 2)]
+    others = [
+        (Fraction(1), 1, 1),
+        (Fraction(-2), 1, 1),
+        (Fraction(2), 2, 2),
+        (Fraction(0), 0, 2),
+        (Fraction(0), 1, 2),
+    ]
     wanted = [Grid(*grid).holds(Grid(*other)) for other in others]
     assert wanted == [False, False, False, False, True]
     assert [faulty.Grid(*grid).holds(faulty.Grid(*other)) for other in others] != wanted

@@ -82,14 +82,21 @@ def test_a_form_that_cannot_be_certified_is_tried_in_float64_and_else_unknown():
 
 def test_a_basis_is_proven_by_norms_or_by_queries_or_decided_in_float64():
     """And its largest difference is held against what is proven."""
-    cells = (Cell("scalar_selector", 5, 2), Cell("key_value_rows", 5, 2, 2), Cell("scalar_selector", 1000, 1))
+    cells = (
+        Cell("scalar_selector", 5, 2),
+        Cell("key_value_rows", 5, 2, 2),
+        Cell("scalar_selector", 1000, 1),
+    )
     for cell, dtype in zip(cells, ("float32", "float32", "float64"), strict=True):
         result = run_cell(replace(cell, form="basis"))
         assert (result.verdict, result.dtype, result.wrong) == ("PASS", dtype, 0)
         assert "each logit within" in result.margin_claim
         assert result.difference > 0
     refused = run_cell(Cell("scalar_selector", 1000, 1, form="basis", dtype="float32"))
-    assert (refused.verdict, refused.reason) == ("UNKNOWN", "in torch.float32 another basis may lose an answer")
+    assert (refused.verdict, refused.reason) == (
+        "UNKNOWN",
+        "in torch.float32 another basis may lose an answer",
+    )
 
 
 @pytest.mark.parametrize("form", ["layernorm pre", "layernorm post"])

@@ -1,4 +1,6 @@
-"""Other forms of a construction: the same logits, the same answers, and noise below the certified radius changes none."""
+"""Other forms of a construction: the same logits, the same answers, and noise below the certified
+radius changes none.
+"""
 
 import copy
 import itertools
@@ -28,13 +30,21 @@ from constructions.transformer import HeadShape, LayerShape
 from verify.recall import check_recall
 
 NAMES = list(CATALOGUE)
-INSTALLABLE = ["selector", "superposition", "precomputed", "meet_in_the_middle", "chain_of_thought"]
+INSTALLABLE = [
+    "selector",
+    "superposition",
+    "precomputed",
+    "meet_in_the_middle",
+    "chain_of_thought",
+]
 
 
 def built(name, n=4, n_relations=2, dtype=torch.float64, seed=0, partial=False):
     entry = construction(name)
     facts = (
-        entry.random_partial_facts(n, n_relations, seed, 0.25) if partial else entry.random_facts(n, n_relations, seed)
+        entry.random_partial_facts(n, n_relations, seed, 0.25)
+        if partial
+        else entry.random_facts(n, n_relations, seed)
     )
     return entry.build(facts, 2 if entry.multi_hop else 1, dtype=dtype)
 
@@ -52,15 +62,22 @@ def wider(model, noise=0.0, seed=0, more=3):
 def wrong(model, source):
     """Answers among all queries of all lengths that are wrong, or that rounding may turn."""
     shortest = 1 if source.construction == "chain_of_thought" else source.hops
-    found = [check_recall(model, source.facts, k, logits="full") for k in range(shortest, source.hops + 1)]
+    found = [
+        check_recall(model, source.facts, k, logits="full")
+        for k in range(shortest, source.hops + 1)
+    ]
     n, r = source.facts.n_entities, source.facts.n_relations
-    assert sum(recall.queries for recall in found) == sum(n * r**k for k in range(shortest, source.hops + 1))
+    assert sum(recall.queries for recall in found) == sum(
+        n * r**k for k in range(shortest, source.hops + 1)
+    )
     return sum(recall.wrong + recall.unknown for recall in found)
 
 
 @torch.no_grad()
 def final_logits(model, source):
-    """The logits where the model answers, for all paths; for a chain of thought where it writes its first token."""
+    """The logits where the model answers, for all paths; for a chain of thought where it writes
+    its first token.
+    """
     n, r, k = source.facts.n_entities, source.facts.n_relations, source.hops
     queries = np.array(list(itertools.product(range(n), *[range(r)] * k)))
     if source.construction == "chain_of_thought":
@@ -81,7 +98,11 @@ def lessons(source):
 @settings(max_examples=5)
 @given(data=st.data())
 def test_another_basis_keeps_all_logits(name, data):
-    n, r, seed = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 3)), data.draw(st.integers(0, 9))
+    n, r, seed = (
+        data.draw(st.integers(1, 5)),
+        data.draw(st.integers(1, 3)),
+        data.draw(st.integers(0, 9)),
+    )
     source = built(name, n, r, seed=seed)
     once = change_basis(source, rotation(source.shape.d_model, seed))
     turned = change_basis(once, rotation(source.shape.d_model, seed + 1), by="queries")
@@ -91,7 +112,9 @@ def test_another_basis_keeps_all_logits(name, data):
         assert (turned.embedding.weight != source.embedding.weight).any()
     tokens = torch.tensor([0])
     for slot in source.stream.slots:
-        seen = turned.slot_state(turned.states(tokens)[0], slot) - source.slot_state(source.states(tokens)[0], slot)
+        seen = turned.slot_state(turned.states(tokens)[0], slot) - source.slot_state(
+            source.states(tokens)[0], slot
+        )
         assert seen.abs().max() < 1e-8
 
 
@@ -101,10 +124,17 @@ def test_another_basis_keeps_all_logits(name, data):
 @settings(max_examples=4)
 @given(data=st.data())
 def test_another_basis_moves_logits_by_no_more_than_it_says(name, dtype, by, data):
-    """Constructions are exact in float64, but for attention_selector: there the bound has room for that rounding."""
-    n, r, seed = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 3)), data.draw(st.integers(0, 9))
+    """Constructions are exact in float64, but for attention_selector: there the bound has room for
+    that rounding.
+    """
+    n, r, seed = (
+        data.draw(st.integers(1, 9)),
+        data.draw(st.integers(1, 3)),
+        data.draw(st.integers(0, 9)),
+    )
     source = built(name, n, r, dtype, seed)
-    single = data.draw(st.booleans())  # the matrix is orthogonal up to the rounding of float32 only
+    # the matrix is orthogonal up to the rounding of float32 only
+    single = data.draw(st.booleans())
     q = rotation(source.shape.d_model, seed).astype(np.float32 if single else np.float64)
     try:
         turned = change_basis(source, q, by=by)
@@ -123,20 +153,35 @@ def test_a_basis_in_which_an_answer_would_be_lost_is_refused():
     source = scalar_selector(FactTable.random_bijections(1000, 2, 0))
     q = rotation(source.shape.d_model)
     for by in WAYS:
-        with pytest.raises(DoesNotFit, match=r"in torch.float32 a logit may be off by .* use float64, or"):
+        with pytest.raises(
+            DoesNotFit, match=r"in torch.float32 a logit may be off by .* use float64, or"
+        ):
             change_basis(source, q, by=by)
     turned = change_basis(source, q, by=None)
     assert turned.logit_error is None
     assert wrong(turned, source) > 0
     wide = scalar_selector(source.facts, dtype=torch.float64)
-    assert 0 < change_basis(wide, q, by="queries").logit_error < change_basis(wide, q).logit_error < 0.5
-    rows = construction("key_value_rows").build(FactTable.random_bijections(16, 2, 0), 4, dtype=torch.float64)
-    with pytest.raises(DoesNotFit, match=r"in torch.float64 a logit may be off by .* 2; ask by queries"):
+    assert (
+        0
+        < change_basis(wide, q, by="queries").logit_error
+        < change_basis(wide, q).logit_error
+        < 0.5
+    )
+    rows = construction("key_value_rows").build(
+        FactTable.random_bijections(16, 2, 0), 4, dtype=torch.float64
+    )
+    with pytest.raises(
+        DoesNotFit, match=r"in torch.float64 a logit may be off by .* 2; ask by queries"
+    ):
         change_basis(rows, rotation(rows.shape.d_model))
     rows.embedding.weight.data[0] = 0
-    with pytest.raises(InputError, match=r"by norms .* embedding.weight has changed.* ask by .queries"):
+    with pytest.raises(
+        InputError, match=r"by norms .* embedding.weight has changed.* ask by .queries"
+    ):
         change_basis(rows, rotation(rows.shape.d_model))
-    with pytest.raises(DoesNotFit, match=r"too much for .* run all queries to see what it answers \(by=None\)"):
+    with pytest.raises(
+        DoesNotFit, match=r"too much for .* run all queries to see what it answers \(by=None\)"
+    ):
         change_basis(rows, rotation(rows.shape.d_model), by="queries")
 
 
@@ -144,7 +189,13 @@ def test_every_real_matrix_is_taken():
     source = built("selector")
     q = rotation(source.shape.d_model)
     q.flags.writeable = False
-    others = (q[:, ::-1], q.astype(">f8"), q.astype(np.longdouble), torch.eye(len(q)).to_sparse(), q.tolist())
+    others = (
+        q[:, ::-1],
+        q.astype(">f8"),
+        q.astype(np.longdouble),
+        torch.eye(len(q)).to_sparse(),
+        q.tolist(),
+    )
     for other in others:
         assert change_basis(source, other).logit_error < 1e-9
 
@@ -249,12 +300,18 @@ def test_a_larger_transformer_is_seeded_and_learns_on(name, dtype):
     shape = source.shape
     layers = [
         LayerShape(
-            tuple(HeadShape(head.d_qk + 1, head.d_v + 2) for head in (*layer.heads, HeadShape(1, 1))),
+            tuple(
+                HeadShape(head.d_qk + 1, head.d_v + 2) for head in (*layer.heads, HeadShape(1, 1))
+            ),
             tuple(width + 3 for width in layer.d_mlp or (2,)),
         )
         for layer in (*shape.layers, LayerShape())
     ]
-    sizes = {"d_vocab": shape.d_vocab + 4, "d_model": shape.d_model + 5, "n_positions": source.hops + 9}
+    sizes = {
+        "d_vocab": shape.d_vocab + 4,
+        "d_model": shape.d_model + 5,
+        "n_positions": source.hops + 9,
+    }
     target = Transformer(replace(shape, layers=tuple(layers), **sizes), dtype)
     with torch.no_grad():
         for weight in target.parameters():
@@ -262,13 +319,21 @@ def test_a_larger_transformer_is_seeded_and_learns_on(name, dtype):
     before = {key: weight.clone() for key, weight in target.named_parameters()}
     seeded = seed_into(target, source)
     assert wrong(seeded, source) == 0
-    assert torch.equal(final_logits(seeded, source)[:, : shape.d_vocab], final_logits(source, source))
+    assert torch.equal(
+        final_logits(seeded, source)[:, : shape.d_vocab], final_logits(source, source)
+    )
     assert seeded.get_parameter("embedding.weight") is target.embedding.weight
     assert all(
-        (before[key] == weight).any() for key, weight in target.named_parameters() if key != "unembedding.weight"
+        (before[key] == weight).any()
+        for key, weight in target.named_parameters()
+        if key != "unembedding.weight"
     )
-    target(torch.tensor([[0] + [source.vocabulary.n_entities] * source.hops]))[0, -1].sum().backward()
-    assert target.unembedding.weight.grad[:, shape.d_model :].any(), "the rest cannot be learned to be read"
+    target(torch.tensor([[0] + [source.vocabulary.n_entities] * source.hops]))[
+        0, -1
+    ].sum().backward()
+    assert target.unembedding.weight.grad[:, shape.d_model :].any(), (
+        "the rest cannot be learned to be read"
+    )
 
 
 @pytest.mark.parametrize(
@@ -307,12 +372,18 @@ def test_no_weight_changes_by_more_than_the_noise(dtype):
         for name, weight in source.named_parameters():
             changed = noisy.get_parameter(name)
             assert (changed.double() - weight.double()).abs().max() <= noise
-        assert all((weight.double().abs() <= noise).all() for weight in wider(source, noise).layers[-1].parameters())
-    assert any((noisy.get_parameter(name) != weight).any() for name, weight in source.named_parameters())
+        assert all(
+            (weight.double().abs() <= noise).all()
+            for weight in wider(source, noise).layers[-1].parameters()
+        )
+    assert any(
+        (noisy.get_parameter(name) != weight).any() for name, weight in source.named_parameters()
+    )
 
 
 @pytest.mark.parametrize(
-    "convert", [lambda form: form.float(), lambda form: form.double(), lambda form: copy.deepcopy(form)]
+    "convert",
+    [lambda form: form.float(), lambda form: form.double(), lambda form: copy.deepcopy(form)],
 )
 def test_facts_are_installed_in_forms_of_another_dtype_or_not_at_all(convert):
     source = built("selector", dtype=torch.float32)
@@ -331,7 +402,9 @@ def test_facts_are_installed_in_forms_of_another_dtype_or_not_at_all(convert):
         lambda m: change_basis(m, "a"),
         lambda m: change_basis(m, None),
         lambda m: change_basis(m, np.eye(m.shape.d_model) * 1j),
-        lambda m: change_basis(m, torch.zeros(m.shape.d_model, m.shape.d_model, dtype=torch.float16)),
+        lambda m: change_basis(
+            m, torch.zeros(m.shape.d_model, m.shape.d_model, dtype=torch.float16)
+        ),
         lambda m: change_basis(3, np.eye(3)),
         lambda m: widen(wider(m)),
         lambda m: widen(m, d_model="7"),
@@ -360,7 +433,8 @@ def test_bad_input_is_told_in_words(call):
 
 
 @pytest.mark.parametrize(
-    "kind", [lambda q: q.astype(int), lambda q: torch.from_numpy(q).bfloat16(), lambda q: q.tolist()]
+    "kind",
+    [lambda q: q.astype(int), lambda q: torch.from_numpy(q).bfloat16(), lambda q: q.tolist()],
 )
 def test_a_basis_may_be_given_in_any_numbers(kind):
     source = built("selector")
@@ -389,7 +463,8 @@ def test_a_target_that_would_spoil_the_facts_is_refused_and_stays_as_it_is(spoil
     with pytest.raises(InputError):
         seed_into(target, source)
     assert all(
-        torch.equal(before[name].nan_to_num(), weight.nan_to_num()) for name, weight in target.named_parameters()
+        torch.equal(before[name].nan_to_num(), weight.nan_to_num())
+        for name, weight in target.named_parameters()
     )
 
 

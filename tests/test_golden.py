@@ -1,4 +1,6 @@
-"""Every integer weight of the default grid is, bit for bit, the one whose digest is in golden.txt."""
+"""Every integer weight of the default grid is, bit for bit, the one whose digest is
+in golden.txt.
+"""
 
 import difflib
 
@@ -26,7 +28,9 @@ def test_every_cell_has_a_line_and_every_line_a_cell():
 def test_weights_are_the_golden_ones(part):
     cells = default_grid()[part::8]
     found = [line(cell, built(cell, build, reform)) for cell in cells]
-    told = "\n".join(difflib.unified_diff(GOLDEN[part::8], found, "golden", "built", n=0, lineterm=""))
+    told = "\n".join(
+        difflib.unified_diff(GOLDEN[part::8], found, "golden", "built", n=0, lineterm="")
+    )
     assert not told, told
 
 

@@ -31,7 +31,11 @@ def test_default_grid_covers_every_construction_at_every_asked_size():
 
 def test_default_grid_covers_every_many_hop_construction_at_every_asked_size():
     cells = default_grid()
-    total = {(cell.construction, cell.entities, cell.relations, cell.hops) for cell in cells if cell.facts == "total"}
+    total = {
+        (cell.construction, cell.entities, cell.relations, cell.hops)
+        for cell in cells
+        if cell.facts == "total"
+    }
     for name in (name for name, entry in CATALOGUE.items() if entry.multi_hop):
         sizes = (2, 5, 16, 64, 256)
         if CATALOGUE[name].fixed:
@@ -39,7 +43,9 @@ def test_default_grid_covers_every_many_hop_construction_at_every_asked_size():
         for n, r, k in itertools.product(sizes, (1, 2, 3, 4), (1, 2, 3, 4)):
             assert (name, n, r, k) in total
         partial = {
-            (cell.relations, cell.hops) for cell in cells if cell.construction == name and cell.facts == "partial"
+            (cell.relations, cell.hops)
+            for cell in cells
+            if cell.construction == name and cell.facts == "partial"
         }
         assert len(partial) == (0 if CATALOGUE[name].random_partial_facts is None else 16)
     asked = {
@@ -97,7 +103,9 @@ SOUND = Recall(queries=60, wrong=0, margin=2.0, logits="both")
     ],
 )
 def test_a_fault_in_the_recall_fails_the_cell(change, reason, monkeypatch):
-    monkeypatch.setattr("verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change))
+    monkeypatch.setattr(
+        "verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+    )
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
     assert re.search(reason, result.reason), result.reason
@@ -110,23 +118,32 @@ def test_a_fault_in_the_recall_fails_the_cell(change, reason, monkeypatch):
             {"unknown": 2, "reason": "e0 r0: a margin of 1e-08"},
             "2 of 60 queries are undecided: e0 r0: a margin of 1e-08",
         ),
-        ({"queries": 0, "margin": float("inf"), "reason": "the module is not plain"}, "^the module is not plain$"),
+        (
+            {"queries": 0, "margin": float("inf"), "reason": "the module is not plain"},
+            "^the module is not plain$",
+        ),
     ],
 )
 def test_an_open_question_in_the_recall_leaves_the_cell_unknown(change, reason, monkeypatch):
-    monkeypatch.setattr("verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change))
+    monkeypatch.setattr(
+        "verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+    )
     result = run_cell(GOOD, proven_size=0)
     assert (result.verdict, result.unknown) == ("UNKNOWN", change.get("unknown", 0))
     assert re.search(reason, result.reason), result.reason
     assert "UNKNOWN: " in report.line(result)
     assert report.count([result], 1)["verdict"] == "UNKNOWN"
-    monkeypatch.setattr("verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change, wrong=1))
+    monkeypatch.setattr(
+        "verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change, wrong=1)
+    )
     assert run_cell(GOOD, proven_size=0).verdict == "FAIL"
 
 
 def test_rounding_that_may_decide_where_the_checker_says_exact_fails_the_cell(monkeypatch):
     change = {"unknown": 1, "reason": "within rounding"}
-    monkeypatch.setattr("verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change))
+    monkeypatch.setattr(
+        "verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+    )
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
     assert "the checker says exact in float32, but rounding may decide 1 queries" in result.reason
@@ -143,7 +160,8 @@ def test_a_model_whose_answer_rounding_decides_is_unknown(form, monkeypatch):
     monkeypatch.setattr("constructions.single_hop.attention_selector", near)
     result = run_cell(Cell("attention_selector", 5, 2, logits="full", form=form), proven_size=0)
     assert result.unknown > 0
-    assert result.verdict == ("UNKNOWN" if form else "FAIL")  # the claimed margin is not reached, too
+    # the claimed margin is not reached, too
+    assert result.verdict == ("UNKNOWN" if form else "FAIL")
     assert "in another order of summation" in result.reason or not form
 
 
@@ -161,7 +179,9 @@ def test_a_wrong_formula_fails_the_cell(monkeypatch):
 
 
 def test_a_model_below_a_bound_fails_the_cell(monkeypatch):
-    """A bound that is too large, an accounting that is too small, or a model that cannot be: all look like this."""
+    """A bound that is too large, an accounting that is too small, or a model that cannot be: all
+    look like this.
+    """
     cell = Cell("key_value_rows_shared", 100, 4, 3)
     assert run_cell(cell).verdict == "PASS"
 
@@ -171,14 +191,18 @@ def test_a_model_below_a_bound_fails_the_cell(monkeypatch):
     monkeypatch.setattr("verify.against_bounds._every_bound", inflated)
     result = run_cell(cell)
     assert (result.verdict, result.wrong) == ("FAIL", 0)
-    assert re.search(r"[\d,]+ internal dense bits, and the global bound says at least \d+", result.reason)
+    assert re.search(
+        r"[\d,]+ internal dense bits, and the global bound says at least \d+", result.reason
+    )
     assert "internal fact bits, and the shared_leaves bound" in result.reason
 
 
 def test_an_accounting_that_forgets_a_tensor_fails_the_cell(monkeypatch):
     def forgetful(model, within):
         found = capacity(model, within)
-        return Capacity({name: cost for name, cost in found.tensors.items() if name != "positions.weight"})
+        return Capacity(
+            {name: cost for name, cost in found.tensors.items() if name != "positions.weight"}
+        )
 
     monkeypatch.setattr("bounds.capacity.capacity", forgetful)
     result = run_cell(Cell("key_value", 16, 2, 2))
@@ -195,7 +219,10 @@ def test_a_cell_tells_its_bits_and_its_bounds():
     built = capacity(model, format_of(model))
     assert told["internal_bits"] == built.internal_bits
     assert told["internal_fact_bits"] == 64 * 4 * 6
-    assert (told["embedding_bits"], told["unembedding_bits"]) == (built.embedding_bits, built.unembedding_bits)
+    assert (told["embedding_bits"], told["unembedding_bits"]) == (
+        built.embedding_bits,
+        built.unembedding_bits,
+    )
     bounds = {bound["name"]: bound for bound in told["bounds"]}
     expected = every_bound(64, 4, 3, built.embedding_bits, built.unembedding_bits)
     assert {name: bound["bits"] for name, bound in bounds.items() if bound["applies"]} == {
@@ -221,15 +248,19 @@ def test_a_separated_cell_says_so_and_by_how_much():
     assert result.separated == best / result.internal_bits
     assert not any(bound.applies for bound in result.bounds)
     assert (
-        f"separated: {result.internal_bits:,} internal bits; without chain-of-thought, with embeddings of 68 bits and a fixed"
-        in report.line(result)
+        f"separated: {result.internal_bits:,} internal bits; without chain-of-thought, with"
+        " embeddings of 68 bits and a fixed" in report.line(result)
     )
     assert "1 cell separated, by up to 1.378" in report.bounds_summary([result])
     assert "separated" not in report.line(run_cell(Cell("chain_of_thought", 64, 4, 3)))
 
 
 def test_the_default_grid_has_separated_cells():
-    sizes = {(c.entities, c.relations, c.hops) for c in default_grid() if c.construction == "chain_of_thought"}
+    sizes = {
+        (c.entities, c.relations, c.hops)
+        for c in default_grid()
+        if c.construction == "chain_of_thought"
+    }
     assert {(1024, 4, 3), (4096, 4, 2)} <= sizes
 
 
@@ -290,7 +321,12 @@ def test_what_does_not_fit_is_unknown(monkeypatch):
     result = run_cell(GOOD)
     assert result.verdict == "UNKNOWN"
     assert "bytes" in result.reason
-    assert run_cell(replace(GOOD, construction="scalar_selector", entities=5000, dtype="float32")).verdict == "UNKNOWN"
+    assert (
+        run_cell(
+            replace(GOOD, construction="scalar_selector", entities=5000, dtype="float32")
+        ).verdict
+        == "UNKNOWN"
+    )
 
 
 def test_running_out_of_memory_is_unknown(monkeypatch):
@@ -335,8 +371,19 @@ def test_only_all_planned_cells_passing_is_a_pass(verdicts, planned, verdict, un
 
 def test_json_holds_every_number_and_no_nan():
     result = replace(run_cell(GOOD), margin=float("nan"))
-    parsed = json.loads(report.as_json([result], 1), parse_constant=lambda constant: pytest.fail(constant))
-    asked = {"construction", "theorem", "entities", "relations", "hops", "queries", "wrong", "margin"}
+    parsed = json.loads(
+        report.as_json([result], 1), parse_constant=lambda constant: pytest.fail(constant)
+    )
+    asked = {
+        "construction",
+        "theorem",
+        "entities",
+        "relations",
+        "hops",
+        "queries",
+        "wrong",
+        "margin",
+    }
     asked |= {"d_model", "d_mlp", "n_layers", "n_heads", "parameters", "verdict", "seconds"}
     assert asked <= set(parsed["cells"][0])
     assert {"verdict", "planned", "passed", "failed", "unknown", "cells"} == set(parsed)
@@ -344,7 +391,9 @@ def test_json_holds_every_number_and_no_nan():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-@pytest.mark.parametrize("name", ["selector", "chain_of_thought", "key_value", "hybrid", "precomputed"])
+@pytest.mark.parametrize(
+    "name", ["selector", "chain_of_thought", "key_value", "hybrid", "precomputed"]
+)
 def test_small_cells_are_proven_in_every_dtype(name, dtype):
     result = run_cell(Cell(name, 5, 2, 1 if name == "selector" else 2, dtype=dtype))
     assert (result.verdict, result.proof) == ("PASS", "PASS"), result.reason

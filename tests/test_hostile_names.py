@@ -23,7 +23,10 @@ from verify import stored
 from verify.__main__ import main
 from verify.checker import check, check_files
 
-FORGED = "PASS: all 10 queries are answered right, with a margin of at least 2 in real arithmetic; exact in float32"
+FORGED = (
+    "PASS: all 10 queries are answered right, with a margin of at least 2 in real arithmetic;"
+    " exact in float32"
+)
 ENDS = [
     "\n",
     "\r",
@@ -57,7 +60,11 @@ VERDICTS = ("PASS", "FAIL", "UNKNOWN")
 
 def hostile(rng):
     """A text that would forge a line if it were printed as it is."""
-    return rng.choice(["", "x", "e0"]) + rng.choice([*ENDS, *MARKS]) + rng.choice([FORGED, "PASS", "", "\x1b[0m"])
+    return (
+        rng.choice(["", "x", "e0"])
+        + rng.choice([*ENDS, *MARKS])
+        + rng.choice([FORGED, "PASS", "", "\x1b[0m"])
+    )
 
 
 def assert_harmless(text, lines=1):
@@ -69,7 +76,10 @@ def assert_harmless(text, lines=1):
 @pytest.fixture(scope="module")
 def saved():
     packed = selector(FactTable([[1, -1, 0]], ["#", "b", "c"]))
-    return [files_of(model) for model in (selector(FactTable.random_bijections(4, 2)), built("key_value", 3), packed)]
+    return [
+        files_of(model)
+        for model in (selector(FactTable.random_bijections(4, 2)), built("key_value", 3), packed)
+    ]
 
 
 def renamed(files, rng):
@@ -80,7 +90,9 @@ def renamed(files, rng):
     if rng.random() < 0.5:
         claims = claims_of(files)
         old = rng.choice(claims[1]["slots"])[0]
-        return with_claims(files, json.loads(json.dumps(claims).replace(json.dumps(old), json.dumps(text))))
+        return with_claims(
+            files, json.loads(json.dumps(claims).replace(json.dumps(old), json.dumps(text)))
+        )
     names = files["vocabulary.txt"].decode().split("\n")
     old = rng.choice(names[:-2]).encode()
     new = text.encode("utf-8", "surrogateescape")
@@ -89,7 +101,9 @@ def renamed(files, rng):
         lines = [line.split(b"\t") for line in files["facts.tsv"].splitlines()]
         fields = [[new if field == old else field for field in line] for line in lines]
         changed["facts.tsv"] = b"".join(b"\t".join(line) + b"\n" for line in fields)
-    changed["vocabulary.txt"] = changed["vocabulary.txt"].replace(b"\n" + old + b"\n", b"\n" + new + b"\n")[1:]
+    changed["vocabulary.txt"] = changed["vocabulary.txt"].replace(
+        b"\n" + old + b"\n", b"\n" + new + b"\n"
+    )[1:]
     return described_as_they_are(files | changed)
 
 
@@ -148,15 +162,25 @@ def refusal(act, path):
 
 
 @pytest.mark.parametrize("text", [f"\n{FORGED}", "\x1b[2K\r" + FORGED, "\u202eSSAP"])
-def test_a_slot_an_entity_a_tensor_a_file_and_a_key_are_escaped_where_they_are_told(text, tmp_path):
+def test_a_slot_an_entity_a_tensor_a_file_and_a_key_are_escaped_where_they_are_told(
+    text, tmp_path
+):
     """Each at a place where it is known to be told."""
     files = one_letter()
     claims = claims_of(files)
     slots = [*claims[1]["slots"], [text, 1], [text, 1]]
     told = printable(text)[:7]
-    reasons = [check_files(with_claims(files, [claims[0], claims[1] | {"slots": slots}, *claims[2:]])).reason]
+    reasons = [
+        check_files(
+            with_claims(files, [claims[0], claims[1] | {"slots": slots}, *claims[2:]])
+        ).reason
+    ]
     renamed = files["vocabulary.txt"].replace(b"e1", text.strip("\n").encode())
-    wrong = resealed(files, vocabulary_txt=renamed) if "\x1b" not in text and "\n" not in text else None
+    wrong = (
+        resealed(files, vocabulary_txt=renamed)
+        if "\x1b" not in text and "\n" not in text
+        else None
+    )
     if wrong is not None:  # a name that a file may hold, in a reason that quotes it
         reasons.append(check_files(with_facts_exchanged(wrong)).reason)
     path = tmp_path / "model"
@@ -175,7 +199,9 @@ def with_facts_exchanged(files):
     import safetensors.torch
 
     facts = safetensors.torch.load(files["facts.safetensors"])["facts"]
-    return resealed(files, facts_safetensors=safetensors.torch.save({"facts": torch.flip(facts, [1])}))
+    return resealed(
+        files, facts_safetensors=safetensors.torch.save({"facts": torch.flip(facts, [1])})
+    )
 
 
 @given(st.text(st.characters(blacklist_categories=())))

@@ -3,7 +3,8 @@
 The first test asks every construction in every way. It is small here; with 10,000 names and 1,000
 questions, in some minutes, it is
 
-    HUGGINGFACE_NAMES=10000 HUGGINGFACE_QUESTIONS=1000 pytest -s tests/test_huggingface.py -k every_way
+    HUGGINGFACE_NAMES=10000 HUGGINGFACE_QUESTIONS=1000 pytest -s tests/test_huggingface.py -k
+    every_way
 """
 
 import copy
@@ -20,7 +21,7 @@ import numpy as np
 import pytest
 import torch
 from hand_made import built
-from test_export import FAMILY, hugging_face, offline  # noqa: F401  # the fixture is for every test here too
+from test_export import FAMILY, hugging_face, offline  # noqa: F401  # the fixture is for all here
 
 from constructions import (
     CATALOGUE,
@@ -44,7 +45,9 @@ pytestmark = hugging_face
 NAMES = int(os.environ.get("HUGGINGFACE_NAMES", "40"))
 QUESTIONS = int(os.environ.get("HUGGINGFACE_QUESTIONS", "60"))
 ONE_HOT = ("key_value_rows", "key_value_rows_shared", "hybrid", "hybrid_shared")
-"""Their standard decoders carry one coordinate for each entity from block to block: at most 2,000 names."""
+"""Their standard decoders carry one coordinate for each entity from block to block: at most 2,000
+names.
+"""
 
 MODEL = "constructions.export.huggingface_model"
 ODD = ["<end> of it", "a<pad>b", "Who ? I 'm not .", "ὕδωρ, 水", "Zürich", "mother", "<unknown>"]
@@ -58,7 +61,9 @@ def rng():
 
 
 def named(facts):
-    """The table with names that are hard on a tokenizer: spaces, other scripts, special tokens within."""
+    """The table with names that are hard on a tokenizer: spaces, other scripts, special tokens
+    within.
+    """
     n, relations = facts.n_entities, [f"best friend no {i}" for i in range(facts.n_relations - 1)]
     names = [*ODD, *(f"名前 Nº {i} d'Été" for i in range(n))][:n]
     return FactTable(facts.answers, names, [*relations, "mother"])
@@ -71,7 +76,9 @@ def loaded(folder):
 
 
 def questions(model, count, rng):
-    """Drawn questions as token ids, one list each, and the tokens that are to be written; of a chain of all lengths."""
+    """Drawn questions as token ids, one list each, and the tokens that are to be written; of a
+    chain of all lengths.
+    """
     chain, facts = isinstance(model, Writing), model.facts
     asked, wanted = [], []
     for hops in range(1, model.hops + 1) if chain else [model.hops]:
@@ -88,17 +95,23 @@ def padded(asked, pad, rng, more=0):
     """Questions padded on the left, each batch by up to `more` further tokens, and the mask."""
     width = max(map(len, asked)) + (int(rng.integers(more + 1)) if more else 0)
     tokens = torch.tensor([[pad] * (width - len(question)) + question for question in asked])
-    mask = torch.tensor([[0] * (width - len(question)) + [1] * len(question) for question in asked])
+    mask = torch.tensor(
+        [[0] * (width - len(question)) + [1] * len(question) for question in asked]
+    )
     return tokens, mask
 
 
 def count_right(written, wanted):
     """How many rows begin with what is wanted (and END was among that, if it is a chain)."""
-    return sum(row[: len(answer)] == answer for row, answer in zip(written.tolist(), wanted, strict=True))
+    return sum(
+        row[: len(answer)] == answer for row, answer in zip(written.tolist(), wanted, strict=True)
+    )
 
 
 def ways_of_asking(model, tokenizer, asked, wanted, rng):
-    """(way, questions asked, how many of them are answered right, with the whole chain of thought)."""
+    """(way, questions asked, how many of them are answered right, with the whole chain of
+    thought).
+    """
     from transformers import pipeline
 
     def generated(questions, **options):
@@ -117,14 +130,17 @@ def ways_of_asking(model, tokenizer, asked, wanted, rng):
         right = sum(count_right(generated(part, **options), answers) for part, answers in batches)
         yield way, len(asked), right
     alone = [*zip(asked, wanted, strict=True)][: QUESTIONS if NAMES > 1000 else 10]
-    right = sum(count_right(model.generate(torch.tensor([q])), [q + answer]) for q, answer in alone)
+    right = sum(
+        count_right(model.generate(torch.tensor([q])), [q + answer]) for q, answer in alone
+    )
     yield "one by one", len(alone), right
     ask = pipeline("text-generation", model=model, tokenizer=tokenizer)
     texts = ["\t".join(tokenizer.convert_ids_to_tokens(question)) for question in asked]
     found = [*itertools.chain(*ask(texts, batch_size=250))]
     end = model.config.eos_token_id
     right = sum(
-        tokenizer(made["generated_text"])["input_ids"] == [*q, *(token for token in answer if token != end)]
+        tokenizer(made["generated_text"])["input_ids"]
+        == [*q, *(token for token in answer if token != end)]
         for made, q, answer in zip(found, asked, wanted, strict=True)
     )
     yield "pipeline", len(asked), right
@@ -137,7 +153,9 @@ def test_every_way_of_asking_gives_the_right_answer(name, tmp_path, rng):
     options = {"max_hops": 2} if name == "chain_of_thought" else {}
     names = min(NAMES, 2000) if name in ONE_HOT else NAMES
     facts = named(CATALOGUE[name].random_facts(names, 3, int(rng.integers(2**31))))
-    native = CATALOGUE[name].build(facts, hops, options, dtype=torch.float64 if wide else torch.float32)
+    native = CATALOGUE[name].build(
+        facts, hops, options, dtype=torch.float64 if wide else torch.float32
+    )
     export(native, "huggingface", tmp_path / "out")
     model, tokenizer = loaded(tmp_path / "out")
     asked, wanted = questions(native, QUESTIONS, rng)
@@ -160,12 +178,15 @@ def test_asking_in_every_way_notices_other_facts(tmp_path, rng):
 FORMS = {
     "selector": lambda: selector(FactTable.random_bijections(9, 3, 0)),
     "chain_of_thought": lambda: chain_of_thought(FactTable.random_functions(9, 3, 0, 0.3), 3),
-    "chain, two hops a token": lambda: built("chain_of_thought", 7, 2, hops=3, given={"hops_per_token": 2}),
+    "chain, two hops a token": lambda: built(
+        "chain_of_thought", 7, 2, hops=3, given={"hops_per_token": 2}
+    ),
     "key_value_shared": lambda: built("key_value_shared", 7, 2, hops=3),
     "attention_selector": lambda: built("attention_selector", 9, 3),
     "rmsnorm, tied": lambda: standard(built("selector", 9, 3), norm="rmsnorm", tied=True),
     "seeded": lambda: seed_into(
-        StandardDecoder(StandardShape(30, 64, 3, 4, 16, 48, 9, norm="rmsnorm")), built("chain_of_thought", 5, 2, hops=2)
+        StandardDecoder(StandardShape(30, 64, 3, 4, 16, 48, 9, norm="rmsnorm")),
+        built("chain_of_thought", 5, 2, hops=2),
     ),
     "layernorm, post": lambda: standard(
         built("selector", 9, 3, dtype=torch.float64), norm="layernorm", placement="post"
@@ -191,7 +212,9 @@ def close(form, logits, expected):
 def test_logits_with_a_cache_are_those_without_however_the_tokens_are_split(form, rng):
     model, exported = form
     asked, _ = questions(model, 12, rng)
-    tokens, mask = padded([question + [0] * (model.hops + 1 - len(question)) for question in asked], 1, rng, more=4)
+    tokens, mask = padded(
+        [question + [0] * (model.hops + 1 - len(question)) for question in asked], 1, rng, more=4
+    )
     width = tokens.shape[1]
     real = mask.bool()
     unpadded = exported(tokens[:, -model.hops - 1 :]).logits.flatten(0, 1)
@@ -200,7 +223,9 @@ def test_logits_with_a_cache_are_those_without_however_the_tokens_are_split(form
         cuts = sorted({0, width, *rng.integers(width + 1, size=2).tolist()})
         cache, parts = None, []
         for start, stop in itertools.pairwise(cuts):
-            out = exported(tokens[:, start:stop], mask[:, :stop], past_key_values=cache, use_cache=True)
+            out = exported(
+                tokens[:, start:stop], mask[:, :stop], past_key_values=cache, use_cache=True
+            )
             cache = out.cache if hasattr(out, "cache") else out.past_key_values
             parts.append(out.logits)
         assert close(form, torch.cat(parts, 1)[real], unpadded), f"cut at {cuts}"
@@ -231,7 +256,9 @@ def test_generate_gives_the_same_with_every_cache_and_search(form, rng):
     ):
         made = exported.generate(tokens, attention_mask=mask, **options)
         made = made.sequences if "return_dict_in_generate" in options else made
-        assert torch.equal(made[:, : tokens.shape[1]], tokens), "what is given comes first, as it was given"
+        assert torch.equal(made[:, : tokens.shape[1]], tokens), (
+            "what is given comes first, as it was given"
+        )
         assert count_right(made[:, tokens.shape[1] :], wanted) == len(asked), options
     three = exported.generate(tokens, attention_mask=mask, do_sample=True, num_return_sequences=3)
     assert torch.equal(three[:, : tokens.shape[1]], tokens.repeat_interleave(3, 0))
@@ -243,7 +270,9 @@ def test_generate_gives_the_same_with_every_cache_and_search(form, rng):
 def test_sampling_gives_the_same_tokens_with_a_cache_and_without(rng):
     """At a margin of 1 over few tokens, half of what is sampled is wrong: the same half."""
     exported = to_huggingface(chain_of_thought(FactTable.random_bijections(9, 3, 0), 3), margin=0)
-    tokens = torch.from_numpy(np.stack([rng.integers(9, size=40), *rng.integers(9, 12, size=(3, 40))], 1))
+    tokens = torch.from_numpy(
+        np.stack([rng.integers(9, size=40), *rng.integers(9, 12, size=(3, 40))], 1)
+    )
     written = []
     for use_cache in (True, False):
         torch.manual_seed(0)
@@ -255,7 +284,9 @@ def test_sampling_gives_the_same_tokens_with_a_cache_and_without(rng):
 def test_a_model_has_verdict_and_margin_after_transformers_has_added_to_torchs_modules():
     model = selector(facts := FactTable.from_triples(FAMILY))
     to_huggingface(model)
-    assert hasattr(torch.nn.Module, "smart_apply"), "transformers no longer adds it: see constructions.plain"
+    assert hasattr(torch.nn.Module, "smart_apply"), (
+        "transformers no longer adds it: see constructions.plain"
+    )
     assert (check_recall(model, facts).reason, model.margin.real) == (None, 2)
 
 
@@ -274,7 +305,9 @@ def test_generate_reads_no_question_from_the_cache_of_another(build, kind):
         cache = getattr(transformers, kind)(**limits)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the older name
-            assert model.generate(asked, **{name: cache})[0, :3].tolist() == wanted, "an empty cache is taken"
+            assert model.generate(asked, **{name: cache})[0, :3].tolist() == wanted, (
+                "an empty cache is taken"
+            )
         with pytest.raises(InputError, match=f"{name} holds [2-9] tokens already"):
             model.generate(torch.tensor([[1, 4]]), **{name: cache})
     for _ in range(2):  # a static cache that transformers keeps from call to call is emptied
@@ -292,17 +325,24 @@ def test_a_model_made_from_its_config_and_weights_generates_right(rng):
     model.load_state_dict(exported.state_dict())
     asked, wanted = questions(native, 60, rng)
     tokens, mask = padded(asked, config.pad_token_id, rng)
-    assert count_right(model.generate(tokens, attention_mask=mask)[:, tokens.shape[1] :], wanted) == len(asked)
+    assert count_right(
+        model.generate(tokens, attention_mask=mask)[:, tokens.shape[1] :], wanted
+    ) == len(asked)
 
 
 def test_hidden_states_and_attentions_are_the_streams_and_patterns_of_the_decoder(form, rng):
     model, exported = form
     asked, _ = questions(model, 5, rng)
-    tokens, _ = padded([question + [0] * (model.hops + 1 - len(question)) for question in asked], 0, rng)
+    tokens, _ = padded(
+        [question + [0] * (model.hops + 1 - len(question)) for question in asked], 0, rng
+    )
     out = exported(tokens, output_hidden_states=True, output_attentions=True)
     trace = exported.decoder.trace(tokens)
     n_layers = exported.config.num_hidden_layers
-    expected = [trace.residual["embedding"], *(trace.residual[f"layers.{i}.post"] for i in range(n_layers))]
+    expected = [
+        trace.residual["embedding"],
+        *(trace.residual[f"layers.{i}.post"] for i in range(n_layers)),
+    ]
     expected[-1] = exported.decoder.final_norm(expected[-1])
     assert len(out.hidden_states) == n_layers + 1
     assert len(out.attentions) == n_layers
@@ -310,7 +350,9 @@ def test_hidden_states_and_attentions_are_the_streams_and_patterns_of_the_decode
         torch.testing.assert_close(mine, theirs)
     for index, pattern in enumerate(out.attentions):
         torch.testing.assert_close(pattern, trace.patterns[f"layers.{index}"])
-        torch.testing.assert_close(pattern.sum(-1), torch.ones(pattern.shape[:-1], dtype=pattern.dtype))
+        torch.testing.assert_close(
+            pattern.sum(-1), torch.ones(pattern.shape[:-1], dtype=pattern.dtype)
+        )
     scaled = exported.decoder.unembedding(out.hidden_states[-1]) * exported.config.logit_scale
     assert torch.equal(scaled, out.logits)
     assert exported(tokens).hidden_states is None
@@ -327,15 +369,29 @@ def test_what_is_saved_is_loaded_and_nothing_is_pickled(chain, tmp_path):
         assert torch.equal(a, b)
     own = standard(chain_of_thought(FactTable.from_triples(FAMILY), max_hops=2)).shape
     assert model.config.shape == dataclasses.replace(own, n_positions=own.n_positions + 1)
-    assert (model.config.construction, model.config.hops, model.config.logit_scale) == ("chain_of_thought", 2, 8)
+    assert (model.config.construction, model.config.hops, model.config.logit_scale) == (
+        "chain_of_thought",
+        2,
+        8,
+    )
     assert not [path for path in tmp_path.iterdir() if path.suffix in (".bin", ".pt", ".pkl")]
 
 
 def test_names_go_in_and_the_entities_on_the_way_come_out(tmp_path):
-    export(chain_of_thought(FactTable.from_triples(FAMILY), max_hops=2), "huggingface", tmp_path / "out")
+    export(
+        chain_of_thought(FactTable.from_triples(FAMILY), max_hops=2),
+        "huggingface",
+        tmp_path / "out",
+    )
     model, tokenizer = loaded(tmp_path / "out")
-    prompts = [["Alice", "mother", "mother"], ["Alice", "best friend"], ["Carla", "mother", "mother"]]
-    tokens = tokenizer(["\t".join(prompt) for prompt in prompts], return_tensors="pt", padding=True)
+    prompts = [
+        ["Alice", "mother", "mother"],
+        ["Alice", "best friend"],
+        ["Carla", "mother", "mother"],
+    ]
+    tokens = tokenizer(
+        ["\t".join(prompt) for prompt in prompts], return_tensors="pt", padding=True
+    )
     written = model.generate(**tokens)[:, 3:]
     assert [tokenizer.convert_ids_to_tokens(row) for row in written] == [
         ["Beth", "Carla", "<end>"],
@@ -343,7 +399,11 @@ def test_names_go_in_and_the_entities_on_the_way_come_out(tmp_path):
         ["<unknown>", "<unknown>", "<end>"],
     ]
     texts = tokenizer.batch_decode(written, skip_special_tokens=True)
-    assert texts == ["\tBeth\tCarla", "\tDora", "\t<unknown>\t<unknown>"], "an unknown answer is not skipped"
+    assert texts == [
+        "\tBeth\tCarla",
+        "\tDora",
+        "\t<unknown>\t<unknown>",
+    ], "an unknown answer is not skipped"
 
 
 def test_hugging_face_has_no_such_architecture_itself():
@@ -455,7 +515,9 @@ def test_a_cache_that_rounds_is_refused(chain):
 def test_what_is_no_question_of_the_model_is_refused(which, tokens, mask, named, request):
     model = request.getfixturevalue(which)
     with pytest.raises(InputError, match=named):
-        model.generate(torch.tensor(tokens), attention_mask=None if mask is None else torch.tensor(mask))
+        model.generate(
+            torch.tensor(tokens), attention_mask=None if mask is None else torch.tensor(mask)
+        )
 
 
 def test_a_chain_takes_pad_after_a_path_and_padding_on_either_side(chain):
@@ -478,7 +540,9 @@ def test_a_chain_takes_pad_after_a_path_and_padding_on_either_side(chain):
 
 
 def test_names_that_clash_or_hold_special_tokens_have_tokens_of_their_own():
-    facts = FactTable([[1, 2, 0, 3]] * 2, ["mother", "mother:", "<unknown>", "a<pad>:"], ["mother", "is a"])
+    facts = FactTable(
+        [[1, 2, 0, 3]] * 2, ["mother", "mother:", "<unknown>", "a<pad>:"], ["mother", "is a"]
+    )
     from constructions.export.huggingface import tokenizer as made
     from constructions.export.names import distinct_names
 
@@ -497,8 +561,13 @@ def test_text_encodes_back_to_the_same_tokens(rng):
     for _ in range(100):
         ids = rng.integers(len(tokenizer), size=5).tolist()
         assert tokenizer(tokenizer.decode(ids))["input_ids"] == ids
-        front, back = tokenizer.decode(ids[:2]), tokenizer.decode(ids[2:], clean_up_tokenization_spaces=True)
-        assert tokenizer(front + back)["input_ids"] == ids, "what is decoded goes on with what is there"
+        front, back = (
+            tokenizer.decode(ids[:2]),
+            tokenizer.decode(ids[2:], clean_up_tokenization_spaces=True),
+        )
+        assert tokenizer(front + back)["input_ids"] == ids, (
+            "what is decoded goes on with what is there"
+        )
     assert "token_type_ids" not in tokenizer("Zürich")
 
 
@@ -517,7 +586,10 @@ def test_names_that_there_are_not_are_refused_by_name(single):
 
 
 def test_tables_of_tokens_can_be_exchanged_and_enlarged_and_answers_stay():
-    for model in (selector(FactTable.from_triples(FAMILY)), standard(built("selector", 4, 2), tied=True)):
+    for model in (
+        selector(FactTable.from_triples(FAMILY)),
+        standard(built("selector", 4, 2), tied=True),
+    ):
         exported = to_huggingface(model)
         tokens = torch.tensor([[s, r] for s in range(4) for r in (4, 5)])
         before, logits = exported.generate(tokens), exported(tokens).logits
@@ -526,10 +598,16 @@ def test_tables_of_tokens_can_be_exchanged_and_enlarged_and_answers_stay():
         exported.tie_weights()
         for options in ({"new_num_tokens": 11}, {"pad_to_multiple_of": 16}):
             enlarged = exported.resize_token_embeddings(**options)
-            assert len(enlarged.weight) == exported.config.vocab_size == exported(tokens).logits.shape[-1]
+            assert (
+                len(enlarged.weight)
+                == exported.config.vocab_size
+                == exported(tokens).logits.shape[-1]
+            )
             own, more = exported(tokens).logits.tensor_split([logits.shape[-1]], -1)
             assert torch.equal(own, logits)
-            assert torch.equal(more, logits[..., 4:5].expand_as(more)), "further tokens are as relation 0"
+            assert torch.equal(more, logits[..., 4:5].expand_as(more)), (
+                "further tokens are as relation 0"
+            )
             assert torch.equal(exported.generate(tokens), before)
             assert torch.equal(exported.generate(tokens, do_sample=True), before)
         with pytest.raises(InputError, match="cannot be cut to 5"):
@@ -544,7 +622,9 @@ def test_a_sampler_draws_a_wrong_token_less_than_once_in_a_million(n):
     facts = FactTable.random_bijections(n, 2, seed=0)
     exported = to_huggingface(selector(facts))
     scale = exported.config.logit_scale
-    tokens, wanted = selector(facts).lesson(np.arange(min(n, 50)), np.zeros((min(n, 50), 1), dtype=np.int64))
+    tokens, wanted = selector(facts).lesson(
+        np.arange(min(n, 50)), np.zeros((min(n, 50), 1), dtype=np.int64)
+    )
     logits = exported(tokens).logits[:, -1].double()
     own = logits.log_softmax(-1).gather(-1, wanted).exp()
     assert (1 - own).max() < MOST_WRONG
@@ -575,15 +655,28 @@ def test_the_margin_is_an_option_stated_in_config_and_card(tmp_path, monkeypatch
 
     monkeypatch.chdir(tmp_path)
     selector(FactTable.from_triples(FAMILY)).save("model")
-    for given, scale, margin in (([], 8, 16), (["--margin", "0"], 1, 2), (["--margin", "5"], 4, 8)):
+    for given, scale, margin in (
+        ([], 8, 16),
+        (["--margin", "0"], 1, 2),
+        (["--margin", "5"], 4, 8),
+    ):
         out = f"out{scale}"
-        assert main(["export", "model", "--to", "huggingface", out, *given, "--json", "found.json"]) == 0
+        assert (
+            main(["export", "model", "--to", "huggingface", out, *given, "--json", "found.json"])
+            == 0
+        )
         assert f"logits times {scale}: smallest margin {margin};" in capsys.readouterr().out
         assert json.loads((tmp_path / out / "config.json").read_text())["logit_scale"] == scale
         about = (tmp_path / out / "README.md").read_text()
-        assert (f"times {scale}, a power of two" if scale > 1 else "the construction's own") in about
+        assert (
+            f"times {scale}, a power of two" if scale > 1 else "the construction's own"
+        ) in about
         told = json.loads((tmp_path / "found.json").read_text())
-        assert (told["scale"], told["margin"], told["least_margin"] <= margin) == (scale, margin, True)
+        assert (told["scale"], told["margin"], told["least_margin"] <= margin) == (
+            scale,
+            margin,
+            True,
+        )
     for bad in ("-1", "nan", "inf", "x"):
         with pytest.raises(SystemExit):
             main(["export", "model", "--to", "huggingface", "other", f"--margin={bad}"])
@@ -603,26 +696,38 @@ def test_a_margin_that_is_smaller_than_asked_for_is_noticed():
     for least, right in ((8, True), (8.01, False)):
         asked = ask(lambda tokens: model(tokens).detach() * 4, model, scale=4, least_margin=least)
         assert (asked.wrong, asked.difference, asked.margin, asked.right) == (0, 0, 8, right)
-    assert "smallest margin 8, below the 8.01 asked for (--margin)" in asked.lines("huggingface")[1]
+    assert (
+        "smallest margin 8, below the 8.01 asked for (--margin)" in asked.lines("huggingface")[1]
+    )
     assert "FAIL" in asked.lines("huggingface")[0]
 
 
 # ------------------------------------------------------------------ dtype and arithmetic
 
 
-def test_float64_logits_survive_the_rounding_to_float32_of_generate_and_of_the_loss(rng, monkeypatch):
-    """Logits of 10^9 with margins of 32: float32 has no room for both, and `generate` computes in it."""
-    native = CATALOGUE["scalar_selector"].build(FactTable.random_bijections(7000, 1, 0), dtype=torch.float64)
+def test_float64_logits_survive_the_rounding_to_float32_of_generate_and_of_the_loss(
+    rng, monkeypatch
+):
+    """Logits of 10^9 with margins of 32: float32 has no room for both, and `generate` computes in
+    it.
+    """
+    native = CATALOGUE["scalar_selector"].build(
+        FactTable.random_bijections(7000, 1, 0), dtype=torch.float64
+    )
     exported = to_huggingface(native)
     asked, wanted = (torch.tensor(part) for part in questions(native, 200, rng))
     rounded = exported(asked).logits[:, -1].float()
-    assert (rounded.argmax(-1) != wanted[:, 0]).sum() > 20, "the control: the logits themselves do not survive it"
+    assert (rounded.argmax(-1) != wanted[:, 0]).sum() > 20, (
+        "the control: the logits themselves do not survive it"
+    )
     for options in ({}, {"do_sample": True}, {"num_beams": 2}):
         assert torch.equal(exported.generate(asked, **options), torch.cat([asked, wanted], 1))
     sequences = torch.cat([asked, wanted], 1)
     assert exported(sequences, labels=sequences).loss < MOST_WRONG
     monkeypatch.setattr(import_module(MODEL), "_below_the_largest", lambda logits: logits)
-    assert not torch.equal(exported.generate(asked), sequences), "generate no longer rounds logits to float32"
+    assert not torch.equal(exported.generate(asked), sequences), (
+        "generate no longer rounds logits to float32"
+    )
 
 
 NARROWER = [torch.float16, torch.bfloat16]
@@ -645,7 +750,8 @@ def test_weights_that_are_no_longer_what_was_exported_are_noticed(change, dtype,
         exported = type(exported).from_pretrained(tmp_path, dtype=torch.float32)
     for call in (lambda: exported(tokens), lambda: exported.generate(tokens)):
         with pytest.raises(
-            InputError, match=rf"exported in float32.*{str(dtype).removeprefix('torch.')}.*allow_other_dtype"
+            InputError,
+            match=rf"exported in float32.*{str(dtype).removeprefix('torch.')}.*allow_other_dtype",
         ):
             call()
 
@@ -686,7 +792,9 @@ def test_arithmetic_that_rounds_is_noticed(single):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         with pytest.raises(InputError, match="multiplied in bfloat16"):
             single(tokens)
-        with pytest.raises(Exception, match=r"multiplied in bfloat16|_require_exported_arithmetic"):
+        with pytest.raises(
+            Exception, match=r"multiplied in bfloat16|_require_exported_arithmetic"
+        ):
             compiled(tokens)  # the compiler tells where it stopped, and not always why
         assert torch.equal(copy.deepcopy(single).double()(tokens).logits.float(), expected)
     torch.set_float32_matmul_precision("high")
@@ -712,7 +820,9 @@ def test_masks_labels_and_cache_are_compiled_as_one_graph(chain):
     compiled = torch.compile(chain, fullgraph=True, backend="eager")
     assert torch.equal(compiled(tokens, mask, use_cache=True).logits, chain(tokens, mask).logits)
     assert torch.equal(compiled(tokens).logits, chain(tokens).logits)
-    assert torch.equal(compiled(tokens, mask, labels=tokens).loss, chain(tokens, mask, labels=tokens).loss)
+    assert torch.equal(
+        compiled(tokens, mask, labels=tokens).loss, chain(tokens, mask, labels=tokens).loss
+    )
 
 
 @pytest.mark.parametrize(("which", "strict"), [("chain", False), ("single", True)])
@@ -721,10 +831,14 @@ def test_masks_are_exported_as_an_input(which, strict, request):
     tokens, mask = map(torch.tensor, MASKED[which])
     batch = torch.export.Dim("batch")
     wide = (tokens.repeat(3, 1), mask.repeat(3, 1))
-    program = torch.export.export(model, wide, strict=strict, dynamic_shapes=({0: batch}, {0: batch})).module()
+    program = torch.export.export(
+        model, wide, strict=strict, dynamic_shapes=({0: batch}, {0: batch})
+    ).module()
     for given in (mask, torch.ones_like(mask)):
         assert torch.equal(program(tokens, given).logits, model(tokens, given).logits)
-    assert not torch.equal(program(tokens, mask).logits, program(tokens, torch.ones_like(mask)).logits)
+    assert not torch.equal(
+        program(tokens, mask).logits, program(tokens, torch.ones_like(mask)).logits
+    )
 
 
 # ------------------------------------------------------------------ training
@@ -732,7 +846,9 @@ def test_masks_are_exported_as_an_input(which, strict, request):
 
 @pytest.fixture(scope="module")
 def lessons():
-    """60 facts: the construction, sequences of question and answer (60, 3), and a function that makes a noisy export."""
+    """60 facts: the construction, sequences of question and answer (60, 3), and a function that
+    makes a noisy export.
+    """
     native = selector(FactTable.random_bijections(20, 3, seed=0))
     asked, answers = native.lesson(*native.facts.queries(np.arange(60), 1))
     sequences = torch.cat([asked, answers], 1)
@@ -777,7 +893,9 @@ def test_a_chain_is_trained_on_what_it_writes_and_refuses_paths_that_are_not_fil
     expected = torch.zeros_like(moved)
     expected[0, -4:-1] = expected[1, -3:-1] = True
     assert torch.equal(moved, expected)
-    with pytest.raises(InputError, match=r"relation 2 of 2.*fill up shorter paths with PAD, token 7"):
+    with pytest.raises(
+        InputError, match=r"relation 2 of 2.*fill up shorter paths with PAD, token 7"
+    ):
         chain(torch.tensor([[0, 5, 3, end]]), labels=torch.tensor([[0, 5, 3, end]]))
 
 
@@ -809,7 +927,9 @@ def test_facts_made_wrong_by_noise_are_learned_again_by_a_plain_loop(lessons):
 
 
 @pytest.mark.parametrize(("batch", "accumulated"), [(60, 1), (20, 3), (12, 5), (7, 2), (4, 4)])
-def test_facts_made_wrong_by_noise_are_learned_again_by_trainer(batch, accumulated, lessons, tmp_path):
+def test_facts_made_wrong_by_noise_are_learned_again_by_trainer(
+    batch, accumulated, lessons, tmp_path
+):
     from transformers import Trainer, TrainingArguments
 
     _, sequences, noisy = lessons

@@ -12,7 +12,15 @@ import torch
 import bounds
 import constructions
 from bounds import counting, no_cot, offers, separation, sizes
-from constructions import CATALOGUE, Codebook, FactTable, InputError, StandardDecoder, StandardShape, Vocabulary
+from constructions import (
+    CATALOGUE,
+    Codebook,
+    FactTable,
+    InputError,
+    StandardDecoder,
+    StandardShape,
+    Vocabulary,
+)
 from constructions.integers import declares_integers, takes_integers, whole
 from constructions.rebuild import builder_named
 from constructions.seeding import seed_into
@@ -20,7 +28,15 @@ from constructions.single_hop import attention_margin
 from constructions.transformer import HeadShape, LayerShape, TransformerShape
 
 FACTS = FactTable.random_bijections(4, 3, seed=1)
-DECODER = {"d_vocab": 20, "d_model": 40, "n_layers": 3, "n_heads": 3, "d_head": 16, "d_mlp": 40, "n_positions": 4}
+DECODER = {
+    "d_vocab": 20,
+    "d_model": 40,
+    "n_layers": 3,
+    "n_heads": 3,
+    "d_head": 16,
+    "d_mlp": 40,
+    "n_positions": 4,
+}
 
 
 class Index:
@@ -34,13 +50,26 @@ class Index:
 
 
 KINDS = [int, np.int8, np.int64, np.uint16, np.array, torch.tensor, Index]
-NOT_INTEGERS = [True, np.True_, torch.tensor(True), 2.5, 2.0, np.float64(2), "2", None, [2], np.array([2, 3])]
+NOT_INTEGERS = [
+    True,
+    np.True_,
+    torch.tensor(True),
+    2.5,
+    2.0,
+    np.float64(2),
+    "2",
+    None,
+    [2],
+    np.array([2, 3]),
+]
 
 
 def seeded(first_block, slack):
     torch.manual_seed(0)
     target = StandardDecoder(StandardShape(**DECODER, norm="rmsnorm"))
-    return seed_into(target, constructions.selector(FACTS), first_block=first_block, slack=slack).state_dict()
+    return seed_into(
+        target, constructions.selector(FACTS), first_block=first_block, slack=slack
+    ).state_dict()
 
 
 def weights(build):
@@ -132,9 +161,18 @@ def public_functions():
     for info in pkgutil.iter_modules(bounds.__path__):
         module = importlib.import_module(f"bounds.{info.name}")
         for name, value in vars(module).items():
-            if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_"):
+            if (
+                inspect.isfunction(value)
+                and value.__module__ == module.__name__
+                and not name.startswith("_")
+            ):
                 yield value
-    yield from (FactTable.random_bijections, FactTable.random_functions, FactTable.random_disjoint, Codebook.of)
+    yield from (
+        FactTable.random_bijections,
+        FactTable.random_functions,
+        FactTable.random_disjoint,
+        Codebook.of,
+    )
 
 
 def takes_an_integer(function):
@@ -147,8 +185,18 @@ def takes_an_integer(function):
 
 
 def test_every_public_function_with_an_integer_argument_is_in_the_table():
-    results = {"Bound", "Costs", "Sizes", "TensorBits", "Budget", "Construction", "Step", "Enclosure"}
-    within = {"log2", "log2_factorial", "log2_falling", "natural_bits", "signed_bits"}  # see the steps below
+    results = {
+        "Bound",
+        "Costs",
+        "Sizes",
+        "TensorBits",
+        "Budget",
+        "Construction",
+        "Step",
+        "Enclosure",
+    }
+    # see the steps below
+    within = {"log2", "log2_factorial", "log2_falling", "natural_bits", "signed_bits"}
     for function in public_functions():
         name = getattr(function, "__name__", "")
         if takes_an_integer(function) and name not in results | within | ELSEWHERE:
@@ -160,11 +208,16 @@ def test_every_kind_of_integer_gives_the_same(function):
     call, given = CALLS[function]
     wanted = call(**given)
     for kind in KINDS[1:]:
-        same(call(**{name: kind(value) if value < 128 else value for name, value in given.items()}), wanted)
+        same(
+            call(**{name: kind(value) if value < 128 else value for name, value in given.items()}),
+            wanted,
+        )
 
 
 def same(found, wanted):
-    if isinstance(wanted, dict) and all(isinstance(value, torch.Tensor) for value in wanted.values()):
+    if isinstance(wanted, dict) and all(
+        isinstance(value, torch.Tensor) for value in wanted.values()
+    ):
         assert all(torch.equal(found[name], value) for name, value in wanted.items())
     elif isinstance(wanted, tuple) and isinstance(wanted[0], dict):
         same(found[0], wanted[0])
@@ -187,8 +240,14 @@ def may_be_none(function, name):
     """Where None stands for a default."""
     if function in (LayerShape, Codebook.of):
         return function == Codebook.of
-    fields = {f.name: f.type for f in dataclasses.fields(function)} if dataclasses.is_dataclass(function) else {}
-    annotations = fields or {n: p.annotation for n, p in inspect.signature(function).parameters.items()}
+    fields = (
+        {f.name: f.type for f in dataclasses.fields(function)}
+        if dataclasses.is_dataclass(function)
+        else {}
+    )
+    annotations = fields or {
+        n: p.annotation for n, p in inspect.signature(function).parameters.items()
+    }
     return "None" in str(annotations[name])
 
 
@@ -223,7 +282,10 @@ def test_options_by_name_are_integers_too():
 def test_a_flag_is_a_truth_value(flag):
     with pytest.raises(InputError, match="share_layers must be True or False"):
         constructions.key_value(FACTS, 2, share_layers=flag)
-    assert constructions.key_value(FACTS, 2, share_layers=np.True_).recipe.options["share_layers"] is True
+    assert (
+        constructions.key_value(FACTS, 2, share_layers=np.True_).recipe.options["share_layers"]
+        is True
+    )
 
 
 def test_a_range_is_told_with_both_ends():

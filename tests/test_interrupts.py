@@ -1,4 +1,5 @@
-"""An interrupt at any moment, and workers that are killed or crash: a sentence, a status, and no traceback.
+"""An interrupt at any moment, and workers that are killed or crash: a sentence, a status, and no
+traceback.
 
 Moments are drawn anew in each run, and stand in the message of a test that fails.
 """
@@ -20,7 +21,8 @@ from verify.__main__ import main
 from verify.grid import Cell, CellResult
 from verify.workers import MOST, side_by_side
 
-# Interrupts itself at a call of a Python function, by number, counted from where our code begins; 0: never, and counts.
+# Interrupts itself at a call of a Python function, by number, counted from where our code begins;
+# 0: never, and counts.
 AT_A_CALL = """
 import signal, sys
 from verify.__main__ import process
@@ -42,7 +44,8 @@ print("calls", calls)
 sys.exit(status)
 """
 
-# Interrupts itself and its workers, as a terminal does, after so many seconds, wherever they are, and soon after once more.
+# Interrupts itself and its workers, as a terminal does, after so many seconds, wherever they are,
+# and soon after once more.
 AFTER_SECONDS = """
 import os, signal, sys, threading, time
 from verify.__main__ import process
@@ -58,7 +61,8 @@ sys.exit(process())
 
 
 def interrupted(code, moment, *words, cwd=None):
-    # A runner in the background ignores SIGINT, and a child inherits that; a user's shell does not.
+    # A runner in the background ignores SIGINT, and a child inherits that; a user's shell does
+    # not.
     listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     command = [sys.executable, "-c", code, str(moment), *words]
     options = {"preexec_fn": listen, "start_new_session": True, "cwd": cwd}
@@ -72,13 +76,18 @@ def test_an_interrupt_at_any_call_is_one_line_and_130():
     assert calls > 5000, "the imports are counted too"
     for moment in [random.randint(1, calls - 50) for _ in range(5)]:
         done = interrupted(AT_A_CALL, moment, "list")
-        assert (done.returncode, done.stderr) == (130, "interrupted\n"), f"at call {moment} of {calls}"
+        assert (done.returncode, done.stderr) == (
+            130,
+            "interrupted\n",
+        ), f"at call {moment} of {calls}"
 
 
 def test_an_interrupt_at_any_time_leaves_a_whole_model_or_none(tmp_path):
     (tmp_path / "facts.tsv").write_text("".join(f"s{i}\tr{i % 3}\to{i % 7}\n" for i in range(300)))
     for seconds in [random.uniform(0, 2) for _ in range(2)]:
-        done = interrupted(AFTER_SECONDS, seconds, "facts", "facts.tsv", "--save", "model", cwd=tmp_path)
+        done = interrupted(
+            AFTER_SECONDS, seconds, "facts", "facts.tsv", "--save", "model", cwd=tmp_path
+        )
         told = f"after {seconds} s: {done.returncode}, {done.stderr}"
         assert (done.returncode, done.stderr) in ((130, "interrupted\n"), (0, "")), told
         assert not (tmp_path / "model").exists() or (tmp_path / "model" / MANIFEST).is_file(), told
@@ -89,7 +98,10 @@ def test_an_interrupt_at_any_time_ends_workers_too():
         done = interrupted(AFTER_SECONDS, seconds, "all")
         told = f"after {seconds} s: {done.returncode}, {done.stderr}"
         assert done.returncode == 130, told
-        assert done.stderr in ("interrupted\n", "interrupted: the cells that were not run are unknown\n"), told
+        assert done.stderr in (
+            "interrupted\n",
+            "interrupted: the cells that were not run are unknown\n",
+        ), told
 
 
 def test_an_interrupt_that_is_to_be_ignored_is_ignored():
@@ -123,7 +135,9 @@ def test_a_worker_that_ends_is_told_and_the_others_go_on():
     with side_by_side(done_or_lost, items, told) as results:
         found = dict(zip(items, results, strict=True))
     assert found.pop("unsendable").startswith("unsendable: its result cannot be sent: ")
-    assert found == {item: expected.get(item, f"{item} is done") for item in items if item != "unsendable"}, items
+    assert found == {
+        item: expected.get(item, f"{item} is done") for item in items if item != "unsendable"
+    }, items
 
 
 def test_a_program_whose_workers_all_crash_ends(monkeypatch):
@@ -140,7 +154,10 @@ def test_a_program_whose_workers_all_crash_ends(monkeypatch):
 
 def test_an_exception_ends_workers_at_once():
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), side_by_side(done_or_lost, ["a", "sleep", "sleep"], told) as results:
+    with (
+        pytest.raises(KeyboardInterrupt),
+        side_by_side(done_or_lost, ["a", "sleep", "sleep"], told) as results,
+    ):
         interrupt_after(next(results))
     assert time.monotonic() - started < 50, "the items that sleep take a minute"
 
@@ -163,7 +180,9 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(code)
     files = [tmp_path / "one", tmp_path / "two"]
-    done = subprocess.run([sys.executable, str(program), os.path.dirname(__file__), *map(str, files)], check=False)
+    done = subprocess.run(
+        [sys.executable, str(program), os.path.dirname(__file__), *map(str, files)], check=False
+    )
     assert done.returncode == -signal.SIGKILL
     pids = {file.read_text() for file in files if file.exists()}
     assert pids
@@ -195,4 +214,13 @@ def test_a_lost_cell_is_no_pass(monkeypatch, capsys):
 def kill_the_second(cell):
     if cell.relations == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    return CellResult(cell.construction, "4.1", cell.entities, cell.relations, 1, "total", "float32", verdict="PASS")
+    return CellResult(
+        cell.construction,
+        "4.1",
+        cell.entities,
+        cell.relations,
+        1,
+        "total",
+        "float32",
+        verdict="PASS",
+    )

@@ -1,4 +1,6 @@
-"""Paths of any length: sizes of query sets are Python integers; what cannot be run is proven, or refused in a sentence."""
+"""Paths of any length: sizes of query sets are Python integers; what cannot be run is proven, or
+refused in a sentence.
+"""
 
 import json
 
@@ -10,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import all_queries, bijections, functions
 
-from constructions import CATALOGUE, FactTable, InputError, add_noise, chain_of_thought, noise_radius, widen
+from constructions import (
+    CATALOGUE,
+    FactTable,
+    InputError,
+    add_noise,
+    chain_of_thought,
+    noise_radius,
+    widen,
+)
 from constructions.facts import MOST_HOPS, MOST_QUERIES, require_runnable
 from verify import checker, grid
 from verify.__main__ import main
@@ -36,13 +46,20 @@ def test_queries_are_numbered_subject_first_and_last_letter_fastest(facts, hops)
         assert np.array_equal(found[1], paths)
 
 
-@given(st.integers(1, 5), st.integers(1, 6), st.integers(1, 300), st.lists(st.integers(0, 2**63 - 1), min_size=1))
+@given(
+    st.integers(1, 5),
+    st.integers(1, 6),
+    st.integers(1, 300),
+    st.lists(st.integers(0, 2**63 - 1), min_size=1),
+)
 def test_a_query_of_any_length_has_its_number(n, r, hops, numbers):
     facts = FactTable.random_functions(n, r)
     numbers = np.array([number % min(facts.n_queries(hops), 2**63) for number in numbers])
     subjects, paths = facts.queries(numbers, hops)
     assert paths.shape == (len(numbers), hops)
-    for number, subject, path in zip(numbers.tolist(), subjects.tolist(), paths.tolist(), strict=True):
+    for number, subject, path in zip(
+        numbers.tolist(), subjects.tolist(), paths.tolist(), strict=True
+    ):
         for letter in [subject, *path]:
             assert letter >= 0
         value = subject
@@ -81,7 +98,9 @@ def test_numbers_of_queries_that_nobody_could_write_down_are_refused():
 
 @pytest.mark.parametrize("name", MANY_HOPS)
 def test_every_construction_answers_paths_of_more_hops_than_numpy_has_axes_or_refuses_them(name):
-    """With a single relation there are few queries. Where letters have an axis each, the refusal gives both numbers."""
+    """With a single relation there are few queries. Where letters have an axis each, the refusal
+    gives both numbers.
+    """
     hops = int(np.random.default_rng().integers(33, 40))
     result = run_cell(Cell(name, 3, 1, hops))
     assert result.verdict != "FAIL", (hops, result.reason)
@@ -89,16 +108,24 @@ def test_every_construction_answers_paths_of_more_hops_than_numpy_has_axes_or_re
         assert (result.queries, result.wrong, result.margin) == (3, 0, 2)
         assert result.proof in (None, "PASS")  # larger models are not saved here
     else:
-        assert result.reason.endswith("axes, one for each letter; 30 are possible"), (hops, result.reason)
+        assert result.reason.endswith("axes, one for each letter; 30 are possible"), (
+            hops,
+            result.reason,
+        )
 
 
-@pytest.mark.parametrize(("name", "hops"), [("key_value", 65), ("chain_of_thought", 40), ("meet_in_the_middle", 40)])
+@pytest.mark.parametrize(
+    ("name", "hops"), [("key_value", 65), ("chain_of_thought", 40), ("meet_in_the_middle", 40)]
+)
 def test_a_wrong_answer_after_a_long_path_is_found(name, hops):
     """The control: the same model held against other facts."""
     facts = FactTable([[1, 2, 0]])
     given = {"max_hops": hops} if name == "chain_of_thought" else None
     model = grid.build(CATALOGUE[name], facts, hops, given)
-    right, wrong = check_recall(model, facts, hops), check_recall(model, FactTable([[1, 0, 2]]), hops)
+    right, wrong = (
+        check_recall(model, facts, hops),
+        check_recall(model, FactTable([[1, 0, 2]]), hops),
+    )
     assert (right.queries, right.wrong) == (3, 0)
     assert (wrong.queries, wrong.wrong > 0) == (3, True)
 
@@ -133,7 +160,12 @@ def test_what_cannot_be_run_is_proven_and_said_to_be(tmp_path, capsys):
     assert f"; 0 queries in {printed.split('; 0 queries in ')[1]}" in printed
     assert f"{proven:,} queries proven in place of being run" in printed
     (cell,) = json.loads(told.read_text())["cells"]
-    assert (cell["verdict"], cell["queries"], cell["wrong"], cell["logits"]) == ("PASS", 0, None, "proof")
+    assert (cell["verdict"], cell["queries"], cell["wrong"], cell["logits"]) == (
+        "PASS",
+        0,
+        None,
+        "proof",
+    )
     assert (cell["proof"], cell["proven"], cell["margin"]) == ("PASS", proven, 2)
 
 
@@ -168,7 +200,9 @@ def test_whatever_runs_all_queries_refuses_more_than_can_be_run(tmp_path):
     facts = FactTable.random_bijections(3, 2, seed=0)
     model = chain_of_thought(facts, 40)
     model.save(tmp_path / "model")
-    planned = rf"{sum(3 * 2**length for length in range(1, 41)):,} queries, and at most {MOST_QUERIES:,}"
+    planned = (
+        rf"{sum(3 * 2**length for length in range(1, 41)):,} queries, and at most {MOST_QUERIES:,}"
+    )
     for run in (
         lambda: formed(model, "wide"),
         lambda: attack(tmp_path / "model", 1),
@@ -199,7 +233,8 @@ def test_a_sample_is_drawn_where_there_are_more_queries_than_are_asked():
 def test_the_longest_paths_are_as_long_as_is_said():
     facts = FactTable([[0]])
     with pytest.raises(
-        InputError, match=f"max_hops is {MOST_HOPS + 1:,}, and models are built for up to {MOST_HOPS:,}"
+        InputError,
+        match=f"max_hops is {MOST_HOPS + 1:,}, and models are built for up to {MOST_HOPS:,}",
     ):
         chain_of_thought(facts, MOST_HOPS + 1)
     assert chain_of_thought(facts, MOST_HOPS).hops == MOST_HOPS

@@ -1,4 +1,6 @@
-"""The known mechanism: every head and unit is told once, its slots are the true ones, and the stream can be edited."""
+"""The known mechanism: every head and unit is told once, its slots are the true ones, and the
+stream can be edited.
+"""
 
 import copy
 import re
@@ -8,7 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from constructions import CATALOGUE, InputError, Step, change_basis, construction, mechanism, standard, widen
+from constructions import (
+    CATALOGUE,
+    InputError,
+    Step,
+    change_basis,
+    construction,
+    mechanism,
+    standard,
+    widen,
+)
 from verify.recall import check_recall
 
 NAMES = list(CATALOGUE)
@@ -16,7 +27,9 @@ NAMES = list(CATALOGUE)
 
 def built(name, n=5, n_relations=2, seed=0):
     entry = construction(name)
-    return entry.build(entry.random_facts(n, n_relations, seed), 2 if entry.multi_hop else 1, dtype=torch.float64)
+    return entry.build(
+        entry.random_facts(n, n_relations, seed), 2 if entry.multi_hop else 1, dtype=torch.float64
+    )
 
 
 def test_the_mechanism_of_the_selector():
@@ -39,14 +52,18 @@ def test_every_head_and_unit_is_told_once_in_each_pass(name):
         here = [step for step in steps if step.layer == index]
         assert [step.head for step in here if step.units is None] == list(range(len(shape.heads)))
         for depth, width in enumerate(shape.d_mlp):
-            assert [u for step in here if step.hidden_layer == depth for u in step.units] == list(range(width))
+            assert [u for step in here if step.hidden_layer == depth for u in step.units] == list(
+                range(width)
+            )
     assert {step.layer for step in steps} == set(range(model.shape.depth))
     assert mechanism(change_basis(widen(model, n_heads=5), np.eye(model.shape.d_model))) == steps
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_reads_and_writes_no_other_slots(name):
-    """What is in other slots does not reach it, and no other slot changes with it; every head is needed."""
+    """What is in other slots does not reach it, and no other slot changes with it; every head is
+    needed.
+    """
     model = built(name)
     for step in mechanism(model):
         deep = step.units is not None and len(model.units[step.layer % len(model.units)]) > 1
@@ -56,7 +73,10 @@ def test_a_step_reads_and_writes_no_other_slots(name):
         if step.units is None:
             start = sum(head.d_v for head in layer.attention.heads[: step.head])
             rows = slice(start, start + layer.attention.heads[step.head].d_v)
-            reads, writes = layer.attention.value.weight[rows], layer.attention.output.weight[:, rows]
+            reads, writes = (
+                layer.attention.value.weight[rows],
+                layer.attention.output.weight[:, rows],
+            )
         else:
             rows = slice(step.units.start, step.units.stop)
             reads, writes = layer.mlp.matrix(0)[rows], layer.mlp.matrix(1)[:, rows]
@@ -82,9 +102,9 @@ def test_exchanging_one_relation_of_a_subject_changes_that_answer_alone(form):
     for relation in range(3):
         for asked in range(3):
             tokens = torch.tensor([[s, source.vocabulary.n_entities + asked] for s in range(5)])
-            other = model.slot_state(model.trace(tokens.roll(1, 0)).residual["embedding"][:, 0], "attributes")[
-                :, relation
-            ]
+            other = model.slot_state(
+                model.trace(tokens.roll(1, 0)).residual["embedding"][:, 0], "attributes"
+            )[:, relation]
 
             def exchange(x, relation=relation, other=other):
                 held = model.slot_state(x, "attributes").clone()
@@ -107,7 +127,8 @@ def test_a_slot_of_a_standard_decoder_is_exchanged(norm):
     tokens = torch.tensor([[s, 5 + 1] for s in range(5)])
     own, other = (model.trace(t).residual["embedding"] for t in (tokens, tokens.roll(1, 0)))
     assert torch.equal(
-        model.slot_state(own, "attributes"), source.slot_state(source.trace(tokens).residual["embedding"], "attributes")
+        model.slot_state(own, "attributes"),
+        source.slot_state(source.trace(tokens).residual["embedding"], "attributes"),
     )
     exchanged = model.set_slot(own, "attributes", model.slot_state(other, "attributes"))
     said = model.trace(tokens, {"embedding": lambda x: exchanged}).logits[:, -1].argmax(-1)
@@ -129,7 +150,10 @@ def test_a_standard_decoder_is_edited_at_the_same_points(norm):
 
 def test_an_edit_at_no_point_is_refused():
     model = built("selector")
-    with pytest.raises(ValueError, match=r"no point 'layers.1.mid'; there are embedding, layers.0.mid, layers.0.post"):
+    with pytest.raises(
+        ValueError,
+        match=r"no point 'layers.1.mid'; there are embedding, layers.0.mid, layers.0.post",
+    ):
         model.trace(torch.tensor([[0, 5]]), {"layers.1.mid": lambda x: x})
 
 
@@ -138,7 +162,9 @@ def test_a_slot_is_set_and_nothing_else():
     states = torch.randn(2, 3, model.shape.d_model, dtype=torch.float64)
     changed = model.set_slot(states, "relation", 7.0)
     assert (model.slot_state(changed, "relation") == 7).all()
-    assert torch.equal(model.slot_state(changed, "attributes"), model.slot_state(states, "attributes"))
+    assert torch.equal(
+        model.slot_state(changed, "attributes"), model.slot_state(states, "attributes")
+    )
     turned = change_basis(model, rotation(model.shape.d_model))
     states = states @ turned.basis.mT
     changed = turned.set_slot(states, "relation", 7.0)

@@ -12,7 +12,14 @@ from hand_made import built
 
 import constructions
 from bounds.capacity import capacity
-from constructions import CATALOGUE, FactTable, InputError, StandardDecoder, StandardShape, Transformer
+from constructions import (
+    CATALOGUE,
+    FactTable,
+    InputError,
+    StandardDecoder,
+    StandardShape,
+    Transformer,
+)
 from constructions.forms import add_noise, change_basis, install, noise_radius, normalize, widen
 from constructions.known_steps import mechanism
 from constructions.seeding import needed_shape, seed_into, standard
@@ -53,13 +60,25 @@ def loaded(model, folder):
 def decoder(model, **others):
     with torch.device("cpu"), torch.inference_mode(mode=False):
         torch.manual_seed(0)
-        sizes = {"d_vocab": 20, "d_model": 60, "n_layers": 2, "n_heads": 3, "d_head": 16, "d_mlp": 64, "n_positions": 6}
+        sizes = {
+            "d_vocab": 20,
+            "d_model": 60,
+            "n_layers": 2,
+            "n_heads": 3,
+            "d_head": 16,
+            "d_mlp": 64,
+            "n_positions": 6,
+        }
         return StandardDecoder(StandardShape(**sizes, **others))
 
 
 USES = {
     "answer": lambda model, _: model.answer([0, 1], [0] * model.hops).tolist(),
-    "trace": lambda model, _: model.trace(torch.zeros(1, 1 + model.hops, dtype=torch.int64, device="cpu")).logits,
+    "trace": (
+        lambda model, _: (
+            model.trace(torch.zeros(1, 1 + model.hops, dtype=torch.int64, device="cpu")).logits
+        )
+    ),
     "install": lambda model, _: installed(model),
     "install in another basis": lambda model, _: installed(change_basis(model, turn(model))),
     "save and load": loaded,
@@ -68,7 +87,9 @@ USES = {
     "seed a decoder": lambda model, _: seed_into(decoder(model, norm="rmsnorm"), model),
     "widen": lambda model, _: widen(model, 60, 60, 3, **NOISY),
     "change_basis by norms": lambda model, _: change_basis(model, turn(model)),
-    "change_basis by queries": lambda model, _: change_basis(widen(model), turn(model), by="queries"),
+    "change_basis by queries": lambda model, _: change_basis(
+        widen(model), turn(model), by="queries"
+    ),
     "add_noise": lambda model, _: add_noise(model, 1e-3),
     "noise_radius by norms": lambda model, _: noise_radius(model),
     "noise_radius by queries": lambda model, _: noise_radius(model, "queries"),
@@ -90,9 +111,9 @@ NEEDS_A_DEVICE = {"save and load"}
 
 def same(found, wanted):
     if isinstance(wanted, torch.nn.Module):
-        assert {(p.device.type, p.is_inference(), p.requires_grad) for p in found.parameters()} == {
-            ("cpu", False, True)
-        }
+        assert {
+            (p.device.type, p.is_inference(), p.requires_grad) for p in found.parameters()
+        } == {("cpu", False, True)}
         found, wanted = found.state_dict(), wanted.state_dict()
     if isinstance(wanted, dict):
         assert found.keys() == wanted.keys()
@@ -113,7 +134,10 @@ def test_a_default_device_changes_nothing_for_a_model_that_lies_elsewhere(use, t
     wanted = USES[use](constructions.selector(FACTS), tmp_path)
     model = constructions.selector(FACTS)
     if use in NEEDS_A_DEVICE:
-        with torch.device("meta"), pytest.raises(InputError, match="torch's default device is meta"):
+        with (
+            torch.device("meta"),
+            pytest.raises(InputError, match="torch's default device is meta"),
+        ):
             USES[use](model, tmp_path)
         return
     with torch.device("meta"):
@@ -123,7 +147,10 @@ def test_a_default_device_changes_nothing_for_a_model_that_lies_elsewhere(use, t
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_builders_refuse_a_device_whose_tensors_hold_nothing(name):
-    with torch.device("meta"), pytest.raises(InputError, match="default device is meta, where tensors hold nothing"):
+    with (
+        torch.device("meta"),
+        pytest.raises(InputError, match="default device is meta, where tensors hold nothing"),
+    ):
         built(name)
 
 
@@ -170,11 +197,17 @@ def test_inference_tensors_are_refused_by_name_and_a_copy_takes_facts():
         model = constructions.selector(FACTS).to(torch.float64)
         target = StandardDecoder(decoder(model).shape)
         wide = widen(constructions.selector(FACTS), 60).to(torch.float64)
-    assert all(parameter.is_inference() for parameter in (*model.parameters(), *target.parameters()))
+    assert all(
+        parameter.is_inference() for parameter in (*model.parameters(), *target.parameters())
+    )
     for changed in (model, wide):
-        with pytest.raises(InputError, match=r"embedding.weight was made in torch.inference_mode.*copy"):
+        with pytest.raises(
+            InputError, match=r"embedding.weight was made in torch.inference_mode.*copy"
+        ):
             install(changed, OTHER_FACTS)
-    with pytest.raises(InputError, match=r"embedding.weight of the target was made in torch.inference_mode.*copy"):
+    with pytest.raises(
+        InputError, match=r"embedding.weight of the target was made in torch.inference_mode.*copy"
+    ):
         seed_into(target, constructions.selector(FACTS))
     other = copy.deepcopy(model)
     other.install(OTHER_FACTS)
@@ -204,7 +237,11 @@ def test_every_construction_is_compiled_as_one_graph(name):
 @pytest.mark.parametrize("form", ["standard", "widen"])
 def test_forms_are_compiled_as_one_graph_and_batches_and_lengths_may_vary(form):
     model = built("attention_selector", 4, 2)
-    other = normalize(model, "layernorm", proven=False) if form == "standard" else widen(model, n_heads=4)
+    other = (
+        normalize(model, "layernorm", proven=False)
+        if form == "standard"
+        else widen(model, n_heads=4)
+    )
     one_graph(other, (3, 2), (5, 1), (2, 4, 2))
 
 

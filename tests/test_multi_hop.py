@@ -1,4 +1,6 @@
-"""Theorem 4.3, the hybrid and meet in the middle: what must hold for random N, R, k and facts, with controls."""
+"""Theorem 4.3, the hybrid and meet in the middle: what must hold for random N, R, k and facts,
+with controls.
+"""
 
 from fractions import Fraction
 
@@ -25,20 +27,28 @@ from constructions.errors import InternalError
 from constructions.selection import GAIN, leak_bound, position_codes, with_leaks
 from verify.recall import check_recall
 
-NAMES = [name for name, entry in CATALOGUE.items() if entry.multi_hop and name != "chain_of_thought"]
+NAMES = [
+    name for name, entry in CATALOGUE.items() if entry.multi_hop and name != "chain_of_thought"
+]
 FEW = {"entities": st.integers(1, 12), "relations": st.integers(1, 3)}
 HOPS = st.integers(1, 3)
 
 
 def tables_for(name):
-    return bijections(**FEW) if CATALOGUE[name].needs else st.one_of(bijections(**FEW), functions(**FEW))
+    return (
+        bijections(**FEW)
+        if CATALOGUE[name].needs
+        else st.one_of(bijections(**FEW), functions(**FEW))
+    )
 
 
 @st.composite
 def cases(draw):
     name = draw(st.sampled_from(NAMES))
     facts, hops = draw(tables_for(name)), draw(HOPS)
-    given = {"looked_up": draw(st.integers(0, facts.n_relations))} if name.startswith("hybrid") else {}
+    given = (
+        {"looked_up": draw(st.integers(0, facts.n_relations))} if name.startswith("hybrid") else {}
+    )
     return name, facts, hops, given
 
 
@@ -50,7 +60,9 @@ def answers_of(model, facts, hops):
 
 
 def recalls_every_path(build, facts, hops):
-    assert np.array_equal(answers_of(build(facts, hops), facts, hops), facts.answer(*all_queries(facts, hops)))
+    assert np.array_equal(
+        answers_of(build(facts, hops), facts, hops), facts.answer(*all_queries(facts, hops))
+    )
 
 
 def hops_compose(build, facts, hops):
@@ -68,12 +80,16 @@ def relabelling_permutes_the_answers(build, facts, hops, entity_order, relation_
     relabelled = np.empty_like(facts.answers)
     relabelled[np.ix_(relation_order, entity_order)] = renamed[facts.answers]
     subjects, paths = all_queries(facts, hops)
-    other = build(FactTable(relabelled), hops).answer(entity_order[subjects], relation_order[paths])
+    other = build(FactTable(relabelled), hops).answer(
+        entity_order[subjects], relation_order[paths]
+    )
     assert np.array_equal(other, renamed[answers_of(build(facts, hops), facts, hops)])
 
 
 def internal_weights_are_equal(one, other):
-    for (name, left), (_, right) in zip(one.internal_weights(), other.internal_weights(), strict=True):
+    for (name, left), (_, right) in zip(
+        one.internal_weights(), other.internal_weights(), strict=True
+    ):
         assert torch.equal(left, right), name
 
 
@@ -123,9 +139,15 @@ def test_words_that_share_a_prefix_share_its_node(case):
     name, facts, hops, given = case
     if hops < 2:
         return
-    whole = answers_of(CATALOGUE[name].build(facts, hops, given), facts, hops).reshape(facts.n_entities, -1)
-    front = answers_of(CATALOGUE[name].build(facts, hops - 1, given), facts, hops - 1).reshape(facts.n_entities, -1)
-    last = answers_of(CATALOGUE[name].build(facts, 1, given), facts, 1).reshape(facts.n_entities, -1)
+    whole = answers_of(CATALOGUE[name].build(facts, hops, given), facts, hops).reshape(
+        facts.n_entities, -1
+    )
+    front = answers_of(CATALOGUE[name].build(facts, hops - 1, given), facts, hops - 1).reshape(
+        facts.n_entities, -1
+    )
+    last = answers_of(CATALOGUE[name].build(facts, 1, given), facts, 1).reshape(
+        facts.n_entities, -1
+    )
     followed = np.where(front[..., None] < 0, -1, last[np.maximum(front, 0)])
     assert np.array_equal(whole, followed.reshape(facts.n_entities, -1))
 
@@ -134,9 +156,13 @@ def test_words_that_share_a_prefix_share_its_node(case):
 @settings(max_examples=30)
 def test_float32_equals_float64(case):
     name, facts, hops, given = case
-    narrow, wide = (CATALOGUE[name].build(facts, hops, given, dtype=d) for d in (torch.float32, torch.float64))
+    narrow, wide = (
+        CATALOGUE[name].build(facts, hops, given, dtype=d) for d in (torch.float32, torch.float64)
+    )
     subjects, paths = all_queries(facts, hops)
-    tokens = torch.from_numpy(np.concatenate([subjects[:, None], facts.n_entities + paths], axis=1))
+    tokens = torch.from_numpy(
+        np.concatenate([subjects[:, None], facts.n_entities + paths], axis=1)
+    )
     with torch.no_grad():
         assert torch.equal(narrow(tokens)[:, -1].double(), wide(tokens)[:, -1])
 
@@ -168,7 +194,9 @@ def test_key_value_memories_hold_the_facts_in_internal_weights(build, share):
     model = build(one, 2, share_layers=share)
     with pytest.raises(AssertionError):
         internal_weights_are_equal(model, build(other, 2, share_layers=share))
-    assert torch.equal(model.embedding.weight, build(other, 2, share_layers=share).embedding.weight)
+    assert torch.equal(
+        model.embedding.weight, build(other, 2, share_layers=share).embedding.weight
+    )
     with pytest.raises(InputError, match="keeps facts in its internal weights"):
         model.install(other)
 
@@ -177,9 +205,13 @@ def test_a_hybrid_holds_just_the_looked_up_relations_in_internal_weights():
     facts = FactTable.random_bijections(8, 3, seed=0)
     changed = facts.answers.copy()
     changed[2] = np.roll(changed[2], 1)  # embedded where looked_up = 2
-    internal_weights_are_equal(hybrid(facts, 2, looked_up=2), hybrid(FactTable(changed), 2, looked_up=2))
+    internal_weights_are_equal(
+        hybrid(facts, 2, looked_up=2), hybrid(FactTable(changed), 2, looked_up=2)
+    )
     with pytest.raises(AssertionError):
-        internal_weights_are_equal(hybrid(facts, 2, looked_up=3), hybrid(FactTable(changed), 2, looked_up=3))
+        internal_weights_are_equal(
+            hybrid(facts, 2, looked_up=3), hybrid(FactTable(changed), 2, looked_up=3)
+        )
 
 
 # ------------------------------------------------------------------ sizes, as stated
@@ -206,7 +238,9 @@ def test_key_value_rows_is_narrower_than_stated_for_up_to_six_hops(n, r, share):
     facts = FactTable.random_bijections(n, r)
     m = max(1, (n - 1).bit_length())
     for hops in (1, 4, 6):
-        assert key_value_rows(facts, hops, share_layers=share).shape.d_mlp < n + r * m + 2 * m + r + 8
+        assert (
+            key_value_rows(facts, hops, share_layers=share).shape.d_mlp < n + r * m + 2 * m + r + 8
+        )
 
 
 def test_one_hop_of_depth_1_and_of_depth_k_are_both_there():
@@ -252,12 +286,15 @@ def test_real_margin_is_two_less_a_positive_leak(case):
         (precomputed, 6),
         (meet_in_the_middle, 6),
         (key_value_rows, 10),
-        (lambda facts, hops, **o: key_value_rows(facts, hops, share_layers=True, **o), 10),  # queries leak as well
+        # queries leak as well
+        (lambda facts, hops, **o: key_value_rows(facts, hops, share_layers=True, **o), 10),
         (lambda facts, hops, **o: hybrid(facts, hops, looked_up=1, share_layers=True, **o), 10),
     ],
 )
 def test_real_margin_bounds_a_softmax_that_does_leak(build, gain):
-    """With a small gain the leak shows in float64; the measured margin is above the bound, and below 2."""
+    """With a small gain the leak shows in float64; the measured margin is above the bound, and
+    below 2.
+    """
     facts = FactTable.random_bijections(5, 2, seed=1)
     model = build(facts, 2, dtype=torch.float64)
     claim = model.margin
@@ -285,7 +322,8 @@ def test_what_reads_written_slots_cannot_be_bounded():
         with_leaks(model)
 
 
-# ------------------------------------------------------------------ prefixes by their embeddings alone
+# ------------------------------------------------------------------ prefixes by their embeddings
+# alone
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -316,7 +354,15 @@ def test_what_is_not_static_is_noticed_and_run_in_full(damage):
             model.layers[0].mlp.matrix(1)[0, 0] = 1e38
     assert not model.prefix_is_static()
     recall = check_recall(model, facts, 3, "full")
-    tokens = torch.tensor([[s, 6 + a, 6 + b, 6 + c] for s in range(6) for a in (0, 1) for b in (0, 1) for c in (0, 1)])
+    tokens = torch.tensor(
+        [
+            [s, 6 + a, 6 + b, 6 + c]
+            for s in range(6)
+            for a in (0, 1)
+            for b in (0, 1)
+            for c in (0, 1)
+        ]
+    )
     with torch.no_grad():
         said = model(tokens)[:, -1]
     right = facts.answer(tokens[:, 0].numpy(), tokens[:, 1:].numpy() - 6)
@@ -380,7 +426,9 @@ def test_composition_notices_hops_in_the_wrong_order(name):
 def test_relabelling_notices_a_builder_that_depends_on_labels(name):
     always = CATALOGUE[name].build(FACTS, 2)
     with pytest.raises(AssertionError):
-        relabelling_permutes_the_answers(lambda *_: always, FACTS, 2, np.roll(np.arange(7), 1), np.arange(2))
+        relabelling_permutes_the_answers(
+            lambda *_: always, FACTS, 2, np.roll(np.arange(7), 1), np.arange(2)
+        )
 
 
 @pytest.mark.parametrize(
@@ -388,13 +436,22 @@ def test_relabelling_notices_a_builder_that_depends_on_labels(name):
     [
         (lambda: key_value(FACTS, 0), "hops must be an integer of at least 1; got 0"),
         (lambda: key_value_rows(FACTS, 1.5), "hops must be an integer"),
-        (lambda: precomputed(FACTS, 3, layers=2), "layers must be 1 or the number of hops, 3; got 2"),
+        (
+            lambda: precomputed(FACTS, 3, layers=2),
+            "layers must be 1 or the number of hops, 3; got 2",
+        ),
         (lambda: hybrid(FACTS, 2, looked_up=3), "0 to the number of relations, 2; got 3"),
         (lambda: hybrid(FACTS, 2, looked_up=-1), "got -1"),
         (lambda: meet_in_the_middle(FactTable([[1, 1]]), 2), "r0 leads from both e0 and e1 to e1"),
-        (lambda: meet_in_the_middle(FactTable([[1, -1]]), 2), "r0 has no answer for e1; use precomputed"),
+        (
+            lambda: meet_in_the_middle(FactTable([[1, -1]]), 2),
+            "r0 has no answer for e1; use precomputed",
+        ),
         (lambda: CATALOGUE["selector"].build(FACTS, 2), "selector answers one hop; got 2"),
-        (lambda: CATALOGUE["hybrid"].build(FACTS, 2, {"max_hops": 3}), "no option 'max_hops'; it has looked_up"),
+        (
+            lambda: CATALOGUE["hybrid"].build(FACTS, 2, {"max_hops": 3}),
+            "no option 'max_hops'; it has looked_up",
+        ),
         (lambda: key_value(FACTS, 2).answer(0, [0]), "paths of 2 relations; got 1"),
     ],
 )
@@ -403,7 +460,9 @@ def test_bad_arguments_get_their_message(make, message):
         make()
 
 
-@pytest.mark.parametrize("build", [precomputed, key_value, lambda f, k: hybrid(f, k, looked_up=1), meet_in_the_middle])
+@pytest.mark.parametrize(
+    "build", [precomputed, key_value, lambda f, k: hybrid(f, k, looked_up=1), meet_in_the_middle]
+)
 def test_what_does_not_fit_in_memory_is_refused_beforehand(build, monkeypatch):
     facts = FactTable.random_bijections(50, 4)
     monkeypatch.setattr("constructions.memory.memory_limit", lambda: 40_000)
@@ -412,7 +471,9 @@ def test_what_does_not_fit_in_memory_is_refused_beforehand(build, monkeypatch):
 
 
 def test_an_overflow_at_positions_of_the_prompt_is_refused_beforehand():
-    """There states mean nothing and grow in every layer; an infinity there would spoil the answer."""
+    """There states mean nothing and grow in every layer; an infinity there would
+    spoil the answer.
+    """
     facts = FactTable.random_bijections(64, 3)
     for build in (key_value, key_value_rows, lambda f, k, **o: hybrid(f, k, looked_up=3, **o)):
         with pytest.raises(DoesNotFit, match=r"numbers may reach .* wider dtype or fewer hops"):
@@ -445,7 +506,11 @@ def test_a_refused_install_of_a_hybrid_changes_nothing():
 @pytest.mark.parametrize("hops", [9, 20, 40, 200])
 def test_trees_beyond_all_memory_are_refused_at_once(hops):
     facts = FactTable.random_bijections(5, 12)
-    for build in (precomputed, lambda f, k: hybrid(f, k, looked_up=2), lambda f, k: precomputed(f, k, layers=1)):
+    for build in (
+        precomputed,
+        lambda f, k: hybrid(f, k, looked_up=2),
+        lambda f, k: precomputed(f, k, layers=1),
+    ):
         with pytest.raises(DoesNotFit, match=r"of the slot|the slot .* axes"):
             build(facts, hops)
 

@@ -1,4 +1,6 @@
-"""Each step of the noise bounds by itself: what is in the boxes stays in the boxes, and the bounds are nearly reached."""
+"""Each step of the noise bounds by itself: what is in the boxes stays in the boxes, and the bounds
+are nearly reached.
+"""
 
 import itertools
 from fractions import Fraction
@@ -42,7 +44,8 @@ def random_box(shape, width, error, seed):
 def inside(box, seed, draws=DRAWS):
     """Vectors without noise and with, (draws, ...): half of all numbers at an end."""
     shares = (
-        torch.rand((2, draws, *box.low.shape), dtype=torch.float64, generator=generator(seed + i)) for i in range(2)
+        torch.rand((2, draws, *box.low.shape), dtype=torch.float64, generator=generator(seed + i))
+        for i in range(2)
     )
     share, ends = shares
     share = torch.where(ends < 0.5, share.round(), share)
@@ -51,7 +54,9 @@ def inside(box, seed, draws=DRAWS):
 
 
 def contains(box, clean, noisy):
-    """Whether all are within the bounds, up to what the oracle itself rounds; and which share of the error is reached."""
+    """Whether all are within the bounds, up to what the oracle itself rounds; and which share of
+    the error is reached.
+    """
     slack = 1e-12
     assert (clean >= box.low - slack).all()
     assert (clean <= box.high + slack).all()
@@ -71,7 +76,14 @@ SIZES = st.sampled_from([0.0, 1e-3, 0.3])
 
 
 @settings(max_examples=60)
-@given(st.integers(1, 4), st.integers(1, 2), SIZES, SIZES, st.sampled_from([1.0, 4.0, 40.0]), st.integers(0, 10**6))
+@given(
+    st.integers(1, 4),
+    st.integers(1, 2),
+    SIZES,
+    SIZES,
+    st.sampled_from([1.0, 4.0, 40.0]),
+    st.integers(0, 10**6),
+)
 def test_a_head_reads_what_its_box_says(n_positions, d, width, error, gain, seed):
     boxes = [random_box((n_positions, d), width, error, seed + i) for i in range(3)]
     boxes[0] = Box(*(gain * part for part in (boxes[0].low, boxes[0].high, boxes[0].error)))
@@ -81,7 +93,9 @@ def test_a_head_reads_what_its_box_says(n_positions, d, width, error, gain, seed
 
 @pytest.mark.parametrize("error", [1e-6, 1e-3])
 def test_the_error_of_a_head_is_nearly_reached(error):
-    """Two positions with equal scores and values 1 and -1: the read value moves by tanh(eta), and by the values' error."""
+    """Two positions with equal scores and values 1 and -1: the read value moves by tanh(eta), and
+    by the values' error.
+    """
     one = torch.ones(2, 1, dtype=torch.float64)
     v = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     keys, values = Box(one, one, error * one), Box(v, v, 0 * one)
@@ -89,8 +103,13 @@ def test_the_error_of_a_head_is_nearly_reached(error):
     for signs in itertools.product((-1, 1), repeat=2):
         clean.append(read(one, one, v))
         noisy.append(read(one, one + error * torch.tensor(signs)[:, None], v))
-    reached = contains(EXACT.head(Box(one, one, 0 * one), keys, values, None), torch.stack(clean), torch.stack(noisy))
-    assert reached > 0.45  # 2 eta where eta is possible: e^(2 eta) is for all positions against one
+    reached = contains(
+        EXACT.head(Box(one, one, 0 * one), keys, values, None),
+        torch.stack(clean),
+        torch.stack(noisy),
+    )
+    # 2 eta where eta is possible: e^(2 eta) is for all positions against one
+    assert reached > 0.45
     values = Box(v, v, error * one)
     still = Box(one, one, 0 * one)
     box = EXACT.head(still, still, values, None)
@@ -131,8 +150,12 @@ def test_weights_are_within_their_bounds(n_positions, width, gain, seed):
     if gain * width > 1:  # wide intervals lose what the slack is
         return
     for own, rest, bound in ((high, low, most), (low, high, least)):
-        corner = torch.where(torch.eye(n_positions, dtype=torch.bool), own, rest).masked_fill(hidden, -torch.inf)
-        torch.testing.assert_close(bound.diagonal(), corner.softmax(-1).diagonal(), rtol=1e-9, atol=1e-11)
+        corner = torch.where(torch.eye(n_positions, dtype=torch.bool), own, rest).masked_fill(
+            hidden, -torch.inf
+        )
+        torch.testing.assert_close(
+            bound.diagonal(), corner.softmax(-1).diagonal(), rtol=1e-9, atol=1e-11
+        )
 
 
 @settings(max_examples=60)
@@ -147,7 +170,9 @@ def test_a_matrix_makes_of_a_box_what_it_says(rows, columns, width, error, rho, 
     # and no more than that: ends and errors are those of the worst signs
     positive, negative = weight.clamp(min=0).mT, weight.clamp(max=0).mT
     torch.testing.assert_close(box.low, x.low @ positive + x.high @ negative, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(box.high, x.high @ positive + x.low @ negative, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        box.high, x.high @ positive + x.low @ negative, rtol=1e-5, atol=1e-5
+    )
     worst = x.error @ weight.abs().mT + rho * (x.largest + x.error).sum(-1, keepdim=True)
     torch.testing.assert_close(box.error, worst, rtol=1e-5, atol=1e-12)
 
@@ -155,13 +180,18 @@ def test_a_matrix_makes_of_a_box_what_it_says(rows, columns, width, error, rho, 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e-5])
 def test_rounding_is_bounded(dtype, scale):
-    """Of inner products of numbers that are no integers, in the dtype, against rationals; small ones underflow in float16."""
+    """Of inner products of numbers that are no integers, in the dtype, against rationals; small
+    ones underflow in float16.
+    """
     noise = Change(dtype)
     for seed in range(20):
         weight = (scale * torch.randn(7, 50, generator=generator(seed))).to(dtype)
         x = (scale * torch.randn(3, 50, generator=generator(seed + 99))).to(dtype)
         exact = [
-            [sum(Fraction(a) * Fraction(b) for a, b in zip(u, v, strict=True)) for v in weight.tolist()]
+            [
+                sum(Fraction(a) * Fraction(b) for a, b in zip(u, v, strict=True))
+                for v in weight.tolist()
+            ]
             for u in x.tolist()
         ]
         box = noise.through("", weight.double(), Box(x.double(), x.double(), 0 * x.double()))
@@ -180,12 +210,15 @@ def test_where_sums_may_overflow_nothing_is_known():
     noise = Change(torch.float16)
     assert noise.through("", 1e4 * one, point).error.isfinite().all()
     assert (
-        noise.through("", torch.tensor([[3e4], [1.0]], dtype=torch.float64), point).error.isnan().tolist()
+        noise.through("", torch.tensor([[3e4], [1.0]], dtype=torch.float64), point)
+        .error.isnan()
+        .tolist()
         == [[1, 0]] * 2
     )
     large = Box(200 * one, 200 * one, 0 * one)
     assert noise.head(large, point, point, None).error.isfinite().all()
-    assert noise.head(large, large, point, None).error.isnan().all()  # also where a single position is visible
+    # also where a single position is visible
+    assert noise.head(large, large, point, None).error.isnan().all()
     lost = Box(one, one, torch.nan * one)
     for boxes in ((lost, point, point), (point, lost, point), (point, point, lost)):
         assert noise.head(*boxes, None).error.isnan().all()
@@ -209,7 +242,9 @@ def test_what_may_overflow_has_no_radius():
 def test_both_tables_have_noise():
     """The worst signs of all weights reach the bound where there is no layer."""
     rho = 0.1
-    model = Transformer(TransformerShape(d_vocab=3, d_model=3, layers=(), n_positions=2), torch.float64)
+    model = Transformer(
+        TransformerShape(d_vocab=3, d_model=3, layers=(), n_positions=2), torch.float64
+    )
     with torch.no_grad():
         model.embedding.weight.copy_(torch.rand(3, 3, generator=generator(0)))
         model.positions.weight.copy_(torch.rand(2, 3, generator=generator(1)))
@@ -225,7 +260,9 @@ def test_both_tables_have_noise():
 
 
 def test_by_norms_the_error_is_below_half_the_margin():
-    """Logits E U^T with E = U = I: in the box of all tokens an error of rho + rho (2 + 2 rho); twice that is 1 at the end."""
+    """Logits E U^T with E = U = I: in the box of all tokens an error of rho + rho (2 + 2 rho);
+    twice that is 1 at the end.
+    """
     model = Transformer(TransformerShape(d_vocab=2, d_model=2, layers=()), torch.float64)
     with torch.no_grad():
         model.embedding.weight.copy_(torch.eye(2))
@@ -242,7 +279,9 @@ def test_relu_bounds_what_it_lets_through():
     found = Box(low, high, error).relu()
     assert found.low.tolist() == [[0, 0, 1, 0]]
     assert found.high.tolist() == [[0, 0, 2, 1]]
-    torch.testing.assert_close(found.error, torch.tensor([[0, 0.5, 0.5, 0.25]]).double(), rtol=1e-5, atol=0)
+    torch.testing.assert_close(
+        found.error, torch.tensor([[0, 0.5, 0.5, 0.25]]).double(), rtol=1e-5, atol=0
+    )
     clean, noisy = inside(Box(low, high, error), 0)
     assert contains(found, clean.relu(), noisy.relu()) > 0.9
 

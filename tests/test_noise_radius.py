@@ -1,4 +1,6 @@
-"""Noise below the certified radius changes no answer, and logits move by no more than is followed."""
+"""Noise below the certified radius changes no answer, and logits move by no more
+than is followed.
+"""
 
 import copy
 
@@ -61,7 +63,12 @@ def test_the_worst_change_within_the_radius_changes_no_answer(name, by):
 @given(data=st.data())
 def test_logits_move_by_no_more_than_is_followed(name, data):
     """Whatever the noise, also far beyond the radius."""
-    source = built(name, data.draw(st.integers(2, 5)), data.draw(st.integers(1, 3)), seed=data.draw(st.integers(0, 9)))
+    source = built(
+        name,
+        data.draw(st.integers(2, 5)),
+        data.draw(st.integers(1, 3)),
+        seed=data.draw(st.integers(0, 9)),
+    )
     rho = 10.0 ** data.draw(st.integers(-9, 0))
     wide = wider(source, more=1)
     noisy = copy.deepcopy(wide)
@@ -127,13 +134,17 @@ def test_the_smallest_radius_of_all_batches_is_found(name, monkeypatch):
     assert done == list(range(1, sum(len(tokens) for tokens, _ in lessons(source)) + 1))
     for tokens, said in lessons(source):
         for i in range(len(tokens)):
-            monkeypatch.setattr(noise_bounds, "sequences", lambda model, one=(tokens[[i]], said[[i]]): [one])
+            monkeypatch.setattr(
+                noise_bounds, "sequences", lambda model, one=(tokens[[i]], said[[i]]): [one]
+            )
             alone.append(noise_radius(source, "queries"))
     assert min(alone) == pytest.approx(radius, rel=1e-3)
 
 
 def biased(model):
-    model.unembedding = torch.nn.Linear(*reversed(model.unembedding.weight.shape), dtype=torch.float64)
+    model.unembedding = torch.nn.Linear(
+        *reversed(model.unembedding.weight.shape), dtype=torch.float64
+    )
 
 
 def tied(model):
@@ -154,7 +165,9 @@ def scaled(model):
 
 @pytest.mark.parametrize("by", WAYS)
 @pytest.mark.parametrize("change", [biased, tied, in_two_dtypes, nowhere, scaled])
-@pytest.mark.parametrize("prove", [noise_radius, lambda m, by: change_basis(m, np.eye(m.shape.d_model), by=by)])
+@pytest.mark.parametrize(
+    "prove", [noise_radius, lambda m, by: change_basis(m, np.eye(m.shape.d_model), by=by)]
+)
 def test_nothing_is_proven_of_a_module_that_is_not_what_its_shape_says(prove, change, by):
     model = built("attention_selector")
     change(model)
@@ -163,7 +176,9 @@ def test_nothing_is_proven_of_a_module_that_is_not_what_its_shape_says(prove, ch
 
 
 def test_by_norms_heads_of_shared_layers_are_known_to_select():
-    """From the intervals of their scores that cannot be seen: the pointer has been through a memory."""
+    """From the intervals of their scores that cannot be seen: the pointer has been through a
+    memory.
+    """
     shared, stored = built("key_value_shared"), built("key_value")
     assert noise_radius(shared) > noise_radius(stored) / 2
     errors = [change_basis(m, rotation(m.shape.d_model)).logit_error for m in (shared, stored)]
@@ -172,10 +187,20 @@ def test_by_norms_heads_of_shared_layers_are_known_to_select():
 
 def test_in_another_dtype_the_radius_is_that_of_a_construction_built_there_or_there_is_none():
     model = built("selector")
-    assert noise_radius(copy.deepcopy(model).half()) == noise_radius(built("selector", dtype=torch.float16)) > 0
-    assert noise_radius(wider(model).float()) == noise_radius(wider(built("selector", dtype=torch.float32))) > 0
+    assert (
+        noise_radius(copy.deepcopy(model).half())
+        == noise_radius(built("selector", dtype=torch.float16))
+        > 0
+    )
+    assert (
+        noise_radius(wider(model).float())
+        == noise_radius(wider(built("selector", dtype=torch.float32)))
+        > 0
+    )
     numbers = built("scalar_selector", 28)
-    with pytest.raises(InputError, match=r"as it was built: nothing is proven of these weights in torch.bfloat16"):
+    with pytest.raises(
+        InputError, match=r"as it was built: nothing is proven of these weights in torch.bfloat16"
+    ):
         noise_radius(numbers.bfloat16())
     assert noise_radius(model.half(), "queries") > 0
 

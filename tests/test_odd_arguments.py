@@ -1,7 +1,9 @@
-"""Whatever the words on the command line are: a status of 0, 1 or 2, a sentence where it is 2, and no traceback.
+"""Whatever the words on the command line are: a status of 0, 1 or 2, a sentence where it is 2, and
+no traceback.
 
-The words are made from the parser itself: every command, every option, with values that people and programs get wrong.
-Which of them are tried is drawn anew in each run, and stands in the message of a test that fails.
+The words are made from the parser itself: every command, every option, with values that people and
+programs get wrong. Which of them are tried is drawn anew in each run, and stands in the message of
+a test that fails.
 """
 
 import argparse
@@ -44,7 +46,9 @@ BASE = {
 def commands():
     """Each command's parser, by name."""
     whole = parser(MODULE)
-    (found,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
+    (found,) = (
+        action for action in whole._actions if isinstance(action, argparse._SubParsersAction)
+    )
     return dict(found.choices)
 
 
@@ -52,12 +56,16 @@ COMMANDS = {name: command for name, command in commands().items() if name != "al
 
 
 def cases(draw, n):
-    """Lists of words: sound ones with one odd value, one repeated, one left out, or one odd word put in anywhere."""
+    """Lists of words: sound ones with one odd value, one repeated, one left out, or one odd word
+    put in anywhere.
+    """
     for _ in range(n):
         name = draw.choice(list(COMMANDS))
         actions = [a for a in COMMANDS[name]._actions if not isinstance(a, argparse._HelpAction)]
         words = {
-            a.dest: list(BASE[a.dest]) for a in actions if a.dest in BASE and (a.required or a.dest in ("n", "kind"))
+            a.dest: list(BASE[a.dest])
+            for a in actions
+            if a.dest in BASE and (a.required or a.dest in ("n", "kind"))
         }
         action = draw.choice(actions) if actions else None
         how, odd = draw.randrange(5), draw.choice(ODD)
@@ -68,7 +76,9 @@ def cases(draw, n):
             elif action.nargs == 0:
                 words[action.dest] = [option] if how else [f"{option}={odd}"]
             else:
-                words[action.dest] = [f"{option}={odd}"] if how == 0 and option.startswith("--") else [option, odd]
+                words[action.dest] = (
+                    [f"{option}={odd}"] if how == 0 and option.startswith("--") else [option, odd]
+                )
             if how == 2:
                 words[f"{action.dest} again"] = words[action.dest]
         elif how == 3 and words:
@@ -88,7 +98,9 @@ def status_of(words):
 
 @pytest.fixture
 def workshop(tmp_path):
-    """A folder with what the words name: a table, an empty one, a model, a folder, a link to itself."""
+    """A folder with what the words name: a table, an empty one, a model, a folder, a link to
+    itself.
+    """
     folder = tmp_path
     facts = FactTable([[1, 0, 2], [0, -1, 1]], ["2", "PASS: all", "-x"], ["r", "-q"])
     facts.to_tsv(folder / "facts.tsv")
@@ -116,7 +128,9 @@ def test_odd_words_get_a_status_and_a_sentence(round_, workshop, monkeypatch, ca
         assert "crashed" not in captured.out, told
         assert all(c.isprintable() or c == "\n" for c in captured.out + captured.err), told
         if status == 2:
-            (sentence,) = [line for line in captured.err.split("\n") if "error: " in line][:1] or [""]
+            (sentence,) = [line for line in captured.err.split("\n") if "error: " in line][:1] or [
+                ""
+            ]
             assert len(sentence.split("error: ", 1)[-1].split()) >= 4, (told, captured.err)
 
 
@@ -126,7 +140,10 @@ def test_every_command_and_option_is_tried():
     for name, command in COMMANDS.items():
         for action in command._actions:
             if action.option_strings and not isinstance(action, argparse._HelpAction):
-                assert any((name, option) in tried for option in action.option_strings), (name, action.dest)
+                assert any((name, option) in tried for option in action.option_strings), (
+                    name,
+                    action.dest,
+                )
 
 
 @pytest.mark.parametrize(
@@ -135,7 +152,13 @@ def test_every_command_and_option_is_tried():
         (["--ask", ""], "--ask takes a subject and one relation or more; got no name"),
         (["--ask", "   "], "got no name"),
         (["--ask", "", "r"], "no entity is named ''"),
-        (["--ask", "-x", "r"], "a name that begins with a dash is asked for in one quoted string: --ask='-x relation'"),
+        (
+            ["--ask", "-x", "r"],
+            (
+                "a name that begins with a dash is asked for in one quoted string: --ask='-x"
+                " relation'"
+            ),
+        ),
         (["--ask", "2", "-q"], "a name that begins with a dash is asked for in one quoted string"),
     ],
 )
@@ -156,7 +179,10 @@ def test_an_odd_question_gets_a_clear_sentence(words, sentence, workshop, monkey
             ["selector", "-N", "3", "-R", "1", "--seed", "9" * 5000],
             "...' is not an integer of at least 0 and at most 4,300",
         ),
-        (["hybrid", "-N", "3", "-R", "2", "-k", "2", "--looked-up", "2" * 60], "is not an integer from 0 to 2^40"),
+        (
+            ["hybrid", "-N", "3", "-R", "2", "-k", "2", "--looked-up", "2" * 60],
+            "is not an integer from 0 to 2^40",
+        ),
         (["plan", "-N", "3", "-R", "1", "--max-d", "1e400"], "'1e400' is not a positive integer"),
         (["check", "a" * 5000], "File name too long"),
     ],
@@ -170,11 +196,14 @@ def test_two_dashes_are_no_value(workshop, monkeypatch, capsys):
     monkeypatch.chdir(workshop)
     status = status_of(["facts", "facts.tsv", "--save=--"])
     told = capsys.readouterr().err
-    assert (status, "'--' is no value" in told) == (2, True) or (workshop / "--" / "manifest.json").is_file()
+    assert (status, "'--' is no value" in told) == (2, True) or (
+        workshop / "--" / "manifest.json"
+    ).is_file()
 
 
 @pytest.mark.parametrize(
-    "question", [["--ask=-x r"], ["--ask", "-x r"], ["--ask=-x\tr"], ["--ask", "2", "r", "--ask", "-x r"]]
+    "question",
+    [["--ask=-x r"], ["--ask", "-x r"], ["--ask=-x\tr"], ["--ask", "2", "r", "--ask", "-x r"]],
 )
 def test_a_name_that_begins_with_a_dash_can_be_asked_for(question, workshop, monkeypatch, capsys):
     monkeypatch.chdir(workshop)
@@ -186,7 +215,8 @@ def test_a_name_that_begins_with_a_dash_can_be_asked_for(question, workshop, mon
 
 
 @pytest.mark.parametrize(
-    "words", [["list"], ["--help"], ["bound", "--help"], ["--version"], ["plan", "-N", "9", "-R", "2"]]
+    "words",
+    [["list"], ["--help"], ["bound", "--help"], ["--version"], ["plan", "-N", "9", "-R", "2"]],
 )
 def test_output_that_cannot_be_written_is_told(words):
     if not os.path.exists("/dev/full"):
@@ -216,9 +246,13 @@ def test_streams_that_are_closed_or_full_change_no_status(words, shell, status):
 
 
 def test_a_file_that_is_written_does_not_take_the_place_of_a_closed_stream(tmp_path):
-    """A descriptor that is closed is the first that `open` gives away; what is printed would land in the file."""
+    """A descriptor that is closed is the first that `open` gives away; what is printed would land
+    in the file.
+    """
     command = f'"{sys.executable}" -m verify plan -N 9 -R 2 >&- 2>&- <&-; echo $?'
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False, cwd=tmp_path)
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, check=False, cwd=tmp_path
+    )
     assert done.stdout == "0\n"
     code = (
         "import os, sys; from verify.__main__ import _open_closed_streams\n"
@@ -229,7 +263,9 @@ def test_a_file_that_is_written_does_not_take_the_place_of_a_closed_stream(tmp_p
         "print('lost'); print('lost', file=sys.stderr); os.write(1, b'lost')\n"
         "file.write(str(file.fileno() > 2)); file.close()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "file")], capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "file")], capture_output=True, check=False
+    )
     assert (tmp_path / "file").read_text() == "True"
 
 
@@ -257,7 +293,9 @@ def test_a_folder_that_takes_no_files_is_refused_before_the_work(monkeypatch, ca
         ["export", "model", "--to", "onnx", "out", "--json", "model/result.json"],
     ],
 )
-def test_a_result_is_not_written_over_what_is_read_nor_into_a_model(words, workshop, monkeypatch, capsys):
+def test_a_result_is_not_written_over_what_is_read_nor_into_a_model(
+    words, workshop, monkeypatch, capsys
+):
     monkeypatch.chdir(workshop)
     (workshop / "other").symlink_to(workshop / "model")
     (workshop / "link.tsv").symlink_to(workshop / "facts.tsv")

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PRODUCT = sorted(path for part in ("constructions", "bounds", "verify") for path in (ROOT / part).rglob("*.py"))
+PRODUCT = sorted(
+    path for part in ("constructions", "bounds", "verify") for path in (ROOT / part).rglob("*.py")
+)
 
 LEAKING = """
 import torch
@@ -29,11 +31,14 @@ except Exception as error:
 
 
 def asserting(source):
-    """Lines with an `assert`, or with an AssertionError raised by hand, which reads as if -O took it out."""
+    """Lines with an `assert`, or with an AssertionError raised by hand, which reads as if -O took
+    it out.
+    """
     return [
         node.lineno
         for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Assert) or (isinstance(node, ast.Name) and node.id == "AssertionError")
+        if isinstance(node, ast.Assert)
+        or (isinstance(node, ast.Name) and node.id == "AssertionError")
     ]
 
 
@@ -52,5 +57,11 @@ def test_there_is_product_code():
 
 
 def test_a_head_that_reads_what_was_written_is_refused_under_O_too():
-    done = subprocess.run([sys.executable, "-O", "-c", LEAKING], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-O", "-c", LEAKING],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout == "False InternalError\n", done.stderr

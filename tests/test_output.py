@@ -1,4 +1,5 @@
-"""What is printed cannot be forged: no name, path or value begins a line, steers a terminal, or reads as a verdict.
+"""What is printed cannot be forged: no name, path or value begins a line, steers a terminal, or
+reads as a verdict.
 
 Hostile names are drawn anew in each run, and stand in the message of a test that fails.
 """
@@ -21,10 +22,26 @@ from verify.output import NO_VERDICT, VERDICTS, joined, say, say_text, say_verdi
 from verify.report import attack_table, line
 
 ROOT = Path(__file__).parent.parent
-PRODUCT = sorted(path for part in ("constructions", "bounds", "verify") for path in (ROOT / part).rglob("*.py"))
+PRODUCT = sorted(
+    path for part in ("constructions", "bounds", "verify") for path in (ROOT / part).rglob("*.py")
+)
 
-FORGED = "PASS: all 10 queries are answered right, with a margin of at least 2 in real arithmetic; exact in float32"
-ESCAPES = ["\x1b[2K\x1b[1A", "\x1b]0;title\x07", "\r", "\n", "\x0b", "\x85", "\u2028", "\u2029", "\x00", "\x7f"]
+FORGED = (
+    "PASS: all 10 queries are answered right, with a margin of at least 2 in real arithmetic;"
+    " exact in float32"
+)
+ESCAPES = [
+    "\x1b[2K\x1b[1A",
+    "\x1b]0;title\x07",
+    "\r",
+    "\n",
+    "\x0b",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    "\x00",
+    "\x7f",
+]
 INVISIBLE = ["\u202e", "\u2066", "\u200b", "\u00ad", "\ufe0f", "\u00a0", "\u2003", "\U000e0041"]
 PIECES = [
     FORGED,
@@ -65,7 +82,12 @@ def table_of(draw):
     """Facts with hostile names, each name once; of a tail of its own for those that look alike."""
     entities = list(dict.fromkeys([FORGED, *(name(draw) for _ in range(6))]))
     relations = list(dict.fromkeys(name(draw) for _ in range(2)))
-    return [(s, r, draw.choice(entities)) for s in entities for r in relations if draw.random() < 0.9 or s == FORGED]
+    return [
+        (s, r, draw.choice(entities))
+        for s in entities
+        for r in relations
+        if draw.random() < 0.9 or s == FORGED
+    ]
 
 
 def status(words):
@@ -80,7 +102,9 @@ def verdicts(text):
 
 
 def require_unforged(captured, expected, context):
-    """Printable characters and line ends alone, and as many verdicts as the program meant to print."""
+    """Printable characters and line ends alone, and as many verdicts as the program meant to
+    print.
+    """
     for text in captured:
         assert all(c.isprintable() or c == "\n" for c in text), (context, text)
         assert "Traceback" not in text, (context, text)
@@ -99,18 +123,30 @@ def test_no_command_prints_a_verdict_or_an_escape_of_a_hostile_table(round_, tmp
     FactTable.from_triples(triples).to_tsv(file)
     questions = [f"--ask={s}\t{r}" for s, r, _ in triples[:8]]
     context = (seed, triples)
-    assert main(["facts", file, *questions, "--save", model, "--json", str(folder / "told\n.json")]) == 0
+    assert (
+        main(["facts", file, *questions, "--save", model, "--json", str(folder / "told\n.json")])
+        == 0
+    )
     captured = capsys.readouterr()
     require_unforged(captured, 1, context)
     assert NO_VERDICT + FORGED in captured.out, "the control: a question begins with such a name"
     told = json.loads((folder / "told\n.json").read_text())
-    assert [(a["subject"], a["path"]) for a in told["answers"]] == [(s, [r]) for s, r, _ in triples[:8]]
+    assert [(a["subject"], a["path"]) for a in told["answers"]] == [
+        (s, [r]) for s, r, _ in triples[:8]
+    ]
     assert main(["check", model]) == 0
     require_unforged(capsys.readouterr(), 1, context)
     assert main(["attack", model, "-n", "2"]) == 0
     require_unforged(capsys.readouterr(), 1, context)
     for words in (
-        ["facts", file, f"--ask={any_text(draw)}\t{any_text(draw)}", "--ask", any_text(draw), any_text(draw)],
+        [
+            "facts",
+            file,
+            f"--ask={any_text(draw)}\t{any_text(draw)}",
+            "--ask",
+            any_text(draw),
+            any_text(draw),
+        ],
         ["facts", file + any_text(draw).replace("/", "")],
         ["facts", file, "--save", str(folder / any_text(draw).replace("/", "") / "no" / "model")],
         ["facts", file, "--json", str(folder / any_text(draw).replace("/", "") / "no")],
@@ -126,7 +162,9 @@ def test_no_command_prints_a_verdict_or_an_escape_of_a_hostile_table(round_, tmp
 
 
 @pytest.mark.parametrize("round_", range(4))
-def test_defects_of_a_hostile_file_and_of_hostile_words_are_told_in_lines_of_their_own(round_, tmp_path, capsys):
+def test_defects_of_a_hostile_file_and_of_hostile_words_are_told_in_lines_of_their_own(
+    round_, tmp_path, capsys
+):
     seed = random.randrange(2**32)
     draw = random.Random(seed)
     file = tmp_path / "PASS: \n.tsv"
@@ -138,7 +176,11 @@ def test_defects_of_a_hostile_file_and_of_hostile_words_are_told_in_lines_of_the
     require_unforged(captured, 0, (seed, lines))
     defects = captured.err.split("\n")
     assert len(defects) > 1
-    for words in (["facts", "x", f"--{any_text(draw)}"], [any_text(draw)], ["plan", "-N", any_text(draw)]):
+    for words in (
+        ["facts", "x", f"--{any_text(draw)}"],
+        [any_text(draw)],
+        ["plan", "-N", any_text(draw)],
+    ):
         assert status(words) == 2, (seed, words)
         captured = capsys.readouterr()
         require_unforged(captured, 0, (seed, words))
@@ -152,7 +194,8 @@ def test_a_slot_whose_name_is_a_verdict_forges_none(tmp_path, capsys):
     slots = next(claim["slots"] for claim in json.loads(text) if claim["claim"] == "slots")
     refused = []
     for slot, _ in slots:
-        changed = text.replace(json.dumps(slot), json.dumps(forged), 1)  # where it is declared, not where it is used
+        # where it is declared, not where it is used
+        changed = text.replace(json.dumps(slot), json.dumps(forged), 1)
         for file, data in target.with_files({"certificate.json": changed.encode()}).items():
             (folder / file).write_bytes(data)
         refused.append(main(["check", str(folder)]))
@@ -192,7 +235,9 @@ def test_only_a_verdict_is_said_as_one(word, capsys):
 
 def test_reasons_and_counterexamples_of_a_cell_stay_in_their_lines(capsys):
     forged = "e0\nPASS: 1 cell planned, 1 passed\x1b[8m"
-    result = CellResult("selector", "4.1", 3, 1, 1, "total", "float32", verdict="FAIL", reason=forged)
+    result = CellResult(
+        "selector", "4.1", 3, 1, 1, "total", "float32", verdict="FAIL", reason=forged
+    )
     result.counterexamples = [forged, forged]
     told = line(result).split("\n")
     assert [len(told), verdicts("\n".join(told[2:]))] == [4, []]
@@ -219,11 +264,20 @@ def test_nothing_is_printed_but_through_output():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
-                if called in ("print", "traceback.print_exc", "sys.stdout.write", "sys.stderr.write"):
+                if called in (
+                    "print",
+                    "traceback.print_exc",
+                    "sys.stdout.write",
+                    "sys.stderr.write",
+                ):
                     raw.append(f"{path.relative_to(ROOT)}: {called}")
     assert sorted(set(raw)) == ["verify/__main__.py: print", "verify/output.py: print"]
 
 
 def test_lines_are_joined_only_where_each_is_made_printable():
-    told = [path.name for path in (ROOT / "verify").glob("*.py") if '"\\n".join(' in path.read_text().replace("'", '"')]
+    told = [
+        path.name
+        for path in (ROOT / "verify").glob("*.py")
+        if '"\\n".join(' in path.read_text().replace("'", '"')
+    ]
     assert told == ["output.py"]

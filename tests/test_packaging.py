@@ -18,7 +18,17 @@ from verify.__main__ import main
 ROOT = Path(__file__).parent.parent
 SHIPPED = ("constructions", "bounds", "verify", "tests", "docs", "benchmarks", ".ci")
 SINGLE = (".gitignore", "README.md", "LICENSE", "MANIFEST.in", "constraints.txt", "pyproject.toml")
-FOREIGN = ("verify", "constructions", "bounds", "numpy", "torch", "json", "signal", "multiprocessing", "random")
+FOREIGN = (
+    "verify",
+    "constructions",
+    "bounds",
+    "numpy",
+    "torch",
+    "json",
+    "signal",
+    "multiprocessing",
+    "random",
+)
 
 FEW = """
 import sys
@@ -33,15 +43,21 @@ if __name__ == "__main__":
 
 
 def files_of(tree):
-    """All files that a source distribution must hold, as paths in the tree: those of git, where it is one of git."""
-    listed = (path for part in SHIPPED for path in sorted((tree / part).rglob("*")) if path.is_file())
+    """All files that a source distribution must hold, as paths in the tree: those of git, where it
+    is one of git.
+    """
+    listed = (
+        path for part in SHIPPED for path in sorted((tree / part).rglob("*")) if path.is_file()
+    )
     made = ("__pycache__", ".hypothesis", ".pytest_cache")
     kept = [path.relative_to(tree) for path in listed if not set(made) & set(path.parts)]
     return {str(path) for path in kept} | set(SINGLE)
 
 
 def python(*words, **options):
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, **options)
+    return subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, check=False, **options
+    )
 
 
 def built(tree, what):
@@ -55,7 +71,9 @@ def built(tree, what):
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A copy of what this test file is part of, without by-products, since a build writes into the tree."""
+    """A copy of what this test file is part of, without by-products, since a build writes into the
+    tree.
+    """
     copy = tmp_path_factory.mktemp("tree")
     for name in files_of(ROOT):
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +93,9 @@ def unpacked(tree, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(tree, tmp_path_factory):
-    """A folder `site` with the wheel in it, and `bin/geometric-recall` as an installer writes it."""
+    """A folder `site` with the wheel in it, and `bin/geometric-recall` as an
+    installer writes it.
+    """
     where = tmp_path_factory.mktemp("installed")
     with zipfile.ZipFile(built(tree, "wheel")) as archive:
         archive.extractall(where / "site")
@@ -86,7 +106,9 @@ def installed(tree, tmp_path_factory):
     module, function = target.split(":")
     assert callable(getattr(import_module(module), function))
     (where / "bin").mkdir()
-    (where / "bin" / name).write_text(f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n")
+    (where / "bin" / name).write_text(
+        f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n"
+    )
     (where / "bin" / "few").write_text(FEW)
     return where
 
@@ -99,19 +121,41 @@ def test_the_source_distribution_holds_every_file_that_its_tests_need(unpacked):
 def test_what_git_tracks_is_in_the_source_distribution(unpacked):
     if not (ROOT / ".git").exists():
         pytest.skip("not a tree of git: the test above compares with the files that are there")
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
-        "\n"
-    )
-    missing = [name for name in tracked if name and (ROOT / name).is_file() and not (unpacked / name).is_file()]
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    missing = [
+        name
+        for name in tracked
+        if name and (ROOT / name).is_file() and not (unpacked / name).is_file()
+    ]
     assert missing == []
 
 
 def test_tests_of_the_source_distribution_run_there(unpacked):
-    """Those that need helpers, documents and `.ci/run`, but no torch, which takes seconds to import."""
-    words = ("-m", "pytest", "-o", "addopts=-q --strict-markers", "-p", "no:cacheprovider", "-p", "no:xdist")
+    """Those that need helpers, documents and `.ci/run`, but no torch, which takes seconds to
+    import.
+    """
+    words = (
+        "-m",
+        "pytest",
+        "-o",
+        "addopts=-q --strict-markers",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    )
     some = [f"tests/{name}" for name in ("test_tsv.py", "test_wording.py", "test_readme.py")]
     environment = {**os.environ, "PYTHONPATH": str(unpacked)}
-    done = python(*words, *some, "-k", "not commands_print and not python_runs", cwd=unpacked, env=environment)
+    done = python(
+        *words,
+        *some,
+        "-k",
+        "not commands_print and not python_runs",
+        cwd=unpacked,
+        env=environment,
+    )
     assert done.returncode == 0, done.stdout[-3000:]
 
 
@@ -134,7 +178,9 @@ def test_the_program_runs_whatever_lies_in_the_current_folder(installed, tmp_pat
 
 def test_both_programs_name_themselves(installed, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(installed / "site")}
-    script = python(str(installed / "bin" / "geometric-recall"), "--help", env=environment, cwd=tmp_path).stdout
+    script = python(
+        str(installed / "bin" / "geometric-recall"), "--help", env=environment, cwd=tmp_path
+    ).stdout
     module = python("-P", "-m", "verify", "--help", env=environment, cwd=tmp_path).stdout
     assert script.startswith("usage: geometric-recall [-h]")
     assert module.startswith("usage: python -m verify [-h]")

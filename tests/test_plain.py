@@ -34,7 +34,8 @@ def blocks(model):
     return model.layers if isinstance(model, Transformer) else model.blocks
 
 
-# ------------------------------------------------------------------ ways to tamper: each in place, or as a context
+# ------------------------------------------------------------------ ways to tamper: each in place,
+# or as a context
 
 
 def forward_of_the_instance(model):
@@ -43,7 +44,9 @@ def forward_of_the_instance(model):
 
 
 def call_of_the_class(model):
-    model.__class__ = type("Sly", (type(model),), {"__call__": lambda self, tokens: -self.forward(tokens)})
+    model.__class__ = type(
+        "Sly", (type(model),), {"__call__": lambda self, tokens: -self.forward(tokens)}
+    )
 
 
 def forward_of_a_subclass(model):
@@ -78,7 +81,9 @@ def hook_on_whole_sequences(model):
 
 
 def pre_hook_on_the_unembedding(model):
-    model.unembedding.register_forward_pre_hook(lambda module, x: (-x[0],) if x[0].dim() == 3 else x)
+    model.unembedding.register_forward_pre_hook(
+        lambda module, x: (-x[0],) if x[0].dim() == 3 else x
+    )
 
 
 def hook_on_the_embedding(model):
@@ -86,7 +91,9 @@ def hook_on_the_embedding(model):
 
 
 def hook_on_an_mlp(model):
-    blocks(model)[-1].mlp.register_forward_hook(lambda module, x, y: -y if x[0].shape[-2] > 1 else y)
+    blocks(model)[-1].mlp.register_forward_hook(
+        lambda module, x, y: -y if x[0].shape[-2] > 1 else y
+    )
 
 
 class _Negative(nn.Module):
@@ -262,9 +269,13 @@ def test_no_tampered_module_passes_while_it_answers_wrong(kind, tamper):
     with tamper(model) if tamper in CONTEXTS else nullcontext(tamper(model)):
         called = margins(model, tokens, said)
         why = why_not_plain(model)
-        verdicts = {mode: check_recall(model, FACTS, model.hops, mode).verdict for mode in modes_of(kind)}
+        verdicts = {
+            mode: check_recall(model, FACTS, model.hops, mode).verdict for mode in modes_of(kind)
+        }
     wrong = not bool((called > 0).all())
-    harmless_here = tamper in (scaled_attention, embedding_that_renormalizes) or "mode" in tamper.__name__
+    harmless_here = (
+        tamper in (scaled_attention, embedding_that_renormalizes) or "mode" in tamper.__name__
+    )
     assert wrong or harmless_here  # the table is one of real faults
     assert why is not None
     assert set(verdicts.values()) <= {"UNKNOWN", "FAIL"}, (verdicts, wrong)
@@ -370,7 +381,9 @@ def test_the_reason_names_what_is_not_plain(change, reason):
 
 
 def test_other_modules_are_not_plain():
-    assert "a Linear is neither a Transformer nor a StandardDecoder" in why_not_plain(nn.Linear(2, 2))
+    assert "a Linear is neither a Transformer nor a StandardDecoder" in why_not_plain(
+        nn.Linear(2, 2)
+    )
 
 
 def test_less_precise_products_are_not_plain():
@@ -393,7 +406,13 @@ def test_autocast_is_not_plain():
 
 
 def test_the_decoder_check_asks_the_same_of_the_unembedding():
-    for tamper in (parametrized, with_a_bias, hook_on_whole_sequences, forward_of_a_submodule, another_unembedding):
+    for tamper in (
+        parametrized,
+        with_a_bias,
+        hook_on_whole_sequences,
+        forward_of_a_submodule,
+        another_unembedding,
+    ):
         model = KINDS["selector"]()
         tamper(model)
         assert "the unembedding is not a plain matrix" in check_decoder(model)

@@ -26,7 +26,9 @@ def runs(block):
 
 
 def normalized(line, numbers_vary):
-    """Seconds always vary, and the width of the column with them; where said so, all numbers do."""
+    """Seconds always vary, and the width of the column with them; where said so, all
+    numbers do.
+    """
     line = re.sub(r"\d+\.\d+ (PASS|s\b)", r"# \1", line)
     if numbers_vary:
         line = re.sub(r"\d[\d,.]*", "#", line)
@@ -36,7 +38,8 @@ def normalized(line, numbers_vary):
 def matches(printed, expected, numbers_vary):
     """Whether the printed lines are the expected ones, `...` standing for any lines."""
     pattern = "\n".join(
-        "(?:.*\n)*?.*" if line == "..." else re.escape(normalized(line, numbers_vary)) for line in expected
+        "(?:.*\n)*?.*" if line == "..." else re.escape(normalized(line, numbers_vary))
+        for line in expected
     )
     text = "\n".join(normalized(line, numbers_vary) for line in printed)
     return re.fullmatch(pattern, text) is not None
@@ -62,13 +65,22 @@ def test_commands_print_what_stands_there(block, workshop):
     vary, text = CONSOLE[block]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for command, expected in runs(text):
-        if command == "python -m verify all" and "VERIFY_ALL_OUTPUT" in os.environ:  # it has just been run
+        # it has just been run
+        if command == "python -m verify all" and "VERIFY_ALL_OUTPUT" in os.environ:
             printed = Path(os.environ["VERIFY_ALL_OUTPUT"]).read_text()
             assert matches(printed.splitlines(), expected, bool(vary)), printed[-3000:]
             continue
-        program = command.replace("python ", f"{sys.executable} ", 1).replace("benchmarks/", f"{ROOT}/benchmarks/")
+        program = command.replace("python ", f"{sys.executable} ", 1).replace(
+            "benchmarks/", f"{ROOT}/benchmarks/"
+        )
         done = subprocess.run(
-            program, shell=True, cwd=workshop, env=environment, capture_output=True, text=True, check=False
+            program,
+            shell=True,
+            cwd=workshop,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         assert matches(done.stdout.splitlines(), expected, bool(vary)), done.stdout[-3000:]

@@ -1,4 +1,6 @@
-"""The verifier itself: both decisions, their agreement, and that neither can be fooled by a planted fault."""
+"""The verifier itself: both decisions, their agreement, and that neither can be fooled by a
+planted fault.
+"""
 
 import re
 
@@ -9,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import construction_and_facts, seeds
 
-from constructions import CATALOGUE, FactTable, InputError, scalar_selector, selector, superposition
+from constructions import (
+    CATALOGUE,
+    FactTable,
+    InputError,
+    scalar_selector,
+    selector,
+    superposition,
+)
 from constructions.decoder import BankField, Decoder, NumberField, SignField
 from verify import recall as recall_module
 from verify.decode import MarginReader, check_decoder
@@ -28,7 +37,10 @@ def model_of(name, seed=1):
 def test_fast_and_full_find_the_same(case, rows):
     name, facts = case
     model = CATALOGUE[name].builder(facts)
-    fast, full, both = (check_recall(model, facts, logits=mode, batch_rows=rows) for mode in ("fast", "full", "both"))
+    fast, full, both = (
+        check_recall(model, facts, logits=mode, batch_rows=rows)
+        for mode in ("fast", "full", "both")
+    )
     for recall in (fast, full, both):
         assert (recall.queries, recall.wrong, recall.defect) == (facts.answers.size, 0, None)
     if not model.margin.rounds and name != "superposition":
@@ -39,7 +51,9 @@ def test_fast_and_full_find_the_same(case, rows):
 
 @given(name=st.sampled_from(SINGLE_HOP), seed=seeds, scale=st.sampled_from([1.0, 4.0, 16.0]))
 def test_fast_agrees_with_full_on_damaged_states(name, seed, scale):
-    """Random damage to the embedding, large and small: whatever full logits call wrong, fast calls wrong."""
+    """Random damage to the embedding, large and small: whatever full logits call wrong, fast calls
+    wrong.
+    """
     model, facts = model_of(name)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(model.embedding.weight.shape, generator=generator)
@@ -56,7 +70,11 @@ def test_damage_of_that_kind_does_make_answers_wrong():
     model, facts = model_of("selector")
     with torch.no_grad():
         model.embedding.weight[3, :7] += 4
-    assert check_recall(model, facts, logits="fast").wrong == check_recall(model, facts, logits="full").wrong > 0
+    assert (
+        check_recall(model, facts, logits="fast").wrong
+        == check_recall(model, facts, logits="full").wrong
+        > 0
+    )
 
 
 def flip_one_code_bit(model):
@@ -119,7 +137,9 @@ def test_each_decision_catches_each_planted_fault(name, fault, mode):
 
 
 def test_counterexamples_are_named():
-    facts = FactTable.from_triples([("Ann", "mother", "Beth"), ("Beth", "mother", "Carla"), ("Carla", "mother", "Ann")])
+    facts = FactTable.from_triples(
+        [("Ann", "mother", "Beth"), ("Beth", "mother", "Carla"), ("Carla", "mother", "Ann")]
+    )
     model = selector(facts)
     with torch.no_grad():
         swap_two_answers(model)
@@ -152,7 +172,9 @@ def test_facts_of_another_size_are_refused():
 
 @pytest.mark.parametrize("name", SINGLE_HOP)
 def test_the_streamed_forward_pass_is_the_plain_one(name):
-    """The states that are decided on equal those of a plain forward pass of every whole sequence."""
+    """The states that are decided on equal those of a plain forward pass of every
+    whole sequence.
+    """
     model, facts = model_of(name)
     seen = []
 
@@ -203,7 +225,9 @@ def test_a_difference_in_the_last_bit_is_shown_as_one():
     weight = model.unembedding.weight.data
     row, column = weight.nonzero()[0].tolist()
     weight[row, column] *= 1 + 2**-23
-    found, declared = re.search(r"has (\S+) in column .* has (\S+)$", check_decoder(model)).groups()
+    found, declared = re.search(
+        r"has (\S+) in column .* has (\S+)$", check_decoder(model)
+    ).groups()
     assert float(found) == weight[row, column].item() != float(declared)
 
 
@@ -233,9 +257,18 @@ def test_the_decoder_check_reads_every_entry():
         (lambda f: SignField(f.tokens, f.codes.astype(float), f.read), "codes of shape"),
         (lambda f: SignField(f.tokens, f.codes, f.read, bonus=f.read), "needs a single bonus"),
         (lambda f: SignField(f.tokens + 10**6, f.codes, f.read), "does not exist"),
-        (lambda f: NumberField(f.tokens, np.arange(37) / 2, f.read[0], f.read[0]), "one integer for each token"),
-        (lambda f: NumberField(f.tokens, np.arange(38), f.read[0], f.read[0]), "one integer for each token"),
-        (lambda f: NumberField(f.tokens, np.arange(37), f.read, f.read[0]), "one integer for each token"),
+        (
+            lambda f: NumberField(f.tokens, np.arange(37) / 2, f.read[0], f.read[0]),
+            "one integer for each token",
+        ),
+        (
+            lambda f: NumberField(f.tokens, np.arange(38), f.read[0], f.read[0]),
+            "one integer for each token",
+        ),
+        (
+            lambda f: NumberField(f.tokens, np.arange(37), f.read, f.read[0]),
+            "one integer for each token",
+        ),
         (lambda f: BankField(f.tokens, f.codes, f.read), "row of forms for each bank"),
         (lambda f: type("Sly", (SignField,), {})(f.tokens, f.codes, f.read), "is a Sly"),
     ],
@@ -253,21 +286,32 @@ def test_an_unsound_declaration_is_a_defect(damage, message):
 def test_equal_numbers_are_a_defect():
     model = scalar_selector(FACTS)
     (field,) = model.decoder.fields
-    model.decoder = Decoder((NumberField(field.tokens, field.numbers * 0, field.read, field.one),), model.decoder.rest)
+    model.decoder = Decoder(
+        (NumberField(field.tokens, field.numbers * 0, field.read, field.one),), model.decoder.rest
+    )
     assert "same code" in check_decoder(model)
 
 
 @given(seed=seeds, scale=st.sampled_from([0.1, 1.0, 3.0]))
 def test_margins_are_lower_bounds_for_any_state(seed, scale):
-    """Against all logits in float64, for states far from any code: the bound never exceeds the true margin."""
+    """Against all logits in float64, for states far from any code: the bound never exceeds the
+    true margin.
+    """
     generator = torch.Generator().manual_seed(seed)
     split = FactTable.random_disjoint(11, 3, seed=2)
     partial = split.answers.copy()
     partial[1, 4] = -1
-    tables = [(selector, FACTS), (scalar_selector, FACTS), (superposition, split), (superposition, FactTable(partial))]
+    tables = [
+        (selector, FACTS),
+        (scalar_selector, FACTS),
+        (superposition, split),
+        (superposition, FactTable(partial)),
+    ]
     for build, facts in tables:
         model = build(facts, dtype=torch.float64)
-        states = scale * torch.randn(200, model.shape.d_model, generator=generator, dtype=torch.float64)
+        states = scale * torch.randn(
+            200, model.shape.d_model, generator=generator, dtype=torch.float64
+        )
         possible = torch.from_numpy(np.unique(facts.answers[facts.answers >= 0]))
         answers = possible[torch.randint(0, len(possible), (200,), generator=generator)]
         logits = model.unembedding(states).detach()
@@ -324,7 +368,9 @@ def test_rounding_is_infinite_where_logits_overflow():
 def test_weights_that_are_no_integers_are_never_exact():
     model = selector(FACTS)
     (field,) = model.decoder.fields
-    tiny = SignField(field.tokens, field.codes, 2.0**-30 * field.read, bonus=model.stream["relation"].sum())
+    tiny = SignField(
+        field.tokens, field.codes, 2.0**-30 * field.read, bonus=model.stream["relation"].sum()
+    )
     model.decode_by(Decoder((tiny,), -1 * model.stream["one"].form()))
     fast, full = (check_recall(model, FACTS, logits=mode) for mode in ("fast", "full"))
     assert full.wrong + full.unknown == fast.wrong + fast.unknown > 0
@@ -356,7 +402,13 @@ def with_another_unembedding(model):
 @pytest.mark.parametrize("mode", ["fast", "full", "both"])
 @pytest.mark.parametrize(
     "fault",
-    [overflowing, with_bias, with_hook_on_the_unembedding, with_hook_on_the_model, with_another_unembedding],
+    [
+        overflowing,
+        with_bias,
+        with_hook_on_the_unembedding,
+        with_hook_on_the_model,
+        with_another_unembedding,
+    ],
 )
 @pytest.mark.parametrize("name", ["selector", "attention_selector"])
 def test_what_stands_beside_the_weights_is_noticed(name, fault, mode):
@@ -372,8 +424,11 @@ def test_a_disagreement_of_the_two_decisions_is_a_defect(monkeypatch):
     model, facts = model_of("selector")
     with torch.no_grad():
         flip_one_code_bit(model)
-    monkeypatch.setattr(MarginReader, "margins", lambda self, states, answers: torch.ones(len(answers)).double())
-    assert check_recall(model, facts, logits="fast").wrong == 0  # the planted reader believes everything
+    monkeypatch.setattr(
+        MarginReader, "margins", lambda self, states, answers: torch.ones(len(answers)).double()
+    )
+    # the planted reader believes everything
+    assert check_recall(model, facts, logits="fast").wrong == 0
     assert "differ" in check_recall(model, facts, logits="both").defect
 
 

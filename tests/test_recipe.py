@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from constructions import CATALOGUE, Codebook, FactTable, hybrid, key_value, precomputed, superposition
+from constructions import (
+    CATALOGUE,
+    Codebook,
+    FactTable,
+    hybrid,
+    key_value,
+    precomputed,
+    superposition,
+)
 from constructions.recipe import RECORDED_ELSEWHERE, Recipe
 
 FACTS = FactTable.random_bijections(5, 2, seed=1)
@@ -20,8 +28,13 @@ def test_every_construction_records_its_options(name):
     again = entry.builder(facts, **model.recipe.options, dtype=torch.float64)
     assert model.recipe.builder == entry.builder.__name__
     assert again.recipe == model.recipe
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
-    assert set(model.recipe.options) == set(inspect.signature(entry.builder).parameters) - RECORDED_ELSEWHERE
+    assert all(
+        torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)
+    )
+    assert (
+        set(model.recipe.options)
+        == set(inspect.signature(entry.builder).parameters) - RECORDED_ELSEWHERE
+    )
     assert len(model.codebooks) == (2 if name == "superposition" else 1)
 
 

@@ -9,7 +9,15 @@ import pytest
 import torch
 from near_ties import margins, near_tie, permuted, sequences, shapes
 
-from constructions import CATALOGUE, FactTable, StandardDecoder, StandardShape, attention_selector, selector, standard
+from constructions import (
+    CATALOGUE,
+    FactTable,
+    StandardDecoder,
+    StandardShape,
+    attention_selector,
+    selector,
+    standard,
+)
 from constructions.following import Box, Change
 from constructions.following_norms import DecoderFollower
 from verify.exact import Exactness
@@ -35,7 +43,9 @@ def found_of(key, **how):
     rng = rng_of(*key)
     model, facts, told = near_tie(rng, **how)
     wrong = torch.stack([~(found > 0) for _, found in shapes(model, facts, rng)])
-    recall = check_recall(model, facts, model.hops, "full", batch_rows=int(rng.choice([1, 4, 17, 1000])))
+    recall = check_recall(
+        model, facts, model.hops, "full", batch_rows=int(rng.choice([1, 4, 17, 1000]))
+    )
     return recall, wrong.all(0), wrong.any(0), f"{told} ({FRESH} {key}): {recall}"
 
 
@@ -57,7 +67,9 @@ def test_without_a_bound_some_edited_model_is_called_right_and_is_wrong(monkeypa
     monkeypatch.setattr(Rounding, "decide", trusting)
     for key in range(40):
         name = ["selector", "attention_selector", "superposition"][key % 3]
-        recall, _, ever, _ = found_of((2, key), name=name, form="itself", dtype=torch.float32, largest=12, edge=True)
+        recall, _, ever, _ = found_of(
+            (2, key), name=name, form="itself", dtype=torch.float32, largest=12, edge=True
+        )
         if recall.verdict == "PASS" and ever.any():
             return
     raise AssertionError(f"40 models on the edge, and none was wrong in another shape ({FRESH})")
@@ -71,7 +83,9 @@ def test_a_near_tie_is_unknown_a_clear_one_is_not(dtype):
     assert (clear.verdict, clear.unknown) == ("PASS", 0)
     answer = int(facts.answer(2, [1]))
     with torch.no_grad():
-        model.unembedding.weight[(answer + 1) % 6] = (1 - 4 * torch.finfo(dtype).eps) * model.unembedding.weight[answer]
+        model.unembedding.weight[(answer + 1) % 6] = (
+            1 - 4 * torch.finfo(dtype).eps
+        ) * model.unembedding.weight[answer]
     near = check_recall(model, facts, logits="full")
     assert near.unknown >= 1
     assert near.verdict in ("UNKNOWN", "FAIL")
@@ -86,7 +100,10 @@ def test_a_tie_is_wrong_where_arithmetic_is_exact_and_unknown_where_it_rounds():
     with torch.no_grad():
         for model in (exact, rounding):
             model.unembedding.weight[0] = model.unembedding.weight[1]
-    assert (check_recall(exact, facts, logits="full").wrong, check_recall(exact, facts, logits="full").unknown) == (
+    assert (
+        check_recall(exact, facts, logits="full").wrong,
+        check_recall(exact, facts, logits="full").unknown,
+    ) == (
         4,
         0,
     )
@@ -133,7 +150,9 @@ def test_constructions_are_exact_and_then_the_same_bit_for_bit(name, form, monke
         model = standard(model, norm="rmsnorm", placement="post", proven=False)
     asked = []
     decide = Rounding.decide
-    monkeypatch.setattr(Rounding, "decide", lambda self, *args: asked.append(self) or decide(self, *args))
+    monkeypatch.setattr(
+        Rounding, "decide", lambda self, *args: asked.append(self) or decide(self, *args)
+    )
     for mode in ("full",) if form == "rmsnorm" else ("fast", "full", "both"):
         assert check_recall(model, facts, model.hops, mode).verdict == "PASS"
     if name == "attention_selector":
@@ -185,7 +204,10 @@ def test_what_is_proven_exact_is_what_real_arithmetic_gives():
 
 
 def test_a_reach_that_is_too_large_is_noticed():
-    assert any(proven and not same for proven, same, _ in (edited(key, steps=2.0**20) for key in range(120)))
+    assert any(
+        proven and not same
+        for proven, same, _ in (edited(key, steps=2.0**20) for key in range(120))
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,7 +236,8 @@ def test_what_makes_a_selector_exact(change, exact):
 
 
 @pytest.mark.parametrize(
-    ("scale", "exact"), [(1, True), (2.0**-1, True), (2.0**-2, False), (2.0**-8, False), (0, False)]
+    ("scale", "exact"),
+    [(1, True), (2.0**-1, True), (2.0**-2, False), (2.0**-8, False), (0, False)],
 )
 def test_a_softmax_is_exact_if_what_it_leaks_underflows(scale, exact):
     """Gaps of 2048; with a quarter of it the leak still underflows in float32, but not in
@@ -237,13 +260,22 @@ def test_a_softmax_is_exact_if_what_it_leaks_underflows(scale, exact):
 
 def decoder_of(key):
     rng = rng_of(5, key)
-    norm, placement = [("rmsnorm", "pre"), ("layernorm", "pre"), ("layernorm", "post"), ("rmsnorm", "post")][key % 4]
+    norm, placement = [
+        ("rmsnorm", "pre"),
+        ("layernorm", "pre"),
+        ("layernorm", "post"),
+        ("rmsnorm", "post"),
+    ][key % 4]
     torch.manual_seed(int(rng.integers(2**31)))
-    decoder = StandardDecoder(StandardShape(11, 24, 2, 2, 4, 16, 5, norm=norm, placement=placement))
+    decoder = StandardDecoder(
+        StandardShape(11, 24, 2, 2, 4, 16, 5, norm=norm, placement=placement)
+    )
     with torch.no_grad():
         for weight in decoder.parameters():
             weight.copy_(torch.randn_like(weight) * 0.5 + (weight.dim() == 1))
-        decoder.positions.weight[:, :4] += 2.0 ** int(rng.integers(3, 12)) * torch.tensor([1, -1, 1, -1])
+        decoder.positions.weight[:, :4] += 2.0 ** int(rng.integers(3, 12)) * torch.tensor(
+            [1, -1, 1, -1]
+        )
     return decoder, torch.from_numpy(rng.integers(0, 11, (6, 4)))
 
 
@@ -262,7 +294,11 @@ def off_by(key, unit=1.0):
         wide = copy.deepcopy(decoder).double()
         if bound.error.isnan().any():
             return torch.nan  # nothing is known: a norm of something near 0
-        for one in (decoder(tokens), torch.cat([decoder(row[None]) for row in tokens]), wide(tokens)):
+        for one in (
+            decoder(tokens),
+            torch.cat([decoder(row[None]) for row in tokens]),
+            wide(tokens),
+        ):
             off = (one[:, -1:].double() - middle).abs() / (half + bound.error)
             worst = max(worst, off.max().item())
     return worst
@@ -290,7 +326,11 @@ def test_the_worst_order_of_a_sum_of_squares_is_within_the_bound(norm):
     y = follower._normed(Box(x, x, torch.zeros_like(x)), decoder.final_norm, "final_norm", change)
     lost = x * (2.0**24 / d) ** -0.5
     beside = torch.zeros(()) if y.shift is None else y.shift
-    assert bool(((lost - (y.low + y.high) / 2).abs() <= (y.high - y.low) / 2 + y.error + beside)[..., :1].all())
+    assert bool(
+        ((lost - (y.low + y.high) / 2).abs() <= (y.high - y.low) / 2 + y.error + beside)[
+            ..., :1
+        ].all()
+    )
     assert float((lost - (y.low + y.high) / 2).abs().amax() / lost.abs().amax()) > 1e-4
 
 
@@ -312,4 +352,7 @@ def test_a_shift_that_all_coordinates_share_is_not_lost():
 def test_margins_by_several_ways_of_calling_agree_with_the_pass():
     facts = FactTable.random_bijections(6, 2, seed=3)
     model = selector(facts)
-    assert margins(model, *sequences(model, facts)).amin().item() == check_recall(model, facts, logits="full").margin
+    assert (
+        margins(model, *sequences(model, facts)).amin().item()
+        == check_recall(model, facts, logits="full").margin
+    )

@@ -38,7 +38,13 @@ def contents(path):
     """All that is in a folder: bytes of files, targets of links, names of folders, attributes."""
     found = {}
     for other in sorted(path.rglob("*")):
-        held = os.readlink(other) if other.is_symlink() else other.read_bytes() if other.is_file() else "folder"
+        held = (
+            os.readlink(other)
+            if other.is_symlink()
+            else other.read_bytes()
+            if other.is_file()
+            else "folder"
+        )
         found[str(other.relative_to(path))] = held, attributes(other)
     return found
 
@@ -57,7 +63,9 @@ def is_whole(path, model):
 
 def started(command):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def namespaces():
@@ -96,7 +104,9 @@ def test_a_saver_in_another_process_namespace_leaves_a_live_one_alone(tmp_path):
     pids.append(json.loads(told)["pid"])
     assert max(pids) < 100, "they have no namespaces of their own"
     assert len(set(pids)) == 2
-    assert load(target).facts.n_entities == 50, "the first is there, whole, which was in place last"
+    assert load(target).facts.n_entities == 50, (
+        "the first is there, whole, which was in place last"
+    )
     assert not list(tmp_path.glob(".model.*"))
 
 
@@ -132,7 +142,9 @@ def test_a_saver_whose_files_are_taken_away_does_not_tell_of_success(tmp_path, m
         exchange(one, other)
 
     monkeypatch.setattr(new_folder, "_exchange", taken)
-    with pytest.raises(InputError, match=r"model: was written and put in place, and is not there whole any more"):
+    with pytest.raises(
+        InputError, match=r"model: was written and put in place, and is not there whole any more"
+    ):
         NEW.save(tmp_path / "model")
 
 
@@ -151,7 +163,9 @@ def test_without_locks_all_is_saved_and_nothing_is_swept(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("back", [False, True])
 @pytest.mark.parametrize("reader", ["load, early", "load, late", "check"])
-def test_a_folder_that_is_exchanged_while_it_is_read_is_read_again(reader, back, tmp_path, monkeypatch):
+def test_a_folder_that_is_exchanged_while_it_is_read_is_read_again(
+    reader, back, tmp_path, monkeypatch
+):
     """What is found is one of the two models, and never files of both.
 
     The models have the same sizes, so that the weights of one would fit the facts of the other.
@@ -218,7 +232,8 @@ def test_where_nothing_can_be_flushed_the_model_is_saved_and_it_is_said_what_is_
         OLD.save(tmp_path / "model")
     failing_sync(monkeypatch, code, fails)
     with pytest.warns(
-        UserWarning, match=r"model: is written and in place, .* cannot flush a (file|folder) .*; load it then$"
+        UserWarning,
+        match=r"model: is written and in place, .* cannot flush a (file|folder) .*; load it then$",
     ) as warned:
         NEW.save(tmp_path / "model")
     assert any("cannot flush a folder" in str(warning.message) for warning in warned)
@@ -395,7 +410,9 @@ def test_what_comes_when_the_old_folder_is_being_removed_is_kept_and_told(tmp_pa
     assert (kept / "notes.txt").read_text() == "mine", "the next save sweeps no user's file"
 
 
-def test_a_folder_that_cannot_be_put_back_is_kept_under_the_name_that_is_told(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_put_back_is_kept_under_the_name_that_is_told(
+    tmp_path, monkeypatch
+):
     OLD.save(tmp_path / "model")
     exchange, calls = new_folder._exchange, []
 
@@ -421,7 +438,8 @@ def test_links_of_others_to_saved_files_live_on(tmp_path):
     assert is_whole(tmp_path / "model", NEW)
 
 
-# ------------------------------------------------------------------ outputs that lie in one another
+# ------------------------------------------------------------------ outputs that lie in one
+# another
 
 
 def test_no_model_is_saved_into_a_model(tmp_path):
@@ -465,7 +483,9 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_output_damages_a_model_an_input_or_another_output(command, tmp_path, monkeypatch, capsys):
+def test_no_output_damages_a_model_an_input_or_another_output(
+    command, tmp_path, monkeypatch, capsys
+):
     """Refused before any work, in one sentence; all files are as they were."""
     OLD.save(tmp_path / "model")
     (tmp_path / "f.tsv").write_text(FAMILY)

@@ -1,4 +1,6 @@
-"""A construction inside a larger decoder: all facts recalled, the rest of the decoder as it was, everything trainable."""
+"""A construction inside a larger decoder: all facts recalled, the rest of the decoder as it was,
+everything trainable.
+"""
 
 import copy
 import re
@@ -14,7 +16,15 @@ from torch import nn
 from constructions import CATALOGUE, InputError, StandardDecoder, needed_shape, seed_into, seeding
 from verify.recall import check_recall
 
-EXTRA = {"d_vocab": 5, "d_model": 16, "n_layers": 3, "n_heads": 2, "d_head": 3, "d_mlp": 12, "n_positions": 4}
+EXTRA = {
+    "d_vocab": 5,
+    "d_model": 16,
+    "n_layers": 3,
+    "n_heads": 2,
+    "d_head": 3,
+    "d_mlp": 12,
+    "n_positions": 4,
+}
 
 
 def larger(shape, dtype=torch.float64, scale=0.02, seed=0):
@@ -45,7 +55,9 @@ def test_all_facts_are_recalled_with_the_same_logits(name, form):
     assert further.abs().max().item() <= 2 * seeded.logit_error
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if form["norm"] != "layernorm"], ids=named)
+@pytest.mark.parametrize(
+    "form", [form for form in FORMS if form["norm"] != "layernorm"], ids=named
+)
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_float32_is_enough_but_for_layernorm(name, form):
     model, facts, hops = built(name)
@@ -62,20 +74,29 @@ def test_gains_and_biases_of_the_target_are_accounted_for(form):
                 parameter += torch.randn_like(parameter) / 5
     seeded = seed_into(target, model)
     recalls_all(seeded, facts, hops)
-    difference = last_logits(seeded, facts, hops)[:, : len(model.vocabulary)] - last_logits(model, facts, hops)
+    difference = last_logits(seeded, facts, hops)[:, : len(model.vocabulary)] - last_logits(
+        model, facts, hops
+    )
     assert difference.abs().max().item() <= seeded.logit_error
 
 
 @pytest.mark.parametrize(
-    ("norm", "name"), [("rmsnorm", "selector"), ("layernorm", "selector"), ("layernorm", "key_value_rows")]
+    ("norm", "name"),
+    [("rmsnorm", "selector"), ("layernorm", "selector"), ("layernorm", "key_value_rows")],
 )
 def test_with_pre_norm_the_rest_is_read_at_a_size_of_one_if_that_can_be_certified(norm, name):
     model, facts, hops = built(name, dtype=torch.float64)
     target = larger(needed_shape(model, norm, tied=True))
-    size = (target.embedding.weight.square().mean() + target.positions.weight.square().mean()).sqrt().item()
+    size = (
+        (target.embedding.weight.square().mean() + target.positions.weight.square().mean())
+        .sqrt()
+        .item()
+    )
     seeded = seed_into(target, model)
     assert seeded.rest_gain == (pytest.approx(1 / size) if name == "selector" else 1)
-    assert target.blocks[0].mlp_norm.weight[-1].item() == pytest.approx(2**seeded.slack * seeded.rest_gain)
+    assert target.blocks[0].mlp_norm.weight[-1].item() == pytest.approx(
+        2**seeded.slack * seeded.rest_gain
+    )
     recalls_all(seeded, facts, hops)
 
 
@@ -100,11 +121,16 @@ def test_the_rest_of_the_target_keeps_its_weights(form):
         units = places.units[used] if used is not None else 0
         sees = np.setdiff1d(np.arange(target.shape.d_model), places.slack)
         for name in ("query", "key", "value"):
-            new, kept = getattr(block.attention, name).weight[heads:], getattr(old.attention, name).weight[heads:]
+            new, kept = (
+                getattr(block.attention, name).weight[heads:],
+                getattr(old.attention, name).weight[heads:],
+            )
             assert torch.equal(new[:, sees], kept[:, sees])
             assert not new[:, places.slack].any()
         assert torch.equal(block.mlp.matrix(0)[units:, sees], old.mlp.matrix(0)[units:, sees])
-        assert torch.equal(block.attention.output.weight[rest, heads:], old.attention.output.weight[rest, heads:])
+        assert torch.equal(
+            block.attention.output.weight[rest, heads:], old.attention.output.weight[rest, heads:]
+        )
         assert torch.equal(block.mlp.matrix(1)[rest, units:], old.mlp.matrix(1)[rest, units:])
         assert not block.attention.output.weight[places.own, heads:].any()
         assert not block.mlp.matrix(1)[places.own, units:].any()
@@ -114,19 +140,24 @@ def test_places_name_what_the_construction_uses():
     model, _, _ = built("precomputed", dtype=torch.float64)
     seeded = seed_into(larger(needed_shape(model, "layernorm")), model, first_block=1)
     places = seeded.places
-    assert (places.blocks, places.units) == (range(1, 3), tuple(layer.d_mlp[0] for layer in model.shape.layers))
+    assert (places.blocks, places.units) == (
+        range(1, 3),
+        tuple(layer.d_mlp[0] for layer in model.shape.layers),
+    )
     assert places.heads == model.head_names
     trace, original = (m.trace(torch.tensor([[3, 8, 9]])) for m in (seeded, model))
     found = trace.residual["layers.2.post"][..., torch.from_numpy(places.slot("answers"))]
     expected = model.slot_state(original.residual["layers.1.post"], "answers")
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
     torch.testing.assert_close(
-        found, -trace.residual["layers.2.post"][..., places.mirror[model.stream["answers"].columns]]
+        found,
+        -trace.residual["layers.2.post"][..., places.mirror[model.stream["answers"].columns]],
     )
 
 
 @pytest.mark.parametrize(
-    "size", [field.name for field in fields(needed_shape(built("hybrid")[0])) if field.name in EXTRA]
+    "size",
+    [field.name for field in fields(needed_shape(built("hybrid")[0])) if field.name in EXTRA],
 )
 def test_a_target_that_is_too_small_is_refused_and_left_alone(size):
     model, _, _ = built("hybrid")
@@ -135,7 +166,9 @@ def test_a_target_that_is_too_small_is_refused_and_left_alone(size):
     has = widest - 1 if size == "d_head" else getattr(needed, size) - 1
     target = StandardDecoder(replace(needed, **{size: has}))
     before = copy.deepcopy(target.state_dict())
-    with pytest.raises(InputError, match=rf"hybrid needs {has + 1} .* \(it has {has}\); use a larger decoder"):
+    with pytest.raises(
+        InputError, match=rf"hybrid needs {has + 1} .* \(it has {has}\); use a larger decoder"
+    ):
         seed_into(target, model)
     assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
 
@@ -154,14 +187,19 @@ def test_refusals_leave_the_target_as_it_was():
     with pytest.raises(InputError, match="got a Linear"):
         seed_into(torch.nn.Linear(3, 3), model)
     odd = StandardDecoder(
-        replace(needed_shape(model, "layernorm"), d_model=needed_shape(model, "layernorm").d_model + 1)
+        replace(
+            needed_shape(model, "layernorm"), d_model=needed_shape(model, "layernorm").d_model + 1
+        )
     )
     with pytest.raises(InputError, match="LayerNorm as the identity needs an even d_model"):
         seed_into(odd, model)
 
 
 def is_refused(target, said, model=None, **options):
-    before = {name: weight.detach().clone() for name, weight in target.named_parameters(remove_duplicate=False)}
+    before = {
+        name: weight.detach().clone()
+        for name, weight in target.named_parameters(remove_duplicate=False)
+    }
     with pytest.raises(InputError, match=said):
         seed_into(target, model or built("selector", dtype=torch.float64)[0], **options)
     for name, weight in target.named_parameters(remove_duplicate=False):
@@ -175,7 +213,11 @@ def a_target(**form):
 @pytest.mark.parametrize("form", FORMS, ids=named)
 @pytest.mark.parametrize("number", [torch.nan, torch.inf, 1e200])
 @pytest.mark.parametrize(
-    "name", [f"blocks.0.{part}.weight" for part in ("attention.value", "attention.output", "mlp.weights.1")]
+    "name",
+    [
+        f"blocks.0.{part}.weight"
+        for part in ("attention.value", "attention.output", "mlp.weights.1")
+    ],
 )
 def test_numbers_that_no_bound_can_be_computed_of_are_refused(name, number, form):
     target = a_target(**form)
@@ -214,7 +256,9 @@ def untied_by_hand(target):
 
 
 def one_row_for_all(target):
-    target.unembedding.weight = nn.Parameter(target.unembedding.weight.data[:1].expand(target.shape.d_vocab, -1))
+    target.unembedding.weight = nn.Parameter(
+        target.unembedding.weight.data[:1].expand(target.shape.d_vocab, -1)
+    )
 
 
 def a_block_twice(target):
@@ -252,16 +296,27 @@ def no_numbers(target):
         (tied_by_hand, "unembedding.weight .* shares memory with embedding.weight", False),
         (
             tied_by_a_view,
-            "unembedding.weight .* shares memory with embedding.weight|embedding.weight .* with unemb",
+            (
+                "unembedding.weight .* shares memory with embedding.weight|embedding.weight .*"
+                " with unemb"
+            ),
             False,
         ),
         (untied_by_hand, "unembedding.weight of the target is not embedding.weight", True),
         (one_row_for_all, "unembedding.weight .* shares memory with itself", False),
         (a_block_twice, r"blocks.3\..* shares memory with blocks.0\.", False),
-        (normed_weights, "blocks.0.attention.value.weight .* has the shape none, .*without parametrizations", False),
+        (
+            normed_weights,
+            "blocks.0.attention.value.weight .* has the shape none, .*without parametrizations",
+            False,
+        ),
         (a_bias, "unembedding.bias .* in a new StandardDecoder of its shape none", False),
         (too_narrow, r"blocks.0.attention.query.weight of the target has the shape \(", False),
-        (two_dtypes, "blocks.1.* is torch.float32 on cpu, embedding.weight torch.float64 on cpu", False),
+        (
+            two_dtypes,
+            "blocks.1.* is torch.float32 on cpu, embedding.weight torch.float64 on cpu",
+            False,
+        ),
         (whole_numbers, "embedding.weight of the target is torch.int64", False),
         (no_numbers, "embedding.weight of the target is torch.float64 on meta", False),
     ],
@@ -325,7 +380,10 @@ def test_gains_that_would_overflow_are_not_written():
         ({"first_block": 1.0}, "first_block must be an integer; got 1.0"),
         ({"slack": np.float64(20.5)}, "slack must be an integer; got .*20.5"),
         ({"model": 3}, "the construction must be a FactModel, as a builder makes it; got a int"),
-        ({"model": StandardDecoder}, "the construction must be a FactModel, as a builder makes it; got a type"),
+        (
+            {"model": StandardDecoder},
+            "the construction must be a FactModel, as a builder makes it; got a type",
+        ),
     ],
 )
 def test_options_of_another_kind_are_refused(options, said):
@@ -349,7 +407,9 @@ def reads_the_rest(target, places):
 
 
 def adds_to_the_logits(target, places):
-    target.unembedding.weight[:, places.rest] = torch.randn(len(target.unembedding.weight), len(places.rest)).double()
+    target.unembedding.weight[:, places.rest] = torch.randn(
+        len(target.unembedding.weight), len(places.rest)
+    ).double()
 
 
 def lets_a_further_token_win(target, places):
@@ -374,7 +434,8 @@ def test_each_weight_that_is_set_to_zero_has_to_be(damage):
     with torch.no_grad():
         damage(seeded, seeded.places)
     found = check_recall(seeded, facts, hops, logits="full")
-    assert found.wrong + found.unknown > 0  # unknown where numbers are so large that rounding has no useful bound
+    # unknown where numbers are so large that rounding has no useful bound
+    assert found.wrong + found.unknown > 0
 
 
 def test_the_python_of_the_page_runs():

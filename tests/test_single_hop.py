@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import bijections, functions
 
-from constructions import Codebook, DoesNotFit, FactTable, InputError, attention_selector, scalar_selector, selector
+from constructions import (
+    Codebook,
+    DoesNotFit,
+    FactTable,
+    InputError,
+    attention_selector,
+    scalar_selector,
+    selector,
+)
 from constructions.single_hop import attention_margin
 from verify.recall import check_recall
 
@@ -63,7 +71,9 @@ def test_selector_embeds_subjects_as_stacked_codes_and_masks_all_blocks_but_one(
 @pytest.mark.parametrize("builder", [selector, scalar_selector])
 def test_no_internal_weight_depends_on_the_facts(builder):
     one, other = (builder(FactTable.random_bijections(20, 3, seed)) for seed in (0, 1))
-    for (name, left), (_, right) in zip(one.internal_weights(), other.internal_weights(), strict=True):
+    for (name, left), (_, right) in zip(
+        one.internal_weights(), other.internal_weights(), strict=True
+    ):
         assert torch.equal(left, right), name
     assert torch.equal(one.unembedding.weight, other.unembedding.weight)
     assert not torch.equal(one.embedding.weight, other.embedding.weight)
@@ -80,10 +90,17 @@ def test_codes_name_answers_not_entities():
 
 @pytest.mark.parametrize(
     ("dtype", "largest"),
-    [(torch.float16, 27), (torch.bfloat16, 10), (torch.float32, 2365), (torch.float64, 54_794_159)],
+    [
+        (torch.float16, 27),
+        (torch.bfloat16, 10),
+        (torch.float32, 2365),
+        (torch.float64, 54_794_159),
+    ],
 )
 def test_scalar_selector_takes_just_what_its_dtype_holds(dtype, largest):
-    """3 (N' - 1)^2 <= 2 / eps, on both sides of the limit (the largest N' itself is built where it fits a test)."""
+    """3 (N' - 1)^2 <= 2 / eps, on both sides of the limit (the largest N' itself is built where it
+    fits a test).
+    """
     exact = 2 / torch.finfo(dtype).eps
     assert 3 * (largest - 1) ** 2 <= exact < 3 * largest**2
     if dtype == torch.float64:
@@ -111,12 +128,14 @@ def test_more_than_the_memory_is_refused_beforehand_with_the_number_of_bytes(mon
     monkeypatch.setattr("constructions.memory.memory_limit", lambda: 10_000)
     parameters = 2 * 103 * 17 + 4 * 14 * 17
     with pytest.raises(
-        DoesNotFit, match=rf"\({parameters:,} parameters.* need {4 * parameters:,} bytes, .* has 10,000"
+        DoesNotFit,
+        match=rf"\({parameters:,} parameters.* need {4 * parameters:,} bytes, .* has 10,000",
     ):
         selector(facts)
 
 
-# ------------------------------------------------------------------ the margin of 4.1b in real arithmetic
+# ------------------------------------------------------------------ the margin of 4.1b in real
+# arithmetic
 
 
 @given(n_relations=st.integers(1, 200), beta=st.integers(1, 40))
@@ -134,7 +153,9 @@ def test_attention_margin_is_a_tight_rational_lower_bound(n_relations, beta):
 
 @pytest.mark.parametrize(("n_relations", "beta"), [(3, 1), (4, 2), (21, 4)])
 def test_attention_margin_is_attained_by_the_worst_facts(n_relations, beta):
-    """All other relations answer with the code that differs in one bit: the bound of 4.1b is reached."""
+    """All other relations answer with the code that differs in one bit: the bound of 4.1b is
+    reached.
+    """
     answers = np.zeros((n_relations, 2), dtype=int)
     answers[1:] = 1
     facts = FactTable(answers)
@@ -156,7 +177,9 @@ def test_a_beta_below_the_condition_is_refused_and_would_be_wrong(monkeypatch):
     facts = FactTable(answers)
     with pytest.raises(InputError, match=r"e\^beta > R - 1 is needed; beta = 3"):
         attention_selector(facts, beta=1)  # e < 7
-    monkeypatch.setattr("constructions.single_hop.attention_margin", lambda n_relations, beta: Fraction(1))
+    monkeypatch.setattr(
+        "constructions.single_hop.attention_margin", lambda n_relations, beta: Fraction(1)
+    )
     assert check_recall(attention_selector(facts, beta=1), facts, logits="full").wrong > 0
 
 
@@ -166,7 +189,8 @@ def test_beta_is_a_positive_integer(beta):
         attention_selector(FactTable([[0]]), beta=beta)
 
 
-# ------------------------------------------------------------------ installing facts with other answers
+# ------------------------------------------------------------------ installing facts with other
+# answers
 
 
 def test_a_larger_codebook_reserves_codes():

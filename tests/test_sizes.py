@@ -1,4 +1,6 @@
-"""Sizes from the command line and from files are refused in a sentence with both numbers, before memory or time is spent."""
+"""Sizes from the command line and from files are refused in a sentence with both numbers, before
+memory or time is spent.
+"""
 
 import json
 import subprocess
@@ -7,7 +9,16 @@ import sys
 import pytest
 from bad_folders import edit
 
-from constructions import DoesNotFit, FactTable, InputError, chain_of_thought, hybrid, load, selector, superposition
+from constructions import (
+    DoesNotFit,
+    FactTable,
+    InputError,
+    chain_of_thought,
+    hybrid,
+    load,
+    selector,
+    superposition,
+)
 from constructions.stream import Space
 from constructions.transformer import Transformer
 from verify.checker import check
@@ -66,14 +77,21 @@ def test_huge_sizes_on_the_command_line_cost_no_memory(tmp_path):
     ]
     arguments = json.dumps([case for case, _ in cases])
     done = subprocess.run(
-        [sys.executable, "-c", CAPPED, arguments], capture_output=True, text=True, check=False, timeout=300
+        [sys.executable, "-c", CAPPED, arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     found, peak, capped = json.loads(done.stdout)
     assert capped
     assert peak < 700 * 2**10, f"{peak} KiB"  # torch alone takes some 250 MiB
     for (case, number), (status, printed) in zip(cases, found, strict=True):
-        assert status == (0 if "--embedding-bits" in case else 1 if "UNKNOWN" in printed else 2), (case, printed)
+        assert status == (0 if "--embedding-bits" in case else 1 if "UNKNOWN" in printed else 2), (
+            case,
+            printed,
+        )
         assert "PASS" not in printed, (case, printed)
         assert "Traceback" not in printed, (case, printed)
         assert number in printed, (case, printed)
@@ -89,14 +107,28 @@ def in_architecture(change):
 FOLDERS = {
     "repeats": in_architecture(lambda shape: shape.update(repeats=10**9)),
     "repeats beyond any float": in_architecture(lambda shape: shape.update(repeats=10**3000)),
-    "empty layers": in_architecture(lambda shape: shape["layers"].extend([{"heads": [], "d_mlp": []}] * 5_000)),
-    "empty layers, few": in_architecture(lambda shape: shape["layers"].extend([{"heads": [], "d_mlp": []}] * 2000)),
+    "empty layers": in_architecture(
+        lambda shape: shape["layers"].extend([{"heads": [], "d_mlp": []}] * 5_000)
+    ),
+    "empty layers, few": in_architecture(
+        lambda shape: shape["layers"].extend([{"heads": [], "d_mlp": []}] * 2000)
+    ),
     "heads": in_architecture(lambda shape: shape["layers"][0]["heads"].extend([[0, 0]] * 5_000)),
-    "hidden layers": in_architecture(lambda shape: shape["layers"][0]["d_mlp"].extend([1] * 5_000)),
+    "hidden layers": in_architecture(
+        lambda shape: shape["layers"][0]["d_mlp"].extend([1] * 5_000)
+    ),
     "a hidden layer": in_architecture(lambda shape: shape["layers"][0]["d_mlp"].append(10**15)),
     **{
-        size: (lambda manifest, size=size: manifest["sizes"].update({size: 10**12}))
-        for size in ("entities", "relations", "hops", "positions", "d_model", "d_vocab", "parameters")
+        size: lambda manifest, size=size: manifest["sizes"].update({size: 10**12})
+        for size in (
+            "entities",
+            "relations",
+            "hops",
+            "positions",
+            "d_model",
+            "d_vocab",
+            "parameters",
+        )
     },
 }
 
@@ -137,8 +169,16 @@ def memory_kept():
 
 def test_the_names_and_shapes_of_tensors_are_those_of_the_module():
     facts = FactTable.random_bijections(5, 2, seed=0)
-    for model in (selector(facts), hybrid(facts, 2, looked_up=1), chain_of_thought(facts, 2), superposition(_apart())):
-        found = {name: tuple(tensor.shape) for name, tensor in Transformer(model.shape).state_dict().items()}
+    for model in (
+        selector(facts),
+        hybrid(facts, 2, looked_up=1),
+        chain_of_thought(facts, 2),
+        superposition(_apart()),
+    ):
+        found = {
+            name: tuple(tensor.shape)
+            for name, tensor in Transformer(model.shape).state_dict().items()
+        }
         assert model.shape.tensor_shapes() == found
 
 
@@ -160,5 +200,7 @@ def test_slots_are_refused_together_before_any_is_numbered():
 def test_tables_whose_weights_cannot_fit_are_refused_by_the_builders_too():
     facts = FactTable.random_functions(2, 300_000)
     for build in (selector, superposition):
-        with pytest.raises(InputError, match=r"need [0-9.,e+]+ bytes, and this machine has|disjoint"):
+        with pytest.raises(
+            InputError, match=r"need [0-9.,e+]+ bytes, and this machine has|disjoint"
+        ):
             build(facts)

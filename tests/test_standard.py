@@ -1,4 +1,6 @@
-"""Every construction as a standard decoder: the same answers, and the same logits up to what is stated."""
+"""Every construction as a standard decoder: the same answers, and the same logits up to what is
+stated.
+"""
 
 import itertools
 import math
@@ -30,7 +32,9 @@ from verify.recall import check_recall
 
 FORMS = [
     {"norm": norm, "placement": placement, "tied": tied}
-    for norm, placement, tied in itertools.product((None, "rmsnorm", "layernorm"), ("pre", "post"), (False, True))
+    for norm, placement, tied in itertools.product(
+        (None, "rmsnorm", "layernorm"), ("pre", "post"), (False, True)
+    )
     if norm or placement == "pre"
 ]
 LAYERNORM = [form for form in FORMS if form["norm"] == "layernorm"]
@@ -67,7 +71,9 @@ def recalls_all(model, facts, hops):
 
 def has_the_logits_of(other, model, facts, hops):
     """To the last bit, unless a bound is stated; it must leave the margin."""
-    difference = (last_logits(other, facts, hops) - last_logits(model, facts, hops)).abs().max().item()
+    difference = (
+        (last_logits(other, facts, hops) - last_logits(model, facts, hops)).abs().max().item()
+    )
     assert difference <= other.logit_error * (2 if model.margin.rounds else 1)
     assert 2 * other.logit_error < model.margin.real
 
@@ -97,11 +103,15 @@ def test_the_stated_logits_with_layernorm(name, form):
 
 
 @pytest.mark.parametrize("form", LAYERNORM, ids=named)
-@pytest.mark.parametrize("name", [name for name, entry in CATALOGUE.items() if "key_value" not in entry.module])
+@pytest.mark.parametrize(
+    "name", [name for name, entry in CATALOGUE.items() if "key_value" not in entry.module]
+)
 def test_layernorm_in_float32_holds_what_it_states_or_refuses(name, form):
     model, facts, hops = built(name)
     if name.startswith("hybrid"):
-        with pytest.raises(DoesNotFit, match=r"two logits may be off by .*, and the margin is 2; use float64"):
+        with pytest.raises(
+            DoesNotFit, match=r"two logits may be off by .*, and the margin is 2; use float64"
+        ):
             standard(model, **form)
         return
     other = standard(model, **form)
@@ -135,18 +145,24 @@ def test_a_smaller_slack_distorts_as_stated():
         has_the_logits_of(other, model, facts, hops)
         recalls_all(other, facts, hops)
         assert other.distortion < identity_norms.MOST_DELTA
-        differences.append((last_logits(other, facts, hops) - last_logits(model, facts, hops)).abs().max().item())
+        differences.append(
+            (last_logits(other, facts, hops) - last_logits(model, facts, hops)).abs().max().item()
+        )
     assert differences[0] > 8 * differences[1] > 64 * differences[2] > 0  # 4^-k
 
 
 @pytest.mark.parametrize("placement", ["pre", "post"])
 def test_norms_multiply_every_vector_by_a_factor_within_the_distortion(placement):
-    """In float64, for a slack so small that the distortion is far above rounding; on all tokens at all positions."""
+    """In float64, for a slack so small that the distortion is far above rounding; on all tokens at
+    all positions.
+    """
     model, facts, _ = built("precomputed", dtype=torch.float64)
     other = standard(model, norm="rmsnorm", placement=placement, slack=13)
     factors, stated = [], float(other.distortion)
     for norm in other.norms():
-        norm.register_forward_hook(lambda norm, x, y: factors.append(y[..., columns] / x[0][..., columns]))
+        norm.register_forward_hook(
+            lambda norm, x, y: factors.append(y[..., columns] / x[0][..., columns])
+        )
     columns = torch.from_numpy(other.places.columns)
     last_logits(other, facts, 2)
     factors = [part[part.isfinite()] for part in factors]
@@ -184,7 +200,13 @@ def test_the_decoder_is_torchs_own_encoder_layer_with_a_causal_mask(norm, placem
         rest, _ = decoder.states(tokens[:, 2:], cache)
         torch.testing.assert_close(torch.cat([first, rest], 1), x)
         trace = decoder.trace(tokens)
-    assert list(trace.residual) == ["embedding", "layers.0.mid", "layers.0.post", "layers.1.mid", "layers.1.post"]
+    assert list(trace.residual) == [
+        "embedding",
+        "layers.0.mid",
+        "layers.0.post",
+        "layers.1.mid",
+        "layers.1.post",
+    ]
     assert trace.patterns["layers.1"].shape == (4, 3, 6, 6)
     with pytest.raises(ValueError, match="7 tokens are too many: this model has 6 positions"):
         decoder(torch.zeros(1, 7, dtype=torch.int64))
@@ -200,14 +222,21 @@ def test_a_tied_decoder_has_one_table():
 
 
 def test_sizes_are_those_of_the_construction():
-    model, _, _ = built("hybrid_shared")  # two hidden layers, applied twice, heads of width 4 and less
-    (wide, narrow) = model.shape.layers[0].d_mlp
+    # two hidden layers, applied twice, heads of width 4 and less
+    model, _, _ = built("hybrid_shared")
+    wide, narrow = model.shape.layers[0].d_mlp
     shape = needed_shape(model)
     assert shape == standard(model).shape
-    assert (shape.n_layers, shape.d_mlp, shape.n_heads) == (4, max(wide, wide + narrow), model.shape.n_heads)
+    assert (shape.n_layers, shape.d_mlp, shape.n_heads) == (
+        4,
+        max(wide, wide + narrow),
+        model.shape.n_heads,
+    )
     assert shape.d_model == model.shape.d_model + wide
     assert math.isqrt(shape.d_head) ** 2 == shape.d_head & -shape.d_head
-    assert needed_shape(model, "rmsnorm") == replace(shape, norm="rmsnorm", d_model=shape.d_model + 4)
+    assert needed_shape(model, "rmsnorm") == replace(
+        shape, norm="rmsnorm", d_model=shape.d_model + 4
+    )
     assert needed_shape(model, "layernorm").d_model == 2 * shape.d_model + 8
     assert needed_shape(model, tied=True).n_layers == 5
 
@@ -223,16 +252,34 @@ def test_four_squares(n):
         ({"slack": 9}, "a slack of 2\\^9 is for norms, and this decoder has none"),
         ({"norm": "rmsnorm", "slack": 1}, "a slack of 2\\^1 is too small"),
         ({"norm": "rmsnorm", "slack": 70}, "a slack of 2\\^70 is too large"),
-        ({"dtype": torch.bfloat16}, "was built in torch.float32, and the target is in torch.bfloat16"),
-        ({"norm": "layernorm", "slack": 36}, r"two logits may be off by .* together, and the margin is 2"),
+        (
+            {"dtype": torch.bfloat16},
+            "was built in torch.float32, and the target is in torch.bfloat16",
+        ),
+        (
+            {"norm": "layernorm", "slack": 36},
+            r"two logits may be off by .* together, and the margin is 2",
+        ),
         ({"norm": "rmsnorm", "slack": 70, "proven": False}, "a slack of 2\\^70 is too large"),
         ({"norm": "rmsnorm", "slack": 600, "proven": False}, "a slack of 2\\^600 is too large"),
-        ({"norm": "layernorm", "slack": 10**12, "proven": False}, "a slack of 2\\^1000000000000 is too large"),
+        (
+            {"norm": "layernorm", "slack": 10**12, "proven": False},
+            "a slack of 2\\^1000000000000 is too large",
+        ),
         ({"norm": "rmsnorm", "slack": "a"}, "slack must be an integer; got 'a'"),
         ({"norm": "rmsnorm", "slack": 1.5, "proven": False}, "slack must be an integer; got 1.5"),
-        ({"norm": "rmsnorm", "slack": -2000, "proven": False}, "a slack of 2\\^-2000 is too small"),
-        ({"norm": "batchnorm"}, r"norm must be one of None, 'rmsnorm', 'layernorm'; got 'batchnorm'"),
-        ({"norm": "rmsnorm", "placement": "middle"}, "placement must be one of 'pre', 'post'; got 'middle'"),
+        (
+            {"norm": "rmsnorm", "slack": -2000, "proven": False},
+            "a slack of 2\\^-2000 is too small",
+        ),
+        (
+            {"norm": "batchnorm"},
+            r"norm must be one of None, 'rmsnorm', 'layernorm'; got 'batchnorm'",
+        ),
+        (
+            {"norm": "rmsnorm", "placement": "middle"},
+            "placement must be one of 'pre', 'post'; got 'middle'",
+        ),
         ({"dtype": torch.int64}, "dtype must be one of floating point; got torch.int64"),
         ({"dtype": "float64"}, "dtype must be one of floating point; got 'float64'"),
     ],
@@ -247,7 +294,8 @@ def test_what_is_no_construction_is_refused():
     for other in (3, standard(model), add_noise(model, 0.0)):
         for make in (standard, needed_shape):
             with pytest.raises(
-                InputError, match=f"must be a FactModel, as a builder makes it; got a {type(other).__name__}"
+                InputError,
+                match=f"must be a FactModel, as a builder makes it; got a {type(other).__name__}",
             ):
                 make(other)
     with pytest.raises(InputError, match="norm must be one of"):
@@ -269,7 +317,9 @@ def test_without_proof_running_all_queries_decides(dtype, hops):
 
 
 def test_it_answers_like_any_model():
-    facts = FactTable.from_triples([("Ann", "mother", "Beth"), ("Beth", "mother", "Carla"), ("Ann", "sister", "Dora")])
+    facts = FactTable.from_triples(
+        [("Ann", "mother", "Beth"), ("Beth", "mother", "Carla"), ("Ann", "sister", "Dora")]
+    )
     model = standard(selector(facts), norm="layernorm", tied=True)
     assert facts.entity_name(model.answer("Ann", ["mother"])) == "Beth"
     assert model.answer("Carla", ["mother"]) == -1
@@ -277,7 +327,8 @@ def test_it_answers_like_any_model():
     assert facts.entity_name(chain.answer("Ann", ["mother", "mother"])) == "Carla"
 
 
-# ------------------------------------------------------------------ controls: each part of the proof is needed
+# ------------------------------------------------------------------ controls: each part of the
+# proof is needed
 
 
 def broken(monkeypatch, module, name, change):
@@ -343,6 +394,8 @@ def test_scores_that_are_not_scaled_are_noticed():
     stated = other.logit_error
     for block in other.blocks:
         block.attention.scaled = False
-    assert (last_logits(other, facts, hops) - last_logits(model, facts, hops)).abs().max() > 2 * stated
+    assert (
+        last_logits(other, facts, hops) - last_logits(model, facts, hops)
+    ).abs().max() > 2 * stated
     with pytest.raises(InputError, match=r"blocks\.0\.attention\.scaled is False, and was True"):
         has_the_logits_of(other, model, facts, hops)

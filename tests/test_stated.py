@@ -50,7 +50,10 @@ STATES = {
     "standard": (standard, ["logit_error", "distortion", "margin"]),
     "tied": (lambda m: standard(m, tied=True), ["logit_error", "distortion", "margin"]),
     "rmsnorm": (lambda m: normalize(m, "rmsnorm"), ["logit_error", "distortion", "margin"]),
-    "layernorm": (lambda m: normalize(m, "layernorm", "post"), ["logit_error", "distortion", "margin"]),
+    "layernorm": (
+        lambda m: normalize(m, "layernorm", "post"),
+        ["logit_error", "distortion", "margin"],
+    ),
 }
 
 
@@ -227,7 +230,11 @@ def test_after_a_change_nothing_is_stated(form, change):
         if form == "construction" and change in (to_half, to_bfloat16):
             is_the_claim_of_a_construction_built_there(module, (name, seed))
             continue
-        told = None if form == "construction" else r"was proven of other weights: .* (was|changed|new|gone|others)"
+        told = (
+            None
+            if form == "construction"
+            else r"was proven of other weights: .* (was|changed|new|gone|others)"
+        )
         with pytest.raises(InputError, match=told):
             pytest.fail(f"{name}, seed {seed}: {what} is {getattr(module, what)}")
 
@@ -265,11 +272,15 @@ def test_numbers_that_bfloat16_does_not_hold_lose_the_claim():
     """As a user met it: 56 of 128 answers wrong, and still a margin of 1."""
     model = scalar_selector(FactTable.random_bijections(64, 2, 0)).to(torch.bfloat16)
     assert wrong(model, model) > 30
-    with pytest.raises(DoesNotFit, match=r"in torch.bfloat16: scalar_selector with 64 .* exactly up to 256"):
+    with pytest.raises(
+        DoesNotFit, match=r"in torch.bfloat16: scalar_selector with 64 .* exactly up to 256"
+    ):
         _ = model.margin
     normalized = normalize(built("selector", 64, dtype=torch.float32), "rmsnorm").half()
     assert check_recall(normalized, normalized.facts, 1, logits="full").wrong > 100
-    with pytest.raises(InputError, match=r"embedding.weight is torch.float16, and was torch.float32"):
+    with pytest.raises(
+        InputError, match=r"embedding.weight is torch.float16, and was torch.float32"
+    ):
         _ = normalized.logit_error
 
 
@@ -312,7 +323,10 @@ def test_under_autocast_nothing_is_stated_of_float32(read):
     model, wide = built("selector", dtype=torch.float32), built("selector")
     stated = read(model)
     with torch.autocast("cpu"):
-        with pytest.raises(InputError, match=r"products in torch.float32; under autocast they are in torch.bfloat16"):
+        with pytest.raises(
+            InputError,
+            match=r"products in torch.float32; under autocast they are in torch.bfloat16",
+        ):
             pytest.fail(f"{read(model)} is stated")
         double = read(wide)  # float64 is left alone by autocast
     assert read(model) == stated
@@ -345,7 +359,8 @@ def test_the_most_specific_precision_counts():
         torch.backends.fp32_precision = before
 
 
-# ------------------------------------------------------------------ controls: the same module states the same
+# ------------------------------------------------------------------ controls: the same module
+# states the same
 
 
 def saved_and_loaded(module):
@@ -368,7 +383,11 @@ def edited_and_mended(module):
 
 def moved_in_memory(module):
     for weight in module.parameters():
-        weight.data = weight.data.flip(0).T.contiguous().T.flip(0) if weight.dim() == 2 else weight.data.clone()
+        weight.data = (
+            weight.data.flip(0).T.contiguous().T.flip(0)
+            if weight.dim() == 2
+            else weight.data.clone()
+        )
     return module
 
 
@@ -425,7 +444,9 @@ def test_a_construction_without_a_recipe_states_what_is_set():
     del model.recipe
     assert model.margin.real == 2
     through_data(model, 0)
-    with pytest.raises(InputError, match=r"the margin was proven of other weights: .* has changed"):
+    with pytest.raises(
+        InputError, match=r"the margin was proven of other weights: .* has changed"
+    ):
         _ = model.margin
     with pytest.raises(InputError, match="has no recipe"):
         as_built(model)
@@ -436,7 +457,8 @@ def test_a_construction_without_a_recipe_states_what_is_set():
         _ = model.margin
 
 
-# ------------------------------------------------------------------ what follows from other statements
+# ------------------------------------------------------------------ what follows from other
+# statements
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -476,10 +498,16 @@ def test_a_form_has_the_margin_that_it_states_or_states_none(name):
         decoder = standard(source, norm=norm)
         assert 0 < decoder.margin.in_dtype <= measured(decoder, source)
         assert (decoder.margin == source.margin) == (decoder.logit_error == 0)
-    turned = [change_basis(source, q), change_basis(source, q, by="queries"), change_basis(source, q, by=None)]
+    turned = [
+        change_basis(source, q),
+        change_basis(source, q, by="queries"),
+        change_basis(source, q, by=None),
+    ]
     for form in turned[:2]:
         assert 0 < form.margin.in_dtype <= measured(form, source)
-        assert form.margin.real == source.margin.real - 2 * type(source.margin.real)(form.logit_error)
+        assert form.margin.real == source.margin.real - 2 * type(source.margin.real)(
+            form.logit_error
+        )
     assert turned[2].margin is None
     assert add_noise(wide, noise).margin is wider(source, noise).margin is None
     assert add_noise(wide, 0.0).margin == source.margin
@@ -508,10 +536,16 @@ def test_other_facts_in_a_form_leave_nothing_stated_of_the_former():
 def test_the_mechanism_of_other_weights_is_not_known(name):
     source = built(name)
     steps = mechanism(source)
-    for form in (wider(source), change_basis(source, rotation(source.shape.d_model)), add_noise(source, 1e-9)):
+    for form in (
+        wider(source),
+        change_basis(source, rotation(source.shape.d_model)),
+        add_noise(source, 1e-9),
+    ):
         assert mechanism(form) == steps
         through_data(form, secrets.randbits(32))
-        with pytest.raises(InputError, match="what a form does is known of the weights that it was made with"):
+        with pytest.raises(
+            InputError, match="what a form does is known of the weights that it was made with"
+        ):
             mechanism(form)
     through_data(source, secrets.randbits(32))
     for model in (source, wider(source)):
@@ -524,7 +558,9 @@ def test_a_slack_too_small_for_a_bound_states_none():
     do not.
     """
     model = built("precomputed")
-    before, after = (normalize(model, "rmsnorm", where, slack=1, proven=False) for where in ("pre", "post"))
+    before, after = (
+        normalize(model, "rmsnorm", where, slack=1, proven=False) for where in ("pre", "post")
+    )
     assert before.logit_error > 0
     for what in ("logit_error", "distortion"):
         with pytest.raises(InputError, match=r"is not bounded: with a slack of 2\^1"):
@@ -538,11 +574,14 @@ def test_the_first_change_is_named():
     assert stated.of(model, "it") == 7
     assert Fingerprint(model).change(model) is None
     model.layers[0].mlp = None
-    with pytest.raises(InputError, match=r"it was proven of other weights: layers\.0\.mlp is gone\. Nothing is"):
+    with pytest.raises(
+        InputError, match=r"it was proven of other weights: layers\.0\.mlp is gone\. Nothing is"
+    ):
         stated.of(model, "it")
 
 
-# ------------------------------------------------------------------ proofs about edited constructions
+# ------------------------------------------------------------------ proofs about edited
+# constructions
 
 
 PROVEN = {
@@ -572,7 +611,9 @@ def edited_to_the_edge(name, dtype, seed):
         low, high = high, 2 * high
     for _ in range(12):
         middle = (low + high) / 2
-        low, high = (low, middle) if lost(model, weight, before + middle * step) else (middle, high)
+        low, high = (
+            (low, middle) if lost(model, weight, before + middle * step) else (middle, high)
+        )
     weight.copy_(before + low * step)
     return model
 
@@ -599,7 +640,9 @@ def test_of_an_edited_construction_nothing_is_proven_but_what_holds(trial):
             continue
         assert other is not None, (how, seed)
         assert not right or wrong(other, model) == 0, (how, seed)
-        assert how == "basis by queries", "the others begin with what is proven of a construction as it was built"
+        assert how == "basis by queries", (
+            "the others begin with what is proven of a construction as it was built"
+        )
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
@@ -630,7 +673,9 @@ WITHOUT_PROOF = [
 
 
 @pytest.mark.parametrize("form", WITHOUT_PROOF * 2)
-def test_without_proof_the_error_is_a_bound_on_the_distance_from_the_edited_constructions_own_logits(form):
+def test_without_proof_the_error_is_a_bound_on_the_distance_from_the_edited_constructions_own_logits(
+    form,
+):
     """The decoder in float32; the construction in float64, where its rounding is far smaller."""
     seed = secrets.randbits(32)
     name = list(CATALOGUE)[seed % len(CATALOGUE)]

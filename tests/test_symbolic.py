@@ -52,7 +52,11 @@ def test_a_matrix_knows_its_entries():
     assert (matrix.largest, matrix.norm, matrix.grain) == (12, 14, 2)
     assert matrix.reads.tolist() == [False, True, True]
     assert matrix.writes.tolist() == [True, False, True]
-    assert [part.tolist() for part in matrix.entries(array(2, 0, 1))] == [[0, 0, 2, 2], [0, 2, 0, 2], [-6, 2, 4, 12]]
+    assert [part.tolist() for part in matrix.entries(array(2, 0, 1))] == [
+        [0, 0, 2, 2],
+        [0, 2, 0, 2],
+        [-6, 2, 4, 12],
+    ]
     assert matrix.sums(array(1, 2, 3)).tolist() == [26, 0, 30]
     none = Matrix(np.zeros((2, 2), int))
     assert (none.largest, none.norm, none.grain) == (0, 0, 1)
@@ -75,19 +79,26 @@ def everywhere(values, tops, n_nodes):
 
 def some_values():
     tops = array(1, 3)
-    values = Values(np.array([[5, -1, -3], [0, 2, -7]]), array(0, 1, 2, 5), array(0, 1, 2, 3), array(-9, 2, -4, 6))
+    values = Values(
+        np.array([[5, -1, -3], [0, 2, -7]]),
+        array(0, 1, 2, 5),
+        array(0, 1, 2, 3),
+        array(-9, 2, -4, 6),
+    )
     return values.plus(0, array(1, 1, 2, 4), array(0, 1, 3, 2), array(1, -1, 3, 2)), tops
 
 
 def test_values_are_what_they_say_in_every_state():
     values, tops = some_values()
     matrix = Matrix(np.array([[1, -2, 0], [3, 0, 5], [0, 0, 0], [1, 1, 1]]))
-    assert (everywhere(values.through(matrix), tops, 2) == everywhere(values, tops, 2) @ matrix.dense.T).all()
+    assert (
+        everywhere(values.through(matrix), tops, 2) == everywhere(values, tops, 2) @ matrix.dense.T
+    ).all()
     one = values.only(values.at < 3)
     assert (everywhere(one, tops, 2)[:, 0] == everywhere(values, tops, 2)[:, 0]).all()
-    twice = Values(values.const[:1], *(part[values.at < 3] for part in (values.at, values.key, values.coef))).repeated(
-        3
-    )
+    twice = Values(
+        values.const[:1], *(part[values.at < 3] for part in (values.at, values.key, values.coef))
+    ).repeated(3)
     assert (everywhere(twice, tops, 2) == everywhere(values, tops, 2)[:, :1]).all()
     assert (np.lexsort((values.key, values.at)) == np.arange(len(values.at))).all()
     gone = values.plus(1, values.at, values.key, -values.coef)
@@ -129,7 +140,10 @@ def test_values_are_refused_where_they_may_be_too_large():
 
 
 def exactly(sizes):
-    return [int(n) * Fraction(2) ** int(scale) for n, scale in zip(sizes.sizes, sizes.scale, strict=True)]
+    return [
+        int(n) * Fraction(2) ** int(scale)
+        for n, scale in zip(sizes.sizes, sizes.scale, strict=True)
+    ]
 
 
 def assert_bounds(found, wanted):
@@ -145,7 +159,9 @@ def assert_bounds(found, wanted):
 def some_sizes(draw, n=None):
     n = draw(st.integers(1, 6)) if n is None else n
     numbers = draw(st.lists(st.one_of(st.just(0), st.integers(0, 2**50)), min_size=n, max_size=n))
-    return Sizes(array(*numbers), array(*draw(st.lists(st.integers(-80, 900), min_size=n, max_size=n))))
+    return Sizes(
+        array(*numbers), array(*draw(st.lists(st.integers(-80, 900), min_size=n, max_size=n)))
+    )
 
 
 @given(some_sizes())
@@ -161,11 +177,17 @@ def test_bounds_of_sums_and_products_are_never_too_small_nor_by_much_too_large(d
     n = len(one.sizes)
     two = data.draw(some_sizes(n))
     assert_bounds(one.plus(two), [a + b for a, b in zip(exactly(one), exactly(two), strict=True)])
-    assert_bounds(one.times(two), [sum(a * b for a, b in zip(exactly(one), exactly(two), strict=True))])
-    weights = np.array(
-        data.draw(st.lists(st.lists(st.integers(-9, 9), min_size=n, max_size=n), min_size=1, max_size=5))
+    assert_bounds(
+        one.times(two), [sum(a * b for a, b in zip(exactly(one), exactly(two), strict=True))]
     )
-    wanted = [sum(abs(int(w)) * a for w, a in zip(row, exactly(one), strict=True)) for row in weights]
+    weights = np.array(
+        data.draw(
+            st.lists(st.lists(st.integers(-9, 9), min_size=n, max_size=n), min_size=1, max_size=5)
+        )
+    )
+    wanted = [
+        sum(abs(int(w)) * a for w, a in zip(row, exactly(one), strict=True)) for row in weights
+    ]
     assert_bounds(one.through(Matrix(weights)), wanted)
 
 
@@ -192,7 +214,9 @@ def test_roundings_are_part_of_the_bound(sizes, operations, precision):
 
 @given(st.lists(st.integers(1, 2**11), min_size=1, max_size=300), st.randoms())
 def test_a_sum_in_half_precision_stays_below_its_bound(numbers, random):
-    """Rounded after each step, in any order; the control is the exact sum, which rounding does pass."""
+    """Rounded after each step, in any order; the control is the exact sum, which rounding does
+    pass.
+    """
     total = np.float16(0)
     for number in random.sample(numbers, len(numbers)):
         total = np.float16(total + np.float16(number / 2**12))

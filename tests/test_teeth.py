@@ -1,4 +1,6 @@
-"""A model with fewer bits than the bound must be wrong somewhere: lossy memories, and the facts that they get wrong."""
+"""A model with fewer bits than the bound must be wrong somewhere: lossy memories, and the facts
+that they get wrong.
+"""
 
 import itertools
 import math
@@ -22,7 +24,9 @@ TABLES = [FactTable(np.stack(pair)) for pair in itertools.product(PERMUTATIONS, 
 
 
 class Memory:
-    """One model of `key_value_rows`, into whose rows the facts of any table can be written, compressed or not."""
+    """One model of `key_value_rows`, into whose rows the facts of any table can be written,
+    compressed or not.
+    """
 
     def __init__(self):
         self.model = key_value_rows(TABLES[0], K, share_layers=True)
@@ -30,10 +34,17 @@ class Memory:
         units, states = self.model.units[0][2]["asked row"], self.model.units[0][1]["which state"]
         self.at = torch.from_numpy(units.columns[..., None]), torch.from_numpy(states.columns)
         first = self.signs(TABLES[0])
-        assert torch.equal(self.weight[self.at], torch.from_numpy(first))  # as the builder has written them
+        # as the builder has written them
+        assert torch.equal(self.weight[self.at], torch.from_numpy(first))
         rest = self.weight.detach().clone()
         rest[self.at] = 0
-        other = key_value_rows(TABLES[7], K, share_layers=True).layers[0].mlp.matrix(2).detach().clone()
+        other = (
+            key_value_rows(TABLES[7], K, share_layers=True)
+            .layers[0]
+            .mlp.matrix(2)
+            .detach()
+            .clone()
+        )
         assert torch.equal(other[self.at], torch.from_numpy(self.signs(TABLES[7])))
         other[self.at] = 0
         assert torch.equal(rest, other)  # no other weight of this matrix knows the facts
@@ -99,7 +110,9 @@ NAMED = [
     relation_1_guessed_as_the_inverse_of_the_first_bit,
     parity_in_place_of_codes,
 ]
-RANDOM = [keep(np.random.default_rng(seed).permutation(N * R * BITS)[: int(BOUND)]) for seed in range(6)]
+RANDOM = [
+    keep(np.random.default_rng(seed).permutation(N * R * BITS)[: int(BOUND)]) for seed in range(6)
+]
 
 
 def different_memories(compress):
@@ -112,7 +125,9 @@ def first_table_answered_wrong(memory, compress, tables=TABLES):
 
 @pytest.mark.parametrize("compress", NAMED + RANDOM, ids=lambda c: c.__name__)
 def test_a_memory_below_the_bound_answers_some_table_wrong(compress, memory):
-    """The bits that tell its settings apart lie below the bound, and a search finds the facts that it gets wrong."""
+    """The bits that tell its settings apart lie below the bound, and a search finds the facts that
+    it gets wrong.
+    """
     assert math.log2(len(different_memories(compress))) < BOUND
     facts = first_table_answered_wrong(memory, compress)
     assert facts is not None

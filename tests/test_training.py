@@ -1,4 +1,6 @@
-"""Constructions are trainable as they stand: gradients flow, and fine-tuning on the facts loses none of them."""
+"""Constructions are trainable as they stand: gradients flow, and fine-tuning on the facts loses
+none of them.
+"""
 
 import numpy as np
 import pytest
@@ -7,11 +9,21 @@ from strategies import all_queries
 from test_seeding import larger
 from test_standard import last_logits, named
 
-from constructions import CATALOGUE, StandardDecoder, StandardShape, needed_shape, seed_into, standard
+from constructions import (
+    CATALOGUE,
+    StandardDecoder,
+    StandardShape,
+    needed_shape,
+    seed_into,
+    standard,
+)
 from verify.recall import check_recall
 
 STEPS, RATE = 100, 1e-4
-FORMS = {"original": lambda model: model, "standard": lambda model: standard(model, norm="rmsnorm")}
+FORMS = {
+    "original": lambda model: model,
+    "standard": lambda model: standard(model, norm="rmsnorm"),
+}
 
 
 def built(name):
@@ -29,7 +41,9 @@ def lesson(model, facts, hops):
 @pytest.mark.parametrize("per_token", [1, 2, 3])
 def test_a_lesson_is_what_a_chain_of_thought_says(per_token, form):
     facts = CATALOGUE["chain_of_thought"].random_partial_facts(5, 2, 3, 0.25)
-    model = FORMS[form](CATALOGUE["chain_of_thought"].build(facts, 3, {"hops_per_token": per_token}))
+    model = FORMS[form](
+        CATALOGUE["chain_of_thought"].build(facts, 3, {"hops_per_token": per_token})
+    )
     for hops in (1, 2, 3):
         subjects, paths = all_queries(facts, hops)
         sequences, said = model.lesson(subjects, paths)
@@ -71,7 +85,9 @@ def fine_tuned(model, facts, hops):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_gradients_flow(name, form):
-    """Finite everywhere; not all zero in every matrix, but in queries and keys of heads that select exactly."""
+    """Finite everywhere; not all zero in every matrix, but in queries and keys of heads that
+    select exactly.
+    """
     model, facts, hops = built(name)
     selects = not model.margin.rounds
     model = FORMS[form](model)
@@ -107,7 +123,11 @@ def test_training_with_post_norm_needs_the_slack_to_stay_unread():
 @pytest.mark.parametrize("held", [True, False])
 @pytest.mark.parametrize(
     "form",
-    [{"norm": norm, "placement": "pre", "tied": tied} for norm in (None, "rmsnorm") for tied in (False, True)],
+    [
+        {"norm": norm, "placement": "pre", "tied": tied}
+        for norm in (None, "rmsnorm")
+        for tied in (False, True)
+    ],
     ids=named,
 )
 @pytest.mark.parametrize("name", ["precomputed", "hybrid_shared", "chain_of_thought"])
@@ -118,12 +138,16 @@ def test_a_construction_that_is_held_keeps_its_logits_to_the_last_bit(name, form
     before = last_logits(seeded, facts, hops)[:, : len(model.vocabulary)]
     if held:
         seeded.hold_construction()
-    tokens = torch.randint(seeded.shape.d_vocab, (32, 4), generator=torch.Generator().manual_seed(0))
+    tokens = torch.randint(
+        seeded.shape.d_vocab, (32, 4), generator=torch.Generator().manual_seed(0)
+    )
     weights = {name: weight.detach().clone() for name, weight in seeded.named_parameters()}
     optimizer = torch.optim.AdamW(seeded.parameters(), 1e-2, weight_decay=0)
     for _ in range(5):
         optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(seeded(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+        loss = torch.nn.functional.cross_entropy(
+            seeded(tokens)[:, :-1].flatten(0, 1), tokens[:, 1:].flatten()
+        )
         loss.backward()
         optimizer.step()
     after = last_logits(seeded, facts, hops)[:, : len(model.vocabulary)]
@@ -131,7 +155,13 @@ def test_a_construction_that_is_held_keeps_its_logits_to_the_last_bit(name, form
     for name, weight in seeded.named_parameters():
         own = seeded.construction_entries()[name]
         assert not held or torch.equal(weight[own], weights[name][own])
-        if weight.dim() == 2 and name != "positions.weight" and not own.all() and not form["norm"] and not form["tied"]:
+        if (
+            weight.dim() == 2
+            and name != "positions.weight"
+            and not own.all()
+            and not form["norm"]
+            and not form["tied"]
+        ):
             assert not torch.equal(weight[~own], weights[name][~own]), name
 
 
@@ -142,7 +172,9 @@ def test_further_tokens_may_overtake_the_answers_of_a_held_construction():
     model = entry.build(facts, 1)
     n_own = len(model.vocabulary)
     torch.manual_seed(0)
-    seeded = seed_into(StandardDecoder(StandardShape(n_own + 20, 128, 2, 4, 32, 64, 16, norm="rmsnorm")), model)
+    seeded = seed_into(
+        StandardDecoder(StandardShape(n_own + 20, 128, 2, 4, 32, 64, 16, norm="rmsnorm")), model
+    )
     before = last_logits(seeded, facts, 1)[:, :n_own]
     seeded.hold_construction()
     a, b = torch.arange(400) // 20, torch.arange(400) % 20

@@ -26,12 +26,16 @@ def random_model(seed=0, shape=SHAPE):
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) / 2)
+            parameter.copy_(
+                torch.randn(parameter.shape, generator=generator, dtype=torch.float64) / 2
+            )
     return model
 
 
 def plain_logits(model, tokens):
-    """Section 2.2 of the paper, position by position and head by head, in numpy, from the state dict alone."""
+    """Section 2.2 of the paper, position by position and head by head, in numpy, from the state
+    dict alone.
+    """
     w = {name: value.numpy() for name, value in model.state_dict().items()}
     x = w["embedding.weight"][tokens] + w["positions.weight"][: len(tokens)]
     for index, layer in enumerate(model.shape.layers):
@@ -39,7 +43,9 @@ def plain_logits(model, tokens):
         at_qk = at_v = 0
         for head in layer.heads:
             qk, v = slice(at_qk, at_qk + head.d_qk), slice(at_v, at_v + head.d_v)
-            query, key = (x @ w[f"layers.{index}.attention.{name}.weight"][qk].T for name in ("query", "key"))
+            query, key = (
+                x @ w[f"layers.{index}.attention.{name}.weight"][qk].T for name in ("query", "key")
+            )
             value = x @ w[f"layers.{index}.attention.value.weight"][v].T
             for i in range(len(tokens)):
                 scores = np.array([query[i] @ key[j] for j in range(i + 1)])
@@ -69,7 +75,9 @@ def test_the_comparison_notices_a_broken_module():
     with torch.no_grad():
         broken.layers[2].mlp.weights[1].weight[0, 0] += 1
     tokens = [1, 2, 3, 4]
-    assert not np.allclose(broken(torch.tensor([tokens]))[0].detach().numpy(), plain_logits(model, tokens))
+    assert not np.allclose(
+        broken(torch.tensor([tokens]))[0].detach().numpy(), plain_logits(model, tokens)
+    )
 
 
 def test_attention_is_causal():
@@ -123,7 +131,9 @@ def test_parameters_are_counted_and_all_trainable():
     assert SHAPE.n_parameters() == sum(p.numel() for p in model.parameters())
     assert (SHAPE.n_heads, SHAPE.d_mlp) == (3, 6)
     model(torch.tensor([[0, 3, 1]])).square().sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in model.parameters())
+    assert all(
+        p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in model.parameters()
+    )
 
 
 def test_a_built_model_trains_moves_and_is_copied():
@@ -132,7 +142,9 @@ def test_a_built_model_trains_moves_and_is_copied():
     clone = copy.deepcopy(model).double()
     assert clone.answer(3, [1]) == facts.answer(3, [1])
     clone.load_state_dict(selector(FactTable.random_bijections(6, 2, seed=1)).state_dict())
-    loss = torch.nn.functional.cross_entropy(model(torch.tensor([[0, 6]]))[:, -1], torch.tensor([1]))
+    loss = torch.nn.functional.cross_entropy(
+        model(torch.tensor([[0, 6]]))[:, -1], torch.tensor([1])
+    )
     loss.backward()
     step = torch.optim.SGD(model.parameters(), lr=0.1)
     before = model.embedding.weight.detach().clone()
@@ -140,7 +152,9 @@ def test_a_built_model_trains_moves_and_is_copied():
     assert not torch.equal(before, model.embedding.weight)
     handles = []
     seen = []
-    handles.append(model.layers[0].mlp.register_forward_hook(lambda module, x, y: seen.append(y.shape)))
+    handles.append(
+        model.layers[0].mlp.register_forward_hook(lambda module, x, y: seen.append(y.shape))
+    )
     model(torch.tensor([[0, 6]]))
     assert seen == [torch.Size([1, 2, model.shape.d_model])]
 

@@ -79,7 +79,14 @@ def test_missing_file_and_directory_are_told(tmp_path):
 
 def test_all_defects_are_listed_in_the_order_of_the_file(tmp_path):
     path = tmp_path / "facts.tsv"
-    path.write_bytes(b"a\tb\n" + b"x\ty\tz\n" + b" a\tb\tc\n" + b"x\ty\tw\n" + b"a\tb\tc\x07\n" + b"\xff\tb\tc\n")
+    path.write_bytes(
+        b"a\tb\n"
+        + b"x\ty\tz\n"
+        + b" a\tb\tc\n"
+        + b"x\ty\tw\n"
+        + b"a\tb\tc\x07\n"
+        + b"\xff\tb\tc\n"
+    )
     with pytest.raises(FactFileError) as caught:
         FactTable.from_tsv(path)
     assert [int(message.split(":")[1]) for message in caught.value.defects] == [1, 3, 4, 5, 6]
@@ -154,8 +161,12 @@ def test_a_link_is_followed_and_a_pipe_is_written_to(tmp_path):
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "log"])
 @pytest.mark.parametrize("piped", [True, False], ids=["pipe", "file"])
-def test_what_goes_where_standard_output_goes_is_written_behind_what_was_printed(tmp_path, name, piped):
-    """/dev/stdout of a pipe has no name of its own; a file that holds what was printed is not replaced."""
+def test_what_goes_where_standard_output_goes_is_written_behind_what_was_printed(
+    tmp_path, name, piped
+):
+    """/dev/stdout of a pipe has no name of its own; a file that holds what was printed is not
+    replaced.
+    """
     if not os.path.exists("/dev/stdout") or (piped and name == "log"):
         pytest.skip("there is no such case here")
     code = "import sys; from constructions import FactTable; print('verdict', flush=True); "
@@ -210,7 +221,9 @@ def test_all_readers_agree_on_random_files(tmp_path):
     for kind in ("file: ", "folder: ", "folder: tensor "):
         for outcome in ("read by both", "refused by both"):
             assert found[kind + outcome] >= 24, f"seed {seed}: {found}"
-    assert found["file: refused as foreign, read by both when it says #literal"] >= 6, f"seed {seed}: {found}"
+    assert found["file: refused as foreign, read by both when it says #literal"] >= 6, (
+        f"seed {seed}: {found}"
+    )
 
 
 def lenient(path, blank):
@@ -235,7 +248,12 @@ def skipping(self, number, line):
 
 
 ORIGINAL = tsv._Reader.checked_fields
-BLIND = ["the order of the ids", "a comment to other readers", "a control character", "ends with a space"]
+BLIND = [
+    "the order of the ids",
+    "a comment to other readers",
+    "a control character",
+    "ends with a space",
+]
 BLIND += ["a name stands twice", "is not subject", "the tensor facts alone"]
 
 
@@ -247,10 +265,17 @@ BLIND += ["a name stands twice", "is not subject", "the tensor facts alone"]
         (tsv._Reader, "check_spellings", lambda self: None, compare_file),
         (tsv, "name_defect", lambda name: None, compare_file),
         *((stored, "require", without(condition), compare_folder) for condition in BLIND),
-        (stored, "unicodedata", SimpleNamespace(normalize=lambda form, name: name), compare_folder),
+        (
+            stored,
+            "unicodedata",
+            SimpleNamespace(normalize=lambda form, name: name),
+            compare_folder,
+        ),
     ],
 )
-def test_a_reader_that_knows_one_rule_less_is_noticed(place, name, other, kind, tmp_path, monkeypatch):
+def test_a_reader_that_knows_one_rule_less_is_noticed(
+    place, name, other, kind, tmp_path, monkeypatch
+):
     monkeypatch.setattr(place, name, other)
     with pytest.raises((AssertionError, FactFileError, InputError)):
         compare(10_000, seed_of_today(), tmp_path, (kind,))
@@ -272,7 +297,9 @@ NOT_CANONICAL = {
 
 @pytest.mark.parametrize("change", NOT_CANONICAL)
 def test_the_facts_of_a_saved_model_have_one_form(change, tmp_path):
-    """Also where the change leaves the facts what they are, and the manifest lists the file as it is."""
+    """Also where the change leaves the facts what they are, and the manifest lists the file as it
+    is.
+    """
     place = tmp_path / "model"
     files = files_of(selector(FactTable([[1, 0, -1]], ["Bob", "Jos\u00e9", "#Bob"], ["r"])))
     changed = resealed(files, facts_tsv=NOT_CANONICAL[change](files["facts.tsv"]))
@@ -315,8 +342,11 @@ def test_both_readers_refuse_a_vocabulary_with_other_names(tensor, tmp_path):
     for what, text in NOT_A_VOCABULARY.items():
         changed = files | {"vocabulary.txt": text.encode()}
         assert folder_readers(tmp_path, sizes, specials, changed)[0] == "refused by both", what
-    changed = files | {"vocabulary.txt": "\u00e9\nb\ne\u0301\nunknown\n".encode()}  # an entity and a relation
-    assert folder_readers(tmp_path, sizes, specials, changed)[0] == ("read by both" if tensor else "refused by both")
+    # an entity and a relation
+    changed = files | {"vocabulary.txt": "\u00e9\nb\ne\u0301\nunknown\n".encode()}
+    assert folder_readers(tmp_path, sizes, specials, changed)[0] == (
+        "read by both" if tensor else "refused by both"
+    )
 
 
 def write(place, files):
@@ -340,7 +370,9 @@ def test_a_model_that_knows_a_hashtag_is_proven_and_keeps_its_facts(tmp_path):
     assert check(tmp_path / "model").verdict == "PASS"
     assert load(tmp_path / "model").facts == facts
     files = files_of(selector(FactTable([[1, 0]], ["Bob", "b"], ["r"])))
-    forged = {name: files[name].replace(b"Bob", b"#Bob") for name in ("facts.tsv", "vocabulary.txt")}
+    forged = {
+        name: files[name].replace(b"Bob", b"#Bob") for name in ("facts.tsv", "vocabulary.txt")
+    }
     write(tmp_path / "other", resealed(files | forged))
     assert check(tmp_path / "other").verdict == "FAIL"
     with pytest.raises(InputError, match=r"facts\.tsv:1:1: a line that starts with #"):

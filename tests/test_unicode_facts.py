@@ -1,4 +1,6 @@
-"""Real facts: the character database of the running Python, written, read, built, and every fact recalled."""
+"""Real facts: the character database of the running Python, written, read, built, and every fact
+recalled.
+"""
 
 import unicodedata
 
@@ -56,7 +58,9 @@ def test_every_construction_recalls_the_first_plane(name):
 
 def test_total_relations_with_answer_sets_of_their_own_are_a_superposition():
     facts = unicode_facts(limit=0x400)
-    apart = facts.answers[[facts.relation_id(name) for name in ("category", "bidirectional", "width", "combining")]]
+    apart = facts.answers[
+        [facts.relation_id(name) for name in ("category", "bidirectional", "width", "combining")]
+    ]
     result, _ = verify_facts(CATALOGUE["superposition"], type(facts)(apart), logits="both")
     assert (result.verdict, result.d_mlp) == ("PASS", 0)
 
@@ -80,7 +84,9 @@ def test_codes_are_for_answers_only():
 
 
 def test_every_chain_of_three_hops_is_answered_right():
-    """Upper case, lower case, base letter and compatibility lead from character to character, where they lead at all."""
+    """Upper case, lower case, base letter and compatibility lead from character to character,
+    where they lead at all.
+    """
     facts = unicode_facts(limit=0x2000, relations=(*PARTIAL, "compatibility"))
     assert facts.n_relations == 4
     for name in ("chain_of_thought", "key_value_rows"):

@@ -37,7 +37,9 @@ def power_of_two(most):
     return st.integers(0, most).map(lambda power: 2**power)
 
 
-large = st.one_of(st.integers(), st.builds(lambda n, p: n * p, st.integers(-9, 9), power_of_two(20_000)))
+large = st.one_of(
+    st.integers(), st.builds(lambda n, p: n * p, st.integers(-9, 9), power_of_two(20_000))
+)
 
 
 @given(large)
@@ -51,8 +53,13 @@ def test_an_integer_of_any_size_is_told_in_a_few_characters(number):
 
 
 @given(large, large.filter(bool), st.integers(0, 5000))
-def test_a_fraction_is_told_in_a_few_characters_and_never_as_more_than_it_is(numerator, denominator, power):
-    for number in (Fraction(numerator, denominator), Fraction(abs(numerator) % 50 + 1, 2) - Fraction(1, 3 * 2**power)):
+def test_a_fraction_is_told_in_a_few_characters_and_never_as_more_than_it_is(
+    numerator, denominator, power
+):
+    for number in (
+        Fraction(numerator, denominator),
+        Fraction(abs(numerator) % 50 + 1, 2) - Fraction(1, 3 * 2**power),
+    ):
         told = shortened(number)
         assert len(told) <= 40
         if abs(number) <= 10**24:

@@ -53,7 +53,9 @@ def whole(target, known):
             with open(os.open(name, os.O_RDONLY, dir_fd=handle), "rb") as file:
                 found[name] = file.read()
         model = known[found["manifest.json"]]
-        assert found == {path.name: path.read_bytes() for path in (target.parent / model).iterdir()}, "not whole"
+        assert found == {
+            path.name: path.read_bytes() for path in (target.parent / model).iterdir()
+        }, "not whole"
         return model
     except (FileNotFoundError, KeyError, AssertionError):
         if os.fstat(handle).st_ino == os.stat(target).st_ino:
@@ -92,7 +94,9 @@ def race(parent, rounds, seed):
             if rng.random() < 0.5:
                 target.rmdir()
         names = ["one", "two"]
-        savers = {child(partial(slowed, name, target, f"{seed} {i} {name}")): name for name in names}
+        savers = {
+            child(partial(slowed, name, target, f"{seed} {i} {name}")): name for name in names
+        }
         victim = rng.choice(sorted(savers)) if rng.random() < 0.3 else None
         at = time.monotonic() + rng.uniform(0, 0.06)
         left = set(savers)
@@ -106,7 +110,9 @@ def race(parent, rounds, seed):
                     left.remove(process)
                     was_killed = process == victim and status == signal.SIGKILL
                     killed += was_killed
-                    assert was_killed or status == 0, f"round {i}: {savers[process]} failed: {status}"
+                    assert was_killed or status == 0, (
+                        f"round {i}: {savers[process]} failed: {status}"
+                    )
             if target.exists() and any(target.iterdir()):
                 reads[str(whole(target, known))] += 1
                 if rng.random() < 0.1:

@@ -1,7 +1,8 @@
-"""The command line: `python -m verify ...`, and `geometric-recall ...` where the project is installed.
+"""The command line: `python -m verify ...`, and `geometric-recall ...` where the project is
+installed.
 
-This file imports nothing that Python has not imported by itself, so that an interrupt is heard from the first moment on.
-What the commands do is in `verify.commands`.
+This file imports nothing that Python has not imported by itself, so that an interrupt is heard
+from the first moment on. What the commands do is in `verify.commands`.
 """
 
 from __future__ import annotations
@@ -39,11 +40,14 @@ def main(arguments: Sequence[str] | None = None, program: str = MODULE) -> int:
 
 
 def process(program: str = MODULE) -> int:
-    """Run the command of this process. An interrupt, at whatever moment, ends it with one line and status 130."""
+    """Run the command of this process. An interrupt, at whatever moment, ends it with one line and
+    status 130.
+    """
     try:
         import signal
 
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else we are meant to ignore it
+        # else we are meant to ignore it
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             sys.unraisablehook = _unraisable
             signal.signal(signal.SIGINT, _interrupted)
         _open_closed_streams()
@@ -61,9 +65,11 @@ def script() -> int:
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
-    """An interrupt, except while a module is imported: then nothing is there to be tidied up, and the process ends.
+    """An interrupt, except while a module is imported: then nothing is there to be tidied up, and
+    the process ends.
 
-    An exception in the middle of an import does not always arrive: extension modules turn it into others, or print it.
+    An exception in the middle of an import does not always arrive: extension modules turn it into
+    others, or print it.
     """
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib."):
@@ -80,7 +86,9 @@ def _unraisable(found: Any) -> None:
 
 
 def _leave() -> NoReturn:
-    """End at once. Files are written so that this loses nothing, and workers end with us (`verify.workers`)."""
+    """End at once. Files are written so that this loses nothing, and workers end with us
+    (`verify.workers`).
+    """
     try:
         os.write(2, b"interrupted\n")
     finally:
@@ -88,7 +96,9 @@ def _leave() -> NoReturn:
 
 
 def _open_closed_streams() -> None:
-    """Where standard streams are closed, let them lead nowhere, so that no file that is opened takes their place."""
+    """Where standard streams are closed, let them lead nowhere, so that no file that is opened
+    takes their place.
+    """
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)

@@ -1,4 +1,6 @@
-"""A model held against Theorem 4.2: its bits must not lie below any lower bound that applies to it."""
+"""A model held against Theorem 4.2: its bits must not lie below any lower bound that applies to
+it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ class BoundCheck:
         name: of the bound.
         applies: whether no model of this kind may lie below it.
         why: if it does not apply, or does not exist at this size, the reason.
-        bits: the bound on B_T at the model's dense bits of embedding (and unembedding); None if it does not exist.
+        bits: the bound on B_T at the model's dense bits of embedding (and unembedding); None if it
+            does not exist.
         ratio: dense B_T over `bits`; None unless `bits` is positive.
         fact_bits, fact_ratio: the same for the bits of facts alone.
     """
@@ -37,13 +40,18 @@ def hold_against_bounds(
 ) -> list[BoundCheck]:
     """Evaluate every bound at the model's own embedding bits.
 
-    A bound is about models that answer all tuples of bijections in one pass; it does not apply where tokens are written
-    before the answer (chain-of-thought), or to facts that are no bijections. Bounds for fixed decoders do not apply where
-    the unembedding holds facts. The counting argument holds for dense bits, and for fact bits as well: the other entries
-    are the same whatever the facts.
+    A bound is about models that answer all tuples of bijections in one pass; it does not apply
+    where tokens are written before the answer (chain-of-thought), or to facts that are no
+    bijections. Bounds for fixed decoders do not apply where the unembedding holds facts. The
+    counting argument holds for dense bits, and for fact bits as well: the other entries are the
+    same whatever the facts.
     """
-    dense = _every_bound(n_entities, n_relations, hops, costs.embedding_bits, costs.unembedding_bits)
-    of_facts = _every_bound(n_entities, n_relations, hops, costs.embedding_fact_bits, costs.unembedding_fact_bits)
+    dense = _every_bound(
+        n_entities, n_relations, hops, costs.embedding_bits, costs.unembedding_bits
+    )
+    of_facts = _every_bound(
+        n_entities, n_relations, hops, costs.embedding_fact_bits, costs.unembedding_fact_bits
+    )
     checks = []
     for name, bound in dense.items():
         why = _exemption(name, costs, bijective) or (bound if isinstance(bound, str) else "")
@@ -54,27 +62,39 @@ def hold_against_bounds(
 
 
 def below_bounds(costs: Costs, checks: list[BoundCheck]) -> Iterator[str]:
-    """Every bound that applies and that the model lies below: a bug in the model, the accounting or the bound."""
+    """Every bound that applies and that the model lies below: a bug in the model, the accounting
+    or the bound.
+    """
     for check in checks:
         for what, have, need in (
             ("dense", costs.internal_bits, check.bits),
             ("fact", costs.internal_fact_bits, check.fact_bits),
         ):
             if check.applies and (need is None or not have >= need):
-                yield f"{have:,} internal {what} bits, and the {check.name} bound says at least {need}"
+                yield (
+                    f"{have:,} internal {what} bits, and the {check.name} bound says at least"
+                    f" {need}"
+                )
 
 
 def tightest(checks: list[BoundCheck]) -> BoundCheck | None:
     """The largest positive bound that applies, in dense bits."""
-    applying = [check for check in checks if check.applies and check.bits is not None and check.bits > 0]
+    applying = [
+        check for check in checks if check.applies and check.bits is not None and check.bits > 0
+    ]
     return max(applying, key=lambda check: check.bits or 0, default=None)
 
 
 def separation_factor(costs: Costs, checks: list[BoundCheck], bijective: bool) -> float | None:
-    """For a model that writes tokens before its answer: by what factor it lies below the models that do not; else None."""
+    """For a model that writes tokens before its answer: by what factor it lies below the models
+    that do not; else None.
+    """
     if costs.written_tokens == 1 or not bijective or costs.unembedding_fact_bits:
         return None
-    best = max((check.bits for check in checks if check.name in FIXED_DECODER_BOUNDS and check.bits), default=0.0)
+    best = max(
+        (check.bits for check in checks if check.name in FIXED_DECODER_BOUNDS and check.bits),
+        default=0.0,
+    )
     return best / costs.internal_bits if best > costs.internal_bits else None
 
 
@@ -82,7 +102,9 @@ def _exemption(name: str, costs: Costs, bijective: bool) -> str:
     if not bijective:
         return "the facts are no bijections"
     if costs.written_tokens > 1:
-        return f"{costs.written_tokens} tokens are written until the answer stands (chain-of-thought)"
+        return (
+            f"{costs.written_tokens} tokens are written until the answer stands (chain-of-thought)"
+        )
     if costs.unembedding_fact_bits and name in FIXED_DECODER_BOUNDS:
         return "the unembedding holds facts"
     return ""

@@ -1,8 +1,9 @@
 """Attacks on a saved model: does the checker ever pass what is wrong?
 
-Every attack changes one thing in the files of a model folder. What the checker rejects is *killed*. What it accepts is run:
-if the forward pass answers every query right, the change was *harmless*, else the checker is *fooled*, which must never be.
-So generated = killed + harmless, or the checker is broken.
+Every attack changes one thing in the files of a model folder. What the checker rejects is
+*killed*. What it accepts is run: if the forward pass answers every query right, the change was
+*harmless*, else the checker is *fooled*, which must never be. So generated = killed + harmless, or
+the checker is broken.
 """
 
 from __future__ import annotations
@@ -74,13 +75,16 @@ def attack(
         progress: called with the number of attacks done.
 
     Raises:
-        InputError: the folder is no model, one whose certificate is not proven as it is, or one with more queries than are
-            run.
+        InputError: the folder is no model, one whose certificate is not proven as it is, or one
+            with more queries than are run.
     """
     target = _Target(Path(folder))
     require_runnable(sum(map(target.facts.n_queries, target.model.path_lengths)))
     if (first := check_files(target.files)).verdict != "PASS":
-        raise InputError(f"{folder}: there is nothing to attack: the checker says {first.verdict}: {first.reason}")
+        raise InputError(
+            f"{folder}: there is nothing to attack: the checker says {first.verdict}:"
+            f" {first.reason}"
+        )
     tallies, done = [], 0
     for kind in kinds or list(KINDS):
         tally, rng = Tally(kind), np.random.default_rng([seed, list(KINDS).index(kind)])
@@ -113,7 +117,10 @@ class _Target:
         files = self.files | changed
         manifest = json.loads(files[_MANIFEST])
         for name in manifest["files"]:
-            manifest["files"][name] = {"bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()}
+            manifest["files"][name] = {
+                "bytes": len(files[name]),
+                "sha256": hashlib.sha256(files[name]).hexdigest(),
+            }
         if _WEIGHTS in changed:
             tensors = survey(files[_WEIGHTS]).tensors
             manifest["tensors"] = {name: tensor.listed() for name, tensor in tensors.items()}
@@ -138,7 +145,9 @@ _Attack = tuple[str, Files, FactModel, FactTable]
 
 
 def _right(model: FactModel, facts: FactTable) -> bool:
-    """Whether the forward pass, by full logits, answers every query of every length right, however sums are added."""
+    """Whether the forward pass, by full logits, answers every query of every length right, however
+    sums are added.
+    """
     recalls = [check_recall(model, facts, hops, "full") for hops in model.path_lengths]
     return all(recall.verdict == "PASS" for recall in recalls)
 
@@ -151,7 +160,12 @@ def _flips(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
         name = names[rng.choice(len(names), p=sizes / sizes.sum())]
         data, bit = bytearray(target.files[name]), int(rng.integers(8 * len(target.files[name])))
         data[bit // 8] ^= 1 << bit % 8
-        yield f"bit {bit} of {name}", target.files | {name: bytes(data)}, target.model, target.facts
+        yield (
+            f"bit {bit} of {name}",
+            target.files | {name: bytes(data)},
+            target.model,
+            target.facts,
+        )
 
 
 def _flips_listed(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
@@ -168,10 +182,22 @@ def _weights(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
     for name, at, weights in _places(target, rng):
         flat = weights[name].view(-1)
         old = flat[at].item()
-        choices = [old + 1, old - 1, old + float(rng.integers(-9, 10)), -old, 2 * old, 0, old + 2.0**-8]
+        choices = [
+            old + 1,
+            old - 1,
+            old + float(rng.integers(-9, 10)),
+            -old,
+            2 * old,
+            0,
+            old + 2.0**-8,
+        ]
         flat[at] = choices[rng.integers(len(choices))]
         if flat[at].item() != old:
-            yield f"{name}[{at}]: {old} to {flat[at].item()}", *target.with_weights(weights), target.facts
+            yield (
+                f"{name}[{at}]: {old} to {flat[at].item()}",
+                *target.with_weights(weights),
+                target.facts,
+            )
 
 
 def _swaps(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
@@ -182,7 +208,11 @@ def _swaps(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
         name = names[rng.integers(len(names))]
         axis = int(rng.integers(3))
         if axis == 2:
-            others = [other for other in names if weights[other].shape == weights[name].shape and other != name]
+            others = [
+                other
+                for other in names
+                if weights[other].shape == weights[name].shape and other != name
+            ]
             if not others:
                 continue
             other = others[rng.integers(len(others))]
@@ -194,7 +224,9 @@ def _swaps(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
             order[[i, j]] = order[[j, i]]
             weights[name] = weights[name].index_select(axis, order).contiguous()
             told = f"{'rows' if axis == 0 else 'columns'} {i} and {j} of {name}"
-        if any(not torch.equal(tensor, target.model.state_dict()[n]) for n, tensor in weights.items()):
+        if any(
+            not torch.equal(tensor, target.model.state_dict()[n]) for n, tensor in weights.items()
+        ):
             yield told, *target.with_weights(weights), target.facts
 
 
@@ -221,7 +253,9 @@ def _facts(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
 
 
 def _forgeries(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
-    """One claim dropped, repeated, moved or altered: another slot, position, letter, gap, length, form, number of queries."""
+    """One claim dropped, repeated, moved or altered: another slot, position, letter, gap, length,
+    form, number of queries.
+    """
     original = json.loads(target.files[_CERTIFICATE])
     while True:
         claims = copy.deepcopy(original)
@@ -245,8 +279,12 @@ def _forgeries(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
             yield told, files, target.model, target.facts
 
 
-def _places(target: _Target, rng: np.random.Generator) -> Iterator[tuple[str, int, dict[str, torch.Tensor]]]:
-    """A tensor, an entry of it, and all weights to be changed; small tensors as often as large ones."""
+def _places(
+    target: _Target, rng: np.random.Generator
+) -> Iterator[tuple[str, int, dict[str, torch.Tensor]]]:
+    """A tensor, an entry of it, and all weights to be changed; small tensors as often as large
+    ones.
+    """
     names = [name for name, tensor in target.model.state_dict().items() if tensor.numel()]
     while True:
         name = names[rng.integers(len(names))]
@@ -274,8 +312,12 @@ def _set(claim: Any, path: list[Any], value: Any) -> None:
 
 
 def _other(old: Any, claims: list[Any], rng: np.random.Generator) -> Any:
-    """Something else of the same kind, as often as not; else a list less an entry, a number, a name, or nothing."""
-    slots = [name for claim in claims if claim.get("claim") == "slots" for name, _ in claim["slots"]]
+    """Something else of the same kind, as often as not; else a list less an entry, a number, a
+    name, or nothing.
+    """
+    slots = [
+        name for claim in claims if claim.get("claim") == "slots" for name, _ in claim["slots"]
+    ]
     names = [*slots, "bits", "signs", "number", "node", "letters", "end", "all"]
     if isinstance(old, list) and old and rng.random() < 0.7:
         return old[:-1] if rng.random() < 0.5 else [*old, old[-1]]

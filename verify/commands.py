@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 PASSED, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 PROVEN_ALONE = 5 * 10**7
-"""A cell that is run alone is also saved and proven up to this many parameters; in a grid up to `grid.SMALL`."""
+"""A cell that is run alone is also saved and proven up to this many parameters; in a grid up to
+`grid.SMALL`.
+"""
 
 
 def run(arguments: Sequence[str] | None, program: str) -> int:
@@ -39,13 +41,15 @@ def run(arguments: Sequence[str] | None, program: str) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no failure
+            # a name that the terminal cannot show is no failure
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
             whole = parser(program)
             options = whole.parse_args(arguments)
             for name, value in vars(options).items():
-                if value == [] and name != "ask":  # what argparse makes of --name=-- before Python 3.13
+                # what argparse makes of --name=-- before Python 3.13
+                if value == [] and name != "ask":
                     whole.error(f"argument --{name.replace('_', '-')}: '--' is no value")
             if options.version:
                 say(f"geometric-factual-recall {__version__}")
@@ -75,7 +79,8 @@ def run(arguments: Sequence[str] | None, program: str) -> int:
         if error.filename is not None:  # a file or folder that was named, or one in it
             complain(f"error: {os.fsdecode(error.filename)}: {error.strerror}")
             return BAD_INPUT
-        if not isinstance(error, BrokenPipeError):  # the disk of our output is full; if its reader has gone, he knows
+        # the disk of our output is full; if its reader has gone, he knows
+        if not isinstance(error, BrokenPipeError):
             complain(f"error: {error.strerror or error}")
         lead_nowhere(sys.stdout)
         return FAILED
@@ -105,7 +110,10 @@ def _run_cell(options: argparse.Namespace) -> int:
         form=options.form or "",
     )
     if cell.form and options.save is not None:
-        raise InputError(f"a certificate is about a construction as it is built; --save takes no --form {cell.form}")
+        raise InputError(
+            "a certificate is about a construction as it is built; --save takes no --form"
+            f" {cell.form}"
+        )
     return _run_cells([cell], options.json, options.save)
 
 
@@ -126,9 +134,14 @@ def _run_bound(options: argparse.Namespace) -> int:
     if options.embedding_bits is not None:
         if options.plot or options.json:
             raise InputError(
-                "--embedding-bits asks for one point; --plot and --json show the whole plane: give one of them"
+                "--embedding-bits asks for one point; --plot and --json show the whole plane: give"
+                " one of them"
             )
-        b_u = options.embedding_bits if options.unembedding_bits is None else options.unembedding_bits
+        b_u = (
+            options.embedding_bits
+            if options.unembedding_bits is None
+            else options.unembedding_bits
+        )
         say_text(plane.bounds_at(*sizes, options.embedding_bits, b_u))
         return PASSED
     if options.unembedding_bits is not None:
@@ -136,7 +149,9 @@ def _run_bound(options: argparse.Namespace) -> int:
     for path in (options.plot, options.json):
         _check_writable(path)
     if options.plot is not None and options.plot.suffix.lower() != ".svg":
-        raise InputError(f"{options.plot}: the picture is an SVG; give a file name that ends in .svg")
+        raise InputError(
+            f"{options.plot}: the picture is an SVG; give a file name that ends in .svg"
+        )
     if options.plot is not None:
         plane.require_matplotlib()
     shown = plane.plane(*sizes)
@@ -144,7 +159,9 @@ def _run_bound(options: argparse.Namespace) -> int:
     if options.plot is not None:
         plane.draw(shown, options.plot)
         say(f"drawn: {options.plot}")
-    _write_text(options.json, lambda: json.dumps(plane.as_json(shown), indent=1, allow_nan=False) + "\n")
+    _write_text(
+        options.json, lambda: json.dumps(plane.as_json(shown), indent=1, allow_nan=False) + "\n"
+    )
     return PASSED
 
 
@@ -166,12 +183,15 @@ def _run_separation(options: argparse.Namespace) -> int:
     given = {"max_hops": options.k, "hops_per_token": options.hops_per_token}
     if options.hops_per_token >= options.k:
         raise InputError(
-            "a chain of thought writes entities before its answer, so it needs fewer hops per token than hops; "
-            f"got {options.hops_per_token} and {options.k}"
+            "a chain of thought writes entities before its answer, so it needs fewer hops per"
+            f" token than hops; got {options.hops_per_token} and {options.k}"
         )
     require_listable(options.R, options.k)
     fixed = smallest_separation(options.R, options.k, given)
-    say(f"R = {options.R:,}, k = {options.k:,}: chain_of_thought against all models without, with embeddings as small")
+    say(
+        f"R = {options.R:,}, k = {options.k:,}: chain_of_thought against all models without, with"
+        " embeddings as small"
+    )
     say(report.separation_line(fixed))
     try:
         say(report.separation_line(smallest_separation(options.R, options.k, given, "every")))
@@ -191,20 +211,26 @@ def _run_facts(options: argparse.Namespace) -> int:
     missing = facts.answers.size - facts.n_facts
     repeats = f", {read.repeats} repeated lines" if read.repeats else ""
     say(
-        f"{options.file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations} relations, "
-        f"{missing} of {facts.answers.size} (entity, relation) pairs without a fact{repeats}"
+        f"{options.file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations}"
+        f" relations, {missing} of {facts.answers.size} (entity, relation) pairs without a"
+        f" fact{repeats}"
     )
     questions = [_question(facts, words) for words in options.ask]
-    lengths = sorted({len(path) for _, path in questions} | ({options.k} if options.k else set())) or [1]
+    lengths = sorted(
+        {len(path) for _, path in questions} | ({options.k} if options.k else set())
+    ) or [1]
     _check_writable(options.json)
     _check_folder(options.save)
-    name, why = (options.construction, "as asked") if options.construction else _suggested(facts, lengths)
+    name, why = (
+        (options.construction, "as asked") if options.construction else _suggested(facts, lengths)
+    )
     entry = construction(name)
     any_length = any(option.name == "max_hops" for option in entry.options)
     if len(lengths) > 1 and not any_length:
         raise InputError(
-            f"{name} answers paths of one length, but the questions have {' and '.join(map(str, lengths))} relations; "
-            "ask them apart, or use chain_of_thought"
+            f"{name} answers paths of one length, but the questions have"
+            f" {' and '.join(map(str, lengths))} relations; ask them apart, or use"
+            " chain_of_thought"
         )
     say(f"construction: {name} ({why})")
     results, models = [], {}
@@ -213,7 +239,15 @@ def _run_facts(options: argparse.Namespace) -> int:
         with _progress(facts.n_queries(hops), "queries") as advance_to:
             save = options.save if hops == lengths[-1] else None
             result, models[hops] = verify_facts(
-                entry, facts, hops, given, options.dtype, options.logits, advance_to, PROVEN_ALONE, save
+                entry,
+                facts,
+                hops,
+                given,
+                options.dtype,
+                options.logits,
+                advance_to,
+                PROVEN_ALONE,
+                save,
             )
         results.append(result)
     say(report.header())
@@ -224,7 +258,10 @@ def _run_facts(options: argparse.Namespace) -> int:
     for subject, path in questions:
         answer = int(models[len(path)].answer(subject, path))
         known = facts.entity_name(answer) if answer >= 0 else None
-        say(f"{facts.query_text(subject, path)} -> {'unknown (no such fact)' if known is None else known}")
+        say(
+            f"{facts.query_text(subject, path)} ->"
+            f" {'unknown (no such fact)' if known is None else known}"
+        )
         names = [facts.relation_name(relation) for relation in path]
         told.append({"subject": facts.entity_name(subject), "path": names, "answer": known})
     _write_json(options.json, results, len(results), told)
@@ -236,7 +273,9 @@ def _run_check(options: argparse.Namespace) -> int:
     from verify.checker import check
 
     if not options.folder.is_dir():
-        raise InputError(f"{options.folder}: no such folder; give one that model.save or --save has written")
+        raise InputError(
+            f"{options.folder}: no such folder; give one that model.save or --save has written"
+        )
     _check_writable(options.json)
     proven = check(options.folder)
     say_verdict(report.proof_line(proven))
@@ -284,7 +323,10 @@ def _run_example(options: argparse.Namespace) -> int:
 
     facts = unicode_facts()
     facts.to_tsv(options.file)
-    say(f"{options.file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations} relations")
+    say(
+        f"{options.file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations}"
+        " relations"
+    )
     say(f"try: {options.program} facts {options.file} --ask U+0041 lowercase")
     return PASSED
 
@@ -324,7 +366,10 @@ def _run_cells(cells: list[Cell], json_file: Path | None, save: Path | None = No
                 results.append(run_cell(cells[0], advance_to, PROVEN_ALONE, save))
             say_text(report.line(results[0]))
         else:
-            with _progress(len(cells), "cells") as advance_to, side_by_side(_run_in_worker, cells, _lost) as found:
+            with (
+                _progress(len(cells), "cells") as advance_to,
+                side_by_side(_run_in_worker, cells, _lost) as found,
+            ):
                 for result in found:
                     results.append(result)
                     say_text(report.line(result))
@@ -353,23 +398,32 @@ def _run_in_worker(cell: Cell) -> CellResult:
 
 
 def _lost(cell: Cell, why: Lost) -> CellResult:
-    """The result of a cell whose process ended: a crash is a FAIL, anything else leaves it unknown."""
+    """The result of a cell whose process ended: a crash is a FAIL, anything else leaves it
+    unknown.
+    """
     given = (cell.entities, cell.relations, cell.hops, cell.facts, cell.dtype, dict(cell.options))
-    result = CellResult(cell.construction, CATALOGUE[cell.construction].theorem, *given, form=cell.form)
-    result.verdict, result.reason = ("FAIL", f"crashed: {why}") if why.crashed else ("UNKNOWN", str(why))
+    result = CellResult(
+        cell.construction, CATALOGUE[cell.construction].theorem, *given, form=cell.form
+    )
+    result.verdict, result.reason = (
+        ("FAIL", f"crashed: {why}") if why.crashed else ("UNKNOWN", str(why))
+    )
     return result
 
 
 def _question(facts: FactTable, words: list[str]) -> tuple[int, list[int]]:
     if len(words) == 1:
-        words = words[0].split("\t" if "\t" in words[0] else None)  # all the words of one quoted string, if any
+        # all the words of one quoted string, if any
+        words = words[0].split("\t" if "\t" in words[0] else None)
     if len(words) < 2:
         got = f"1 name: {words[0]}" if words else "no name"
         raise InputError(f"--ask takes a subject and one relation or more; got {got}")
     try:
         subject = facts.entity_id(words[0])
     except InputError as error:
-        raise InputError(f"{error}; give names with spaces as words of their own, each in quotes") from None
+        raise InputError(
+            f"{error}; give names with spaces as words of their own, each in quotes"
+        ) from None
     return subject, [facts.relation_id(word) for word in words[1:]]
 
 
@@ -377,7 +431,10 @@ def _suggested(facts: FactTable, lengths: list[int]) -> tuple[str, str]:
     from constructions.disjoint import require_disjoint
 
     if lengths != [1]:
-        return "chain_of_thought", "one set of weights for paths of every length, whatever the facts"
+        return (
+            "chain_of_thought",
+            "one set of weights for paths of every length, whatever the facts",
+        )
     try:
         require_disjoint(facts)
     except InputError:
@@ -387,15 +444,24 @@ def _suggested(facts: FactTable, lengths: list[int]) -> tuple[str, str]:
 
 @contextmanager
 def _progress(total: int, unit: str) -> Iterator[Any]:
-    """A bar on a terminal, silent otherwise; yields a function that takes how much is done, of a total of any size."""
+    """A bar on a terminal, silent otherwise; yields a function that takes how much is done, of a
+    total of any size.
+    """
     if not sys.stdout.isatty():
         yield lambda done: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True) as bar:
-        task = bar.add_task(unit, total=total if total < 2**53 else None)  # rich divides as floating point
+        # rich divides as floating point
+        task = bar.add_task(unit, total=total if total < 2**53 else None)
         yield lambda done: bar.update(task, completed=done)
 
 
@@ -403,7 +469,8 @@ def _check_writable(path: Path | None) -> None:
     """Refuse a file that cannot be written before the long work starts."""
     try:
         writable = path is None or (not path.is_dir() and _takes_files(path.resolve().parent))
-    except (OSError, RuntimeError, ValueError):  # links that lead nowhere, and what is no name of a file
+    # links that lead nowhere, and what is no name of a file
+    except (OSError, RuntimeError, ValueError):
         writable = False
     if not writable:
         raise InputError(f"{path}: cannot be written: give a file name in an existing folder")
@@ -416,7 +483,9 @@ def _check_folder(path: Path | None) -> None:
     except (OSError, ValueError):
         writable = False
     if not writable:
-        raise InputError(f"{path}: cannot be written: give the name of a model folder in an existing folder")
+        raise InputError(
+            f"{path}: cannot be written: give the name of a model folder in an existing folder"
+        )
 
 
 def _takes_files(folder: Path) -> bool:
@@ -424,7 +493,10 @@ def _takes_files(folder: Path) -> bool:
 
 
 def _write_json(
-    path: Path | None, results: list[CellResult], planned: int, told: list[dict[str, object]] | None = None
+    path: Path | None,
+    results: list[CellResult],
+    planned: int,
+    told: list[dict[str, object]] | None = None,
 ) -> None:
     from verify.report import as_json
 

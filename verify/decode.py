@@ -1,19 +1,21 @@
 """From a final state to a margin, without computing all logits.
 
-First `check_decoder` reads the unembedding once: it must equal, entry by entry, what the model's decoder declares, and
-the declared codes must be distinct. After that `margins` bounds from below, for each final state, the logit of the right
-answer minus the largest other logit. The bound is exact where the state spells a code (all coordinates read as -1 or +1,
-or as an integer), and holds for every state:
+First `check_decoder` reads the unembedding once: it must equal, entry by entry, what the model's
+decoder declares, and the declared codes must be distinct. After that `margins` bounds from below,
+for each final state, the logit of the right answer minus the largest other logit. The bound is
+exact where the state spells a code (all coordinates read as -1 or +1, or as an integer), and holds
+for every state:
 
-* Two different sign codes differ in some bit j. If all `c_j y_j > 0`, any code other than c scores at most
-  `<c, y> - 2 min_j c_j y_j`; and no code at all scores more than `sum_j |y_j|`, only the one spelled by the signs of y
-  reaches it, and every other one stays `2 min_j |y_j|` below.
-* `2 v y - v^2 o = (y^2 - (y - v o)^2) / o` for o > 0: with e = y - v o, another integer v + i falls short of v by
-  `i^2 o - 2 i e`, at least `o - 2 |e|` if that is positive; and no integer scores more than `y^2 / o`.
+* Two different sign codes differ in some bit j. If all `c_j y_j > 0`, any code other than c scores
+  at most `<c, y> - 2 min_j c_j y_j`; and no code at all scores more than `sum_j |y_j|`, only the
+  one spelled by the signs of y reaches it, and every other one stays `2 min_j |y_j|` below.
+* `2 v y - v^2 o = (y^2 - (y - v o)^2) / o` for o > 0: with e = y - v o, another integer v + i
+  falls short of v by `i^2 o - 2 i e`, at least `o - 2 |e|` if that is positive; and no integer
+  scores more than `y^2 / o`.
 
-In real arithmetic of the given state and weights this is exact. The module's own logits are rounded; `rounding` bounds
-by how much, underflow and overflow included, and is 0 where all numbers involved are integers that the dtype holds
-exactly.
+In real arithmetic of the given state and weights this is exact. The module's own logits are
+rounded; `rounding` bounds by how much, underflow and overflow included, and is 0 where all numbers
+involved are integers that the dtype holds exactly.
 """
 
 from __future__ import annotations
@@ -33,8 +35,8 @@ from constructions.transformer import Weight
 def check_decoder(model: FactModel) -> str | None:
     """Why the unembedding does not separate all codes as declared, in one line; None if it does.
 
-    The declaration is not trusted: its types, shapes and codes are checked first, then every entry of the unembedding is
-    compared with it by `==`, so that a NaN is a difference.
+    The declaration is not trusted: its types, shapes and codes are checked first, then every entry
+    of the unembedding is compared with it by `==`, so that a NaN is a difference.
     """
     module = model.unembedding
     with torch.device("meta"):
@@ -42,7 +44,10 @@ def check_decoder(model: FactModel) -> str | None:
     if why := why_not_plain_part(module, fresh):
         return f"the unembedding is not a plain matrix ({why}); decide by full logits"
     if module.weight.dtype != model.embedding.weight.dtype:
-        return f"the unembedding is {module.weight.dtype}, the residual stream {model.embedding.weight.dtype}"
+        return (
+            f"the unembedding is {module.weight.dtype}, the residual stream"
+            f" {model.embedding.weight.dtype}"
+        )
     return _unsound_declaration(model.decoder, module.weight.shape[0]) or _difference(model)
 
 
@@ -56,8 +61,15 @@ def _unsound_declaration(decoder: Decoder, d_vocab: int) -> str | None:
         tokens = part.tokens
         if tokens.dtype != np.int64 or tokens.ndim != 1 or not len(tokens):
             return f"field {place} of the decoder reads no token"
-        if tokens.min() < 0 or tokens.max() >= d_vocab or seen[tokens].any() or len(np.unique(tokens)) < len(tokens):
-            return f"field {place} of the decoder reads a token that does not exist or is read before"
+        if (
+            tokens.min() < 0
+            or tokens.max() >= d_vocab
+            or seen[tokens].any()
+            or len(np.unique(tokens)) < len(tokens)
+        ):
+            return (
+                f"field {place} of the decoder reads a token that does not exist or is read before"
+            )
         seen[tokens] = True
         if why := _unsound_field(part):
             return f"field {place} of the decoder {why}"
@@ -69,12 +81,23 @@ def _unsound_field(part: SignField | BankField | NumberField) -> str | None:
         return f"is a {type(part).__name__}"
     if isinstance(part, NumberField):
         labels = part.numbers
-        if labels.dtype != np.int64 or labels.shape != part.tokens.shape or part.read.size != 1 or part.one.size != 1:
+        if (
+            labels.dtype != np.int64
+            or labels.shape != part.tokens.shape
+            or part.read.size != 1
+            or part.one.size != 1
+        ):
             return "needs one integer for each token, and single forms"
     else:
         banks = part.read.shape[:-1]
-        if part.codes.dtype != np.int8 or part.codes.shape != (*banks, len(part.tokens), part.read.shape[-1]):
-            return f"has codes of shape {part.codes.shape}, read by forms of shape {part.read.shape}"
+        if part.codes.dtype != np.int8 or part.codes.shape != (
+            *banks,
+            len(part.tokens),
+            part.read.shape[-1],
+        ):
+            return (
+                f"has codes of shape {part.codes.shape}, read by forms of shape {part.read.shape}"
+            )
         if isinstance(part, BankField) != (len(banks) == 1):
             return "needs a row of forms for each bank"
         if isinstance(part, SignField) and part.bonus is not None and part.bonus.size != 1:
@@ -97,8 +120,9 @@ def _difference(model: FactModel) -> str | None:
         if not torch.equal(found, declared):
             token, column = (found != declared).nonzero()[0].tolist()
             return (
-                f"the unembedding of token {tokens[token]} has {found[token, column].item():.17g} in column {column} where "
-                f"the declared decoder has {declared[token, column].item():.17g}"
+                f"the unembedding of token {tokens[token]} has {found[token, column].item():.17g}"
+                f" in column {column} where the declared decoder has"
+                f" {declared[token, column].item():.17g}"
             )
     return None if covered.all() else "the decoder leaves a token out"
 
@@ -128,8 +152,8 @@ class _NumberReader:
 class MarginReader:
     """Bounds margins from states for one model. Make it after `check_decoder` has found nothing.
 
-    All linear forms of the decoder are read with one matrix product. It is done in the model's dtype where that is
-    exact, else in float64.
+    All linear forms of the decoder are read with one matrix product. It is done in the model's
+    dtype where that is exact, else in float64.
     """
 
     def __init__(self, model: FactModel):
@@ -138,7 +162,9 @@ class MarginReader:
         self.place = torch.full((d_vocab,), -1, device=weight.device)
         self.field = torch.full((d_vocab,), -1, device=weight.device)
         self.readers: list[_SignReader | _BankReader | _NumberReader] = []
-        rest = np.zeros((1, d_model)) if model.decoder.rest is None else model.decoder.rest.matrix()
+        rest = (
+            np.zeros((1, d_model)) if model.decoder.rest is None else model.decoder.rest.matrix()
+        )
         rows = [rest]
         for number, part in enumerate(model.decoder.fields):
             tokens = torch.from_numpy(part.tokens).to(weight.device)
@@ -147,10 +173,15 @@ class MarginReader:
             at = sum(len(row) for row in rows)
             if isinstance(part, SignField):
                 self.readers.append(_sign_reader(part, at, weight.device))
-                rows += [part.read.matrix(), np.zeros((1, d_model)) if part.bonus is None else part.bonus.matrix()]
+                rows += [
+                    part.read.matrix(),
+                    np.zeros((1, d_model)) if part.bonus is None else part.bonus.matrix(),
+                ]
             elif isinstance(part, BankField):
                 codes = torch.from_numpy(part.codes).to(weight.device)
-                self.readers.append(_BankReader(codes, _spelled_table(codes), slice(at, at + part.read.size)))
+                self.readers.append(
+                    _BankReader(codes, _spelled_table(codes), slice(at, at + part.read.size))
+                )
                 rows.append(part.read.matrix())
             else:
                 numbers = torch.from_numpy(part.numbers).double().to(weight.device)
@@ -164,7 +195,8 @@ class MarginReader:
         self.info = torch.finfo(weight.dtype)
 
     def margins(self, states: Tensor, answers: Tensor) -> Tensor:
-        """Lower bounds of the margins: states (Q, d_model), answer tokens (Q,) to float64 (Q,). NaN in, NaN out.
+        """Lower bounds of the margins: states (Q, d_model), answer tokens (Q,) to float64 (Q,).
+        NaN in, NaN out.
 
         A token in no field never wins by this account: its margin is minus infinity.
         """
@@ -185,15 +217,18 @@ class MarginReader:
         return own - rival if rounding is None else own - rival - rounding
 
     def rounding(self, states: Tensor) -> Tensor | None:
-        """A bound on the rounding of a difference of two logits in the model's dtype, float64 (Q,); None if all exact.
+        """A bound on the rounding of a difference of two logits in the model's dtype, float64
+        (Q,); None if all exact.
 
-        A sum of n products, in any order, is off by at most `n eps / (2 - n eps)` times the sum of their absolute values
-        and n times the smallest normal number. It is exact if all factors are integers and that sum does not exceed
-        `2 / eps`. Where it may overflow the bound is infinite.
+        A sum of n products, in any order, is off by at most `n eps / (2 - n eps)` times the sum of
+        their absolute values and n times the smallest normal number. It is exact if all factors
+        are integers and that sum does not exceed `2 / eps`. Where it may overflow the bound is
+        infinite.
         """
         eps, limit, n = self.info.eps, 2 / self.info.eps, states.shape[-1]
         fractions, sizes = states.frac().aminmax(), states.aminmax()
-        whole = self.integral and fractions.min.item() == 0 == fractions.max.item()  # false for NaN and infinity too
+        # false for NaN and infinity too
+        whole = self.integral and fractions.min.item() == 0 == fractions.max.item()
         if whole and max(-sizes.min.item(), sizes.max.item()) * self.largest.sum().item() <= limit:
             return None
         magnitude = states.double().abs() @ self.largest
@@ -218,7 +253,9 @@ def _spelled_table(codes: Tensor) -> Tensor:
 
 
 def _spelled_number(signs: Tensor) -> Tensor:
-    """The number whose binary code has ones where the signs are positive: (..., m) to int64 (...)."""
+    """The number whose binary code has ones where the signs are positive: (..., m)
+    to int64 (...).
+    """
     powers = 2.0 ** torch.arange(signs.shape[-1], device=signs.device, dtype=torch.float64)
     return ((signs > 0).double() @ powers).long()
 
@@ -226,7 +263,9 @@ def _spelled_number(signs: Tensor) -> Tensor:
 def _scores(
     reader: _SignReader | _BankReader | _NumberReader, values: Tensor, at: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """For each state: the score of the field's token `at`, a bound on the field's others, a bound on all of them."""
+    """For each state: the score of the field's token `at`, a bound on the field's others, a bound
+    on all of them.
+    """
     if isinstance(reader, _SignReader):
         return _sign_scores(reader, values, at)
     if isinstance(reader, _BankReader):
@@ -251,7 +290,9 @@ def _sign_scores(reader: _SignReader, values: Tensor, at: Tensor) -> tuple[Tenso
 
 
 def _bank_scores(reader: _BankReader, values: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """As `_scores`: the sign codes of the one bank that speaks. Where it is not one, no bound below infinity."""
+    """As `_scores`: the sign codes of the one bank that speaks. Where it is not one, no bound
+    below infinity.
+    """
     banks, n, bits = reader.codes.shape
     y = values[:, reader.read].reshape(-1, banks, bits)
     speaks = (y != 0).any(-1)  # a NaN speaks
@@ -266,7 +307,9 @@ def _bank_scores(reader: _BankReader, values: Tensor, at: Tensor) -> tuple[Tenso
     return agreement.sum(-1), others.where(alone, torch.inf), best.where(alone, torch.inf)
 
 
-def _number_scores(reader: _NumberReader, values: Tensor, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _number_scores(
+    reader: _NumberReader, values: Tensor, at: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """As `_scores`, for a field of numbers."""
     y, one = values[:, reader.read], values[:, reader.one]
     value = reader.numbers[at]

@@ -39,14 +39,28 @@ COUNT: Leaf = "a count", lambda value: type(value) is int and value >= 0
 SIZE: Leaf = "a positive integer", lambda value: type(value) is int and value >= 1
 TEXT: Leaf = "a text", lambda value: type(value) is str
 EXTREME: Leaf = "an integer or null", lambda value: value is None or type(value) is int
-OPTION: Leaf = "an integer, true, false or null", lambda value: value is None or type(value) in (int, bool)
+OPTION: Leaf = (
+    "an integer, true, false or null",
+    lambda value: (
+        value is None
+        or type(value)
+        in (
+            int,
+            bool,
+        )
+    ),
+)
 SHA256: Leaf = (
     "64 lower-case hexadecimal digits",
-    lambda value: type(value) is str and len(value) == 64 and set(value) <= set("0123456789abcdef"),
+    lambda value: (
+        type(value) is str and len(value) == 64 and set(value) <= set("0123456789abcdef")
+    ),
 )
 WIDTHS: Leaf = (
     "a pair of counts",
-    lambda value: type(value) is list and len(value) == 2 and all(type(n) is int and n >= 0 for n in value),
+    lambda value: (
+        type(value) is list and len(value) == 2 and all(type(n) is int and n >= 0 for n in value)
+    ),
 )
 ANY = "any key"
 SCHEMA: dict[str, Any] = {
@@ -66,7 +80,15 @@ SCHEMA: dict[str, Any] = {
     },
     "architecture": {"layers": [{"heads": [WIDTHS], "d_mlp": [SIZE]}], "repeats": SIZE},
     "specials": (" or ".join(map(str, SPECIALS)), lambda value: value in SPECIALS),
-    "tensors": {ANY: {"dtype": TEXT, "shape": [COUNT], "smallest": EXTREME, "largest": EXTREME, "sha256": SHA256}},
+    "tensors": {
+        ANY: {
+            "dtype": TEXT,
+            "shape": [COUNT],
+            "smallest": EXTREME,
+            "largest": EXTREME,
+            "sha256": SHA256,
+        }
+    },
     "files": {ANY: {"bytes": COUNT, "sha256": SHA256}},
     "sha256": SHA256,
 }
@@ -80,23 +102,38 @@ def read_manifest(files: Mapping[str, Any]) -> Any:
     require("manifest.json" in files, "manifest.json is missing: this is no model folder")
     raw = files["manifest.json"]
     require(
-        len(raw) <= MOST_BYTES_OF_JSON, f"manifest.json: has {len(raw)} bytes, at most {MOST_BYTES_OF_JSON} are read"
+        len(raw) <= MOST_BYTES_OF_JSON,
+        f"manifest.json: has {len(raw)} bytes, at most {MOST_BYTES_OF_JSON} are read",
     )
     manifest = read_json(raw, "manifest.json")
-    require(type(manifest) is dict and "format" in manifest, "manifest.json: is not the manifest of a model")
+    require(
+        type(manifest) is dict and "format" in manifest,
+        "manifest.json: is not the manifest of a model",
+    )
     version = manifest["format"]
-    require(type(version) is int and version == FORMAT, f"manifest.json: format {version!r}, expected {FORMAT}")
+    require(
+        type(version) is int and version == FORMAT,
+        f"manifest.json: format {version!r}, expected {FORMAT}",
+    )
     _conform(manifest, SCHEMA, "manifest.json")
     layers = len(manifest["architecture"]["layers"])
     require(layers > 0, "manifest.json: there is no layer")
-    require(layers <= MOST_LAYERS, f"manifest.json has {layers} layers, and up to {MOST_LAYERS} are read")
+    require(
+        layers <= MOST_LAYERS,
+        f"manifest.json has {layers} layers, and up to {MOST_LAYERS} are read",
+    )
     body = {key: value for key, value in manifest.items() if key != "sha256"}
     digest = hashlib.sha256(_text(body)).hexdigest()
     require(_text(body | {"sha256": digest}) == bytes(raw), "manifest.json has changed")
     named, there = set(manifest["files"]), set(files) - {"manifest.json"}
-    require(named == there, f"manifest.json lists {sorted(named)}, the folder holds {sorted(there)}")
+    require(
+        named == there, f"manifest.json lists {sorted(named)}, the folder holds {sorted(there)}"
+    )
     require(named <= FILES, f"the folder holds {sorted(named - FILES)}, which no model has")
-    require(named >= ALWAYS, f"the folder holds no {', '.join(sorted(ALWAYS - named))}; every model has one")
+    require(
+        named >= ALWAYS,
+        f"the folder holds no {', '.join(sorted(ALWAYS - named))}; every model has one",
+    )
     tables = {"facts.tsv", "facts.safetensors"} & named
     require(tables, "the folder holds no table of facts")
     require(len(tables) == 1, "the folder holds two tables of facts")
@@ -120,10 +157,19 @@ def _conform(value: Any, schema: Any, where: str) -> None:
     else:
         require(type(value) is dict, f"{where} is {shown(value)}, not an object")
         keys = value.keys() if ANY in schema else schema.keys()
-        require(value.keys() >= keys, f"{where}: the keys {sorted(keys - value.keys())} are missing")
-        require(value.keys() <= keys, f"{where}: the keys {shown(sorted(value.keys() - keys))} are unknown")
+        require(
+            value.keys() >= keys, f"{where}: the keys {sorted(keys - value.keys())} are missing"
+        )
+        require(
+            value.keys() <= keys,
+            f"{where}: the keys {shown(sorted(value.keys() - keys))} are unknown",
+        )
         for key in keys:
-            _conform(value[key], schema.get(ANY, schema.get(key)), f"{where}, {escaped(key)[:MOST_SHOWN]}")
+            _conform(
+                value[key],
+                schema.get(ANY, schema.get(key)),
+                f"{where}, {escaped(key)[:MOST_SHOWN]}",
+            )
 
 
 def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
@@ -132,28 +178,53 @@ def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
         size, found = len(files[name]), hashlib.sha256(files[name]).hexdigest()
         if name == "weights.safetensors" and (size, found) != (entry["bytes"], entry["sha256"]):
             read_tensors(files[name], name)  # what another tool has written is told first
-        require(size == entry["bytes"], f"{name}: has {size} bytes, manifest.json has {entry['bytes']}")
-        require(found == entry["sha256"], f"{name}: its SHA-256 is {found}, manifest.json has {entry['sha256']}")
+        require(
+            size == entry["bytes"], f"{name}: has {size} bytes, manifest.json has {entry['bytes']}"
+        )
+        require(
+            found == entry["sha256"],
+            f"{name}: its SHA-256 is {found}, manifest.json has {entry['sha256']}",
+        )
     sizes, options, specials = manifest["sizes"], manifest["options"], manifest["specials"]
     tokens = sizes["entities"] + sizes["relations"] + len(specials)
-    require(sizes["d_vocab"] == tokens, f"manifest.json: d_vocab is {sizes['d_vocab']}, there are {tokens} tokens")
+    require(
+        sizes["d_vocab"] == tokens,
+        f"manifest.json: d_vocab is {sizes['d_vocab']}, there are {tokens} tokens",
+    )
     hops = options.get("hops", options.get("max_hops", 1))
     same = type(hops) is int and sizes["hops"] == hops <= max(1, sizes["positions"])
-    require(same, f"manifest.json: {sizes['hops']} hops, options for {hops}, {sizes['positions']} positions")
+    require(
+        same,
+        f"manifest.json: {sizes['hops']} hops, options for {hops}, {sizes['positions']} positions",
+    )
     tensors = read_tensors(files["weights.safetensors"], "weights.safetensors")
     entries = sum(tensor.size for _, tensor in tensors.values())
-    require(sizes["parameters"] == entries, f"manifest.json: {sizes['parameters']} parameters, the file has {entries}")
+    require(
+        sizes["parameters"] == entries,
+        f"manifest.json: {sizes['parameters']} parameters, the file has {entries}",
+    )
     named = manifest["tensors"]
-    require(set(named) == set(tensors), f"manifest.json: tensors {shown(sorted(named))}, the file has others")
+    require(
+        set(named) == set(tensors),
+        f"manifest.json: tensors {shown(sorted(named))}, the file has others",
+    )
     for name, (dtype, tensor) in tensors.items():
         of = f"manifest.json: the tensor {shown(name)}"
         shape = named[name]["dtype"], named[name]["shape"]
-        require(shape == (dtype, list(tensor.shape)), f"{of} is {shape}, the file has {dtype} {tensor.shape}")
+        require(
+            shape == (dtype, list(tensor.shape)),
+            f"{of} is {shape}, the file has {dtype} {tensor.shape}",
+        )
         found = hashlib.sha256(tensor.data).hexdigest()
-        require(named[name]["sha256"] == found, f"{of} has the SHA-256 {found}, not {named[name]['sha256']}")
+        require(
+            named[name]["sha256"] == found,
+            f"{of} has the SHA-256 {found}, not {named[name]['sha256']}",
+        )
         stated = named[name]["smallest"], named[name]["largest"]
         extremes = _extremes(tensor, stated == (None, None))
-        require(stated == extremes, f"{of} is within {shown(stated)}, the file has {shown(extremes)}")
+        require(
+            stated == extremes, f"{of} is within {shown(stated)}, the file has {shown(extremes)}"
+        )
     if "codebooks.safetensors" in files:
         _codebooks(files["codebooks.safetensors"], sizes["d_vocab"])
 
@@ -190,8 +261,13 @@ def _codebooks(raw: Any, n_vocab: int) -> None:
     name = "codebooks.safetensors"
     books = read_tensors(raw, name)
     wanted = {str(i) for i in range(len(books))}
-    fits = set(books) == wanted and all(dtype == "I64" and book.ndim == 1 for dtype, book in books.values())
+    fits = set(books) == wanted and all(
+        dtype == "I64" and book.ndim == 1 for dtype, book in books.values()
+    )
     require(fits, f"{name}: the tensors '0', '1', ... with I64 tokens are expected")
     for key, (_, book) in books.items():
         inside = book.size and book[0] >= 0 and book[-1] < n_vocab and (book[1:] > book[:-1]).all()
-        require(inside, f"{name}: the tokens of codebook {key} must increase strictly within 0..{n_vocab - 1}")
+        require(
+            inside,
+            f"{name}: the tokens of codebook {key} must increase strictly within 0..{n_vocab - 1}",
+        )

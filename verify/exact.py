@@ -81,7 +81,11 @@ class Exactness(TorchFunctionMode):
         super().__init__()
         limits = torch.finfo(dtype)
         self.dtype, self.unit = dtype, limits.eps / 2
-        self.steps, self.most, self.least = 2 / limits.eps, limits.max / 4, math.log2(limits.smallest_normal)
+        self.steps, self.most, self.least = (
+            2 / limits.eps,
+            limits.max / 4,
+            math.log2(limits.smallest_normal),
+        )
         self.weights: dict[int, tuple[Tensor, _Weight]] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -138,7 +142,9 @@ class Exactness(TorchFunctionMode):
         size = _columns(x)
         if self._fits(up(size @ its.columns).item(), grid):
             return _Known(grid)
-        if weight.numel() <= _SMALL and self._fits(up(weight.detach().abs().double() @ size).amax().item(), grid):
+        if weight.numel() <= _SMALL and self._fits(
+            up(weight.detach().abs().double() @ size).amax().item(), grid
+        ):
             return _Known(grid)
         return _Known(grid) if self._fits(up(self._row_by_row(x, weight)).item(), grid) else None
 
@@ -174,11 +180,15 @@ def _same(watch: Exactness, result: Tensor, source: Tensor, *_: Any, **__: Any) 
     return watch.known(source)
 
 
-def _looked_up(watch: Exactness, result: Tensor, tokens: Tensor, weight: Tensor, *_: Any, **__: Any) -> _Known | None:
+def _looked_up(
+    watch: Exactness, result: Tensor, tokens: Tensor, weight: Tensor, *_: Any, **__: Any
+) -> _Known | None:
     return watch.known(weight)
 
 
-def _linear(watch: Exactness, result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> _Known | None:
+def _linear(
+    watch: Exactness, result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> _Known | None:
     return watch._product(x, weight) if bias is None else None
 
 
@@ -234,19 +244,30 @@ def _matmul(watch: Exactness, result: Tensor, a: Tensor, b: Tensor) -> _Known | 
     return _Known(grid, (width + 2) * (watch.unit * most + 2 * 2.0**watch.least))
 
 
-def _quotient(watch: Exactness, result: Tensor, a: Tensor, number: Any, **others: Any) -> _Known | None:
+def _quotient(
+    watch: Exactness, result: Tensor, a: Tensor, number: Any, **others: Any
+) -> _Known | None:
     known = watch.known(a)
-    if known is None or others or not isinstance(number, int | float) or math.frexp(number)[0] != 0.5:
+    if (
+        known is None
+        or others
+        or not isinstance(number, int | float)
+        or math.frexp(number)[0] != 0.5
+    ):
         return None
     grid = known.grid - math.log2(number)
     return _Known(grid, known.error / number) if grid >= watch.least else None
 
 
-def _hidden(watch: Exactness, result: Tensor, a: Tensor, mask: Tensor, value: Any) -> _Known | None:
+def _hidden(
+    watch: Exactness, result: Tensor, a: Tensor, mask: Tensor, value: Any
+) -> _Known | None:
     return watch.known(a) if value == -math.inf else None
 
 
-def _softmax(watch: Exactness, result: Tensor, scores: Tensor, dim: int = -1, **others: Any) -> _Known | None:
+def _softmax(
+    watch: Exactness, result: Tensor, scores: Tensor, dim: int = -1, **others: Any
+) -> _Known | None:
     known = watch.known(scores)
     if known is None or others or dim != -1 or not result.numel():
         return None
@@ -254,18 +275,28 @@ def _softmax(watch: Exactness, result: Tensor, scores: Tensor, dim: int = -1, **
     first = scores == top
     beside = scores.masked_fill(first, -torch.inf).amax(-1, keepdim=True)
     count = first.sum(-1, keepdim=True)
-    tied = (count & (count - 1)) if known.error == 0 else count - 1  # 0 where it is a power of 2, or alone
+    # 0 where it is a power of 2, or alone
+    tied = (count & (count - 1)) if known.error == 0 else count - 1
     gap = 1.01 * (ONE_HOT_GAP + 2 * known.error)  # the difference rounds by less than 1/100
     sure = (top.double() - beside.double() >= gap) & (tied == 0) & (result == first / count)
     grid = -math.ceil(math.log2(count.amax().item()))
     if bool(sure.all()):
         return _Known(grid)
     unsure = ~sure.movedim(-3, 0).flatten(1).all(1) if sure.dim() > 2 else None
-    return None if unsure is None or not bool(result.isfinite().all()) else _Known(grid, math.inf, unsure)
+    return (
+        None
+        if unsure is None or not bool(result.isfinite().all())
+        else _Known(grid, math.inf, unsure)
+    )
 
 
 def _rms_norm(
-    watch: Exactness, result: Tensor, x: Tensor, shape: Any, weight: Tensor | None = None, eps: float | None = None
+    watch: Exactness,
+    result: Tensor,
+    x: Tensor,
+    shape: Any,
+    weight: Tensor | None = None,
+    eps: float | None = None,
 ) -> _Known | None:
     """Vectors beside a slack: see `constructions.identity_norms` for why no order of the sum of
     squares matters.
@@ -276,7 +307,8 @@ def _rms_norm(
     gains that are powers of two.
     """
     mine, eps = watch.known(x), watch.unit * 2 if eps is None else eps
-    if mine is None or mine.error or weight is None or not x.numel() or x.device.type != "cpu":  # CPUs divide by n
+    # CPUs divide by n
+    if mine is None or mine.error or weight is None or not x.numel() or x.device.type != "cpu":
         return None
     wide, n = x.double(), x.shape[-1]
     root = wide.square().mean(-1, keepdim=True).sqrt()
@@ -285,7 +317,11 @@ def _rms_norm(
     large = parts.abs() >= 1
     small = up(2 * parts.masked_fill(large, 0).square().sum(-1))
     whole = parts.masked_fill(~large, 0)
-    sure = (whole == whole.round()) & (whole.square().sum(-1, keepdim=True) == n) & (n < watch.steps / 4)
+    sure = (
+        (whole == whole.round())
+        & (whole.square().sum(-1, keepdim=True) == n)
+        & (n < watch.steps / 4)
+    )
     sure &= (small.maximum(eps / power[..., 0].square()) <= watch.unit / 2)[..., None]
     sure &= (torch.frexp(gains).mantissa == 0.5) | (gains == 0)
     sure &= result.double() == parts * gains
@@ -326,14 +362,19 @@ _RULES: dict[Any, Callable[..., _Known | None]] = {
 
 def _looked_at(weight: Tensor) -> _Weight:
     """A weight (out, in), some rows at a time."""
-    grids, rows, columns = [math.inf], [0.0], torch.zeros(weight.shape[1], dtype=torch.float64, device=weight.device)
+    grids, rows, columns = (
+        [math.inf],
+        [0.0],
+        torch.zeros(weight.shape[1], dtype=torch.float64, device=weight.device),
+    )
     at_once = max(1, _AT_ONCE // max(1, weight.shape[1]))
     for some in torch.split(weight, at_once) if weight.numel() else ():
         size = some.abs().double()
         columns = torch.maximum(columns, size.amax(0))
         rows.append(size.sum(1).amax().item())
         grids.append(_grid(some, size))
-    grid, row = min(grids), up(torch.tensor(rows, dtype=torch.float64, device="cpu")).max().item()  # max keeps a NaN
+    # max keeps a NaN
+    grid, row = min(grids), up(torch.tensor(rows, dtype=torch.float64, device="cpu")).max().item()
     return _Weight(None if grid == -math.inf else _Known(grid), row, columns)
 
 
@@ -356,6 +397,7 @@ def _grid(weight: Tensor, size: Tensor) -> float:
         return _whole_grid(size) if bool(largest > 0) else math.inf
     mantissa, exponent = torch.frexp(size)
     digits = (mantissa * 2.0**_MANTISSA).long()
-    lowest = torch.frexp((digits & -digits).double()).exponent - 1  # which of the 53 binary digits is the last 1
+    # which of the 53 binary digits is the last 1
+    lowest = torch.frexp((digits & -digits).double()).exponent - 1
     places = (exponent - _MANTISSA + lowest)[size > 0]
     return float(places.amin()) if places.numel() else math.inf

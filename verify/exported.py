@@ -36,14 +36,16 @@ class Asked:
     """What the other tool answered.
 
     Attributes:
-        allowed: how far a logit may differ: twice `StandardModel.logit_error`, as both sides may be so far from the
-            construction's logit in real arithmetic, times `scale`. 0 where every number is exact.
+        allowed: how far a logit may differ: twice `StandardModel.logit_error`, as both sides may
+            be so far from the construction's logit in real arithmetic, times `scale`. 0 where
+            every number is exact.
         dtype: of the model; another tool's logits must have the same.
         scale: the other tool's logits are to be the module's times this power of two.
         least_margin: what the smallest margin is to be.
         queries: how many were asked.
         all_queries: how many there are.
-        wrong: how many have some token that is not the only one with the largest logit (a NaN counts).
+        wrong: how many have some token that is not the only one with the largest logit (a NaN
+            counts).
         unknown: how many are right as they were asked, but within `2 allowed` of another token
             somewhere: logits of the other tool are off by half of `allowed` each, however sums are
             added, so that in another batch they may be wrong.
@@ -91,16 +93,28 @@ class Asked:
     def lines(self, to: str) -> list[str]:
         """The verdict in words, and the figures of sampling."""
         sample = "" if self.queries == self.all_queries else f" drawn from {self.all_queries:,}"
-        other = "" if self.other_dtype is None else f", but the other tool computes in {self.other_dtype}"
+        other = (
+            ""
+            if self.other_dtype is None
+            else f", but the other tool computes in {self.other_dtype}"
+        )
         undecided = f", {self.unknown:,} undecided within rounding" if self.unknown else ""
         small = (
-            "" if not self.margin < self.least_margin else f", below the {self.least_margin:.3g} asked for (--margin)"
+            ""
+            if not self.margin < self.least_margin
+            else f", below the {self.least_margin:.3g} asked for (--margin)"
         )
         return [
-            f"{self.verdict}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,} wrong{undecided}; "
-            f"largest logit difference {self.difference:.3g} in {self.dtype} (allowed: {self.allowed:.3g}){other}",
-            f"logits times {self.scale:g}: smallest margin {self.margin:.4g}{small}; sampled at temperature 1, "
-            f"a wrong token has a probability of at most {self.wrong_probability:.2g}",
+            (
+                f"{self.verdict}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,}"
+                f" wrong{undecided}; largest logit difference {self.difference:.3g} in"
+                f" {self.dtype} (allowed: {self.allowed:.3g}){other}"
+            ),
+            (
+                f"logits times {self.scale:g}: smallest margin {self.margin:.4g}{small}; sampled"
+                " at temperature 1, a wrong token has a probability of at most"
+                f" {self.wrong_probability:.2g}"
+            ),
         ]
 
     def as_json(self, to: str) -> str:
@@ -120,7 +134,8 @@ def export_and_ask(
     progress: Callable[[int], None] = lambda queries: None,
     margin: float | None = None,
 ) -> Asked:
-    """Export into a folder, if the other tool, which reads the finished files, answers right; else nothing is left behind.
+    """Export into a folder, if the other tool, which reads the finished files, answers right; else
+    nothing is left behind.
 
     Args:
         model: a construction, or a standard decoder in which one stands.
@@ -136,7 +151,9 @@ def export_and_ask(
     found: list[Asked] = []
 
     def check(run: Runner, scale: float) -> None:
-        found.append(ask(run, model, 2 * scale * decoder.logit_error, share, progress, scale, least))
+        found.append(
+            ask(run, model, 2 * scale * decoder.logit_error, share, progress, scale, least)
+        )
         if not found[0].right:
             raise _NotRight
 
@@ -166,7 +183,8 @@ def ask(
             more behind them.
         model: what was exported, with the facts that it should answer.
         allowed: how far a logit may differ.
-        most: if there are more queries of a length, as many different ones are drawn at random, always the same.
+        most: if there are more queries of a length, as many different ones are drawn at random,
+            always the same.
         progress: called with the number of queries done so far.
         scale: the other tool's logits are to be the module's times this power of two.
         least_margin: what the smallest margin in the other tool is to be.
@@ -180,14 +198,23 @@ def ask(
         asked.all_queries += total
         for start in range(0, min(total, most), at_once):
             index = np.arange(start, min(start + at_once, total, most))
-            subjects, paths = model.facts.queries(index, hops) if drawn is None else [part[index] for part in drawn]
+            subjects, paths = (
+                model.facts.queries(index, hops)
+                if drawn is None
+                else [part[index] for part in drawn]
+            )
             failed, near = (torch.zeros(len(index), dtype=torch.bool) for _ in range(2))
             for tokens, wanted, logits in _steps(run, model, subjects, paths):
-                own, last = logits[:, -1].gather(-1, wanted), logits[:, -1].scatter(-1, wanted, -torch.inf)
+                own, last = (
+                    logits[:, -1].gather(-1, wanted),
+                    logits[:, -1].scatter(-1, wanted, -torch.inf),
+                )
                 failed |= ~(own[:, 0] > last.amax(-1))
                 margins = own[:, 0].double() - last.amax(-1).double()
                 near |= margins.abs() <= 2 * allowed
-                asked.margin = min(margins.min().item(), asked.margin, key=lambda m: (not math.isnan(m), m))
+                asked.margin = min(
+                    margins.min().item(), asked.margin, key=lambda m: (not math.isnan(m), m)
+                )
                 others = (last.double().logsumexp(-1) - own[:, 0].double()).sigmoid().max().item()
                 asked.wrong_probability = _larger(others, asked.wrong_probability)
                 states, _ = model.states(tokens.to(model.embedding.weight.device))
@@ -212,7 +239,9 @@ def _larger(one: float, other: float) -> float:
 def _steps(
     run: Runner, model: Answering, subjects: NDArray[np.int64], paths: NDArray[np.int64]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Tokens (Q, L), what should follow (Q, 1), the other tool's logits (Q, L, d_vocab): once, or for each written token."""
+    """Tokens (Q, L), what should follow (Q, 1), the other tool's logits (Q, L, d_vocab): once, or
+    for each written token.
+    """
     facts, vocabulary = model.facts, model.vocabulary
     if not isinstance(model, Writing):
         tokens, said = (part.cpu() for part in model.lesson(subjects, paths))
@@ -221,7 +250,11 @@ def _steps(
     tokens, hops = model.prompt(subjects, paths).cpu(), paths.shape[-1]
     for read in (*range(model.hops_per_token, hops, model.hops_per_token), hops):
         logits = run(tokens)
-        yield tokens, _column(vocabulary.answer_tokens(facts.answer(subjects, paths[:, :read]))), logits
+        yield (
+            tokens,
+            _column(vocabulary.answer_tokens(facts.answer(subjects, paths[:, :read]))),
+            logits,
+        )
         tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], 1)
     yield tokens, torch.full((len(tokens), 1), vocabulary.special("end")), run(tokens)
 

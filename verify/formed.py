@@ -1,4 +1,6 @@
-"""Constructions in other forms: every query asked again, and every logit held against the original's."""
+"""Constructions in other forms: every query asked again, and every logit held against the
+original's.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,8 @@ class Formed:
         faults: everything that is not as claimed; none for a PASS.
         questions: what is undecided; none for a PASS.
         queries, wrong, unknown, margin: over all queries, as `Recall` has them.
-        difference: the largest |logit - logit of the original|, over all tokens at the positions that answer.
+        difference: the largest |logit - logit of the original|, over all tokens at the positions
+            that answer.
     """
 
     model: Answering
@@ -50,7 +53,9 @@ UNPROVEN_SLACK = 16
 """k, where no bound helps to choose it."""
 
 Form = Callable[[FactModel], tuple[Answering, float]]
-"""Makes of a construction its form, and says how far a logit may be off: infinite where only answers are claimed."""
+"""Makes of a construction its form, and says how far a logit may be off: infinite where only
+answers are claimed.
+"""
 
 
 def _basis(model: FactModel) -> tuple[Answering, float]:
@@ -61,8 +66,11 @@ def _basis(model: FactModel) -> tuple[Answering, float]:
         with suppress(DoesNotFit):
             turned = change_basis(model, q, by=by)
             if turned.logit_error is None:
-                raise InternalError(f"a change of basis by {by} was certified without a bound on its logits' error")
-            return turned, 2 * turned.logit_error  # either side may be that far from real arithmetic
+                raise InternalError(
+                    f"a change of basis by {by} was certified without a bound on its logits' error"
+                )
+            # either side may be that far from real arithmetic
+            return turned, 2 * turned.logit_error
     if model.embedding.weight.dtype != torch.float64:
         raise DoesNotFit(f"in {model.embedding.weight.dtype} another basis may lose an answer")
     # What the bounds cannot prove, running all queries decides.
@@ -71,14 +79,19 @@ def _basis(model: FactModel) -> tuple[Answering, float]:
 
 def _wide(model: FactModel) -> Reformed:
     shape = model.shape
-    return widen(model, 2 * shape.d_model, 2 * shape.d_mlp + 1, shape.n_heads + 1, len(shape.layers) + 1)
+    return widen(
+        model, 2 * shape.d_model, 2 * shape.d_mlp + 1, shape.n_heads + 1, len(shape.layers) + 1
+    )
 
 
 def _noise(model: FactModel) -> tuple[Answering, float]:
     wide = _wide(model)
     radius = noise_radius(wide, "queries")
     if not radius > 0:
-        raise DoesNotFit(f"in {model.embedding.weight.dtype} rounding is not bounded below the margin: no noise radius")
+        raise DoesNotFit(
+            f"in {model.embedding.weight.dtype} rounding is not bounded below the margin: no noise"
+            " radius"
+        )
     return add_noise(wide, radius), math.inf
 
 
@@ -90,7 +103,12 @@ def _standard(norm: Norm | None = None, placement: Placement = "pre", tied: bool
             if norm is None or model.embedding.weight.dtype != torch.float64:
                 raise
             # What the bounds cannot prove, running all queries decides.
-            return standard(model, norm=norm, placement=placement, slack=UNPROVEN_SLACK, proven=False), math.inf
+            return (
+                standard(
+                    model, norm=norm, placement=placement, slack=UNPROVEN_SLACK, proven=False
+                ),
+                math.inf,
+            )
         return made, 2 * made.logit_error  # either side may be that far from real arithmetic
 
     return form
@@ -122,7 +140,10 @@ def formed(model: FactModel, form: str) -> Formed:
     other, allowed = FORMS[form](model)
     recalls = [check_recall(other, facts, k, logits="full") for k in model.path_lengths]
     asked = ask(other, model, most=facts.n_queries(model.hops))
-    queries, wrong = sum(recall.queries for recall in recalls), sum(recall.wrong for recall in recalls)
+    queries, wrong = (
+        sum(recall.queries for recall in recalls),
+        sum(recall.wrong for recall in recalls),
+    )
     margin = min(recall.margin for recall in recalls)
     faults = [recall.defect for recall in recalls if recall.defect is not None]
     unknown = sum(recall.unknown for recall in recalls)
@@ -135,4 +156,6 @@ def formed(model: FactModel, form: str) -> Formed:
         faults.append(f"the smallest margin is {margin}, not positive")
     if not asked.difference <= allowed:
         faults.append(f"a logit is off by {asked.difference}, claimed is at most {allowed}")
-    return Formed(other, allowed, faults, questions, queries, wrong, unknown, margin, asked.difference)
+    return Formed(
+        other, allowed, faults, questions, queries, wrong, unknown, margin, asked.difference
+    )

@@ -1,8 +1,8 @@
 r"""Everything that is printed goes through here, line by line.
 
-Names, paths and values come from files and may hold anything. So a line that is printed holds no character that could
-begin another line or steer a terminal (they become escapes such as `\n`), and only the program's own verdicts begin as
-a verdict does.
+Names, paths and values come from files and may hold anything. So a line that is printed holds no
+character that could begin another line or steer a terminal (they become escapes such as `\n`), and
+only the program's own verdicts begin as a verdict does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def joined(lines: Iterable[str]) -> str:
 
 
 def say(line: str) -> None:
-    """Print one line, at once. It begins with no verdict; one that would, with a name from a file, is marked."""
+    """Print one line, at once. It begins with no verdict; one that would, with a name from a file,
+    is marked.
+    """
     _print(line, sys.stdout)
 
 
@@ -40,7 +42,9 @@ def say_verdict(line: str) -> None:
 
 
 def complain(line: str) -> None:
-    """Print one line to standard error; nothing is lost where that cannot be written, since the exit status tells."""
+    """Print one line to standard error; nothing is lost where that cannot be written, since the
+    exit status tells.
+    """
     try:
         _print(line, sys.stderr)
     except OSError:
@@ -57,4 +61,8 @@ def lead_nowhere(stream: IO[str]) -> None:
 
 def _print(line: str, stream: IO[str]) -> None:
     shown = printable(line)
-    print(NO_VERDICT + shown if shown.lstrip().startswith(VERDICTS) else shown, file=stream, flush=True)
+    print(
+        NO_VERDICT + shown if shown.lstrip().startswith(VERDICTS) else shown,
+        file=stream,
+        flush=True,
+    )

@@ -1,4 +1,6 @@
-"""The capacity plane: bits of one embedding against internal bits, with all bounds and all constructions."""
+"""The capacity plane: bits of one embedding against internal bits, with all bounds and all
+constructions.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from verify.against_bounds import BoundCheck, hold_against_bounds
 from verify.output import joined
 
 _SOURCES = "global and disjoint trees are the paper's, the others ours: docs/theorem-4.2.md"
-_WIDE = Context(prec=400, rounding=ROUND_FLOOR)  # every float is an integer part of at most 309 digits and six decimals
+# every float is an integer part of at most 309 digits and six decimals
+_WIDE = Context(prec=400, rounding=ROUND_FLOOR)
 COLUMNS = {
     "global": "global",
     "sharpened_global": "sharpened global",
@@ -48,16 +51,26 @@ class Plane:
 
 
 def plane(n_entities: int, n_relations: int, hops: int) -> Plane:
-    """Evaluate the bounds at the powers of two times log2 N up to beyond R^k log2 N, and all constructions."""
+    """Evaluate the bounds at the powers of two times log2 N up to beyond R^k log2 N, and all
+    constructions.
+    """
     sizes = (n_entities, n_relations, hops)
     # A construction that does not take bijections stands in the table as well, without bounds.
     points = [
-        (offer, hold_against_bounds(offer.costs, *sizes, offer.entry.takes_bijections)) for offer in offers(*sizes)
+        (offer, hold_against_bounds(offer.costs, *sizes, offer.entry.takes_bijections))
+        for offer in offers(*sizes)
     ]
-    return Plane(*sizes, round_down(information_limit(n_entities, n_relations).lower), _curves(*sizes, 1), points)
+    return Plane(
+        *sizes,
+        round_down(information_limit(n_entities, n_relations).lower),
+        _curves(*sizes, 1),
+        points,
+    )
 
 
-def _curves(n_entities: int, n_relations: int, hops: int, steps: int) -> list[tuple[int, dict[str, Bound | str]]]:
+def _curves(
+    n_entities: int, n_relations: int, hops: int, steps: int
+) -> list[tuple[int, dict[str, Bound | str]]]:
     """The bounds at B_e = 0 and at `2^(i / steps) log2 N`, rounded up."""
     unit = max(1, (n_entities - 1).bit_length())
     doublings = min(64, math.ceil(hops * math.log2(n_relations))) + 1
@@ -66,28 +79,46 @@ def _curves(n_entities: int, n_relations: int, hops: int, steps: int) -> list[tu
 
 
 def tables(shown: Plane) -> str:
-    """The plane as text: the bounds by B_e, then the constructions with the bounds at their own B_e."""
+    """The plane as text: the bounds by B_e, then the constructions with the bounds at their own
+    B_e.
+    """
     sizes = f"N = {shown.n_entities:,}, R = {shown.n_relations:,}, k = {shown.hops:,}"
     parts = [
         f"{sizes}: the facts are {down(shown.limit, 2)} bits (log2 N!^R)",
         "",
-        "B_T, the internal bits, of every model without chain-of-thought, at least, by B_e, the bits of one embedding",
-        "(fact-aware decoder: for every decoder, with B_u = B_e; the others for decoders that do not depend on the facts;",
+        (
+            "B_T, the internal bits, of every model without chain-of-thought, at least, by B_e,"
+            " the bits of one embedding"
+        ),
+        (
+            "(fact-aware decoder: for every decoder, with B_u = B_e; the others for decoders that"
+            " do not depend on the facts;"
+        ),
         f"{_SOURCES})",
         *_bounds_table(shown.curves),
         "",
-        "the constructions, and the largest bound that applies at their own B_e: in dense bits, then in bits of facts",
+        (
+            "the constructions, and the largest bound that applies at their own B_e: in dense"
+            " bits, then in bits of facts"
+        ),
         *_points_table(shown),
     ]
     return joined(parts)
 
 
-def bounds_at(n_entities: int, n_relations: int, hops: int, embedding_bits: int, unembedding_bits: int) -> str:
-    """All bounds at one B_e and B_u, each with the numbers that attain it, or the condition that cannot be met."""
+def bounds_at(
+    n_entities: int, n_relations: int, hops: int, embedding_bits: int, unembedding_bits: int
+) -> str:
+    """All bounds at one B_e and B_u, each with the numbers that attain it, or the condition that
+    cannot be met.
+    """
     found = every_bound(n_entities, n_relations, hops, embedding_bits, unembedding_bits)
     lines = [
-        f"N = {n_entities:,}, R = {n_relations:,}, k = {hops:,}, B_e = {embedding_bits:,}, B_u = {unembedding_bits:,}: "
-        "without chain-of-thought B_T, the internal bits, is at least",
+        (
+            f"N = {n_entities:,}, R = {n_relations:,}, k = {hops:,}, B_e = {embedding_bits:,}, B_u"
+            f" = {unembedding_bits:,}: without chain-of-thought B_T, the internal bits, is at"
+            " least"
+        ),
         "with a decoder (an unembedding) that does not depend on the facts",
     ]
     for name, bound in found.items():
@@ -108,7 +139,10 @@ def as_json(shown: Plane) -> dict[str, Any]:
         "curves": [
             {
                 "embedding_bits": bits,
-                "bounds": [{"name": n, "why": b} if isinstance(b, str) else asdict(b) for n, b in found.items()],
+                "bounds": [
+                    {"name": n, "why": b} if isinstance(b, str) else asdict(b)
+                    for n, b in found.items()
+                ],
             }
             for bits, found in shown.curves
         ],
@@ -126,11 +160,16 @@ def as_json(shown: Plane) -> dict[str, Any]:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A line for each of the rows, which are of equal length: the first column left, the others right."""
+    """A line for each of the rows, which are of equal length: the first column left, the others
+    right.
+    """
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(
-            [f"{row[0]:<{widths[0]}}", *(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True))]
+            [
+                f"{row[0]:<{widths[0]}}",
+                *(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True)),
+            ]
         ).rstrip()
         for row in rows
     ]
@@ -140,28 +179,55 @@ def _bounds_table(curves: list[tuple[int, dict[str, Bound | str]]]) -> list[str]
     rows = [["B_e", *COLUMNS.values()]]
     for bits, found in curves:
         cells = [found[name] for name in COLUMNS]
-        rows.append([shortened(bits), *("-" if isinstance(cell, str) else _positive(cell.bits) for cell in cells)])
+        rows.append(
+            [
+                shortened(bits),
+                *("-" if isinstance(cell, str) else _positive(cell.bits) for cell in cells),
+            ]
+        )
         if set(rows[-1][1:]) <= {"-", "negative"}:  # and so it stays for more bits of embedding
             break
-    notes = {name: cell for _, found in curves for name, cell in found.items() if isinstance(cell, str)}
+    notes = {
+        name: cell for _, found in curves for name, cell in found.items() if isinstance(cell, str)
+    }
     return [*columns(rows), *(f"{COLUMNS[name]}: {why}" for name, why in notes.items())]
 
 
 def _points_table(shown: Plane) -> list[str]:
-    rows = [["construction", "B_e", "B_u", "B_T", "bound", "ratio", "facts: B_e", "B_T", "bound", "ratio", "all/limit"]]
+    rows = [
+        [
+            "construction",
+            "B_e",
+            "B_u",
+            "B_T",
+            "bound",
+            "ratio",
+            "facts: B_e",
+            "B_T",
+            "bound",
+            "ratio",
+            "all/limit",
+        ]
+    ]
     for offer, checks in shown.points:
         costs = offer.costs
         held = any(check.applies for check in checks)
-        beside = [check for check in checks if check.applies] or (checks if costs.written_tokens > 1 else [])
+        beside = [check for check in checks if check.applies] or (
+            checks if costs.written_tokens > 1 else []
+        )
         dense = max((check.bits for check in beside if check.bits is not None), default=None)
-        facts = max((check.fact_bits for check in beside if check.fact_bits is not None), default=None)
+        facts = max(
+            (check.fact_bits for check in beside if check.fact_bits is not None), default=None
+        )
         all_facts = costs.internal_fact_bits + shown.n_entities * (
             costs.embedding_fact_bits + costs.unembedding_fact_bits
         )
         rows.append(
             [
                 offer.label,
-                *map(shortened, (costs.embedding_bits, costs.unembedding_bits, costs.internal_bits)),
+                *map(
+                    shortened, (costs.embedding_bits, costs.unembedding_bits, costs.internal_bits)
+                ),
                 *_against(dense, costs.internal_bits, held),
                 *map(shortened, (costs.embedding_fact_bits, costs.internal_fact_bits)),
                 *_against(facts, costs.internal_fact_bits, held),
@@ -169,8 +235,14 @@ def _points_table(shown: Plane) -> list[str]:
             ]
         )
     notes = [
-        "bound: the largest that applies; none: it is not positive; exempt: none applies; all/limit: facts / log2 N!^R",
-        "in parentheses: exempt, tokens are written before the answer; dense ratio below 1: separated, for fixed decoders",
+        (
+            "bound: the largest that applies; none: it is not positive; exempt: none applies;"
+            " all/limit: facts / log2 N!^R"
+        ),
+        (
+            "in parentheses: exempt, tokens are written before the answer; dense ratio below 1:"
+            " separated, for fixed decoders"
+        ),
     ]
     return [*columns(rows), *notes]
 
@@ -218,11 +290,14 @@ def require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise InputError("--plot needs matplotlib: pip install '.[plot]' in a clone of this project") from None
+        raise InputError(
+            "--plot needs matplotlib: pip install '.[plot]' in a clone of this project"
+        ) from None
 
 
 def draw(shown: Plane, path: Path) -> None:
-    """Write the plane as an SVG: bounds as curves; constructions as points, filled in bits of facts, hollow in dense bits.
+    """Write the plane as an SVG: bounds as curves; constructions as points, filled in bits of
+    facts, hollow in dense bits.
 
     Raises:
         InputError: see `require_matplotlib`.
@@ -236,7 +311,11 @@ def draw(shown: Plane, path: Path) -> None:
     from constructions.tsv import write_atomically
 
     shown = replace(shown, curves=_curves(shown.n_entities, shown.n_relations, shown.hops, 16))
-    settings: dict[Any, Any] = {"svg.hashsalt": "capacity plane", "svg.fonttype": "path", "font.size": 9}
+    settings: dict[Any, Any] = {
+        "svg.hashsalt": "capacity plane",
+        "svg.fonttype": "path",
+        "font.size": 9,
+    }
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=(8.2, 5.2), layout="constrained")
         axes = figure.add_subplot()
@@ -252,7 +331,9 @@ def draw(shown: Plane, path: Path) -> None:
         axes.set_title(f"N = {shown.n_entities:,}, R = {shown.n_relations:,}, k = {shown.hops:,}")
         axes.grid(alpha=0.25, linewidth=0.5)
         title = "filled: bits of facts\nhollow: all bits, dense"
-        figure.legend(loc="outside right upper", frameon=False, fontsize=7.5, title=title, alignment="left")
+        figure.legend(
+            loc="outside right upper", frameon=False, fontsize=7.5, title=title, alignment="left"
+        )
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
     write_atomically(path, iter([text.getvalue()]))
@@ -261,10 +342,26 @@ def draw(shown: Plane, path: Path) -> None:
 def _draw_curves(axes: Any, shown: Plane) -> None:
     for name, (color, style, label) in _LINES.items():
         at = [(bits, found[name]) for bits, found in shown.curves]
-        points = [(bits, bound.bits) for bits, bound in at if isinstance(bound, Bound) and bound.bits > 0]
+        points = [
+            (bits, bound.bits) for bits, bound in at if isinstance(bound, Bound) and bound.bits > 0
+        ]
         if points:
-            axes.plot(*zip(*points, strict=True), color=color, linestyle=style, linewidth=1.6, label=label, zorder=2)
-    axes.axhline(shown.limit, color="black", linewidth=0.8, linestyle=":", label=r"$\log_2 (N!)^R$", zorder=1)
+            axes.plot(
+                *zip(*points, strict=True),
+                color=color,
+                linestyle=style,
+                linewidth=1.6,
+                label=label,
+                zorder=2,
+            )
+    axes.axhline(
+        shown.limit,
+        color="black",
+        linewidth=0.8,
+        linestyle=":",
+        label=r"$\log_2 (N!)^R$",
+        zorder=1,
+    )
 
 
 def _draw_points(axes: Any, shown: Plane) -> None:

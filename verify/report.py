@@ -56,7 +56,9 @@ def line(result: CellResult) -> str:
     from verify.against_bounds import tightest
 
     best = tightest(result.bounds)
-    formula = f"{'=' if result.d_model == result.d_model_formula else '!='}{result.d_model_formula}"
+    formula = (
+        f"{'=' if result.d_model == result.d_model_formula else '!='}{result.d_model_formula}"
+    )
     values = [
         result.theorem,
         result.construction + "".join(f" {symbol}={value}" for symbol, value in _symbols(result)),
@@ -67,7 +69,10 @@ def line(result: CellResult) -> str:
         result.facts,
         result.dtype,
         "-" if result.d_model is None else f"{result.d_model}{'' if result.form else formula}",
-        *("-" if v is None else str(v) for v in (result.d_mlp, result.n_layers, result.n_heads, result.parameters)),
+        *(
+            "-" if v is None else str(v)
+            for v in (result.d_mlp, result.n_layers, result.n_heads, result.parameters)
+        ),
         *("-" if v is None else str(v) for v in (result.internal_bits, result.embedding_bits)),
         "-" if best is None or best.ratio is None else f"{best.ratio:.4g}",
         *("-" if v is None else str(v) for v in (result.queries, result.wrong)),
@@ -79,14 +84,14 @@ def line(result: CellResult) -> str:
     notes = [] if result.verdict == "PASS" else [f"    why {result.verdict}: {result.reason}"]
     if result.logits == "proof" and result.proven is not None:
         notes.append(
-            f"    decided by the proof alone: no query was run, all {shortened(result.proven)} queries are proven from the "
-            "saved weights"
+            f"    decided by the proof alone: no query was run, all {shortened(result.proven)}"
+            " queries are proven from the saved weights"
         )
     if result.separated is not None:
         notes.append(
-            f"    separated: {result.internal_bits:,} internal bits; without chain-of-thought, with embeddings of "
-            f"{result.embedding_bits:,} bits and a fixed decoder, no model has fewer than "
-            f"{_factor(result.separated)} times as many"
+            f"    separated: {result.internal_bits:,} internal bits; without chain-of-thought,"
+            f" with embeddings of {result.embedding_bits:,} bits and a fixed decoder, no model has"
+            f" fewer than {_factor(result.separated)} times as many"
         )
     notes += [f"    {counterexample}" for counterexample in result.counterexamples]
     return joined([_row(values), *notes])
@@ -95,13 +100,21 @@ def line(result: CellResult) -> str:
 def _symbols(result: CellResult) -> list[tuple[str, int]]:
     """The options of a cell by the symbols of the formulas."""
     options = CATALOGUE[result.construction].options
-    return [(option.symbol, result.options[option.name]) for option in options if option.name in result.options]
+    return [
+        (option.symbol, result.options[option.name])
+        for option in options
+        if option.name in result.options
+    ]
 
 
 def bounds_summary(results: Sequence[CellResult]) -> str:
-    """How many bounds apply, how close a model comes to one, and where models with chain-of-thought lie below."""
+    """How many bounds apply, how close a model comes to one, and where models with
+    chain-of-thought lie below.
+    """
     applying = [(check, result) for result in results for check in result.bounds if check.applies]
-    ratios = [(check.ratio, check.name, result) for check, result in applying if check.ratio is not None]
+    ratios = [
+        (check.ratio, check.name, result) for check, result in applying if check.ratio is not None
+    ]
     separated = [result for result in results if result.separated is not None]
     told = f"bounds: {len(applying)} apply, {len(ratios)} of them positive"
     if ratios:
@@ -112,12 +125,17 @@ def bounds_summary(results: Sequence[CellResult]) -> str:
         most = max(separated, key=lambda result: result.separated or 0)
         cell = f"N={most.entities} R={most.relations} k={most.hops}"
         cells = f"{len(separated)} cell{'s' * (len(separated) > 1)}"
-        told += f"; {cells} separated, by up to {_factor(most.separated or 0)} ({most.construction} {cell})"
+        told += (
+            f"; {cells} separated, by up to {_factor(most.separated or 0)} ({most.construction}"
+            f" {cell})"
+        )
     return told
 
 
 def forms_summary(results: Sequence[CellResult]) -> str:
-    """How many cells are other forms of a construction, and for each form how far its logits are from the original's."""
+    """How many cells are other forms of a construction, and for each form how far its logits are
+    from the original's.
+    """
     largest: dict[str, float] = {}
     for result in results:
         if result.form and result.difference is not None:
@@ -135,13 +153,16 @@ def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:
     proven = sum(result.proven or 0 for result in results if result.logits == "proof")
     instead = f"; {shortened(proven)} queries proven in place of being run" if proven else ""
     return (
-        f"{counts['verdict']}: {planned} {cells} planned, {counts['passed']} passed, {counts['failed']} failed, "
-        f"{counts['unknown']} unknown; {queries:,} queries in {seconds:.1f} s{instead}"
+        f"{counts['verdict']}: {planned} {cells} planned, {counts['passed']} passed,"
+        f" {counts['failed']} failed, {counts['unknown']} unknown; {queries:,} queries in"
+        f" {seconds:.1f} s{instead}"
     )
 
 
 def count(results: Sequence[CellResult], planned: int) -> dict[str, Any]:
-    """The verdict over all planned cells: what was not run, or run without a verdict, is unknown and never a PASS."""
+    """The verdict over all planned cells: what was not run, or run without a verdict, is unknown
+    and never a PASS.
+    """
     passed = sum(result.verdict == "PASS" for result in results)
     failed = sum(result.verdict == "FAIL" for result in results)
     verdict = "FAIL" if failed else "PASS" if passed == planned and planned > 0 else "UNKNOWN"
@@ -158,7 +179,10 @@ def proof_line(proven: Proven) -> str:
     """What the checker says, in one sentence."""
     if proven.verdict != "PASS":
         return f"{proven.verdict}: {proven.reason}"
-    told = f"PASS: all {shortened(proven.queries)} queries are answered right, with a margin of at least "
+    told = (
+        f"PASS: all {shortened(proven.queries)} queries are answered right, with a margin of at"
+        " least "
+    )
     told += f"{shortened(proven.real_margin)} in real arithmetic"
     return told + (
         f"; exact in {proven.exact}"
@@ -173,7 +197,10 @@ def proof_as_json(proven: Proven) -> str:
     if proven.verdict == "PASS":
         told |= {"queries": proven.queries, "claims": proven.claims, "exact": proven.exact}
         told |= {"hops_per_token": proven.hops_per_token}
-        told |= {"margin_without_leaks": str(proven.margin), "margin": shortened(proven.real_margin)}
+        told |= {
+            "margin_without_leaks": str(proven.margin),
+            "margin": shortened(proven.real_margin),
+        }
         if not proven.exact:
             told["rounds"] = proven.rounds
     return json.dumps(told, indent=1, allow_nan=False) + "\n"
@@ -184,9 +211,13 @@ def attack_table(tallies: Sequence[Tally]) -> str:
     rows = [f"{'attack':14}{'generated':>10}{'killed':>10}{'harmless':>10}{'fooled':>10}"]
     for tally in tallies:
         fooled = tally.generated - tally.killed - tally.harmless
-        rows.append(f"{tally.kind:14}{tally.generated:>10,}{tally.killed:>10,}{tally.harmless:>10,}{fooled:>10,}")
+        rows.append(
+            f"{tally.kind:14}{tally.generated:>10,}{tally.killed:>10,}{tally.harmless:>10,}{fooled:>10,}"
+        )
         rows += [f"    accepted, but an answer is wrong: {told}" for told in tally.fooled]
-        rows += [f"    nothing of this kind could be generated: {tally.kind}"] * (not tally.generated)
+        rows += [f"    nothing of this kind could be generated: {tally.kind}"] * (
+            not tally.generated
+        )
     return joined(rows)
 
 
@@ -198,38 +229,66 @@ def attack_verdict(tallies: Sequence[Tally]) -> str:
     return "FAIL: the checker was fooled, or a kind has generated nothing"
 
 
-def as_json(results: Sequence[CellResult], planned: int, told: list[dict[str, object]] | None = None) -> str:
-    """The whole run as JSON text, with the answers to questions if any; what is no finite number becomes null."""
+def as_json(
+    results: Sequence[CellResult], planned: int, told: list[dict[str, object]] | None = None
+) -> str:
+    """The whole run as JSON text, with the answers to questions if any; what is no finite number
+    becomes null.
+    """
     cells = [asdict(result) for result in results]
     for cell in cells:
-        cell.update({name: None for name, v in cell.items() if isinstance(v, float) and not math.isfinite(v)})
+        cell.update(
+            {
+                name: None
+                for name, v in cell.items()
+                if isinstance(v, float) and not math.isfinite(v)
+            }
+        )
     asked = {} if told is None else {"answers": told}
-    return json.dumps({**count(results, planned), **asked, "cells": cells}, indent=1, allow_nan=False) + "\n"
+    return (
+        json.dumps({**count(results, planned), **asked, "cells": cells}, indent=1, allow_nan=False)
+        + "\n"
+    )
 
 
 def catalogue_lines() -> str:
     """`python -m verify list`: name, theorem and claim of each construction."""
     width = max(map(len, CATALOGUE)) + 2
-    rows = [("construction", "theorem", "what is verified on every query, with its sizes and its margin")]
-    rows += [(e.name, e.theorem, e.claim + (f" (needs {e.needs})" if e.needs else "")) for e in CATALOGUE.values()]
+    rows = [
+        (
+            "construction",
+            "theorem",
+            "what is verified on every query, with its sizes and its margin",
+        )
+    ]
+    rows += [
+        (e.name, e.theorem, e.claim + (f" (needs {e.needs})" if e.needs else ""))
+        for e in CATALOGUE.values()
+    ]
     return joined(f"{name:<{width}}{theorem:<14}{claim}" for name, theorem, claim in rows)
 
 
 def separation_line(found: Separation) -> str:
-    """With how many entities first a chain of thought lies below all models without that have such decoders."""
-    decoders = "decoders that do not depend on the facts" if found.decoders == "fixed" else "any decoder"
+    """With how many entities first a chain of thought lies below all models without that have such
+    decoders.
+    """
+    decoders = (
+        "decoders that do not depend on the facts" if found.decoders == "fixed" else "any decoder"
+    )
     from verify.plane import down
 
     rows = "" if found.decoders == "fixed" else f", B_u = {found.costs.unembedding_bits:,}"
     return (
-        f"{decoders}: separated first at N = {found.n_entities:,}: B_T = {found.costs.internal_bits:,}, "
-        f"B_e = {found.costs.embedding_bits:,}{rows}; without chain-of-thought B_T >= {down(found.bound, 3)}, "
-        f"{_factor(found.factor)} times as much"
+        f"{decoders}: separated first at N = {found.n_entities:,}: B_T ="
+        f" {found.costs.internal_bits:,}, B_e = {found.costs.embedding_bits:,}{rows}; without"
+        f" chain-of-thought B_T >= {down(found.bound, 3)}, {_factor(found.factor)} times as much"
     )
 
 
 def limits_lines() -> str:
-    """`python -m verify list --limits`: how each construction grows with N, and how near all its fact bits come."""
+    """`python -m verify list --limits`: how each construction grows with N, and how near all its
+    fact bits come.
+    """
     import sympy
 
     from bounds.limits import efficiency_limit, growth
@@ -238,7 +297,8 @@ def limits_lines() -> str:
     relations, looked_up = SYMBOLS["R"], SYMBOLS["q"]
     usual = {sympy.Min(1, e): 1 for e in (looked_up, relations - looked_up, relations - 1)}
     lines = [
-        "as N -> oo, with everything else fixed, for R >= 2 and 1 <= q < R; B_T, B_e: bits inside, of one embedding"
+        "as N -> oo, with everything else fixed, for R >= 2 and 1 <= q < R; B_T, B_e: bits inside,"
+        " of one embedding"
     ]
     for entry in CATALOGUE.values():
         lines.append(f"{entry.name} ({entry.theorem})")
@@ -252,23 +312,45 @@ def limits_lines() -> str:
         ):
             found = growth(entry, formula)
             factor = found.factor.subs(usual).doit()
-            leading = min((str(found._replace(factor=form(factor))) for form in (sympy.expand, sympy.factor)), key=len)
+            leading = min(
+                (
+                    str(found._replace(factor=form(factor)))
+                    for form in (sympy.expand, sympy.factor)
+                ),
+                key=len,
+            )
             lines.append(f"  {title} = 0" if leading == "0" else f"  {title} / ({leading}) -> 1")
         limit = str(efficiency_limit(entry)).replace("**", "^")
         lines.append(f"  all fact bits / log2 (N!)^R -> {limit}")
-    lines.append("tree(R, n) = 1 + R + ... + R^(n-1); bits(n) = ceil(log2 n); q looked-up relations, j hops per token")
+    lines.append(
+        "tree(R, n) = 1 + R + ... + R^(n-1); bits(n) = ceil(log2 n); q looked-up relations, j hops"
+        " per token"
+    )
     return joined(lines)
 
 
-def plan_table(n_entities: int, n_relations: int, hops: int, budget: Budget, every: bool) -> tuple[str, bool]:
-    """`python -m verify plan`: what fits, cheapest first, and why the rest does not; and whether anything fits.
+def plan_table(
+    n_entities: int, n_relations: int, hops: int, budget: Budget, every: bool
+) -> tuple[str, bool]:
+    """`python -m verify plan`: what fits, cheapest first, and why the rest does not; and whether
+    anything fits.
 
-    One line for each construction, with the choice of options that takes the fewest bits; all choices if `every`.
+    One line for each construction, with the choice of options that takes the fewest bits; all
+    choices if `every`.
     """
     from bounds.offers import offers
     from verify.plane import columns
 
-    titles = ["construction", "d_model", "d_mlp", "depth", "tokens", "facts: inside", "row of E", "row of U"]
+    titles = [
+        "construction",
+        "d_model",
+        "d_mlp",
+        "depth",
+        "tokens",
+        "facts: inside",
+        "row of E",
+        "row of U",
+    ]
     rows = [[*titles, "dense: B_T", "B_e", "all tensors"]]
     named: set[str] = set()
     refused: dict[str, str] = {}
@@ -280,43 +362,61 @@ def plan_table(n_entities: int, n_relations: int, hops: int, budget: Budget, eve
         if every or name not in named:
             costs = offer.costs
             sizes = (costs.d_model, costs.d_mlp, costs.n_layers, costs.written_tokens)
-            facts = (costs.internal_fact_bits, costs.embedding_fact_bits, costs.unembedding_fact_bits)
+            facts = (
+                costs.internal_fact_bits,
+                costs.embedding_fact_bits,
+                costs.unembedding_fact_bits,
+            )
             dense = (costs.internal_bits, costs.embedding_bits, offer.total_bits)
             rows.append([offer.label, *map(shortened, (*sizes, *facts, *dense))])
         named.add(name)
     lines = columns(rows) if named else ["nothing fits"]
     misfits = [f"  {told}" for name, told in refused.items() if name not in named]
-    lines += ["does not fit, with any choice of options (the one with the fewest bits is shown):", *misfits] * bool(
-        misfits
-    )
+    lines += [
+        "does not fit, with any choice of options (the one with the fewest bits is shown):",
+        *misfits,
+    ] * bool(misfits)
     if named:
         lines += [
-            "facts: bits that change with the facts, in all layers, in one entity's row of embedding E, of unembedding U",
+            (
+                "facts: bits that change with the facts, in all layers, in one entity's row of"
+                " embedding E, of unembedding U"
+            ),
             "dense: all bits, B_T in all layers, B_e in one row of E",
         ]
-        lines += [f"{name} needs {entry.needs}" for name, entry in CATALOGUE.items() if name in named and entry.needs]
+        lines += [
+            f"{name} needs {entry.needs}"
+            for name, entry in CATALOGUE.items()
+            if name in named and entry.needs
+        ]
     return joined(lines), bool(named)
 
 
 def catalogue_table() -> str:
-    """The table theorem - construction - sizes - file - test - check of docs/README.md, in Markdown."""
+    """The table theorem - construction - sizes - file - test - check of docs/README.md, in
+    Markdown.
+    """
     rows = [
-        "| theorem | construction | d_model | d_mlp | layers | heads | file | proof | test | check |",
+        (
+            "| theorem | construction | d_model | d_mlp | layers | heads | file | proof | test |"
+            " check |"
+        ),
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for e in CATALOGUE.values():
         check = f"python -m verify {e.name} -N 100 -R 4" + (" -k 2" if e.multi_hop else "")
         rows.append(
-            f"| {e.theorem} | `{e.name}` | `{e.d_model}` | `{e.d_mlp}` | `{e.n_layers}` | `{e.n_heads}` "
-            f"| [constructions/{e.module}.py](../constructions/{e.module}.py) | [{e.docs}]({e.docs}) "
-            f"| [tests/{e.test}](../tests/{e.test}) | `{check}` |"
+            f"| {e.theorem} | `{e.name}` | `{e.d_model}` | `{e.d_mlp}` | `{e.n_layers}` |"
+            f" `{e.n_heads}` | [constructions/{e.module}.py](../constructions/{e.module}.py) |"
+            f" [{e.docs}]({e.docs}) | [tests/{e.test}](../tests/{e.test}) | `{check}` |"
         )
     return joined(rows)
 
 
 def _factor(number: float) -> str:
     """Four digits, rounded down: at least so many times."""
-    return f"{Decimal(number).quantize(Decimal(10) ** (Decimal(number).adjusted() - 3), ROUND_FLOOR):f}"
+    exact = Decimal(number)
+    return f"{exact.quantize(Decimal(10) ** (exact.adjusted() - 3), ROUND_FLOOR):f}"
 
 
 def _row(values: Sequence[str]) -> str:

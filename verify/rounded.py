@@ -54,7 +54,9 @@ class Rounding:
         self.prompt = 1 + (model.hops if isinstance(model, Writing) else hops)
         self._found: list[tuple[Follower, Change]] | None = None
 
-    def decide(self, margins: Tensor, tokens: Tensor, answers: Tensor, open_: Tensor) -> tuple[Tensor, Tensor]:
+    def decide(
+        self, margins: Tensor, tokens: Tensor, answers: Tensor, open_: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Which queries are wrong, and which are undecided.
 
         Args:
@@ -75,7 +77,9 @@ class Rounding:
         for follower, change in self._ways():
             for some in torch.split(undecided.nonzero().ravel(), at_once):
                 logits = follower.logits(follower.points(tokens[some].cpu(), change), change, 1)
-                right, lost = (found.to(margins.device) for found in _decided(logits, answers[some].cpu()))
+                right, lost = (
+                    found.to(margins.device) for found in _decided(logits, answers[some].cpu())
+                )
                 wrong[some] = lost
                 undecided[some] = ~lost & ~(right & (margins[some] > 0))
         return wrong, undecided

@@ -1,4 +1,6 @@
-"""Reading the files of a model folder, for the checker: exactly, with nothing but the standard library and numpy."""
+"""Reading the files of a model folder, for the checker: exactly, with nothing but the standard
+library and numpy.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,11 @@ def require(holds: object, otherwise: str) -> None:
 
 
 def escaped(text: object) -> str:
-    r"""The text on one line, without a character that could steer a terminal or forge a line: others become `\n`, `\x1b`.
+    r"""The text on one line, without a character that could steer a terminal or forge a line:
+    others become `\n`, `\x1b`.
 
-    Everything in a folder is written by whom one likes, and parts of it stand in what is said of the folder.
+    Everything in a folder is written by whom one likes, and parts of it stand in what is said of
+    the folder.
     """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
@@ -51,7 +55,10 @@ def shown(value: object) -> str:
 
 def whole(value: Any, least: int, what: str) -> int:
     """The value, if it is an integer of at least `least`."""
-    require(type(value) is int and value >= least, f"{what} is {shown(value)}, not an integer of at least {least}")
+    require(
+        type(value) is int and value >= least,
+        f"{what} is {shown(value)}, not an integer of at least {least}",
+    )
     return int(value)
 
 
@@ -84,20 +91,29 @@ def read_tensors(raw: Any, name: str) -> dict[str, tuple[str, np.ndarray]]:
     """The tensors of a safetensors file, name to (dtype, array); they tile the file."""
     data = np.frombuffer(raw, np.uint8)
     length = int.from_bytes(data[:8].tobytes(), "little")
-    require(len(data) >= 8 and 8 + length <= len(data), f"{name}: its header is longer than the file")
-    require(length <= MOST_BYTES_OF_JSON, f"{name}: its header is longer than {MOST_BYTES_OF_JSON} bytes")
+    require(
+        len(data) >= 8 and 8 + length <= len(data), f"{name}: its header is longer than the file"
+    )
+    require(
+        length <= MOST_BYTES_OF_JSON,
+        f"{name}: its header is longer than {MOST_BYTES_OF_JSON} bytes",
+    )
     text, at, found = data[8 : 8 + length], 8 + length, {}
     require(text[:1].tobytes() == b"{", f"{name}: its header does not begin with {{")
     header = read_json(text, name)
     require(
         "__metadata__" not in header,
-        f"{name}: another tool has written it, with __metadata__; load these weights into the model, and save that",
+        f"{name}: another tool has written it, with __metadata__; load these weights into the"
+        " model, and save that",
     )
     for key, entry in header.items():
         parts = type(entry) is dict and set(entry) == {"dtype", "shape", "data_offsets"}
         require(parts, f"{name}: {shown(key)} is not an object of dtype, shape and data_offsets")
         dtype, offsets = entry["dtype"], entry["data_offsets"]
-        require(type(dtype) is str and dtype in STORED, f"{name}: {shown(key)} has the dtype {shown(dtype)}")
+        require(
+            type(dtype) is str and dtype in STORED,
+            f"{name}: {shown(key)} has the dtype {shown(dtype)}",
+        )
         axes = type(entry["shape"]) is list and len(entry["shape"]) <= MOST_AXES
         require(axes, f"{name}: {shown(key)} has the shape {shown(entry['shape'])}")
         pair = type(offsets) is list and len(offsets) == 2
@@ -110,8 +126,14 @@ def read_tensors(raw: Any, name: str) -> dict[str, tuple[str, np.ndarray]]:
             size *= n
         start, stop = entry["data_offsets"]
         placed = 8 + length + start == at and stop - start == size * kind.itemsize
-        require(placed and at + size * kind.itemsize <= len(data), f"{name}: {shown(key)} does not lie where it should")
-        found[key] = entry["dtype"], data[at : at + size * kind.itemsize].view(kind).reshape(entry["shape"])
+        require(
+            placed and at + size * kind.itemsize <= len(data),
+            f"{name}: {shown(key)} does not lie where it should",
+        )
+        found[key] = (
+            entry["dtype"],
+            data[at : at + size * kind.itemsize].view(kind).reshape(entry["shape"]),
+        )
         at += size * kind.itemsize
     require(at == len(data), f"{name}: the file has {len(data)} bytes, its tensors end at {at}")
     return found
@@ -120,8 +142,9 @@ def read_tensors(raw: Any, name: str) -> dict[str, tuple[str, np.ndarray]]:
 def integers(stored: np.ndarray, what: str) -> np.ndarray:
     """The integers that floating-point numbers are: int64 of float64, else int32.
 
-    Each must give the same bits when it is converted back, so that nothing is rounded and nothing compared but bits.
-    NaN, infinities and what is too large convert to the smallest or the largest integer of all, and are refused with them.
+    Each must give the same bits when it is converted back, so that nothing is rounded and nothing
+    compared but bits. NaN, infinities and what is too large convert to the smallest or the largest
+    integer of all, and are refused with them.
     """
     if stored.dtype.kind == "u":  # bfloat16 is the upper half of a float32
         stored = (stored.astype(np.uint32) << 16).view(np.float32)
@@ -135,7 +158,8 @@ def integers(stored: np.ndarray, what: str) -> np.ndarray:
     given = np.ascontiguousarray(stored).view(bits)
     same = found.astype(stored.dtype).view(bits) == given
     if not same.all():
-        require((same | (given << 1 == 0)).all(), f"{what} holds a number that is no integer")  # but minus zero is 0
+        # but minus zero is 0
+        require((same | (given << 1 == 0)).all(), f"{what} holds a number that is no integer")
     return found
 
 
@@ -146,12 +170,17 @@ def stored_as(numbers: np.ndarray, like: np.ndarray) -> np.ndarray:
     else:
         with np.errstate(over="ignore"):
             found = numbers.astype(like.dtype)
-    require((integers(found, "a code") == numbers).all(), f"a code holds a number that {like.dtype} does not")
+    require(
+        (integers(found, "a code") == numbers).all(),
+        f"a code holds a number that {like.dtype} does not",
+    )
     return found
 
 
 def differing(held: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
-    """The first place (at most one, as rows of indices) where numbers are not the wanted integers, both as stored."""
+    """The first place (at most one, as rows of indices) where numbers are not the wanted integers,
+    both as stored.
+    """
     bits = f"u{held.itemsize}"
     if (held.view(bits) == wanted.view(bits)).all():
         return np.zeros((0, held.ndim), int)
@@ -178,7 +207,10 @@ def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> 
     require(trimmed, "vocabulary.txt: a name is empty, or begins or ends with a space")
     found = [letter for letter in NO_LETTERS if letter != "\n" and letter in text]
     require(not found, f"vocabulary.txt: a name has a control character: {found!a}")
-    require(names[n + n_relations :] == specials, f"vocabulary.txt: {len(names)} lines, or other special tokens")
+    require(
+        names[n + n_relations :] == specials,
+        f"vocabulary.txt: {len(names)} lines, or other special tokens",
+    )
     for kind in (names[:n], names[n : n + n_relations]):
         normal = kind if text.isascii() else [unicodedata.normalize("NFC", name) for name in kind]
         require(len(set(normal)) == len(kind), "vocabulary.txt: a name stands twice")
@@ -186,7 +218,8 @@ def read_vocabulary(raw: Any, n: int, n_relations: int, specials: list[str]) -> 
 
 
 def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: int) -> np.ndarray:
-    """The fact table, int64 (R, N + 1): answers, N for a missing one; column N is *unknown*, which stays.
+    """The fact table, int64 (R, N + 1): answers, N for a missing one; column N is *unknown*, which
+    stays.
 
     `facts.tsv` has one form for each table: a line for each fact, sorted by the ids of subject and
     relation.
@@ -197,7 +230,10 @@ def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: 
         alone = f"facts.safetensors holds {sorted(tensors)}, not the tensor facts alone"
         require(set(tensors) == {"facts"}, alone)
         dtype, facts = tensors["facts"]
-        require(dtype == "I32" and facts.shape == (n_relations, n), "facts.safetensors: the facts are not I32 (R, N)")
+        require(
+            dtype == "I32" and facts.shape == (n_relations, n),
+            "facts.safetensors: the facts are not I32 (R, N)",
+        )
         require(facts.min() >= -1 and facts.max() < n, "facts.safetensors: an answer is no entity")
         table[:, :n] = facts
         table[table < 0] = n
@@ -212,7 +248,10 @@ def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: 
     entity_ids = {name: i for i, name in enumerate(names[:n])}
     relation_ids = {name: i for i, name in enumerate(names[n : n + n_relations])}
     try:
-        at = np.array([relation_ids[name] for name in relations]), np.array([entity_ids[name] for name in subjects])
+        at = (
+            np.array([relation_ids[name] for name in relations]),
+            np.array([entity_ids[name] for name in subjects]),
+        )
         table[at] = [entity_ids[name] for name in answers]
     except KeyError as error:
         raise Refuted(f"facts.tsv: {error} is no name of vocabulary.txt") from None

@@ -1,6 +1,8 @@
-"""Integer matrices, and integers that depend on what is not known, for the checker: numpy alone, and no overflow.
+"""Integer matrices, and integers that depend on what is not known, for the checker: numpy alone,
+and no overflow.
 
-numpy wraps silently. So every product is bounded before it is taken, and every number stays below `LARGEST`.
+numpy wraps silently. So every product is bounded before it is taken, and every number stays below
+`LARGEST`.
 """
 
 from __future__ import annotations
@@ -32,7 +34,10 @@ def bounded(limit: int) -> None:
 def few(numbers: int) -> None:
     """Raise Undecided unless so many numbers may be held at once."""
     if numbers > MOST_NUMBERS:
-        raise Undecided(f"{numbers} numbers are too many for the checker, which holds up to {MOST_NUMBERS} at once")
+        raise Undecided(
+            f"{numbers} numbers are too many for the checker, which holds up to {MOST_NUMBERS} at"
+            " once"
+        )
 
 
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -80,11 +85,17 @@ class Matrix:
         count = self.starts[columns + 1] - self.starts[columns]
         few(int(count.sum()))
         which = np.repeat(np.arange(len(columns)), count)
-        at = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + self.starts[columns][which]
+        at = (
+            np.arange(len(which))
+            - np.repeat(np.cumsum(count) - count, count)
+            + self.starts[columns][which]
+        )
         return which, self.rows[at], self.values[at]
 
     def sums(self, sizes: np.ndarray) -> np.ndarray:
-        """A bound on every partial sum, for each row, of a product with a vector of at most these absolute values."""
+        """A bound on every partial sum, for each row, of a product with a vector of at most these
+        absolute values.
+        """
         return product(self.absolute, sizes)
 
     @property
@@ -96,9 +107,10 @@ class Matrix:
 class Values:
     """C cases of n coordinates, each `const + sum of coef * unknown`.
 
-    An unknown `key < d` is the bit (or number) in that column of a layout; `key = d + e` is 1 if the node is e, else 0.
-    const is int64 (C, n); at, key, coef are int64 with one entry for each term, which belongs to coordinate i of case c
-    for `at = c n + i`. They are in the order of (at, key), no two terms have both in common, and no coef is 0.
+    An unknown `key < d` is the bit (or number) in that column of a layout; `key = d + e` is 1 if
+    the node is e, else 0. const is int64 (C, n); at, key, coef are int64 with one entry for each
+    term, which belongs to coordinate i of case c for `at = c n + i`. They are in the order of (at,
+    key), no two terms have both in common, and no coef is 0.
     """
 
     def __init__(self, const: np.ndarray, *terms: np.ndarray):
@@ -108,18 +120,28 @@ class Values:
         self.coef: np.ndarray
         self.at, self.key, self.coef = terms or (_NONE, _NONE, _NONE)
 
-    def plus(self, const: Any, at: np.ndarray = _NONE, key: np.ndarray = _NONE, coef: np.ndarray = _NONE) -> Values:
+    def plus(
+        self, const: Any, at: np.ndarray = _NONE, key: np.ndarray = _NONE, coef: np.ndarray = _NONE
+    ) -> Values:
         """These values and more; terms of one unknown in one coordinate are added up."""
         bounded(size_of(self.const) + size_of(np.asarray(const)))
         bounded(size_of(self.coef) + size_of(coef))
-        at, key, coef = np.append(self.at, at), np.append(self.key, key), np.append(self.coef, coef)
+        at, key, coef = (
+            np.append(self.at, at),
+            np.append(self.key, key),
+            np.append(self.coef, coef),
+        )
         order = np.lexsort((key, at))
         at, key, coef = at[order], key[order], coef[order]
-        first = np.flatnonzero(np.append(True, (np.diff(at) != 0) | (np.diff(key) != 0))[: len(at)])
+        first = np.flatnonzero(
+            np.append(True, (np.diff(at) != 0) | (np.diff(key) != 0))[: len(at)]
+        )
         if len(first):
             bounded(size_of(coef) * int(np.diff(np.append(first, len(at))).max()))
             coef = np.add.reduceat(coef, first)
-        return Values(self.const + const, *(terms[coef != 0] for terms in (at[first], key[first], coef)))
+        return Values(
+            self.const + const, *(terms[coef != 0] for terms in (at[first], key[first], coef))
+        )
 
     def only(self, kept: np.ndarray) -> Values:
         """The same constants with the chosen terms."""
@@ -130,7 +152,9 @@ class Values:
         few(n * max(len(self.at), self.const.shape[1]))
         shift = np.repeat(np.arange(n) * self.const.shape[1], len(self.at))
         const = np.repeat(self.const, n, axis=0)
-        return Values(const, np.tile(self.at, n) + shift, np.tile(self.key, n), np.tile(self.coef, n))
+        return Values(
+            const, np.tile(self.at, n) + shift, np.tile(self.key, n), np.tile(self.coef, n)
+        )
 
     def through(self, matrix: Matrix) -> Values:
         """The matrix times these values."""
@@ -141,11 +165,14 @@ class Values:
         which, row, value = matrix.entries(coordinate)
         zero = Values(np.zeros((len(self.const), n_out), np.int64))
         terms = case[which] * n_out + row, self.key[which], self.coef[which] * value
-        some = self.const.any(axis=0)  # numpy's product of integers is slow, and most of them are 0
+        # numpy's product of integers is slow, and most of them are 0
+        some = self.const.any(axis=0)
         return zero.plus(product(self.const[:, some], matrix.dense.T[some]), *terms)
 
     def sizes(self, top: np.ndarray) -> np.ndarray:
-        """A bound on the absolute value of each coordinate in all cases, (n,); unknowns of key < d lie in 0..top[key]."""
+        """A bound on the absolute value of each coordinate in all cases, (n,); unknowns of key < d
+        lie in 0..top[key].
+        """
         variable = self.key < len(top)
         bounded(size_of(self.const) + size_of(self.coef) * (size_of(top) * len(top) + 1))
         low, high = self.const.copy().ravel(), self.const.copy().ravel()
@@ -165,9 +192,11 @@ def bit_lengths(sizes: np.ndarray) -> np.ndarray:
 
 
 class Sizes:
-    """Bounds on absolute values, `sizes * 2^scale`, each with a scale of its own, rounded up so that they stay integers.
+    """Bounds on absolute values, `sizes * 2^scale`, each with a scale of its own, rounded up so
+    that they stay integers.
 
-    A coordinate that is small stays so beside one that is large: what reads it alone is bounded by it alone.
+    A coordinate that is small stays so beside one that is large: what reads it alone is bounded by
+    it alone.
 
     Attributes:
         sizes: int64 (n,), at least 0.
@@ -180,9 +209,13 @@ class Sizes:
 
     @classmethod
     def total(cls, sizes: np.ndarray, scale: np.ndarray) -> Sizes:
-        """The sums over the first axis of terms (m, n), in units of 2^-40 of the power of two above the largest term."""
+        """The sums over the first axis of terms (m, n), in units of 2^-40 of the power of two
+        above the largest term.
+        """
         bounded(len(sizes) << KEPT)
-        top = np.where(sizes > 0, scale + bit_lengths(sizes), -LARGEST).max(axis=0, initial=-LARGEST)
+        top = np.where(sizes > 0, scale + bit_lengths(sizes), -LARGEST).max(
+            axis=0, initial=-LARGEST
+        )
         down = top - KEPT - scale
         aligned = -(-sizes >> np.clip(down, 0, 62)) << np.clip(-down, 0, KEPT)
         return cls(aligned.sum(axis=0), np.where(top > -LARGEST, top - KEPT, 0))
@@ -214,12 +247,16 @@ class Sizes:
 
     def plus(self, other: Sizes) -> Sizes:
         """Of a sum."""
-        return Sizes.total(np.stack([self.sizes, other.sizes]), np.stack([self.scale, other.scale]))
+        return Sizes.total(
+            np.stack([self.sizes, other.sizes]), np.stack([self.scale, other.scale])
+        )
 
     def rounded(self, operations: int, precision: int) -> Sizes:
-        """Of numbers that so many roundings to so many bits, one after the other, have enlarged: `(1 + 2^-precision)^n`.
+        """Of numbers that so many roundings to so many bits, one after the other, have enlarged:
+        `(1 + 2^-precision)^n`.
 
-        That is at most `e^x` for `x = n 2^-precision`, so at most `1 + 2 x` for x <= 1, and below `4^ceil(x)` for any x.
+        That is at most `e^x` for `x = n 2^-precision`, so at most `1 + 2 x` for x <= 1, and below
+        `4^ceil(x)` for any x.
         """
         few = self.small()
         if operations > 2**precision:

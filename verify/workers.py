@@ -22,7 +22,8 @@ class Lost(Exception):
     """An item of which there is no result; the message says why.
 
     Attributes:
-        crashed: whether the item itself did it: not if its process was killed from outside, or never run.
+        crashed: whether the item itself did it: not if its process was killed from outside, or
+            never run.
     """
 
     def __init__(self, why: str, crashed: bool):
@@ -39,14 +40,15 @@ def side_by_side(
 ) -> Iterator[Iterator[Result]]:
     """The results in order, from one process for each core, four at most.
 
-    Leaving the context, by an exception or an interrupt too, ends the processes at once; and they end by themselves where
-    this process is killed. An interrupt from the keyboard, which all of them get, is heard here alone.
+    Leaving the context, by an exception or an interrupt too, ends the processes at once; and they
+    end by themselves where this process is killed. An interrupt from the keyboard, which all of
+    them get, is heard here alone.
 
     Args:
         function: what is done with an item, in another process.
         items: what is to be done; each is sent when a process is free for it.
-        lost: the result of an item if `function` raises, if its process ends, or if too many others were lost before it.
-            A process that has ended is replaced, and the others go on.
+        lost: the result of an item if `function` raises, if its process ends, or if too many
+            others were lost before it. A process that has ended is replaced, and the others go on.
     """
     pool = _Pool(function, items, lost)
     try:
@@ -75,13 +77,20 @@ class _Worker:
             return Lost(f"its process ended with status {code}", crashed=True)
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         told = ", as a system does that is out of memory" if name == "SIGKILL" else ""
-        return Lost(f"its process was ended by {name}{told}", crashed=name not in ("SIGKILL", "SIGTERM"))
+        return Lost(
+            f"its process was ended by {name}{told}", crashed=name not in ("SIGKILL", "SIGTERM")
+        )
 
 
 class _Pool(Generic[Item, Result]):
     """The processes, what they have, and what was found."""
 
-    def __init__(self, function: Callable[[Item], Result], items: Sequence[Item], lost: Callable[[Item, Lost], Result]):
+    def __init__(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        lost: Callable[[Item, Lost], Result],
+    ):
         self.function, self.items, self.lost = function, items, lost
         self.workers: list[_Worker] = []
         self.places = iter(range(len(items)))
@@ -93,13 +102,18 @@ class _Pool(Generic[Item, Result]):
         busy: list[_Worker] = []
         for place in range(len(self.items)):
             while place not in self.found:
-                while len(busy) < min(MOST, os.cpu_count() or 1) and (next_place := self.next_place()) >= 0:
+                while (
+                    len(busy) < min(MOST, os.cpu_count() or 1)
+                    and (next_place := self.next_place()) >= 0
+                ):
                     worker = _Worker(self.function)
                     self.workers.append(worker)
                     busy.append(worker)
                     self.send(worker, next_place)
                 ready = wait([worker.pipe for worker in busy])
-                busy = [worker for worker in busy if worker.pipe not in ready or self.receive(worker)]
+                busy = [
+                    worker for worker in busy if worker.pipe not in ready or self.receive(worker)
+                ]
             yield self.found.pop(place)
 
     def next_place(self) -> int:
@@ -118,7 +132,9 @@ class _Pool(Generic[Item, Result]):
             return
 
     def receive(self, worker: _Worker) -> bool:
-        """Take what a process says, and hand it the next item; False if it has ended or there is nothing to do."""
+        """Take what a process says, and hand it the next item; False if it has ended or there is
+        nothing to do.
+        """
         try:
             done, said = worker.pipe.recv()
         except (EOFError, OSError):
@@ -170,7 +186,9 @@ def _work(function: Callable[[Any], Any], pipe: Connection) -> None:
 
 @contextmanager
 def _shielded() -> Iterator[None]:
-    """Start processes that hear no interrupt, and import nothing from the current folder, before their code runs."""
+    """Start processes that hear no interrupt, and import nothing from the current folder, before
+    their code runs.
+    """
     kept = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
     masks = hasattr(signal, "pthread_sigmask")

@@ -1,18 +1,21 @@
 """Constructions in other tools: TransformerLens, Hugging Face transformers, ONNX.
 
-| tool             | what it gets                                        | extra                                     |
-|------------------|-----------------------------------------------------|-------------------------------------------|
-| `transformerlens`| a native `TransformerBridge` (4.x), with its hooks   | `pip install '.[transformerlens]'`        |
-| `huggingface`    | a `PreTrainedModel` for `AutoModelForCausalLM`, tokenizer| `pip install '.[huggingface]'`        |
-| `onnx`           | a graph `tokens` -> `logits`, any batch and length  | `pip install '.[onnx]'`                   |
+| tool | what it gets | extra |
+|---|---|---|
+| `transformerlens` | a native `TransformerBridge` (4.x), with its hooks | transformerlens |
+| `huggingface` | a `PreTrainedModel` for `AutoModelForCausalLM`, tokenizer | huggingface |
+| `onnx` | a graph `tokens` -> `logits`, any batch and length | onnx |
+
+An extra is installed with `pip install '.[huggingface]'`.
 
 Every export goes through `constructions.seeding.standard`, the construction as a standard decoder
 with the same logits; the other tool then computes that decoder's forward pass, in the dtype of the
 model, which never changes, and all logits times a power of two, so that who samples draws the
-answer (`scale`). `verify.exported` asks the other tool all queries, or 4,096 over all lengths. What
-each tool does otherwise than its options say is in docs/export.md.
+answer (`scale`). `verify.exported` asks the other tool all queries, or 4,096 over all lengths.
+What each tool does otherwise than its options say is in docs/export.md.
 
-The tools are imported when they are asked for; a missing one is an InputError that names the extra.
+The tools are imported when they are asked for; a missing one is an InputError that names the
+extra.
 """
 
 from __future__ import annotations
@@ -38,22 +41,28 @@ TOOLS = {
     "huggingface": "constructions.export.huggingface",
     "onnx": "constructions.export.onnx_graph",
 }
-"""The module of each tool. It has `save(model, folder, margin)`, which returns the logit scale, and
-`runner(folder)`.
+"""The module of each tool. It has `save(model, folder, margin)`, which returns the logit scale,
+and `runner(folder)`.
 """
 
 Runner = Callable[["Tensor"], "Tensor"]
-"""Tokens (batch, length), int64, to logits (batch, length, d_vocab) as the other tool computes them, both on the CPU."""
+"""Tokens (batch, length), int64, to logits (batch, length, d_vocab) as the other tool computes
+them, both on the CPU.
+"""
 
 
 def to_transformerlens(model: Answering, margin: float | None = None) -> TransformerBridge:
-    """The model as a TransformerLens bridge, on its device and in its dtype: see `transformerlens.bridge`."""
+    """The model as a TransformerLens bridge, on its device and in its dtype: see
+    `transformerlens.bridge`.
+    """
     bridge: TransformerBridge = tool("transformerlens").bridge(model, margin)
     return bridge
 
 
 def to_huggingface(model: Answering, margin: float | None = None) -> FactualRecallForCausalLM:
-    """The model as a Hugging Face `PreTrainedModel`, on its device and in its dtype: see `huggingface.pretrained`."""
+    """The model as a Hugging Face `PreTrainedModel`, on its device and in its dtype: see
+    `huggingface.pretrained`.
+    """
     pretrained: FactualRecallForCausalLM = tool("huggingface").pretrained(model, margin)
     return pretrained
 
@@ -72,8 +81,8 @@ def export(
 ) -> None:
     """Write a folder that the other tool loads; under its name there is all of it, or nothing.
 
-    With the tool's own files go `vocabulary.json`, the names of entities, relations and special tokens, and a `README.md`
-    that says how to load them.
+    With the tool's own files go `vocabulary.json`, the names of entities, relations and special
+    tokens, and a `README.md` that says how to load them.
 
     Args:
         model: a construction, or a standard decoder in which one stands.
@@ -85,7 +94,8 @@ def export(
             sampling draws a wrong token less than once in a million: see `scale.logit_scale`.
 
     Raises:
-        InputError: the tool is not installed or cannot hold the model, or something is in the place of the folder.
+        InputError: the tool is not installed or cannot hold the model, or something is in the
+            place of the folder.
     """
     from constructions.export.names import ABOUT_NAMES, vocabulary_json
     from constructions.export.scale import about_scale
@@ -97,7 +107,9 @@ def export(
     with new_folder(folder, _refuse, _require_files_alone) as part:
         scale = module.save(model, part, margin)
         (part / "vocabulary.json").write_text(vocabulary_json(model), encoding="utf-8")
-        (part / "README.md").write_text(module.README + ABOUT_NAMES + about_scale(scale), encoding="utf-8")
+        (part / "README.md").write_text(
+            module.README + ABOUT_NAMES + about_scale(scale), encoding="utf-8"
+        )
         for path in part.iterdir():
             path.chmod(part.stat().st_mode & 0o666)
         check(module.runner(part), scale)
@@ -115,12 +127,15 @@ def tool(name: str) -> ModuleType:
         return import_module(TOOLS[name])
     except ModuleNotFoundError as error:
         raise InputError(
-            f"export to {name} needs the package {error.name}: pip install '.[{name}]' in a clone of this project"
+            f"export to {name} needs the package {error.name}: pip install '.[{name}]' in a clone"
+            " of this project"
         ) from None
 
 
 def _refuse(folder: Path) -> None:
-    raise InputError(f"{folder}: is not empty, so it stays as it is; give another name, or remove it")
+    raise InputError(
+        f"{folder}: is not empty, so it stays as it is; give another name, or remove it"
+    )
 
 
 def _require_files_alone(folder: Path) -> None:

@@ -1,7 +1,9 @@
-"""Hugging Face transformers 5.x: `AutoModelForCausalLM.from_pretrained(folder)`, offline, after importing this module.
+"""Hugging Face transformers 5.x: `AutoModelForCausalLM.from_pretrained(folder)`, offline, after
+importing this module.
 
-No architecture of transformers is without norms, so a `StandardDecoder` is wrapped, and registered under the model type
-`geometric-factual-recall`. No code travels with the weights, and none is trusted.
+No architecture of transformers is without norms, so a `StandardDecoder` is wrapped, and registered
+under the model type `geometric-factual-recall`. No code travels with the weights, and none is
+trusted.
 """
 
 from __future__ import annotations
@@ -18,7 +20,11 @@ from transformers.utils import logging
 
 from constructions.answering import Answering, Writing
 from constructions.export import Runner
-from constructions.export.huggingface_model import MODEL_TYPE, FactualRecallConfig, FactualRecallForCausalLM
+from constructions.export.huggingface_model import (
+    MODEL_TYPE,
+    FactualRecallConfig,
+    FactualRecallForCausalLM,
+)
 from constructions.export.huggingface_tokenizer import FactualRecallTokenizer, tokenizer
 from constructions.export.names import as_standard
 from constructions.export.scale import logit_scale
@@ -84,7 +90,9 @@ def pretrained(model: Answering, margin: float | None = None) -> FactualRecallFo
         pad_token_id=pad,
         eos_token_id=end,
     )
-    made: FactualRecallForCausalLM = FactualRecallForCausalLM(config).to(weight.device, weight.dtype).eval()
+    made: FactualRecallForCausalLM = (
+        FactualRecallForCausalLM(config).to(weight.device, weight.dtype).eval()
+    )
     made.config.narrowed_to = None  # the weights that it was made with are replaced here
     made.decoder.load_state_dict(_enlarged(decoder, shape.d_vocab, shape.n_positions))
     made.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=pad)
@@ -105,7 +113,9 @@ def _enlarged(decoder: StandardModel, d_vocab: int, n_positions: int) -> dict[st
 
 
 def save(model: Answering, folder: Path, margin: float | None = None) -> float:
-    """Write weights, configs and tokenizer, as `from_pretrained` reads them. Returns the logit scale."""
+    """Write weights, configs and tokenizer, as `from_pretrained` reads them. Returns the logit
+    scale.
+    """
     with _quiet():
         made = pretrained(model, margin)
         made.save_pretrained(folder)

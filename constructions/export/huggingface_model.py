@@ -26,7 +26,11 @@ from constructions.transformer import Attention, _split_heads
 from constructions.wording import printable
 
 MODEL_TYPE = "geometric-factual-recall"
-CACHE = "cache" if "cache" in {field.name for field in fields(CausalLMOutputWithPast)} else "past_key_values"
+CACHE = (
+    "cache"
+    if "cache" in {field.name for field in fields(CausalLMOutputWithPast)}
+    else "past_key_values"
+)
 """What transformers calls the cache in a model's output: renamed within 5.x."""
 
 EXACT_LAYERS = (DynamicLayer, StaticLayer)
@@ -122,7 +126,10 @@ class FactualRecallConfig(PreTrainedConfig):
         for name in ("exported_dtype", "narrowed_to"):
             dtype = getattr(torch, str(getattr(self, name)), None)
             if getattr(self, name) is not None and not isinstance(dtype, torch.dtype):
-                raise InputError(f"{name} must be the name of a dtype, such as float32; got {getattr(self, name)!r}")
+                raise InputError(
+                    f"{name} must be the name of a dtype, such as float32; got"
+                    f" {getattr(self, name)!r}"
+                )
         if not isinstance(logit_scale, int | float) or not 0 < logit_scale < math.inf:
             raise InputError(f"logit_scale must be a positive number; got {logit_scale!r}")
 
@@ -167,7 +174,8 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
     base_model_prefix = "decoder"
     accepts_loss_kwargs = True
     _can_compile_fullgraph = True
-    _tied_weights_keys: ClassVar = {"decoder.unembedding.weight": "decoder.embedding.weight"}  # where the config ties
+    # where the config ties
+    _tied_weights_keys: ClassVar = {"decoder.unembedding.weight": "decoder.embedding.weight"}
 
     def __init__(self, config: FactualRecallConfig):
         super().__init__(config)
@@ -193,7 +201,10 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         self.decoder.unembedding = value
 
     def resize_token_embeddings(
-        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+        self,
+        new_num_tokens: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        mean_resizing: bool = True,
     ) -> nn.Embedding:
         """As Hugging Face's, for more tokens; their logits are those of relation 0, never an
         answer.
@@ -259,10 +270,11 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         else:
             return
         raise InputError(
-            f"this model was exported in {_name(exported)}, in which its answers are right; {found}, "
-            f"which rounds, and answers may be wrong. Load it anew with dtype=torch.{_name(exported)}, "
-            "and compute in that; or, if wrong answers do not matter (in training, say), set "
-            "model.config.allow_other_dtype = True, or give from_pretrained(..., allow_other_dtype=True)"
+            f"this model was exported in {_name(exported)}, in which its answers are right;"
+            f" {found}, which rounds, and answers may be wrong. Load it anew with"
+            f" dtype=torch.{_name(exported)}, and compute in that; or, if wrong answers do not"
+            " matter (in training, say), set model.config.allow_other_dtype = True, or give"
+            " from_pretrained(..., allow_other_dtype=True)"
         )
 
     # ------------------------------------------------------------ forward
@@ -325,7 +337,9 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         x = decoder.embedding(input_ids) + decoder.positions(seen.places)
         stream, patterns = [x], []
         for index, block in enumerate(decoder.block_sequence()):
-            update, pattern = _attend(block.attention, block.read_by_attention(x), seen, cache, index)
+            update, pattern = _attend(
+                block.attention, block.read_by_attention(x), seen, cache, index
+            )
             x = block(block.after_attention(x, update))
             stream.append(x)
             patterns.append(pattern)
@@ -337,7 +351,9 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         loss = None
         if labels is not None:
             if not _is_zero(logits_to_keep):
-                raise InputError("labels need the logits of all positions: leave logits_to_keep at 0")
+                raise InputError(
+                    "labels need the logits of all positions: leave logits_to_keep at 0"
+                )
             answers = self._answers(input_ids, labels, seen)
             loss = self.loss_function(
                 logits=_below_the_largest(logits) if logits.dtype == torch.float64 else logits,
@@ -346,7 +362,11 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
                 num_items_in_batch=num_items_in_batch,
             )
         wants = self.config.output_attentions if output_attentions is None else output_attentions
-        wants_stream = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        wants_stream = (
+            self.config.output_hidden_states
+            if output_hidden_states is None
+            else output_hidden_states
+        )
         found = CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
@@ -354,10 +374,18 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
             attentions=tuple(patterns) if wants else None,
             **{CACHE: cache},
         )
-        return found if (self.config.return_dict if return_dict is None else return_dict) else found.to_tuple()
+        return (
+            found
+            if (self.config.return_dict if return_dict is None else return_dict)
+            else found.to_tuple()
+        )
 
-    def _require_places(self, seen: _Seen, input_ids: Tensor, attention_mask: Tensor | None) -> None:
-        """Refuse more tokens than there are positions; where the graph is compiled, the table does."""
+    def _require_places(
+        self, seen: _Seen, input_ids: Tensor, attention_mask: Tensor | None
+    ) -> None:
+        """Refuse more tokens than there are positions; where the graph is compiled, the table
+        does.
+        """
         rows = self.config.max_position_embeddings
         if torch.compiler.is_compiling() or (seen.length <= rows and attention_mask is None):
             return
@@ -377,33 +405,40 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         self._require_questions(input_ids, places, shown & (places <= hops))
         if not bool((answers != NOT_TRAINED).any()):
             raise InputError(
-                f"these labels train nothing: no sequence goes beyond its question of {hops + 1} tokens. "
-                "Give input_ids and labels that hold the answer behind the question"
+                f"these labels train nothing: no sequence goes beyond its question of {hops + 1}"
+                " tokens. Give input_ids and labels that hold the answer behind the question"
             )
         return answers
 
     def _require_questions(self, tokens: Tensor, places: Tensor, asking: Tensor) -> None:
-        """Refuse tokens (batch, L) that ask, and are no subject at place 0, no relation or PAD later."""
+        """Refuse tokens (batch, L) that ask, and are no subject at place 0, no relation or PAD
+        later.
+        """
         config = self.config
         after = config.n_entities + config.n_relations
         relation = (tokens >= config.n_entities) & (tokens < after)
         if config.chain:
             relation |= tokens == config.pad_token_id
-        fits = torch.where(places == 0, tokens < config.n_entities, relation) | (tokens >= config.n_tokens) | ~asking
+        fits = (
+            torch.where(places == 0, tokens < config.n_entities, relation)
+            | (tokens >= config.n_tokens)
+            | ~asking
+        )
         for row, column in (~fits).nonzero()[:1].tolist():
             place = int(places[row, column])
             kind = "the subject, an entity" if place == 0 else f"relation {place} of {config.hops}"
             filled = f"; fill up shorter paths with PAD, token {config.pad_token_id}"
             raise InputError(
-                f"sequence {row} has token {int(tokens[row, column])} in the place of {kind}; entities "
-                f"are the tokens from 0 on, relations those from {config.n_entities} to {after - 1}"
-                + filled
-                * (config.chain and place > 0)
+                f"sequence {row} has token {int(tokens[row, column])} in the place of {kind};"
+                f" entities are the tokens from 0 on, relations those from {config.n_entities} to"
+                f" {after - 1}" + filled * (config.chain and place > 0)
             )
 
     # ------------------------------------------------------------ generate
 
-    def generate(self, inputs: Tensor | None = None, generation_config: Any = None, **options: Any) -> Any:
+    def generate(
+        self, inputs: Tensor | None = None, generation_config: Any = None, **options: Any
+    ) -> Any:
         """As Hugging Face's, for questions (batch, length): a subject and relations, padded on the
         left.
 
@@ -418,32 +453,44 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         """
         given = options.pop("input_ids", None) if inputs is None else inputs
         if given is None or "inputs_embeds" in options:
-            raise InputError("give questions as token ids (batch, length): a subject and its relations")
+            raise InputError(
+                "give questions as token ids (batch, length): a subject and its relations"
+            )
         if self.config.n_tokens is None:
             return super().generate(given, generation_config, **options)
         for name in ("cache", "past_key_values"):
-            if (held := options.get(name)) is not None and (n_held := int(held.get_seq_length())) > 0:
+            if (held := options.get(name)) is not None and (
+                n_held := int(held.get_seq_length())
+            ) > 0:
                 raise InputError(
-                    f"{name} holds {n_held} tokens already, in whose place the question would not be "
-                    "read; give each call of generate an empty cache, or none"
+                    f"{name} holds {n_held} tokens already, in whose place the question would not"
+                    " be read; give each call of generate an empty cache, or none"
                 )
         lengths = [
-            getattr(source, name, None) for source in (generation_config, self.generation_config) for name in LENGTHS
+            getattr(source, name, None)
+            for source in (generation_config, self.generation_config)
+            for name in LENGTHS
         ]
         if all(length is None for length in [*lengths, *(options.get(name) for name in LENGTHS)]):
             options["max_new_tokens"] = self.config.written
         seen = self._questions(given, options.pop("attention_mask", None))
         if not self.config.chain:
-            return super().generate(given, generation_config, attention_mask=seen.long(), **options)
+            return super().generate(
+                given, generation_config, attention_mask=seen.long(), **options
+            )
         asked = given.new_full((len(given), self.config.hops + 1), self.config.pad_token_id)
-        asked[torch.arange(asked.shape[1], device=given.device) < seen.sum(-1, keepdim=True)] = given[seen]
+        asked[torch.arange(asked.shape[1], device=given.device) < seen.sum(-1, keepdim=True)] = (
+            given[seen]
+        )
         longer = asked.shape[1] - given.shape[1]
         if options.get("max_length") is not None:
             options["max_length"] += longer
         if generation_config is not None and generation_config.max_length is not None:
             generation_config = copy.deepcopy(generation_config)
             generation_config.max_length += longer
-        made = super().generate(asked, generation_config, attention_mask=torch.ones_like(asked), **options)
+        made = super().generate(
+            asked, generation_config, attention_mask=torch.ones_like(asked), **options
+        )
         written = made if isinstance(made, Tensor) else made.sequences
         given = given.repeat_interleave(len(written) // len(given), 0)
         sequences = torch.cat([given.to(written.device), written[:, asked.shape[1] :]], -1)
@@ -464,30 +511,36 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         config = self.config
         if tokens.dim() != 2 or not tokens.numel():
             shape = f"{(*tokens.shape,)}"
-            raise InputError(f"questions have the shape (batch, length), at least one token; got {shape}")
+            raise InputError(
+                f"questions have the shape (batch, length), at least one token; got {shape}"
+            )
         seen = tokens != config.pad_token_id
         if mask is not None:
             if mask.shape != tokens.shape:
                 raise InputError(
-                    f"the attention mask must have the shape of the tokens, {(*tokens.shape,)}; got {(*mask.shape,)}"
+                    f"the attention mask must have the shape of the tokens, {(*tokens.shape,)};"
+                    f" got {(*mask.shape,)}"
                 )
             seen = mask.to(tokens.device).bool() & (seen if config.chain else True)
         seen = cast("Tensor", seen)
         rank = seen.cumsum(-1)
         asked, least = rank[:, -1], 2 if config.chain else config.hops + 1
         relations = (
-            f"1 to {config.hops} relations" if config.chain else f"{config.hops} relation{'s' * (config.hops > 1)}"
+            f"1 to {config.hops} relations"
+            if config.chain
+            else f"{config.hops} relation{'s' * (config.hops > 1)}"
         )
         for row in ((asked < least) | (asked > config.hops + 1)).nonzero()[:1, 0].tolist():
             raise InputError(
-                f"a question of {printable(config.construction)} is a subject and {relations}; question {row} "
-                f"has {int(asked[row])} token{'s' * (int(asked[row]) != 1)}"
+                f"a question of {printable(config.construction)} is a subject and {relations};"
+                f" question {row} has {int(asked[row])} token{'s' * (int(asked[row]) != 1)}"
             )
         runs = seen[:, 0].long() + (seen[:, 1:] & ~seen[:, :-1]).sum(-1)
         padded_right = ~seen[:, -1] if not config.chain else torch.zeros_like(seen[:, -1])
         for row in ((runs != 1) | padded_right).nonzero()[:1, 0].tolist():
             raise InputError(
-                f"question {row} has padding within it or behind it; pad on the left (padding_side='left')"
+                f"question {row} has padding within it or behind it; pad on the left"
+                " (padding_side='left')"
             )
         self._require_questions(tokens, rank - 1, seen)
         return seen
@@ -496,7 +549,9 @@ class FactualRecallForCausalLM(PreTrainedModel, GenerationMixin):
         """As Hugging Face's, but no more than the answer."""
         found = super()._prepare_generated_length(generation_config=generation_config, **given)
         if self.config.n_tokens is not None:
-            found.max_length = min(found.max_length, given["input_ids_length"] + self.config.written)
+            found.max_length = min(
+                found.max_length, given["input_ids_length"] + self.config.written
+            )
         return found
 
 
@@ -519,7 +574,7 @@ class _Seen:
         elif self.mask.dim() == 2:
             if self.mask.shape != (tokens.shape[0], self.length):
                 raise InputError(
-                    f"the attention mask must have a column for each token, also those in the "
+                    "the attention mask must have a column for each token, also those in the "
                     f"cache: {(tokens.shape[0], int(self.length))}; got {(*self.mask.shape,)}"
                 )
             self.places = (self.mask.cumsum(-1)[:, -n_new:] - 1).clamp(min=0)
@@ -534,7 +589,9 @@ class _Seen:
         return shown
 
     def hidden(self, n_keys: int) -> Tensor:
-        """Bool (L, keys) or (batch, 1, L, keys): what is not attended to. All tokens see themselves."""
+        """Bool (L, keys) or (batch, 1, L, keys): what is not attended to. All tokens see
+        themselves.
+        """
         keys, rows = torch.arange(n_keys, device=self.rows.device), self.rows[:, None]
         if self.mask is None:
             return keys > rows
@@ -546,7 +603,9 @@ class _Seen:
         return ((keys > rows) | ~mask) & (keys != rows)
 
 
-def _usable_cache(cache: Cache | None, older: Cache | None, use_cache: bool | None) -> Cache | None:
+def _usable_cache(
+    cache: Cache | None, older: Cache | None, use_cache: bool | None
+) -> Cache | None:
     if cache is not None and older is not None:
         raise InputError("cache and past_key_values are the same; give one of them")
     cache = older if cache is None else cache
@@ -556,26 +615,36 @@ def _usable_cache(cache: Cache | None, older: Cache | None, use_cache: bool | No
         raise InputError("a cache is given, and use_cache=False; leave out one of them")
     if not isinstance(cache, Cache):
         kind = type(cache).__name__
-        raise InputError(f"cache must be a transformers Cache, such as DynamicCache(); got a {kind}")
+        raise InputError(
+            f"cache must be a transformers Cache, such as DynamicCache(); got a {kind}"
+        )
     kinds = [type(layer) for layer in getattr(cache, "layers", [cache])]
     if (replicated := getattr(cache, "layer_class_to_replicate", None)) is not None:
         kinds.append(replicated)
     if other := [kind for kind in kinds if kind not in EXACT_LAYERS]:
         raise InputError(
-            f"a cache of {other[0].__name__} may forget or round what it got; use a DynamicCache or a StaticCache"
+            f"a cache of {other[0].__name__} may forget or round what it got; use a DynamicCache"
+            " or a StaticCache"
         )
     return cache
 
 
-def _attend(attention: Attention, x: Tensor, seen: _Seen, cache: Cache | None, index: int) -> tuple[Tensor, Tensor]:
-    """What the heads of a block add to x (batch, L, d_model), and patterns: see `Attention.forward`."""
+def _attend(
+    attention: Attention, x: Tensor, seen: _Seen, cache: Cache | None, index: int
+) -> tuple[Tensor, Tensor]:
+    """What the heads of a block add to x (batch, L, d_model), and patterns: see
+    `Attention.forward`.
+    """
     n_heads, width = len(attention.heads), attention.heads[0].d_qk
     query, key, value = (
-        _split_heads(part(x), 0, n_heads, width) for part in (attention.query, attention.key, attention.value)
+        _split_heads(part(x), 0, n_heads, width)
+        for part in (attention.query, attention.key, attention.value)
     )
     if cache is not None:
         key, value = cache.update(key, value, index)
-    scores = (query @ key.mT / math.sqrt(width)).masked_fill(seen.hidden(key.shape[-2]), -torch.inf)
+    scores = (query @ key.mT / math.sqrt(width)).masked_fill(
+        seen.hidden(key.shape[-2]), -torch.inf
+    )
     pattern = scores.softmax(-1)
     return attention.output((pattern @ value).transpose(-3, -2).flatten(-2)), pattern
 
@@ -596,16 +665,19 @@ def _as_seen(mask: Tensor) -> Tensor:
         return mask if mask.dtype == torch.bool else mask == 0
     if mask.dim() == 2:
         return mask != 0
-    raise InputError(f"an attention mask has the shape (batch, tokens), or 4 axes; got {(*mask.shape,)}")
+    raise InputError(
+        f"an attention mask has the shape (batch, tokens), or 4 axes; got {(*mask.shape,)}"
+    )
 
 
 def _require_no_others(others: Mapping[str, Any]) -> None:
     for name, value in others.items():
         if value is not None:
             raise InputError(
-                f"{name} is no argument of this model{': ' * (name in REFUSED)}{REFUSED.get(name, '')}. "
-                "It takes input_ids, attention_mask, cache, labels, use_cache, output_attentions, "
-                "output_hidden_states, return_dict, logits_to_keep and num_items_in_batch"
+                f"{name} is no argument of this"
+                f" model{': ' * (name in REFUSED)}{REFUSED.get(name, '')}. It takes input_ids,"
+                " attention_mask, cache, labels, use_cache, output_attentions,"
+                " output_hidden_states, return_dict, logits_to_keep and num_items_in_batch"
             )
 
 
@@ -624,7 +696,10 @@ def _holds(wide: torch.dtype, exported: torch.dtype) -> bool:
     if wide == exported:
         return True
     try:
-        return torch.finfo(wide).eps <= torch.finfo(exported).eps and torch.finfo(wide).max >= torch.finfo(exported).max
+        return (
+            torch.finfo(wide).eps <= torch.finfo(exported).eps
+            and torch.finfo(wide).max >= torch.finfo(exported).max
+        )
     except NotImplementedError:
         return False
 

@@ -19,7 +19,8 @@ class FactualRecallTokenizer(PreTrainedTokenizerFast):
     Decoding writes a tab before each name: so a decoded continuation can be put behind its prompt.
     """
 
-    model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012  # as transformers declares it
+    # as transformers declares it
+    model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
 
     def _encode_plus(self, text: Any, *arguments: Any, **options: Any) -> Any:
         """As Hugging Face's. Raises InputError with a name that there is not, and close ones."""
@@ -33,8 +34,8 @@ class FactualRecallTokenizer(PreTrainedTokenizerFast):
             for piece in _pieces(text):
                 if (found := known[index.find(piece)]) != piece:
                     raise InputError(
-                        f"no token is named {piece!r} ({piece!a}); {found!r} ({found!a}) is the same but for "
-                        "Unicode normalization: give that spelling"
+                        f"no token is named {piece!r} ({piece!a}); {found!r} ({found!a}) is the"
+                        " same but for Unicode normalization: give that spelling"
                     ) from None
             raise
 
@@ -61,7 +62,9 @@ def tokenizer(model: Answering) -> FactualRecallTokenizer:
     words = Tokenizer(models.WordLevel({name: token for token, name in enumerate(names)}))
     words.pre_tokenizer = pre_tokenizers.Split("\t", "removed")
     words.decoder = decoders.Sequence([decoders.Replace(Regex(r"\A"), "\t"), decoders.Fuse()])
-    return FactualRecallTokenizer(tokenizer_object=words, pad_token=pad, eos_token=end, padding_side="left")
+    return FactualRecallTokenizer(
+        tokenizer_object=words, pad_token=pad, eos_token=end, padding_side="left"
+    )
 
 
 def _pieces(text: Any) -> list[str]:

@@ -11,9 +11,10 @@ from constructions.seeding import standard
 from constructions.standard_decoder import StandardModel
 
 ABOUT_NAMES = """
-`vocabulary.json` has the names of the tokens in the order of their ids: entities from 0, then relations, then special tokens.
-A question is a subject and then its relations; the logits at its last token answer it. (A chain of thought answers at the
-token before END; its questions are filled up with PAD to `hops` relations.)
+`vocabulary.json` has the names of the tokens in the order of their ids: entities from 0, then
+relations, then special tokens. A question is a subject and then its relations; the logits at its
+last token answer it. (A chain of thought answers at the token before END; its questions are filled
+up with PAD to `hops` relations.)
 """
 
 
@@ -28,15 +29,18 @@ def as_standard(model: Answering) -> StandardModel:
         return model
     if not isinstance(model, FactModel):
         raise InputError(
-            f"a {type(model).__name__} cannot be exported: other tools get a construction as its builder makes it, or a "
-            f"standard decoder (of standard, normalize or seed_into); a form made by change_basis, widen (noise) or "
-            f"seed_into a Transformer has no standard decoder yet: export the construction that it was made from"
+            f"a {type(model).__name__} cannot be exported: other tools get a construction as its"
+            " builder makes it, or a standard decoder (of standard, normalize or seed_into); a"
+            " form made by change_basis, widen (noise) or seed_into a Transformer has no standard"
+            " decoder yet: export the construction that it was made from"
         )
     return standard(model)
 
 
 def vocabulary_json(model: Answering) -> str:
-    """All names in the order of their token ids: entities from 0, then relations, then special tokens."""
+    """All names in the order of their token ids: entities from 0, then relations, then special
+    tokens.
+    """
     facts = model.facts
     names = {
         "entities": facts.entity_names,

@@ -1,7 +1,9 @@
-"""ONNX: the forward pass of `constructions.standard_decoder.StandardDecoder`, operator by operator, for any batch and length.
+"""ONNX: the forward pass of `constructions.standard_decoder.StandardDecoder`, operator by
+operator, for any batch and length.
 
-The graph is written here rather than traced by torch.onnx.export, which takes seconds for each block and needs onnxscript.
-`tokens`, int64 (batch, length), to `logits`, (batch, length, d_vocab), in the dtype of the weights: float32 or float64.
+The graph is written here rather than traced by torch.onnx.export, which takes seconds for each
+block and needs onnxscript. `tokens`, int64 (batch, length), to `logits`, (batch, length, d_vocab),
+in the dtype of the weights: float32 or float64.
 """
 
 from __future__ import annotations
@@ -27,10 +29,14 @@ from constructions.transformer import Attention
 
 FILE = "model.onnx"
 OPSET, IR_VERSION = 18, 8
-"""Of the same release of ONNX; the newest that the onnx package writes may be newer than what a runtime reads."""
+"""Of the same release of ONNX; the newest that the onnx package writes may be newer than what a
+runtime reads.
+"""
 
 LARGEST_FILE = 2**31 - 2**20
-"""Above so many bytes, which is all that a file of this format can hold, the weights go to a second file."""
+"""Above so many bytes, which is all that a file of this format can hold, the weights go to a
+second file.
+"""
 
 README = """# Facts in a transformer, as an ONNX graph
 
@@ -39,7 +45,8 @@ import numpy as np
 import onnxruntime
 
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
-(logits,) = session.run(None, {"tokens": np.zeros((1, 1), dtype=np.int64)})  # (batch, length) to (batch, length, tokens)
+# (batch, length) to (batch, length, tokens)
+(logits,) = session.run(None, {"tokens": np.zeros((1, 1), dtype=np.int64)})
 ```
 """
 
@@ -56,18 +63,22 @@ def write(model: Answering, path: Path, margin: float | None = None) -> float:
         The scale of the logits.
 
     Raises:
-        InputError: the model's dtype is not float32 or float64, the only ones that are computed as they stand everywhere.
+        InputError: the model's dtype is not float32 or float64, the only ones that are computed as
+            they stand everywhere.
     """
     decoder = as_standard(model)
     if (dtype := str(decoder.embedding.weight.dtype)) not in ("torch.float32", "torch.float64"):
         raise InputError(
-            f"export to ONNX takes float32 and float64; this model is {dtype}, and would be computed in another"
+            f"export to ONNX takes float32 and float64; this model is {dtype}, and would be"
+            " computed in another"
         )
     scale = logit_scale(decoder, decoder.shape.d_vocab, margin)
     made = _Graph(decoder, scale).model()
     stored = sum(len(tensor.raw_data) for tensor in made.graph.initializer)
     path.unlink(missing_ok=True)
-    onnx.save(made, path, save_as_external_data=stored > LARGEST_FILE, location=f"{path.name}.data")
+    onnx.save(
+        made, path, save_as_external_data=stored > LARGEST_FILE, location=f"{path.name}.data"
+    )
     onnx.checker.check_model(path, full_check=True)
     return scale
 
@@ -108,7 +119,9 @@ class _Graph:
             list(self.tensors.values()),
         )
         opset = helper.make_opsetid("", OPSET)
-        return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="constructions")
+        return helper.make_model(
+            graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="constructions"
+        )
 
     def _stream(self) -> None:
         decoder = self.decoder
@@ -116,27 +129,50 @@ class _Graph:
         places = self.add("Range", self.constant(0), length, self.constant(1), name="places")
         row = self.add("Unsqueeze", places, self.constant([1]), name="place_of_query")
         self.add("Less", row, places, name="is_later")
-        x = self.add("Gather", self.weight("embedding", decoder.embedding.weight), "tokens", name="tokens_embedded")
-        rows = self.add("Gather", self.weight("positions", decoder.positions.weight), places, name="places_embedded")
+        x = self.add(
+            "Gather",
+            self.weight("embedding", decoder.embedding.weight),
+            "tokens",
+            name="tokens_embedded",
+        )
+        rows = self.add(
+            "Gather",
+            self.weight("positions", decoder.positions.weight),
+            places,
+            name="places_embedded",
+        )
         x = self.add("Add", x, rows, name="stream")
         for i, block in enumerate(decoder.block_sequence()):
             x = self._block(block, x, f"blocks.{i}")
-        self.linear(self._norm(decoder.final_norm, x, "final_norm"), decoder.unembedding.weight * self.scale, "logits")
+        self.linear(
+            self._norm(decoder.final_norm, x, "final_norm"),
+            decoder.unembedding.weight * self.scale,
+            "logits",
+        )
 
     def _block(self, block: Block, x: str, name: str) -> str:
         """As `Block.forward`: norms before or after each part."""
         pre, mlp, attention = block.pre, block.mlp, f"{name}.attention"
         read = self._norm(block.attention_norm, x, f"{attention}_norm") if pre else x
-        x = self.add("Add", x, self._attention(block.attention, read, attention), name=f"{name}.mid")
+        x = self.add(
+            "Add", x, self._attention(block.attention, read, attention), name=f"{name}.mid"
+        )
         x = x if pre else self._norm(block.attention_norm, x, f"{attention}_norm")
         read = self._norm(block.mlp_norm, x, f"{name}.mlp_norm") if pre else x
-        hidden = self.add("Relu", self.linear(read, mlp.matrix(0), f"{name}.mlp.in"), name=f"{name}.mlp.hidden")
-        x = self.add("Add", x, self.linear(hidden, mlp.matrix(1), f"{name}.mlp.out"), name=f"{name}.post")
+        hidden = self.add(
+            "Relu", self.linear(read, mlp.matrix(0), f"{name}.mlp.in"), name=f"{name}.mlp.hidden"
+        )
+        x = self.add(
+            "Add", x, self.linear(hidden, mlp.matrix(1), f"{name}.mlp.out"), name=f"{name}.post"
+        )
         return x if pre else self._norm(block.mlp_norm, x, f"{name}.mlp_norm")
 
     def _attention(self, attention: Attention, x: str, name: str) -> str:
         n_heads, d_head = len(attention.heads), attention.heads[0].d_v
-        split, join = self.constant([0, 0, n_heads, d_head]), self.constant([0, 0, n_heads * d_head])
+        split, join = (
+            self.constant([0, 0, n_heads, d_head]),
+            self.constant([0, 0, n_heads * d_head]),
+        )
         by_head = []
         for part, weight, axes in (
             ("query", attention.query, [0, 2, 1, 3]),
@@ -146,24 +182,34 @@ class _Graph:
             channels = self.linear(x, weight.weight, f"{name}.{part}")
             by_head.append(self.add("Transpose", self.add("Reshape", channels, split), perm=axes))
         query, key, value = by_head
-        scores = self.add("Div", self.add("MatMul", query, key), self.constant(math.sqrt(d_head), self.dtype))
+        scores = self.add(
+            "Div", self.add("MatMul", query, key), self.constant(math.sqrt(d_head), self.dtype)
+        )
         hidden = self.add("Where", "is_later", self.constant(-np.inf, self.dtype), scores)
         pattern = self.add("Softmax", hidden, axis=-1, name=f"{name}.pattern")
         mixed = self.add("Transpose", self.add("MatMul", pattern, value), perm=[0, 2, 1, 3])
-        return self.linear(self.add("Reshape", mixed, join), attention.output.weight, f"{name}.output")
+        return self.linear(
+            self.add("Reshape", mixed, join), attention.output.weight, f"{name}.output"
+        )
 
     def _norm(self, norm: nn.Module, x: str, name: str) -> str:
-        """RMSNorm and LayerNorm in the dtype of the stream, from their formulas; Identity is nothing."""
+        """RMSNorm and LayerNorm in the dtype of the stream, from their formulas; Identity is
+        nothing.
+        """
         if isinstance(norm, nn.Identity):
             return x
         if not isinstance(norm, nn.RMSNorm | nn.LayerNorm):
-            raise InputError(f"a norm is a {type(norm).__name__}; RMSNorm, LayerNorm or Identity is expected")
+            raise InputError(
+                f"a norm is a {type(norm).__name__}; RMSNorm, LayerNorm or Identity is expected"
+            )
         eps = np.finfo(self.dtype).eps if norm.eps is None else norm.eps
         if isinstance(norm, nn.LayerNorm):
             x = self.add("Sub", x, self.add("ReduceMean", x, self.constant([-1])))
         mean = self.add("ReduceMean", self.add("Mul", x, x), self.constant([-1]))
         root = self.add("Sqrt", self.add("Add", mean, self.constant(eps, self.dtype)))
-        scaled = self.add("Mul", self.add("Div", x, root), self.weight(f"{name}.weight", norm.weight))
+        scaled = self.add(
+            "Mul", self.add("Div", x, root), self.weight(f"{name}.weight", norm.weight)
+        )
         if isinstance(norm, nn.LayerNorm):
             return self.add("Add", scaled, self.weight(f"{name}.bias", norm.bias), name=name)
         return scaled
@@ -174,7 +220,9 @@ class _Graph:
 
     def weight(self, name: str, values: Tensor) -> str:
         """A tensor of the model."""
-        self.tensors[name] = numpy_helper.from_array(values.detach().cpu().contiguous().numpy(), name)
+        self.tensors[name] = numpy_helper.from_array(
+            values.detach().cpu().contiguous().numpy(), name
+        )
         return name
 
     def constant(self, value: object, dtype: DTypeLike = np.int64) -> str:

@@ -24,7 +24,9 @@ UNPROVEN_MARGIN = 1.0
 
 
 def sampling_margin(n_tokens: int) -> float:
-    """The logit margin at which all wrong ones of so many tokens together are below `MOST_WRONG`."""
+    """The logit margin at which all wrong ones of so many tokens together are below
+    `MOST_WRONG`.
+    """
     return math.log(max(n_tokens - 1, 1) / MOST_WRONG)
 
 
@@ -49,9 +51,10 @@ def logit_scale(decoder: StandardModel, n_tokens: int, margin: float | None = No
     dtype = decoder.embedding.weight.dtype
     if scale > 1 and not (reach := largest_logit(decoder)) * scale < torch.finfo(dtype).max:
         raise DoesNotFit(
-            f"{decoder.construction}: logits may reach {reach:.3g}; times {scale:g}, for a margin of at least {asked:.3g}, "
-            f"they may exceed what {dtype} holds, {torch.finfo(dtype).max:.3g}; ask for a smaller margin (--margin), or use "
-            "a wider dtype"
+            f"{decoder.construction}: logits may reach {reach:.3g}; times {scale:g}, for a margin"
+            f" of at least {asked:.3g}, they may exceed what {dtype} holds,"
+            f" {torch.finfo(dtype).max:.3g}; ask for a smaller margin (--margin), or use a wider"
+            " dtype"
         )
     return scale
 
@@ -71,7 +74,8 @@ def _margin(decoder: StandardModel) -> float:
 def about_scale(scale: float) -> str:
     """A sentence for the README of an export."""
     return (
-        f"\nThe logits are the construction's times {scale:g}, a power of two, so that a sampler draws the answer.\n"
+        f"\nThe logits are the construction's times {scale:g}, a power of two, so that a sampler"
+        " draws the answer.\n"
         if scale > 1
         else "\nThe logits are the construction's own: a sampler may draw wrong tokens.\n"
     )
@@ -91,7 +95,9 @@ def largest_logit(decoder: StandardModel) -> float:
         if isinstance(last, torch.nn.LayerNorm):
             largest = largest + magnitude(last.bias)
     else:
-        largest = magnitude(decoder.embedding.weight).amax(0) + magnitude(decoder.positions.weight).amax(0)
+        largest = magnitude(decoder.embedding.weight).amax(0) + magnitude(
+            decoder.positions.weight
+        ).amax(0)
         for block in decoder.block_sequence():
             attention, mlp = block.attention, block.mlp
             for read, write in (

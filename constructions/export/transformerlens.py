@@ -41,7 +41,8 @@ from safetensors.torch import load_file
 from transformer_lens.model_bridge import TransformerBridge
 
 config = json.loads(Path("config.json").read_text())
-dtype = getattr(torch, config.pop("dtype"))  # the dtype of a config is ignored, that of boot_native is not
+# the dtype of a config is ignored, that of boot_native is not
+dtype = getattr(torch, config.pop("dtype"))
 bridge = TransformerBridge.boot_native(config, dtype=dtype, device="cpu")
 bridge.load_state_dict(load_file("weights.safetensors"), strict=True)
 logits, cache = bridge.run_with_cache(torch.zeros(1, config["n_ctx"], dtype=torch.int64))
@@ -65,18 +66,26 @@ def bridge(model: Answering, margin: float | None = None) -> TransformerBridge:
     decoder = as_standard(model)
     weight = decoder.embedding.weight
     booted = _booted(_config(decoder.shape), weight.dtype, weight.device)
-    booted.load_state_dict(_weights(decoder, logit_scale(decoder, decoder.shape.d_vocab, margin)), strict=True)
+    booted.load_state_dict(
+        _weights(decoder, logit_scale(decoder, decoder.shape.d_vocab, margin)), strict=True
+    )
     return booted
 
 
 def save(model: Answering, folder: Path, margin: float | None = None) -> float:
-    """Write `config.json` and `weights.safetensors`, and return the logit scale. Raises as `bridge`."""
+    """Write `config.json` and `weights.safetensors`, and return the logit scale. Raises as
+    `bridge`.
+    """
     decoder = as_standard(model)
     scale = logit_scale(decoder, decoder.shape.d_vocab, margin)
-    config = _config(decoder.shape) | {"dtype": str(decoder.embedding.weight.dtype).removeprefix("torch.")}
+    config = _config(decoder.shape) | {
+        "dtype": str(decoder.embedding.weight.dtype).removeprefix("torch.")
+    }
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
     weights = _weights(decoder, scale)
-    write_tensors(folder / WEIGHTS, {name: tensor.cpu().contiguous() for name, tensor in weights.items()})
+    write_tensors(
+        folder / WEIGHTS, {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
+    )
     return scale
 
 
@@ -101,7 +110,9 @@ def runner(folder: Path) -> Runner:
 
 
 def _booted(config: dict[str, Any], dtype: torch.dtype, device: torch.device) -> TransformerBridge:
-    return TransformerBridge.boot_native(TransformerBridgeConfig(**config), dtype=dtype, device=device)
+    return TransformerBridge.boot_native(
+        TransformerBridgeConfig(**config), dtype=dtype, device=device
+    )
 
 
 def _spare_coordinates(shape: StandardShape) -> int:
@@ -113,7 +124,9 @@ def _spare_coordinates(shape: StandardShape) -> int:
 
 def _config(shape: StandardShape) -> dict[str, Any]:
     if shape.norm is not None:
-        raise InputError(f"export to TransformerLens takes decoders without norms; this one has {shape.norm}")
+        raise InputError(
+            f"export to TransformerLens takes decoders without norms; this one has {shape.norm}"
+        )
     return {
         "d_model": shape.d_model + _spare_coordinates(shape),
         "d_head": shape.d_head,
@@ -130,7 +143,9 @@ def _config(shape: StandardShape) -> dict[str, Any]:
 
 
 def _weights(decoder: StandardModel, scale: float) -> dict[str, Tensor]:
-    """The decoder's weights under the bridge's names, logits times the scale; and its biases, all 0."""
+    """The decoder's weights under the bridge's names, logits times the scale; and its biases, all
+    0.
+    """
     spare = _spare_coordinates(decoder.shape)
 
     def reading(weight: Tensor) -> Tensor:
