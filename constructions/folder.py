@@ -8,7 +8,7 @@ everything.
 | `facts.tsv` | the facts, one a line |
 | or `facts.safetensors` | where lines cannot hold them, or there are over a million: the tensor |
 | | `facts`, I32 (relations, entities), -1 for a missing one |
-| | `facts`, I32 (relations, entities), -1 for a missing one |
+| `codebooks.safetensors` | the tensors `0`, `1`, ...: tokens with a code, if not the default ones |
 | `certificate.json` | what is claimed of the model |
 | `manifest.json` | construction, options, sizes, architecture; extremes and SHA-256 of tensors |
 
