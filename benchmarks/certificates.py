@@ -40,7 +40,7 @@ def prove(folder: str, repeat: int) -> None:
     """In a process of its own: the numpy pass, the digests and the proof, each the median of some
     runs.
     """
-    from verify.checker import check
+    from verify.symbolic.checker import check
 
     paths = sorted(Path(folder).iterdir())
     weights = Path(folder) / "weights.safetensors"
@@ -67,7 +67,7 @@ def prove(folder: str, repeat: int) -> None:
 
 def main() -> None:
     from constructions import CATALOGUE
-    from verify.recall import check_recall
+    from verify.queries.recall import check_recall
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

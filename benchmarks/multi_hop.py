@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from constructions import CATALOGUE
-from verify.recall import check_recall
+from verify.queries.recall import check_recall
 
 SIZES = [
     (256, 3, 3),

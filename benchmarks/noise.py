@@ -13,7 +13,7 @@ import argparse
 import torch
 
 from constructions import CATALOGUE, add_noise, noise_radius
-from verify.recall import check_recall
+from verify.queries.recall import check_recall
 
 
 def breaking_size(model, radius, seed):

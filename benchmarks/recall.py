@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from constructions import CATALOGUE
-from verify.recall import check_recall
+from verify.queries.recall import check_recall
 
 
 def peak() -> str:
@@ -40,7 +40,7 @@ def main() -> None:
     entry = CATALOGUE[options.construction]
     facts = entry.random_facts(options.N, options.R, 0)
     started = time.perf_counter()
-    model = entry.builder(facts)
+    model = entry.constructor()(facts)
     built = time.perf_counter() - started
     print(
         f"{entry.name}, N = {options.N:,}, R = {options.R}, d_model = {model.shape.d_model}, ",

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from constructions import FactTable, StandardDecoder, StandardShape, seed_into, selector
-from constructions.vocabulary import Vocabulary
+from constructions.facts.vocabulary import Vocabulary
 
 N, R, P = 32, 4, 13
 N_OWN = len(Vocabulary(N, R))

@@ -10,9 +10,9 @@ is free; what is read off one model may depend on them. So there are two ways to
   sizes, its dtype and its grids, so that nothing hides in a constant tensor, a spacing, a width
   or a size.
 
-docs/theorem-4.2.md proves that the bounds hold for both. *Fact bits* count only the entries that
-change with the facts, found by comparing models of several fact tuples. What is stored once
-counts once, however often it is applied.
+docs/theorems/theorem_4_2.md proves that the bounds hold for both. *Fact bits* count only the
+entries that change with the facts, found by comparing models of several fact tuples. What is
+stored once counts once, however often it is applied.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from constructions.errors import InputError
-from constructions.integers import whole
+from constructions.guards.errors import InputError
+from constructions.guards.integers import whole
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from constructions.transformer import Transformer, TransformerShape
+    from constructions.model.transformer import Transformer, TransformerShape
 
 EMBEDDING, UNEMBEDDING = "embedding.weight", "unembedding.weight"
 DTYPES = ("float32", "float64", "float16", "bfloat16")
@@ -349,8 +349,8 @@ def _require_transformer(model: Transformer) -> None:
     """
     import torch
 
-    from constructions.plain import require_plain
-    from constructions.transformer import Transformer
+    from constructions.decoders.plain import require_plain
+    from constructions.model.transformer import Transformer
 
     with torch.device("meta"):
         fresh = Transformer(model.shape)

@@ -1,10 +1,10 @@
 """The combinatorial cores of Theorem 4.2, by brute force: all k-hop tables, and the families of
 the local proofs.
 
-Each lower bound of `bounds.no_cot` counts tuples of bijections that must be told apart. Here they
-are written down, for sizes where that is possible: all of them (`count_tables`), or the families
-that the proofs describe. A family knows the queries by which the proof tells its members apart,
-and the number that the proof claims.
+Each lower bound of `bounds.theorem_4_2` counts tuples of bijections that must be told apart. Here
+they are written down, for sizes where that is possible: all of them (`count_tables`), or the
+families that the proofs describe. A family knows the queries by which the proof tells its members
+apart, and the number that the proof claims.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from constructions.errors import InputError
-from constructions.integers import takes_integers
-from constructions.memory import require_memory
+from constructions.guards.errors import InputError
+from constructions.guards.integers import takes_integers
+from constructions.guards.memory import require_memory
 
 _Ints = NDArray[np.int64]
 

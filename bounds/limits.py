@@ -14,7 +14,7 @@ import sympy
 from bounds.sizes import SYMBOLS, expression
 from bounds.sizes import bits as bits_function
 from constructions.catalogue import Construction
-from constructions.errors import InternalError
+from constructions.guards.errors import InternalError
 
 N, LOG_N, LOG_LOG_N = (
     SYMBOLS["N"],

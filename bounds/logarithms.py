@@ -15,8 +15,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from constructions.errors import InternalError
-from constructions.integers import whole
+from constructions.guards.errors import InternalError
+from constructions.guards.integers import whole
 
 _DIGITS = 60
 _DOWN = Context(prec=_DIGITS, rounding=ROUND_FLOOR, Emax=MAX_EMAX, Emin=MIN_EMIN)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bounds.no_cot import LARGEST_SIZE, fact_aware_decoder_bound, shared_leaves_bound
 from bounds.sizes import Costs, predicted_for_bijections
+from bounds.theorem_4_2 import LARGEST_SIZE, fact_aware_decoder_bound, shared_leaves_bound
 from constructions.catalogue import CATALOGUE
-from constructions.errors import InputError
-from constructions.integers import takes_integers
+from constructions.guards.errors import InputError
+from constructions.guards.integers import takes_integers
 
 Decoders = Literal["fixed", "every"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import sympy
 
 from constructions.catalogue import Construction
-from constructions.codes import Codebook, bits_needed
-from constructions.facts import FactTable
-from constructions.integers import takes_integers
+from constructions.facts.codes import Codebook, bits_needed
+from constructions.facts.table import FactTable
+from constructions.guards.integers import takes_integers
 
 SYMBOLS = {
     name: sympy.Symbol(name, integer=True, nonnegative=True)

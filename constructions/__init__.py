@@ -10,106 +10,30 @@ importing torch.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from constructions.catalogue import CATALOGUE, Construction, construction
-from constructions.codes import Codebook
-from constructions.errors import DoesNotFit, FactFileError, InputError
-from constructions.facts import MISSING, FactTable
-from constructions.vocabulary import Vocabulary
+from constructions.catalogue import CATALOGUE as CATALOGUE
+from constructions.catalogue import Construction as Construction
+from constructions.catalogue import construction as construction
+from constructions.facts.codes import Codebook as Codebook
+from constructions.facts.table import MISSING as MISSING
+from constructions.facts.table import FactTable as FactTable
+from constructions.facts.vocabulary import Vocabulary as Vocabulary
+from constructions.guards.errors import DoesNotFit as DoesNotFit
+from constructions.guards.errors import FactFileError as FactFileError
+from constructions.guards.errors import InputError as InputError
+from constructions.public import AT_ONCE, defined_in
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from constructions.cot import ChainOfThought, chain_of_thought
-    from constructions.disjoint import superposition
-    from constructions.folder import load
-    from constructions.forms import (
-        add_noise,
-        change_basis,
-        install,
-        noise_radius,
-        normalize,
-        widen,
-    )
-    from constructions.key_value_memory import key_value, key_value_rows
-    from constructions.known_steps import Step, mechanism
-    from constructions.midpoint import meet_in_the_middle
-    from constructions.model import FactModel
-    from constructions.partial_memory import hybrid
-    from constructions.precomputation import precomputed
-    from constructions.reformed import Reformed
-    from constructions.seeding import needed_shape, seed_into, standard
-    from constructions.single_hop import attention_selector, scalar_selector, selector
-    from constructions.standard_decoder import StandardDecoder, StandardModel, StandardShape
-    from constructions.transformer import Transformer
+_DEFINED_IN = defined_in()
 
-_LAZY = {
-    **{entry.builder_name or entry.name: entry.module for entry in CATALOGUE.values()},
-    "ChainOfThought": "cot",
-    "FactModel": "model",
-    "load": "folder",
-    "Step": "known_steps",
-    "mechanism": "known_steps",
-    **dict.fromkeys(
-        ("add_noise", "change_basis", "install", "noise_radius", "normalize", "widen", "Reformed"),
-        "forms",
-    ),
-    "needed_shape": "seeding",
-    "seed_into": "seeding",
-    "standard": "seeding",
-    "StandardDecoder": "standard_decoder",
-    "StandardModel": "standard_decoder",
-    "StandardShape": "standard_decoder",
-    "Transformer": "transformer",
-}
-
-__all__ = [
-    "CATALOGUE",
-    "MISSING",
-    "ChainOfThought",
-    "Codebook",
-    "Construction",
-    "DoesNotFit",
-    "FactFileError",
-    "FactModel",
-    "FactTable",
-    "InputError",
-    "Reformed",
-    "StandardDecoder",
-    "StandardModel",
-    "StandardShape",
-    "Step",
-    "Transformer",
-    "Vocabulary",
-    "add_noise",
-    "attention_selector",
-    "chain_of_thought",
-    "change_basis",
-    "construction",
-    "hybrid",
-    "install",
-    "key_value",
-    "key_value_rows",
-    "load",
-    "mechanism",
-    "meet_in_the_middle",
-    "needed_shape",
-    "noise_radius",
-    "normalize",
-    "precomputed",
-    "scalar_selector",
-    "seed_into",
-    "selector",
-    "standard",
-    "superposition",
-    "widen",
-]
+__all__ = sorted({*_DEFINED_IN, *(name for names in AT_ONCE.values() for name in names)})
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"constructions.{_LAZY[name]}"), name)
+    if name in _DEFINED_IN:
+        return getattr(import_module(_DEFINED_IN[name]), name)
     raise AttributeError(f"module 'constructions' has no attribute {name!r}")
 
 

@@ -10,12 +10,12 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from constructions.errors import InputError
-from constructions.facts import FactTable
-from constructions.integers import takes_integers
+from constructions.facts.table import FactTable
+from constructions.guards.errors import InputError
+from constructions.guards.integers import takes_integers
 
 if TYPE_CHECKING:
-    from constructions.model import FactModel
+    from constructions.model.fact_model import FactModel
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,18 @@ class Construction:
         name: as it is typed on the command line.
         theorem: where it stands: a theorem of the paper, or the theorem it extends.
         claim: what is verified, in one line.
-        module: the file of the builder.
+        builder: the file X in `constructions/theorems/` and its builder, `X.name`. The same X is
+            the page in docs/theorems/ with statement and proof, and the test in tests/theorems/.
         d_model, d_mlp, n_layers, n_heads: formulas; `d_mlp` is the widest hidden layer (0 for
             none), `n_layers` the depth, `n_heads` the most heads in a layer.
         parameters: formula for the number of stored weights, embeddings and unembedding included.
         random_facts: the tables it is verified on: (entities, relations, seed) to total facts.
         random_partial_facts: the same with facts missing: (entities, relations, seed, missing) to
             facts; None if it does not take such tables.
-        docs: the page in docs/ with statement and proof.
-        test: the file in tests/ that checks it.
         needs: a condition on the facts beside being a table; empty for none.
         multi_hop: whether the builder takes the number of hops; if not, it answers one.
         fixed: arguments of the builder that make this variant of it.
         options: further arguments.
-        builder_name: the builder's name, where it is not `name`.
         n_specials: how many special tokens it has.
         internal_bits: formula for the dense bits of all internal weights (attention, MLPs,
             positions), B_T of Theorem 4.2: the entries of each tensor times the bits of its values
@@ -83,7 +81,7 @@ class Construction:
     name: str
     theorem: str
     claim: str
-    module: str
+    builder: str
     d_model: str
     d_mlp: str
     n_layers: str
@@ -94,13 +92,10 @@ class Construction:
     unembedding_bits: str
     random_facts: Callable[[int, int, int], FactTable]
     random_partial_facts: Callable[[int, int, int, float], FactTable] | None
-    docs: str
-    test: str
     needs: str = ""
     multi_hop: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict)
     options: tuple[Option, ...] = ()
-    builder_name: str = ""
     n_specials: int = 1
     internal_fact_bits: str = "0"
     embedding_fact_bits: str = "R*m"
@@ -113,10 +108,19 @@ class Construction:
         return self.random_facts == FactTable.random_bijections
 
     @property
-    def builder(self) -> Callable[..., FactModel]:
-        """The constructor; importing it imports torch."""
-        module = import_module(f"constructions.{self.module}")
-        build: Callable[..., FactModel] = getattr(module, self.builder_name or self.name)
+    def file(self) -> str:
+        """The stem of the file in `constructions/theorems/`, of the page and of the test."""
+        return self.builder.partition(".")[0]
+
+    @property
+    def builder_name(self) -> str:
+        """The builder's own name: the construction's, or that of which it is a variant."""
+        return self.builder.partition(".")[2]
+
+    def constructor(self) -> Callable[..., FactModel]:
+        """The builder itself; importing it imports torch."""
+        module = import_module(f"constructions.theorems.{self.file}")
+        build: Callable[..., FactModel] = getattr(module, self.builder_name)
         return build
 
     @takes_integers
@@ -159,7 +163,7 @@ class Construction:
         positional: tuple[Any, ...] = ()
         if self.multi_hop:
             positional = (settings.pop("max_hops", hops),)
-        return self.builder(facts, *positional, **self.fixed, **settings, **others)
+        return self.constructor()(facts, *positional, **self.fixed, **settings, **others)
 
 
 def _entry(**fields: Any) -> tuple[str, Construction]:
@@ -168,9 +172,6 @@ def _entry(**fields: Any) -> tuple[str, Construction]:
 
 
 _MANY_HOPS = {
-    "module": "key_value_memory",
-    "docs": "theorem-4.3.md",
-    "test": "test_multi_hop.py",
     "multi_hop": True,
     "random_facts": FactTable.random_bijections,
     "random_partial_facts": FactTable.random_functions,
@@ -245,6 +246,7 @@ CATALOGUE: dict[str, Construction] = dict(
     [
         _entry(
             name="selector",
+            builder="theorem_4_1.selector",
             internal_bits="5*R*m*d",
             embedding_bits="d",
             unembedding_bits=_BIT_ROW,
@@ -253,7 +255,6 @@ CATALOGUE: dict[str, Construction] = dict(
                 "embeddings stack the answers' codes; an MLP of one hidden layer masks all but the"
                 " queried block"
             ),
-            module="single_hop",
             d_model="R*m + R + 1",
             d_mlp="R*m",
             n_layers="1",
@@ -261,18 +262,16 @@ CATALOGUE: dict[str, Construction] = dict(
             parameters="(2*V + 4*R*m) * d",
             random_facts=FactTable.random_bijections,
             random_partial_facts=FactTable.random_functions,
-            docs="theorem-4.1.md",
-            test="test_single_hop.py",
         ),
         _entry(
             name="scalar_selector",
+            builder="theorem_4_1.scalar_selector",
             internal_bits="(3 + bits(a + 1))*R*d",
             embedding_bits="d*bits(Max(a, 2))",
             embedding_fact_bits="R*bits(a)",
             unembedding_bits="d*bits(2*a - 1 + Max((a - 1)**2, 1 + Min(a - 1, 1)))",
             theorem="4.1 (ours)",
             claim="as selector with one integer for each block: MLP width R, independent of N",
-            module="single_hop",
             d_model="2*R + 1",
             d_mlp="R",
             n_layers="1",
@@ -280,17 +279,15 @@ CATALOGUE: dict[str, Construction] = dict(
             parameters="(2*V + 4*R) * d",
             random_facts=FactTable.random_bijections,
             random_partial_facts=FactTable.random_functions,
-            docs="theorem-4.1.md",
-            test="test_single_hop.py",
         ),
         _entry(
             name="attention_selector",
+            builder="theorem_4_1.attention_selector",
             internal_bits="(R*bits((1 + Min(R - 1, 1))*odd(beta(R)) + 1) + R + 2*R*m)*d",
             embedding_bits="2*d",
             unembedding_bits="d*bits(2*m + 2)",
             theorem="4.1 (no MLP)",
             claim="R attention heads, no MLP; head h reads the subject iff the relation is h",
-            module="single_hop",
             d_model="R*m + m + R + 1",
             d_mlp="0",
             n_layers="1",
@@ -298,17 +295,15 @@ CATALOGUE: dict[str, Construction] = dict(
             parameters="(2*V + 2*R*m + 2*R) * d",
             random_facts=FactTable.random_bijections,
             random_partial_facts=FactTable.random_functions,
-            docs="theorem-4.1.md",
-            test="test_single_hop.py",
         ),
         _entry(
             name="superposition",
+            builder="theorem_F_1.superposition",
             internal_bits="2*M*d",
             embedding_bits="2*d",
             unembedding_bits="d*bits((1 - u)*(3*w + 2) + u*8*w)",
             theorem="F.1",
             claim="disjoint answer sets: no MLP, no query or key weights",
-            module="disjoint",
             d_model="M + R",
             d_mlp="0",
             embedding_fact_bits="M",
@@ -317,12 +312,11 @@ CATALOGUE: dict[str, Construction] = dict(
             parameters="(2*V + 2*M) * d",
             random_facts=FactTable.random_disjoint,
             random_partial_facts=FactTable.random_disjoint,
-            docs="theorem-F.1.md",
-            test="test_disjoint.py",
             needs="relations with disjoint answer sets",
         ),
         _entry(
             name="key_value",
+            builder="theorem_4_3_key_value.key_value",
             internal_bits=(
                 f"({_POSITIONS} + {_SELECTING} + 2*(b + k*c) + k*{_PAIRS}*(bits(b + c + 1) + 2))*d"
             ),
@@ -341,6 +335,7 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="key_value_shared",
+            builder="theorem_4_3_key_value.key_value",
             internal_bits=(
                 f"({_POSITIONS} + {_POINTING} + 2*(b + c)"
                 f" + ({_PAIRS} + k)*(bits(Max(b + c, p) + 1) + 2 + Min(k - 1, 1)))*d"
@@ -349,7 +344,6 @@ CATALOGUE: dict[str, Construction] = dict(
             unembedding_bits=_SIGN_ROW,
             theorem="4.3(1) (ours)",
             claim="key_value with one stored layer, applied k times",
-            builder_name="key_value",
             fixed={"share_layers": True},
             d_model="2*b + 2*c + 2*p + 2",
             d_mlp=f"{_PAIRS} + k",
@@ -362,6 +356,7 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="key_value_rows",
+            builder="theorem_4_3_key_value.key_value_rows",
             internal_bits=(
                 f"({_POSITIONS} + {_SELECTING} + 2*(b + k*c))*d"
                 f" + k*({_mlp(*_rows(_ONCE), bits=('bits(b + c + 2)', '1', '1', '3'))})"
@@ -384,6 +379,7 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="key_value_rows_shared",
+            builder="theorem_4_3_key_value.key_value_rows",
             internal_bits=(
                 f"({_POSITIONS} + {_POINTING} + 2*(b + c))*d"
                 f" + {_mlp(*_rows(_SHARED), bits=(_ROWS_THRESHOLD, '1', '1', '3'))}"
@@ -392,7 +388,6 @@ CATALOGUE: dict[str, Construction] = dict(
             unembedding_bits=_SIGN_ROW,
             theorem="4.3(1) (ours)",
             claim="key_value_rows with one stored layer, applied k times",
-            builder_name="key_value_rows",
             fixed={"share_layers": True},
             d_model="2*b + 2*c + 2*p + 2",
             d_mlp=_widest(_rows(_SHARED)),
@@ -405,6 +400,7 @@ CATALOGUE: dict[str, Construction] = dict(
         ),
         _entry(
             name="precomputed",
+            builder="theorem_4_3_precomputed.precomputed",
             internal_bits=(
                 f"({_POSITIONS} + {_SELECTING} + 2*(R**k*m + k*R) + (R*m*tree(R, k) + k*R)*(3 +"
                 " Min(R - 1, 1)))*d"
@@ -424,10 +420,11 @@ CATALOGUE: dict[str, Construction] = dict(
             parameters=(
                 "(2*V + k + 1 + 2*(p + R**k*m) + 2*k*(p + R) + 2*R*m*tree(R, k) + 2*k*R) * d"
             ),
-            **_MANY_HOPS | {"module": "precomputation"},
+            **_MANY_HOPS,
         ),
         _entry(
             name="precomputed_depth_1",
+            builder="theorem_4_3_precomputed.precomputed",
             internal_bits=(
                 f"({_POSITIONS} + {_ALL_SELECTING} + 2*(R**k*m + k*R) + (R**k*m + m)*(bits(k + 2)"
                 " + 2))*d"
@@ -436,7 +433,6 @@ CATALOGUE: dict[str, Construction] = dict(
             unembedding_bits=_BIT_ROW,
             theorem="4.3(2) (ours)",
             claim="the same in one layer with k + 1 heads",
-            builder_name="precomputed",
             fixed={"layers": 1},
             d_model="R**k*m + (k + 1)*R + p",
             d_mlp="R**k*m + m",
@@ -444,10 +440,11 @@ CATALOGUE: dict[str, Construction] = dict(
             n_layers="1",
             n_heads="k + 1",
             parameters="(2*V + k + 1 + 2*(p + R**k*m) + 2*k*(p + R) + 2*(R**k*m + m)) * d",
-            **_MANY_HOPS | {"module": "precomputation"},
+            **_MANY_HOPS,
         ),
         _entry(
             name="hybrid",
+            builder="hybrid.hybrid",
             internal_bits=(
                 f"({_POSITIONS} + {_SELECTING} + 2*({_HYBRID_BLOCKS} + k*R))*d +"
                 f" Sum({_mlp(*_HYBRID_LAYER_H, bits=(_MEMORY_THRESHOLD, '(1 + Min(q, 1))', '3'))},"
@@ -466,10 +463,11 @@ CATALOGUE: dict[str, Construction] = dict(
             parameters=f"(2*V + k + 1 + 2*(p + {_HYBRID_BLOCKS}) + 2*k*(p + R)) * d"
             + f" + Sum({_mlp(*_HYBRID_LAYER_H)}, (h, 1, k))",
             options=(_LOOKED_UP,),
-            **_MANY_HOPS | {"module": "partial_memory", "docs": "hybrid.md"},
+            **_MANY_HOPS,
         ),
         _entry(
             name="hybrid_shared",
+            builder="hybrid.hybrid",
             internal_bits=(
                 f"({_POSITIONS} + {_POINTING} + 2*({_HYBRID_BLOCKS} + R))*d"
                 f" + {_mlp(_HYBRID_SHARED_1, _HYBRID_SHARED_2, bits=_HYBRID_SHARED_GRIDS)}"
@@ -480,7 +478,6 @@ CATALOGUE: dict[str, Construction] = dict(
             claim=(
                 "hybrid with one stored layer, applied k times: each looked-up fact is stored once"
             ),
-            builder_name="hybrid",
             fixed={"share_layers": True},
             d_model=f"2*{_HYBRID_BLOCKS} + 2*R + 2*p + 1",
             d_mlp=_widest([_HYBRID_SHARED_1, _HYBRID_SHARED_2]),
@@ -493,10 +490,11 @@ CATALOGUE: dict[str, Construction] = dict(
                 f" + {_mlp(_HYBRID_SHARED_1, _HYBRID_SHARED_2)}"
             ),
             options=(_LOOKED_UP,),
-            **_MANY_HOPS | {"module": "partial_memory", "docs": "hybrid.md"},
+            **_MANY_HOPS,
         ),
         _entry(
             name="meet_in_the_middle",
+            builder="meet_in_the_middle.meet_in_the_middle",
             internal_bits=(
                 f"({_POSITIONS} + {_ALL_SELECTING} + 2*(R**ceiling(k/2)*m + k*R)"
                 " + (R**ceiling(k/2)*m + m)*(bits(ceiling(k/2) + 2) + 2)"
@@ -520,15 +518,11 @@ CATALOGUE: dict[str, Construction] = dict(
                 " m) + 2*R**floor(k/2)*(m + 1)) * d"
             ),
             needs="bijections",
-            **_MANY_HOPS
-            | {
-                "module": "midpoint",
-                "docs": "meet-in-the-middle.md",
-                "random_partial_facts": None,
-            },
+            **_MANY_HOPS | {"random_partial_facts": None},
         ),
         _entry(
             name="chain_of_thought",
+            builder="theorem_4_4.chain_of_thought",
             internal_bits=(
                 f"(2*(K + ceiling(K/j) + 1) + 2*(j + 1)*p + 2*({_WORDS}*m + j*R) +"
                 f" {_WORDS}*m*(bits(j + 2) + 1))*d"
@@ -567,12 +561,7 @@ CATALOGUE: dict[str, Construction] = dict(
                 ),
             ),
             n_specials=3,
-            **_MANY_HOPS
-            | {
-                "module": "cot",
-                "docs": "theorem-4.4.md",
-                "test": "test_chain_of_thought.py",
-            },
+            **_MANY_HOPS,
         ),
     ]
 )

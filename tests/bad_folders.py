@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from constructions import InputError
-from constructions.claims import text_of
-from constructions.manifest import canonical
-from constructions.tensor_file import survey
+from constructions.saved.manifest import canonical
+from constructions.saved.tensor_file import survey
+from constructions.writing.certificate import text_of
 
 
 def edit(path, change):

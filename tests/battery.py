@@ -34,8 +34,8 @@ from hand_made import (
 )
 
 from constructions import CATALOGUE, Codebook, FactTable, selector
-from verify import attack
-from verify.checker import check_files
+from verify.runner import attack
+from verify.symbolic.checker import check_files
 
 
 class Battery:

@@ -16,10 +16,10 @@ import safetensors.torch
 import torch
 
 from constructions import CATALOGUE, InputError
-from constructions.claims import text_of
-from constructions.manifest import canonical
-from constructions.tensor_file import survey
-from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from constructions.saved.manifest import canonical
+from constructions.saved.tensor_file import survey
+from constructions.writing.certificate import text_of
 
 DTYPES = {
     "float64": torch.float64,

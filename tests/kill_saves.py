@@ -19,7 +19,8 @@ from pathlib import Path
 
 import torch
 
-from constructions import FactTable, folder, key_value, load, selector
+from constructions import FactTable, key_value, load, selector
+from constructions.saved import folder
 
 MODELS = {
     "old": selector(FactTable.random_bijections(200, 3, seed=0)),

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from constructions import CATALOGUE, change_basis, standard, widen
-from constructions.transformer import Transformer
-from verify.recall import check_recall
+from constructions.model.transformer import Transformer
+from verify.queries.recall import check_recall
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 FORMS = {

@@ -21,9 +21,9 @@ from fact_grammar import stated
 from safetensors import SafetensorError
 
 from constructions import FactFileError, FactTable, InputError
-from constructions import folder as folders
-from constructions.tsv import fact_lines, read_tsv
-from verify import stored
+from constructions.facts.tsv import fact_lines, read_tsv
+from constructions.saved import folder as folders
+from verify.symbolic import stored
 
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 NAMES = [

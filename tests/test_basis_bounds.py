@@ -9,10 +9,11 @@ import pytest
 import torch
 from scipy.linalg import hadamard
 
-from constructions import CATALOGUE, change_basis, following
-from constructions.basis_bounds import Turned
-from constructions.following import Box, Follower, positions_of
-from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from constructions import CATALOGUE, change_basis
+from constructions.forms import following
+from constructions.forms.basis_bounds import Turned
+from constructions.forms.following import Box, Follower, positions_of
+from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
 
 D = 64
 Q = torch.from_numpy(hadamard(D) / D**0.5)  # exact in every dtype

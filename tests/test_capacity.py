@@ -16,7 +16,7 @@ from bounds import capacity as module
 from bounds.capacity import Capacity, capacity, fact_capacity, fixed_point_width, format_of
 from bounds.sizes import predicted, predicted_for_bijections
 from constructions import CATALOGUE, FactTable, InputError, key_value_rows, selector
-from verify.grid import Cell, run_cell
+from verify.runner.grid import Cell, run_cell
 
 FEW = {"entities": st.integers(1, 9), "relations": st.integers(1, 4)}
 
@@ -197,7 +197,7 @@ def test_a_damaged_weight_fails_the_cell(monkeypatch):
             model.layers[0].mlp.matrix(0)[0, model.stream["relation"].columns[0]] *= 1.5
         return model
 
-    monkeypatch.setattr("constructions.single_hop.selector", damaged)
+    monkeypatch.setattr("constructions.theorems.theorem_4_1.selector", damaged)
     result = run_cell(Cell("selector", 20, 3))
     assert (result.verdict, result.wrong) == ("FAIL", 0)
     assert "internal_bits" in result.reason

@@ -11,7 +11,8 @@ import pytest
 import constructions
 from bounds.sizes import Costs, expression, predicted, predicted_for_bijections
 from constructions import CATALOGUE, FactTable, InputError, construction
-from verify.report import catalogue_table
+from constructions.public import defined_in, stub
+from verify.cli.report import catalogue_table
 
 ROOT = Path(__file__).parent.parent
 FORMULAS = tuple(field.name for field in fields(Costs))
@@ -20,21 +21,18 @@ FORMULAS = tuple(field.name for field in fields(Costs))
 def gaps(entry):
     """Everything an entry of the catalogue lacks."""
     found = [name for name in FORMULAS if not getattr(entry, name)]
-    test = ROOT / "tests" / entry.test
-    if not test.is_file() or f"{entry.builder_name or entry.name}(" not in test.read_text():
+    test = ROOT / "tests" / "theorems" / f"test_{entry.file}.py"
+    if not test.is_file() or f"{entry.builder_name}(" not in test.read_text():
         found.append(f"a test that calls {entry.name}")
-    page = ROOT / "docs" / entry.docs
+    page = ROOT / "docs" / "theorems" / f"{entry.file}.md"
     if (
         not page.is_file()
-        or (entry.builder_name or entry.name) not in page.read_text()
+        or entry.builder_name not in page.read_text()
         or "Proof" not in page.read_text()
     ):
         found.append(f"a page with the proof of {entry.name}")
-    source = ROOT / "constructions" / f"{entry.module}.py"
-    if (
-        not source.is_file()
-        or f"def {entry.builder_name or entry.name}(" not in source.read_text()
-    ):
+    source = ROOT / "constructions" / "theorems" / f"{entry.file}.py"
+    if not source.is_file() or f"def {entry.builder_name}(" not in source.read_text():
         found.append("a builder")
     if not entry.claim:
         found.append("a claim")
@@ -45,17 +43,17 @@ def gaps(entry):
 def test_nothing_is_missing(entry):
     assert gaps(entry) == []
     assert all(expression(getattr(entry, name)) is not None for name in FORMULAS)
-    assert getattr(constructions, entry.builder_name or entry.name) is entry.builder
-    assert (entry.builder_name or entry.name) in constructions.__all__
+    assert getattr(constructions, entry.builder_name) is entry.constructor()
+    assert entry.builder_name in constructions.__all__
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"d_mlp": ""},
-        {"test": "test_nothing.py"},
-        {"test": "test_bounds.py"},
-        {"docs": "fact-files.md"},
+        {"builder": "theorem_4_5.selector"},
+        {"builder": "theorem_F_1.selector"},
+        {"builder": "theorem_4_1.superposition"},
         {"claim": ""},
     ],
 )
@@ -65,23 +63,14 @@ def test_a_gap_is_noticed(change):
 
 def test_every_public_builder_is_in_the_catalogue():
     """A function that takes facts and returns a FactModel is a construction."""
-    for source in (ROOT / "constructions").glob("*.py"):
+    for source in (ROOT / "constructions").rglob("*.py"):
         for name in re.findall(
             r"^def ([a-z]\w*)\(\s*facts: FactTable[^)]*?\) -> (?:FactModel|ChainOfThought):",
             source.read_text(),
             re.M | re.S,
         ):
-            builders = {entry.builder_name or entry.name for entry in CATALOGUE.values()}
+            builders = {entry.builder_name for entry in CATALOGUE.values()}
             assert name in builders, f"{source.name}: {name}"
-
-
-def test_no_module_hides_a_builder_of_its_name():
-    """`from constructions import x` must give the function, also after the module x has been
-    imported.
-    """
-    modules = {source.stem for source in (ROOT / "constructions").glob("*.py")}
-    assert modules.isdisjoint(set(constructions.__all__) - {"construction"})
-    assert "construction" not in modules
 
 
 def test_the_table_in_the_docs_is_the_catalogue():
@@ -89,7 +78,7 @@ def test_the_table_in_the_docs_is_the_catalogue():
 
 
 @pytest.mark.parametrize(
-    "page", [*ROOT.glob("docs/*.md"), ROOT / "README.md"], ids=lambda page: page.name
+    "page", [*ROOT.glob("docs/**/*.md"), ROOT / "README.md"], ids=lambda page: page.name
 )
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
@@ -98,10 +87,16 @@ def test_links_lead_somewhere(page):
 
 
 def test_pages_are_listed_in_the_index():
-    index = (ROOT / "docs" / "README.md").read_text()
-    assert all(
-        f"]({page.name})" in index for page in ROOT.glob("docs/*.md") if page.name != "README.md"
-    )
+    index = ROOT / "docs" / "README.md"
+    pages = {page.relative_to(index.parent) for page in ROOT.glob("docs/**/*.md") if page != index}
+    assert [page for page in pages if f"]({page})" not in index.read_text()] == []
+
+
+def test_the_typed_stub_is_made_of_the_table_of_public_names():
+    """Type checkers and editors see what the package gives, and the table is of what exists."""
+    assert (ROOT / "constructions" / "__init__.pyi").read_text() == stub()
+    for name, module in defined_in().items():
+        assert getattr(constructions, name).__module__ == module, name
 
 
 def test_unknown_names_and_symbols_are_refused():

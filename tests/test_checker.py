@@ -31,10 +31,12 @@ from constructions import (
     selector,
     superposition,
 )
-from constructions.manifest import canonical
-from verify import attack, checker, described, stored, symbolic
-from verify.checker import check, check_files
-from verify.recall import check_recall
+from constructions.saved.manifest import canonical
+from verify.queries.recall import check_recall
+from verify.runner import attack
+from verify.symbolic import checker, described, stored
+from verify.symbolic import values as symbolic
+from verify.symbolic.checker import check, check_files
 
 ROOT = Path(__file__).resolve().parents[1]
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
@@ -299,10 +301,10 @@ def test_the_command_proves_without_torch_and_without_the_builders(tmp_path):
     imported = {line.split("|")[-1].strip() for line in lines}
     assert {
         "numpy",
-        "verify.checker",
-        "verify.described",
-        "verify.stored",
-        "verify.symbolic",
+        "verify.symbolic.checker",
+        "verify.symbolic.described",
+        "verify.symbolic.stored",
+        "verify.symbolic.values",
     } <= imported
     assert not {
         name

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from strategies import all_queries
 
 from constructions import CATALOGUE, DoesNotFit, FactTable, key_value, selector
-from verify import checker, described, grid
-from verify.checker import check_files
-from verify.grid import Cell, run_cell
+from verify.runner import grid
+from verify.runner.grid import Cell, run_cell
+from verify.symbolic import checker, described
+from verify.symbolic.checker import check_files
 
 MEMORIES = ["key_value", "key_value_shared", "key_value_rows", "key_value_rows_shared"]
 MANY_HOPS = [name for name, entry in CATALOGUE.items() if entry.multi_hop]
@@ -127,7 +128,9 @@ def test_a_model_that_overflows_at_a_position_of_the_prompt_is_not_called_exact(
     facts = FactTable.random_bijections(16, 2, seed=0)
     with pytest.raises(DoesNotFit, match="at positions of the prompt numbers may reach"):
         key_value(facts, 10, dtype=torch.float16)
-    monkeypatch.setattr("constructions.selection._require_no_overflow", lambda model: None)
+    monkeypatch.setattr(
+        "constructions.writing.position_reading._require_no_overflow", lambda model: None
+    )
     model = key_value(facts, 10, dtype=torch.float16)
     found = check_files(files_of(model))
     assert (found.verdict, found.exact) == ("PASS", None)

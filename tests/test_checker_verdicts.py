@@ -22,8 +22,8 @@ from exploits import EXPLOITS
 from hand_made import built, files_of, resealed
 
 from constructions import FactTable, selector
-from verify import checker
-from verify.checker import check_files
+from verify.symbolic import checker
+from verify.symbolic.checker import check_files
 
 RECORD = Path(__file__).with_name("verdicts.txt")
 

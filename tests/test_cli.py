@@ -12,9 +12,9 @@ import pytest
 
 from constructions import CATALOGUE
 from verify.__main__ import main
-from verify.arguments import ATTACKS
-from verify.attack import KINDS
-from verify.grid import Cell
+from verify.cli.arguments import ATTACKS
+from verify.runner.attack import KINDS
+from verify.runner.grid import Cell
 
 FAMILY = (
     "Alice\tmother\tBeth\nBeth\tmother\tCarla\nAlice\twife\tDora\nDora\tmother\tBeth\nAnn"
@@ -143,7 +143,7 @@ def test_what_has_no_verdict_exits_with_1(capsys):
 
 def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
     cells = [Cell(name, 5, 2, 2 if entry.multi_hop else 1) for name, entry in CATALOGUE.items()]
-    monkeypatch.setattr("verify.commands.default_grid", lambda: cells)
+    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: cells)
     path = tmp_path / "all.json"
     assert main(["all", "--json", str(path)]) == 0
     printed = capsys.readouterr().out
@@ -152,9 +152,9 @@ def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
 
 
 def test_all_runs_the_forms_too_if_asked(monkeypatch, capsys):
-    monkeypatch.setattr("verify.commands.default_grid", lambda: [Cell("selector", 5, 1)])
+    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: [Cell("selector", 5, 1)])
     monkeypatch.setattr(
-        "verify.commands.forms_grid", lambda: [Cell("selector", 5, 1, form="wide")] * 2
+        "verify.cli.commands.forms_grid", lambda: [Cell("selector", 5, 1, form="wide")] * 2
     )
     assert main(["all"]) == 0
     assert "PASS: 1 cell planned, 1 passed" in capsys.readouterr().out
@@ -170,7 +170,7 @@ def test_one_bad_cell_of_all_does_not_hide_the_others(monkeypatch, capsys):
         Cell("scalar_selector", 500, 2, dtype="float16"),
         Cell("selector", 5, 3),
     ]
-    monkeypatch.setattr("verify.commands.default_grid", lambda: cells)
+    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: cells)
     assert main(["all"]) == 1
     out = capsys.readouterr().out
     assert "UNKNOWN: 3 cells planned, 2 passed, 0 failed, 1 unknown" in out
@@ -377,8 +377,8 @@ def test_an_interrupt_anywhere_is_told(words, monkeypatch, capsys, tmp_path):
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("verify.examples.unicode_facts", interrupt)
-    monkeypatch.setattr("constructions.tsv.read_tsv", interrupt)
+    monkeypatch.setattr("verify.cli.examples.unicode_facts", interrupt)
+    monkeypatch.setattr("constructions.facts.tsv.read_tsv", interrupt)
     assert main(words) == 130
     assert capsys.readouterr().err == "interrupted\n"
 

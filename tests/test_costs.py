@@ -14,18 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bounds.limits import efficiency_limit, growth
-from bounds.no_cot import (
+from bounds.plans import Budget, offers
+from bounds.separation import smallest_separation
+from bounds.sizes import SYMBOLS, Costs, predicted_for_bijections
+from bounds.theorem_4_2 import (
     every_bound,
     information_limit,
     shared_leaves_bound,
     sharpened_global_bound,
 )
-from bounds.offers import Budget, offers
-from bounds.separation import smallest_separation
-from bounds.sizes import SYMBOLS, Costs, predicted_for_bijections
 from constructions import CATALOGUE, InputError
-from verify import plane, report
-from verify.against_bounds import below_bounds, hold_against_bounds, separation_factor, tightest
+from verify.cli import plane, report
+from verify.runner.against_bounds import (
+    below_bounds,
+    hold_against_bounds,
+    separation_factor,
+    tightest,
+)
 
 # ------------------------------------------------------------------ limits
 

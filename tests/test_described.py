@@ -28,7 +28,7 @@ from battery import GROUPS
 from hand_made import built, files_of
 
 from constructions import Codebook, FactTable, InputError, key_value, load, selector
-from verify.checker import check, check_files
+from verify.symbolic.checker import check, check_files
 
 NOT_REBUILT = re.compile(r" cannot be built of this folder: |, but \w+ makes ")
 """What `load` says of a folder that is well described, and not made by the builder that it names.

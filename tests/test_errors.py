@@ -15,7 +15,7 @@ import bounds
 import constructions
 import verify
 from constructions import FactFileError
-from constructions.tsv import read_tsv
+from constructions.facts.tsv import read_tsv
 
 MADE_OF = {
     "FactFileError": [(["a.tsv:1:1: one", "a.tsv:2:1: two"],), (["a.tsv:1:1: one"], 25), ([],)],
@@ -61,7 +61,10 @@ def same(error, other):
 
 def test_every_exception_survives_pickle_and_copy():
     classes = exceptions()
-    assert {"constructions.errors.FactFileError", "verify.stored.Refuted"} <= classes.keys()
+    assert {
+        "constructions.guards.errors.FactFileError",
+        "verify.symbolic.stored.Refuted",
+    } <= classes.keys()
     assert len(classes) >= 6
     for kind in classes.values():
         for given in MADE_OF.get(kind.__name__, MADE_OF[None]):

@@ -14,15 +14,15 @@ from strategies import all_queries, construction_and_facts, functions, tables_fo
 
 from bounds.sizes import predicted
 from constructions import CATALOGUE, Codebook, FactTable, InputError
-from constructions.errors import InternalError
-from verify.grid import build
-from verify.recall import check_recall
+from constructions.guards.errors import InternalError
+from verify.queries.recall import check_recall
+from verify.runner.grid import build
 
 NAMES = [name for name, entry in CATALOGUE.items() if not entry.multi_hop]
 
 
 def constructor(name):
-    return lambda facts, **options: CATALOGUE[name].builder(facts, **options)
+    return lambda facts, **options: CATALOGUE[name].constructor()(facts, **options)
 
 
 def answers_of(model, facts):
@@ -182,7 +182,7 @@ def test_install_changes_embeddings_only(name, data):
         other = FactTable(facts.answers[:, data.draw(st.permutations(range(facts.n_entities)))])
     else:
         other = data.draw(functions(st.just(facts.n_entities), st.just(facts.n_relations)))
-    model = CATALOGUE[name].builder(facts, **reserved(name, facts, other))
+    model = CATALOGUE[name].constructor()(facts, **reserved(name, facts, other))
     install_changes_embeddings_only(model, facts, other)
     model.install(facts)
     assert np.array_equal(answers_of(model, facts), facts.answers)
@@ -191,7 +191,7 @@ def test_install_changes_embeddings_only(name, data):
 @given(case=construction_and_facts())
 def test_sizes_equal_the_formulas(case):
     name, facts = case
-    sizes_equal_the_formulas(name, CATALOGUE[name].builder(facts), facts)
+    sizes_equal_the_formulas(name, CATALOGUE[name].constructor()(facts), facts)
 
 
 @given(case=construction_and_facts())
@@ -203,19 +203,19 @@ def test_float32_equals_float64(case):
 @given(case=construction_and_facts())
 def test_batches_and_threads_change_nothing(case):
     name, facts = case
-    batches_and_threads_change_nothing(CATALOGUE[name].builder(facts), facts)
+    batches_and_threads_change_nothing(CATALOGUE[name].constructor()(facts), facts)
 
 
 @given(case=construction_and_facts())
 def test_other_tokens_stay_below_the_runner_up(case):
     name, facts = case
-    other_tokens_stay_below_the_runner_up(CATALOGUE[name].builder(facts), facts)
+    other_tokens_stay_below_the_runner_up(CATALOGUE[name].constructor()(facts), facts)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_install_refuses_what_it_cannot_hold_and_changes_nothing(name):
     facts = FactTable([[0, 0, 1], [2, 2, 2]])
-    model = CATALOGUE[name].builder(facts)
+    model = CATALOGUE[name].constructor()(facts)
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(InputError, match="has no code"):
         model.install(FactTable([[1, 1, 0], [2, 2, -1]]))
@@ -227,7 +227,7 @@ def test_install_refuses_what_it_cannot_hold_and_changes_nothing(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_install_takes_over_the_names(name):
-    model = CATALOGUE[name].builder(FactTable([[1, 0]], ["a", "b"], ["r"]))
+    model = CATALOGUE[name].constructor()(FactTable([[1, 0]], ["a", "b"], ["r"]))
     model.install(FactTable([[1, 0]], ["Ann", "Bob"], ["friend"]))
     assert model.answer("Bob", ["friend"]) == 0
 
@@ -241,7 +241,7 @@ def test_no_sum_exceeds_what_was_checked_against_the_dtype(name, monkeypatch):
         checked = []
         spy = partial(lambda seen, largest, *rest: seen.append(largest), checked)
         monkeypatch.setattr(f"constructions.{CATALOGUE[name].module}.require_exact", spy)
-        model = CATALOGUE[name].builder(facts)
+        model = CATALOGUE[name].constructor()(facts)
         subjects, paths = all_queries(facts)
         tokens = torch.from_numpy(np.stack([subjects, facts.n_entities + paths[:, 0]], axis=1))
         with torch.no_grad():
@@ -255,7 +255,7 @@ def test_answer_takes_names_ids_and_arrays(name):
     facts = FactTable.from_triples(
         [("Ann", "mother", "Beth"), ("Beth", "mother", "Carla"), ("Ann", "sister", "Dora")]
     )
-    model = CATALOGUE[name].builder(facts)
+    model = CATALOGUE[name].constructor()(facts)
     assert model.answer("Ann", ["mother"]) == facts.entity_id("Beth")
     assert model.answer(0, [0]) == 1
     assert model.answer("Carla", ["mother"]) == -1
@@ -285,7 +285,7 @@ def corrupted(name, corrupt):
     """A builder whose models are damaged after they are built."""
 
     def build_and_break(facts, **options):
-        model = CATALOGUE[name].builder(facts, **options)
+        model = CATALOGUE[name].constructor()(facts, **options)
         claim = model.margin
         with torch.no_grad():
             corrupt(model)
@@ -323,7 +323,7 @@ def test_recall_notices_a_selector_that_does_not_select(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_relabelling_notices_a_builder_that_depends_on_labels(name):
     facts = facts_for(name)
-    always_the_same = CATALOGUE[name].builder(facts)
+    always_the_same = CATALOGUE[name].constructor()(facts)
     with pytest.raises(AssertionError):
         relabelling_permutes_the_answers(
             lambda _: always_the_same, facts, np.roll(np.arange(9), 1), np.arange(3)
@@ -333,7 +333,7 @@ def test_relabelling_notices_a_builder_that_depends_on_labels(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_added_fact_notices_a_builder_that_mixes_facts(name):
     def last_entities_only(facts):
-        return CATALOGUE[name].builder(
+        return CATALOGUE[name].constructor()(
             FactTable(np.roll(facts.answers, facts.n_facts % 2, axis=1))
         )
 
@@ -346,7 +346,7 @@ def test_added_fact_notices_a_builder_that_mixes_facts(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_install_notices_a_write_beside_the_embedding(name):
     facts = facts_for(name)
-    model = CATALOGUE[name].builder(facts)
+    model = CATALOGUE[name].constructor()(facts)
     speller = model._spell
 
     def careless(target, table):
@@ -361,7 +361,7 @@ def test_install_notices_a_write_beside_the_embedding(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_sizes_notice_an_extra_coordinate(name):
     facts = facts_for(name)
-    model = CATALOGUE[name].builder(facts)
+    model = CATALOGUE[name].constructor()(facts)
     model.embedding = torch.nn.Embedding(len(model.vocabulary), model.shape.d_model + 1)
     with pytest.raises(AssertionError):
         sizes_equal_the_formulas(name, model, facts)
@@ -377,7 +377,7 @@ def test_dtype_comparison_notices_weights_that_round(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_batch_comparison_notices_a_model_that_depends_on_the_batch(name):
-    model = CATALOGUE[name].builder(facts_for(name))
+    model = CATALOGUE[name].constructor()(facts_for(name))
     model.unembedding.register_forward_hook(lambda module, x, y: y if x[0].shape[0] > 2 else -y)
     with pytest.raises(AssertionError):
         batches_and_threads_change_nothing(model, facts_for(name))
@@ -402,4 +402,4 @@ def test_auto_dtype_is_float32_where_that_is_exact(name):
 @pytest.mark.parametrize("dtype", [torch.int32, "float32", None])
 def test_a_dtype_that_is_none_is_refused(name, dtype):
     with pytest.raises(InputError, match="dtype must be a floating"):
-        CATALOGUE[name].builder(facts_for(name), dtype=dtype)
+        CATALOGUE[name].constructor()(facts_for(name), dtype=dtype)

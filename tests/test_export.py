@@ -35,13 +35,13 @@ from constructions import (
     standard,
     widen,
 )
-from constructions.answering import Writing
+from constructions.decoders.seeding import needed_shape, seed_into
 from constructions.export import TOOLS, export, to_onnx, to_transformerlens
 from constructions.export.scale import MOST_WRONG
-from constructions.seeding import needed_shape, seed_into
-from constructions.transformer import Transformer
+from constructions.model.answering import Writing
+from constructions.model.transformer import Transformer
 from verify.__main__ import main
-from verify.exported import MOST_ASKED, ask, export_and_ask
+from verify.queries.exported import MOST_ASKED, ask, export_and_ask
 
 PAGE = (Path(__file__).parent.parent / "docs" / "export.md").read_text()
 PACKAGES = {

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from strategies import all_queries, bijections, disjoint, functions, seeds
 
 from constructions import FactTable, InputError
-from constructions.disjoint import require_disjoint
-from constructions.facts import name_defect
+from constructions.facts.table import name_defect
+from constructions.theorems.theorem_F_1 import require_disjoint
 
 
 def plain_answer(facts, entity, path):

@@ -26,16 +26,16 @@ from constructions import (
     DoesNotFit,
     FactTable,
     InputError,
-    folder,
     hybrid,
     key_value,
     load,
-    memory,
     scalar_selector,
     selector,
     superposition,
 )
-from constructions.model import FactModel
+from constructions.guards import memory
+from constructions.model.fact_model import FactModel
+from constructions.saved import folder
 
 ROOT = Path(__file__).resolve().parents[1]
 FACTS = FactTable.random_bijections(6, 2, seed=3)
@@ -154,7 +154,7 @@ def test_every_dtype_comes_back(name, dtype, tmp_path):
 
 @pytest.mark.parametrize("options", [{"beta": 7}, {}])
 def test_options_come_back(options, tmp_path):
-    model = CATALOGUE["attention_selector"].builder(FACTS, **options)
+    model = CATALOGUE["attention_selector"].constructor()(FACTS, **options)
     assert comes_back(model, tmp_path / "model").recipe.options == {"beta": None} | options
 
 

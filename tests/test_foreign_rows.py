@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from random_fact_files import triples
 
 from constructions import FactFileError, FactTable
-from constructions.foreign_rows import _TITLES
-from constructions.tsv import LITERAL, read_tsv
+from constructions.facts.foreign_rows import _TITLES
+from constructions.facts.tsv import LITERAL, read_tsv
 
 FACTS = ["Alice\tmother\tBeth", "Beth\tsister\tCarla", "Rome\ttype\tcity"]
 TITLES = [column.split() for column in _TITLES]

@@ -25,10 +25,10 @@ from bounds.capacity import (
     natural_bits,
     signed_bits,
 )
-from bounds.no_cot import sharpened_global_bound
+from bounds.theorem_4_2 import sharpened_global_bound
 from constructions import CATALOGUE, FactTable, InputError, selector
-from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
-from verify.grid import Cell, run_cell
+from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from verify.runner.grid import Cell, run_cell
 
 # ------------------------------------------------------------------ a model as a word of bits, and
 # back
@@ -391,7 +391,7 @@ def in_an_offset(value, output, number):
 @pytest.mark.parametrize("change", [in_a_spacing, in_an_offset])
 def test_a_cell_whose_builder_hides_facts_in_its_format_fails(change, monkeypatch):
     cell, number = CELL, int(CELL.table().answers[0, 0])
-    monkeypatch.setattr("constructions.single_hop.selector", disguised(change))
+    monkeypatch.setattr("constructions.theorems.theorem_4_1.selector", disguised(change))
     result = run_cell(cell)
     assert (result.verdict, result.wrong) == ("FAIL", 0)
     assert (
@@ -405,7 +405,7 @@ def test_a_cell_whose_builder_hides_facts_in_its_format_fails(change, monkeypatc
 
 
 def run_cell_of(build, cell, monkeypatch):
-    monkeypatch.setattr("constructions.single_hop.selector", build)
+    monkeypatch.setattr("constructions.theorems.theorem_4_1.selector", build)
     return run_cell(cell)
 
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from constructions import CATALOGUE
-from constructions.forms import widen
-from verify import formed, grid
-from verify.grid import Cell, default_grid, forms_grid, run_cell
+from constructions.forms.rewriting import widen
+from verify.queries import forms as formed
+from verify.runner import grid
+from verify.runner.grid import Cell, default_grid, forms_grid, run_cell
 
 
 def test_every_construction_is_in_every_form_in_the_default_grid():

@@ -23,11 +23,11 @@ from constructions import (
     seed_into,
     standard,
 )
-from constructions.answering import Writing
-from constructions.following import WAYS
-from constructions.forms import add_noise, change_basis, install, noise_radius, widen
-from constructions.transformer import HeadShape, LayerShape
-from verify.recall import check_recall
+from constructions.forms.following import WAYS
+from constructions.forms.rewriting import add_noise, change_basis, install, noise_radius, widen
+from constructions.model.answering import Writing
+from constructions.model.transformer import HeadShape, LayerShape
+from verify.queries.recall import check_recall
 
 NAMES = list(CATALOGUE)
 INSTALLABLE = [

@@ -8,8 +8,8 @@ import pytest
 import torch
 from golden import FILE, built, digest, line, named
 
-from verify.formed import FORMS
-from verify.grid import Cell, build, default_grid
+from verify.queries.forms import FORMS
+from verify.runner.grid import Cell, build, default_grid
 
 GOLDEN = FILE.read_text(encoding="utf-8").splitlines()
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from bounds.capacity import Capacity, capacity, format_of
-from bounds.no_cot import every_bound
 from bounds.sizes import Costs
+from bounds.theorem_4_2 import every_bound
 from constructions import CATALOGUE, FactTable, attention_selector, selector
-from verify import report
-from verify.grid import Cell, default_grid, run_cell, verify_facts
-from verify.recall import Recall
+from verify.cli import report
+from verify.queries.recall import Recall
+from verify.runner.grid import Cell, default_grid, run_cell, verify_facts
 
 GOOD = Cell("selector", 20, 3)
 
@@ -104,7 +104,7 @@ SOUND = Recall(queries=60, wrong=0, margin=2.0, logits="both")
 )
 def test_a_fault_in_the_recall_fails_the_cell(change, reason, monkeypatch):
     monkeypatch.setattr(
-        "verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+        "verify.queries.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
     )
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
@@ -126,7 +126,7 @@ def test_a_fault_in_the_recall_fails_the_cell(change, reason, monkeypatch):
 )
 def test_an_open_question_in_the_recall_leaves_the_cell_unknown(change, reason, monkeypatch):
     monkeypatch.setattr(
-        "verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+        "verify.queries.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
     )
     result = run_cell(GOOD, proven_size=0)
     assert (result.verdict, result.unknown) == ("UNKNOWN", change.get("unknown", 0))
@@ -134,7 +134,8 @@ def test_an_open_question_in_the_recall_leaves_the_cell_unknown(change, reason, 
     assert "UNKNOWN: " in report.line(result)
     assert report.count([result], 1)["verdict"] == "UNKNOWN"
     monkeypatch.setattr(
-        "verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change, wrong=1)
+        "verify.queries.recall.check_recall",
+        lambda *args, **kwargs: replace(SOUND, **change, wrong=1),
     )
     assert run_cell(GOOD, proven_size=0).verdict == "FAIL"
 
@@ -142,7 +143,7 @@ def test_an_open_question_in_the_recall_leaves_the_cell_unknown(change, reason, 
 def test_rounding_that_may_decide_where_the_checker_says_exact_fails_the_cell(monkeypatch):
     change = {"unknown": 1, "reason": "within rounding"}
     monkeypatch.setattr(
-        "verify.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+        "verify.queries.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
     )
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
@@ -157,7 +158,7 @@ def test_a_model_whose_answer_rounding_decides_is_unknown(form, monkeypatch):
             model.unembedding.weight[0] = model.unembedding.weight[1] * (1 - 2.0**-22)
         return model
 
-    monkeypatch.setattr("constructions.single_hop.attention_selector", near)
+    monkeypatch.setattr("constructions.theorems.theorem_4_1.attention_selector", near)
     result = run_cell(Cell("attention_selector", 5, 2, logits="full", form=form), proven_size=0)
     assert result.unknown > 0
     # the claimed margin is not reached, too
@@ -166,7 +167,7 @@ def test_a_model_whose_answer_rounding_decides_is_unknown(form, monkeypatch):
 
 
 def test_without_a_fault_that_recall_passes(monkeypatch):
-    monkeypatch.setattr("verify.recall.check_recall", lambda *args, **kwargs: SOUND)
+    monkeypatch.setattr("verify.queries.recall.check_recall", lambda *args, **kwargs: SOUND)
     assert run_cell(GOOD).verdict == "PASS"
 
 
@@ -188,7 +189,7 @@ def test_a_model_below_a_bound_fails_the_cell(monkeypatch):
     def inflated(*sizes):
         return {name: replace(b, bits=b.bits + 10**6) for name, b in every_bound(*sizes).items()}
 
-    monkeypatch.setattr("verify.against_bounds._every_bound", inflated)
+    monkeypatch.setattr("verify.runner.against_bounds._every_bound", inflated)
     result = run_cell(cell)
     assert (result.verdict, result.wrong) == ("FAIL", 0)
     assert re.search(
@@ -270,7 +271,7 @@ def test_a_claim_that_is_not_positive_fails_the_cell(monkeypatch):
         model.margin = replace(model.margin, real=0)
         return model
 
-    monkeypatch.setattr("constructions.single_hop.selector", modest)
+    monkeypatch.setattr("constructions.theorems.theorem_4_1.selector", modest)
     assert "margin claimed in real arithmetic is 0" in run_cell(GOOD).reason
 
 
@@ -285,7 +286,7 @@ def test_a_margin_below_its_claim_fails_the_cell_also_where_the_module_rounds(mo
 
     cell = Cell("attention_selector", 20, 3)
     assert run_cell(cell).verdict == "PASS"
-    monkeypatch.setattr("constructions.single_hop.attention_selector", faint)
+    monkeypatch.setattr("constructions.theorems.theorem_4_1.attention_selector", faint)
     result = run_cell(cell)
     assert (result.verdict, result.wrong) == ("FAIL", 0)
     assert "claimed is at least" in result.reason
@@ -298,7 +299,7 @@ def test_a_damaged_model_fails_the_cell_and_names_the_queries(monkeypatch):
             model.embedding.weight[0, 0] = 1 - model.embedding.weight[0, 0]
         return model
 
-    monkeypatch.setattr("constructions.single_hop.selector", damaged)
+    monkeypatch.setattr("constructions.theorems.theorem_4_1.selector", damaged)
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
     assert result.wrong == 1
@@ -310,14 +311,14 @@ def test_a_crash_is_a_fail_and_is_told(monkeypatch, capsys):
     def crash(*args, **kwargs):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("verify.recall.check_recall", crash)
+    monkeypatch.setattr("verify.queries.recall.check_recall", crash)
     result = run_cell(GOOD)
     assert (result.verdict, result.reason) == ("FAIL", "crashed: RuntimeError: boom")
     assert "Traceback" in capsys.readouterr().err
 
 
 def test_what_does_not_fit_is_unknown(monkeypatch):
-    monkeypatch.setattr("constructions.memory.memory_limit", lambda: 1000)
+    monkeypatch.setattr("constructions.guards.memory.memory_limit", lambda: 1000)
     result = run_cell(GOOD)
     assert result.verdict == "UNKNOWN"
     assert "bytes" in result.reason
@@ -333,7 +334,7 @@ def test_running_out_of_memory_is_unknown(monkeypatch):
     def exhaust(*args, **kwargs):
         raise MemoryError("no more")
 
-    monkeypatch.setattr("verify.recall.check_recall", exhaust)
+    monkeypatch.setattr("verify.queries.recall.check_recall", exhaust)
     assert run_cell(GOOD).verdict == "UNKNOWN"
 
 

@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constructions import FactTable, InputError, load, selector
-from constructions.wording import printable
-from verify import stored
+from constructions.guards.wording import printable
 from verify.__main__ import main
-from verify.checker import check, check_files
+from verify.symbolic import stored
+from verify.symbolic.checker import check, check_files
 
 FORGED = (
     "PASS: all 10 queries are answered right, with a margin of at least 2 in real arithmetic;"

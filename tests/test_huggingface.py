@@ -34,11 +34,11 @@ from constructions import (
     selector,
     standard,
 )
-from constructions.answering import Writing
 from constructions.export import export, to_huggingface
 from constructions.export.scale import MOST_WRONG
-from verify.exported import ask
-from verify.recall import check_recall
+from constructions.model.answering import Writing
+from verify.queries.exported import ask
+from verify.queries.recall import check_recall
 
 pytestmark = hugging_face
 
@@ -285,7 +285,7 @@ def test_a_model_has_verdict_and_margin_after_transformers_has_added_to_torchs_m
     model = selector(facts := FactTable.from_triples(FAMILY))
     to_huggingface(model)
     assert hasattr(torch.nn.Module, "smart_apply"), (
-        "transformers no longer adds it: see constructions.plain"
+        "transformers no longer adds it: see constructions.decoders.plain"
     )
     assert (check_recall(model, facts).reason, model.margin.real) == (None, 2)
 

@@ -11,7 +11,9 @@ import torch
 
 import bounds
 import constructions
-from bounds import counting, no_cot, offers, separation, sizes
+from bounds import counting, separation, sizes
+from bounds import plans as offers
+from bounds import theorem_4_2 as no_cot
 from constructions import (
     CATALOGUE,
     Codebook,
@@ -21,11 +23,11 @@ from constructions import (
     StandardShape,
     Vocabulary,
 )
-from constructions.integers import declares_integers, takes_integers, whole
-from constructions.rebuild import builder_named
-from constructions.seeding import seed_into
-from constructions.single_hop import attention_margin
-from constructions.transformer import HeadShape, LayerShape, TransformerShape
+from constructions.decoders.seeding import seed_into
+from constructions.guards.integers import declares_integers, takes_integers, whole
+from constructions.model.transformer import HeadShape, LayerShape, TransformerShape
+from constructions.saved.rebuild import builder_named
+from constructions.theorems.theorem_4_1 import attention_margin
 
 FACTS = FactTable.random_bijections(4, 3, seed=1)
 DECODER = {

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from items import done_or_lost, told
 
-from constructions.manifest import NAME as MANIFEST
+from constructions.saved.manifest import NAME as MANIFEST
 from verify.__main__ import main
-from verify.grid import Cell, CellResult
-from verify.workers import MOST, side_by_side
+from verify.runner.grid import Cell, CellResult
+from verify.runner.workers import MOST, side_by_side
 
 # Interrupts itself at a call of a Python function, by number, counted from where our code begins;
 # 0: never, and counts.
@@ -115,7 +115,7 @@ def test_an_interrupt_is_told_where_main_is_called_from_python(monkeypatch, caps
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("verify.commands.run", interrupt)
+    monkeypatch.setattr("verify.cli.commands.run", interrupt)
     assert main(["list"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
@@ -141,7 +141,7 @@ def test_a_worker_that_ends_is_told_and_the_others_go_on():
 
 
 def test_a_program_whose_workers_all_crash_ends(monkeypatch):
-    monkeypatch.setattr("verify.workers.MOST_LOST", 3)
+    monkeypatch.setattr("verify.runner.workers.MOST_LOST", 3)
     items = ["a", "b", *["leave"] * 30]
     with side_by_side(done_or_lost, items, told) as results:
         found = list(results)
@@ -171,7 +171,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     code = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
         "from items import told, write_pid\n"
-        "from verify.workers import side_by_side\n"
+        "from verify.runner.workers import side_by_side\n"
         "if __name__ == '__main__':\n"
         "    with side_by_side(write_pid, sys.argv[2:], told) as results:\n"
         "        next(results)\n"
@@ -201,8 +201,8 @@ def runs(pid):
 
 def test_a_lost_cell_is_no_pass(monkeypatch, capsys):
     cells = [Cell("selector", 5, 1), Cell("selector", 5, 2), Cell("selector", 5, 3)]
-    monkeypatch.setattr("verify.commands.default_grid", lambda: cells)
-    monkeypatch.setattr("verify.commands._run_in_worker", kill_the_second)
+    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: cells)
+    monkeypatch.setattr("verify.cli.commands._run_in_worker", kill_the_second)
     assert main(["all"]) == 1
     captured = capsys.readouterr()
     told = "its process was ended by SIGKILL, as a system does that is out of memory"

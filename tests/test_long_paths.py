@@ -21,14 +21,15 @@ from constructions import (
     noise_radius,
     widen,
 )
-from constructions.facts import MOST_HOPS, MOST_QUERIES, require_runnable
-from verify import checker, grid
+from constructions.facts.table import MOST_HOPS, MOST_QUERIES, require_runnable
 from verify.__main__ import main
-from verify.attack import attack
-from verify.exported import ask
-from verify.formed import formed
-from verify.grid import Cell, run_cell
-from verify.recall import check_recall
+from verify.queries.exported import ask
+from verify.queries.forms import formed
+from verify.queries.recall import check_recall
+from verify.runner import grid
+from verify.runner.attack import attack
+from verify.runner.grid import Cell, run_cell
+from verify.symbolic import checker
 
 MANY_HOPS = [name for name, entry in CATALOGUE.items() if entry.multi_hop]
 

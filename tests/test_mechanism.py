@@ -20,7 +20,7 @@ from constructions import (
     standard,
     widen,
 )
-from verify.recall import check_recall
+from verify.queries.recall import check_recall
 
 NAMES = list(CATALOGUE)
 

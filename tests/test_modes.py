@@ -20,10 +20,17 @@ from constructions import (
     StandardShape,
     Transformer,
 )
-from constructions.forms import add_noise, change_basis, install, noise_radius, normalize, widen
-from constructions.known_steps import mechanism
-from constructions.seeding import needed_shape, seed_into, standard
-from verify.recall import check_recall
+from constructions.decoders.seeding import needed_shape, seed_into, standard
+from constructions.forms.mechanism import mechanism
+from constructions.forms.rewriting import (
+    add_noise,
+    change_basis,
+    install,
+    noise_radius,
+    normalize,
+    widen,
+)
+from verify.queries.recall import check_recall
 
 FACTS, OTHER_FACTS = (FactTable.random_bijections(5, 2, seed) for seed in (0, 1))
 NOISY = {"n_layers": 3, "noise": 1e-4, "seed": 1}

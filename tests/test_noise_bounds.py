@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constructions import FactTable, noise_radius, selector
-from constructions.following import Box, Change, Follower, softmax
-from constructions.model import MarginClaim
-from constructions.noise_bounds import Noise, radius_by_norms
-from constructions.transformer import Transformer, TransformerShape
-from verify.recall import check_recall
+from constructions.forms.following import Box, Change, Follower, softmax
+from constructions.forms.noise_bounds import Noise, radius_by_norms
+from constructions.model.fact_model import MarginClaim
+from constructions.model.transformer import Transformer, TransformerShape
+from verify.queries.recall import check_recall
 
 DRAWS = 4096
 

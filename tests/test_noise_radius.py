@@ -11,15 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_forms import NAMES, built, lessons, rotation, wider, wrong
 
-from constructions import (
-    InputError,
-    construction,
-    following,
-    noise_bounds,
-)
-from constructions.following import WAYS, Follower, positions_of
-from constructions.forms import add_noise, change_basis, noise_radius
-from constructions.noise_bounds import Noise
+from constructions import InputError, construction
+from constructions.forms import following, noise_bounds
+from constructions.forms.following import WAYS, Follower, positions_of
+from constructions.forms.noise_bounds import Noise
+from constructions.forms.rewriting import add_noise, change_basis, noise_radius
 
 
 @pytest.mark.parametrize("by", WAYS)

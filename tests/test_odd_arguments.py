@@ -17,8 +17,8 @@ import pytest
 
 from constructions import FactTable, selector
 from verify.__main__ import MODULE, main
-from verify.arguments import parser
-from verify.grid import Cell
+from verify.cli.arguments import parser
+from verify.runner.grid import Cell
 
 ODD = """
 0 00 1 2 -1 +1 1_0 _1 1e0 1e400 -1e400 nan inf -inf 1.5 0x10 1e-3 1,000 \uff12 \u0663 \u00bd \u2161
@@ -114,7 +114,7 @@ def workshop(tmp_path):
 @pytest.mark.parametrize("round_", range(2))
 def test_odd_words_get_a_status_and_a_sentence(round_, workshop, monkeypatch, capsys):
     monkeypatch.chdir(workshop)
-    monkeypatch.setattr("verify.examples.unicode_facts", lambda: FactTable([[0]]))
+    monkeypatch.setattr("verify.cli.examples.unicode_facts", lambda: FactTable([[0]]))
     seed = random.randrange(2**32)
     for words in cases(random.Random(seed), 100):
         told = f"seed {seed}: {words!r}"
@@ -271,7 +271,7 @@ def test_a_file_that_is_written_does_not_take_the_place_of_a_closed_stream(tmp_p
 
 def test_a_folder_that_takes_no_files_is_refused_before_the_work(monkeypatch, capsys, workshop):
     monkeypatch.chdir(workshop)
-    monkeypatch.setattr("verify.commands.default_grid", lambda: [Cell("selector", 5, 1)])
+    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: [Cell("selector", 5, 1)])
     monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)
     for words in (["all", "--json", "x.json"], ["facts", "facts.tsv", "--save", "new"]):
         assert main(words) == 2

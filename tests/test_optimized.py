@@ -18,7 +18,7 @@ PRODUCT = sorted(
 LEAKING = """
 import torch
 from constructions import FactTable, key_value
-from constructions.selection import with_leaks
+from constructions.writing.position_reading import with_leaks
 
 model = key_value(FactTable.random_bijections(5, 2), 2)
 with torch.no_grad():

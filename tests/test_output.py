@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constructions import FactTable, InputError, chain_of_thought, selector
-from constructions.errors import FactFileError
+from constructions.guards.errors import FactFileError
 from verify.__main__ import main
-from verify.attack import Tally, _Target
-from verify.grid import CellResult
-from verify.output import NO_VERDICT, VERDICTS, joined, say, say_text, say_verdict
-from verify.report import attack_table, line
+from verify.cli.output import NO_VERDICT, VERDICTS, joined, say, say_text, say_verdict
+from verify.cli.report import attack_table, line
+from verify.runner.attack import Tally, _Target
+from verify.runner.grid import CellResult
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = sorted(
@@ -247,7 +247,7 @@ def test_reasons_and_counterexamples_of_a_cell_stay_in_their_lines(capsys):
 
 
 def test_counterexamples_name_hostile_entities_in_printable_characters():
-    from verify.recall import check_recall
+    from verify.queries.recall import check_recall
 
     facts = FactTable([[1, 0]], ["a\u202eb", "c"], ["\u200b"])
     model = selector(facts)
@@ -271,7 +271,7 @@ def test_nothing_is_printed_but_through_output():
                     "sys.stderr.write",
                 ):
                     raw.append(f"{path.relative_to(ROOT)}: {called}")
-    assert sorted(set(raw)) == ["verify/__main__.py: print", "verify/output.py: print"]
+    assert sorted(set(raw)) == ["verify/__main__.py: print", "verify/cli/output.py: print"]
 
 
 def test_lines_are_joined_only_where_each_is_made_printable():

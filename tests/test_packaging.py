@@ -32,12 +32,12 @@ FOREIGN = (
 
 FEW = """
 import sys
-import verify.commands
+import verify.cli.commands
 from verify.__main__ import script
-from verify.grid import Cell
+from verify.runner.grid import Cell
 
 if __name__ == "__main__":
-    verify.commands.default_grid = lambda: [Cell("selector", 5, 1), Cell("selector", 5, 2)]
+    verify.cli.commands.default_grid = lambda: [Cell("selector", 5, 1), Cell("selector", 5, 2)]
     sys.exit(script())
 """
 

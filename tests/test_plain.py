@@ -15,10 +15,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from constructions import CATALOGUE, FactTable, InputError, standard, widen
-from constructions.plain import why_not_plain
-from constructions.transformer import MLP, Attention, Transformer, Weight
-from verify.decode import check_decoder
-from verify.recall import check_recall
+from constructions.decoders.plain import why_not_plain
+from constructions.model.transformer import MLP, Attention, Transformer, Weight
+from verify.queries.decode import check_decoder
+from verify.queries.recall import check_recall
 
 FACTS = FactTable.random_bijections(6, 2, seed=5)
 KINDS = {
@@ -422,7 +422,7 @@ def test_what_only_the_call_changes_is_found_by_calling(monkeypatch):
     """With a predicate that lets everything pass, some queries of the first batch are still asked
     by `model(tokens)`.
     """
-    monkeypatch.setattr("verify.recall.why_not_plain", lambda model: None)
+    monkeypatch.setattr("verify.queries.recall.why_not_plain", lambda model: None)
     for tamper in (forward_of_the_instance, hook_on_the_model, hook_on_whole_sequences):
         model = KINDS["key_value"]()
         tamper(model)

@@ -19,10 +19,10 @@ from constructions import (
     selector,
     superposition,
 )
-from constructions.decoder import BankField, Decoder, NumberField, SignField
-from verify import recall as recall_module
-from verify.decode import MarginReader, check_decoder
-from verify.recall import check_recall
+from constructions.model.unembedding import BankField, Decoder, NumberField, SignField
+from verify.queries import recall as recall_module
+from verify.queries.decode import MarginReader, check_decoder
+from verify.queries.recall import check_recall
 
 SINGLE_HOP = [name for name, entry in CATALOGUE.items() if not entry.multi_hop]
 FACTS = FactTable.random_bijections(37, 5, seed=1)
@@ -30,13 +30,13 @@ FACTS = FactTable.random_bijections(37, 5, seed=1)
 
 def model_of(name, seed=1):
     facts = CATALOGUE[name].random_facts(37, 5, seed)
-    return CATALOGUE[name].builder(facts), facts
+    return CATALOGUE[name].constructor()(facts), facts
 
 
 @given(case=construction_and_facts(), rows=st.integers(1, 40))
 def test_fast_and_full_find_the_same(case, rows):
     name, facts = case
-    model = CATALOGUE[name].builder(facts)
+    model = CATALOGUE[name].constructor()(facts)
     fast, full, both = (
         check_recall(model, facts, logits=mode, batch_rows=rows)
         for mode in ("fast", "full", "both")
@@ -184,7 +184,7 @@ def test_the_streamed_forward_pass_is_the_plain_one(name):
             return super().margins(states, answers)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("verify.recall.MarginReader", Spy)
+        patch.setattr("verify.queries.recall.MarginReader", Spy)
         check_recall(model, facts, logits="fast", batch_rows=50)
     tokens = torch.tensor([[s, 37 + r] for s in range(37) for r in range(5)])
     with torch.no_grad():

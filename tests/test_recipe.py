@@ -15,7 +15,7 @@ from constructions import (
     precomputed,
     superposition,
 )
-from constructions.recipe import RECORDED_ELSEWHERE, Recipe
+from constructions.model.recipe import RECORDED_ELSEWHERE, Recipe
 
 FACTS = FactTable.random_bijections(5, 2, seed=1)
 

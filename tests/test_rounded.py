@@ -18,11 +18,11 @@ from constructions import (
     selector,
     standard,
 )
-from constructions.following import Box, Change
-from constructions.following_norms import DecoderFollower
-from verify.exact import Exactness
-from verify.recall import Recall, check_recall
-from verify.rounded import Rounding
+from constructions.forms.following import Box, Change
+from constructions.forms.following_norms import DecoderFollower
+from verify.queries.exact import Exactness
+from verify.queries.recall import Recall, check_recall
+from verify.queries.rounded import Rounding
 
 FRESH = np.random.SeedSequence().entropy
 """Another one in each run; every message has it."""

@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from constructions import FactTable, InputError, folder, load, new_folder, selector
-from constructions.outputs import require_apart, require_outside_models
+from constructions import FactTable, InputError, load, selector
+from constructions.files import new_folder
+from constructions.files.outputs import require_apart, require_outside_models
+from constructions.saved import folder
 from verify.__main__ import main
-from verify.checker import check
+from verify.symbolic.checker import check
 
 ROOT = Path(__file__).resolve().parents[1]
 SAVERS = ROOT / "tests" / "two_savers.py"

@@ -13,8 +13,9 @@ import torch
 from test_standard import FORMS, built, last_logits, named, recalls_all
 from torch import nn
 
-from constructions import CATALOGUE, InputError, StandardDecoder, needed_shape, seed_into, seeding
-from verify.recall import check_recall
+from constructions import CATALOGUE, InputError, StandardDecoder, needed_shape, seed_into
+from constructions.decoders import seeding
+from verify.queries.recall import check_recall
 
 EXTRA = {
     "d_vocab": 5,

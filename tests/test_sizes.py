@@ -19,9 +19,9 @@ from constructions import (
     selector,
     superposition,
 )
-from constructions.stream import Space
-from constructions.transformer import Transformer
-from verify.checker import check
+from constructions.model.stream import Space
+from constructions.model.transformer import Transformer
+from verify.symbolic.checker import check
 
 HUGE = "1099511627776"
 TOLD = "1,099,511,627,776"
@@ -29,7 +29,7 @@ TOLD = "1,099,511,627,776"
 CAPPED = """
 import contextlib, io, json, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (6 * 2**30,) * 2)
-from constructions.memory import memory_limit
+from constructions.guards.memory import memory_limit
 from verify.__main__ import main
 assert memory_limit() <= 6 * 2**30, "the cap of the process counts"
 found = []

@@ -19,16 +19,14 @@ from constructions import (
     StandardDecoder,
     StandardShape,
     add_noise,
-    blocks,
-    identity_norms,
     needed_shape,
-    seeding,
     selector,
     standard,
 )
-from constructions.answering import Writing
-from constructions.errors import DoesNotFit
-from verify.recall import check_recall
+from constructions.decoders import blocks, identity_norms, seeding
+from constructions.guards.errors import DoesNotFit
+from constructions.model.answering import Writing
+from verify.queries.recall import check_recall
 
 FORMS = [
     {"norm": norm, "placement": placement, "tied": tied}

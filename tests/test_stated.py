@@ -35,12 +35,12 @@ from constructions import (
     seed_into,
     standard,
 )
-from constructions.facts import FactTable
-from constructions.folder import load
-from constructions.rebuild import as_built
-from constructions.stated import Fingerprint, Stated
-from constructions.transformer import MLP
-from verify.recall import check_recall
+from constructions.facts.table import FactTable
+from constructions.model.stated import Fingerprint, Stated
+from constructions.model.transformer import MLP
+from constructions.saved.folder import load
+from constructions.saved.rebuild import as_built
+from verify.queries.recall import check_recall
 
 STATES = {
     "construction": (lambda m: m, ["margin"]),

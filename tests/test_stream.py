@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from constructions.stream import Space, dot, nothing
+from constructions.model.stream import Space, dot, nothing
 
 STREAM = Space(block=(2, 3), flag=(2,), one=())
 VECTORS = hnp.arrays(np.int64, STREAM.width, elements=st.integers(-9, 9))

@@ -9,9 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verify import symbolic
-from verify.stored import Undecided
-from verify.symbolic import LARGEST, Matrix, Sizes, Values, added_up, bounded, product, size_of
+from verify.symbolic import values as symbolic
+from verify.symbolic.stored import Undecided
+from verify.symbolic.values import (
+    LARGEST,
+    Matrix,
+    Sizes,
+    Values,
+    added_up,
+    bounded,
+    product,
+    size_of,
+)
 
 
 def array(*numbers):

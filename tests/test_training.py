@@ -17,7 +17,7 @@ from constructions import (
     seed_into,
     standard,
 )
-from verify.recall import check_recall
+from verify.queries.recall import check_recall
 
 STEPS, RATE = 100, 1e-4
 FORMS = {

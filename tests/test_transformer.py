@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constructions import FactTable, selector
-from constructions.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
 
 SHAPE = TransformerShape(
     d_vocab=7,

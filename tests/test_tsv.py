@@ -22,11 +22,13 @@ from random_fact_files import (
 )
 from strategies import functions
 
-from constructions import FactFileError, FactTable, InputError, folder, load, selector, tsv
-from constructions.tsv import MAX_DEFECTS_SHOWN, read_tsv
-from verify import stored
+from constructions import FactFileError, FactTable, InputError, load, selector
+from constructions.facts import tsv
+from constructions.facts.tsv import MAX_DEFECTS_SHOWN, read_tsv
+from constructions.saved import folder
 from verify.__main__ import main
-from verify.checker import check, check_files
+from verify.symbolic import stored
+from verify.symbolic.checker import check, check_files
 
 
 def test_there_are_enough_bad_and_odd_tables():

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from constructions import CATALOGUE, selector
-from constructions.tsv import read_tsv
+from constructions.facts.tsv import read_tsv
 from verify.__main__ import main
-from verify.examples import PARTIAL, unicode_facts
-from verify.grid import verify_facts
+from verify.cli.examples import PARTIAL, unicode_facts
+from verify.runner.grid import verify_facts
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_total_relations_with_answer_sets_of_their_own_are_a_superposition():
 
 
 def test_the_example_command_writes_a_table_that_answers(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("verify.examples.unicode_facts", lambda: unicode_facts(limit=0x250))
+    monkeypatch.setattr("verify.cli.examples.unicode_facts", lambda: unicode_facts(limit=0x250))
     path = tmp_path / "unicode.tsv"
     assert main(["example", str(path)]) == 0
     assert main(["facts", str(path), "--ask", "U+0041 lowercase", "--ask", "U+00C9", "base"]) == 0

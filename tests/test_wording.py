@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constructions.wording import brief, printable, shortened
+from constructions.guards.wording import brief, printable, shortened
 
 
 @given(st.text(st.characters(codec=None)))

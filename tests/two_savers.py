@@ -25,7 +25,8 @@ from pathlib import Path
 import torch
 from kill_saves import child, parts
 
-from constructions import FactTable, folder, key_value, load, selector
+from constructions import FactTable, key_value, load, selector
+from constructions.saved import folder
 
 FACTS = FactTable.random_bijections(8, 2, seed=1)
 MODELS = {

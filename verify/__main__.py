@@ -2,7 +2,7 @@
 installed.
 
 This file imports nothing that Python has not imported by itself, so that an interrupt is heard
-from the first moment on. What the commands do is in `verify.commands`.
+from the first moment on. What the commands do is in `verify.cli.commands`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None, program: str = MODULE) -> int:
         SystemExit: help was asked for, or the words are no command (status 2), as argparse does.
     """
     try:
-        from verify.commands import run
+        from verify.cli.commands import run
 
         return run(arguments, program)
     except KeyboardInterrupt:
@@ -87,7 +87,7 @@ def _unraisable(found: Any) -> None:
 
 def _leave() -> NoReturn:
     """End at once. Files are written so that this loses nothing, and workers end with us
-    (`verify.workers`).
+    (`verify.runner.workers`).
     """
     try:
         os.write(2, b"interrupted\n")

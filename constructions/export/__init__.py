@@ -8,11 +8,11 @@
 
 An extra is installed with `pip install '.[huggingface]'`.
 
-Every export goes through `constructions.seeding.standard`, the construction as a standard decoder
-with the same logits; the other tool then computes that decoder's forward pass, in the dtype of the
-model, which never changes, and all logits times a power of two, so that who samples draws the
-answer (`scale`). `verify.exported` asks the other tool all queries, or 4,096 over all lengths.
-What each tool does otherwise than its options say is in docs/export.md.
+Every export goes through `constructions.decoders.seeding.standard`, the construction as a standard
+decoder with the same logits; the other tool then computes that decoder's forward pass, in the
+dtype of the model, which never changes, and all logits times a power of two, so that who samples
+draws the answer (`scale`). `verify.queries.exported` asks the other tool all queries, or 4,096
+over all lengths. What each tool does otherwise than its options say is in docs/export.md.
 
 The tools are imported when they are asked for; a missing one is an InputError that names the
 extra.
@@ -27,14 +27,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from constructions.errors import InputError
+from constructions.guards.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformer_lens.model_bridge import TransformerBridge
 
-    from constructions.answering import Answering
     from constructions.export.huggingface_model import FactualRecallForCausalLM
+    from constructions.model.answering import Answering
 
 TOOLS = {
     "transformerlens": "constructions.export.transformerlens",
@@ -99,8 +99,8 @@ def export(
     """
     from constructions.export.names import ABOUT_NAMES, vocabulary_json
     from constructions.export.scale import about_scale
-    from constructions.new_folder import new_folder
-    from constructions.outputs import require_outside_models
+    from constructions.files.new_folder import new_folder
+    from constructions.files.outputs import require_outside_models
 
     require_outside_models(folder)
     module = tool(to)

@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging
 
-from constructions.answering import Answering, Writing
+from constructions.decoders.standard_decoder import StandardModel
 from constructions.export import Runner
 from constructions.export.huggingface_model import (
     MODEL_TYPE,
@@ -28,7 +28,7 @@ from constructions.export.huggingface_model import (
 from constructions.export.huggingface_tokenizer import FactualRecallTokenizer, tokenizer
 from constructions.export.names import as_standard
 from constructions.export.scale import logit_scale
-from constructions.standard_decoder import StandardModel
+from constructions.model.answering import Answering, Writing
 
 README = """# Facts in a transformer, for Hugging Face transformers 5.x
 

@@ -19,11 +19,11 @@ from transformers import GenerationMixin, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, StaticLayer
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from constructions.arithmetic import autocast_dtype, rounded_products
-from constructions.errors import InputError
-from constructions.standard_decoder import Norm, Placement, StandardDecoder, StandardShape
-from constructions.transformer import Attention, _split_heads
-from constructions.wording import printable
+from constructions.decoders.standard_decoder import Norm, Placement, StandardDecoder, StandardShape
+from constructions.guards.errors import InputError
+from constructions.guards.wording import printable
+from constructions.model.arithmetic import autocast_dtype, rounded_products
+from constructions.model.transformer import Attention, _split_heads
 
 MODEL_TYPE = "geometric-factual-recall"
 CACHE = (

@@ -7,10 +7,10 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from constructions.answering import Answering, Writing
-from constructions.errors import InputError
 from constructions.export.names import distinct_names, special_name
-from constructions.facts import NameIndex
+from constructions.facts.table import NameIndex
+from constructions.guards.errors import InputError
+from constructions.model.answering import Answering, Writing
 
 
 class FactualRecallTokenizer(PreTrainedTokenizerFast):

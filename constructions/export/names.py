@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from constructions.answering import Answering
-from constructions.errors import InputError
-from constructions.model import FactModel
-from constructions.seeding import standard
-from constructions.standard_decoder import StandardModel
+from constructions.decoders.seeding import standard
+from constructions.decoders.standard_decoder import StandardModel
+from constructions.guards.errors import InputError
+from constructions.model.answering import Answering
+from constructions.model.fact_model import FactModel
 
 ABOUT_NAMES = """
 `vocabulary.json` has the names of the tokens in the order of their ids: entities from 0, then

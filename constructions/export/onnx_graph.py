@@ -1,4 +1,4 @@
-"""ONNX: the forward pass of `constructions.standard_decoder.StandardDecoder`, operator by
+"""ONNX: the forward pass of `constructions.decoders.standard_decoder.StandardDecoder`, operator by
 operator, for any batch and length.
 
 The graph is written here rather than traced by torch.onnx.export, which takes seconds for each
@@ -19,13 +19,13 @@ from numpy.typing import DTypeLike
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
-from constructions.answering import Answering
-from constructions.errors import InputError
+from constructions.decoders.standard_decoder import Block, StandardModel
 from constructions.export import Runner
 from constructions.export.names import as_standard
 from constructions.export.scale import logit_scale
-from constructions.standard_decoder import Block, StandardModel
-from constructions.transformer import Attention
+from constructions.guards.errors import InputError
+from constructions.model.answering import Answering
+from constructions.model.transformer import Attention
 
 FILE = "model.onnx"
 OPSET, IR_VERSION = 18, 8

@@ -13,9 +13,9 @@ import math
 
 import torch
 
-from constructions.errors import DoesNotFit, InputError
-from constructions.rounding import magnitude
-from constructions.standard_decoder import StandardModel
+from constructions.decoders.standard_decoder import StandardModel
+from constructions.guards.errors import DoesNotFit, InputError
+from constructions.model.rounding import magnitude
 
 MOST_WRONG = 1e-6
 """The probability at temperature 1 that any wrong token is drawn is below this, by default."""
@@ -62,7 +62,7 @@ def logit_scale(decoder: StandardModel, n_tokens: int, margin: float | None = No
 def _margin(decoder: StandardModel) -> float:
     """What the margin is at least, as far as it is proven; else `UNPROVEN_MARGIN`.
 
-    `verify.exported` measures what it is.
+    `verify.queries.exported` measures what it is.
     """
     try:
         claim = decoder.margin

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from constructions.answering import Answering
-from constructions.errors import InputError
+from constructions.decoders.standard_decoder import StandardModel, StandardShape
 from constructions.export import Runner
 from constructions.export.names import as_standard
 from constructions.export.scale import logit_scale
-from constructions.standard_decoder import StandardModel, StandardShape
-from constructions.tensor_file import write_tensors
+from constructions.guards.errors import InputError
+from constructions.model.answering import Answering
+from constructions.saved.tensor_file import write_tensors
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 README = """# Facts in a transformer, for TransformerLens 4.x

@@ -1,0 +1,106 @@
+"""What every construction would cost at a size, with every choice of its options: from the
+formulas alone, at any size.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bounds.sizes import Costs, predicted_for_bijections
+from constructions.catalogue import CATALOGUE, Construction
+from constructions.guards.errors import InputError
+from constructions.guards.integers import takes_integers
+from constructions.guards.wording import shortened
+
+MOST_RELATIONS, MOST_HOPS = 1000, 64
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A construction with settled options, and its costs for bijections.
+
+    Attributes:
+        entry: in the catalogue.
+        options: by name.
+        costs: in entries and bits.
+        total_bits: dense bits of all tensors, embedding and unembedding included.
+    """
+
+    entry: Construction
+    options: Mapping[str, int]
+    costs: Costs
+    total_bits: int
+
+    @property
+    def label(self) -> str:
+        """The name, and the options by their symbols."""
+        symbols = {option.name: option.symbol for option in self.entry.options}
+        return " ".join(
+            [
+                self.entry.name,
+                *(f"{symbols[name]}={value}" for name, value in self.options.items()),
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most that may be spent; None is no limit."""
+
+    d_model: int | None = None
+    total_bits: int | None = None
+    depth: int | None = None
+    written_tokens: int | None = None
+
+    def exceeded_by(self, offer: Offer) -> list[str]:
+        """Every limit that the offer breaks, both sides named."""
+        costs = offer.costs
+        spent = (
+            ("d_model", costs.d_model, self.d_model),
+            ("bits", offer.total_bits, self.total_bits),
+            ("depth", costs.n_layers, self.depth),
+            ("written tokens", costs.written_tokens, self.written_tokens),
+        )
+        return [
+            f"{name} {shortened(have)} > {shortened(most)}"
+            for name, have, most in spent
+            if most is not None and have > most
+        ]
+
+
+@takes_integers
+def require_listable(n_relations: int, hops: int) -> None:
+    """Raise InputError where there would be more choices, or longer numbers, than anyone wants to
+    see.
+    """
+    if n_relations > MOST_RELATIONS or hops > MOST_HOPS:
+        raise InputError(
+            f"constructions are compared for up to {MOST_RELATIONS:,} relations and {MOST_HOPS}"
+            f" hops; got {n_relations:,} and {hops:,}"
+        )
+
+
+@takes_integers
+def offers(n_entities: int, n_relations: int, hops: int) -> Iterator[Offer]:
+    """Every construction that answers paths of that length, with every choice of its options.
+
+    Raises:
+        InputError: see `require_listable`.
+    """
+    require_listable(n_relations, hops)
+    for entry in CATALOGUE.values():
+        if hops > 1 and not entry.multi_hop:
+            continue
+        names = [option.name for option in entry.options]
+        for values in itertools.product(
+            *(option.choices(n_relations, hops) for option in entry.options)
+        ):
+            given = dict(zip(names, values, strict=True))
+            costs = predicted_for_bijections(entry, n_entities, n_relations, hops, given)
+            n_tokens = n_entities + n_relations + entry.n_specials
+            total = costs.internal_bits + n_tokens * (
+                costs.embedding_bits + costs.unembedding_bits
+            )
+            yield Offer(entry, given, costs, total)

@@ -1,0 +1,1 @@
+"""Constructions as ordinary decoders, and as seeds in them."""

@@ -1,0 +1,172 @@
+"""A construction as a sequence of standard blocks: what `constructions.decoders.seeding` then
+writes into a standard decoder.
+
+The same function, in these steps:
+
+* layers that are applied several times are written out;
+* an MLP of h hidden layers takes h blocks. The first writes `ReLU(W_0 x)` into the slot `scratch`
+  of the stream. Each next one reads it (it is >= 0, so that ReLU leaves it), takes it away and
+  writes the following hidden layer there, the last one `W_h` of it into the stream;
+* with a tied unembedding a token's row is `[E_t | U_t]`, the second part in the slot `answer`. One
+  more block at the end clears the answer slot (`ReLU(x)`, `ReLU(-x)`), moves the coordinates that
+  the unembedding reads into it and clears the stream, so that `<row_t, x> = <U_t, x>`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from constructions.model.fact_model import FactModel
+from constructions.model.stream import Slot, Space
+from constructions.model.transformer import MLP, Attention
+
+
+@dataclass(frozen=True)
+class PlannedHead:
+    """A head on the coordinates of the plan: query, key (d_qk, width), value (d_v, width), output
+    (width, d_v).
+    """
+
+    name: str
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    output: Tensor
+
+
+@dataclass(frozen=True)
+class PlannedBlock:
+    """One standard block: heads, and an MLP by its matrices `read` (units, width) and `write`
+    (width, units).
+    """
+
+    heads: tuple[PlannedHead, ...]
+    read: Tensor
+    write: Tensor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A construction in standard blocks.
+
+    Attributes:
+        space: the coordinates: slot `stream` is the construction's own stream, `scratch` holds
+            hidden layers on their way, `answer` is what a tied unembedding reads; the last two may
+            be empty.
+        embedding: (tokens, width).
+        positions: (positions, width), with a row for every position that a query needs.
+        blocks: in order.
+        unembedding: (tokens, width).
+        reads: the slot that the unembedding reads.
+    """
+
+    space: Space
+    embedding: Tensor
+    positions: Tensor
+    blocks: tuple[PlannedBlock, ...]
+    unembedding: Tensor
+    reads: Slot
+
+
+@torch.no_grad()
+def plan_blocks(model: FactModel, tied: bool = False) -> Plan:
+    """The plan of a construction, in the dtype of its weights."""
+    unembedding = model.unembedding.weight
+    read_out = (
+        (unembedding != 0).any(0).nonzero().ravel()
+        if tied
+        else unembedding.new_empty(0, dtype=torch.int64)
+    )
+    hidden = [layer.d_mlp[:-1] for layer in model.shape.layers]
+    space = Space(
+        stream=(model.shape.d_model,),
+        scratch=(max((width for widths in hidden for width in widths), default=0),),
+        answer=(len(read_out),),
+    )
+    stream, scratch, answer = space["stream"], space["scratch"], space["answer"]
+    blocks: list[PlannedBlock] = []
+    for index, layer in enumerate(model.layer_sequence()):
+        names = model.head_names[index % len(model.head_names)]
+        heads = _heads(layer.attention, names, stream) if layer.attention is not None else ()
+        steps = (
+            _mlp_steps(layer.mlp, stream, scratch)
+            if layer.mlp is not None
+            else [_no_units(stream, unembedding)]
+        )
+        for place, (read, write) in enumerate(steps):
+            blocks.append(PlannedBlock(() if place else heads, read, write))
+    if tied:
+        blocks.append(_move_to_answer(stream, answer, read_out, unembedding))
+    n_positions = max(model.shape.n_positions, model.hops + 1)
+    positions = unembedding.new_zeros(n_positions, space.width)
+    if model.positions is not None:
+        positions[:, stream.columns] = model.positions.weight
+    return Plan(
+        space,
+        _lift(model.embedding.weight, stream),
+        positions,
+        tuple(blocks),
+        _lift(unembedding[:, read_out], answer) if tied else _lift(unembedding, stream),
+        answer if tied else stream,
+    )
+
+
+def _lift(matrix: Tensor, slot: Slot) -> Tensor:
+    """(n, slot.size) that reads a slot to (n, width) that reads the space."""
+    lifted = matrix.new_zeros(len(matrix), slot.space.width)
+    lifted[:, slot.columns.ravel()[: matrix.shape[1]]] = matrix
+    return lifted
+
+
+def _heads(attention: Attention, names: tuple[str, ...], stream: Slot) -> tuple[PlannedHead, ...]:
+    d_qk = [head.d_qk for head in attention.heads]
+    d_v = [head.d_v for head in attention.heads]
+    parts = zip(
+        torch.split(_lift(attention.query.weight, stream), d_qk),
+        torch.split(_lift(attention.key.weight, stream), d_qk),
+        torch.split(_lift(attention.value.weight, stream), d_v),
+        torch.split(_lift(attention.output.weight.T, stream), d_v),
+        strict=True,
+    )
+    return tuple(
+        PlannedHead(name, q, k, v, o.T) for name, (q, k, v, o) in zip(names, parts, strict=True)
+    )
+
+
+def _mlp_steps(mlp: MLP, stream: Slot, scratch: Slot) -> list[tuple[Tensor, Tensor]]:
+    """(read, write) of each block that the MLP takes."""
+    steps = []
+    old = 0  # how many coordinates of the scratch the previous block has filled
+    weights = [mlp.matrix(index) for index in range(len(mlp.weights))]
+    for place, (read, following) in enumerate(pairwise(weights)):
+        last = place == len(weights) - 2
+        units = read.shape[0]
+        clear = torch.eye(old, dtype=read.dtype, device=read.device)
+        reading = torch.cat([_lift(read, scratch if place else stream), _lift(clear, scratch)])
+        # hidden layers between the first and the last matrix are handed on as they are
+        out = following.T if last else torch.eye(units, dtype=read.dtype, device=read.device)
+        writing = torch.cat([_lift(out, stream if last else scratch), _lift(-clear, scratch)])
+        steps.append((reading, writing.T))
+        old = 0 if last else units
+    return steps
+
+
+def _no_units(stream: Slot, like: Tensor) -> tuple[Tensor, Tensor]:
+    return like.new_zeros(0, stream.space.width), like.new_zeros(stream.space.width, 0)
+
+
+def _move_to_answer(stream: Slot, answer: Slot, read_out: Tensor, like: Tensor) -> PlannedBlock:
+    """Clear stream and answer, and add to the answer what the stream held in the columns
+    `read_out`.
+    """
+    width = stream.space.width
+    every = torch.eye(width, dtype=like.dtype, device=like.device)[
+        [*stream.columns, *answer.columns]
+    ]
+    write = -every.T.clone()
+    write[answer.columns, stream.columns[read_out.cpu().numpy()]] += 1
+    return PlannedBlock((), torch.cat([every, -every]), torch.cat([write, -write], 1))

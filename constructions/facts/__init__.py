@@ -1,0 +1,1 @@
+"""Fact tables, their names, codes and text formats."""

@@ -1,0 +1,108 @@
+"""Binary and sign codes, and the book that gives every possible answer its code.
+
+`b(t)` in {0,1}^m is the binary code of number t, least significant bit first; `c(t) = 2 b(t) - 1`
+its sign code. Two sign codes at Hamming distance h have the inner product `m - 2h`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from constructions.facts.table import FactTable
+from constructions.facts.vocabulary import Vocabulary
+from constructions.guards.errors import InputError
+from constructions.guards.integers import whole
+
+
+def bits_needed(count: int) -> int:
+    """m = max(1, ceil(log2 count)): the bits that tell `count` things apart, in integers."""
+    return max(1, (count - 1).bit_length())
+
+
+def binary_codes(numbers: ArrayLike, bits: int) -> NDArray[np.int8]:
+    """b(t) for every t: integers of shape (...) to int8 zeros and ones of shape (..., bits)."""
+    return ((np.asarray(numbers)[..., None] >> np.arange(bits)) & 1).astype(np.int8)
+
+
+def sign_codes(numbers: ArrayLike, bits: int) -> NDArray[np.int8]:
+    """c(t) = 2 b(t) - 1 for every t: integers of shape (...) to int8 signs of shape
+    (..., bits).
+    """
+    return 2 * binary_codes(numbers, bits) - 1
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """Gives each possible answer a number, and with it a code of m bits.
+
+    Attributes:
+        tokens: int64 (N',), strictly increasing: the tokens that can be an answer; token
+            `tokens[i]` has number i.
+    """
+
+    tokens: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, *tables: FactTable, relation: int | None = None) -> Codebook:
+        """The book of all answers of the given tables: the union of the codomains, and *unknown*
+        if a fact is missing.
+
+        Give several tables to reserve codes for facts that are installed later; give a relation to
+        have its answers alone.
+        """
+        sizes = {(table.n_entities, table.n_relations) for table in tables}
+        if len(sizes) != 1:
+            raise InputError(
+                "tables of one codebook must have the same sizes (entities, relations); got"
+                f" {sizes}"
+            )
+        vocabulary = Vocabulary(tables[0].n_entities, tables[0].n_relations)
+        if relation is not None:
+            relation = whole("relation", relation, 0, vocabulary.n_relations - 1)
+        answers = [
+            np.unique(table.answers if relation is None else table.answers[relation])
+            for table in tables
+        ]
+        return cls(np.unique(vocabulary.answer_tokens(np.concatenate(answers))))
+
+    @classmethod
+    def of_states(cls, facts: FactTable) -> Codebook:
+        """The book of everything that a path can pass: all entities, and *unknown* if a fact is
+        missing.
+        """
+        unknown = (
+            [] if facts.is_total else [Vocabulary(facts.n_entities, facts.n_relations).unknown]
+        )
+        return cls(np.append(np.arange(facts.n_entities), unknown).astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def bits(self) -> int:
+        """m = max(1, ceil(log2 N'))."""
+        return bits_needed(len(self))
+
+    def numbers(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of each token, any shape. Raises InputError for a token that has none."""
+        numbers = np.minimum(np.searchsorted(self.tokens, tokens), len(self) - 1)
+        strangers = tokens[self.tokens[numbers] != tokens]
+        if strangers.size:
+            raise InputError(
+                f"token {strangers.flat[0]} is an answer of this table but has no code: the model"
+                f" was built for {len(self)} possible answers; build it with"
+                " codebook=Codebook.of(facts, other_facts)"
+            )
+        return numbers
+
+    def binary(self, tokens: NDArray[np.int64]) -> NDArray[np.int8]:
+        """b of each token, shape (..., m)."""
+        return binary_codes(self.numbers(tokens), self.bits)
+
+    def signs(self, tokens: NDArray[np.int64]) -> NDArray[np.int8]:
+        """c of each token, shape (..., m)."""
+        return sign_codes(self.numbers(tokens), self.bits)

@@ -1,0 +1,1 @@
+"""Where files may be written, and folders that are whole or not there."""

@@ -1,0 +1,1 @@
+"""Other forms of a construction, and the bounds that follow a change."""

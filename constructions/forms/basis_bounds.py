@@ -1,0 +1,160 @@
+"""What another basis makes of every logit: rounding of the turned weights, and of what is computed
+with them.
+
+Let x'' be the stream of the turned model, and `z = Q^T x''`. The turned weights, as they are in
+their dtype, act on z as the weights `W' Q`, `Q^T W'` and `T' Q` do: a change of the given ones
+that is computed here, not bounded. Beside it,
+
+* as Q is not quite orthogonal, `W' x'' = W' Q z + W' (I - Q Q^T) x''`: at most `omega |W'_i|
+  |x''|` more, for omega the Frobenius norm of `I - Q Q^T`, and `|x''| <= |z| / sqrt(1 - omega)`,
+  in the Euclidean norm;
+* what reads the stream rounds by `(n + 2) u |W'_i| |x''|`, by Cauchy and Schwarz;
+* what writes to it rounds by a vector r, and each coordinate of `Q^T r` is at most `|Q| |r| <=
+  sqrt(1 + omega) |r|`.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from constructions.decoders.model_form import Reformed
+from constructions.forms.following import UNIT, By, Change, Follower, lost, positions_of, sequences
+from constructions.guards.errors import DoesNotFit
+from constructions.guards.memory import require_memory
+from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.rounding import up
+from constructions.model.transformer import Transformer
+
+
+class Turned(Change):
+    """The weights of a model become those of a turned one.
+
+    Args:
+        model: as it was given.
+        turned: with the weights `W Q^T`, `Q W` and `T Q^T`, rounded.
+        q: Q, float64 (d_model, d_model).
+    """
+
+    def __init__(self, model: Transformer, turned: Transformer, q: Tensor):
+        super().__init__(turned.embedding.weight.dtype)
+        d = len(q)
+        inner = (d + 2) * UNIT  # of inner products of d terms, in float64
+        off = (q @ q.mT - torch.eye(d, dtype=q.dtype)).abs() + inner * (q.abs() @ q.abs().mT)
+        self.omega = up(torch.linalg.matrix_norm(off)).item()
+        self.stretch = math.sqrt(1 + self.omega) * (1 + 4 * UNIT)
+        self.shrink = math.sqrt(1 - self.omega) * (1 - 4 * UNIT) if self.omega < 1 else 0.0
+        self.changes: dict[str, Tensor] = {}
+        self.turned: dict[str, Tensor] = {}
+        self.writing = {name for name, _ in model.named_parameters() if model.writes_stream(name)}
+        given = dict(model.named_parameters())
+        for name, parameter in turned.named_parameters():
+            if not (model.reads_stream(name) or name in self.writing):
+                continue
+            held, weight = parameter.detach().double().cpu(), given[name].detach().double().cpu()
+            left, right = (q.mT, held) if name in self.writing else (held, q)
+            back = left @ right
+            self.turned[name] = held
+            self.changes[name] = up(
+                (back - weight).abs() + inner * (left.abs() @ right.abs()) + 2 * UNIT * back.abs()
+            )
+
+    def _length(self, z: Tensor) -> Tensor:
+        """A bound on |x''| for all |z| at most these, (..., 1)."""
+        return _norm(z) / self.shrink
+
+    def table(self, name: str, weight: Tensor) -> Tensor:
+        """|T' Q - T|."""
+        return self.changes[name]
+
+    def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
+        """|W' Q - W|, or |Q^T W' - W|, times these."""
+        return (
+            total @ self.changes[name].mT
+            if name in self.changes
+            else super().moved(name, weight, total)
+        )
+
+    def rounded(self, name: str, weight: Tensor, total: Tensor, moved: Tensor) -> Tensor:
+        """In the coordinates of the turned model."""
+        if name not in self.turned:
+            return super().rounded(name, weight, total, moved)
+        held, terms = self.turned[name], weight.shape[1] + 2
+        if name in self.writing:
+            in_dtype = super().rounded(name, held, total, torch.zeros(()))
+            return (self.stretch * _norm(in_dtype)).expand_as(in_dtype)
+        length = self._length(total)
+        sums = _norm(held)[:, 0] * length
+        flushed = self.flushed * (held.abs().sum(1) + math.sqrt(len(held.mT)) * length)
+        return self.rounds(sums, terms) + self.omega * sums + flushed
+
+    def rounded_sum(self, x: Tensor, y: Tensor) -> Tensor:
+        """The sum of two streams, by their lengths."""
+        length = self._length(x) + self._length(y)
+        in_dtype = self.rounds(length, 1) + math.sqrt(x.shape[-1]) * (
+            self.underflow + 2 * self.flushed
+        )
+        return (self.stretch * in_dtype).expand_as(x)
+
+
+def _norm(vectors: Tensor) -> Tensor:
+    """Upper bounds on Euclidean norms (..., 1), also where squares underflow."""
+    largest = vectors.abs().amax(-1, keepdim=True)
+    return up(
+        largest
+        * torch.where(largest > 0, vectors / largest, 0.0 * vectors).norm(dim=-1, keepdim=True)
+    )
+
+
+@torch.no_grad()
+def logit_error_of(
+    model: FactModel | Reformed, turned: Transformer, q: Tensor, by: By, margin: MarginClaim | None
+) -> float:
+    """How far a logit of the turned module, in its dtype, may be from that of the given model in
+    real arithmetic, where it answers: see `constructions.forms.rewriting.change_basis`. By `norms`
+    the model must be as it was built, or `widen` makes it, and the margin is what is proven of it;
+    by `queries` it is not used.
+
+    Raises:
+        DoesNotFit: that may cost an answer.
+    """
+    n_positions = positions_of(model)
+    require_memory(
+        24 * model.shape.n_parameters(),
+        f"bounds for {model.shape.n_parameters():,} weights in two bases",
+    )
+    follower, change = Follower(model, n_positions), Turned(model, turned, q)
+    dtype = turned.embedding.weight.dtype
+    wider = "" if dtype == torch.float64 else "use float64, or "
+    if by == "norms" and margin is not None:
+        source = model.source if isinstance(model, Reformed) else model
+        said = n_positions - model.hops
+        logits = follower.logits(
+            follower.box(n_positions, change), change, said, source.positions is not None
+        )
+        error = logits.error.max().item()
+        if not (math.isfinite(error) and 2 * Fraction(error) < margin.real):
+            raise DoesNotFit(
+                f"in {dtype} {_in_words(error)} in another basis, and the margin is"
+                f" {float(margin.real):.3g}; {wider}ask by queries"
+            )
+        return error
+    error = 0.0
+    for tokens, said_tokens in sequences(model):
+        logits = follower.logits(follower.points(tokens, change), change, said_tokens.shape[-1])
+        which = lost(logits, said_tokens)
+        if which.any():
+            raise DoesNotFit(
+                f"in {dtype} {_in_words(logits.error[which].max().item())} in another basis, too"
+                f" much for {int(which.sum()):,} of {len(tokens):,} queries; {wider}run all"
+                " queries to see what it answers (by=None)"
+            )
+        error = max(error, logits.error.max().item())
+    return error
+
+
+def _in_words(error: float) -> str:
+    return f"a logit may be off by {error:.3g}" if math.isfinite(error) else "numbers may overflow"

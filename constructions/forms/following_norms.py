@@ -1,0 +1,179 @@
+"""What rounding can make of every logit of a standard decoder: `constructions.forms.following`,
+with norms.
+
+RMSNorm makes `g_i x_i / sqrt(S)` of x, with the mean square `S = sum x^2 / D + eps`. Of an x that
+is off by e the sum of squares is off by at most `sum (2 |x| + e) e`, and rounds by `(D + 8) u` of
+itself. If S is off by a ratio rho <= 1/2 in all, its inverse root is off by a ratio of at most
+rho: `(1 - rho)^(-1/2) - 1 <= rho`. Products and the root round by 8 u.
+
+LayerNorm does so with `c = x - mean x`. What the mean is off by, from the errors of x and by
+rounding, `(D + 8) u` times the mean of |x|, it takes from all coordinates alike: times the gains,
+that is a shift of the result, which cancels from what reads differences
+(`constructions.decoders.identity_norms` needs that). A shift of x by equal amounts has no effect
+at all. Some implementations compute `x r - mean r` and `mean x^2 - (mean x)^2`: so c is off by a
+further `4 u (|x| + |mean|)`, and the variance by `4 (D + 8) u mean x^2`.
+
+Beside a slack of 2^40 the bounds themselves, which are computed in float64, do not know the mean
+any better. So here the intervals need not hold the values in real arithmetic, but those of some
+reference, of which every order of summation is within the error and the shift: of a narrow
+interval the middle, and of the mean the middle of its interval, too.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from constructions.decoders.standard_decoder import StandardDecoder
+from constructions.forms.following import UNIT, Box, Change, Follower
+from constructions.guards.memory import require_memory
+from constructions.model.rounding import up
+
+_NARROW = 2.0**-30
+"""Intervals of this width, relative to what they hold, only come from the rounding of the
+bounds.
+"""
+
+
+class DecoderFollower(Follower):
+    """Boxes of token sequences through a standard decoder; the changes are those of rounding.
+
+    Raises:
+        DoesNotFit: the bounds need more memory than there is.
+    """
+
+    def __init__(self, decoder: StandardDecoder, n_positions: int):
+        count = sum(weight.numel() for weight in decoder.parameters())
+        require_memory(16 * count, f"bounds for {count:,} weights")
+        self.decoder = decoder
+        self.weights = {
+            name: weight.detach().double().cpu()
+            for name, weight in decoder.named_parameters(remove_duplicate=False)
+        }
+
+    def logits(self, x: Box, change: Change, said: int, selects: bool = False) -> Box:
+        """As `Follower.logits`; no head is known to select."""
+        n_positions = x.low.shape[-2]
+        rows = self.weights["positions.weight"][:n_positions]
+        x = change.plus(x, Box(rows, rows, torch.zeros_like(rows)))
+        for index, block in enumerate(self.decoder.block_sequence()):
+            name = f"blocks.{index}"
+            norms = [
+                (block.attention_norm, f"{name}.attention_norm"),
+                (block.mlp_norm, f"{name}.mlp_norm"),
+            ]
+            for attends, (norm, norm_name) in zip((True, False), norms, strict=True):
+                read = self._normed(x, norm, norm_name, change) if block.pre else x
+                if attends:
+                    update = self._attend(read, block.attention, f"{name}.attention", change, None)
+                else:
+                    update = self._mlp(read, block.mlp, f"{name}.mlp", change)
+                x = change.plus(x, update)
+                x = x if block.pre else self._normed(x, norm, norm_name, change)
+        last = x.part(slice(n_positions - said, None), slice(None))
+        last = self._normed(last, self.decoder.final_norm, "final_norm", change)
+        return change.through("unembedding.weight", self.weights["unembedding.weight"], last)
+
+    def _normed(self, x: Box, norm: nn.Module, name: str, change: Change) -> Box:
+        if isinstance(norm, nn.Identity):
+            return x
+        gain = self.weights[f"{name}.weight"]
+        eps = cast("nn.RMSNorm | nn.LayerNorm", norm).eps
+        if isinstance(norm, nn.LayerNorm):
+            return _layer_norm(x, gain, self.weights.get(f"{name}.bias"), float(norm.eps), change)
+        off = _squares_error(
+            x.total, (2 * x.largest + x.error) * x.error, change, x.low.shape[-1] + 8
+        )
+        return _scaled(x, off, gain, 2 * change.unit if eps is None else float(eps), change)
+
+
+def _mean(values: Tensor) -> Tensor:
+    return values.mean(-1, keepdim=True)
+
+
+def _squares_error(total: Tensor, moved: Tensor, change: Change, terms: int) -> Tensor:
+    """How far a mean square is off, (..., L, 1): of vectors of at most these absolute values,
+    whose squares move by these.
+    """
+    rounded = change.rounds((total * total).sum(-1, keepdim=True), terms) / total.shape[-1]
+    return up(_mean(moved) + rounded)
+
+
+def _scaled(x: Box, off: Tensor, gain: Tensor, eps: float, change: Change) -> Box:
+    """`gain x / sqrt(mean x^2 + eps)`, where the mean square is off by at most this; x may be
+    shifted along (1, ..., 1).
+    """
+    slack = 4 * (x.low.shape[-1] + 16) * UNIT
+    least = torch.maximum(x.low, -x.high).clamp(min=0)
+    below = (_mean(least * least) + eps) * (1 - slack)
+    above = (_mean(x.largest * x.largest) + eps) * (1 + slack)
+    # factors without the change
+    small, large = above.rsqrt() * (1 - slack), below.rsqrt() * (1 + slack)
+    low = torch.minimum(x.low * small, x.low * large)
+    high = torch.maximum(x.high * small, x.high * large)
+    ratio = up((off + 8 * change.unit * (eps + off)) / below)
+    ratio = torch.where(ratio <= 0.5, ratio, torch.nan)
+    rounded = 8 * change.unit * x.total * (1 + ratio)
+    error = up(
+        (x.error + (x.largest + x.error) * ratio + rounded) * large
+    ) + 4 * change.underflow * (1 + large)
+    ends = torch.stack([low * gain, high * gain])
+    spread = 4 * UNIT * ends.abs().amax(0)
+    error = up(error * gain.abs() + change.underflow)
+    held = torch.where(
+        x.total * large * (1 + ratio) * (1 + gain.abs()) < change.most, error, torch.nan
+    )
+    shift = None if x.shift is None else up(x.shift * large * (1 + ratio))
+    return Box(
+        ends.amin(0) - spread, ends.amax(0) + spread, held, shift, None if shift is None else gain
+    )
+
+
+def _layer_norm(x: Box, gain: Tensor, bias: Tensor | None, eps: float, change: Change) -> Box:
+    n = x.low.shape[-1]
+    x = _as_points(x)
+    (low, low_off), (high, high_off) = _sum(x.low), _sum(x.high)
+    low, high = (low - low_off) / n, (high + high_off) / n
+    middle = (low + high) / 2
+    apart = up(torch.maximum(high - middle, middle - low)) + 4 * UNIT * middle.abs()
+    error = x.error
+    # what of it is not the same for all coordinates
+    if x.shift is not None and x.along is not None:
+        error = error + up(
+            x.shift * ((x.along - _mean(x.along)).abs() + 4 * n * UNIT * _mean(x.along.abs()))
+        )
+    shift = up(_mean(error) + change.rounds(x.total.sum(-1, keepdim=True), n + 8) / n + apart)
+    error = up(error + 4 * change.unit * (x.total + middle.abs() + shift) + 4 * change.underflow)
+    spread = 4 * UNIT * (x.largest + middle.abs())
+    centered = Box(
+        x.low - middle - spread, x.high - middle + spread, error, shift, torch.ones_like(gain)
+    )
+    moved = (2 * centered.largest + error) * error + 2 * shift * (error + apart) + shift * shift
+    y = _scaled(centered, _squares_error(x.total, moved, change, 4 * (n + 8)), gain, eps, change)
+    return y if bias is None else change.plus(y, Box(bias, bias, torch.zeros_like(bias)))
+
+
+def _as_points(x: Box) -> Box:
+    """The same, with intervals that are narrow as points: what they are wide counts as an
+    error.
+    """
+    middle, half = x.middle_and_half
+    narrow = half <= _NARROW * (1 + middle.abs())
+    low, high = torch.where(narrow, middle, x.low), torch.where(narrow, middle, x.high)
+    return Box(low, high, x.error + torch.where(narrow, half, 0.0), x.shift, x.along)
+
+
+def _sum(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of each row, and how far it may be off: in two parts, of which the one with the
+    large numbers is exact.
+    """
+    n, largest = values.shape[-1], values.abs().amax(-1, keepdim=True)
+    step = torch.ldexp(torch.ones_like(largest), torch.frexp(n * largest + 1).exponent + 2 - 53)
+    coarse = (values / step).round() * step
+    fine, total = values - coarse, coarse.sum(-1, keepdim=True)
+    rest = fine.sum(-1, keepdim=True)
+    return total + rest, up(
+        2 * n * UNIT * fine.abs().sum(-1, keepdim=True) + 2 * UNIT * (total + rest).abs()
+    )

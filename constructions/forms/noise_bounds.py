@@ -1,0 +1,114 @@
+"""How much noise the weights of a transformer bear: every weight changes by at most rho.
+
+By `norms` the logits that answer move by less than half the margin that the construction claims;
+by `queries` each answer wins with all errors: see `constructions.forms.following`. A radius is the
+largest number found, by bisection, for which that holds; it holds whatever the bisection does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from constructions.decoders.model_form import Reformed
+from constructions.forms.following import Change, Follower, lost, positions_of, sequences
+from constructions.model.fact_model import FactModel, MarginClaim
+
+_LEAST, _MOST = -200.0, 10.0
+"""Exponents of 2 between which a radius is looked for; below, products of errors
+would underflow.
+"""
+_STEPS = 24
+"""Of bisection: the exponent is found to 1e-4."""
+_AT_ONCE = 64
+"""Queries that are bisected together."""
+
+
+class Noise(Change):
+    """Every weight changes by at most rho."""
+
+    def __init__(self, rho: float, dtype: torch.dtype):
+        super().__init__(dtype)
+        self.rho = rho
+
+    def table(self, name: str, weight: Tensor) -> Tensor:
+        """rho."""
+        return weight.new_tensor(self.rho).expand_as(weight)
+
+    def terms(self, weight: Tensor) -> int:
+        """All: what was 0 need not be."""
+        return weight.shape[1]
+
+    def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
+        """rho times the sum."""
+        return self.rho * total.sum(-1, keepdim=True)
+
+
+@torch.no_grad()
+def radius_by_norms(model: FactModel | Reformed, margin: MarginClaim, selects: bool) -> float:
+    """See `constructions.forms.rewriting.noise_radius`; selects: whether heads with queries select
+    a position where it answers.
+    """
+    n_positions, dtype = positions_of(model), model.embedding.weight.dtype
+    follower = Follower(model, n_positions)
+
+    def survives(rho: float) -> bool:
+        noise = Noise(rho, dtype)
+        logits = follower.logits(
+            follower.box(n_positions, noise), noise, n_positions - model.hops, selects
+        )
+        moved = logits.error.max().item()
+        return math.isfinite(moved) and 2 * Fraction(moved) < margin.real
+
+    return _largest(survives, _MOST)
+
+
+@torch.no_grad()
+def radius_by_queries(model: FactModel | Reformed, progress: Callable[[int], None]) -> float:
+    """See `constructions.forms.rewriting.noise_radius`. Streamed: each batch is tried at the
+    smallest radius so far, and that is bisected for some queries that do not bear it until none is
+    left.
+    """
+    follower, found, queries = Follower(model, positions_of(model)), math.exp2(_MOST), 0
+    for batch in sequences(model):
+        left = _lost(follower, *batch, found)
+        while len(left[0]):
+            some = left[0][:_AT_ONCE], left[1][:_AT_ONCE]
+
+            def survive(rho: float, some: tuple[Tensor, Tensor] = some) -> bool:
+                return not len(_lost(follower, *some, rho)[0])
+
+            found = _largest(survive, math.log2(found))
+            if not found:
+                return 0.0
+            left = _lost(follower, *left, found)
+        queries += len(batch[0])
+        progress(queries)
+    return found
+
+
+def _lost(follower: Follower, tokens: Tensor, said: Tensor, rho: float) -> tuple[Tensor, Tensor]:
+    """Those of the queries, token sequences (Q, L) and answers (Q, A), that are not certain to be
+    answered right.
+    """
+    noise = Noise(rho, follower.model.embedding.weight.dtype)
+    which = lost(follower.logits(follower.points(tokens, noise), noise, said.shape[-1]), said)
+    return tokens[which], said[which]
+
+
+def _largest(survives: Callable[[float], bool], most: float) -> float:
+    """A number that survives, near the largest that does; 0 if none is found."""
+    good, bad = _LEAST, most  # exponents of 2
+    if not survives(math.exp2(good)):
+        return 0.0
+    for _ in range(_STEPS):
+        middle = (good + bad) / 2
+        if survives(math.exp2(middle)):
+            good = middle
+        else:
+            bad = middle
+    return math.exp2(good)

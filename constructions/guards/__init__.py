@@ -1,0 +1,1 @@
+"""What arguments and sizes must satisfy, and the errors that say so."""

@@ -1,0 +1,55 @@
+"""The errors a user can cause, and the one that only a bug can.
+
+Each message states the identity that was violated, both sides of it, and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from constructions.guards.wording import printable
+
+
+class InputError(ValueError):
+    """Something that was given cannot be used as it stands; the message says what, why and what to
+    do.
+
+    The message may quote names, paths and values of any kind: it is one line of printable
+    characters (`printable`).
+    """
+
+    def __init__(self, message: object):
+        super().__init__(printable(message))
+
+
+class FactFileError(InputError):
+    """A fact file has defects. `defects` holds one message each, in the order of the file; `total`
+    counts them all.
+
+    The message has a line for each.
+    """
+
+    def __init__(self, defects: list[str], total: int | None = None):
+        self.defects = [printable(defect) for defect in defects]
+        self.total = len(defects) if total is None else total
+        more = self.total - len(defects)
+        super().__init__("")
+        self.args = ("\n".join([*self.defects, *([f"... and {more} more"] if more else [])]),)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How another process makes it again: from its defects, not from its message."""
+        return type(self), (self.defects, self.total), self.__dict__
+
+
+class InternalError(RuntimeError):
+    """The program has broken a rule of its own that proofs lean on: a bug, whatever was given; the
+    message says which.
+
+    It is raised, never asserted, so that it is there under `python -O` too.
+    """
+
+
+class DoesNotFit(InputError):
+    """The construction exists, but not in this dtype or not in this memory; the message gives the
+    two numbers.
+    """

@@ -1,0 +1,257 @@
+"""A transformer that knows which facts it answers: what every constructor returns."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from constructions.facts.codes import Codebook
+from constructions.facts.table import FactTable
+from constructions.facts.vocabulary import Vocabulary
+from constructions.guards.errors import InputError, InternalError
+from constructions.model.answering import Answering
+from constructions.model.recipe import Recipe
+from constructions.model.stated import Stated, Stating, require_arithmetic
+from constructions.model.stream import Space
+from constructions.model.transformer import Transformer, TransformerShape
+from constructions.model.unembedding import Decoder
+
+EMBEDDING_ONLY = frozenset({"embedding.weight"})
+
+Speller = Callable[["FactModel", FactTable], None]
+"""Writes facts into the token embedding (and what else is in `fact_tables`), after checking
+everything.
+"""
+
+
+@dataclass(frozen=True)
+class MarginClaim:
+    """What a construction claims of its logits: the answer's logit minus the largest other one,
+    over all queries.
+
+    Attributes:
+        real: a lower bound of the smallest margin in real arithmetic, where softmax never
+            saturates.
+        in_dtype: a lower bound of the smallest margin of the module in its dtype, rounding
+            included.
+        attained: whether some query has exactly the margin `in_dtype`.
+        rounds: whether the forward pass rounds; if not, all its numbers are exact (a leak that
+            underflows is a 0).
+    """
+
+    real: Fraction
+    in_dtype: Fraction
+    attained: bool = False
+    rounds: bool = False
+
+    @classmethod
+    def exactly(cls, margin: int) -> MarginClaim:
+        """Integers all the way: the same margin in real arithmetic and in the dtype, and some
+        query has it.
+        """
+        return cls(Fraction(margin), Fraction(margin), attained=True)
+
+    @classmethod
+    def at_least(cls, margin: int) -> MarginClaim:
+        """Integers all the way: the same lower bound in real arithmetic and in the dtype."""
+        return cls(Fraction(margin), Fraction(margin))
+
+    def less(self, logit_error: float) -> MarginClaim | None:
+        """The claim for a module whose logits, rounding included, are within so much of these in
+        real arithmetic; None if nothing is left of the margin.
+        """
+        if logit_error == 0 and not self.rounds:
+            return self
+        if not math.isfinite(logit_error):
+            return None
+        left = self.real - 2 * Fraction(logit_error)
+        return MarginClaim(left, left, rounds=True) if left > 0 else None
+
+
+def require_changeable(model: nn.Module) -> None:
+    """Raise InputError if a parameter is an inference tensor, of which no change can
+    be followed.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.is_inference():
+            raise InputError(
+                f"{name} was made in torch.inference_mode, so that no change of it can be"
+                " followed; install the facts in a copy that is taken outside of that mode"
+                " (copy.deepcopy)"
+            )
+
+
+class FactModel(Stating, Transformer, Answering):
+    """A transformer with the plan of its construction: which slot of the stream holds what, and
+    how answers are read.
+
+    Attributes:
+        construction: the name in the catalogue.
+        vocabulary: the token ids.
+        stream: the residual stream's named slots.
+        units: for each layer, the MLP's hidden units as one space of named slots for each hidden
+            layer.
+        head_names: for each layer, the names of its heads.
+        decoder: how the unembedding reads the final state.
+        fact_tables: the parameters that hold facts and that `install` may write; None if internal
+            weights hold facts.
+        codebooks: what gives the answers, or the states of a path, their codes; in superposition
+            one for each relation.
+        built_dtype: the dtype that the weights were written in.
+        recipe: the builder's name and options; set by every public builder.
+    """
+
+    recipe: Recipe
+    _margin: Stated[MarginClaim] | None = None
+    may_raise: ClassVar = frozenset({"margin"})
+
+    def __init__(
+        self,
+        construction: str,
+        shape: TransformerShape,
+        dtype: torch.dtype,
+        vocabulary: Vocabulary,
+        stream: Space,
+        units: tuple[tuple[Space, ...], ...],
+        head_names: tuple[tuple[str, ...], ...],
+        decoder: Decoder,
+        speller: Speller,
+        facts: FactTable,
+        hops: int = 1,
+        fact_tables: frozenset[str] | None = EMBEDDING_ONLY,
+        codebooks: tuple[Codebook, ...] = (),
+    ):
+        super().__init__(shape, dtype)
+        self.construction = construction
+        self.vocabulary = vocabulary
+        self.stream = stream
+        self.units = units
+        self.head_names = head_names
+        self.decoder = decoder
+        self.hops = hops
+        self.fact_tables = fact_tables
+        self.codebooks = codebooks
+        self.built_dtype = dtype
+        self._spell = speller
+        self.facts = facts
+
+    @property
+    def margin(self) -> MarginClaim:
+        """What is proven of the logits, for the weights, the dtype and the arithmetic at hand.
+
+        Setting it states that the claim is proven of the weights as they are then. A model that
+        has changed since, or that has other facts or another dtype, is made again from its recipe
+        (see `constructions.saved.rebuild.as_built`): if these are its weights, bit for bit, the
+        claim is the new one's.
+
+        Raises:
+            InputError: the weights are others, or torch does not compute in their dtype here; what
+                has changed is named.
+            DoesNotFit: the construction does not exist in the dtype of the weights.
+        """
+        claim = self.margin_of_weights()
+        require_arithmetic(self, "the margin")
+        return claim
+
+    @margin.setter
+    def margin(self, claim: MarginClaim) -> None:
+        self._margin = Stated(self, claim)
+
+    def margin_of_weights(self) -> MarginClaim:
+        """As `margin`, whatever arithmetic the caller is in: what proofs about the weights begin
+        with.
+        """
+        stated = self._margin
+        if stated is None:
+            raise InputError(
+                f"{self.construction} states no margin; set it when all weights are written"
+            )
+        if not hasattr(self, "recipe"):
+            return stated.of(self, "the margin")
+        if stated.fingerprint.change(self) is None:
+            return stated.value
+        from constructions.saved.rebuild import as_built
+
+        claim = as_built(self).margin_of_weights()
+        self.margin = claim
+        return claim
+
+    @torch.no_grad()
+    def install(self, facts: FactTable) -> None:
+        """Put other facts in place of the present ones: only the tables that name tokens are
+        written.
+
+        The paper's freeze-and-swap transfer without a gradient step. All internal weights
+        (attention, MLPs, positions) stay bit-identical, and so does the unembedding unless it is
+        in `fact_tables`; this is asserted with torch's version counters. `answer` then takes the
+        names of the new table.
+
+        Raises:
+            InputError: internal weights hold facts, the sizes differ, an answer has no code in
+                this model (see `Codebook.of`), or a parameter is an inference tensor, which cannot
+                be changed.
+        """
+        if self.fact_tables is None:
+            raise InputError(
+                f"{self.construction} keeps facts in its internal weights, so that facts cannot be"
+                " exchanged by rewriting embeddings; build a new model"
+            )
+        sizes = (facts.n_entities, facts.n_relations)
+        expected = (self.vocabulary.n_entities, self.vocabulary.n_relations)
+        if sizes != expected:
+            raise InputError(
+                f"this model has {expected} entities and relations; the facts have {sizes}"
+            )
+        require_changeable(self)
+        others = {
+            name: p._version for name, p in self.named_parameters() if name not in self.fact_tables
+        }
+        self._spell(self, facts)
+        written = [
+            name
+            for name, version in others.items()
+            if self.get_parameter(name)._version != version
+        ]
+        if written:
+            raise InternalError(
+                f"install must write {sorted(self.fact_tables)} only, but wrote {written}"
+            )
+        self.facts = facts
+
+    @torch.no_grad()
+    def decode_by(self, decoder: Decoder) -> None:
+        """Write the unembedding that the decoder declares, and declare it."""
+        weight = self.unembedding.weight
+        for tokens, rows in decoder.weight_rows(*weight.shape):
+            weight[torch.from_numpy(tokens)] = torch.from_numpy(rows).to(weight)
+        self.decoder = decoder
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the model to a folder that `constructions.load` reads; see
+        `constructions.saved.folder.save`.
+        """
+        from constructions.saved.folder import save
+
+        save(self, folder)
+
+    def slot_state(self, states: Tensor, slot: str) -> Tensor:
+        """The named slot of residual-stream states: (..., d_model) to (..., *slot shape)."""
+        columns = self.stream[slot].columns
+        return states[..., torch.from_numpy(columns).to(states.device)]
+
+    def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
+        """The same states (..., d_model) with another value (..., *slot shape) in the named slot:
+        for `trace`'s edits.
+        """
+        changed = states.clone()
+        changed[..., torch.from_numpy(self.stream[slot].columns).to(states.device)] = (
+            torch.as_tensor(value, device=states.device).to(states)
+        )
+        return changed

@@ -1,0 +1,127 @@
+"""How a model reads its answer: a declaration from which the unembedding is written, and against
+which it is checked.
+
+A decoder is a list of *fields*. A field names some tokens and says how the final state x scores
+them:
+
+* sign field:   `logit_t = <c_t, read(x)> + bonus(x)`, with `c_t` in {-1,+1}^m distinct codes;
+* bank field:   `logit_t = sum_v <c_{v,t}, read_v(x)>`, with codes that are distinct within each
+  bank v, for states in which all banks but one read 0;
+* number field: `logit_t = 2 v_t read(x) - v_t^2 one(x)`, with `v_t` distinct integers.
+
+Tokens in no field all have the logit `rest(x)`. `read`, `bonus`, `one`, `rest` are linear forms on
+the residual stream.
+
+Why a declaration: that the codes are distinct, and that the unembedding is
+what it is declared to be, is checked once, in one pass over its rows. The best token of a state is
+then known from the state alone, without computing all logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from constructions.model.stream import Form
+
+
+@dataclass(frozen=True)
+class SignField:
+    """Tokens told apart by sign codes.
+
+    Attributes:
+        tokens: int64 (n,).
+        codes: int8 (n, m), entries -1 and +1, rows distinct; m = 0 is allowed for a single token.
+        read: forms of shape (m,).
+        bonus: a single form, or None.
+    """
+
+    tokens: NDArray[np.int64]
+    codes: NDArray[np.int8]
+    read: Form
+    bonus: Form | None = None
+
+    def rows(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The rows of the unembedding for the tokens at the given places of `tokens`:
+        (len(chosen), d_model).
+        """
+        rows = self.codes[chosen].astype(np.float64) @ self.read.matrix()
+        return rows if self.bonus is None else rows + self.bonus.matrix()
+
+
+@dataclass(frozen=True)
+class NumberField:
+    """Tokens told apart by integers: the token whose number is nearest to `read / one` wins.
+
+    Attributes:
+        tokens: int64 (n,).
+        numbers: int64 (n,), distinct.
+        read: a single form.
+        one: a single form, which is 1 in every final state.
+    """
+
+    tokens: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    read: Form
+    one: Form
+
+    def rows(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The rows of the unembedding for the tokens at the given places of `tokens`:
+        (len(chosen), d_model).
+        """
+        value = self.numbers[chosen, None].astype(np.float64)
+        return 2 * value * self.read.matrix() - value**2 * self.one.matrix()
+
+
+@dataclass(frozen=True)
+class BankField:
+    """Tokens that have one sign code for each of several banks; a state speaks in one bank and is
+    0 in the others.
+
+    Attributes:
+        tokens: int64 (n,).
+        codes: int8 (banks, n, m), entries -1 and +1, rows distinct within each bank.
+        read: forms of shape (banks, m).
+    """
+
+    tokens: NDArray[np.int64]
+    codes: NDArray[np.int8]
+    read: Form
+
+    def rows(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The rows of the unembedding for the tokens at the given places of `tokens`:
+        (len(chosen), d_model).
+        """
+        codes = self.codes[:, chosen].swapaxes(0, 1).reshape(len(chosen), -1)
+        return codes.astype(np.float64) @ self.read.matrix()
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """The fields, and the logit of every token that is in none of them (the same form for all, or
+    0).
+    """
+
+    fields: tuple[SignField | NumberField | BankField, ...]
+    rest: Form | None = None
+
+    def weight_rows(
+        self, d_vocab: int, d_model: int, rows_at_once: int = 8192
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The declared unembedding in pieces: (tokens, their rows float64 (len(tokens), d_model)),
+        each token once.
+        """
+        unread = np.ones(d_vocab, dtype=bool)
+        for part in self.fields:
+            unread[part.tokens] = False
+            for start in range(0, len(part.tokens), rows_at_once):
+                chosen = np.arange(start, min(start + rows_at_once, len(part.tokens)))
+                yield part.tokens[chosen], part.rows(chosen)
+        rest = np.zeros((1, d_model)) if self.rest is None else self.rest.matrix()
+        others = np.flatnonzero(unread)
+        for start in range(0, len(others), rows_at_once):
+            tokens = others[start : start + rows_at_once]
+            yield tokens, np.tile(rest, (len(tokens), 1))

@@ -1,0 +1,62 @@
+"""The public names of the package, and where each is defined.
+
+Builders are those of the catalogue, imported on first use. The stub `constructions/__init__.pyi`
+is made of this table, so that type checkers and editors see every name with its type:
+
+    python -c "from constructions.public import stub; print(stub(), end='')"
+
+prints it, for `constructions/__init__.pyi`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from constructions.catalogue import CATALOGUE
+
+AT_ONCE = {
+    "catalogue": ("CATALOGUE", "Construction", "construction"),
+    "facts.codes": ("Codebook",),
+    "facts.table": ("MISSING", "FactTable"),
+    "facts.vocabulary": ("Vocabulary",),
+    "guards.errors": ("DoesNotFit", "FactFileError", "InputError"),
+}
+"""Names that are imported with the package, without torch, by module."""
+
+ON_USE = {
+    "decoders.model_form": ("Reformed",),
+    "decoders.seeding": ("needed_shape", "seed_into", "standard"),
+    "decoders.standard_decoder": ("StandardDecoder", "StandardModel", "StandardShape"),
+    "forms.mechanism": ("Step", "mechanism"),
+    "forms.rewriting": (
+        "add_noise",
+        "change_basis",
+        "install",
+        "noise_radius",
+        "normalize",
+        "widen",
+    ),
+    "model.fact_model": ("FactModel",),
+    "model.transformer": ("Transformer",),
+    "saved.folder": ("load",),
+    "theorems.theorem_4_4": ("ChainOfThought",),
+}
+"""Names beside the builders that are imported on first use, with torch, by module."""
+
+
+def defined_in() -> dict[str, str]:
+    """For every public name that is imported on first use, the module that defines it."""
+    builders = {entry.builder_name: f"theorems.{entry.file}" for entry in CATALOGUE.values()}
+    others = {name: module for module, names in ON_USE.items() for name in names}
+    return {name: f"constructions.{module}" for name, module in (builders | others).items()}
+
+
+def stub() -> str:
+    """The text of `constructions/__init__.pyi`."""
+    modules = {f"constructions.{module}": set(names) for module, names in AT_ONCE.items()}
+    for name, module in defined_in().items():
+        modules.setdefault(module, set()).add(name)
+    lines = ['"""Made by `constructions.public.stub`: see there."""', ""]
+    for module in sorted(modules):
+        lines.append(f"from {module} import (")
+        lines += [f"    {name} as {name}," for name in sorted(modules[module])]
+        lines.append(")")
+    return "\n".join([*lines, "", "__version__: str", ""])

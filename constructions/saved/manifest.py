@@ -1,0 +1,207 @@
+"""The manifest of a model folder: what the model is, what its weights are, and the size and
+SHA-256 of every file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from constructions.guards.errors import InputError
+from constructions.model.transformer import HeadShape, LayerShape, TransformerShape
+from constructions.saved.tensor_file import MOST_BYTES_OF_JSON, is_count, parse_json, shown
+
+NAME = "manifest.json"
+FORMAT = 1
+MOST_LAYERS = 4096
+DTYPES = {
+    str(d).removeprefix("torch."): d
+    for d in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+}
+SPECIALS = (["unknown"], ["unknown", "pad", "end"])
+"""The special tokens: without a chain of thought, and with one."""
+
+Manifest = dict[str, Any]
+"""A JSON object that has passed the schema."""
+
+
+class _Leaf(NamedTuple):
+    expected: str
+    accepts: Callable[[Any], bool]
+
+
+class _Each(NamedTuple):
+    """An object with any keys, all of whose values have one schema."""
+
+    schema: Any
+
+
+_COUNT = _Leaf("a count below 10^60", is_count)
+_SIZE = _Leaf("a positive integer below 10^60", lambda value: is_count(value) and value >= 1)
+_TEXT = _Leaf("a text", lambda value: isinstance(value, str))
+_EXTREME = _Leaf("an integer or null", lambda value: value is None or type(value) is int)
+_OPTION = _Leaf(
+    "an integer, true, false or null", lambda value: value is None or type(value) in (int, bool)
+)
+_DTYPE = _Leaf(
+    f"one of {', '.join(DTYPES)}", lambda value: isinstance(value, str) and value in DTYPES
+)
+_SPECIALS = _Leaf(" or ".join(map(str, SPECIALS)), lambda value: value in SPECIALS)
+_SHA256 = _Leaf(
+    "64 lower-case hexadecimal digits",
+    lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)),
+)
+_WIDTHS = _Leaf(
+    "a pair of counts [d_qk, d_v] below 10^60",
+    lambda value: isinstance(value, list) and len(value) == 2 and all(map(_COUNT.accepts, value)),
+)
+_SCHEMA = {
+    "format": _COUNT,
+    "construction": _TEXT,
+    "builder": _TEXT,
+    "options": _Each(_OPTION),
+    "dtype": _DTYPE,
+    "sizes": {
+        "entities": _SIZE,
+        "relations": _SIZE,
+        "hops": _SIZE,
+        "positions": _COUNT,
+        "d_model": _SIZE,
+        "d_vocab": _SIZE,
+        "parameters": _SIZE,
+    },
+    "architecture": {"layers": [{"heads": [_WIDTHS], "d_mlp": [_SIZE]}], "repeats": _SIZE},
+    "specials": _SPECIALS,
+    "tensors": _Each(
+        {
+            "dtype": _TEXT,
+            "shape": [_COUNT],
+            "smallest": _EXTREME,
+            "largest": _EXTREME,
+            "sha256": _SHA256,
+        }
+    ),
+    "files": _Each({"bytes": _COUNT, "sha256": _SHA256}),
+    "sha256": _SHA256,
+}
+
+
+def canonical(manifest: Manifest) -> bytes:
+    """The one way in which a manifest is written: keys in order, ASCII, one space for each level.
+
+    Its own `sha256` is that of the same text without this key.
+    """
+    body = {key: value for key, value in manifest.items() if key != "sha256"}
+    return _text(body | {"sha256": hashlib.sha256(_text(body)).hexdigest()})
+
+
+def _text(manifest: Manifest) -> bytes:
+    return (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode("ascii")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a folder.
+
+    Raises:
+        InputError: there is none, it is not in the canonical form, has another version, or departs
+            from the schema.
+    """
+    path = folder / NAME
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is no folder; give the folder of a saved model")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file: {folder} is not the folder of a saved model")
+    size = path.stat().st_size
+    if size > MOST_BYTES_OF_JSON:
+        raise InputError(f"{path}: has {size:,} bytes; at most {MOST_BYTES_OF_JSON:,} are read")
+    raw = path.read_bytes()
+    manifest = parse_json(raw, path)
+    if not isinstance(manifest, dict) or "format" not in manifest:
+        raise InputError(
+            f"{path}: is not the manifest of a model: an object with the key 'format' is expected"
+        )
+    if type(manifest["format"]) is not int or manifest["format"] != FORMAT:
+        raise InputError(
+            f"{path}: is of format {shown(manifest['format'])}, and this version of the program"
+            f" reads format {FORMAT}; use the version that saved the model"
+        )
+    try:
+        _require(manifest, _SCHEMA, "")
+        layers = len(manifest["architecture"]["layers"])
+        if not layers:
+            raise InputError("architecture.layers is []; at least one layer is expected")
+        if layers > MOST_LAYERS:
+            raise InputError(
+                f"architecture.layers has {layers:,} layers, and up to {MOST_LAYERS:,} are read"
+            )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if _text(manifest) != raw:
+        raise InputError(
+            f"{path}: is not written as it was saved: keys in order, ASCII, one space for each"
+            " level"
+        )
+    if canonical(manifest) != raw:
+        raise InputError(
+            f"{path}: does not have the SHA-256 that it says, {manifest['sha256']}: the file has"
+            " changed"
+        )
+    del manifest["sha256"]
+    return manifest
+
+
+def _require(value: object, schema: Any, where: str) -> None:
+    """Raise InputError, naming the place, unless the value is as the schema says."""
+    if isinstance(schema, _Leaf):
+        if not schema.accepts(value):
+            raise InputError(f"{where} is {shown(value)}; {schema.expected} is expected")
+    elif isinstance(schema, list):
+        if not isinstance(value, list):
+            raise InputError(f"{where} is {shown(value)}; a list is expected")
+        for index, item in enumerate(value):
+            _require(item, schema[0], f"{where}[{index}]")
+    elif not isinstance(value, dict):
+        raise InputError(f"{where} is {shown(value)}; an object is expected")
+    elif isinstance(schema, _Each):
+        for name, item in value.items():
+            _require(item, schema.schema, f"{where}[{shown(name)}]")
+    else:
+        at = f" in {where}" if where else ""
+        for name in sorted(schema.keys() - value.keys()):
+            raise InputError(f"the key {name!r} is missing{at}")
+        for name in sorted(value.keys() - schema.keys()):
+            raise InputError(f"the key {shown(name)} is unknown{at}")
+        for name, part in schema.items():
+            _require(value[name], part, f"{where}.{name}" if where else name)
+
+
+def architecture(shape: TransformerShape) -> dict[str, Any]:
+    """The layers of a transformer, as the manifest has them."""
+    layers = [
+        {"heads": [[head.d_qk, head.d_v] for head in layer.heads], "d_mlp": list(layer.d_mlp)}
+        for layer in shape.layers
+    ]
+    return {"layers": layers, "repeats": shape.repeats}
+
+
+def shape_of(manifest: Manifest) -> TransformerShape:
+    """The shape of the transformer that a manifest describes."""
+    sizes, layers = manifest["sizes"], manifest["architecture"]["layers"]
+    return TransformerShape(
+        d_vocab=sizes["d_vocab"],
+        d_model=sizes["d_model"],
+        layers=tuple(
+            LayerShape(
+                tuple(HeadShape(*widths) for widths in layer["heads"]), tuple(layer["d_mlp"])
+            )
+            for layer in layers
+        ),
+        n_positions=sizes["positions"],
+        repeats=manifest["architecture"]["repeats"],
+    )

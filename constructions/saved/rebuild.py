@@ -1,0 +1,131 @@
+"""A model made again from its recipe, its facts and its codebooks."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from constructions.catalogue import CATALOGUE
+from constructions.facts.codes import Codebook
+from constructions.facts.table import MISSING, FactTable
+from constructions.guards.errors import DoesNotFit, InputError
+from constructions.model.fact_model import FactModel
+from constructions.model.recipe import RECORDED_ELSEWHERE, Recipe
+from constructions.model.stated import Fingerprint
+from constructions.writing.position_reading import with_leaks
+
+
+def builder_named(name: str) -> Callable[..., FactModel]:
+    """The public builder of that name. Raises InputError with all names where there is none."""
+    entries = {entry.builder_name: entry for entry in CATALOGUE.values()}
+    if name not in entries:
+        raise InputError(f"no builder is named {name!r}; there are {', '.join(entries)}")
+    return entries[name].constructor()
+
+
+def default_codebooks(builder: str, facts: FactTable) -> tuple[Codebook, ...]:
+    """The codebooks that a builder makes of the facts where none are given."""
+    parameters = inspect.signature(builder_named(builder)).parameters
+    if "codebooks" in parameters:
+        return tuple(Codebook.of(facts, relation=r) for r in range(facts.n_relations))
+    return (Codebook.of(facts) if "codebook" in parameters else Codebook.of_states(facts),)
+
+
+def same_codebooks(some: Sequence[Codebook], others: Sequence[Codebook]) -> bool:
+    """Whether the two give codes to the same tokens, book by book."""
+    return len(some) == len(others) and all(
+        map(np.array_equal, *([b.tokens for b in books] for books in (some, others)))
+    )
+
+
+def rebuilt(
+    recipe: Recipe, facts: FactTable, books: Sequence[Codebook], dtype: torch.dtype
+) -> FactModel:
+    """The model that the recipe makes.
+
+    A builder that takes no codebook gives codes to all states. Its model differs from the default
+    only if it was built for facts some of which were missing, and total ones were installed since;
+    so this is done again.
+
+    Raises:
+        InputError: there is no such builder, it has other options or no such codebooks, or what it
+            raises.
+    """
+    build = builder_named(recipe.builder)
+    parameters = inspect.signature(build).parameters
+    names = parameters.keys() - RECORDED_ELSEWHERE
+    if recipe.options.keys() != names:
+        raise InputError(
+            f"{recipe.builder} has the options {sorted(names)}; got {sorted(recipe.options)}"
+        )
+    if "codebooks" in parameters:
+        return build(facts, **recipe.options, codebooks=list(books), dtype=dtype)
+    if len(books) != 1:
+        raise InputError(f"{recipe.builder} has one codebook; got {len(books)}")
+    if "codebook" in parameters:
+        return build(facts, **recipe.options, codebook=books[0], dtype=dtype)
+    if same_codebooks(books, default_codebooks(recipe.builder, facts)):
+        return build(facts, **recipe.options, dtype=dtype)
+    answers = facts.answers.copy()
+    answers[0, 0] = MISSING
+    partial = FactTable(answers, facts.entity_names, facts.relation_names)
+    if not same_codebooks(books, default_codebooks(recipe.builder, partial)):
+        raise InputError(
+            f"{recipe.builder} gives codes to all entities, and to no token but them and unknown;"
+            " the codebook does not"
+        )
+    model = build(partial, **recipe.options, dtype=dtype)
+    claim = model.margin_of_weights()
+    model.install(facts)
+    model.margin = claim  # without a leak it is about any facts
+    if model.positions is not None:
+        model.margin = with_leaks(model)
+    return model
+
+
+def as_built(model: FactModel) -> FactModel:
+    """The model made again from its recipe, its facts and its codebooks, in the dtype of its
+    weights: if the two are the same, bit for bit, whatever a builder proves of its model holds for
+    this one.
+
+    So a conversion to another dtype keeps what is proven just if the builder takes that dtype, and
+    makes the weights that the conversion made. On a GPU that is so for claims without rounding:
+    integers whose sums are exact in any order.
+
+    Returns:
+        The new model, on the CPU.
+
+    Raises:
+        InputError: the model has no recipe, or is not what the recipe makes; what differs is
+            named.
+        DoesNotFit: the construction does not exist in this dtype.
+    """
+    if not hasattr(model, "recipe"):
+        raise InputError(f"{model.construction} has no recipe: nothing is known of its weights")
+    weight = model.embedding.weight
+    try:
+        again = rebuilt(model.recipe, model.facts, model.codebooks, weight.dtype)
+    except DoesNotFit as error:
+        raise DoesNotFit(
+            f"nothing is proven of these weights in {weight.dtype}: {error}"
+        ) from None
+    change = Fingerprint(again).change(
+        model if weight.device.type in ("cpu", "meta") else copy.deepcopy(model).cpu()
+    )
+    if change is None and weight.device.type not in ("cpu", "cuda"):
+        change = f"on {weight.device.type} no arithmetic is known to be exact"
+    elif change is None and weight.device.type != "cpu" and again.margin_of_weights().rounds:
+        change = (
+            f"its margin has room for the rounding of a CPU, and it is on {weight.device.type}"
+        )
+    if change is not None:
+        raise InputError(
+            f"{model.construction} is not as it was built: {change}. Nothing is proven of it as it"
+            " is now; build it again, load the weights of then, or run all queries"
+            " (verify.queries.recall)"
+        )
+    return again

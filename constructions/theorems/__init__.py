@@ -1,0 +1,1 @@
+"""One file for each theorem of the paper, or construction of ours."""

@@ -1,0 +1,290 @@
+"""Theorem 4.1 (Section 4.1 of the paper): one hop, one layer, no fact in any internal weight.
+
+Statement. For all facts `f_r`, r < R, on N entities there is a one-layer transformer that answers
+every query `(s, r)` with `f_r(s)`, in dimension O(R log N). N' counts the possible answers
+(*unknown* included where facts are missing) and m = max(1, ceil(log2 N')).
+
+| construction | d_model | MLP | heads | logit margin |
+|---|---|---|---|---|
+| `selector` | R m + R + 1 | 1 hidden layer, width R m | 1, uniform, value width R m | exactly 2 |
+| `scalar_selector` | 2 R + 1 | 1 hidden layer, width R | 1, uniform, value width R | exactly 1 |
+| `attention_selector` | R m + m + R + 1 | none | R, query width 1, value m | at least 1 |
+
+The last margin is `2 (e^beta - R + 1) / (e^beta + 1)` for a gain beta of one's choice.
+
+Hypotheses. None on the facts: bijections, functions and partial functions. The paper states the
+theorem for bijections.
+
+Where this departs from the paper: one hidden layer where the paper's MLP has three;
+`scalar_selector`, whose width does not depend on N, is ours; explicit constants throughout.
+Proofs: docs/theorems/theorem_4_1.md.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from functools import partial
+
+import numpy as np
+import torch
+
+from constructions.facts.codes import Codebook, sign_codes
+from constructions.facts.table import FactTable
+from constructions.facts.vocabulary import Vocabulary
+from constructions.guards.errors import DoesNotFit, InputError
+from constructions.guards.integers import whole
+from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.recipe import recorded
+from constructions.model.stream import Space, dot
+from constructions.model.unembedding import Decoder, NumberField, SignField
+from constructions.writing.draft import Draft, require_exact, write_rows
+
+
+@recorded
+def selector(
+    facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
+) -> FactModel:
+    """Theorem 4.1 with an MLP: the subject's embedding is a stack of its attributes' codes, the
+    MLP masks all but one.
+
+    Weights. `E[s]` = blocks `b(f_0(s)), ..., b(f_{R-1}(s))`; `E[relation r]` = flag `e_r` and a
+    constant 1. Uniform attention over the two tokens with value factor 2 adds the blocks to the
+    relation's position. Unit (r, j) computes `ReLU(x[r,j] - e_r)` and is subtracted from `x[r,j]`:
+    every block but the queried one becomes 0. The unembedding reads `logit_t = <c(t), 2 (sum of
+    blocks) - 1>`.
+
+    Args:
+        facts: any table.
+        codebook: the possible answers; by default those of `facts`. Give a larger one to `install`
+            other facts later.
+        dtype: exact in every floating dtype whose integers are exact up to 3 m.
+
+    Returns:
+        A one-layer model; d_model R m + R + 1, MLP width R m, margin exactly 2.
+
+    Raises:
+        DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+        InputError: an answer is not in the codebook.
+    """
+    codebook = codebook or Codebook.of(facts)
+    m, n_relations = codebook.bits, facts.n_relations
+    require_exact(3 * m, dtype, f"selector with {m}-bit codes")
+    vocabulary = Vocabulary(facts.n_entities, n_relations)
+    stream = Space(attributes=(n_relations, m), relation=(n_relations,), one=())
+    attributes, relation, one = stream["attributes"], stream["relation"], stream["one"]
+
+    draft = Draft("selector", vocabulary, stream)
+    layer = draft.layer()
+    layer.head("read the subject", copy=2 * attributes, to=attributes)
+    mask = layer.relu("mask", attributes - relation[:, None])
+    layer.add(-mask, to=attributes)
+
+    codes = sign_codes(np.arange(len(codebook)), m)
+    answers = SignField(codebook.tokens, codes, read=2 * attributes.sum(axis=0) - one)
+    # Tokens that are never an answer lie below every code; where a single code exists, just at its
+    # missing neighbour.
+    decoder = Decoder((answers,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
+    spell = partial(_spell_attributes, codebook=codebook)
+    return draft.build(facts, decoder, spell, MarginClaim.exactly(2), dtype, codebooks=(codebook,))
+
+
+def _spell_attributes(
+    model: FactModel, facts: FactTable, codebook: Codebook, signs: bool = False
+) -> None:
+    """`E[s]` = one block for each relation, the code of its answer; `E[relation r]` = `e_r`, and 1
+    on `one`.
+    """
+    vocabulary, weight = model.vocabulary, model.embedding.weight
+    tokens = vocabulary.answer_tokens(facts.answers)
+    codebook.numbers(tokens)  # every answer has a code, or nothing is written
+    attributes = model.stream["attributes"]
+    encode = codebook.signs if signs else codebook.binary
+    for r in range(facts.n_relations):
+        write_rows(weight, vocabulary.entities, attributes[r], encode(tokens[r]))
+    write_rows(
+        weight,
+        vocabulary.relations,
+        model.stream["relation"],
+        np.eye(facts.n_relations, dtype=np.int8),
+    )
+    if signs:
+        write_rows(weight, vocabulary.entities, model.stream["is_entity"], 1)
+    else:
+        write_rows(weight, vocabulary.relations, model.stream["one"], 1)
+
+
+@recorded
+def scalar_selector(
+    facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
+) -> FactModel:
+    """Theorem 4.1 with an MLP of width R, independent of N: one coordinate for each relation holds
+    the answer's number.
+
+    Weights. As `selector`, with the number `f_r(s)` in place of block r, and units `ReLU(x_r - (N'
+    - 1) e_r)`. The unembedding reads `logit_t = 2 t x - t^2 = x^2 - (x - t)^2`. The price of the
+    width is precision: log2 N' bits in a coordinate and 2 log2 N' in the unembedding, so that the
+    sums reach `3 (N' - 1)^2`. Exact in float32 up to N' = 2,365, in float64 up to N' = 54,794,159.
+
+    Args:
+        facts: any table.
+        codebook: the possible answers; by default those of `facts`. Give a larger one to `install`
+            other facts later.
+        dtype: a floating dtype in which `3 (N' - 1)^2` is exact.
+
+    Returns:
+        A one-layer model; d_model 2 R + 1, MLP width R, margin exactly 1.
+
+    Raises:
+        DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+        InputError: an answer is not in the codebook.
+    """
+    codebook = codebook or Codebook.of(facts)
+    n_relations, largest = facts.n_relations, len(codebook) - 1
+    require_exact(
+        max(3 * largest**2, 2), dtype, f"scalar_selector with {largest + 1:,} possible answers"
+    )
+    vocabulary = Vocabulary(facts.n_entities, n_relations)
+    stream = Space(attributes=(n_relations,), relation=(n_relations,), one=())
+    attributes, relation, one = stream["attributes"], stream["relation"], stream["one"]
+
+    draft = Draft("scalar_selector", vocabulary, stream)
+    layer = draft.layer()
+    layer.head("read the subject", copy=2 * attributes, to=attributes)
+    mask = layer.relu("mask", attributes - largest * relation)
+    layer.add(-mask, to=attributes)
+
+    answers = NumberField(
+        codebook.tokens, np.arange(len(codebook)), read=attributes.sum(axis=0), one=one
+    )
+    # The runner-up's logit is x^2 - 1, at least -1. Where a single answer exists, the others take
+    # that place.
+    decoder = Decoder((answers,), rest=-(2 if largest else 1) * one)
+    spell = partial(_spell_numbers, codebook=codebook)
+    return draft.build(facts, decoder, spell, MarginClaim.exactly(1), dtype, codebooks=(codebook,))
+
+
+def _spell_numbers(model: FactModel, facts: FactTable, codebook: Codebook) -> None:
+    """`E[s]` = the numbers of its answers; `E[relation r]` = `e_r` and 1."""
+    vocabulary, weight = model.vocabulary, model.embedding.weight
+    numbers = codebook.numbers(vocabulary.answer_tokens(facts.answers))
+    write_rows(weight, vocabulary.entities, model.stream["attributes"], numbers.T)
+    write_rows(
+        weight,
+        vocabulary.relations,
+        model.stream["relation"],
+        np.eye(facts.n_relations, dtype=np.int8),
+    )
+    write_rows(weight, vocabulary.relations, model.stream["one"], 1)
+
+
+@recorded
+def attention_selector(
+    facts: FactTable,
+    *,
+    codebook: Codebook | None = None,
+    beta: int | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> FactModel:
+    """Theorem 4.1 without an MLP: R heads of query width 1; head h looks at the subject iff the
+    relation is h.
+
+    Weights. `E[s]` = blocks `c(f_r(s))` and a flag 1; `E[relation r]` = `e_r`. Head h: query `beta
+    (2 e_h - sum_r e_r)`, key = the flag, so its score is +beta on the subject if the relation is
+    h, else -beta, and 0 on the relation's own position. It copies block h to the output slot. With
+    `a = e^beta / (1 + e^beta)` the output slot holds `a c(f_r(s))` plus R - 1 codes weighted `1 -
+    a`, hence the margin `2 (e^beta - (R-1)) / (e^beta + 1)`: positive iff `e^beta > R - 1`, in
+    real arithmetic, without saturation.
+
+    Args:
+        facts: any table.
+        codebook: the possible answers; by default those of `facts`. Give a larger one to `install`
+            other facts later.
+        beta: a positive integer; by default the smallest for which the margin is at least 1.
+        dtype: a floating dtype; the forward pass rounds, so the margin must exceed the rounding of
+            the logits.
+
+    Returns:
+        A one-layer model without MLP; d_model R m + m + R + 1.
+
+    Raises:
+        DoesNotFit: the dtype is too coarse for this margin, or the weights exceed the memory.
+        InputError: beta is not a positive integer or too small, or an answer is not in the
+            codebook.
+    """
+    codebook = codebook or Codebook.of(facts)
+    m, n_relations = codebook.bits, facts.n_relations
+    beta = _least_beta(n_relations) if beta is None else beta
+    margin = attention_margin(n_relations, beta)
+    vocabulary = Vocabulary(facts.n_entities, n_relations)
+    stream = Space(attributes=(n_relations, m), output=(m,), relation=(n_relations,), is_entity=())
+    attributes, output, relation = stream["attributes"], stream["output"], stream["relation"]
+    rounding = _rounding(margin, stream.width, m, dtype)
+
+    draft = Draft("attention_selector", vocabulary, stream)
+    layer = draft.layer()
+    beta_if_asked = beta * (2 * np.eye(n_relations, dtype=np.int64) - 1)
+    for h in range(n_relations):
+        asked = dot(beta_if_asked[h, None], relation)
+        layer.head(
+            f"relation {h}",
+            query=asked,
+            key=stream["is_entity"][None],
+            copy=attributes[h],
+            to=output,
+        )
+
+    codes = sign_codes(np.arange(len(codebook)), m)
+    # No code's logit falls to -2 m, since the output slot's entries lie strictly between -2 and 2.
+    decoder = Decoder(
+        (SignField(codebook.tokens, codes, read=output.form()),), rest=-2 * m * relation.sum()
+    )
+    spell = partial(_spell_attributes, codebook=codebook, signs=True)
+    claim = MarginClaim(real=margin, in_dtype=margin - rounding, rounds=True)
+    return draft.build(facts, decoder, spell, claim, dtype, codebooks=(codebook,))
+
+
+def attention_margin(n_relations: int, beta: int) -> Fraction:
+    """A rational lower bound of `2 (e^beta - (R-1)) / (e^beta + 1)`, which increases with e^beta.
+
+    e is replaced by a partial sum of its series, so the bound holds in real arithmetic, without
+    any rounding.
+
+    Raises:
+        InputError: beta is not a positive integer, or the margin is not positive.
+    """
+    n_relations, beta = whole("n_relations", n_relations, 1), whole("beta", beta, 1)
+    power = sum(Fraction(1, math.factorial(i)) for i in range(20)) ** beta
+    margin = 2 * (power - (n_relations - 1)) / (power + 1)
+    if margin <= 0:
+        raise InputError(
+            f"with beta = {beta} and R = {n_relations} the margin is not positive: e^beta > R - 1"
+            f" is needed; beta = {_least_beta(n_relations)} gives a margin of at least 1"
+        )
+    return margin
+
+
+def _least_beta(n_relations: int) -> int:
+    beta = 1
+    while Fraction(2718, 1000) ** beta < 2 * n_relations - 1:
+        beta += 1
+    return beta
+
+
+def _rounding(margin: Fraction, d_model: int, m: int, dtype: torch.dtype) -> Fraction:
+    """How far the module's rounding can move a difference of two logits; raises DoesNotFit if the
+    margin is no larger.
+
+    Two logits are sums over d_model terms whose absolute values add up to at most 2 m each, off by
+    `2 m d eps` together; the output slot is a sum over R heads, R < d / 2, of products of a few
+    roundings each, whose error of `(R + 8) eps` times its size, below 2, enters m coordinates of
+    two logits.
+    """
+    require_exact(2 * m, dtype, f"attention_selector with {m}-bit codes")
+    rounding = (d_model + 16) * 4 * m * Fraction(torch.finfo(dtype).eps)
+    if margin <= rounding:
+        raise DoesNotFit(
+            f"attention_selector with {m}-bit codes: the margin is {float(margin):.3g}, but logits"
+            f" in {dtype} may be off by {float(rounding):.3g}; use a wider dtype or a larger beta"
+        )
+    return rounding

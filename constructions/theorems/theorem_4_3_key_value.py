@@ -1,0 +1,385 @@
+"""Theorem 4.3(1): many hops with the facts in the MLP, in an embedding dimension of O(log N).
+
+Statement. For all facts of R relations on N entities and every k there is a transformer of depth k
+that answers every query `(s, r_1, ..., r_k)`, in dimension O(log N + log R + log k). b = max(1,
+ceil(log2 N')) bits name a state, N' = N entities, and *unknown* where facts are missing; m_R =
+max(1, ceil(log2 R)), p = max(1, ceil(log2 (k+1))).
+
+| construction | d_model | hidden layers |
+|---|---|---|
+| `key_value` | b + 2 m_R + p + 1 | N R + 2 b + 2 m_R (+1) |
+| `key_value_rows` | b + 2 m_R + p + 1 | 2 b + 2 m_R + P + 1; N' + R + P; |
+| | | R b + b + m_R + 1 (P = 1) |
+| ... `share_layers=True` | 2 b + 2 m_R + 2 p + 2 | the same with P = k, and k more in the last |
+
+k layers are stored; with `share_layers=True` one, which is applied k times.
+
+The last position works: layer l copies relation `r_l` there and replaces the state
+`f_{r_{l-1}}(...)` by `f_{r_l}(...)`. Margin exactly 2 (in real arithmetic 2 minus a leak that is
+stated with the model).
+
+Hypotheses. None on the facts; a missing fact leads to the state *unknown*, which never leaves.
+
+Where this departs from the paper: constants; `key_value_rows` (three hidden layers with signs
+between them, each fact stored as b of them) and shared layers are ours; functions and missing
+facts. Proofs: docs/theorems/theorem_4_3.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from constructions.facts.codes import Codebook, bits_needed, sign_codes
+from constructions.facts.table import FactTable
+from constructions.facts.vocabulary import Vocabulary
+from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.recipe import recorded
+from constructions.model.stream import Form, Slot, Space, dot
+from constructions.model.unembedding import Decoder, SignField
+from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
+from constructions.writing.position_reading import GAIN, at_position, position_codes, with_leaks
+
+
+@recorded
+def key_value(
+    facts: FactTable, hops: int, *, share_layers: bool = False, dtype: torch.dtype = torch.float32
+) -> FactModel:
+    """Theorem 4.3(1): one hidden unit for each (entity, relation).
+
+    Weights. `E[s]` = `c(s)` in the slot `state`; `E[relation r]` = `c(r)` and a constant 1. Unit
+    (s, r) computes `ReLU(<c(s), state> + <c(r), asked> - (b + m_R) + 1)`: 1 on its pair, 0 on all
+    others. It writes `c(f_r(s))`, while `ReLU(x)` and `ReLU(-x)` clear the old state and the
+    relation. A unit on *unknown* alone keeps it.
+
+    Args:
+        facts: any table.
+        hops: k, at least 1.
+        share_layers: store one layer and apply it k times; a pointer to the next relation advances
+            in the stream.
+        dtype: any floating dtype whose integers are exact up to `4 (b + m_R)`.
+
+    Returns:
+        A model of depth k with N R b fact bits in each stored layer.
+
+    Raises:
+        InputError: hops is not a positive integer.
+        DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+    """
+    return _memory(facts, hops, share_layers, dtype, "key_value", _look_up_pairs, hidden_layers=1)
+
+
+@recorded
+def key_value_rows(
+    facts: FactTable, hops: int, *, share_layers: bool = False, dtype: torch.dtype = torch.float32
+) -> FactModel:
+    """Theorem 4.3(1) by rows (ours): N units make the state one-hot, their weights hold each
+    entity's row of answers.
+
+    Weights. As `key_value`, with three hidden layers. First: `ReLU(x)` and `ReLU(-x)` of state and
+    relation, a constant 1 (if layers are shared, k units that say which pass it is) and the
+    constant `b + m_R`. Second: unit s is 1 iff the state is s, unit r iff r is asked, else 0.
+    Third: unit (r, j) is `ReLU(sum_s c(f_r(s))_j [state is s] + [r is asked] - sum_{q != r} [q is
+    asked] - 1)`: bit j of the answer for the asked r, else 0. The state moves by twice the new
+    bits minus twice the old. All weights between hidden layers are +1 or -1.
+
+    Args, returns, raises: as `key_value`.
+    """
+    return _memory(
+        facts, hops, share_layers, dtype, "key_value_rows", _look_up_rows, hidden_layers=3
+    )
+
+
+_LookUp = Callable[[LayerDraft, Space, FactTable, Codebook, "NDArray[np.int8] | None"], None]
+"""Writes the MLP of a layer; the codes of the pointer in all passes, (k, p), if the layer is
+shared.
+"""
+
+
+def _memory(
+    facts: FactTable,
+    hops: int,
+    share_layers: bool,
+    dtype: torch.dtype,
+    name: str,
+    look_up: _LookUp,
+    hidden_layers: int,
+) -> FactModel:
+    require_hops(hops)
+    states = Codebook.of_states(facts)
+    b, n_positions = states.bits, hops + 1
+    vocabulary = Vocabulary(facts.n_entities, facts.n_relations)
+    p, m_relation = bits_needed(n_positions), bits_needed(facts.n_relations)
+    require_exact(4 * (b + m_relation), dtype, f"{name} with {b}-bit states")
+    extra: dict[str, tuple[int, ...]] = (
+        {"subject": (b,), "pointer": (p,), "first": ()} if share_layers else {}
+    )
+    stream = Space(
+        state=(b,), relation=(m_relation,), asked=(m_relation,), position=(p,), one=(), **extra
+    )
+    position = stream["position"]
+
+    passes = position_codes(n_positions)[1:] if share_layers else None
+    draft = Draft(f"{name}_shared" if share_layers else name, vocabulary, stream)
+    draft.position(position, position_codes(n_positions))
+    if share_layers:
+        start_pointer(draft, stream, n_positions)
+    for hop in range(1, 2 if share_layers else n_positions):
+        layer = draft.layer(hidden_layers)
+        if share_layers:
+            follow_pointer(
+                layer, stream, n_positions, stream["subject"], stream["state"], stream["asked"]
+            )
+        else:
+            if hop == 1:
+                start = at_position(position, hops, 0, n_positions)
+                layer.head(
+                    "read the subject",
+                    copy=stream["state"],
+                    to=stream["state"],
+                    query=start,
+                    key=position,
+                )
+            there = at_position(position, hops, hop, n_positions)
+            layer.head(
+                f"read relation {hop}",
+                copy=stream["relation"],
+                to=stream["asked"],
+                query=there,
+                key=position,
+            )
+        look_up(layer, stream, facts, states, passes)
+
+    codes = sign_codes(np.arange(len(states)), b)
+    # Tokens that are no state lie below every code; where a single state exists, just at its
+    # missing neighbour.
+    floor = -(b + 1 if len(states) > 1 else b) * stream["one"]
+    decoder = Decoder((SignField(states.tokens, codes, read=stream["state"]),), rest=floor)
+    spell = partial(_spell_states, states=states)
+    model = draft.build(
+        facts,
+        decoder,
+        spell,
+        MarginClaim.exactly(2),
+        dtype,
+        codebooks=(states,),
+        hops=hops,
+        repeats=hops if share_layers else 1,
+        fact_tables=None,
+    )
+    model.margin = with_leaks(model)
+    return model
+
+
+def _spell_states(model: FactModel, facts: FactTable, states: Codebook) -> None:
+    """`E[s]` = `c(s)`; `E[relation r]` = `c(r)` and 1. Nothing here depends on the facts."""
+    vocabulary, weight = model.vocabulary, model.embedding.weight
+    where = model.stream["subject" if "subject" in model.stream.slots else "state"]
+    relation = model.stream["relation"]
+    write_rows(weight, vocabulary.entities, where, states.signs(vocabulary.entities))
+    write_rows(
+        weight,
+        vocabulary.relations,
+        relation,
+        sign_codes(np.arange(facts.n_relations), relation.size),
+    )
+    write_rows(weight, vocabulary.relations, model.stream["one"], 1)
+
+
+# -------------------------------------------------------------------- the two memories
+
+
+def _look_up_pairs(
+    layer: LayerDraft,
+    stream: Space,
+    facts: FactTable,
+    states: Codebook,
+    passes: NDArray[np.int8] | None,
+) -> None:
+    """One unit for each (relation, entity), in the order of `facts.answers`."""
+    state, asked, one = stream["state"], stream["asked"], stream["one"]
+    n_entities, n_relations = facts.n_entities, facts.n_relations
+    entity_codes = states.signs(np.arange(n_entities))[None]
+    relation_codes = sign_codes(np.arange(n_relations), asked.size)[:, None]
+    matches = (
+        dot(entity_codes, state) + dot(relation_codes, asked) - (state.size + asked.size - 1) * one
+    )
+    pairs = layer.relu("pairs", matches)
+    tokens = Vocabulary(n_entities, n_relations).answer_tokens(facts.answers)
+    written = dot(np.moveaxis(states.signs(tokens), -1, 0).reshape(state.size, -1), pairs)
+    if not facts.is_total:
+        code = states.signs(states.tokens[-1:])
+        keep = layer.relu("unknown stays", dot(code, state) - (state.size - 1) * one)
+        written = written + dot(code.T, keep)
+    layer.add(written, to=state)
+    for slot in (state, asked):
+        _clear(layer, slot)
+    if passes is not None:
+        advance_pointer(layer, stream, passes, one)
+
+
+def _clear(layer: LayerDraft, slot: Slot) -> None:
+    positive = layer.relu(f"{slot.name} > 0", slot)
+    negative = layer.relu(f"{slot.name} < 0", -slot)
+    layer.add(negative - positive, to=slot)
+
+
+def _look_up_rows(
+    layer: LayerDraft,
+    stream: Space,
+    facts: FactTable,
+    states: Codebook,
+    passes: NDArray[np.int8] | None,
+) -> None:
+    """Three hidden layers: what is there; which state, relation and pass it is; the asked row of
+    the state.
+
+    All weights between hidden layers are signs, one bit each: the two large matrices hold no
+    zeros. Where a unit does not care for a group, the group is balanced or one-hot, so that it
+    adds a constant.
+    """
+    state, asked, one = stream["state"], stream["asked"], stream["one"]
+    n_relations = facts.n_relations
+    state_rails = [layer.relu("state > 0", state), layer.relu("state < 0", -state)]
+    asked_rails = [layer.relu("asked > 0", asked), layer.relu("asked < 0", -asked)]
+    if passes is None:
+        now: Slot = layer.relu("now", one[None])
+    else:
+        pointer = stream["pointer"]
+        now = layer.relu("now", dot(passes, pointer) - (pointer.size - 1) * one)
+    bias = layer.relu("bias", (state.size + asked.size) * one[None])
+
+    # A code c adds <c, x> = its length at the same code x, two less or still less at others; a
+    # group that is not asked for adds its length. Together with `now` that is bias + 1 for the
+    # right unit, and bias - 1 or less for the others.
+    rest: Form = now.sum() - bias[0]
+    any_state = state_rails[0].sum() + state_rails[1].sum()
+    any_relation = asked_rails[0].sum() + asked_rails[1].sum()
+    entity_codes, relation_codes = (
+        states.signs(states.tokens),
+        sign_codes(np.arange(n_relations), asked.size),
+    )
+    is_state = layer.relu(
+        "which state",
+        dot(entity_codes, state_rails[0])
+        + dot(-entity_codes, state_rails[1])
+        + any_relation
+        + rest,
+    )
+    is_asked = layer.relu(
+        "which relation",
+        dot(relation_codes, asked_rails[0])
+        + dot(-relation_codes, asked_rails[1])
+        + any_state
+        + rest,
+    )
+    is_now = layer.relu(
+        "which pass", dot(_one_of(now.size), now) + any_state + any_relation - bias[0]
+    )
+
+    looked_up = answer_rows(
+        layer, facts, states, range(n_relations), is_state, is_asked, is_now.sum()
+    )
+    old = layer.relu("state bits", dot(entity_codes.T, is_state) + is_asked.sum() - is_now.sum())
+    layer.add(2 * looked_up.sum(axis=0) - 2 * old, to=state)
+    old_letter = layer.relu(
+        "asked bits", dot(relation_codes.T, is_asked) + is_state.sum() - is_now.sum()
+    )
+    always = layer.relu("always", (is_state.sum() + is_asked.sum() - is_now.sum())[None])
+    # the asked relation's sign code is 2 (its bits) - 1
+    layer.add(always - 2 * old_letter, to=asked)
+    if passes is not None:
+        at = layer.relu("pass", dot(_one_of(now.size), is_now) + is_state.sum() - is_asked.sum())
+        _move_pointer(layer, stream, at, passes)
+
+
+def answer_rows(
+    layer: LayerDraft,
+    facts: FactTable,
+    states: Codebook,
+    relations: range,
+    is_state: Slot,
+    is_asked: Slot,
+    always: Form,
+) -> Slot:
+    """Units (r, j) of the next hidden layer: bit j of `f_r(s)` for the state s, if r is asked,
+    else 0.
+
+    Unit (r, j) is `ReLU(sum_s c(f_r(s))_j [state is s] + [r is asked] - sum_{q != r} [q is asked]
+    - 1)`: the first sum and the rest before the 1 are each +1 or -1.
+
+    Args:
+        layer: gets the units.
+        facts: whose rows are stored.
+        states: names the states.
+        relations: those that are looked up.
+        is_state: units of one hidden layer, one-hot over all states.
+        is_asked: units of the same layer, one-hot over all R relations.
+        always: a form on the same layer that is 1.
+    """
+    tokens = Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(
+        facts.answers[relations]
+    )
+    unknown = np.full((len(relations), len(states) - facts.n_entities), states.tokens[-1])
+    rows = states.signs(np.concatenate([tokens, unknown], axis=1))  # (relations, states, b)
+    asked = _one_of(facts.n_relations)[relations]
+    return layer.relu(
+        "asked row",
+        dot(rows.transpose(0, 2, 1), is_state) + dot(asked[:, None], is_asked) - always,
+    )
+
+
+def _one_of(count: int) -> NDArray[np.int64]:
+    """(count, count): 1 on the diagonal, -1 elsewhere."""
+    return 2 * np.eye(count, dtype=np.int64) - 1
+
+
+# -------------------------------------------------------------------- one layer, applied k times
+
+
+def start_pointer(draft: Draft, stream: Space, n_positions: int) -> None:
+    """The last position starts with a pointer to relation 1 and a flag that says that this is the
+    first pass.
+    """
+    codes = position_codes(n_positions)
+    last = np.zeros((n_positions, 1), dtype=np.int8)
+    last[-1] = 1
+    draft.position(stream["pointer"], last * codes[1])
+    draft.position(stream["first"], last)
+
+
+def follow_pointer(
+    layer: LayerDraft, stream: Space, n_positions: int, subject: Slot, state: Slot, letter: Slot
+) -> None:
+    """Copy the relation that is pointed at to `letter`; in the first pass `subject` to `state`,
+    later an empty slot.
+    """
+    position, pointer, first = stream["position"], stream["pointer"], stream["first"]
+    codes = position_codes(n_positions).astype(np.int64)
+    # In the first pass c(0), later the position's own code c(k): its slot `subject` is empty.
+    once = GAIN * position + dot(GAIN * (codes[0] - codes[-1])[:, None], first)
+    layer.head("read the subject", copy=subject, to=state, query=once, key=position)
+    layer.head(
+        "read the relation", copy=stream["relation"], to=letter, query=GAIN * pointer, key=position
+    )
+
+
+def advance_pointer(layer: LayerDraft, stream: Space, passes: NDArray[np.int8], one: Form) -> None:
+    """Units that say which pass it is, from the pointer; see `_move_pointer`."""
+    pointer = stream["pointer"]
+    at = layer.carry("pass", dot(passes, pointer) - (pointer.size - 1) * one)
+    _move_pointer(layer, stream, at, passes)
+
+
+def _move_pointer(layer: LayerDraft, stream: Space, at: Slot, passes: NDArray[np.int8]) -> None:
+    """In pass q the pointer moves from c(q) to c(q+1), and the flag of the first
+    pass is cleared.
+    """
+    steps = np.zeros(passes.shape, dtype=np.int64)
+    steps[:-1] = passes[1:].astype(np.int64) - passes[:-1]
+    layer.add(dot(steps.T, at), to=stream["pointer"])
+    layer.add(-at[:1], to=stream["first"][None])

@@ -1,0 +1,204 @@
+"""Theorem 4.3(2): many hops with every answer in the subject's embedding, no fact in any internal
+weight.
+
+Statement. For all facts of R relations on N entities and every k there is a transformer that
+answers every query `(s, r_1, ..., r_k)` and whose internal weights do not depend on the facts. m
+bits name a possible answer and p = max(1, ceil(log2 (k+1))).
+
+| construction          | depth | d_model                 | widest hidden layer | heads |
+|-----------------------|-------|-------------------------|---------------------|-------|
+| `precomputed`         | k     | R^k m + 2 R + p         | R^k m + R           | 2     |
+| `precomputed_depth_1` | 1     | R^k m + (k + 1) R + p   | R^k m + m           | k + 1 |
+
+Margin exactly 2 (in real arithmetic 2 minus a leak that is stated with the model).
+
+Hypotheses. None on the facts; the answer to a path that meets a missing fact is *unknown*.
+
+Where this departs from the paper: layer l folds the tree of answers onto one branch instead of
+masking the others, so that its width is R^(k-l+1) m + R and not R^k m in every layer; depth 1 is
+ours (so depth is not the price, dimension is); functions and missing facts. Proof:
+docs/theorems/theorem_4_3.md.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from constructions.facts.codes import Codebook, bits_needed, sign_codes
+from constructions.facts.table import FactTable
+from constructions.facts.vocabulary import Vocabulary
+from constructions.guards.errors import InputError
+from constructions.guards.memory import require_memory
+from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.recipe import recorded
+from constructions.model.stream import Form, Slot, Space
+from constructions.model.unembedding import Decoder, SignField
+from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
+from constructions.writing.position_reading import at_position, position_codes, with_leaks
+
+
+@recorded
+def precomputed(
+    facts: FactTable,
+    hops: int,
+    *,
+    layers: int | None = None,
+    codebook: Codebook | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> FactModel:
+    """Theorem 4.3(2): the embedding of s holds, for every word w of k relations, the answer to
+    `(s, w)`.
+
+    Weights. `E[s]` = blocks `b(answer of w at s)` for w in [R]^k; `E[relation r]` = `e_r`. The
+    first layer copies the blocks to the last position.
+
+    Depth k: layer l reads `e` of r_l and folds the first remaining letter: with x_r the half-tree
+    of letter r, `x_0 <- x_0 - ReLU(x_0 - e_0) + sum_{r > 0} ReLU(x_r + e_r - 1)`, which is
+    x_{r_l}.
+
+    Depth 1: k heads read all letters, and `x_0 <- x_0 - ReLU(x_0) + sum_w ReLU(x_w + sum_l e_{l,
+    w_l} - k)`.
+
+    Args:
+        facts: any table.
+        hops: k, at least 1.
+        layers: the depth, k (default) or 1.
+        codebook: the possible answers; by default those of `facts`. Give a larger one to `install`
+            other facts later.
+        dtype: any floating dtype whose integers are exact up to 3 m and k + 1.
+
+    Raises:
+        InputError: hops is not a positive integer, layers is neither k nor 1, or an answer has no
+            code.
+        DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+    """
+    require_hops(hops)
+    if layers not in (None, hops, 1):
+        raise InputError(f"layers must be 1 or the number of hops, {hops}; got {layers!r}")
+    fold_letter_by_letter = layers != 1 or (hops == 1 and layers is None)
+    codebook = codebook or Codebook.of(facts)
+    m, n_relations = codebook.bits, facts.n_relations
+    require_exact(max(3 * m, hops + 1), dtype, f"precomputed with {m}-bit codes")
+    vocabulary = Vocabulary(facts.n_entities, n_relations)
+    n_letters = 1 if fold_letter_by_letter else hops
+    stream = Space(
+        answers=(*(n_relations,) * hops, m),
+        relation=(n_relations,),
+        letters=(n_letters, n_relations),
+        position=(bits_needed(hops + 1),),
+    )
+    answers, letters, one = stream["answers"], stream["letters"], stream["relation"].sum()
+
+    name = "precomputed" if fold_letter_by_letter else "precomputed_depth_1"
+    draft = Draft(name, vocabulary, stream)
+    draft.position(stream["position"], position_codes(hops + 1))
+    if fold_letter_by_letter:
+        for hop in range(1, hops + 1):
+            layer = draft.layer()
+            read_prompt(layer, stream, [answers] if hop == 1 else [], {hop: letters[0]}, hops)
+            fold(layer, answers[(0,) * (hop - 1)], letters[0], one)
+            layer.add(-layer.relu("old letter", letters[0]), to=letters[0])
+    else:
+        layer = draft.layer()
+        read_prompt(
+            layer, stream, [answers], {hop: letters[hop - 1] for hop in range(1, hops + 1)}, hops
+        )
+        pick(layer, answers, letters, one)
+
+    field = SignField(
+        codebook.tokens,
+        sign_codes(np.arange(len(codebook)), m),
+        read=2 * answers[(0,) * hops] - one,
+    )
+    decoder = Decoder((field,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
+    spell = partial(_spell_trees, hops=hops, codebook=codebook)
+    model = draft.build(
+        facts, decoder, spell, MarginClaim.exactly(2), dtype, codebooks=(codebook,), hops=hops
+    )
+    model.margin = with_leaks(model)
+    return model
+
+
+def read_prompt(
+    layer: LayerDraft, stream: Space, subject: list[Slot], letters: dict[int, Slot], last: int
+) -> None:
+    """Heads of the last position: copy slots of the subject, and the relation at each given
+    position to a slot.
+    """
+    position = stream["position"]
+    if subject:
+        start = at_position(position, last, 0, last + 1)
+        slots = stream.span([slot.name for slot in subject])
+        layer.head("read the subject", copy=slots, to=slots, query=start, key=position)
+    for place, slot in letters.items():
+        there = at_position(position, last, place, last + 1)
+        layer.head(
+            f"read relation {place}", copy=stream["relation"], to=slot, query=there, key=position
+        )
+
+
+def fold(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> None:
+    """Make branch 0 of a tree (R, ..., m) of bits equal to the branch that the one-hot letter
+    names.
+    """
+    here = letter[(slice(None), *(None,) * (len(tree.shape) - 1))]
+    hidden = layer.relu("branch 0 if not asked", tree[0] - here[0])
+    taken = layer.relu("asked branch", tree[1:] + here[1:] - one)
+    layer.add(taken.sum(axis=0) - hidden, to=tree[0])
+
+
+def pick(layer: LayerDraft, tree: Slot, letters: Slot, one: Form) -> None:
+    """Make the leaf (0, ..., 0) of a tree (R, ..., R, m) of bits equal to the leaf that the
+    one-hot letters name.
+    """
+    depth = len(tree.shape) - 1
+    matches: Form = tree - depth * one
+    for axis in range(depth):
+        place = [None] * (depth + 1)
+        letter = letters[axis][tuple(slice(None) if i == axis else p for i, p in enumerate(place))]
+        matches = matches + letter
+    leaves: Form = layer.relu("asked leaf", matches)
+    for _ in range(depth):
+        leaves = leaves.sum(axis=0)
+    old = layer.relu("leaf 0", tree[(0,) * depth])
+    layer.add(leaves - old, to=tree[(0,) * depth])
+
+
+def words(n_relations: int, length: int) -> NDArray[np.int64]:
+    """All words of the given length in lexicographic order: int64 (R^length, length)."""
+    return np.indices((n_relations,) * length).reshape(length, n_relations**length).T
+
+
+def answers_to_all_words(facts: FactTable, length: int) -> NDArray[np.int64]:
+    """Answer tokens of every entity to every word: int64 (N, R^length), words in lexicographic
+    order.
+    """
+    count = facts.n_entities * facts.n_relations**length
+    require_memory(
+        8 * 8 * count,
+        f"the answers of {facts.n_entities:,} entities to {facts.n_relations}^{length} words",
+    )
+    entities = np.arange(facts.n_entities)[:, None]
+    answered = facts.answer(entities, words(facts.n_relations, length)[None])
+    return Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(answered)
+
+
+def _spell_trees(model: FactModel, facts: FactTable, hops: int, codebook: Codebook) -> None:
+    """`E[s]` = the codes of the answers to all words; `E[relation r]` = `e_r`."""
+    vocabulary, weight = model.vocabulary, model.embedding.weight
+    tokens = answers_to_all_words(facts, hops)
+    codebook.numbers(tokens)  # every answer has a code, or nothing is written
+    blocks = model.stream["answers"].columns.reshape(-1, codebook.bits)
+    for word, columns in enumerate(blocks):
+        slot = Slot(model.stream, "answers", columns)
+        write_rows(weight, vocabulary.entities, slot, codebook.binary(tokens[:, word]))
+    write_rows(
+        weight,
+        vocabulary.relations,
+        model.stream["relation"],
+        np.eye(facts.n_relations, dtype=np.int8),
+    )

@@ -1,0 +1,221 @@
+"""Theorem 4.4: with chain-of-thought one layer and an embedding of O(R log N) answer paths of
+every length.
+
+Statement. For all facts and every K there is a one-layer transformer that answers every query of 1
+<= k <= K hops with one set of weights: the prompt `(s, r_1, ..., r_k, PAD, ..., PAD)` of K + 1
+tokens is continued by the intermediate entities x_1, ..., x_k and END. With `hops_per_token = j`
+each written token makes j hops, so that `ceil(k/j)` are written. No internal weight depends on the
+facts. With m bits for an answer, `W = R + R^2 + ... + R^j` words, `T = ceil(K/j)` and `p = max(1,
+ceil(log2 (K + T + 1)))`:
+
+    d_model = W m + m + (j + 1) R + (j + 2) p + 1      one hidden layer, W m wide      j + 1 heads
+
+For j = 1 that is `R m + m + 2 R + 3 p + 1`: it depends on K through p alone. Margin exactly 2 in
+every step (in real arithmetic 2 minus a leak that is stated with the model).
+
+Hypotheses. None on the facts. A path that meets a missing fact writes *unknown* from there on.
+
+Where this departs from the paper: constants; padding, END and steps of several hops are ours;
+functions and missing facts. Selecting in place would save m coordinates for j = 1 (d_model R m + 2
+R + 3 p + 1); here the selected bits go to a slot of their own, so that one form serves every j,
+and the sequence has a position more, on which END is written after K hops.
+Proof: docs/theorems/theorem_4_4.md.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import cast
+
+import numpy as np
+import torch
+
+from constructions.facts.codes import Codebook, bits_needed, sign_codes
+from constructions.facts.table import FactTable
+from constructions.facts.vocabulary import Vocabulary
+from constructions.guards.errors import InputError
+from constructions.model.answering import Writing
+from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.recipe import recorded
+from constructions.model.stream import Form, Slot, Space, dot, nothing
+from constructions.model.unembedding import Decoder, SignField
+from constructions.theorems.theorem_4_3_precomputed import answers_to_all_words
+from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
+from constructions.writing.position_reading import GAIN, position_codes, with_leaks
+
+SPECIALS = ("unknown", "pad", "end")
+
+
+class ChainOfThought(Writing, FactModel):
+    """A model that writes the intermediate entities; see `Writing`."""
+
+
+@recorded
+def chain_of_thought(
+    facts: FactTable,
+    max_hops: int,
+    *,
+    hops_per_token: int = 1,
+    codebook: Codebook | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> ChainOfThought:
+    """Theorem 4.4: position K + i - 1 points to the letters of step i, and writes x_i.
+
+    Weights. `E[s]` = blocks `b(answer of w at s)` for all words w of 1 to j relations; `E[relation
+    r]` = `e_r`; PAD and END are 0. The positional vector of position K + i - 1 holds its own code,
+    pointers to the positions of letters (i-1) j + 1, ..., i j (or, beyond K, to position 0, which
+    holds no letter), and a pointer to the entity: position 0 for i = 1, else position 1, which
+    holds no blocks, as the token x_{i-1} brings its own. Unit (w, bit), |w| = n: `ReLU(x_w +
+    sum_{l <= n} e_{l, w_l} - sum_r e_{n+1, r} - n)`: the bit iff the step's letters are just w.
+    The unembedding reads `2 (sum of units) - 1`, and END wins iff the step has no first letter.
+
+    Args:
+        facts: any table.
+        max_hops: K, at least 1.
+        hops_per_token: j, 1 to K.
+        codebook: the possible answers; by default those of `facts`. Give a larger one to `install`
+            other facts later.
+        dtype: any floating dtype whose integers are exact up to 3 m + 3 and 2 j + 2.
+
+    Raises:
+        InputError: max_hops or hops_per_token is out of range, or an answer has no code.
+        DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+    """
+    require_hops(max_hops, "max_hops")
+    require_hops(hops_per_token, "hops_per_token")
+    if hops_per_token > max_hops:
+        raise InputError(
+            f"hops_per_token must be at most max_hops, {max_hops}; got {hops_per_token}"
+        )
+    codebook = codebook or Codebook.of(facts)
+    m, n_relations, per_token = codebook.bits, facts.n_relations, hops_per_token
+    require_exact(max(3 * m + 3, 2 * per_token + 2), dtype, f"chain_of_thought with {m}-bit codes")
+    vocabulary = Vocabulary(facts.n_entities, n_relations, SPECIALS)
+    n_positions = max_hops + -(-max_hops // per_token) + 1
+    p = bits_needed(n_positions)
+    trees = {
+        f"words {length}": (*(n_relations,) * length, m) for length in range(1, per_token + 1)
+    }
+    stream = Space(
+        **trees,
+        answer=(m,),
+        relation=(n_relations,),
+        letters=(per_token, n_relations),
+        position=(p,),
+        entity_pointer=(p,),
+        letter_pointers=(per_token, p),
+        one=(),
+    )
+    letters, one = stream["letters"], stream["one"]
+
+    draft = Draft("chain_of_thought", vocabulary, stream)
+    _point(draft, stream, max_hops, per_token, n_positions)
+    layer = draft.layer()
+    stored, position = stream.span(trees), stream["position"]
+    layer.head(
+        "read the entity",
+        copy=stored,
+        to=stored,
+        query=GAIN * stream["entity_pointer"],
+        key=position,
+    )
+    for l in range(per_token):  # noqa: E741  # l is the letter's place, as in the statement
+        pointer = GAIN * stream["letter_pointers"][l]
+        layer.head(
+            f"read letter {l + 1}",
+            copy=stream["relation"],
+            to=letters[l],
+            query=pointer,
+            key=position,
+        )
+    for length, name in enumerate(trees, start=1):
+        found: Form = layer.relu(
+            f"asked of {name}", _matches(stream[name], letters, length, per_token, one)
+        )
+        for _ in range(length):
+            found = found.sum(axis=0)
+        layer.add(found, to=stream["answer"])
+
+    answers = SignField(
+        codebook.tokens, sign_codes(np.arange(len(codebook)), m), read=2 * stream["answer"] - one
+    )
+    end = SignField(
+        np.array([vocabulary.special("end")]),
+        np.empty((1, 0), np.int8),
+        nothing(stream),
+        bonus=(m + 2) * one - dot([2 * m + 3] * n_relations, letters[0]),
+    )
+    decoder = Decoder((answers, end), rest=-(m + 1 if len(codebook) > 1 else m) * one)
+    spell = partial(_spell_words, per_token=per_token, codebook=codebook)
+    claim = MarginClaim.exactly(2)
+    built = draft.build(
+        facts,
+        decoder,
+        spell,
+        claim,
+        dtype,
+        codebooks=(codebook,),
+        hops=max_hops,
+        kind=ChainOfThought,
+    )
+    model = cast("ChainOfThought", built)
+    model.hops_per_token = per_token
+    model.margin = with_leaks(model)
+    return model
+
+
+def _point(draft: Draft, stream: Space, max_hops: int, per_token: int, n_positions: int) -> None:
+    """The positional vectors: own code, pointers of the positions that write, and the constant."""
+    codes = position_codes(n_positions)
+    entity = np.zeros_like(codes)
+    entity[max_hops] = codes[0]
+    entity[max_hops + 1 :] = codes[1]
+    steps = n_positions - max_hops
+    place = 1 + np.arange(steps * per_token).reshape(steps, per_token)
+    place = np.where(place <= max_hops, place, 0)  # position 0 holds no letter
+    letter = np.zeros((n_positions, per_token, codes.shape[1]), dtype=np.int8)
+    letter[max_hops:] = codes[place]
+    draft.position(stream["position"], codes)
+    draft.position(stream["entity_pointer"], entity)
+    draft.position(stream["letter_pointers"], letter.reshape(n_positions, -1))
+    draft.position(stream["one"], np.ones((n_positions, 1), dtype=np.int8))
+
+
+def _matches(tree: Slot, letters: Slot, length: int, per_token: int, one: Form) -> Form:
+    """`x_w + sum_{l <= n} e_{l, w_l} - [there is a letter n + 1] - n` for all words
+    w of length n.
+    """
+    form: Form = tree - length * one
+    for axis in range(length):
+        form = (
+            form
+            + letters[axis][tuple(slice(None) if i == axis else None for i in range(length + 1))]
+        )
+    if length < per_token:
+        form = form - letters[length].sum()
+    return form
+
+
+def _spell_words(model: FactModel, facts: FactTable, per_token: int, codebook: Codebook) -> None:
+    """`E[s]` = the answers to all words of 1 to j relations; *unknown* stays; `E[relation r]` =
+    `e_r`.
+    """
+    vocabulary, weight = model.vocabulary, model.embedding.weight
+    answered = [answers_to_all_words(facts, length) for length in range(1, per_token + 1)]
+    for tokens in answered:
+        codebook.numbers(tokens)  # every answer has a code, or nothing is written
+    for length, tokens in enumerate(answered, start=1):
+        for word, columns in enumerate(
+            model.stream[f"words {length}"].columns.reshape(-1, codebook.bits)
+        ):
+            slot = Slot(model.stream, f"words {length}", columns)
+            write_rows(weight, vocabulary.entities, slot, codebook.binary(tokens[:, word]))
+            if vocabulary.unknown in codebook.tokens:
+                unknown = np.array([vocabulary.unknown])
+                write_rows(weight, unknown, slot, codebook.binary(unknown))
+    write_rows(
+        weight,
+        vocabulary.relations,
+        model.stream["relation"],
+        np.eye(facts.n_relations, dtype=np.int8),
+    )

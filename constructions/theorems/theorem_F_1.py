@@ -1,0 +1,164 @@
+"""Theorem F.1 (Appendix F of the paper): disjoint answer sets need no MLP and no query or key
+weights at all.
+
+Statement. Let relation `r` answer in its own set `A_r`, the sets disjoint, `g_r` any functions.
+Then a one-layer model with uniform attention, no MLP and dimension `sum_r m_r + R` answers every
+query, where `m_r` bits tell the members of `A_r` (and *unknown*, where facts of `r` are missing)
+apart. With equal sizes this is `R m + R`.
+
+Hypotheses. `A_r` and `A_r'` share no entity for r != r'. Sizes may differ; `g_r` need not be
+injective or total.
+
+Departure from the paper: the paper's learned embeddings cut the MLP parameters of Nichani et al.
+(2025) from about N R to almost nothing; here there is no MLP. Missing facts are ours. Proof:
+docs/theorems/theorem_F_1.md.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+
+from constructions.facts.codes import Codebook
+from constructions.facts.table import MISSING, FactTable
+from constructions.facts.vocabulary import Vocabulary
+from constructions.guards.errors import InputError
+from constructions.guards.memory import require_memory
+from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.recipe import recorded
+from constructions.model.stream import Space, dot, nothing
+from constructions.model.unembedding import Decoder, SignField
+from constructions.writing.draft import Draft, require_exact, write_rows
+
+
+@recorded
+def superposition(
+    facts: FactTable,
+    *,
+    codebooks: list[Codebook] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> FactModel:
+    """Theorem F.1: uniform attention adds up the subject's attributes, and the relation raises the
+    right answer set.
+
+    Weights. `E[s]` = blocks `c_r(g_r(s))`; `E[relation r]` = `e_r`; one uniform head with value
+    factor 2 copies the blocks. With g = 1 if no fact is missing, else 2, and the bonus `B = 2 g
+    max_r m_r`: `U[j in A_r]` = `g c_r(j)` in block r and B on `e_r`; `U[unknown]` = `B + g m_r -
+    2` on each `e_r`. The answer has the logit `B + g m_r` (*unknown*: 2 less); the rest of `A_r`
+    has at most `B + g (m_r - 2)`, one more step of g below where the block spells *unknown*; the
+    other sets at most `g max m`.
+
+    Args:
+        facts: a table whose relations answer in disjoint sets.
+        codebooks: one for each relation: its possible answers; by default those of `facts`.
+        dtype: any floating dtype whose integers are exact up to `3 g max_r m_r`.
+
+    Returns:
+        A one-layer model without MLP, query or key weights; d_model sum_r m_r + R, margin at least
+        2.
+
+    Raises:
+        InputError: two relations share an answer (two offending facts are named), or an answer has
+            no code.
+        DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+    """
+    require_disjoint(facts)
+    n_relations = facts.n_relations
+    require_memory(
+        2 * 2 * n_relations**2,
+        f"the rows of {n_relations:,} relations, each of a block of its own,",
+    )
+    books = codebooks or [Codebook.of(facts, relation=r) for r in range(n_relations)]
+    vocabulary = Vocabulary(facts.n_entities, n_relations)
+    _require_books_apart(books, vocabulary)
+    partly_missing = any(book.tokens[-1] == vocabulary.unknown for book in books)
+    g = 2 if partly_missing else 1
+    widest = max(book.bits for book in books)
+    bonus = 2 * g * widest
+    require_exact(3 * g * widest, dtype, f"superposition of {n_relations} {widest}-bit codes")
+    blocks = {f"attributes[{r}]": (book.bits,) for r, book in enumerate(books)}
+    stream = Space(**blocks, relation=(n_relations,))
+    attributes = [stream[name] for name in blocks]
+    relation = stream["relation"]
+
+    draft = Draft("superposition", vocabulary, stream)
+    layer = draft.layer()
+    every_block = stream.span(blocks)
+    layer.head("read the subject", copy=2 * every_block, to=every_block)
+
+    fields = []
+    for r, book in enumerate(books):
+        members = book.tokens != vocabulary.unknown
+        if members.any():
+            codes = book.signs(book.tokens)[members]
+            fields.append(
+                SignField(book.tokens[members], codes, g * attributes[r], bonus * relation[r])
+            )
+    if partly_missing:
+        raised = dot([bonus - 2 + g * book.bits for book in books], relation)
+        fields.append(
+            SignField(
+                np.array([vocabulary.unknown]), np.empty((1, 0), np.int8), nothing(stream), raised
+            )
+        )
+    decoder = Decoder(tuple(fields), rest=-(g * widest + 1) * relation.sum())
+    spell = partial(_spell_blocks, books=books)
+    return draft.build(
+        facts, decoder, spell, MarginClaim.at_least(2), dtype, codebooks=tuple(books)
+    )
+
+
+def require_disjoint(facts: FactTable) -> None:
+    """Raise InputError, naming two offending facts, unless the relations' answer sets are
+    disjoint.
+    """
+    relations, subjects = np.nonzero(facts.answers != MISSING)
+    answers = facts.answers[relations, subjects]
+    first = np.full(facts.n_entities, -1)
+    first[answers[::-1]] = np.arange(len(answers))[::-1]  # the first fact with this answer
+    clash = np.flatnonzero(relations[first[answers]] != relations)
+    if clash.size:
+        one, other = first[answers[clash[0]]], clash[0]
+        told = [
+            f"{facts.query_text(int(subjects[i]), [int(relations[i])])} ->"
+            f" {facts.entity_name(int(answers[i]))}"
+            for i in (one, other)
+        ]
+        raise InputError(
+            "superposition needs relations with disjoint answer sets, but two share an answer:"
+            f" {told[0]} and {told[1]}; use selector, which has no such condition"
+        )
+
+
+def _require_books_apart(books: list[Codebook], vocabulary: Vocabulary) -> None:
+    if len(books) != vocabulary.n_relations:
+        raise InputError(
+            f"{vocabulary.n_relations} codebooks are needed, one for each relation; got"
+            f" {len(books)}"
+        )
+    tokens = np.concatenate([book.tokens[book.tokens != vocabulary.unknown] for book in books])
+    named, counts = np.unique(tokens, return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"codebooks must be disjoint; two of them name entity {named[counts > 1][0]}"
+        )
+
+
+def _spell_blocks(model: FactModel, facts: FactTable, books: list[Codebook]) -> None:
+    """`E[s]` = blocks `c_r(g_r(s))`, `E[relation r]` = `e_r`."""
+    vocabulary, weight = model.vocabulary, model.embedding.weight
+    tokens = vocabulary.answer_tokens(facts.answers)
+    for book, answers in zip(books, tokens, strict=True):
+        book.numbers(answers)  # every answer has a code, or nothing is written
+    for r, book in enumerate(books):
+        write_rows(
+            weight, vocabulary.entities, model.stream[f"attributes[{r}]"], book.signs(tokens[r])
+        )
+    write_rows(
+        weight,
+        vocabulary.relations,
+        model.stream["relation"],
+        np.eye(facts.n_relations, dtype=np.int8),
+    )

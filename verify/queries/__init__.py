@@ -1,0 +1,1 @@
+"""Every query, run through the real module."""

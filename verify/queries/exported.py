@@ -1,0 +1,263 @@
+"""An export, asked in the other tool: every answer against the table of facts, every logit against
+the module's own times a power of two.
+
+The queries are all paths of the model's length; of a chain of thought all lengths up to it, and it
+is continued with what the other tool says. About `MOST_ASKED` are asked, shared among the lengths:
+where there are more of a length, as many are drawn, and it is said of how many.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from constructions.export import Runner, export
+from constructions.export.names import as_standard
+from constructions.export.scale import sampling_margin
+from constructions.model.answering import Answering, Writing
+from verify.queries.recall import Verdict
+
+MOST_ASKED = 4096
+MOST_LOGITS = 2**22
+"""So many logits at once, by the other tool and by the module."""
+
+
+@dataclass
+class Asked:
+    """What the other tool answered.
+
+    Attributes:
+        allowed: how far a logit may differ: twice `StandardModel.logit_error`, as both sides may
+            be so far from the construction's logit in real arithmetic, times `scale`. 0 where
+            every number is exact.
+        dtype: of the model; another tool's logits must have the same.
+        scale: the other tool's logits are to be the module's times this power of two.
+        least_margin: what the smallest margin is to be.
+        queries: how many were asked.
+        all_queries: how many there are.
+        wrong: how many have some token that is not the only one with the largest logit (a NaN
+            counts).
+        unknown: how many are right as they were asked, but within `2 allowed` of another token
+            somewhere: logits of the other tool are off by half of `allowed` each, however sums are
+            added, so that in another batch they may be wrong.
+        difference: the largest |logit of the other tool - scale * logit of the module|, over all
+            tokens of the module at the positions that answer (others may round); NaN if any is.
+        margin: the smallest logit margin in the other tool; NaN if any is.
+        wrong_probability: the largest probability, over all steps of all queries, that who samples
+            from the other tool's logits at temperature 1 draws any wrong token; NaN if any is.
+        other_dtype: a dtype of the other tool's logits that is not `dtype`; None if there is none.
+    """
+
+    allowed: float
+    dtype: str
+    scale: float = 1.0
+    least_margin: float = 0.0
+    queries: int = 0
+    all_queries: int = 0
+    wrong: int = 0
+    unknown: int = 0
+    difference: float = 0.0
+    margin: float = math.inf
+    wrong_probability: float = 0.0
+    other_dtype: str | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """PASS if there were queries, all answered right by the margin asked for, in the model's
+        dtype, and no logit differs more than it may; else UNKNOWN if that is so but for queries
+        that rounding may decide.
+        """
+        sound = (
+            self.queries > 0
+            and self.wrong == 0
+            and self.difference <= self.allowed
+            and self.margin >= self.least_margin
+            and self.other_dtype is None
+        )
+        return "FAIL" if not sound else "UNKNOWN" if self.unknown else "PASS"
+
+    @property
+    def right(self) -> bool:
+        """Whether the verdict is PASS."""
+        return self.verdict == "PASS"
+
+    def lines(self, to: str) -> list[str]:
+        """The verdict in words, and the figures of sampling."""
+        sample = "" if self.queries == self.all_queries else f" drawn from {self.all_queries:,}"
+        other = (
+            ""
+            if self.other_dtype is None
+            else f", but the other tool computes in {self.other_dtype}"
+        )
+        undecided = f", {self.unknown:,} undecided within rounding" if self.unknown else ""
+        small = (
+            ""
+            if not self.margin < self.least_margin
+            else f", below the {self.least_margin:.3g} asked for (--margin)"
+        )
+        return [
+            (
+                f"{self.verdict}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,}"
+                f" wrong{undecided}; largest logit difference {self.difference:.3g} in"
+                f" {self.dtype} (allowed: {self.allowed:.3g}){other}"
+            ),
+            (
+                f"logits times {self.scale:g}: smallest margin {self.margin:.4g}{small}; sampled"
+                " at temperature 1, a wrong token has a probability of at most"
+                f" {self.wrong_probability:.2g}"
+            ),
+        ]
+
+    def as_json(self, to: str) -> str:
+        """All of it."""
+        numbers = {
+            name: value if not isinstance(value, float) or math.isfinite(value) else None
+            for name, value in asdict(self).items()
+        }
+        found = {"verdict": self.verdict, "to": to, **numbers}
+        return json.dumps(found, indent=1, allow_nan=False) + "\n"
+
+
+def export_and_ask(
+    model: Answering,
+    to: str,
+    folder: str | os.PathLike[str],
+    progress: Callable[[int], None] = lambda queries: None,
+    margin: float | None = None,
+) -> Asked:
+    """Export into a folder, if the other tool, which reads the finished files, answers right; else
+    nothing is left behind.
+
+    Args:
+        model: a construction, or a standard decoder in which one stands.
+        to, folder, margin: see `constructions.export.export`.
+        progress: called with the number of queries done so far.
+
+    Raises:
+        InputError: see `constructions.export.export`.
+    """
+    decoder = as_standard(model)
+    least = sampling_margin(decoder.shape.d_vocab) if margin is None else margin
+    share = -(-MOST_ASKED // len(model.path_lengths))
+    found: list[Asked] = []
+
+    def check(run: Runner, scale: float) -> None:
+        found.append(
+            ask(run, model, 2 * scale * decoder.logit_error, share, progress, scale, least)
+        )
+        if not found[0].right:
+            raise _NotRight
+
+    with suppress(_NotRight):
+        export(decoder, to, folder, check, margin)
+    return found[0]
+
+
+class _NotRight(Exception):
+    pass
+
+
+@torch.no_grad()
+def ask(
+    run: Runner,
+    model: Answering,
+    allowed: float = 0.0,
+    most: int = MOST_ASKED,
+    progress: Callable[[int], None] = lambda queries: None,
+    scale: float = 1.0,
+    least_margin: float = 0.0,
+) -> Asked:
+    """Ask the other tool at most `most` queries of each length.
+
+    Args:
+        run: the other tool: tokens (batch, length) to logits, of the model's tokens and perhaps of
+            more behind them.
+        model: what was exported, with the facts that it should answer.
+        allowed: how far a logit may differ.
+        most: if there are more queries of a length, as many different ones are drawn at random,
+            always the same.
+        progress: called with the number of queries done so far.
+        scale: the other tool's logits are to be the module's times this power of two.
+        least_margin: what the smallest margin in the other tool is to be.
+    """
+    dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
+    asked, draw = Asked(allowed, dtype, scale, least_margin), np.random.default_rng(0)
+    at_once = max(1, MOST_LOGITS // (model.shape.d_vocab * (2 * model.hops + 1)))
+    for hops in model.path_lengths:
+        total = model.facts.n_queries(hops)
+        drawn = model.facts.drawn_queries(most, hops, draw) if total > most else None
+        asked.all_queries += total
+        for start in range(0, min(total, most), at_once):
+            index = np.arange(start, min(start + at_once, total, most))
+            subjects, paths = (
+                model.facts.queries(index, hops)
+                if drawn is None
+                else [part[index] for part in drawn]
+            )
+            failed, near = (torch.zeros(len(index), dtype=torch.bool) for _ in range(2))
+            for tokens, wanted, logits in _steps(run, model, subjects, paths):
+                own, last = (
+                    logits[:, -1].gather(-1, wanted),
+                    logits[:, -1].scatter(-1, wanted, -torch.inf),
+                )
+                failed |= ~(own[:, 0] > last.amax(-1))
+                margins = own[:, 0].double() - last.amax(-1).double()
+                near |= margins.abs() <= 2 * allowed
+                asked.margin = min(
+                    margins.min().item(), asked.margin, key=lambda m: (not math.isnan(m), m)
+                )
+                others = (last.double().logsumexp(-1) - own[:, 0].double()).sigmoid().max().item()
+                asked.wrong_probability = _larger(others, asked.wrong_probability)
+                states, _ = model.states(tokens.to(model.embedding.weight.device))
+                expected = model.unembedding(states[:, -1]).cpu()
+                here = logits[:, -1, : expected.shape[-1]]
+                difference = (here.double() - scale * expected.double()).abs().max().item()
+                asked.difference = _larger(difference, asked.difference)
+                if logits.dtype != expected.dtype:
+                    asked.other_dtype = str(logits.dtype).removeprefix("torch.")
+            asked.queries += len(index)
+            asked.wrong += int(failed.sum())
+            asked.unknown += int((near & ~failed).sum()) if allowed else 0
+            progress(asked.queries)
+    return asked
+
+
+def _larger(one: float, other: float) -> float:
+    """The larger number, or NaN if one is."""
+    return max(one, other, key=lambda number: (math.isnan(number), number))
+
+
+def _steps(
+    run: Runner, model: Answering, subjects: NDArray[np.int64], paths: NDArray[np.int64]
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Tokens (Q, L), what should follow (Q, 1), the other tool's logits (Q, L, d_vocab): once, or
+    for each written token.
+    """
+    facts, vocabulary = model.facts, model.vocabulary
+    if not isinstance(model, Writing):
+        tokens, said = (part.cpu() for part in model.lesson(subjects, paths))
+        yield tokens, said, run(tokens)
+        return
+    tokens, hops = model.prompt(subjects, paths).cpu(), paths.shape[-1]
+    for read in (*range(model.hops_per_token, hops, model.hops_per_token), hops):
+        logits = run(tokens)
+        yield (
+            tokens,
+            _column(vocabulary.answer_tokens(facts.answer(subjects, paths[:, :read]))),
+            logits,
+        )
+        tokens = torch.cat([tokens, logits[:, -1:].argmax(-1)], 1)
+    yield tokens, torch.full((len(tokens), 1), vocabulary.special("end")), run(tokens)
+
+
+def _column(tokens: NDArray[np.int64]) -> Tensor:
+    return torch.from_numpy(tokens)[:, None]

@@ -1,0 +1,1 @@
+"""Cells, grids, attacks, and processes that work side by side."""

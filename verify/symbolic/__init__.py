@@ -1,0 +1,1 @@
+"""The checker of saved models: their certificate, proven from the files alone."""

@@ -1,0 +1,273 @@
+"""What a model folder says of itself, and whether its parts agree: docs/certificates.md, "What a
+folder is".
+
+`constructions.load` reads the same by code of its own, and what one of the two refuses the other
+refuses. Of the proof only this leans on it: the files are those that the manifest lists. All else
+here is a statement that would be false in a folder that is called right. The standard library and
+numpy alone; floating-point numbers are compared, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from verify.symbolic.stored import (
+    FORMAT,
+    MOST_BYTES_OF_JSON,
+    MOST_LAYERS,
+    MOST_SHOWN,
+    escaped,
+    read_json,
+    read_tensors,
+    require,
+    shown,
+)
+
+DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+SPECIALS = (["unknown"], ["unknown", "pad", "end"])
+ALWAYS = {"weights.safetensors", "vocabulary.txt", "certificate.json"}
+FILES = ALWAYS | {"facts.tsv", "facts.safetensors", "codebooks.safetensors"}
+AT_ONCE = 2**20  # entries of a tensor that are compared together
+
+Leaf = tuple[str, Callable[[Any], bool]]
+COUNT: Leaf = "a count", lambda value: type(value) is int and value >= 0
+SIZE: Leaf = "a positive integer", lambda value: type(value) is int and value >= 1
+TEXT: Leaf = "a text", lambda value: type(value) is str
+EXTREME: Leaf = "an integer or null", lambda value: value is None or type(value) is int
+OPTION: Leaf = (
+    "an integer, true, false or null",
+    lambda value: (
+        value is None
+        or type(value)
+        in (
+            int,
+            bool,
+        )
+    ),
+)
+SHA256: Leaf = (
+    "64 lower-case hexadecimal digits",
+    lambda value: (
+        type(value) is str and len(value) == 64 and set(value) <= set("0123456789abcdef")
+    ),
+)
+WIDTHS: Leaf = (
+    "a pair of counts",
+    lambda value: (
+        type(value) is list and len(value) == 2 and all(type(n) is int and n >= 0 for n in value)
+    ),
+)
+ANY = "any key"
+SCHEMA: dict[str, Any] = {
+    "format": COUNT,
+    "construction": TEXT,
+    "builder": TEXT,
+    "options": {ANY: OPTION},
+    "dtype": ("one of " + ", ".join(DTYPES), lambda value: type(value) is str and value in DTYPES),
+    "sizes": {
+        "entities": SIZE,
+        "relations": SIZE,
+        "hops": SIZE,
+        "positions": COUNT,
+        "d_model": SIZE,
+        "d_vocab": SIZE,
+        "parameters": SIZE,
+    },
+    "architecture": {"layers": [{"heads": [WIDTHS], "d_mlp": [SIZE]}], "repeats": SIZE},
+    "specials": (" or ".join(map(str, SPECIALS)), lambda value: value in SPECIALS),
+    "tensors": {
+        ANY: {
+            "dtype": TEXT,
+            "shape": [COUNT],
+            "smallest": EXTREME,
+            "largest": EXTREME,
+            "sha256": SHA256,
+        }
+    },
+    "files": {ANY: {"bytes": COUNT, "sha256": SHA256}},
+    "sha256": SHA256,
+}
+"""A dict lists the keys of an object, `ANY` stands for all of them; a list holds the schema of
+every item.
+"""
+
+
+def read_manifest(files: Mapping[str, Any]) -> Any:
+    """The manifest, if it is whole, fits the schema and lists all files of the folder."""
+    require("manifest.json" in files, "manifest.json is missing: this is no model folder")
+    raw = files["manifest.json"]
+    require(
+        len(raw) <= MOST_BYTES_OF_JSON,
+        f"manifest.json: has {len(raw)} bytes, at most {MOST_BYTES_OF_JSON} are read",
+    )
+    manifest = read_json(raw, "manifest.json")
+    require(
+        type(manifest) is dict and "format" in manifest,
+        "manifest.json: is not the manifest of a model",
+    )
+    version = manifest["format"]
+    require(
+        type(version) is int and version == FORMAT,
+        f"manifest.json: format {version!r}, expected {FORMAT}",
+    )
+    _conform(manifest, SCHEMA, "manifest.json")
+    layers = len(manifest["architecture"]["layers"])
+    require(layers > 0, "manifest.json: there is no layer")
+    require(
+        layers <= MOST_LAYERS,
+        f"manifest.json has {layers} layers, and up to {MOST_LAYERS} are read",
+    )
+    body = {key: value for key, value in manifest.items() if key != "sha256"}
+    digest = hashlib.sha256(_text(body)).hexdigest()
+    require(_text(body | {"sha256": digest}) == bytes(raw), "manifest.json has changed")
+    named, there = set(manifest["files"]), set(files) - {"manifest.json"}
+    require(
+        named == there, f"manifest.json lists {sorted(named)}, the folder holds {sorted(there)}"
+    )
+    require(named <= FILES, f"the folder holds {sorted(named - FILES)}, which no model has")
+    require(
+        named >= ALWAYS,
+        f"the folder holds no {', '.join(sorted(ALWAYS - named))}; every model has one",
+    )
+    tables = {"facts.tsv", "facts.safetensors"} & named
+    require(tables, "the folder holds no table of facts")
+    require(len(tables) == 1, "the folder holds two tables of facts")
+    return manifest
+
+
+def _text(manifest: dict[str, Any]) -> bytes:
+    """The one way in which a manifest is written."""
+    return (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode()
+
+
+def _conform(value: Any, schema: Any, where: str) -> None:
+    """The value is as the schema says."""
+    if isinstance(schema, tuple):
+        expected, accepts = schema
+        require(accepts(value), f"{where} is {shown(value)}, not {expected}")
+    elif isinstance(schema, list):
+        require(type(value) is list, f"{where} is {shown(value)}, not a list")
+        for i, item in enumerate(value):
+            _conform(item, schema[0], f"{where}[{i}]")
+    else:
+        require(type(value) is dict, f"{where} is {shown(value)}, not an object")
+        keys = value.keys() if ANY in schema else schema.keys()
+        require(
+            value.keys() >= keys, f"{where}: the keys {sorted(keys - value.keys())} are missing"
+        )
+        require(
+            value.keys() <= keys,
+            f"{where}: the keys {shown(sorted(value.keys() - keys))} are unknown",
+        )
+        for key in keys:
+            _conform(
+                value[key],
+                schema.get(ANY, schema.get(key)),
+                f"{where}, {escaped(key)[:MOST_SHOWN]}",
+            )
+
+
+def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
+    """Every file is as the manifest lists it, and so are sizes, tensors and codebooks."""
+    for name, entry in manifest["files"].items():
+        size, found = len(files[name]), hashlib.sha256(files[name]).hexdigest()
+        if name == "weights.safetensors" and (size, found) != (entry["bytes"], entry["sha256"]):
+            read_tensors(files[name], name)  # what another tool has written is told first
+        require(
+            size == entry["bytes"], f"{name}: has {size} bytes, manifest.json has {entry['bytes']}"
+        )
+        require(
+            found == entry["sha256"],
+            f"{name}: its SHA-256 is {found}, manifest.json has {entry['sha256']}",
+        )
+    sizes, options, specials = manifest["sizes"], manifest["options"], manifest["specials"]
+    tokens = sizes["entities"] + sizes["relations"] + len(specials)
+    require(
+        sizes["d_vocab"] == tokens,
+        f"manifest.json: d_vocab is {sizes['d_vocab']}, there are {tokens} tokens",
+    )
+    hops = options.get("hops", options.get("max_hops", 1))
+    same = type(hops) is int and sizes["hops"] == hops <= max(1, sizes["positions"])
+    require(
+        same,
+        f"manifest.json: {sizes['hops']} hops, options for {hops}, {sizes['positions']} positions",
+    )
+    tensors = read_tensors(files["weights.safetensors"], "weights.safetensors")
+    entries = sum(tensor.size for _, tensor in tensors.values())
+    require(
+        sizes["parameters"] == entries,
+        f"manifest.json: {sizes['parameters']} parameters, the file has {entries}",
+    )
+    named = manifest["tensors"]
+    require(
+        set(named) == set(tensors),
+        f"manifest.json: tensors {shown(sorted(named))}, the file has others",
+    )
+    for name, (dtype, tensor) in tensors.items():
+        of = f"manifest.json: the tensor {shown(name)}"
+        shape = named[name]["dtype"], named[name]["shape"]
+        require(
+            shape == (dtype, list(tensor.shape)),
+            f"{of} is {shape}, the file has {dtype} {tensor.shape}",
+        )
+        found = hashlib.sha256(tensor.data).hexdigest()
+        require(
+            named[name]["sha256"] == found,
+            f"{of} has the SHA-256 {found}, not {named[name]['sha256']}",
+        )
+        stated = named[name]["smallest"], named[name]["largest"]
+        extremes = _extremes(tensor, stated == (None, None))
+        require(
+            stated == extremes, f"{of} is within {shown(stated)}, the file has {shown(extremes)}"
+        )
+    if "codebooks.safetensors" in files:
+        _codebooks(files["codebooks.safetensors"], sizes["d_vocab"])
+
+
+def _extremes(tensor: np.ndarray, whole_alone: bool) -> tuple[int | None, int | None]:
+    """The smallest and the largest entry of a tensor, as integers; None if there is none, or one
+    that is not finite.
+
+    With `whole_alone` None also if one is no integer. Else that is for the proof, which refuses
+    what is none.
+    """
+    flat = tensor.reshape(-1)
+    least: list[int] = []
+    most: list[int] = []
+    for start in range(0, flat.size, AT_ONCE):
+        piece = flat[start : start + AT_ONCE]
+        if piece.dtype.kind == "u":  # bfloat16 is the upper half of a float32
+            piece = (piece.astype(np.uint32) << 16).view(np.float32)
+        with np.errstate(invalid="ignore"):  # a NaN is not finite, and no reason to warn
+            low, high = piece.min(), piece.max()
+        if not np.isfinite(low) or not np.isfinite(high):
+            return None, None
+        if whole_alone and (piece != np.trunc(piece)).any():
+            return None, None
+        least.append(int(low))
+        most.append(int(high))
+    return min(least, default=None), max(most, default=None)
+
+
+def _codebooks(raw: Any, n_vocab: int) -> None:
+    """Which tokens have a code: the tensors `0`, `1`, ..., I64, each increasing strictly within
+    the vocabulary.
+    """
+    name = "codebooks.safetensors"
+    books = read_tensors(raw, name)
+    wanted = {str(i) for i in range(len(books))}
+    fits = set(books) == wanted and all(
+        dtype == "I64" and book.ndim == 1 for dtype, book in books.values()
+    )
+    require(fits, f"{name}: the tensors '0', '1', ... with I64 tokens are expected")
+    for key, (_, book) in books.items():
+        inside = book.size and book[0] >= 0 and book[-1] < n_vocab and (book[1:] > book[:-1]).all()
+        require(
+            inside,
+            f"{name}: the tokens of codebook {key} must increase strictly within 0..{n_vocab - 1}",
+        )
