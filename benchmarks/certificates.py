@@ -105,11 +105,11 @@ def main() -> None:
             flush=True,
         )
         command = [sys.executable, "-c", MEASURE.format(str(folder), options.repeat)]
-        told = subprocess.run(
+        reported = subprocess.run(
             command, check=True, capture_output=True, text=True
         ).stdout.splitlines()
-    print("\n".join(told[:-1]))
-    proof, queries = float(told[-1].split()[1]), int(told[-1].split()[2])
+    print("\n".join(reported[:-1]))
+    proof, queries = float(reported[-1].split()[1]), int(reported[-1].split()[2])
     hops = min(options.k, 2)
 
     def passed(mode, subjects):

@@ -76,14 +76,14 @@ def main() -> int:
             stdout=subprocess.DEVNULL,
             check=False,
         )
-        told = subprocess.run(
+        reported = subprocess.run(
             [sys.executable, "-m", "mutmut", "results", "--all", "true"],
             cwd=folder,
             check=True,
             capture_output=True,
             text=True,
         ).stdout
-        lines = [line.split() for line in told.splitlines() if ": " in line]
+        lines = [line.split() for line in reported.splitlines() if ": " in line]
         counts = {
             what: sum(line[1] == what for line in lines)
             for what in sorted({line[1] for line in lines})

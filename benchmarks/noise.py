@@ -45,8 +45,10 @@ def main() -> None:
             print(f"{entry.name:22} no radius can be certified")
             continue
         broken = min(breaking_size(model, radius, seed) for seed in range(options.seeds))
-        told = f"{noise_radius(model):10.2g} {radius:10.2g} {broken:10.2g} {broken / radius:8,.0f}"
-        print(f"{entry.name:22} {told}", flush=True)
+        reported = (
+            f"{noise_radius(model):10.2g} {radius:10.2g} {broken:10.2g} {broken / radius:8,.0f}"
+        )
+        print(f"{entry.name:22} {reported}", flush=True)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def _leading(term: sympy.Expr) -> Growth:
         first = next(place for place, power in enumerate(inner.powers) if power)
         if first >= 2:
             raise InternalError(
-                f"{term}: log2 log2 log2 N is none of the scales that growth is told in"
+                f"{term}: log2 log2 log2 N is none of the scales that growth is reported in"
             )
         return Growth(sympy.Integer(inner.powers[first]), (0, int(first == 0), int(first == 1)))
     if isinstance(term, sympy.Sum):

@@ -18,7 +18,7 @@ MOST_RELATIONS, MOST_HOPS = 1000, 64
 
 
 @dataclass(frozen=True)
-class Offer:
+class Plan:
     """A construction with settled options, and its costs for bijections.
 
     Attributes:
@@ -54,12 +54,12 @@ class Budget:
     depth: int | None = None
     written_tokens: int | None = None
 
-    def exceeded_by(self, offer: Offer) -> list[str]:
-        """Every limit that the offer breaks, both sides named."""
-        costs = offer.costs
+    def exceeded_by(self, plan: Plan) -> list[str]:
+        """Every limit that the plan breaks, both sides named."""
+        costs = plan.costs
         spent = (
             ("d_model", costs.d_model, self.d_model),
-            ("bits", offer.total_bits, self.total_bits),
+            ("bits", plan.total_bits, self.total_bits),
             ("depth", costs.n_layers, self.depth),
             ("written tokens", costs.written_tokens, self.written_tokens),
         )
@@ -83,7 +83,7 @@ def require_listable(n_relations: int, hops: int) -> None:
 
 
 @takes_integers
-def offers(n_entities: int, n_relations: int, hops: int) -> Iterator[Offer]:
+def plans(n_entities: int, n_relations: int, hops: int) -> Iterator[Plan]:
     """Every construction that answers paths of that length, with every choice of its options.
 
     Raises:
@@ -103,4 +103,4 @@ def offers(n_entities: int, n_relations: int, hops: int) -> Iterator[Offer]:
             total = costs.internal_bits + n_tokens * (
                 costs.embedding_bits + costs.unembedding_bits
             )
-            yield Offer(entry, given, costs, total)
+            yield Plan(entry, given, costs, total)

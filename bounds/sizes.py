@@ -113,13 +113,13 @@ class Costs(Sizes):
         The bits are those of a format that serves all facts of the size. A table that is no tuple
         of bijections may leave a value of the format unused, so that its tensors take fewer.
         """
-        told = []
+        reported = []
         for field in fields(Sizes):
             have, expected = getattr(built, field.name), getattr(self, field.name)
             spared = field.name.endswith("_bits") and not bijective and have < expected
             if have != expected and not spared:
-                told.append(f"{field.name} = {have:,}, the formula says {expected:,}")
-        return ", ".join(told)
+                reported.append(f"{field.name} = {have:,}, the formula says {expected:,}")
+        return ", ".join(reported)
 
 
 @cache

@@ -22,7 +22,7 @@ AT_ONCE = {
 """Names that are imported with the package, without torch, by module."""
 
 ON_USE = {
-    "decoders.model_form": ("Reformed",),
+    "decoders.model_form": ("ModelForm",),
     "decoders.seeding": ("needed_shape", "seed_into", "standard"),
     "decoders.standard_decoder": ("StandardDecoder", "StandardModel", "StandardShape"),
     "forms.mechanism": ("Step", "mechanism"),

@@ -499,36 +499,36 @@ def random_edit(files, rng, values=VALUES):
     packed = [name for name in sorted(files) if name.endswith(".safetensors")]
     if part == "manifest":
         manifest = json.loads(files["manifest.json"])
-        told = edited(manifest, rng, values)
-        return f"manifest: {told}", files | {"manifest.json": canonical(manifest)}
+        reported = edited(manifest, rng, values)
+        return f"manifest: {reported}", files | {"manifest.json": canonical(manifest)}
     if part == "header":
         name = rng.choice(packed)
-        told, files[name] = edited_header(files[name], rng, values)
+        reported, files[name] = edited_header(files[name], rng, values)
     elif part == "vocabulary":
         name = "vocabulary.txt"
-        told, files[name] = edited_names(files[name].decode(errors="surrogateescape"), rng)
+        reported, files[name] = edited_names(files[name].decode(errors="surrogateescape"), rng)
     elif part == "facts":
         name = "facts.tsv" if "facts.tsv" in files else "facts.safetensors"
-        told, files[name] = edited_facts(files[name], rng, name.endswith("tsv"))
+        reported, files[name] = edited_facts(files[name], rng, name.endswith("tsv"))
     elif part == "weights":
         name, raw = "weights.safetensors", bytearray(files["weights.safetensors"])
         start = 8 + int.from_bytes(raw[:8], "little")
         at = rng.randrange(start, len(raw))
         raw[at] ^= 1 << rng.randrange(8)
-        told, files[name] = f"a bit of byte {at - start}", bytes(raw)
+        reported, files[name] = f"a bit of byte {at - start}", bytes(raw)
     elif part == "certificate":
         name, claims = "certificate.json", json.loads(files["certificate.json"])
-        told = edited(claims, rng, values)
+        reported = edited(claims, rng, values)
         files[name] = text_of(claims).encode()
     else:
         name = rng.choice(sorted(files.keys() - {"manifest.json"}))
         if rng.random() < 0.5:
-            told, raw = "dropped", files.pop(name)
+            reported, raw = "dropped", files.pop(name)
             if rng.random() < 0.3:
                 files["notes.txt"] = raw
         else:
-            told, files[name] = "a byte more", files[name] + rng.choice([b"\n", b"\0", b" "])
-    return f"{name}: {told}", described_as_they_are(
+            reported, files[name] = "a byte more", files[name] + rng.choice([b"\n", b"\0", b" "])
+    return f"{name}: {reported}", described_as_they_are(
         files, tensors=rng.random() < 0.7, listed=rng.random() < 0.9
     )
 
@@ -581,21 +581,21 @@ def edited_header(raw, rng, values=VALUES):
     """A tensor file whose header says something else, or the same in another way."""
     length = int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8 : 8 + length])
-    told, text = "", json.dumps(header)
+    reported, text = "", json.dumps(header)
     match rng.randrange(5):
         case 0:
-            told, text = "spaces", rng.choice([" ", "\n", ""]) + text + " " * rng.randrange(9)
+            reported, text = "spaces", rng.choice([" ", "\n", ""]) + text + " " * rng.randrange(9)
         case 1:
             keys = list(header)
             rng.shuffle(keys)
-            told, text = "another order", json.dumps({key: header[key] for key in keys})
+            reported, text = "another order", json.dumps({key: header[key] for key in keys})
         case 2:
-            told, text = "minus zero", text.replace("[0, ", "[-0, ", 1)
+            reported, text = "minus zero", text.replace("[0, ", "[-0, ", 1)
         case _:
-            told = edited(header, rng, values)
+            reported = edited(header, rng, values)
             text = json.dumps(header)
     return (
-        f"header: {told}",
+        f"header: {reported}",
         len(text.encode()).to_bytes(8, "little") + text.encode() + raw[8 + length :],
     )
 
@@ -654,5 +654,5 @@ def edited_facts(raw, rng, is_text):
     names = sorted({name for line in lines for name in line.split("\t")} | {"zz", ""})
     fields = lines[at].split("\t")
     fields[rng.randrange(len(fields))] = rng.choice(names)
-    told, lines[at] = f"line {at} is {fields}", "\t".join(fields)
-    return told, ("\n".join(lines) + "\n").encode(errors="surrogateescape")
+    reported, lines[at] = f"line {at} is {fields}", "\t".join(fields)
+    return reported, ("\n".join(lines) + "\n").encode(errors="surrogateescape")

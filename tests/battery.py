@@ -39,8 +39,8 @@ from verify.symbolic.checker import check_files
 
 
 class Battery:
-    """Fixed models, each with all that is to be found of it; what has told a fault is tried first
-    on the next.
+    """Fixed models, each with all that is to be found of it; what has reported a fault is tried
+    first on the next.
     """
 
     def __init__(self):
@@ -143,28 +143,28 @@ def forged():
     files = one_letter()
     claims = claims_of(files)
 
-    def told(i, **changes):
+    def reported(i, **changes):
         return with_claims(
             files, [claim | (changes if j == i else {}) for j, claim in enumerate(claims)]
         )
 
     yield resealed(files, certificate_json=files["certificate.json"] + b"\n")
     for i in range(len(claims)):
-        yield told(i, claim="other")
-        yield told(i, note=1)
+        yield reported(i, claim="other")
+        yield reported(i, note=1)
         yield with_claims(files, claims[:i] + claims[i + 1 :])
         yield with_claims(files, [*claims, claims[i]])
     for i, claim in enumerate(claims):
         for key, value in claim.items():
             if type(value) is int:
-                yield told(i, **{key: value + 1})
-                yield told(i, **{key: True})
-    yield told(0, hops_per_token=1, queries=2)
+                yield reported(i, **{key: value + 1})
+                yield reported(i, **{key: True})
+    yield reported(0, hops_per_token=1, queries=2)
     slots = claims[1]["slots"]
-    yield told(1, slots=[*slots[:-1], ["c", 2]])
-    yield told(1, slots=[slots[0], slots[1], ["one", 1], *slots[3:]])
-    yield told(2, books=[*claims[2]["books"], {"bits": 1, "unknown": None}])
-    yield told(2, books=[{"bits": 1, "unknown": 0}])
+    yield reported(1, slots=[*slots[:-1], ["c", 2]])
+    yield reported(1, slots=[slots[0], slots[1], ["one", 1], *slots[3:]])
+    yield reported(2, books=[*claims[2]["books"], {"bits": 1, "unknown": None}])
+    yield reported(2, books=[{"bits": 1, "unknown": 0}])
     one = claims[3]["blocks"][0]
     for change in (
         {"note": 1},
@@ -173,14 +173,14 @@ def forged():
         {"last": [0, 2]},
         {"last": [-1, 1]},
     ):
-        yield told(3, blocks=[one | change])
-    yield told(3, blocks=[one, one])
-    yield told(6, reads=1)
+        yield reported(3, blocks=[one | change])
+    yield reported(3, blocks=[one, one])
+    yield reported(6, reads=1)
     yield resealed(
         files, certificate_json=files["certificate.json"].replace(b'"reads": 0', b'"reads": 0.0')
     )
-    yield told(6, **{"from": ["a", "c"]})
-    yield told(6, to=[])
+    yield reported(6, **{"from": ["a", "c"]})
+    yield reported(6, to=[])
     # files
     yield files | {"vocabulary.txt": files["vocabulary.txt"].replace(b"e1", b"e2")}
     yield files | {"facts.tsv": b""}
@@ -217,7 +217,7 @@ def forged():
     text = json.dumps(header).encode()
     moved = len(text).to_bytes(8, "little") + text + files["weights.safetensors"][header_ends:]
     yield resealed(files, weights_safetensors=moved)
-    yield told(3, blocks=[one | {"words": True}])
+    yield reported(3, blocks=[one | {"words": True}])
 
 
 def misdescribed():

@@ -577,7 +577,7 @@ def wrong():
     """What is refused, each for a reason that no other model is refused for."""
     files, claims = one_letter(), claims_of(one_letter())
 
-    def told(i, base=files, **changes):
+    def reported(i, base=files, **changes):
         return with_claims(
             base, [claim | (changes if j == i else {}) for j, claim in enumerate(claims_of(base))]
         )
@@ -664,7 +664,7 @@ def wrong():
     for number in (2.0**29, 2.0**29 - 1):
         yield numbers({0: {}, 1: {"c": 1}, "rest": {"one": -100}}, number, dtype="float64")
     # slots, books and blocks
-    yield told(1, slots=[["", 0], *claims[1]["slots"]])
+    yield reported(1, slots=[["", 0], *claims[1]["slots"]])
     for change in (
         {"note": 1},
         {"bits": 51},
@@ -673,30 +673,30 @@ def wrong():
         {"unknown": 2**50},
         {"unknown": -1},
     ):
-        yield told(2, books=[claims[2]["books"][0] | change])
-    yield told(3, blocks=[one | {"book": False}])
-    yield told(3, blocks=[one | {"words": True}])
-    yield told(3, blocks=[one | {"words": -1}])
-    yield told(3, blocks=[one | {"last": [0, 0]}])
-    yield told(3, blocks=[block("a", 0), block("a", 1)])
+        yield reported(2, books=[claims[2]["books"][0] | change])
+    yield reported(3, blocks=[one | {"book": False}])
+    yield reported(3, blocks=[one | {"words": True}])
+    yield reported(3, blocks=[one | {"words": -1}])
+    yield reported(3, blocks=[one | {"last": [0, 0]}])
+    yield reported(3, blocks=[block("a", 0), block("a", 1)])
     yield one_letter(facts=np.array([[0, -1]]), books=[book(1, 2)])
     for name, slot in (("selector", "attributes"), ("key_value", "state"), ("precomputed", None)):
         base = files_of(built(name, 3))
         subject = claims_of(base)[3]["blocks"]
         if subject[0]["words"] == 0:
-            yield told(3, base, blocks=[subject[0] | {"last": [0, 1]}, *subject[1:]])
-            yield told(3, base, blocks=[subject[0] | {"last": [1, 2]}, *subject[1:]])
+            yield reported(3, base, blocks=[subject[0] | {"last": [0, 1]}, *subject[1:]])
+            yield reported(3, base, blocks=[subject[0] | {"last": [1, 2]}, *subject[1:]])
         slots = claims_of(base)[1]["slots"]
         slot = slot or subject[-1]["slot"]
         for less in (1, 2, 3):
             if dict(slots)[slot] > less:
                 narrow = [[s, size - less] if s == slot else [s, size] for s, size in slots]
-                yield told(1, base, slots=[*narrow, ["more", less]])
+                yield reported(1, base, slots=[*narrow, ["more", less]])
     # passes and heads
     for letters in ([2], [1, 2], [0]):
-        yield told(5, letters=letters)
+        yield reported(5, letters=letters)
     for after in ([], 1, {"a": 1}, ["a"]):
-        yield told(5, after=after)
+        yield reported(5, after=after)
     yield one_letter(later=[(Layer(), [], None)])
     yield hand_made(
         np.zeros((2, 1), int),
@@ -715,8 +715,8 @@ def wrong():
         dependent = files_of(built(name, 3))
         for i, claim in enumerate(claims_of(dependent)):
             if isinstance(claim.get("reads"), dict):
-                yield told(i, dependent, reads=claim["reads"] | {"note": 1})
-                yield told(i, dependent, reads={"letter": 0})
+                yield reported(i, dependent, reads=claim["reads"] | {"note": 1})
+                yield reported(i, dependent, reads={"letter": 0})
                 break
     yield shaken(1800, 0)  # by 1.31
     yield chain((0, 0, 4), {"q": 1})  # the subject is not at hand any more

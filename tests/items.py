@@ -27,7 +27,7 @@ def done_or_lost(item):
     return f"{item} is done"
 
 
-def told(item, why):
+def reported(item, why):
     """The result of an item that is lost."""
     return f"{item}: {why}{' (crashed)' * why.crashed}"
 

@@ -146,13 +146,13 @@ def main(parent, count, seed):
     torch.set_num_threads(1)
     folder.certificate = lambda model: "{}\n"
     known, target = manifests(parent), parent / "model"
-    told = {
+    reported = {
         "everywhere": kill_everywhere(target, known),
         "in the middle": kill_in_the_middle(target, known),
         "at random": kill_at_random(target, known, count, seed),
     }
     MODELS["new"].save(target)
-    print(json.dumps(told | {"left": [path.name for path in parts(parent)]}))
+    print(json.dumps(reported | {"left": [path.name for path in parts(parent)]}))
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ STEPS = 36
 def sequences(model, facts):
     """All queries of the longest paths as whole token sequences (Q, L), and the answers (Q, A)."""
     count = facts.n_entities * facts.n_relations**model.hops
-    return model.lesson(*facts.queries(np.arange(count), model.hops))
+    return model.training_examples(*facts.queries(np.arange(count), model.hops))
 
 
 @torch.no_grad()

@@ -294,7 +294,9 @@ def run(*arguments, options=()):
 
 def test_the_command_proves_without_torch_and_without_the_builders(tmp_path):
     built("hybrid", 3).save(tmp_path / "model")
-    done = run(tmp_path / "model", "--json", tmp_path / "told.json", options=["-X", "importtime"])
+    done = run(
+        tmp_path / "model", "--json", tmp_path / "reported.json", options=["-X", "importtime"]
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("PASS: all 12 queries are answered right")
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
@@ -318,19 +320,19 @@ def test_the_command_proves_without_torch_and_without_the_builders(tmp_path):
         "model",
     }
     assert not imported & {f"constructions.{name}" for name in builders}
-    told = json.loads((tmp_path / "told.json").read_text())
-    assert (told["verdict"], told["queries"], told["exact"]) == ("PASS", 12, "float32")
-    assert told["margin_without_leaks"] == "2"
+    reported = json.loads((tmp_path / "reported.json").read_text())
+    assert (reported["verdict"], reported["queries"], reported["exact"]) == ("PASS", 12, "float32")
+    assert reported["margin_without_leaks"] == "2"
 
 
 def test_the_command_tells_what_is_refuted_or_undecided(tmp_path):
     built("selector", 3).save(tmp_path / "model")
     weights = tmp_path / "model" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
-    done = run(tmp_path / "model", "--json", tmp_path / "told.json")
+    done = run(tmp_path / "model", "--json", tmp_path / "reported.json")
     assert done.returncode == 1
     assert done.stdout.startswith("FAIL: weights.safetensors: its SHA-256 is")
-    assert json.loads((tmp_path / "told.json").read_text())["verdict"] == "FAIL"
+    assert json.loads((tmp_path / "reported.json").read_text())["verdict"] == "FAIL"
     (tmp_path / "empty").mkdir()
     done = run(tmp_path / "empty")
     assert (done.returncode, done.stdout) == (
@@ -474,10 +476,10 @@ def test_json_of_odd_types_changes_nothing_that_is_proven(name, small):
         assert refused(resealed(files, certificate_json=lines([value])))
     matters = ("dtype", "sizes", "architecture", "specials", "files", "format")
     for original, reseal in (
-        (claims, lambda told: resealed(files, certificate_json=lines(told))),
+        (claims, lambda reported: resealed(files, certificate_json=lines(reported))),
         (
             {key: manifest[key] for key in matters},
-            lambda told: files | {"manifest.json": canonical(told)},
+            lambda reported: files | {"manifest.json": canonical(reported)},
         ),
     ):
         found = [
@@ -486,10 +488,10 @@ def test_json_of_odd_types_changes_nothing_that_is_proven(name, small):
         for path, new in itertools.product(
             rng.sample(found, min(len(found), 60)), rng.sample(ODD, 3)
         ):
-            told = changed(original, path, new)
-            if json.dumps(told) != json.dumps(original):
-                proven = check_files(reseal(told))
-                assert proven == honest or refused(reseal(told)), (path, new)
+            reported = changed(original, path, new)
+            if json.dumps(reported) != json.dumps(original):
+                proven = check_files(reseal(reported))
+                assert proven == honest or refused(reseal(reported)), (path, new)
                 n_accepted, n_refused = (
                     n_accepted + (proven == honest),
                     n_refused + (proven != honest),
@@ -596,30 +598,30 @@ def forgeries(claims):
                 exchanged[i], exchanged[j] = claims[j], claims[i]
                 yield f"{i} and {j} exchanged", exchanged
 
-    def told(i, *path, new):
+    def reported(i, *path, new):
         return f"{i} {path} {new}", changed(claims, (i, *path), new)
 
     for i, claim in enumerate(claims):
         for key, value in claim.items():
             if isinstance(value, int) or key == "reads":
-                yield told(i, key, new=None)
+                yield reported(i, key, new=None)
             if type(value) is int:
                 yield from (
-                    told(i, key, new=other)
+                    reported(i, key, new=other)
                     for other in (value + 1, value - 1, 2 * value + 3, -value - 1)
                 )
         match claim["claim"]:
             case "slots":
                 for place, (name, size) in enumerate(claim["slots"]):
-                    yield told(i, "slots", place, new=[name, size + 1])
-                yield told(i, "slots", new=[*claim["slots"], [slots[0], 1]])
+                    yield reported(i, "slots", place, new=[name, size + 1])
+                yield reported(i, "slots", new=[*claim["slots"], [slots[0], 1]])
             case "codes":
                 for place, book in enumerate(claim["books"]):
-                    yield told(i, "books", place, "bits", new=book["bits"] + 1)
-                    yield told(i, "books", place, "bits", new=book["bits"] - 1)
-                    yield told(i, "books", place, "unknown", new=(book["unknown"] or 0) + 1)
-                yield told(i, "books", new=[*claim["books"], {"bits": 1, "unknown": None}])
-                yield told(i, "books", new=claim["books"][1:])
+                    yield reported(i, "books", place, "bits", new=book["bits"] + 1)
+                    yield reported(i, "books", place, "bits", new=book["bits"] - 1)
+                    yield reported(i, "books", place, "unknown", new=(book["unknown"] or 0) + 1)
+                yield reported(i, "books", new=[*claim["books"], {"bits": 1, "unknown": None}])
+                yield reported(i, "books", new=claim["books"][1:])
             case "subject" | "pass":
                 key = "blocks" if claim["claim"] == "subject" else "after"
                 for place, block in enumerate(claim[key] or []):
@@ -636,9 +638,9 @@ def forgeries(claims):
                         {"last": [-1, block["last"][1]]},
                         {"book": block["book"] + 1},
                     ]
-                    yield from (told(i, key, place, new=block | other) for other in others)
-                    yield told(i, key, new=claim[key][:place] + claim[key][place + 1 :])
-                    yield told(i, key, new=[*claim[key], block])
+                    yield from (reported(i, key, place, new=block | other) for other in others)
+                    yield reported(i, key, new=claim[key][:place] + claim[key][place + 1 :])
+                    yield reported(i, key, new=[*claim[key], block])
                 if claim["claim"] == "pass":
                     letters = claim["letters"]
                     wrong = [
@@ -652,28 +654,28 @@ def forgeries(claims):
                         [*letters, *letters],
                     ]
                     yield from (
-                        told(i, "letters", new=other) for other in wrong if other != letters
+                        reported(i, "letters", new=other) for other in wrong if other != letters
                     )
                     if letters:
-                        yield told(i, "after", new=[] if claim["after"] is None else None)
+                        yield reported(i, "after", new=[] if claim["after"] is None else None)
             case "head":
                 if claim["reads"] != "all":
-                    yield told(i, "reads", new="all")
+                    yield reported(i, "reads", new="all")
                 else:
-                    yield from (told(i, "reads", new=position) for position in (0, 1))
+                    yield from (reported(i, "reads", new=position) for position in (0, 1))
                 if isinstance(claim["reads"], dict):
                     yield from (
-                        told(i, "reads", key, new=value + 1)
+                        reported(i, "reads", key, new=value + 1)
                         for key, value in claim["reads"].items()
                     )
                 for side in ("from", "to"):
                     yield from (
-                        told(i, side, new=claim[side] + [slot])
+                        reported(i, side, new=claim[side] + [slot])
                         for slot in slots
                         if slot not in claim[side]
                     )
                     yield from (
-                        told(i, side, new=[s for s in claim[side] if s != slot])
+                        reported(i, side, new=[s for s in claim[side] if s != slot])
                         for slot in claim[side]
                     )
             case "decoder":
@@ -696,11 +698,11 @@ def test_no_forged_certificate_is_accepted(name):
     files = files_of(built(name, 3, 2, 2))
     claims = claims_of(files)
     assert check_files(with_claims(files, claims)).verdict == "PASS"
-    every = [(told, forged) for told, forged in forgeries(claims) if forged != claims]
+    every = [(reported, forged) for reported, forged in forgeries(claims) if forged != claims]
     random.Random(name).shuffle(every)
     accepted = [
-        told
-        for told, forged in every[:EACH]
+        reported
+        for reported, forged in every[:EACH]
         if check_files(with_claims(files, forged)).verdict == "PASS"
     ]
     assert accepted == []

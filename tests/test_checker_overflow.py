@@ -40,12 +40,12 @@ def test_memories_of_many_hops_are_found_exact(name):
         except DoesNotFit:  # the builder's own bound leaves float64
             continue
         found = check_files(files_of(model))
-        told = f"seed {seed}: {name} N={n} R={r} k={hops}: {found}"
+        reported = f"seed {seed}: {name} N={n} R={r} k={hops}: {found}"
         assert (found.verdict, found.exact, found.rounds) == (
             "PASS",
             str(model.embedding.weight.dtype)[6:],
             "",
-        ), told
+        ), reported
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_no_number_of_a_forward_pass_is_larger_than_its_bound(name, n, r, k, see
     proof, found = proof_of(files_of(model))
     assert found.verdict == "PASS"
     subjects, paths = (part[:: max(1, len(part) // 50)] for part in all_queries(facts, k))
-    tokens, _ = model.lesson(subjects, paths)
+    tokens, _ = model.training_examples(subjects, paths)
     trace = model.trace(tokens)
     assert (
         max(x.abs().max().item() for x in trace.residual.values()) < 2.0 ** proof._largest_bits()
@@ -135,7 +135,7 @@ def test_a_model_that_overflows_at_a_position_of_the_prompt_is_not_called_exact(
     found = check_files(files_of(model))
     assert (found.verdict, found.exact) == ("PASS", None)
     assert found.rounds.startswith("numbers of a forward pass may reach 2^")
-    tokens, _ = model.lesson(np.array([0]), np.zeros((1, 10), np.int64))
+    tokens, _ = model.training_examples(np.array([0]), np.zeros((1, 10), np.int64))
     assert model(tokens)[0, -1].isnan().any()
 
 

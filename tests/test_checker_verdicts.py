@@ -33,7 +33,7 @@ def models(group):
     return list(GROUPS[group]())
 
 
-def told(files):
+def reported(files):
     """A verdict in one line; what Python and numpy say of what they refuse differs between
     releases and is left out.
     """
@@ -62,7 +62,7 @@ def told(files):
 
 
 def lines(group):
-    return (f"{group} {i}: {told(files)}" for i, files in enumerate(models(group)))
+    return (f"{group} {i}: {reported(files)}" for i, files in enumerate(models(group)))
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -138,7 +138,7 @@ def test_a_folder_is_read_as_its_files_are(tmp_path, monkeypatch):
     assert set(modes) == {("r",)}
 
 
-def test_what_is_no_folder_is_told():
+def test_what_is_no_folder_is_reported():
     found = checker.check("no/such/folder")
     assert (found.verdict, found.reason) == (
         "FAIL",

@@ -343,7 +343,7 @@ def test_bad_input_gives_status_2_and_no_traceback_in_a_real_process(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_an_interrupt_is_told_and_keeps_what_was_found(tmp_path):
+def test_an_interrupt_is_reported_and_keeps_what_was_found(tmp_path):
     path = tmp_path / "all.json"
     command = [sys.executable, "-m", "verify", "all", "--json", str(path)]
     # A runner in the background ignores SIGINT, and a child inherits that; a user's shell does
@@ -372,7 +372,7 @@ def test_the_kinds_of_attack_that_help_names_are_those_there_are():
 
 
 @pytest.mark.parametrize("words", [["example", "out.tsv"], ["facts", "in.tsv"]])
-def test_an_interrupt_anywhere_is_told(words, monkeypatch, capsys, tmp_path):
+def test_an_interrupt_anywhere_is_reported(words, monkeypatch, capsys, tmp_path):
     def interrupt(*args):
         raise KeyboardInterrupt
 
@@ -397,7 +397,7 @@ def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path):
     assert "Zo\\xeb likes -> \\u738b" in done.stdout
 
 
-def test_a_full_disk_is_told_without_a_traceback():
+def test_a_full_disk_is_reported_without_a_traceback():
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full on this system")
     with open("/dev/full", "w") as full:
@@ -569,14 +569,14 @@ def test_a_bound_whose_condition_cannot_be_met_says_so(capsys):
         ),
     ],
 )
-def test_bad_questions_about_bounds_are_told(arguments, message, capsys):
+def test_bad_questions_about_bounds_are_reported(arguments, message, capsys):
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert message in captured.err
     assert "Traceback" not in captured.err
 
 
-def test_a_missing_matplotlib_is_told(monkeypatch, capsys, tmp_path):
+def test_a_missing_matplotlib_is_reported(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["bound", "-N", "10", "-R", "2", "--plot", str(tmp_path / "x.svg")]) == 2
     assert "pip install" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bounds.limits import efficiency_limit, growth
-from bounds.plans import Budget, offers
+from bounds.plans import Budget, plans
 from bounds.separation import smallest_separation
 from bounds.sizes import SYMBOLS, Costs, predicted_for_bijections
 from bounds.theorem_4_2 import (
@@ -109,19 +109,19 @@ large = st.one_of(st.integers(1, 300), st.integers(1, 2**40))
 @given(large, st.integers(1, 8), st.integers(1, 5))
 @settings(max_examples=60, deadline=None)
 def test_no_construction_lies_below_a_bound(n, r, k):
-    for offer in offers(n, r, k):
-        checks = hold_against_bounds(offer.costs, n, r, k, offer.entry.takes_bijections)
-        assert list(below_bounds(offer.costs, checks)) == [], offer.label
+    for plan in plans(n, r, k):
+        checks = hold_against_bounds(plan.costs, n, r, k, plan.entry.takes_bijections)
+        assert list(below_bounds(plan.costs, checks)) == [], plan.label
         assert {check.name for check in checks} == set(every_bound(n, r, k, 1, 1))
 
 
 @given(large, st.integers(1, 8), st.integers(1, 5))
 @settings(max_examples=60, deadline=None)
-def test_all_fact_bits_are_at_least_the_tables_that_must_be_told_apart(n, r, k):
+def test_all_fact_bits_are_at_least_the_tables_that_must_be_reported_apart(n, r, k):
     """Chains of thought as well: what they write tells the facts apart, one by one."""
-    for offer in offers(n, r, k):
-        costs = offer.costs
-        if not offer.entry.takes_bijections:
+    for plan in plans(n, r, k):
+        costs = plan.costs
+        if not plan.entry.takes_bijections:
             continue
         everything = costs.internal_fact_bits + n * (
             costs.embedding_fact_bits + costs.unembedding_fact_bits
@@ -131,21 +131,21 @@ def test_all_fact_bits_are_at_least_the_tables_that_must_be_told_apart(n, r, k):
             if costs.written_tokens == 1
             else information_limit(n, r).lower
         )
-        assert everything >= needed, offer.label
+        assert everything >= needed, plan.label
 
 
 COSTS = predicted_for_bijections(CATALOGUE["key_value_rows_shared"], 4096, 4, 3)
 
 
 @pytest.mark.parametrize("field", ["internal_bits", "internal_fact_bits"])
-def test_one_bit_below_a_bound_is_told(field):
+def test_one_bit_below_a_bound_is_reported(field):
     checks = hold_against_bounds(COSTS, 4096, 4, 3, bijective=True)
     need = max(check.bits if field == "internal_bits" else check.fact_bits for check in checks)
     assert list(below_bounds(replace(COSTS, **{field: math.ceil(need)}), checks)) == []
-    told = list(below_bounds(replace(COSTS, **{field: math.ceil(need) - 1}), checks))
-    assert len(told) == 1
-    assert f"{math.ceil(need) - 1:,} internal" in told[0]
-    assert str(need) in told[0]
+    reported = list(below_bounds(replace(COSTS, **{field: math.ceil(need) - 1}), checks))
+    assert len(reported) == 1
+    assert f"{math.ceil(need) - 1:,} internal" in reported[0]
+    assert str(need) in reported[0]
 
 
 def test_a_bound_that_is_no_number_is_never_held():
@@ -306,25 +306,25 @@ def test_what_is_never_separated_is_said():
 @given(st.integers(2, 2**20), st.integers(1, 6), st.integers(2, 4))
 @settings(max_examples=60, deadline=None)
 def test_only_chains_of_thought_are_separated(n, r, k):
-    for offer in offers(n, r, k):
-        checks = hold_against_bounds(offer.costs, n, r, k, bijective=True)
-        factor = separation_factor(offer.costs, checks, bijective=True)
+    for plan in plans(n, r, k):
+        checks = hold_against_bounds(plan.costs, n, r, k, bijective=True)
+        factor = separation_factor(plan.costs, checks, bijective=True)
         assert factor is None or (
-            offer.entry.name == "chain_of_thought" and offer.costs.written_tokens > 1
+            plan.entry.name == "chain_of_thought" and plan.costs.written_tokens > 1
         )
-        assert separation_factor(offer.costs, checks, bijective=False) is None
+        assert separation_factor(plan.costs, checks, bijective=False) is None
 
 
-# ------------------------------------------------------------------ offers and budgets
+# ------------------------------------------------------------------ plans and budgets
 
 
 def test_every_construction_and_every_option_is_offered():
-    found = [offer.label for offer in offers(256, 4, 3)]
+    found = [plan.label for plan in plans(256, 4, 3)]
     assert len(set(found)) == len(found)
-    assert {offer.entry.name for offer in offers(256, 4, 3)} == {
+    assert {plan.entry.name for plan in plans(256, 4, 3)} == {
         n for n, e in CATALOGUE.items() if e.multi_hop
     }
-    assert {offer.entry.name for offer in offers(256, 4, 1)} == set(CATALOGUE)
+    assert {plan.entry.name for plan in plans(256, 4, 1)} == set(CATALOGUE)
     assert [label for label in found if label.startswith("hybrid ")] == [
         f"hybrid q={q}" for q in range(5)
     ]
@@ -338,22 +338,22 @@ def test_all_bits_are_those_of_a_built_model():
     from constructions import FactTable
 
     facts = FactTable.random_bijections(6, 2)
-    for offer in offers(6, 2, 2):
-        model = offer.entry.build(facts, 2, offer.options)
-        assert offer.total_bits == capacity(model, format_of(model)).total_bits, offer.label
+    for plan in plans(6, 2, 2):
+        model = plan.entry.build(facts, 2, plan.options)
+        assert plan.total_bits == capacity(model, format_of(model)).total_bits, plan.label
 
 
 @given(large, st.integers(1, 6), st.integers(1, 4), st.data())
 @settings(max_examples=40, deadline=None)
 def test_a_budget_is_broken_just_beyond_its_limits(n, r, k, data):
-    offer = data.draw(st.sampled_from(list(offers(n, r, k))))
-    costs = offer.costs
-    exact = Budget(costs.d_model, offer.total_bits, costs.n_layers, costs.written_tokens)
-    assert exact.exceeded_by(offer) == []
-    assert Budget().exceeded_by(offer) == []
+    plan = data.draw(st.sampled_from(list(plans(n, r, k))))
+    costs = plan.costs
+    exact = Budget(costs.d_model, plan.total_bits, costs.n_layers, costs.written_tokens)
+    assert exact.exceeded_by(plan) == []
+    assert Budget().exceeded_by(plan) == []
     for name in ("d_model", "total_bits", "depth", "written_tokens"):
         less = replace(exact, **{name: getattr(exact, name) - 1})
-        assert len(less.exceeded_by(offer)) == 1
+        assert len(less.exceeded_by(plan)) == 1
 
 
 def test_a_plan_lists_what_fits_cheapest_first_and_why_the_rest_does_not():
@@ -370,12 +370,12 @@ def test_a_plan_lists_what_fits_cheapest_first_and_why_the_rest_does_not():
 
 def test_a_plan_of_all_choices_has_a_line_for_each():
     table, _ = report.plan_table(4096, 4, 3, Budget(), every=True)
-    assert all(offer.label in table for offer in offers(4096, 4, 3))
+    assert all(plan.label in table for plan in plans(4096, 4, 3))
 
 
 def test_what_is_too_long_to_list_is_refused():
     with pytest.raises(InputError, match=r"up to 1,000 relations and 64 hops; got 1,001 and 1"):
-        list(offers(10, 1001, 1))
+        list(plans(10, 1001, 1))
 
 
 # ------------------------------------------------------------------ the capacity plane
@@ -406,7 +406,7 @@ def test_printed_bounds_are_rounded_down():
 @settings(max_examples=15, deadline=None)
 def test_tables_have_a_line_for_every_point(n, r, k):
     text = plane.tables(plane.plane(n, r, k))
-    assert all(f"\n{offer.label} " in text for offer in offers(n, r, k))
+    assert all(f"\n{plan.label} " in text for plan in plans(n, r, k))
 
 
 def test_the_picture_is_the_same_every_time(tmp_path):

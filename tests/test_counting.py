@@ -91,7 +91,7 @@ def test_disjoint_trees_families(sizes, count):
 
 @given(st.integers(1, 8), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4))
 @settings(max_examples=60, deadline=None)
-def test_every_family_that_can_be_listed_is_told_apart(n, r, k, m):
+def test_every_family_that_can_be_listed_is_reported_apart(n, r, k, m):
     for build in (shared_leaves_family, disjoint_trees_family):
         try:
             inner = m * sum(r**i for i in range(k - 1 if build is shared_leaves_family else k))
@@ -111,7 +111,7 @@ def test_every_family_that_can_be_listed_is_told_apart(n, r, k, m):
     st.integers(2, 14), st.integers(1, 2), st.integers(0, 2), st.integers(0, 2), st.integers(1, 4)
 )
 @settings(max_examples=60, deadline=None)
-def test_every_fact_aware_family_that_can_be_listed_is_told_apart(n, r, i, j, m):
+def test_every_fact_aware_family_that_can_be_listed_is_reported_apart(n, r, i, j, m):
     q, rest = divmod(m * r**i, r**j)
     assume(rest == 0 and q > 0 and math.factorial(q) ** (r ** (j + 1)) < 20_000)
     try:
@@ -141,7 +141,7 @@ def test_tables_of_functions_are_at_least_as_many_as_the_bound_for_functions():
 # ------------------------------------------------------------------ controls
 
 
-def test_a_family_is_not_told_apart_by_fewer_queries():
+def test_a_family_is_not_reported_apart_by_fewer_queries():
     family = shared_leaves_family(5, 2, 2, 1)
     with pytest.raises(AssertionError):
         proves(replace(family, subjects=family.subjects[:-1], paths=family.paths[:-1]))

@@ -73,17 +73,19 @@ def verdicts(path):
     return refused, bool(NOT_REBUILT.search(refused)), check(path)
 
 
-def require_agreement(path, told, values=False):
+def require_agreement(path, reported, values=False):
     """The readers agree; where `values` are edited that are no description, `check` may refuse
     what `load` takes.
     """
     refused, not_rebuilt, proven = verdicts(path)
     if refused and not not_rebuilt:
-        assert proven.verdict != "PASS", f"{told}: load refuses ({refused}), check passes"
+        assert proven.verdict != "PASS", f"{reported}: load refuses ({refused}), check passes"
     if not refused and not values:
-        assert proven.verdict == "PASS", f"{told}: load takes it, check says {proven}"
+        assert proven.verdict == "PASS", f"{reported}: load takes it, check says {proven}"
     if not values:
-        assert not proven.reason.startswith("the checker stopped: KeyError"), f"{told}: {proven}"
+        assert not proven.reason.startswith("the checker stopped: KeyError"), (
+            f"{reported}: {proven}"
+        )
     return refused, not_rebuilt, proven
 
 
@@ -127,11 +129,11 @@ def test_they_agree_on_edits_at_random(saved, tmp_path):
     rng, seen = random.Random(seed), set()
     for i in range(EDITS):
         name = rng.choice(sorted(saved))
-        told, files = random_edit(saved[name], rng)
-        values = told.startswith(("facts", "certificate", "weights", "vocabulary"))
+        reported, files = random_edit(saved[name], rng)
+        values = reported.startswith(("facts", "certificate", "weights", "vocabulary"))
         path = written(files, tmp_path / "model")
         refused, not_rebuilt, proven = require_agreement(
-            path, f"seed {seed}, edit {i} of {name}: {told}", values
+            path, f"seed {seed}, edit {i} of {name}: {reported}", values
         )
         seen.add((bool(refused) + not_rebuilt, proven.verdict == "PASS"))
     assert seen >= {(0, True), (0, False), (1, False), (2, True)}, f"seed {seed}: {seen}"
@@ -206,11 +208,11 @@ def test_weights_written_by_another_tool_are_refused_by_both_and_both_say_what_t
     }
     files = described_as_they_are(files) if listed else files
     refused, _, proven = verdicts(written(files, tmp_path / "model"))
-    for told in (refused, proven.reason):
+    for reported in (refused, proven.reason):
         assert re.search(
             "weights.safetensors: another tool has written it.* __metadata__.* and save that$",
-            told,
-        ), told
+            reported,
+        ), reported
     assert proven.verdict == "FAIL"
     model = selector(FactTable.random_bijections(6, 2, seed=3), codebook=Codebook(np.arange(7)))
     model.load_state_dict(tensors)  # as both say

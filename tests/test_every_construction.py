@@ -347,13 +347,13 @@ def test_added_fact_notices_a_builder_that_mixes_facts(name):
 def test_install_notices_a_write_beside_the_embedding(name):
     facts = facts_for(name)
     model = CATALOGUE[name].constructor()(facts)
-    speller = model._spell
+    writer = model._write_facts
 
     def careless(target, table):
-        speller(target, table)
+        writer(target, table)
         target.unembedding.weight[0, 0] += 0
 
-    model._spell = careless
+    model._write_facts = careless
     with pytest.raises(InternalError, match="unembedding"):
         install_changes_embeddings_only(model, facts, facts)
 

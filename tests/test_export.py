@@ -200,8 +200,8 @@ def test_asking_notices_other_facts_other_logits_and_no_numbers():
         "UNKNOWN",
         False,
     )
-    told = f"UNKNOWN: {near.queries} queries asked in onnx, 0 wrong, {near.queries} undecided"
-    assert near.lines("onnx")[0].startswith(told)
+    reported = f"UNKNOWN: {near.queries} queries asked in onnx, 0 wrong, {near.queries} undecided"
+    assert near.lines("onnx")[0].startswith(reported)
 
     def shifted_at_the_subject(tokens):
         return torch.cat([model(tokens)[:, :1] + 1, model(tokens)[:, 1:]], 1).detach()
@@ -246,7 +246,7 @@ def test_a_chain_is_continued_with_what_the_other_tool_says(family):
     assert bool((fed[1] == dora).all())
 
 
-def test_of_many_queries_a_sample_is_asked_and_told():
+def test_of_many_queries_a_sample_is_asked_and_reported():
     model = built("scalar_selector", 700, 7)
     asked = ask(itself(model), model, allowed=0)
     assert (asked.queries, asked.all_queries, asked.right) == (MOST_ASKED, 4900, True)
@@ -586,8 +586,13 @@ def test_the_command_exports_asks_and_tells(tool, family, tmp_path, capsys, monk
         " (allowed: 0)\nlogits times 8: smallest margin 16; sampled at temperature 1, a wrong"
         " token has a probability of at most 2.3e-07\nwritten: out\n"
     )
-    told = json.loads(Path("result.json").read_text())
-    assert (told["verdict"], told["queries"], told["all_queries"], told["difference"]) == (
+    reported = json.loads(Path("result.json").read_text())
+    assert (
+        reported["verdict"],
+        reported["queries"],
+        reported["all_queries"],
+        reported["difference"],
+    ) == (
         "PASS",
         24,
         24,
@@ -600,7 +605,7 @@ def test_the_command_exports_asks_and_tells(tool, family, tmp_path, capsys, monk
 
 
 class Stub:
-    """A tool that needs nothing, and answers what it is told to."""
+    """A tool that needs nothing, and answers what it is reported to."""
 
     README = "# Stub\n"
 
@@ -643,7 +648,7 @@ def test_what_stops_half_way_leaves_nothing(saved, monkeypatch):
 
 
 @pytest.mark.parametrize("tool", list(TOOLS))
-def test_a_missing_tool_is_told_before_the_work(tool, tmp_path, monkeypatch, capsys):
+def test_a_missing_tool_is_reported_before_the_work(tool, tmp_path, monkeypatch, capsys):
     absent = {PACKAGES[tool], "tokenizers", "onnx"}
     for name in [*absent, *(name for name in sys.modules if name.split(".")[0] in absent)]:
         monkeypatch.setitem(sys.modules, name, None)
@@ -661,7 +666,7 @@ def test_a_missing_tool_is_told_before_the_work(tool, tmp_path, monkeypatch, cap
         (["model", "--to", "onnx", "out", "--json", "no/such/file"], "no/such/file"),
     ],
 )
-def test_bad_arguments_are_told(arguments, message, monkeypatch, capsys):
+def test_bad_arguments_are_reported(arguments, message, monkeypatch, capsys):
     monkeypatch.setattr("constructions.export.tool", lambda name: Stub(None))
     try:
         status = main(["export", *arguments])

@@ -216,7 +216,7 @@ def test_a_name_is_found_by_every_canonically_equivalent_spelling(text, form):
 
 
 @pytest.mark.parametrize(
-    ("asked", "named", "told"),
+    ("asked", "named", "reported"),
     [
         ("Z\u00fcrich", "Zu\u0308rich", None),  # both look alike, and both are one name
         ("\u212a", "K", None),
@@ -259,11 +259,11 @@ def test_a_name_is_found_by_every_canonically_equivalent_spelling(text, form):
         ),
     ],
 )
-def test_a_name_that_is_not_found_is_told_from_those_that_look_alike(asked, named, told):
+def test_a_name_that_is_not_found_is_reported_from_those_that_look_alike(asked, named, reported):
     facts = FactTable([[1, 0]], [named, "Oslo"], ["in"])
-    if told is None:
+    if reported is None:
         assert facts.entity_id(asked) == 0
         return
     with pytest.raises(InputError) as caught:
         facts.entity_id(asked)
-    assert str(caught.value).endswith(told) or str(caught.value) == told
+    assert str(caught.value).endswith(reported) or str(caught.value) == reported

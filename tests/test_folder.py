@@ -1,5 +1,5 @@
 """Model folders: every model comes back whole, the same model makes the same bytes, and every
-defect is told.
+defect is reported.
 """
 
 import ctypes
@@ -389,31 +389,35 @@ def refuse_to_allocate(*_, **__):
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_every_defect_is_told_before_weights_are_allocated(defect, saved, tmp_path, monkeypatch):
-    damage, told = DEFECTS[defect]
+def test_every_defect_is_reported_before_weights_are_allocated(
+    defect, saved, tmp_path, monkeypatch
+):
+    damage, reported = DEFECTS[defect]
     path = copy_of(saved, "text", tmp_path)
     damage(path)
     if defect != "construction":  # which is known when the model is there
         monkeypatch.setattr(FactModel, "__init__", refuse_to_allocate)
-    with pytest.raises(InputError, match=told) as caught:
+    with pytest.raises(InputError, match=reported) as caught:
         load(path)
     assert str(tmp_path) in str(caught.value), "the message names the file"
 
 
-@pytest.mark.parametrize(("damage", "told"), DEFECTS_OF_OPTIONS)
-def test_options_that_make_another_model_are_told(damage, told, saved, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("damage", "reported"), DEFECTS_OF_OPTIONS)
+def test_options_that_make_another_model_are_reported(
+    damage, reported, saved, tmp_path, monkeypatch
+):
     path = copy_of(saved, "hops", tmp_path)
     damage(path)
     monkeypatch.setattr(FactModel, "__init__", refuse_to_allocate)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reported):
         load(path)
 
 
-@pytest.mark.parametrize(("damage", "told"), DEFECTS_OF_PACKED_FACTS)
-def test_defects_of_packed_facts_are_told(damage, told, saved, tmp_path):
+@pytest.mark.parametrize(("damage", "reported"), DEFECTS_OF_PACKED_FACTS)
+def test_defects_of_packed_facts_are_reported(damage, reported, saved, tmp_path):
     path = copy_of(saved, "packed", tmp_path)
     damage(path)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reported):
         load(path)
 
 
@@ -449,14 +453,14 @@ def test_no_truncated_file_is_overlooked(model, saved, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["nothing", "file", "empty", "\0"])
-def test_what_is_no_model_folder_is_told(path, tmp_path):
+def test_what_is_no_model_folder_is_reported(path, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"is no folder|no such file"):
         load(tmp_path / path)
 
 
-def test_a_model_that_does_not_fit_is_told(saved, monkeypatch):
+def test_a_model_that_does_not_fit_is_reported(saved, monkeypatch):
     monkeypatch.setattr(memory, "memory_limit", lambda: 1000)
     with pytest.raises(
         DoesNotFit, match=r"the weights need [\d,]+ bytes, and this machine has 1,000"
@@ -464,7 +468,7 @@ def test_a_model_that_does_not_fit_is_told(saved, monkeypatch):
         load(saved / "text")
 
 
-def test_a_disk_that_fails_is_told(saved, monkeypatch):
+def test_a_disk_that_fails_is_reported(saved, monkeypatch):
     def fail(_):
         raise OSError(errno.EIO, "Input/output error")
 
@@ -495,7 +499,7 @@ def test_a_model_with_other_tensors_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("convert", "told"),
+    ("convert", "reported"),
     [
         (lambda model: model.half(), "use a wider dtype"),
         (
@@ -506,10 +510,10 @@ def test_a_model_with_other_tensors_is_refused(tmp_path):
     ],
 )
 @pytest.mark.filterwarnings("ignore:Complex modules")
-def test_weights_in_a_dtype_that_cannot_come_back_are_refused(convert, told, tmp_path):
+def test_weights_in_a_dtype_that_cannot_come_back_are_refused(convert, reported, tmp_path):
     model = scalar_selector(FactTable.random_bijections(64, 1))
     convert(model)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reported):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
@@ -579,7 +583,7 @@ def a_model_and_notes(path):
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "reported"),
     [
         (a_file, "is no folder, and stays as it is"),
         (a_folder, "is not empty and not the folder of a model, so it stays as it is"),
@@ -593,11 +597,11 @@ def a_model_and_notes(path):
         ),
     ],
 )
-def test_what_is_no_model_is_never_overwritten(make, told, tmp_path):
+def test_what_is_no_model_is_never_overwritten(make, reported, tmp_path):
     path = tmp_path / "model"
     make(path)
     before = path.read_bytes() if path.is_file() else contents(path)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reported):
         selector(PARTIAL).save(path)
     assert (path.read_bytes() if path.is_file() else contents(path)) == before
     assert [other.name for other in tmp_path.iterdir()] == ["model"]
@@ -620,7 +624,7 @@ def test_what_comes_while_the_model_is_written_is_not_overwritten(monkeypatch, t
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "reported"),
     [
         ("none/model", "there is no folder .*none; make it first"),
         ("a" * 250, "cannot be written: File name too long"),
@@ -629,10 +633,10 @@ def test_what_comes_while_the_model_is_written_is_not_overwritten(monkeypatch, t
         ("\0", "is no folder name"),
     ],
 )
-def test_a_place_that_cannot_be_written_is_told(path, told, tmp_path):
+def test_a_place_that_cannot_be_written_is_reported(path, reported, tmp_path):
     if path.startswith("/proc") and not Path("/proc/self").exists():
         pytest.skip("no /proc")
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reported):
         selector(FACTS).save(tmp_path / path)
     assert not list(tmp_path.iterdir())
 
@@ -649,10 +653,10 @@ def test_a_save_that_fails_leaves_what_was_there(error, place, monkeypatch, tmp_
         raise error
 
     monkeypatch.setattr(folder, place, fail)
-    told = (
+    reported = (
         "model: cannot be written: No space left on device" if isinstance(error, OSError) else None
     )
-    with pytest.raises(InputError if told else type(error), match=told):
+    with pytest.raises(InputError if reported else type(error), match=reported):
         selector(PARTIAL).save(tmp_path / "model")
     assert contents(tmp_path / "model") == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -672,8 +676,8 @@ def test_where_folders_cannot_be_exchanged_the_old_one_stays(library, monkeypatc
     monkeypatch.setattr(
         ctypes, "CDLL", lambda *_, **__: Refuses() if isinstance(library, str) else library
     )
-    told = "Input/output error" if library == "EIO" else "remove the old folder first"
-    with pytest.raises(InputError, match=told):
+    reported = "Input/output error" if library == "EIO" else "remove the old folder first"
+    with pytest.raises(InputError, match=reported):
         selector(PARTIAL).save(tmp_path / "model")
     assert contents(tmp_path / "model") == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -134,7 +134,7 @@ UNSEEN = ["\u200b", "\u00ad", "\u200e", "\u2060", "\u202c", "\u200d"]
         ["{}\tr\tx\n{}\tq\tx", "{}\tr\tx\nx\tr\t{}", "x\t{}\tx\ny\t{}\ty", "x\t{}\t{}"]
     ),
 )
-def test_names_that_only_look_alike_are_told_apart(name, change, shape, tmp_path_factory):
+def test_names_that_only_look_alike_are_reported_apart(name, change, shape, tmp_path_factory):
     inside = name[:-1] + change + name[-1] if change in UNSEEN else name.replace(" ", change)
     other = {"same": name, "quotes": f'"{name}"'}.get(change, inside)
     lines = shape.format(name, other).split("\n")

@@ -59,7 +59,7 @@ def a_little_off(model):
 
 @pytest.mark.parametrize("construction", ["selector", "chain_of_thought"])
 @pytest.mark.parametrize(
-    ("change", "allowed", "told"),
+    ("change", "allowed", "reported"),
     [
         (swapped_answers, float("inf"), "wrong answers of step by step"),
         (not_a_number, float("inf"), "not positive"),
@@ -67,11 +67,11 @@ def a_little_off(model):
         (a_little_off, float("nan"), "a logit is off by"),
     ],
 )
-def test_a_form_that_is_wrong_is_found(construction, change, allowed, told, monkeypatch):
+def test_a_form_that_is_wrong_is_found(construction, change, allowed, reported, monkeypatch):
     monkeypatch.setitem(formed.FORMS, "wide", spoiled(change, allowed))
     result = run_cell(Cell(construction, 3, 2, 1, form="wide"))
     assert result.verdict == "FAIL"
-    assert told in result.reason
+    assert reported in result.reason
 
 
 def test_a_form_that_cannot_be_certified_is_tried_in_float64_and_else_unknown():

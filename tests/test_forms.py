@@ -91,7 +91,7 @@ def lessons(source):
     shortest = 1 if isinstance(source, Writing) else source.hops
     for hops in range(shortest, source.hops + 1):
         total = source.facts.n_entities * source.facts.n_relations**hops
-        yield source.lesson(*source.facts.queries(np.arange(total), hops))
+        yield source.training_examples(*source.facts.queries(np.arange(total), hops))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -337,7 +337,7 @@ def test_a_larger_transformer_is_seeded_and_learns_on(name, dtype):
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "reported"),
     [
         ({"d_vocab": 3}, r"7 tokens \(it has 3\)"),
         ({"d_model": 2}, r"coordinates \(it has 2\)"),
@@ -353,13 +353,13 @@ def test_a_larger_transformer_is_seeded_and_learns_on(name, dtype):
         ({"repeats": 2}, "applied 1 times; .* applied 2 times"),
     ],
 )
-def test_a_transformer_without_room_is_refused_and_stays_as_it_is(changed, told):
+def test_a_transformer_without_room_is_refused_and_stays_as_it_is(changed, reported):
     source = built("selector")
     target = Transformer(replace(source.shape, **changed), torch.float64)
     with torch.no_grad():
         for weight in target.parameters():
             weight.fill_(7)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=reported):
         seed_into(target, source)
     assert all((weight == 7).all() for weight in target.parameters())
 
@@ -425,7 +425,7 @@ def test_facts_are_installed_in_forms_of_another_dtype_or_not_at_all(convert):
         lambda m: seed_into(Transformer(m.shape, torch.float16), m),
     ],
 )
-def test_bad_input_is_told_in_words(call):
+def test_bad_input_is_reported_in_words(call):
     model = built("selector")
     with pytest.raises(InputError):
         call(model)

@@ -28,10 +28,10 @@ def test_every_cell_has_a_line_and_every_line_a_cell():
 def test_weights_are_the_golden_ones(part):
     cells = default_grid()[part::8]
     found = [line(cell, built(cell, build, reform)) for cell in cells]
-    told = "\n".join(
+    reported = "\n".join(
         difflib.unified_diff(GOLDEN[part::8], found, "golden", "built", n=0, lineterm="")
     )
-    assert not told, told
+    assert not reported, reported
 
 
 @pytest.mark.parametrize("by", [1, -1, 0.5])

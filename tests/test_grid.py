@@ -214,17 +214,17 @@ def test_an_accounting_that_forgets_a_tensor_fails_the_cell(monkeypatch):
 
 def test_a_cell_tells_its_bits_and_its_bounds():
     result = run_cell(Cell("key_value_rows_shared", 64, 4, 3))
-    told = json.loads(report.as_json([result], 1))["cells"][0]
+    reported = json.loads(report.as_json([result], 1))["cells"][0]
     facts = Cell("key_value_rows_shared", 64, 4, 3).table()
     model = CATALOGUE["key_value_rows_shared"].build(facts, 3)
     built = capacity(model, format_of(model))
-    assert told["internal_bits"] == built.internal_bits
-    assert told["internal_fact_bits"] == 64 * 4 * 6
-    assert (told["embedding_bits"], told["unembedding_bits"]) == (
+    assert reported["internal_bits"] == built.internal_bits
+    assert reported["internal_fact_bits"] == 64 * 4 * 6
+    assert (reported["embedding_bits"], reported["unembedding_bits"]) == (
         built.embedding_bits,
         built.unembedding_bits,
     )
-    bounds = {bound["name"]: bound for bound in told["bounds"]}
+    bounds = {bound["name"]: bound for bound in reported["bounds"]}
     expected = every_bound(64, 4, 3, built.embedding_bits, built.unembedding_bits)
     assert {name: bound["bits"] for name, bound in bounds.items() if bound["applies"]} == {
         name: bound.bits for name, bound in expected.items() if not isinstance(bound, str)
@@ -232,7 +232,7 @@ def test_a_cell_tells_its_bits_and_its_bounds():
     for bound in bounds.values():
         if bound["bits"] is not None and bound["bits"] > 0:
             assert bound["ratio"] == built.internal_bits / bound["bits"] >= 1
-    assert told["separated"] is None
+    assert reported["separated"] is None
 
 
 def test_bounds_do_not_apply_where_facts_are_missing():
@@ -307,7 +307,7 @@ def test_a_damaged_model_fails_the_cell_and_names_the_queries(monkeypatch):
     assert "e0 r0: expected e" in report.line(result)
 
 
-def test_a_crash_is_a_fail_and_is_told(monkeypatch, capsys):
+def test_a_crash_is_a_fail_and_is_reported(monkeypatch, capsys):
     def crash(*args, **kwargs):
         raise RuntimeError("boom")
 

@@ -162,14 +162,14 @@ def refusal(act, path):
 
 
 @pytest.mark.parametrize("text", [f"\n{FORGED}", "\x1b[2K\r" + FORGED, "\u202eSSAP"])
-def test_a_slot_an_entity_a_tensor_a_file_and_a_key_are_escaped_where_they_are_told(
+def test_a_slot_an_entity_a_tensor_a_file_and_a_key_are_escaped_where_they_are_reported(
     text, tmp_path
 ):
-    """Each at a place where it is known to be told."""
+    """Each at a place where it is known to be reported."""
     files = one_letter()
     claims = claims_of(files)
     slots = [*claims[1]["slots"], [text, 1], [text, 1]]
-    told = printable(text)[:7]
+    reported = printable(text)[:7]
     reasons = [
         check_files(
             with_claims(files, [claims[0], claims[1] | {"slots": slots}, *claims[2:]])
@@ -191,7 +191,7 @@ def test_a_slot_an_entity_a_tensor_a_file_and_a_key_are_escaped_where_they_are_t
     reasons += [check(path).reason, refusal(load, path)]
     for reason in reasons:
         assert_harmless(reason)
-    assert sum(told in reason for reason in reasons) >= 3, reasons
+    assert sum(reported in reason for reason in reasons) >= 3, reasons
 
 
 def with_facts_exchanged(files):

@@ -85,7 +85,7 @@ def questions(model, count, rng):
         share = count // model.hops if chain else count
         index = rng.integers(facts.n_entities * facts.n_relations**hops, size=share)
         subjects, paths = facts.queries(index, hops)
-        tokens, said = model.lesson(subjects, paths)
+        tokens, said = model.training_examples(subjects, paths)
         asked += tokens[:, : hops + 1].tolist()
         wanted += said.tolist()
     return asked, wanted
@@ -263,7 +263,7 @@ def test_generate_gives_the_same_with_every_cache_and_search(form, rng):
     three = exported.generate(tokens, attention_mask=mask, do_sample=True, num_return_sequences=3)
     assert torch.equal(three[:, : tokens.shape[1]], tokens.repeat_interleave(3, 0))
     assert count_right(three[::3, tokens.shape[1] :], wanted) == len(asked)
-    inferred = exported.generate(tokens)  # without a mask, padding is told by its token
+    inferred = exported.generate(tokens)  # without a mask, padding is reported by its token
     assert count_right(inferred[:, tokens.shape[1] :], wanted) == len(asked)
 
 
@@ -622,7 +622,7 @@ def test_a_sampler_draws_a_wrong_token_less_than_once_in_a_million(n):
     facts = FactTable.random_bijections(n, 2, seed=0)
     exported = to_huggingface(selector(facts))
     scale = exported.config.logit_scale
-    tokens, wanted = selector(facts).lesson(
+    tokens, wanted = selector(facts).training_examples(
         np.arange(min(n, 50)), np.zeros((min(n, 50), 1), dtype=np.int64)
     )
     logits = exported(tokens).logits[:, -1].double()
@@ -671,8 +671,8 @@ def test_the_margin_is_an_option_stated_in_config_and_card(tmp_path, monkeypatch
         assert (
             f"times {scale}, a power of two" if scale > 1 else "the construction's own"
         ) in about
-        told = json.loads((tmp_path / "found.json").read_text())
-        assert (told["scale"], told["margin"], told["least_margin"] <= margin) == (
+        reported = json.loads((tmp_path / "found.json").read_text())
+        assert (reported["scale"], reported["margin"], reported["least_margin"] <= margin) == (
             scale,
             margin,
             True,
@@ -850,7 +850,7 @@ def lessons():
     makes a noisy export.
     """
     native = selector(FactTable.random_bijections(20, 3, seed=0))
-    asked, answers = native.lesson(*native.facts.queries(np.arange(60), 1))
+    asked, answers = native.training_examples(*native.facts.queries(np.arange(60), 1))
     sequences = torch.cat([asked, answers], 1)
 
     def noisy(seed):

@@ -12,7 +12,7 @@ import torch
 import bounds
 import constructions
 from bounds import counting, separation, sizes
-from bounds import plans as offers
+from bounds import plans as plans
 from bounds import theorem_4_2 as no_cot
 from constructions import (
     CATALOGUE,
@@ -120,8 +120,8 @@ CALLS = {
     no_cot.fact_aware_decoder_bound: (no_cot.fact_aware_decoder_bound, bits | {"unembedding_bits": 5}),
     no_cot.every_bound: (no_cot.every_bound, bits | {"unembedding_bits": 5}),
     no_cot.information_limit: (no_cot.information_limit, {"n_entities": 100, "n_relations": 3}),
-    offers.require_listable: (offers.require_listable, {"n_relations": 3, "hops": 2}),
-    offers.offers: (lambda **sizes: list(offers.offers(**sizes)), {"n_entities": 100, "n_relations": 3, "hops": 2}),
+    plans.require_listable: (plans.require_listable, {"n_relations": 3, "hops": 2}),
+    plans.plans: (lambda **sizes: list(plans.plans(**sizes)), {"n_entities": 100, "n_relations": 3, "hops": 2}),
     separation.smallest_separation: (separation.smallest_separation, {"n_relations": 4, "hops": 3}),
     sizes.predicted: (lambda hops: sizes.predicted(CATALOGUE["key_value"], FACTS, hops), {"hops": 2}),
     sizes.predicted_for_bijections: (
@@ -155,7 +155,7 @@ ELSEWHERE = {"add_noise", "normalize", "standard"}
 
 
 def public_functions():
-    """What the library offers: the names of `constructions`, the builders, and the functions of
+    """What the library plans: the names of `constructions`, the builders, and the functions of
     `bounds`.
     """
     yield from (getattr(constructions, name) for name in constructions.__all__)
@@ -290,7 +290,7 @@ def test_a_flag_is_a_truth_value(flag):
     )
 
 
-def test_a_range_is_told_with_both_ends():
+def test_a_range_is_reported_with_both_ends():
     assert whole("seed", np.uint64(2**63), 0, 2**64) == 2**63
     for value, least, most, message in (
         (-1, 0, None, "seed must be an integer of at least 0; got -1"),
@@ -303,7 +303,7 @@ def test_a_range_is_told_with_both_ends():
         assert str(error.value) == message
 
 
-def test_a_wrong_call_is_told_by_python():
+def test_a_wrong_call_is_reported_by_python():
     @takes_integers
     def function(n: "int"):
         return n
@@ -312,6 +312,6 @@ def test_a_wrong_call_is_told_by_python():
         function(m=1)
 
 
-def test_more_hops_than_python_writes_out_are_told_all_the_same():
+def test_more_hops_than_python_writes_out_are_reported_all_the_same():
     with pytest.raises(InputError, match=r"3\^1\.00e\+5000 paths of 1\.00e\+5000 hops"):
         FACTS.n_queries(10**5000)

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from items import done_or_lost, told
+from items import done_or_lost, reported
 
 from constructions.saved.manifest import NAME as MANIFEST
 from verify.__main__ import main
@@ -88,20 +88,22 @@ def test_an_interrupt_at_any_time_leaves_a_whole_model_or_none(tmp_path):
         done = interrupted(
             AFTER_SECONDS, seconds, "facts", "facts.tsv", "--save", "model", cwd=tmp_path
         )
-        told = f"after {seconds} s: {done.returncode}, {done.stderr}"
-        assert (done.returncode, done.stderr) in ((130, "interrupted\n"), (0, "")), told
-        assert not (tmp_path / "model").exists() or (tmp_path / "model" / MANIFEST).is_file(), told
+        reported = f"after {seconds} s: {done.returncode}, {done.stderr}"
+        assert (done.returncode, done.stderr) in ((130, "interrupted\n"), (0, "")), reported
+        assert not (tmp_path / "model").exists() or (tmp_path / "model" / MANIFEST).is_file(), (
+            reported
+        )
 
 
 def test_an_interrupt_at_any_time_ends_workers_too():
     for seconds in [random.uniform(0, 3) for _ in range(2)]:
         done = interrupted(AFTER_SECONDS, seconds, "all")
-        told = f"after {seconds} s: {done.returncode}, {done.stderr}"
-        assert done.returncode == 130, told
+        reported = f"after {seconds} s: {done.returncode}, {done.stderr}"
+        assert done.returncode == 130, reported
         assert done.stderr in (
             "interrupted\n",
             "interrupted: the cells that were not run are unknown\n",
-        ), told
+        ), reported
 
 
 def test_an_interrupt_that_is_to_be_ignored_is_ignored():
@@ -111,7 +113,7 @@ def test_an_interrupt_that_is_to_be_ignored_is_ignored():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_an_interrupt_is_told_where_main_is_called_from_python(monkeypatch, capsys):
+def test_an_interrupt_is_reported_where_main_is_called_from_python(monkeypatch, capsys):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
@@ -123,7 +125,7 @@ def test_an_interrupt_is_told_where_main_is_called_from_python(monkeypatch, caps
 # ------------------------------------------------------------------ workers
 
 
-def test_a_worker_that_ends_is_told_and_the_others_go_on():
+def test_a_worker_that_ends_is_reported_and_the_others_go_on():
     items = ["a", "kill", "b", "crash", "raise", "leave", "c", "unsendable", "d"]
     random.shuffle(items)
     expected = {
@@ -132,7 +134,7 @@ def test_a_worker_that_ends_is_told_and_the_others_go_on():
         "leave": "leave: its process ended with status 3 (crashed)",
         "raise": "raise: it raised ValueError: no such thing (crashed)",
     }
-    with side_by_side(done_or_lost, items, told) as results:
+    with side_by_side(done_or_lost, items, reported) as results:
         found = dict(zip(items, results, strict=True))
     assert found.pop("unsendable").startswith("unsendable: its result cannot be sent: ")
     assert found == {
@@ -143,7 +145,7 @@ def test_a_worker_that_ends_is_told_and_the_others_go_on():
 def test_a_program_whose_workers_all_crash_ends(monkeypatch):
     monkeypatch.setattr("verify.runner.workers.MOST_LOST", 3)
     items = ["a", "b", *["leave"] * 30]
-    with side_by_side(done_or_lost, items, told) as results:
+    with side_by_side(done_or_lost, items, reported) as results:
         found = list(results)
     assert found[:2] == ["a is done", "b is done"]
     ended = [line for line in found if line == "leave: its process ended with status 3 (crashed)"]
@@ -156,7 +158,7 @@ def test_an_exception_ends_workers_at_once():
     started = time.monotonic()
     with (
         pytest.raises(KeyboardInterrupt),
-        side_by_side(done_or_lost, ["a", "sleep", "sleep"], told) as results,
+        side_by_side(done_or_lost, ["a", "sleep", "sleep"], reported) as results,
     ):
         interrupt_after(next(results))
     assert time.monotonic() - started < 50, "the items that sleep take a minute"
@@ -170,10 +172,10 @@ def interrupt_after(result):
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     code = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from items import told, write_pid\n"
+        "from items import reported, write_pid\n"
         "from verify.runner.workers import side_by_side\n"
         "if __name__ == '__main__':\n"
-        "    with side_by_side(write_pid, sys.argv[2:], told) as results:\n"
+        "    with side_by_side(write_pid, sys.argv[2:], reported) as results:\n"
         "        next(results)\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -205,8 +207,8 @@ def test_a_lost_cell_is_no_pass(monkeypatch, capsys):
     monkeypatch.setattr("verify.cli.commands._run_in_worker", kill_the_second)
     assert main(["all"]) == 1
     captured = capsys.readouterr()
-    told = "its process was ended by SIGKILL, as a system does that is out of memory"
-    assert f"\n    why UNKNOWN: {told}\n" in captured.out
+    reported = "its process was ended by SIGKILL, as a system does that is out of memory"
+    assert f"\n    why UNKNOWN: {reported}\n" in captured.out
     assert "UNKNOWN: 3 cells planned, 2 passed, 0 failed, 1 unknown" in captured.out
     assert "Traceback" not in captured.err
 

@@ -137,7 +137,7 @@ def test_long_paths_on_the_command_line(tmp_path, capsys):
     two.write_text("a\tr\tb\nb\tr\ta\na\tq\ta\nb\tq\ta\n")
     hops = int(np.random.default_rng().integers(65, 80))
     path = ["r"] * hops
-    for arguments, told in (
+    for arguments, reported in (
         (["key_value", "-N", "3", "-R", "1", "-k", "32"], "; 3 queries in"),
         (["facts", one, "-k", hops], "; 2 queries in"),
         (["facts", one, "--ask", "a", *path], f" -> {'ab'[hops % 2]}"),
@@ -145,7 +145,7 @@ def test_long_paths_on_the_command_line(tmp_path, capsys):
     ):
         assert main(list(map(str, arguments))) == 0, (hops, arguments)
         printed = capsys.readouterr().out
-        assert told in printed, (hops, printed)
+        assert reported in printed, (hops, printed)
         assert ("decided by the proof alone" in printed) == (two in arguments)
 
 
@@ -153,14 +153,16 @@ def test_long_paths_on_the_command_line(tmp_path, capsys):
 
 
 def test_what_cannot_be_run_is_proven_and_said_to_be(tmp_path, capsys):
-    told = tmp_path / "told.json"
-    assert main(["chain_of_thought", "-N", "64", "-R", "3", "-k", "40", "--json", str(told)]) == 0
+    reported = tmp_path / "reported.json"
+    assert (
+        main(["chain_of_thought", "-N", "64", "-R", "3", "-k", "40", "--json", str(reported)]) == 0
+    )
     printed = capsys.readouterr().out
     proven = sum(64 * 3**length for length in range(1, 41))
     assert f"no query was run, all {proven:,} queries are proven from the saved weights" in printed
     assert f"; 0 queries in {printed.split('; 0 queries in ')[1]}" in printed
     assert f"{proven:,} queries proven in place of being run" in printed
-    (cell,) = json.loads(told.read_text())["cells"]
+    (cell,) = json.loads(reported.read_text())["cells"]
     assert (cell["verdict"], cell["queries"], cell["wrong"], cell["logits"]) == (
         "PASS",
         0,

@@ -1,4 +1,4 @@
-"""The known mechanism: every head and unit is told once, its slots are the true ones, and the
+"""The known mechanism: every head and unit is reported once, its slots are the true ones, and the
 stream can be edited.
 """
 
@@ -45,7 +45,7 @@ def test_the_mechanism_of_the_selector():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_head_and_unit_is_told_once_in_each_pass(name):
+def test_every_head_and_unit_is_reported_once_in_each_pass(name):
     model = built(name)
     steps = mechanism(model)
     for index, shape in enumerate(model.shape.layers * model.shape.repeats):

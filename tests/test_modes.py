@@ -163,7 +163,7 @@ def test_builders_refuse_a_device_whose_tensors_hold_nothing(name):
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_built_model_is_moved_to_the_default_device(name, monkeypatch):
-    """Machines without a second device: torch is told of one, and `to` is watched; weights are
+    """Machines without a second device: torch is reported of one, and `to` is watched; weights are
     written on the CPU.
     """
     gone = []
@@ -194,7 +194,9 @@ def test_a_model_built_in_inference_mode_can_be_changed_and_trained(name):
         model.install(OTHER_FACTS)
         path = [0] * model.hops
         assert model.answer(3, path) == OTHER_FACTS.answer(3, path)
-    tokens, _ = model.lesson(np.array([0, 1]), np.zeros((2, model.hops), dtype=np.int64))
+    tokens, _ = model.training_examples(
+        np.array([0, 1]), np.zeros((2, model.hops), dtype=np.int64)
+    )
     model(tokens).square().sum().backward()
     assert model.embedding.weight.grad.abs().sum() > 0
 

@@ -42,7 +42,7 @@ def test_the_worst_change_within_the_radius_changes_no_answer(name, by):
     wide = wider(source)
     radius = noise_radius(wide, by)
     r = source.facts.n_relations
-    queries = source.lesson(np.array([3]), np.full((1, source.hops), r - 1))[0]
+    queries = source.training_examples(np.array([3]), np.full((1, source.hops), r - 1))[0]
     logits = wide(queries)[0, -1]
     best = logits.topk(2).indices
     (logits[best[0]] - logits[best[1]]).backward()

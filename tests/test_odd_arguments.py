@@ -117,21 +117,21 @@ def test_odd_words_get_a_status_and_a_sentence(round_, workshop, monkeypatch, ca
     monkeypatch.setattr("verify.cli.examples.unicode_facts", lambda: FactTable([[0]]))
     seed = random.randrange(2**32)
     for words in cases(random.Random(seed), 100):
-        told = f"seed {seed}: {words!r}"
+        reported = f"seed {seed}: {words!r}"
         try:
             status = status_of(words)
         except Exception as error:
-            raise AssertionError(told) from error
+            raise AssertionError(reported) from error
         captured = capsys.readouterr()
-        assert status in (0, 1, 2), told
-        assert "Traceback" not in captured.err, told
-        assert "crashed" not in captured.out, told
-        assert all(c.isprintable() or c == "\n" for c in captured.out + captured.err), told
+        assert status in (0, 1, 2), reported
+        assert "Traceback" not in captured.err, reported
+        assert "crashed" not in captured.out, reported
+        assert all(c.isprintable() or c == "\n" for c in captured.out + captured.err), reported
         if status == 2:
             (sentence,) = [line for line in captured.err.split("\n") if "error: " in line][:1] or [
                 ""
             ]
-            assert len(sentence.split("error: ", 1)[-1].split()) >= 4, (told, captured.err)
+            assert len(sentence.split("error: ", 1)[-1].split()) >= 4, (reported, captured.err)
 
 
 def test_every_command_and_option_is_tried():
@@ -195,8 +195,8 @@ def test_an_odd_value_gets_a_clear_sentence(words, sentence, capsys):
 def test_two_dashes_are_no_value(workshop, monkeypatch, capsys):
     monkeypatch.chdir(workshop)
     status = status_of(["facts", "facts.tsv", "--save=--"])
-    told = capsys.readouterr().err
-    assert (status, "'--' is no value" in told) == (2, True) or (
+    reported = capsys.readouterr().err
+    assert (status, "'--' is no value" in reported) == (2, True) or (
         workshop / "--" / "manifest.json"
     ).is_file()
 
@@ -218,7 +218,7 @@ def test_a_name_that_begins_with_a_dash_can_be_asked_for(question, workshop, mon
     "words",
     [["list"], ["--help"], ["bound", "--help"], ["--version"], ["plan", "-N", "9", "-R", "2"]],
 )
-def test_output_that_cannot_be_written_is_told(words):
+def test_output_that_cannot_be_written_is_reported(words):
     if not os.path.exists("/dev/full"):
         pytest.skip("no /dev/full on this system")
     with open("/dev/full", "w") as full:

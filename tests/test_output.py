@@ -124,14 +124,16 @@ def test_no_command_prints_a_verdict_or_an_escape_of_a_hostile_table(round_, tmp
     questions = [f"--ask={s}\t{r}" for s, r, _ in triples[:8]]
     context = (seed, triples)
     assert (
-        main(["facts", file, *questions, "--save", model, "--json", str(folder / "told\n.json")])
+        main(
+            ["facts", file, *questions, "--save", model, "--json", str(folder / "reported\n.json")]
+        )
         == 0
     )
     captured = capsys.readouterr()
     require_unforged(captured, 1, context)
     assert NO_VERDICT + FORGED in captured.out, "the control: a question begins with such a name"
-    told = json.loads((folder / "told\n.json").read_text())
-    assert [(a["subject"], a["path"]) for a in told["answers"]] == [
+    reported = json.loads((folder / "reported\n.json").read_text())
+    assert [(a["subject"], a["path"]) for a in reported["answers"]] == [
         (s, [r]) for s, r, _ in triples[:8]
     ]
     assert main(["check", model]) == 0
@@ -162,7 +164,7 @@ def test_no_command_prints_a_verdict_or_an_escape_of_a_hostile_table(round_, tmp
 
 
 @pytest.mark.parametrize("round_", range(4))
-def test_defects_of_a_hostile_file_and_of_hostile_words_are_told_in_lines_of_their_own(
+def test_defects_of_a_hostile_file_and_of_hostile_words_are_reported_in_lines_of_their_own(
     round_, tmp_path, capsys
 ):
     seed = random.randrange(2**32)
@@ -218,7 +220,9 @@ def test_an_input_error_is_one_printable_line(text):
 
 @given(st.lists(st.text(st.characters(codec=None))))
 def test_joined_lines_stay_as_many(lines):
-    assert joined(lines).split("\n") == [str(InputError(told)) for told in lines] or not lines
+    assert (
+        joined(lines).split("\n") == [str(InputError(reported)) for reported in lines] or not lines
+    )
 
 
 @pytest.mark.parametrize("word", VERDICTS)
@@ -239,8 +243,8 @@ def test_reasons_and_counterexamples_of_a_cell_stay_in_their_lines(capsys):
         "selector", "4.1", 3, 1, 1, "total", "float32", verdict="FAIL", reason=forged
     )
     result.counterexamples = [forged, forged]
-    told = line(result).split("\n")
-    assert [len(told), verdicts("\n".join(told[2:]))] == [4, []]
+    reported = line(result).split("\n")
+    assert [len(reported), verdicts("\n".join(reported[2:]))] == [4, []]
     say_text(line(result))
     assert NO_VERDICT not in capsys.readouterr().out, "the program's own lines are not marked"
     assert len(attack_table([Tally("flips", generated=2, fooled=[forged])]).split("\n")) == 3
@@ -254,7 +258,7 @@ def test_counterexamples_name_hostile_entities_in_printable_characters():
     other = FactTable([[0, 1]], facts.entity_names, facts.relation_names)
     found = check_recall(model, other, logits="full").counterexamples
     assert len(found) == 2
-    assert all(told.isprintable() for told in found)
+    assert all(reported.isprintable() for reported in found)
 
 
 def test_nothing_is_printed_but_through_output():
@@ -275,9 +279,9 @@ def test_nothing_is_printed_but_through_output():
 
 
 def test_lines_are_joined_only_where_each_is_made_printable():
-    told = [
+    reported = [
         path.name
         for path in (ROOT / "verify").glob("*.py")
         if '"\\n".join(' in path.read_text().replace("'", '"')
     ]
-    assert told == ["output.py"]
+    assert reported == ["output.py"]

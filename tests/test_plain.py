@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from constructions import CATALOGUE, FactTable, InputError, standard, widen
 from constructions.decoders.plain import why_not_plain
 from constructions.model.transformer import MLP, Attention, Transformer, Weight
-from verify.queries.decode import check_decoder
+from verify.queries.readout import check_readout
 from verify.queries.recall import check_recall
 
 FACTS = FactTable.random_bijections(6, 2, seed=5)
@@ -415,7 +415,7 @@ def test_the_decoder_check_asks_the_same_of_the_unembedding():
     ):
         model = KINDS["selector"]()
         tamper(model)
-        assert "the unembedding is not a plain matrix" in check_decoder(model)
+        assert "the unembedding is not a plain matrix" in check_readout(model)
 
 
 def test_what_only_the_call_changes_is_found_by_calling(monkeypatch):

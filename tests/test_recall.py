@@ -19,9 +19,9 @@ from constructions import (
     selector,
     superposition,
 )
-from constructions.model.unembedding import BankField, Decoder, NumberField, SignField
+from constructions.model.readout import BankField, NumberField, Readout, SignField
 from verify.queries import recall as recall_module
-from verify.queries.decode import MarginReader, check_decoder
+from verify.queries.readout import MarginReader, check_readout
 from verify.queries.recall import check_recall
 
 SINGLE_HOP = [name for name, entry in CATALOGUE.items() if not entry.multi_hop]
@@ -148,7 +148,7 @@ def test_counterexamples_are_named():
     assert "Ann mother: expected Beth, the model says Ann" in recall.counterexamples
 
 
-def test_a_tie_is_wrong_and_told():
+def test_a_tie_is_wrong_and_reported():
     model, facts = model_of("selector")
     with torch.no_grad():
         tie(model)
@@ -226,7 +226,7 @@ def test_a_difference_in_the_last_bit_is_shown_as_one():
     row, column = weight.nonzero()[0].tolist()
     weight[row, column] *= 1 + 2**-23
     found, declared = re.search(
-        r"has (\S+) in column .* has (\S+)$", check_decoder(model)
+        r"has (\S+) in column .* has (\S+)$", check_readout(model)
     ).groups()
     assert float(found) == weight[row, column].item() != float(declared)
 
@@ -234,14 +234,14 @@ def test_a_difference_in_the_last_bit_is_shown_as_one():
 def test_the_decoder_check_reads_every_entry():
     for name in SINGLE_HOP:
         model, _ = model_of(name)
-        assert check_decoder(model) is None
+        assert check_readout(model) is None
         weight = model.unembedding.weight
         for row in range(weight.shape[0]):
             for column in range(weight.shape[1]):
                 with torch.no_grad():
                     kept = weight[row, column].item()
                     weight[row, column] = kept + 1
-                    assert f"token {row} " in check_decoder(model)
+                    assert f"token {row} " in check_readout(model)
                     weight[row, column] = kept
 
 
@@ -275,8 +275,8 @@ def test_the_decoder_check_reads_every_entry():
 )
 def test_an_unsound_declaration_is_a_defect(damage, message):
     model, facts = model_of("selector")
-    (field,) = model.decoder.fields
-    model.decoder = Decoder((damage(field),), model.decoder.rest)
+    (field,) = model.readout.fields
+    model.readout = Readout((damage(field),), model.readout.rest)
     with pytest.raises(AssertionError, match=message):
         assert check_recall(model, facts, logits="fast").defect is None, check_recall(
             model, facts, logits="fast"
@@ -285,11 +285,11 @@ def test_an_unsound_declaration_is_a_defect(damage, message):
 
 def test_equal_numbers_are_a_defect():
     model = scalar_selector(FACTS)
-    (field,) = model.decoder.fields
-    model.decoder = Decoder(
-        (NumberField(field.tokens, field.numbers * 0, field.read, field.one),), model.decoder.rest
+    (field,) = model.readout.fields
+    model.readout = Readout(
+        (NumberField(field.tokens, field.numbers * 0, field.read, field.one),), model.readout.rest
     )
-    assert "same code" in check_decoder(model)
+    assert "same code" in check_readout(model)
 
 
 @given(seed=seeds, scale=st.sampled_from([0.1, 1.0, 3.0]))
@@ -353,7 +353,7 @@ def test_rounding_bounds_a_sum_of_d_products():
 def test_rounding_counts_the_weights_themselves():
     """A weight can exceed every declared form: the constant column adds up m signs."""
     model = selector(FACTS)
-    model.decode_by(Decoder(model.decoder.fields, rest=None))
+    model.write_readout(Readout(model.readout.fields, rest=None))
     largest = MarginReader(model).largest
     assert (largest >= model.unembedding.weight.abs().amax(0)).all()
     assert largest[model.stream["one"].columns] == 6
@@ -367,11 +367,11 @@ def test_rounding_is_infinite_where_logits_overflow():
 
 def test_weights_that_are_no_integers_are_never_exact():
     model = selector(FACTS)
-    (field,) = model.decoder.fields
+    (field,) = model.readout.fields
     tiny = SignField(
         field.tokens, field.codes, 2.0**-30 * field.read, bonus=model.stream["relation"].sum()
     )
-    model.decode_by(Decoder((tiny,), -1 * model.stream["one"].form()))
+    model.write_readout(Readout((tiny,), -1 * model.stream["one"].form()))
     fast, full = (check_recall(model, FACTS, logits=mode) for mode in ("fast", "full"))
     assert full.wrong + full.unknown == fast.wrong + fast.unknown > 0
 

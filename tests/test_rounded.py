@@ -41,21 +41,23 @@ def found_of(key, **how):
     batch, wrong in any.
     """
     rng = rng_of(*key)
-    model, facts, told = near_tie(rng, **how)
+    model, facts, reported = near_tie(rng, **how)
     wrong = torch.stack([~(found > 0) for _, found in shapes(model, facts, rng)])
     recall = check_recall(
         model, facts, model.hops, "full", batch_rows=int(rng.choice([1, 4, 17, 1000]))
     )
-    return recall, wrong.all(0), wrong.any(0), f"{told} ({FRESH} {key}): {recall}"
+    return recall, wrong.all(0), wrong.any(0), f"{reported} ({FRESH} {key}): {recall}"
 
 
 @pytest.mark.parametrize("key", range(MODELS))
 def test_no_edited_model_is_called_right_that_is_wrong_in_another_shape(key):
-    recall, always, ever, told = found_of((1, key), largest=7, most=24)
-    assert recall.queries == len(ever), told
-    assert recall.verdict != "PASS" or not ever.any(), told
-    assert recall.wrong <= int(always.sum()), told  # what is surely wrong is wrong in every shape
-    assert recall.queries - recall.wrong - recall.unknown <= int((~ever).sum()), told
+    recall, always, ever, reported = found_of((1, key), largest=7, most=24)
+    assert recall.queries == len(ever), reported
+    assert recall.verdict != "PASS" or not ever.any(), reported
+    assert recall.wrong <= int(always.sum()), (
+        reported
+    )  # what is surely wrong is wrong in every shape
+    assert recall.queries - recall.wrong - recall.unknown <= int((~ever).sum()), reported
 
 
 def test_without_a_bound_some_edited_model_is_called_right_and_is_wrong(monkeypatch):
@@ -197,8 +199,8 @@ def test_what_is_proven_exact_is_what_real_arithmetic_gives():
     weights.
     """
     found = [edited(key) for key in range(40)]
-    for proven, same, told in found:
-        assert same or not proven, told
+    for proven, same, reported in found:
+        assert same or not proven, reported
     assert any(proven for proven, _, _ in found)
     assert any(not same for _, same, _ in found)
 

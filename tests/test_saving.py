@@ -96,14 +96,14 @@ def test_a_saver_in_another_process_namespace_leaves_a_live_one_alone(tmp_path):
     while not Path(f"{wait}.begun").exists() and first.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
     second = saver(3, "two", "-", "-")
-    told, error = second.communicate(timeout=60)
+    reported, error = second.communicate(timeout=60)
     assert second.returncode == 0, error
-    pids = [json.loads(told)["pid"]]
+    pids = [json.loads(reported)["pid"]]
     assert len(list(tmp_path.glob(".model.*.part"))) == 1, "the first one's folder is swept"
     done.touch()
-    told, error = first.communicate(timeout=60)
+    reported, error = first.communicate(timeout=60)
     assert first.returncode == 0, error
-    pids.append(json.loads(told)["pid"])
+    pids.append(json.loads(reported)["pid"])
     assert max(pids) < 100, "they have no namespaces of their own"
     assert len(set(pids)) == 2
     assert load(target).facts.n_entities == 50, (
@@ -125,9 +125,9 @@ def test_savers_at_once_leave_a_whole_model_at_every_moment_and_tell_the_truth(t
         seed,
     ]
     race = started(command)
-    told, error = race.communicate(timeout=300)
+    reported, error = race.communicate(timeout=300)
     assert race.returncode == 0, f"seed {seed}: {error}"
-    found = json.loads(told)
+    found = json.loads(reported)
     assert found["left"] == []
     assert found["reads"]["one"] + found["reads"]["two"] > 0
 
@@ -243,7 +243,7 @@ def test_where_nothing_can_be_flushed_the_model_is_saved_and_it_is_said_what_is_
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_success_is_never_told_as_failure(tmp_path, monkeypatch):
+def test_success_is_never_reported_as_failure(tmp_path, monkeypatch):
     """The folder is in place, and only then the disk fails, or the old folder cannot be removed:
     that is a warning.
     """
@@ -267,7 +267,7 @@ def test_success_is_never_told_as_failure(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("what", ["model", "weights.safetensors"])
-def test_failure_is_never_told_as_success(what, tmp_path, monkeypatch):
+def test_failure_is_never_reported_as_success(what, tmp_path, monkeypatch):
     """A disk that fails before the folder is in place: the old model stays, and nothing else."""
     OLD.save(tmp_path / "model")
     before = contents(tmp_path)
@@ -389,7 +389,9 @@ def test_what_a_user_has_put_into_a_folder_is_never_removed(touch, moment, tmp_p
     assert [path.name for path in target.parent.iterdir() if path.name.startswith(".")] == []
 
 
-def test_what_comes_when_the_old_folder_is_being_removed_is_kept_and_told(tmp_path, monkeypatch):
+def test_what_comes_when_the_old_folder_is_being_removed_is_kept_and_reported(
+    tmp_path, monkeypatch
+):
     """The last moment of all: it has been compared, and is being removed."""
     OLD.save(tmp_path / "model")
     remove = new_folder._remove
@@ -412,7 +414,7 @@ def test_what_comes_when_the_old_folder_is_being_removed_is_kept_and_told(tmp_pa
     assert (kept / "notes.txt").read_text() == "mine", "the next save sweeps no user's file"
 
 
-def test_a_folder_that_cannot_be_put_back_is_kept_under_the_name_that_is_told(
+def test_a_folder_that_cannot_be_put_back_is_kept_under_the_name_that_is_reported(
     tmp_path, monkeypatch
 ):
     OLD.save(tmp_path / "model")
@@ -457,18 +459,18 @@ COMMANDS = [
     "facts f.tsv --json f.tsv",
     "facts f.tsv --json linked.tsv",
     "facts f.tsv --json hard.tsv",
-    "facts f.tsv --save model --json model/told.json",
+    "facts f.tsv --save model --json model/reported.json",
     "facts f.tsv --save model --json model/facts.tsv",
-    "facts f.tsv --save model --json link/told.json",
-    "facts f.tsv --json model/told.json",
+    "facts f.tsv --save model --json link/reported.json",
+    "facts f.tsv --json model/reported.json",
     "facts f.tsv --save new --json new",
     "facts f.tsv --save f.tsv",
     "facts f.tsv --save model/inner",
     "facts model/facts.tsv --save model",
     "facts model/facts.tsv --json model/facts.tsv",
-    "selector -N 4 -R 2 --save model --json model/told.json",
+    "selector -N 4 -R 2 --save model --json model/reported.json",
     "selector -N 4 -R 2 --json model/manifest.json",
-    "check model --json model/told.json",
+    "check model --json model/reported.json",
     "check model --json link/certificate.json",
     "bound -N 9 -R 2 --plot p.svg --json p.svg",
     "bound -N 9 -R 2 --plot p.svg --json ./x/../p.svg",
@@ -477,8 +479,8 @@ COMMANDS = [
     "export model --to onnx model",
     "export model --to onnx model/out",
     "export model --to onnx out --json out",
-    "export model --to onnx out --json model/told.json",
-    "export model --to onnx empty --json empty/told.json",
+    "export model --to onnx out --json model/reported.json",
+    "export model --to onnx empty --json empty/reported.json",
     "example model/example.tsv",
     "example model/facts.tsv",
 ]
@@ -501,7 +503,7 @@ def test_no_output_damages_a_model_an_input_or_another_output(
     assert main(command.split()) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert any(told in printed.err for told in ("lies in", "each needs a name of its own"))
+    assert any(reported in printed.err for reported in ("lies in", "each needs a name of its own"))
     assert printed.err.count("\n") == 1
     assert contents(tmp_path) == before
 

@@ -230,16 +230,16 @@ def test_after_a_change_nothing_is_stated(form, change):
         if form == "construction" and change in (to_half, to_bfloat16):
             is_the_claim_of_a_construction_built_there(module, (name, seed))
             continue
-        told = (
+        reported = (
             None
             if form == "construction"
             else r"was proven of other weights: .* (was|changed|new|gone|others)"
         )
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=reported):
             pytest.fail(f"{name}, seed {seed}: {what} is {getattr(module, what)}")
 
 
-def is_the_claim_of_a_construction_built_there(model, told):
+def is_the_claim_of_a_construction_built_there(model, reported):
     """A conversion keeps a claim just where the builder makes these weights and claims that; and
     it is true.
     """
@@ -249,15 +249,15 @@ def is_the_claim_of_a_construction_built_there(model, told):
         there = entry.build(model.facts, model.hops, dtype=dtype)
     except DoesNotFit as refusal:
         with pytest.raises(DoesNotFit, match="nothing is proven of these weights"):
-            pytest.fail(f"{told}: {model.margin} is stated, {refusal}")
+            pytest.fail(f"{reported}: {model.margin} is stated, {refusal}")
         return
     same = all(torch.equal(w, there.get_parameter(name)) for name, w in model.named_parameters())
     if not same:
         with pytest.raises(InputError, match="is not as it was built"):
-            pytest.fail(f"{told}: {model.margin}")
+            pytest.fail(f"{reported}: {model.margin}")
         return
-    assert model.margin == there.margin, told
-    assert measured(model, model) >= model.margin.in_dtype, told
+    assert model.margin == there.margin, reported
+    assert measured(model, model) >= model.margin.in_dtype, reported
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
@@ -289,7 +289,7 @@ def test_a_wider_dtype_is_another_arithmetic_for_norms():
     model = built("precomputed", dtype=torch.float32)
     other = normalize(model, "rmsnorm")
     assert other.logit_error == 0
-    tokens = model.lesson(*model.facts.queries(np.arange(16), 2))[0]
+    tokens = model.training_examples(*model.facts.queries(np.arange(16), 2))[0]
     with torch.no_grad():
         before, after = model(tokens)[:, -1], other.double()(tokens)[:, -1]
     assert (before - after).abs().max() > 0
@@ -620,7 +620,9 @@ def edited_to_the_edge(name, dtype, seed):
 
 def lost(model, weight, value):
     weight.copy_(value)
-    tokens, said = model.lesson(*model.facts.queries(np.arange(3 * 2**model.hops), model.hops))
+    tokens, said = model.training_examples(
+        *model.facts.queries(np.arange(3 * 2**model.hops), model.hops)
+    )
     logits = model(tokens)[:, -said.shape[1] :]
     return bool((logits.argmax(-1) != said).any())
 
@@ -684,7 +686,9 @@ def test_without_proof_the_error_is_a_bound_on_the_distance_from_the_edited_cons
         other = standard(model, **form, proven=False)
     except DoesNotFit:
         return
-    tokens = model.lesson(*model.facts.queries(np.arange(3 * 2**model.hops), model.hops))[0]
+    tokens = model.training_examples(
+        *model.facts.queries(np.arange(3 * 2**model.hops), model.hops)
+    )[0]
     with torch.no_grad():
         expected, found = copy.deepcopy(model).double()(tokens)[:, -1], other(tokens)[:, -1]
     assert (found - expected).abs().max() <= other.logit_error, (name, seed)

@@ -22,7 +22,7 @@ def test_slots_cover_the_space_in_order_without_overlap():
 
 
 @given(x=VECTORS)
-def test_forms_mean_what_they_spell(x):
+def test_forms_mean_what_they_write_facts(x):
     block, flag, one = (x[STREAM[name].columns] for name in ("block", "flag", "one"))
     b, f, o = STREAM["block"], STREAM["flag"], STREAM["one"]
     weights = np.arange(8).reshape(4, 2)

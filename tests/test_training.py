@@ -33,8 +33,8 @@ def built(name):
 
 
 def lesson(model, facts, hops):
-    """All queries of this length, see `Answering.lesson`."""
-    return model.lesson(*all_queries(facts, hops))
+    """All queries of this length, see `Answering.training_examples`."""
+    return model.training_examples(*all_queries(facts, hops))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -46,7 +46,7 @@ def test_a_lesson_is_what_a_chain_of_thought_says(per_token, form):
     )
     for hops in (1, 2, 3):
         subjects, paths = all_queries(facts, hops)
-        sequences, said = model.lesson(subjects, paths)
+        sequences, said = model.training_examples(subjects, paths)
         assert said.shape == (len(subjects), -(-hops // per_token) + 1)
         written = model.generate(model.prompt(subjects, paths)).tokens
         assert np.array_equal(written[:, : said.shape[1]], said)
@@ -59,8 +59,10 @@ def test_a_lesson_is_what_the_model_says(name, form):
     model, facts, hops = built(name)
     sequences, said = lesson(FORMS[form](model), facts, hops)
     assert torch.equal(model(sequences)[:, -said.shape[1] :].argmax(-1), said)
-    one = model.lesson(np.array(3), np.zeros(hops, dtype=np.int64))  # (Q,) may be any shape
-    first = model.lesson(np.array([3]), np.zeros((1, hops), dtype=np.int64))
+    one = model.training_examples(
+        np.array(3), np.zeros(hops, dtype=np.int64)
+    )  # (Q,) may be any shape
+    first = model.training_examples(np.array([3]), np.zeros((1, hops), dtype=np.int64))
     assert all(torch.equal(a, b[0]) for a, b in zip(one, first, strict=True))
 
 

@@ -70,7 +70,7 @@ def test_odd_table_is_read(name, tmp_path):
     assert read.repeats == repeats
 
 
-def test_missing_file_and_directory_are_told(tmp_path):
+def test_missing_file_and_directory_are_reported(tmp_path):
     with pytest.raises(FactFileError, match="no such file"):
         FactTable.from_tsv(tmp_path / "nowhere.tsv")
     with pytest.raises(FactFileError, match="is a directory"):

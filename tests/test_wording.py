@@ -43,31 +43,31 @@ large = st.one_of(
 
 
 @given(large)
-def test_an_integer_of_any_size_is_told_in_a_few_characters(number):
-    told = shortened(number)
-    assert len(told) <= 40
+def test_an_integer_of_any_size_is_reported_in_a_few_characters(number):
+    reported = shortened(number)
+    assert len(reported) <= 40
     if abs(number) <= 10**24:
-        assert told == f"{number:,}"
+        assert reported == f"{number:,}"
     else:
-        assert 100 * abs(value_of(told) - number) <= abs(number)
+        assert 100 * abs(value_of(reported) - number) <= abs(number)
 
 
 @given(large, large.filter(bool), st.integers(0, 5000))
-def test_a_fraction_is_told_in_a_few_characters_and_never_as_more_than_it_is(
+def test_a_fraction_is_reported_in_a_few_characters_and_never_as_more_than_it_is(
     numerator, denominator, power
 ):
     for number in (
         Fraction(numerator, denominator),
         Fraction(abs(numerator) % 50 + 1, 2) - Fraction(1, 3 * 2**power),
     ):
-        told = shortened(number)
-        assert len(told) <= 40
+        reported = shortened(number)
+        assert len(reported) <= 40
         if abs(number) <= 10**24:
-            assert value_of(told) <= number
-            assert number - value_of(told) <= Fraction(1, 10**6)
+            assert value_of(reported) <= number
+            assert number - value_of(reported) <= Fraction(1, 10**6)
 
 
-def test_numbers_with_more_digits_than_python_writes_are_told():
+def test_numbers_with_more_digits_than_python_writes_are_reported():
     """The control: `str` refuses them."""
     number = 3**100_000
     with pytest.raises(ValueError, match="limit"):
@@ -80,6 +80,6 @@ def test_numbers_with_more_digits_than_python_writes_are_told():
 
 @given(st.text(), st.integers(1, 300))
 def test_a_long_text_is_cut_and_says_so(text, most):
-    told = brief(text, most)
-    assert told == text if len(text) <= most else told.startswith(text[:most])
-    assert len(told) <= most + 40
+    reported = brief(text, most)
+    assert reported == text if len(text) <= most else reported.startswith(text[:most])
+    assert len(reported) <= most + 40

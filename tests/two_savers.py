@@ -121,7 +121,7 @@ def race(parent, rounds, seed):
             time.sleep(0.0005)
         there = whole(target, known)
         if victim is None:
-            assert there in names, f"round {i}: both told of success, and {there} is there"
+            assert there in names, f"round {i}: both reported of success, and {there} is there"
         seen[there] += 1
         load(target)
     MODELS["before"].save(target)
@@ -130,7 +130,7 @@ def race(parent, rounds, seed):
 
 
 def save(target, name, wait, done):
-    """One save that stops before it flushes its files, until it is told to go on."""
+    """One save that stops before it flushes its files, until it is reported to go on."""
     survey = folder.survey
 
     def slow(path):
@@ -151,7 +151,7 @@ if __name__ == "__main__":
     folder.certificate = lambda model: "{}\n"
     what, place, *others = sys.argv[1:]
     if what == "race":
-        told = race(Path(place), int(others[0]), others[1])
+        reported = race(Path(place), int(others[0]), others[1])
     else:
-        told = save(Path(place), *others)
-    print(json.dumps(told))
+        reported = save(Path(place), *others)
+    print(json.dumps(reported))

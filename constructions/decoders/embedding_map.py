@@ -11,7 +11,7 @@ from constructions.model.stream import Space
 
 
 @dataclass(frozen=True)
-class Places:
+class EmbeddingMap:
     """Where a construction lies in a standard decoder: columns of its stream, blocks, heads and
     units.
 

@@ -40,7 +40,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.decoders.blocks import Plan, PlannedHead
-from constructions.decoders.embedding_map import Places
+from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.decoders.standard_decoder import Bounds, StandardDecoder, StandardShape
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.model.fact_model import FactModel, MarginClaim
@@ -81,7 +81,7 @@ def make_norms_the_identity(
     decoder: StandardDecoder,
     model: FactModel,
     plan: Plan,
-    places: Places,
+    places: EmbeddingMap,
     margin: MarginClaim | None,
     slack: int | None,
     proven: bool,
@@ -140,10 +140,11 @@ def make_norms_the_identity(
     if not (exact and norm_error == _NormError()):
         error = _logit_error(decoder, model, plan, places, norm_error, slack, exact)
     if proven and not (margin is not None and 2 * error < margin.real):
-        told = "nothing is proven" if margin is None else f"{float(margin.real):.3g}"
+        reported = "nothing is proven" if margin is None else f"{float(margin.real):.3g}"
         raise DoesNotFit(
             f"{model.construction} in {dtype} with {shape.norm or 'no norm'}: two logits may be"
-            f" off by {2 * error:.3g} together, and the margin is {told}; use float64, or another"
+            f" off by {2 * error:.3g} together, and the margin is {reported}; use float64, or"
+            " another"
             " slack"
         )
     if not bounded:
@@ -244,7 +245,7 @@ class _Norms:
 
 
 @torch.no_grad()
-def largest_vectors(decoder: StandardDecoder, places: Places) -> Magnitudes:
+def largest_vectors(decoder: StandardDecoder, places: EmbeddingMap) -> Magnitudes:
     """Of the construction's columns coordinate by coordinate, from the absolute values of its
     weights; of the rest of the stream the Euclidean norm, from the spectral norms of what writes
     there. Norms shrink a vector, but for their gain, and the construction's gain counts as 1; what
@@ -341,7 +342,7 @@ def _spectral_norm(matrices: Tensor) -> Tensor:
     return largest.clamp(min=0).sqrt() * scale[..., 0, 0]
 
 
-def _write_slack(decoder: StandardDecoder, places: Places, k: int) -> None:
+def _write_slack(decoder: StandardDecoder, places: EmbeddingMap, k: int) -> None:
     """The slack at every position; gains 2^k times what they were, for the construction 2^k, for
     the slack in pre-norm 0.
     """
@@ -378,7 +379,7 @@ def _logit_error(
     decoder: StandardDecoder,
     model: FactModel,
     plan: Plan,
-    places: Places,
+    places: EmbeddingMap,
     norm: _NormError,
     slack: int | None,
     exact: bool,

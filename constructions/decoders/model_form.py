@@ -26,7 +26,7 @@ class _Claims(NamedTuple):
     logit_error: float | None
 
 
-class Reformed(Stating, Transformer, Answering):
+class ModelForm(Stating, Transformer, Answering):
     """A construction inside a transformer of its own architecture, at least as large, in a basis
     of its own.
 
@@ -128,7 +128,7 @@ class Reformed(Stating, Transformer, Answering):
         return states + (self.source.set_slot(held, slot, value) - held) @ self.basis.mT
 
 
-class ReformedWriter(Writing, Reformed):
+class ModelFormWriter(Writing, ModelForm):
     """A chain of thought in another form."""
 
     def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor | None = None):
@@ -141,23 +141,23 @@ class ReformedWriter(Writing, Reformed):
         self.hops_per_token = source.hops_per_token
 
 
-def reformed(
+def as_form(
     transformer: Transformer,
     source: FactModel,
     basis: Tensor | None = None,
     margin: MarginClaim | None = None,
     logit_error: float | None = None,
-) -> Reformed:
+) -> ModelForm:
     """The transformer as a form of the construction, of which a copy is kept; with what is
     proven.
     """
-    kind = ReformedWriter if isinstance(source, Writing) else Reformed
+    kind = ModelFormWriter if isinstance(source, Writing) else ModelForm
     made = kind(transformer, copy.deepcopy(source), basis)
     made.state(margin, logit_error)
     return made
 
 
-def margin_if_proven(model: FactModel | Reformed) -> MarginClaim | None:
+def margin_if_proven(model: FactModel | ModelForm) -> MarginClaim | None:
     """The margin of the weights at hand; None where nothing is proven of them."""
     try:
         return model.margin_of_weights()
@@ -201,7 +201,7 @@ def _channels(wide: LayerShape, narrow: LayerShape, scores: bool) -> Tensor:
 
 
 @torch.no_grad()
-def seed_transformer(target: Transformer, model: FactModel, proven: bool = True) -> Reformed:
+def seed_transformer(target: Transformer, model: FactModel, proven: bool = True) -> ModelForm:
     """`constructions.decoders.seeding.seed_into` for transformers of ours: the construction gets
     the first tokens, positions and coordinates, the first layers, and in them the first heads and
     hidden units.
@@ -236,7 +236,7 @@ def seed_transformer(target: Transformer, model: FactModel, proven: bool = True)
         for name, weight in target.named_parameters():
             weight.copy_(before[name])
         raise
-    return reformed(target, model, margin=margin)
+    return as_form(target, model, margin=margin)
 
 
 def _write_seed(target: Transformer, model: FactModel) -> None:

@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 
 from constructions.decoders.blocks import Plan, PlannedHead, plan_blocks
-from constructions.decoders.embedding_map import Places
+from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.decoders.identity_norms import make_norms_the_identity
-from constructions.decoders.model_form import Reformed, margin_if_proven, seed_transformer
+from constructions.decoders.model_form import ModelForm, margin_if_proven, seed_transformer
 from constructions.decoders.plain import require_construction, require_dtype, require_plain
 from constructions.decoders.standard_decoder import (
     Norm,
@@ -105,7 +105,7 @@ def seed_into(
 
 
 @overload
-def seed_into(target: Transformer, model: FactModel, *, proven: bool = True) -> Reformed: ...
+def seed_into(target: Transformer, model: FactModel, *, proven: bool = True) -> ModelForm: ...
 
 
 @of_ordinary_tensors
@@ -116,7 +116,7 @@ def seed_into(
     slack: int | None = None,
     proven: bool = True,
     first_block: int = 0,
-) -> StandardModel | Reformed:
+) -> StandardModel | ModelForm:
     """Write a construction into a decoder that is at least as large; all facts are recalled then.
 
     Args:
@@ -250,7 +250,7 @@ def _widest_head(plan: Plan) -> int:
     )
 
 
-def _places(shape: StandardShape, model: FactModel, plan: Plan, first_block: int) -> Places:
+def _places(shape: StandardShape, model: FactModel, plan: Plan, first_block: int) -> EmbeddingMap:
     """The first columns, heads, units and tokens; refused if there are too few of any."""
     needed = _shape_of(plan, shape.norm, shape.placement, shape.tied)
     sizes = [
@@ -275,7 +275,7 @@ def _places(shape: StandardShape, model: FactModel, plan: Plan, first_block: int
         )
     width, mirrored = plan.space.width, shape.norm == "layernorm"
     columns = np.arange(needed.d_model)
-    return Places(
+    return EmbeddingMap(
         space=plan.space,
         stream=model.stream,
         columns=columns[:width],
@@ -289,7 +289,7 @@ def _places(shape: StandardShape, model: FactModel, plan: Plan, first_block: int
     )
 
 
-def _make_room(target: StandardDecoder, places: Places) -> None:
+def _make_room(target: StandardDecoder, places: EmbeddingMap) -> None:
     """Nothing writes into the construction's columns, adds to the logits or reads the slack."""
     own, slack = torch.from_numpy(places.own), torch.from_numpy(places.slack)
     target.unembedding.weight.zero_()  # tied: the rest of the stream must not add to the logits
@@ -308,7 +308,7 @@ def _size_of_tokens(target: StandardDecoder) -> float:
     return math.sqrt(sum(table.double().square().mean().item() for table in tables))
 
 
-def _write(target: StandardDecoder, model: FactModel, plan: Plan, places: Places) -> None:
+def _write(target: StandardDecoder, model: FactModel, plan: Plan, places: EmbeddingMap) -> None:
     """All weights of the construction, into the room made for it."""
     target.embedding.weight[: places.d_vocab] += _writing(plan.embedding.T, places).T.to(
         target.embedding.weight
@@ -329,7 +329,9 @@ def _write(target: StandardDecoder, model: FactModel, plan: Plan, places: Places
     target.unembedding.weight[places.d_vocab :] += rows[model.vocabulary.n_entities]
 
 
-def _write_heads(attention: Attention, heads: tuple[PlannedHead, ...], places: Places) -> None:
+def _write_heads(
+    attention: Attention, heads: tuple[PlannedHead, ...], places: EmbeddingMap
+) -> None:
     d_head = attention.heads[0].d_v
     for place, head in enumerate(heads):
         start = place * d_head
@@ -347,7 +349,7 @@ def _write_heads(attention: Attention, heads: tuple[PlannedHead, ...], places: P
         ).to(weight)
 
 
-def _reading(matrix: Tensor, places: Places) -> Tensor:
+def _reading(matrix: Tensor, places: EmbeddingMap) -> Tensor:
     """(n, width) on the construction's coordinates to (n, d_model): of mirrored coordinates half
     of x minus half of -x.
     """
@@ -359,7 +361,7 @@ def _reading(matrix: Tensor, places: Places) -> Tensor:
     return wide
 
 
-def _writing(matrix: Tensor, places: Places) -> Tensor:
+def _writing(matrix: Tensor, places: EmbeddingMap) -> Tensor:
     """(width, n) on the construction's coordinates to (d_model, n); what is written is also
     written as its negative.
     """

@@ -37,7 +37,7 @@ from constructions.model.transformer import (
 )
 
 if TYPE_CHECKING:
-    from constructions.decoders.embedding_map import Places
+    from constructions.decoders.embedding_map import EmbeddingMap
     from constructions.model.fact_model import FactModel, MarginClaim
 
 Norm = Literal["rmsnorm", "layernorm"]
@@ -253,13 +253,13 @@ class StandardModel(Stating, StandardDecoder, Answering):
 
     Attributes:
         construction: its name in the catalogue.
-        places: which columns, heads and units the construction has; see `Places`.
+        places: which columns, heads and units the construction has; see `EmbeddingMap`.
         slack: k, where norms act on vectors with a slack of 2^k; None without norms.
         rest_gain: what norms multiply the rest of the stream by, beside the gains it came with;
             see `constructions.decoders.seeding`.
     """
 
-    places: Places
+    places: EmbeddingMap
     slack: int | None
     rest_gain: float
     _stated: Stated[Bounds]

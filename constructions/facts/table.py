@@ -27,7 +27,7 @@ of its own.
 MOST_QUERIES = 10**9
 """So many are run one by one, which may take hours; of more a proof decides, or nothing does."""
 MOST_BITS = 10**6
-"""Of the number of queries, wherever it is told."""
+"""Of the number of queries, wherever it is reported."""
 
 
 def require_path(hops: int, name: str = "hops") -> None:

@@ -69,8 +69,8 @@ def require_apart(inputs: Mapping[str, Path | None], outputs: Mapping[str, Path 
 
 
 def _is_name(path: Path | None) -> TypeGuard[Path]:
-    """Whether there is a name, and one that a file can have; of others it is told where they are
-    used.
+    """Whether there is a name, and one that a file can have; of others it is reported where they
+    are used.
     """
     try:
         return path is not None and os.path.realpath(path) != ""

@@ -21,7 +21,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from constructions.decoders.model_form import Reformed
+from constructions.decoders.model_form import ModelForm
 from constructions.forms.following import UNIT, By, Change, Follower, lost, positions_of, sequences
 from constructions.guards.errors import DoesNotFit
 from constructions.guards.memory import require_memory
@@ -111,7 +111,11 @@ def _norm(vectors: Tensor) -> Tensor:
 
 @torch.no_grad()
 def logit_error_of(
-    model: FactModel | Reformed, turned: Transformer, q: Tensor, by: By, margin: MarginClaim | None
+    model: FactModel | ModelForm,
+    turned: Transformer,
+    q: Tensor,
+    by: By,
+    margin: MarginClaim | None,
 ) -> float:
     """How far a logit of the turned module, in its dtype, may be from that of the given model in
     real arithmetic, where it answers: see `constructions.forms.rewriting.change_basis`. By `norms`
@@ -130,7 +134,7 @@ def logit_error_of(
     dtype = turned.embedding.weight.dtype
     wider = "" if dtype == torch.float64 else "use float64, or "
     if by == "norms" and margin is not None:
-        source = model.source if isinstance(model, Reformed) else model
+        source = model.source if isinstance(model, ModelForm) else model
         said = n_positions - model.hops
         logits = follower.logits(
             follower.box(n_positions, change), change, said, source.positions is not None

@@ -36,7 +36,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from constructions.decoders.model_form import Reformed
+from constructions.decoders.model_form import ModelForm
 from constructions.facts.table import require_runnable
 from constructions.guards.memory import require_memory
 from constructions.model.answering import Answering
@@ -357,14 +357,16 @@ def lost(logits: Box, said: Tensor) -> Tensor:
     return ~(own > others).all(-1)
 
 
-def sequences(model: FactModel | Reformed) -> Iterator[tuple[Tensor, Tensor]]:
-    """All queries, streamed in batches whose bounds need little memory: see `Answering.lesson`."""
+def sequences(model: FactModel | ModelForm) -> Iterator[tuple[Tensor, Tensor]]:
+    """All queries, streamed in batches whose bounds need little memory: see
+    `Answering.training_examples`.
+    """
     at_once = sequences_at_once(model, positions_of(model))
     require_runnable(sum(map(model.facts.n_queries, model.path_lengths)))
     for hops in model.path_lengths:
         total = model.facts.n_queries(hops)
         for start in range(0, total, at_once):
-            tokens, said = model.lesson(
+            tokens, said = model.training_examples(
                 *model.facts.queries(np.arange(start, min(start + at_once, total)), hops)
             )
             yield tokens.cpu(), said.cpu()
@@ -375,7 +377,7 @@ def sequences_at_once(model: Answering, n_positions: int) -> int:
     return max(1, _MEMORY // _bytes(model, n_positions))
 
 
-def positions_of(model: FactModel | Reformed) -> int:
+def positions_of(model: FactModel | ModelForm) -> int:
     """The longest sequence."""
     return model.shape.n_positions or model.hops + 1
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from constructions.decoders.model_form import Reformed
+from constructions.decoders.model_form import ModelForm
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
 from constructions.model.stream import Space
@@ -71,7 +71,7 @@ class Step:
         )
 
 
-def mechanism(model: FactModel | Reformed) -> list[Step]:
+def mechanism(model: FactModel | ModelForm) -> list[Step]:
     """All steps in the order in which they happen; heads and units have the same numbers in
     `widen`ed and turned forms, and where there is noise beside them.
 
@@ -80,13 +80,13 @@ def mechanism(model: FactModel | Reformed) -> list[Step]:
             that the builder, or the function that made the form, has written: what such a model
             does is not known.
     """
-    source = model.source if isinstance(model, Reformed) else model
+    source = model.source if isinstance(model, ModelForm) else model
     if not isinstance(source, FactModel):
         raise InputError(
             f"steps are known of constructions and their forms; got a {type(model).__name__}"
             " (seeded decoders have `places`)"
         )
-    if isinstance(model, Reformed) and (change := model.change()) is not None:
+    if isinstance(model, ModelForm) and (change := model.change()) is not None:
         raise InputError(
             f"what a form does is known of the weights that it was made with: {change}; ask of its"
             " source"

@@ -14,7 +14,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from constructions.decoders.model_form import Reformed
+from constructions.decoders.model_form import ModelForm
 from constructions.forms.following import Change, Follower, lost, positions_of, sequences
 from constructions.model.fact_model import FactModel, MarginClaim
 
@@ -49,7 +49,7 @@ class Noise(Change):
 
 
 @torch.no_grad()
-def radius_by_norms(model: FactModel | Reformed, margin: MarginClaim, selects: bool) -> float:
+def radius_by_norms(model: FactModel | ModelForm, margin: MarginClaim, selects: bool) -> float:
     """See `constructions.forms.rewriting.noise_radius`; selects: whether heads with queries select
     a position where it answers.
     """
@@ -68,7 +68,7 @@ def radius_by_norms(model: FactModel | Reformed, margin: MarginClaim, selects: b
 
 
 @torch.no_grad()
-def radius_by_queries(model: FactModel | Reformed, progress: Callable[[int], None]) -> float:
+def radius_by_queries(model: FactModel | ModelForm, progress: Callable[[int], None]) -> float:
     """See `constructions.forms.rewriting.noise_radius`. Streamed: each batch is tried at the
     smallest radius so far, and that is bisected for some queries that do not bear it until none is
     left.

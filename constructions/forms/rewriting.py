@@ -24,7 +24,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from constructions.decoders.model_form import Reformed, margin_if_proven, reformed, write_into
+from constructions.decoders.model_form import ModelForm, as_form, margin_if_proven, write_into
 from constructions.decoders.plain import require_construction, require_plain
 from constructions.decoders.seeding import standard
 from constructions.decoders.standard_decoder import Norm, Placement, StandardModel
@@ -48,9 +48,9 @@ BYTES_PER_HEAD = 100
 """What a head of a planned layer costs at least."""
 
 
-def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
+def _source_of(model: FactModel | ModelForm) -> tuple[FactModel, Tensor]:
     """The construction, and its basis in the model, whose parameters are those of its shape."""
-    if not isinstance(model, Reformed):
+    if not isinstance(model, ModelForm):
         require_construction(model)
     with torch.device("meta"):
         fresh = Transformer(model.shape)
@@ -61,7 +61,7 @@ def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
         raise InputError(
             "the scores of an attention are scaled, which those of a construction are not"
         )
-    if isinstance(model, Reformed):
+    if isinstance(model, ModelForm):
         return model.source, model.basis
     return model, torch.eye(model.shape.d_model, dtype=model.embedding.weight.dtype)
 
@@ -72,8 +72,8 @@ def _source_of(model: FactModel | Reformed) -> tuple[FactModel, Tensor]:
 @of_ordinary_tensors
 @torch.no_grad()
 def change_basis(
-    model: FactModel | Reformed, orthogonal: Tensor | ArrayLike, *, by: By | None = "norms"
-) -> Reformed:
+    model: FactModel | ModelForm, orthogonal: Tensor | ArrayLike, *, by: By | None = "norms"
+) -> ModelForm:
     """Turn the residual stream: x becomes Q x, so that every slot is a superposition of all
     coordinates.
 
@@ -123,7 +123,7 @@ def change_basis(
         )
     error = None if by is None else logit_error_of(model, turned, q, by, margin)
     claim = None if margin is None or error is None else margin.less(error)
-    return reformed(turned, source, (q @ basis.double().cpu()).to(basis), claim, error)
+    return as_form(turned, source, (q @ basis.double().cpu()).to(basis), claim, error)
 
 
 def _real_matrix(given: object) -> Tensor:
@@ -161,7 +161,7 @@ def widen(
     n_layers: int | None = None,
     noise: float = 0.0,
     seed: int = 0,
-) -> Reformed:
+) -> ModelForm:
     """The construction inside a larger model of the same architecture; all other weights are 0, or
     noise.
 
@@ -190,12 +190,12 @@ def widen(
     )
     _add_noise(wide, noise, seed)
     write_into(wide, model)
-    return reformed(wide, model, margin=margin)
+    return as_form(wide, model, margin=margin)
 
 
 @of_ordinary_tensors
 @torch.no_grad()
-def add_noise(model: FactModel | Reformed, noise: float, seed: int = 0) -> Reformed:
+def add_noise(model: FactModel | ModelForm, noise: float, seed: int = 0) -> ModelForm:
     """The model with noise on all its weights, as `widen` puts it on the new ones: none changes by
     more than `noise`.
     """
@@ -207,7 +207,7 @@ def add_noise(model: FactModel | Reformed, noise: float, seed: int = 0) -> Refor
         changed.add_(weight.cpu())
         too_far = (changed.double() - weight.double().cpu()).abs() > noise  # by rounding
         changed[too_far] = weight.cpu()[too_far]
-    return reformed(
+    return as_form(
         noisy.to(weight.device), source, basis.clone(), None if noise else margin_if_proven(model)
     )
 
@@ -287,7 +287,7 @@ def _wider(
 
 @of_ordinary_tensors
 def noise_radius(
-    model: FactModel | Reformed,
+    model: FactModel | ModelForm,
     by: By = "norms",
     progress: Callable[[int], None] = lambda queries: None,
 ) -> float:
@@ -321,7 +321,7 @@ def noise_radius(
     return radius_by_norms(model, _margin_as_built(model), given.positions is not None)
 
 
-def _margin_as_built(model: FactModel | Reformed) -> MarginClaim:
+def _margin_as_built(model: FactModel | ModelForm) -> MarginClaim:
     """The construction's margin, if all weights are those of the construction in their dtype, and
     0 where it has none.
 
@@ -382,7 +382,7 @@ def normalize(
 
 @of_ordinary_tensors
 @torch.no_grad()
-def install(model: FactModel | Reformed, facts: FactTable) -> None:
+def install(model: FactModel | ModelForm, facts: FactTable) -> None:
     """Put other facts in place of the present ones: the paper's freeze-and-swap transfer without a
     gradient step.
 
@@ -395,7 +395,7 @@ def install(model: FactModel | Reformed, facts: FactTable) -> None:
     """
     if not isinstance(facts, FactTable):
         raise InputError(f"facts must be a FactTable; got a {type(facts).__name__}")
-    if not isinstance(model, Reformed):
+    if not isinstance(model, ModelForm):
         require_construction(model)
         model.install(facts)
         return

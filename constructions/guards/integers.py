@@ -49,8 +49,8 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
             if most is None
             else f" from {least:,} to {most:,}"
         )
-        told = repr(value) if number is None or abs(number) < 10**24 else shortened(number)
-        raise InputError(f"{name} must be an integer{range_}; got {told}")
+        reported = repr(value) if number is None or abs(number) < 10**24 else shortened(number)
+        raise InputError(f"{name} must be an integer{range_}; got {reported}")
     return number
 
 

@@ -35,11 +35,11 @@ def brief(text: object, most: int = 200) -> str:
 
 def shortened(number: int | Fraction) -> str:
     """An exact number in at most a few dozen characters, whatever its size; a fraction is never
-    told as more than it is.
+    reported as more than it is.
 
     An integer is written out up to 10^24, else in three digits and a power of ten. A fraction is
     written out if it is short. One that falls short of a multiple of 1/2 by less than 2^-64 is
-    told as `2 - 2^-2941`, any other with six decimals, rounded down.
+    reported as `2 - 2^-2941`, any other with six decimals, rounded down.
     """
     if isinstance(number, int) or number.denominator == 1:
         whole = int(number)

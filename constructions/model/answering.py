@@ -105,7 +105,7 @@ class Answering(Traced):
         answers = self.vocabulary.answers(said.cpu().numpy())
         return int(answers) if answers.ndim == 0 else answers
 
-    def lesson(
+    def training_examples(
         self, entities: NDArray[np.int64], paths: NDArray[np.int64]
     ) -> tuple[Tensor, Tensor]:
         """The whole token sequences of queries, and what is to be said after their last positions:
@@ -180,10 +180,12 @@ class Writing(Answering):
         tokens[..., 1 : hops + 1] = self.vocabulary.n_entities + paths
         return self._placed(tokens)
 
-    def lesson(
+    def training_examples(
         self, entities: NDArray[np.int64], paths: NDArray[np.int64]
     ) -> tuple[Tensor, Tensor]:
-        """See `Answering.lesson`: the prompt and the intermediate entities; these, and END."""
+        """See `Answering.training_examples`: the prompt and the intermediate entities; these, and
+        END.
+        """
         hops = paths.shape[-1]
         read = [*range(self.hops_per_token, hops, self.hops_per_token), hops]
         passed = np.stack(

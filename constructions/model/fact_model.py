@@ -17,15 +17,15 @@ from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError, InternalError
 from constructions.model.answering import Answering
+from constructions.model.readout import Readout
 from constructions.model.recipe import Recipe
 from constructions.model.stated import Stated, Stating, require_arithmetic
 from constructions.model.stream import Space
 from constructions.model.transformer import Transformer, TransformerShape
-from constructions.model.unembedding import Decoder
 
 EMBEDDING_ONLY = frozenset({"embedding.weight"})
 
-Speller = Callable[["FactModel", FactTable], None]
+FactWriter = Callable[["FactModel", FactTable], None]
 """Writes facts into the token embedding (and what else is in `fact_tables`), after checking
 everything.
 """
@@ -99,7 +99,7 @@ class FactModel(Stating, Transformer, Answering):
         units: for each layer, the MLP's hidden units as one space of named slots for each hidden
             layer.
         head_names: for each layer, the names of its heads.
-        decoder: how the unembedding reads the final state.
+        readout: how the unembedding reads the final state.
         fact_tables: the parameters that hold facts and that `install` may write; None if internal
             weights hold facts.
         codebooks: what gives the answers, or the states of a path, their codes; in superposition
@@ -121,8 +121,8 @@ class FactModel(Stating, Transformer, Answering):
         stream: Space,
         units: tuple[tuple[Space, ...], ...],
         head_names: tuple[tuple[str, ...], ...],
-        decoder: Decoder,
-        speller: Speller,
+        readout: Readout,
+        writer: FactWriter,
         facts: FactTable,
         hops: int = 1,
         fact_tables: frozenset[str] | None = EMBEDDING_ONLY,
@@ -134,12 +134,12 @@ class FactModel(Stating, Transformer, Answering):
         self.stream = stream
         self.units = units
         self.head_names = head_names
-        self.decoder = decoder
+        self.readout = readout
         self.hops = hops
         self.fact_tables = fact_tables
         self.codebooks = codebooks
         self.built_dtype = dtype
-        self._spell = speller
+        self._write_facts = writer
         self.facts = facts
 
     @property
@@ -213,7 +213,7 @@ class FactModel(Stating, Transformer, Answering):
         others = {
             name: p._version for name, p in self.named_parameters() if name not in self.fact_tables
         }
-        self._spell(self, facts)
+        self._write_facts(self, facts)
         written = [
             name
             for name, version in others.items()
@@ -226,12 +226,12 @@ class FactModel(Stating, Transformer, Answering):
         self.facts = facts
 
     @torch.no_grad()
-    def decode_by(self, decoder: Decoder) -> None:
-        """Write the unembedding that the decoder declares, and declare it."""
+    def write_readout(self, readout: Readout) -> None:
+        """Write the unembedding that the readout declares, and declare it."""
         weight = self.unembedding.weight
-        for tokens, rows in decoder.weight_rows(*weight.shape):
+        for tokens, rows in readout.weight_rows(*weight.shape):
             weight[torch.from_numpy(tokens)] = torch.from_numpy(rows).to(weight)
-        self.decoder = decoder
+        self.readout = readout
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model to a folder that `constructions.load` reads; see

@@ -62,8 +62,8 @@ class Space:
     def _require_room(self, size: int, what: str) -> None:
         """Refuse what could only be planned, never stored, before its columns are numbered."""
         if size > 100_000:
-            told = f"the {shortened(size)} coordinates of {what} and their weights"
-            require_memory(BYTES_PER_COORDINATE * (self.width + size), told)
+            reported = f"the {shortened(size)} coordinates of {what} and their weights"
+            require_memory(BYTES_PER_COORDINATE * (self.width + size), reported)
 
     def __getitem__(self, name: str) -> Slot:
         if name not in self.slots:

@@ -125,11 +125,11 @@ def _checked_weights(model: FactModel) -> dict[str, Tensor]:
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if found != (expected := model.shape.tensor_shapes()):
         wrong = sorted(name for name in found | expected if found.get(name) != expected.get(name))
-        told = [
+        reported = [
             f"{name} {found.get(name, 'missing')}, not {expected.get(name, 'there')}"
             for name in wrong[:3]
         ]
-        raise InputError(f"the model's tensors are not those of its shape: {'; '.join(told)}")
+        raise InputError(f"the model's tensors are not those of its shape: {'; '.join(reported)}")
     dtypes = {tensor.dtype for tensor in weights.values()}
     if len(dtypes) > 1:
         raise InputError(
@@ -362,12 +362,13 @@ def _checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
     for path, found in ((folder / WEIGHTS, in_header), (at, in_manifest)):
         for name in sorted(expected | found):
             if found.get(name) != expected.get(name):
-                told = [
+                reported = [
                     " ".join(map(str, tensors.get(name, ("nothing",))))
                     for tensors in (found, expected)
                 ]
                 raise InputError(
-                    f"{path}: tensor {name!r}: found {told[0]}; the architecture has {told[1]}"
+                    f"{path}: tensor {name!r}: found {reported[0]}; the architecture has"
+                    f" {reported[1]}"
                 )
     hops = options.get("hops", options.get("max_hops", 1))
     if hops != sizes["hops"] or sizes["hops"] > max(1, sizes["positions"]):

@@ -228,7 +228,7 @@ def format_name(dtype: torch.dtype) -> str:
 
 def is_count(value: object) -> bool:
     """Whether a value of a file is a count below 10^60: of that size products of a few can still
-    be computed, and told in an error.
+    be computed, and reported in an error.
     """
     return type(value) is int and 0 <= value < 10**60
 

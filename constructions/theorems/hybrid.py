@@ -27,9 +27,9 @@ from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
-from constructions.model.unembedding import Decoder, SignField
 from constructions.theorems.theorem_4_3_key_value import (
     advance_pointer,
     answer_rows,
@@ -126,12 +126,12 @@ def hybrid(
         _move_state(layer, stream, looked_up, facts, states, one, asked, found)
 
     field = SignField(states.tokens, sign_codes(np.arange(len(states)), b), read=stream["state"])
-    decoder = Decoder((field,), rest=-(b + 1 if len(states) > 1 else b) * one)
-    spell = partial(_spell_prefixes, hops=hops, looked_up=looked_up, states=states)
+    readout = Readout((field,), rest=-(b + 1 if len(states) > 1 else b) * one)
+    write_facts = partial(_write_prefixes, hops=hops, looked_up=looked_up, states=states)
     model = draft.build(
         facts,
-        decoder,
-        spell,
+        readout,
+        write_facts,
         MarginClaim.exactly(2),
         dtype,
         codebooks=(states,),
@@ -219,7 +219,7 @@ def _fold_two_layers(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> 
     layer.add(taken - hidden, to=tree[0])
 
 
-def _spell_prefixes(
+def _write_prefixes(
     model: FactModel, facts: FactTable, hops: int, looked_up: int, states: Codebook
 ) -> None:
     """`E[s]` = its own code, and the bits of every node reached by a word that ends in an embedded

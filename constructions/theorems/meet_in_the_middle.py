@@ -10,8 +10,8 @@ wherever embeddings are tied or trained.
 Hypotheses. Bijections only: the unembedding of t holds, for each word v of b relations, the one
 entity from which v leads to t.
 
-The fixed-decoder lower bounds of Theorem 4.2 do not apply here, since the unembedding depends on
-the facts. Proof: docs/theorems/meet_in_the_middle.md.
+The lower bounds for fixed unembeddings of Theorem 4.2 do not apply here, since the unembedding
+depends on the facts. Proof: docs/theorems/meet_in_the_middle.md.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.readout import BankField, Readout
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space
-from constructions.model.unembedding import BankField, Decoder
 from constructions.theorems.theorem_4_3_precomputed import answers_to_all_words, pick, read_prompt
 from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
 from constructions.writing.position_reading import position_codes, with_leaks
@@ -95,11 +95,11 @@ def meet_in_the_middle(
     asked = layer.relu("word is asked", spelled - (second - 1) * one)
     layer.add(2 * bits - asked[:, None], to=backward)
 
-    spell = partial(_spell_halves, first=first, second=second, codebook=codebook)
+    write_facts = partial(_write_halves, first=first, second=second, codebook=codebook)
     model = draft.build(
         facts,
-        _decoder(facts, stream, second, codebook),
-        spell,
+        _readout(facts, stream, second, codebook),
+        write_facts,
         MarginClaim.exactly(2),
         dtype,
         codebooks=(codebook,),
@@ -134,7 +134,7 @@ def require_bijections(facts: FactTable) -> None:
             )
 
 
-def _decoder(facts: FactTable, stream: Space, second: int, codebook: Codebook) -> Decoder:
+def _readout(facts: FactTable, stream: Space, second: int, codebook: Codebook) -> Readout:
     """One bank of codes for each word v: token t has the code of the entity from which v leads to
     t.
     """
@@ -144,12 +144,12 @@ def _decoder(facts: FactTable, stream: Space, second: int, codebook: Codebook) -
     floor = (
         -(codebook.bits + 1 if facts.n_entities > 1 else codebook.bits) * stream["relation"].sum()
     )
-    return Decoder(
+    return Readout(
         (BankField(np.arange(facts.n_entities), codes, read=stream["backward"]),), rest=floor
     )
 
 
-def _spell_halves(
+def _write_halves(
     model: FactModel, facts: FactTable, first: int, second: int, codebook: Codebook
 ) -> None:
     """`E[s]` = the codes of all middles; the unembedding = the codes of all middles seen from
@@ -168,4 +168,4 @@ def _spell_halves(
         model.stream["relation"],
         np.eye(facts.n_relations, dtype=np.int8),
     )
-    model.decode_by(_decoder(facts, model.stream, second, codebook))
+    model.write_readout(_readout(facts, model.stream, second, codebook))

@@ -35,9 +35,9 @@ from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.integers import whole
 from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.readout import NumberField, Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot
-from constructions.model.unembedding import Decoder, NumberField, SignField
 from constructions.writing.draft import Draft, require_exact, write_rows
 
 
@@ -84,12 +84,14 @@ def selector(
     answers = SignField(codebook.tokens, codes, read=2 * attributes.sum(axis=0) - one)
     # Tokens that are never an answer lie below every code; where a single code exists, just at its
     # missing neighbour.
-    decoder = Decoder((answers,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
-    spell = partial(_spell_attributes, codebook=codebook)
-    return draft.build(facts, decoder, spell, MarginClaim.exactly(2), dtype, codebooks=(codebook,))
+    readout = Readout((answers,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
+    write_facts = partial(_write_attributes, codebook=codebook)
+    return draft.build(
+        facts, readout, write_facts, MarginClaim.exactly(2), dtype, codebooks=(codebook,)
+    )
 
 
-def _spell_attributes(
+def _write_attributes(
     model: FactModel, facts: FactTable, codebook: Codebook, signs: bool = False
 ) -> None:
     """`E[s]` = one block for each relation, the code of its answer; `E[relation r]` = `e_r`, and 1
@@ -159,12 +161,14 @@ def scalar_selector(
     )
     # The runner-up's logit is x^2 - 1, at least -1. Where a single answer exists, the others take
     # that place.
-    decoder = Decoder((answers,), rest=-(2 if largest else 1) * one)
-    spell = partial(_spell_numbers, codebook=codebook)
-    return draft.build(facts, decoder, spell, MarginClaim.exactly(1), dtype, codebooks=(codebook,))
+    readout = Readout((answers,), rest=-(2 if largest else 1) * one)
+    write_facts = partial(_write_numbers, codebook=codebook)
+    return draft.build(
+        facts, readout, write_facts, MarginClaim.exactly(1), dtype, codebooks=(codebook,)
+    )
 
 
-def _spell_numbers(model: FactModel, facts: FactTable, codebook: Codebook) -> None:
+def _write_numbers(model: FactModel, facts: FactTable, codebook: Codebook) -> None:
     """`E[s]` = the numbers of its answers; `E[relation r]` = `e_r` and 1."""
     vocabulary, weight = model.vocabulary, model.embedding.weight
     numbers = codebook.numbers(vocabulary.answer_tokens(facts.answers))
@@ -236,12 +240,12 @@ def attention_selector(
 
     codes = sign_codes(np.arange(len(codebook)), m)
     # No code's logit falls to -2 m, since the output slot's entries lie strictly between -2 and 2.
-    decoder = Decoder(
+    readout = Readout(
         (SignField(codebook.tokens, codes, read=output.form()),), rest=-2 * m * relation.sum()
     )
-    spell = partial(_spell_attributes, codebook=codebook, signs=True)
+    write_facts = partial(_write_attributes, codebook=codebook, signs=True)
     claim = MarginClaim(real=margin, in_dtype=margin - rounding, rounds=True)
-    return draft.build(facts, decoder, spell, claim, dtype, codebooks=(codebook,))
+    return draft.build(facts, readout, write_facts, claim, dtype, codebooks=(codebook,))
 
 
 def attention_margin(n_relations: int, beta: int) -> Fraction:

@@ -38,9 +38,9 @@ from constructions.facts.codes import Codebook, bits_needed, sign_codes
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
-from constructions.model.unembedding import Decoder, SignField
 from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
 from constructions.writing.position_reading import GAIN, at_position, position_codes, with_leaks
 
@@ -158,12 +158,12 @@ def _memory(
     # Tokens that are no state lie below every code; where a single state exists, just at its
     # missing neighbour.
     floor = -(b + 1 if len(states) > 1 else b) * stream["one"]
-    decoder = Decoder((SignField(states.tokens, codes, read=stream["state"]),), rest=floor)
-    spell = partial(_spell_states, states=states)
+    readout = Readout((SignField(states.tokens, codes, read=stream["state"]),), rest=floor)
+    write_facts = partial(_write_states, states=states)
     model = draft.build(
         facts,
-        decoder,
-        spell,
+        readout,
+        write_facts,
         MarginClaim.exactly(2),
         dtype,
         codebooks=(states,),
@@ -175,7 +175,7 @@ def _memory(
     return model
 
 
-def _spell_states(model: FactModel, facts: FactTable, states: Codebook) -> None:
+def _write_states(model: FactModel, facts: FactTable, states: Codebook) -> None:
     """`E[s]` = `c(s)`; `E[relation r]` = `c(r)` and 1. Nothing here depends on the facts."""
     vocabulary, weight = model.vocabulary, model.embedding.weight
     where = model.stream["subject" if "subject" in model.stream.slots else "state"]

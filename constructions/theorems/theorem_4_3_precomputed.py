@@ -34,9 +34,9 @@ from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space
-from constructions.model.unembedding import Decoder, SignField
 from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
 from constructions.writing.position_reading import at_position, position_codes, with_leaks
 
@@ -114,10 +114,16 @@ def precomputed(
         sign_codes(np.arange(len(codebook)), m),
         read=2 * answers[(0,) * hops] - one,
     )
-    decoder = Decoder((field,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
-    spell = partial(_spell_trees, hops=hops, codebook=codebook)
+    readout = Readout((field,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
+    write_facts = partial(_write_trees, hops=hops, codebook=codebook)
     model = draft.build(
-        facts, decoder, spell, MarginClaim.exactly(2), dtype, codebooks=(codebook,), hops=hops
+        facts,
+        readout,
+        write_facts,
+        MarginClaim.exactly(2),
+        dtype,
+        codebooks=(codebook,),
+        hops=hops,
     )
     model.margin = with_leaks(model)
     return model
@@ -187,7 +193,7 @@ def answers_to_all_words(facts: FactTable, length: int) -> NDArray[np.int64]:
     return Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(answered)
 
 
-def _spell_trees(model: FactModel, facts: FactTable, hops: int, codebook: Codebook) -> None:
+def _write_trees(model: FactModel, facts: FactTable, hops: int, codebook: Codebook) -> None:
     """`E[s]` = the codes of the answers to all words; `E[relation r]` = `e_r`."""
     vocabulary, weight = model.vocabulary, model.embedding.weight
     tokens = answers_to_all_words(facts, hops)

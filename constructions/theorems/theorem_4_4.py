@@ -36,9 +36,9 @@ from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.model.answering import Writing
 from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot, nothing
-from constructions.model.unembedding import Decoder, SignField
 from constructions.theorems.theorem_4_3_precomputed import answers_to_all_words
 from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
 from constructions.writing.position_reading import GAIN, position_codes, with_leaks
@@ -145,13 +145,13 @@ def chain_of_thought(
         nothing(stream),
         bonus=(m + 2) * one - dot([2 * m + 3] * n_relations, letters[0]),
     )
-    decoder = Decoder((answers, end), rest=-(m + 1 if len(codebook) > 1 else m) * one)
-    spell = partial(_spell_words, per_token=per_token, codebook=codebook)
+    readout = Readout((answers, end), rest=-(m + 1 if len(codebook) > 1 else m) * one)
+    write_facts = partial(_write_words, per_token=per_token, codebook=codebook)
     claim = MarginClaim.exactly(2)
     built = draft.build(
         facts,
-        decoder,
-        spell,
+        readout,
+        write_facts,
         claim,
         dtype,
         codebooks=(codebook,),
@@ -196,7 +196,7 @@ def _matches(tree: Slot, letters: Slot, length: int, per_token: int, one: Form) 
     return form
 
 
-def _spell_words(model: FactModel, facts: FactTable, per_token: int, codebook: Codebook) -> None:
+def _write_words(model: FactModel, facts: FactTable, per_token: int, codebook: Codebook) -> None:
     """`E[s]` = the answers to all words of 1 to j relations; *unknown* stays; `E[relation r]` =
     `e_r`.
     """

@@ -27,9 +27,9 @@ from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot, nothing
-from constructions.model.unembedding import Decoder, SignField
 from constructions.writing.draft import Draft, require_exact, write_rows
 
 
@@ -103,10 +103,10 @@ def superposition(
                 np.array([vocabulary.unknown]), np.empty((1, 0), np.int8), nothing(stream), raised
             )
         )
-    decoder = Decoder(tuple(fields), rest=-(g * widest + 1) * relation.sum())
-    spell = partial(_spell_blocks, books=books)
+    readout = Readout(tuple(fields), rest=-(g * widest + 1) * relation.sum())
+    write_facts = partial(_write_blocks, books=books)
     return draft.build(
-        facts, decoder, spell, MarginClaim.at_least(2), dtype, codebooks=tuple(books)
+        facts, readout, write_facts, MarginClaim.at_least(2), dtype, codebooks=tuple(books)
     )
 
 
@@ -121,14 +121,14 @@ def require_disjoint(facts: FactTable) -> None:
     clash = np.flatnonzero(relations[first[answers]] != relations)
     if clash.size:
         one, other = first[answers[clash[0]]], clash[0]
-        told = [
+        reported = [
             f"{facts.query_text(int(subjects[i]), [int(relations[i])])} ->"
             f" {facts.entity_name(int(answers[i]))}"
             for i in (one, other)
         ]
         raise InputError(
             "superposition needs relations with disjoint answer sets, but two share an answer:"
-            f" {told[0]} and {told[1]}; use selector, which has no such condition"
+            f" {reported[0]} and {reported[1]}; use selector, which has no such condition"
         )
 
 
@@ -146,7 +146,7 @@ def _require_books_apart(books: list[Codebook], vocabulary: Vocabulary) -> None:
         )
 
 
-def _spell_blocks(model: FactModel, facts: FactTable, books: list[Codebook]) -> None:
+def _write_blocks(model: FactModel, facts: FactTable, books: list[Codebook]) -> None:
     """`E[s]` = blocks `c_r(g_r(s))`, `E[relation r]` = `e_r`."""
     vocabulary, weight = model.vocabulary, model.embedding.weight
     tokens = vocabulary.answer_tokens(facts.answers)

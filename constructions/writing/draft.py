@@ -28,10 +28,10 @@ from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
 from constructions.guards.wording import brief
-from constructions.model.fact_model import EMBEDDING_ONLY, FactModel, MarginClaim, Speller
+from constructions.model.fact_model import EMBEDDING_ONLY, FactModel, FactWriter, MarginClaim
+from constructions.model.readout import Readout
 from constructions.model.stream import Form, Slot, Space, nothing
 from constructions.model.transformer import MLP, Attention, HeadShape, LayerShape, TransformerShape
-from constructions.model.unembedding import Decoder
 
 
 @dataclass(frozen=True)
@@ -184,8 +184,8 @@ class Draft:
     def build(
         self,
         facts: FactTable,
-        decoder: Decoder,
-        speller: Speller,
+        readout: Readout,
+        writer: FactWriter,
         margin: MarginClaim,
         dtype: torch.dtype,
         *,
@@ -199,8 +199,8 @@ class Draft:
 
         Args:
             facts: what the model is to answer; also the source of the names.
-            decoder: from which the unembedding is written.
-            speller: writes the facts into the token embedding.
+            readout: from which the unembedding is written.
+            writer: writes the facts into the token embedding.
             margin: the construction's claim; where heads select positions, for the case without a
                 leak.
             dtype: of all weights.
@@ -245,8 +245,8 @@ class Draft:
             self.stream,
             units,
             head_names,
-            decoder,
-            speller,
+            readout,
+            writer,
             facts,
             hops,
             fact_tables,
@@ -264,8 +264,8 @@ class Draft:
                     " positions"
                 )
             write_rows(model.positions.weight, np.arange(len(values)), slot, values)
-        model.decode_by(decoder)
-        speller(model, facts)
+        model.write_readout(readout)
+        writer(model, facts)
         model.margin = margin
         return model
 

@@ -466,7 +466,7 @@ def test_every_bound_has_the_name_by_which_it_is_found(n, r, k):
         ),
     ],
 )
-def test_a_tree_that_does_not_fit_is_told_with_its_condition_and_both_sizes(call, message):
+def test_a_tree_that_does_not_fit_is_reported_with_its_condition_and_both_sizes(call, message):
     with pytest.raises(InputError) as error:
         call()
     assert str(error.value) == message
@@ -482,7 +482,7 @@ def test_the_number_of_bits_is_checked(bound, bits):
 
 
 @pytest.mark.parametrize("bound", [disjoint_trees_bound, shared_leaves_bound])
-def test_of_equally_good_m_the_smallest_is_told(bound):
+def test_of_equally_good_m_the_smallest_is_reported(bound):
     """Each root is worth 2 log2 64 = 12 bits, and its embedding has as many."""
     best = bound(64, 2, 1, 12, facts="functions")
     assert (best.M, best.bits) == (1, 12 - (1 + 2) * 12)

@@ -254,7 +254,7 @@ def _run_facts(options: argparse.Namespace) -> int:
     for result in results:
         say_text(report.line(result))
     say_verdict(report.summary(results, len(results), sum(result.seconds for result in results)))
-    told: list[dict[str, object]] = []
+    reported: list[dict[str, object]] = []
     for subject, path in questions:
         answer = int(models[len(path)].answer(subject, path))
         known = facts.entity_name(answer) if answer >= 0 else None
@@ -263,8 +263,8 @@ def _run_facts(options: argparse.Namespace) -> int:
             f" {'unknown (no such fact)' if known is None else known}"
         )
         names = [facts.relation_name(relation) for relation in path]
-        told.append({"subject": facts.entity_name(subject), "path": names, "answer": known})
-    _write_json(options.json, results, len(results), told)
+        reported.append({"subject": facts.entity_name(subject), "path": names, "answer": known})
+    _write_json(options.json, results, len(results), reported)
     return PASSED if report.count(results, len(results))["verdict"] == "PASS" else FAILED
 
 
@@ -305,7 +305,7 @@ def _run_export(options: argparse.Namespace) -> int:
 
     _check_writable(options.json)
     _check_folder(options.out)
-    tool(options.to)  # a missing one is told before the model is read
+    tool(options.to)  # a missing one is reported before the model is read
     model = load(options.folder)
     with _progress(model.facts.n_queries(model.hops), "queries") as advance_to:
         asked = export_and_ask(model, options.to, options.out, advance_to, options.margin)
@@ -496,11 +496,11 @@ def _write_json(
     path: Path | None,
     results: list[CellResult],
     planned: int,
-    told: list[dict[str, object]] | None = None,
+    reported: list[dict[str, object]] | None = None,
 ) -> None:
     from verify.cli.report import as_json
 
-    _write_text(path, lambda: as_json(results, planned, told))
+    _write_text(path, lambda: as_json(results, planned, reported))
 
 
 def _write_text(path: Path | None, text: Callable[[], str]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bounds.logarithms import round_down
-from bounds.plans import Offer, offers
+from bounds.plans import Plan, plans
 from bounds.theorem_4_2 import Bound, every_bound, information_limit
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
@@ -49,7 +49,7 @@ class Plane:
     hops: int
     limit: float
     curves: list[tuple[int, dict[str, Bound | str]]]
-    points: list[tuple[Offer, list[BoundCheck]]]
+    points: list[tuple[Plan, list[BoundCheck]]]
 
 
 def plane(n_entities: int, n_relations: int, hops: int) -> Plane:
@@ -59,8 +59,8 @@ def plane(n_entities: int, n_relations: int, hops: int) -> Plane:
     sizes = (n_entities, n_relations, hops)
     # A construction that does not take bijections stands in the table as well, without bounds.
     points = [
-        (offer, hold_against_bounds(offer.costs, *sizes, offer.entry.takes_bijections))
-        for offer in offers(*sizes)
+        (plan, hold_against_bounds(plan.costs, *sizes, plan.entry.takes_bijections))
+        for plan in plans(*sizes)
     ]
     return Plane(
         *sizes,
@@ -124,10 +124,10 @@ def bounds_at(
         "with a decoder (an unembedding) that does not depend on the facts",
     ]
     for name, bound in found.items():
-        told = bound if isinstance(bound, str) else f"{down(bound.bits)}{_where(bound)}"
+        reported = bound if isinstance(bound, str) else f"{down(bound.bits)}{_where(bound)}"
         if name == "fact_aware_decoder":
             lines.append("with any decoder")
-        lines.append(f"  {COLUMNS[name]:<20}{told}")
+        lines.append(f"  {COLUMNS[name]:<20}{reported}")
     return joined([*lines, f"rounded down; {_SOURCES}"])
 
 
@@ -150,13 +150,13 @@ def as_json(shown: Plane) -> dict[str, Any]:
         ],
         "constructions": [
             {
-                "construction": offer.entry.name,
-                "options": dict(offer.options),
-                **asdict(offer.costs),
-                "total_bits": offer.total_bits,
+                "construction": plan.entry.name,
+                "options": dict(plan.options),
+                **asdict(plan.costs),
+                "total_bits": plan.total_bits,
                 "bounds": [asdict(check) for check in checks],
             }
-            for offer, checks in shown.points
+            for plan, checks in shown.points
         ],
     }
 
@@ -211,8 +211,8 @@ def _points_table(shown: Plane) -> list[str]:
             "all/limit",
         ]
     ]
-    for offer, checks in shown.points:
-        costs = offer.costs
+    for plan, checks in shown.points:
+        costs = plan.costs
         held = any(check.applies for check in checks)
         beside = [check for check in checks if check.applies] or (
             checks if costs.written_tokens > 1 else []
@@ -226,7 +226,7 @@ def _points_table(shown: Plane) -> list[str]:
         )
         rows.append(
             [
-                offer.label,
+                plan.label,
                 *map(
                     shortened, (costs.embedding_bits, costs.unembedding_bits, costs.internal_bits)
                 ),
@@ -258,8 +258,8 @@ def _against(bound: float | None, bits: int, held: bool) -> tuple[str, str]:
         return "exempt", "-"
     if bound <= 0:
         return "none", "-"
-    told = down(bound, 1), f"{bits / bound:.3f}"
-    return told if held else (f"({told[0]})", f"({told[1]})")
+    reported = down(bound, 1), f"{bits / bound:.3f}"
+    return reported if held else (f"({reported[0]})", f"({reported[1]})")
 
 
 def down(bits: float, digits: int = 6) -> str:
@@ -271,8 +271,10 @@ def down(bits: float, digits: int = 6) -> str:
 
 def _where(bound: Bound) -> str:
     values = (("M", bound.M), ("Q", bound.Q), ("i", bound.i), ("j", bound.j))
-    told = ", ".join(f"{name} = {shortened(value)}" for name, value in values if value is not None)
-    return f"  at {told}" if told else ""
+    reported = ", ".join(
+        f"{name} = {shortened(value)}" for name, value in values if value is not None
+    )
+    return f"  at {reported}" if reported else ""
 
 
 # -------------------------------------------------------------------- the picture
@@ -367,9 +369,9 @@ def _draw_curves(axes: Any, shown: Plane) -> None:
 
 
 def _draw_points(axes: Any, shown: Plane) -> None:
-    names = list(dict.fromkeys(offer.entry.name for offer, _ in shown.points))
+    names = list(dict.fromkeys(plan.entry.name for plan, _ in shown.points))
     for index, name in enumerate(names):
-        costs = [offer.costs for offer, _ in shown.points if offer.entry.name == name]
+        costs = [plan.costs for plan, _ in shown.points if plan.entry.name == name]
         color, marker = f"C{index % 10}", _MARKERS[index % len(_MARKERS)]
         exempt = " (decoder knows facts)" * any(cost.unembedding_fact_bits for cost in costs)
         exempt += " (writes tokens)" * any(cost.written_tokens > 1 for cost in costs)

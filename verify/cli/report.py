@@ -116,20 +116,20 @@ def bounds_summary(results: Sequence[CellResult]) -> str:
         (check.ratio, check.name, result) for check, result in applying if check.ratio is not None
     ]
     separated = [result for result in results if result.separated is not None]
-    told = f"bounds: {len(applying)} apply, {len(ratios)} of them positive"
+    reported = f"bounds: {len(applying)} apply, {len(ratios)} of them positive"
     if ratios:
         ratio, name, result = min(ratios, key=lambda found: found[0])
         cell = f"{result.construction} N={result.entities} R={result.relations} k={result.hops}"
-        told += f", the smallest ratio B_T/bound is {ratio:.4g} ({name}, {cell})"
+        reported += f", the smallest ratio B_T/bound is {ratio:.4g} ({name}, {cell})"
     if separated:
         most = max(separated, key=lambda result: result.separated or 0)
         cell = f"N={most.entities} R={most.relations} k={most.hops}"
         cells = f"{len(separated)} cell{'s' * (len(separated) > 1)}"
-        told += (
+        reported += (
             f"; {cells} separated, by up to {_factor(most.separated or 0)} ({most.construction}"
             f" {cell})"
         )
-    return told
+    return reported
 
 
 def forms_summary(results: Sequence[CellResult]) -> str:
@@ -140,9 +140,9 @@ def forms_summary(results: Sequence[CellResult]) -> str:
     for result in results:
         if result.form and result.difference is not None:
             largest[result.form] = max(result.difference, largest.get(result.form, 0.0))
-    told = ", ".join(f"{form} {difference:.2g}" for form, difference in largest.items())
+    reported = ", ".join(f"{form} {difference:.2g}" for form, difference in largest.items())
     n = sum(bool(result.form) for result in results)
-    return f"forms: {n} cell{'s' * (n != 1)}; largest logit differences: {told or 'none'}"
+    return f"forms: {n} cell{'s' * (n != 1)}; largest logit differences: {reported or 'none'}"
 
 
 def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:
@@ -179,12 +179,12 @@ def proof_line(proven: Proven) -> str:
     """What the checker says, in one sentence."""
     if proven.verdict != "PASS":
         return f"{proven.verdict}: {proven.reason}"
-    told = (
+    reported = (
         f"PASS: all {shortened(proven.queries)} queries are answered right, with a margin of at"
         " least "
     )
-    told += f"{shortened(proven.real_margin)} in real arithmetic"
-    return told + (
+    reported += f"{shortened(proven.real_margin)} in real arithmetic"
+    return reported + (
         f"; exact in {proven.exact}"
         if proven.exact
         else f"; floating point rounds, which is not covered: {proven.rounds}"
@@ -193,17 +193,17 @@ def proof_line(proven: Proven) -> str:
 
 def proof_as_json(proven: Proven) -> str:
     """What the checker says as JSON text."""
-    told: dict[str, Any] = {"verdict": proven.verdict, "reason": proven.reason}
+    reported: dict[str, Any] = {"verdict": proven.verdict, "reason": proven.reason}
     if proven.verdict == "PASS":
-        told |= {"queries": proven.queries, "claims": proven.claims, "exact": proven.exact}
-        told |= {"hops_per_token": proven.hops_per_token}
-        told |= {
+        reported |= {"queries": proven.queries, "claims": proven.claims, "exact": proven.exact}
+        reported |= {"hops_per_token": proven.hops_per_token}
+        reported |= {
             "margin_without_leaks": str(proven.margin),
             "margin": shortened(proven.real_margin),
         }
         if not proven.exact:
-            told["rounds"] = proven.rounds
-    return json.dumps(told, indent=1, allow_nan=False) + "\n"
+            reported["rounds"] = proven.rounds
+    return json.dumps(reported, indent=1, allow_nan=False) + "\n"
 
 
 def attack_table(tallies: Sequence[Tally]) -> str:
@@ -214,7 +214,7 @@ def attack_table(tallies: Sequence[Tally]) -> str:
         rows.append(
             f"{tally.kind:14}{tally.generated:>10,}{tally.killed:>10,}{tally.harmless:>10,}{fooled:>10,}"
         )
-        rows += [f"    accepted, but an answer is wrong: {told}" for told in tally.fooled]
+        rows += [f"    accepted, but an answer is wrong: {reported}" for reported in tally.fooled]
         rows += [f"    nothing of this kind could be generated: {tally.kind}"] * (
             not tally.generated
         )
@@ -230,7 +230,7 @@ def attack_verdict(tallies: Sequence[Tally]) -> str:
 
 
 def as_json(
-    results: Sequence[CellResult], planned: int, told: list[dict[str, object]] | None = None
+    results: Sequence[CellResult], planned: int, reported: list[dict[str, object]] | None = None
 ) -> str:
     """The whole run as JSON text, with the answers to questions if any; what is no finite number
     becomes null.
@@ -244,7 +244,7 @@ def as_json(
                 if isinstance(v, float) and not math.isfinite(v)
             }
         )
-    asked = {} if told is None else {"answers": told}
+    asked = {} if reported is None else {"answers": reported}
     return (
         json.dumps({**count(results, planned), **asked, "cells": cells}, indent=1, allow_nan=False)
         + "\n"
@@ -338,7 +338,7 @@ def plan_table(
     One line for each construction, with the choice of options that takes the fewest bits; all
     choices if `every`.
     """
-    from bounds.plans import offers
+    from bounds.plans import plans
     from verify.cli.plane import columns
 
     titles = [
@@ -354,24 +354,24 @@ def plan_table(
     rows = [[*titles, "dense: B_T", "B_e", "all tensors"]]
     named: set[str] = set()
     refused: dict[str, str] = {}
-    for offer in sorted(offers(n_entities, n_relations, hops), key=lambda offer: offer.total_bits):
-        exceeded, name = budget.exceeded_by(offer), offer.entry.name
+    for plan in sorted(plans(n_entities, n_relations, hops), key=lambda plan: plan.total_bits):
+        exceeded, name = budget.exceeded_by(plan), plan.entry.name
         if exceeded:
-            refused.setdefault(name, f"{offer.label}: {', '.join(exceeded)}")
+            refused.setdefault(name, f"{plan.label}: {', '.join(exceeded)}")
             continue
         if every or name not in named:
-            costs = offer.costs
+            costs = plan.costs
             sizes = (costs.d_model, costs.d_mlp, costs.n_layers, costs.written_tokens)
             facts = (
                 costs.internal_fact_bits,
                 costs.embedding_fact_bits,
                 costs.unembedding_fact_bits,
             )
-            dense = (costs.internal_bits, costs.embedding_bits, offer.total_bits)
-            rows.append([offer.label, *map(shortened, (*sizes, *facts, *dense))])
+            dense = (costs.internal_bits, costs.embedding_bits, plan.total_bits)
+            rows.append([plan.label, *map(shortened, (*sizes, *facts, *dense))])
         named.add(name)
     lines = columns(rows) if named else ["nothing fits"]
-    misfits = [f"  {told}" for name, told in refused.items() if name not in named]
+    misfits = [f"  {reported}" for name, reported in refused.items() if name not in named]
     lines += [
         "does not fit, with any choice of options (the one with the fewest bits is shown):",
         *misfits,

@@ -244,7 +244,7 @@ def _steps(
     """
     facts, vocabulary = model.facts, model.vocabulary
     if not isinstance(model, Writing):
-        tokens, said = (part.cpu() for part in model.lesson(subjects, paths))
+        tokens, said = (part.cpu() for part in model.training_examples(subjects, paths))
         yield tokens, said, run(tokens)
         return
     tokens, hops = model.prompt(subjects, paths).cpu(), paths.shape[-1]

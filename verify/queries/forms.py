@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from constructions.decoders.model_form import Reformed
+from constructions.decoders.model_form import ModelForm
 from constructions.decoders.seeding import standard
 from constructions.decoders.standard_decoder import Norm, Placement
 from constructions.facts.table import require_runnable
@@ -77,7 +77,7 @@ def _basis(model: FactModel) -> tuple[Answering, float]:
     return change_basis(model, q, by=None), math.inf
 
 
-def _wide(model: FactModel) -> Reformed:
+def _wide(model: FactModel) -> ModelForm:
     shape = model.shape
     return widen(
         model, 2 * shape.d_model, 2 * shape.d_mlp + 1, shape.n_heads + 1, len(shape.layers) + 1

@@ -7,7 +7,7 @@ their tokens and positions alone, only those are computed for them. The answer i
 two ways, or both:
 
 * `full`: all logits of the module, the answer's minus the largest other one;
-* `fast`: the final state alone, by `verify.queries.decode`, after its check of the unembedding. A
+* `fast`: the final state alone, by `verify.queries.readout`, after its check of the unembedding. A
   query that its bound leaves open is decided by full logits.
 
 A query is right iff its margin is > 0, and would be so in whatever order the sums of the forward
@@ -40,8 +40,8 @@ from constructions.guards.wording import printable
 from constructions.model.answering import Answering, Widths, Writing
 from constructions.model.fact_model import FactModel
 from constructions.model.transformer import Cache, KeysAndValues, Transformer
-from verify.queries.decode import MarginReader, check_decoder
 from verify.queries.exact import Exactness
+from verify.queries.readout import MarginReader, check_readout
 from verify.queries.rounded import Rounding
 
 Verdict = Literal["PASS", "FAIL", "UNKNOWN"]
@@ -238,9 +238,9 @@ class _Decider:
         if mode != "full":
             if not isinstance(model, FactModel):
                 raise InputError(
-                    f"a {type(model).__name__} declares no decoder; ask for full logits"
+                    f"a {type(model).__name__} declares no readout; ask for full logits"
                 )
-            result.defect = check_decoder(model)
+            result.defect = check_readout(model)
             if result.defect is None:
                 self.reader = MarginReader(model)
 
@@ -298,7 +298,7 @@ class _Decider:
         """The sequences (Q, L) that were run, of queries that have neither failed nor were
         undecided before.
         """
-        sequences, _ = self.model.lesson(batch.subjects, batch.paths)
+        sequences, _ = self.model.training_examples(batch.subjects, batch.paths)
         return sequences[:, : self.rounding.prompt + batch.step - 1] if batch.step else sequences
 
     def also_called(self, batch: _Batch) -> str | None:
@@ -339,11 +339,11 @@ class _Decider:
             if error != float("inf")
             else "no bound by norms"
         )
-        told = (
+        reported = (
             f"{query}: a margin of {margins[place].item():.3g}, but in another order of summation"
             " it may be lost or won"
         )
-        return f"{told} ({self.rounding.why or known})"
+        return f"{reported} ({self.rounding.why or known})"
 
 
 def _batches(

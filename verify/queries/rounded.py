@@ -28,7 +28,7 @@ import math
 import torch
 from torch import Tensor
 
-from constructions.decoders.model_form import Reformed
+from constructions.decoders.model_form import ModelForm
 from constructions.decoders.standard_decoder import StandardDecoder
 from constructions.forms.basis_bounds import Turned
 from constructions.forms.following import Box, Change, Follower, sequences_at_once
@@ -96,7 +96,7 @@ class Rounding:
                     self._found.append((DecoderFollower(model, length), self._rounding()))
                 elif isinstance(model, Transformer):
                     self._found.append((Follower(model, length), self._rounding()))
-                if isinstance(model, Reformed) and _is_turned(model):
+                if isinstance(model, ModelForm) and _is_turned(model):
                     change = Turned(model.source, model, model.basis.double().cpu())
                     self._found.append((Follower(model.source, length), change))
             except DoesNotFit as error:
@@ -116,7 +116,7 @@ class Rounding:
         return self.error
 
 
-def _is_turned(model: Reformed) -> bool:
+def _is_turned(model: ModelForm) -> bool:
     """Whether the whole stream is that of a construction in another basis."""
     return model.source.shape == model.shape and not torch.equal(
         model.basis, torch.eye(len(model.basis)).to(model.basis)

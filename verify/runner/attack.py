@@ -88,14 +88,14 @@ def attack(
     tallies, done = [], 0
     for kind in kinds or list(KINDS):
         tally, rng = Tally(kind), np.random.default_rng([seed, list(KINDS).index(kind)])
-        for told, files, model, facts in islice(KINDS[kind](target, rng), each):
+        for reported, files, model, facts in islice(KINDS[kind](target, rng), each):
             tally.generated += 1
             if check_files(files).verdict != "PASS":
                 tally.killed += 1
             elif _right(model, facts):
                 tally.harmless += 1
             elif len(tally.fooled) < 5:
-                tally.fooled.append(told)
+                tally.fooled.append(reported)
             done += 1
             progress(done)
         tallies.append(tally)
@@ -217,17 +217,17 @@ def _swaps(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
                 continue
             other = others[rng.integers(len(others))]
             weights[name], weights[other] = weights[other], weights[name]
-            told = f"{name} and {other}"
+            reported = f"{name} and {other}"
         else:
             i, j = (int(place) for place in rng.integers(weights[name].shape[axis], size=2))
             order = torch.arange(weights[name].shape[axis])
             order[[i, j]] = order[[j, i]]
             weights[name] = weights[name].index_select(axis, order).contiguous()
-            told = f"{'rows' if axis == 0 else 'columns'} {i} and {j} of {name}"
+            reported = f"{'rows' if axis == 0 else 'columns'} {i} and {j} of {name}"
         if any(
             not torch.equal(tensor, target.model.state_dict()[n]) for n, tensor in weights.items()
         ):
-            yield told, *target.with_weights(weights), target.facts
+            yield reported, *target.with_weights(weights), target.facts
 
 
 def _facts(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
@@ -246,8 +246,8 @@ def _facts(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
             answers[:, [s, other_s]] = answers[:, [other_s, s]]
         if not np.array_equal(answers, target.facts.answers) and (answers != MISSING).any():
             files, facts = target.with_facts(answers)
-            told = f"facts: {('one answer', 'relations', 'entities')[what]} {r} {s}"
-            yield told, files, target.model, facts
+            reported = f"facts: {('one answer', 'relations', 'entities')[what]} {r} {s}"
+            yield reported, files, target.model, facts
         elif n_entities == 1:
             return
 
@@ -262,21 +262,21 @@ def _forgeries(target: _Target, rng: np.random.Generator) -> Iterator[_Attack]:
         i, j = (int(place) for place in rng.integers(len(claims), size=2))
         match int(rng.integers(6)):
             case 0:
-                told = f"claim {i} is dropped"
+                reported = f"claim {i} is dropped"
                 del claims[i]
             case 1:
-                told = f"claim {i} stands twice"
+                reported = f"claim {i} stands twice"
                 claims.insert(j, claims[i])
             case 2:
-                told = f"claims {i} and {j} are exchanged"
+                reported = f"claims {i} and {j} are exchanged"
                 claims[i], claims[j] = claims[j], claims[i]
             case _:
                 place, old = _leaf(claims[i], rng)
-                told = f"claim {i}, {place}: {old!r} is altered"
+                reported = f"claim {i}, {place}: {old!r} is altered"
                 _set(claims[i], place, _other(old, claims, rng))
         if claims != original:
             files = target.with_files({_CERTIFICATE: text_of(claims).encode()})
-            yield told, files, target.model, target.facts
+            yield reported, files, target.model, target.facts
 
 
 def _places(

@@ -248,7 +248,7 @@ def run_cell(
         result = _blank(entry, cell.entities, cell.relations, cell.hops, cell.dtype)
         if is_out_of_memory(error):
             result.reason = f"out of memory: {error}"
-        else:  # a crash is a failed check, told in full
+        else:  # a crash is a failed check, reported in full
             for line in traceback.format_exc().splitlines():
                 complain(line)
             result.verdict, result.reason = "FAIL", f"crashed: {type(error).__name__}: {error}"
@@ -571,8 +571,8 @@ def _disagreements(
         claims refutes nothing.
     """
     if proven.verdict != "PASS":
-        told = [f"the checker says {proven.verdict} of the saved model: {proven.reason}"]
-        return (told, []) if proven.verdict == "FAIL" else ([], told)
+        reported = [f"the checker says {proven.verdict} of the saved model: {proven.reason}"]
+        return (reported, []) if proven.verdict == "FAIL" else ([], reported)
     wrong, open_ = [], []
     planned = sum(map(facts.n_queries, model.path_lengths))
     if proven.queries != planned:

@@ -76,9 +76,10 @@ class _Worker:
         if code >= 0:
             return Lost(f"its process ended with status {code}", crashed=True)
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        told = ", as a system does that is out of memory" if name == "SIGKILL" else ""
+        reported = ", as a system does that is out of memory" if name == "SIGKILL" else ""
         return Lost(
-            f"its process was ended by {name}{told}", crashed=name not in ("SIGKILL", "SIGTERM")
+            f"its process was ended by {name}{reported}",
+            crashed=name not in ("SIGKILL", "SIGTERM"),
         )
 
 

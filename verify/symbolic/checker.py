@@ -83,7 +83,7 @@ class Verdict:
 def check(folder: str | os.PathLike[str]) -> Verdict:
     """Check a model folder. Files are mapped, not loaded; what is no model folder is a FAIL."""
     for _ in range(MOST_TRIES):
-        before, told = _which(folder), ""
+        before, reported = _which(folder), ""
         try:
             paths = {path.name: path for path in sorted(Path(folder).iterdir())}
             files = {
@@ -91,10 +91,10 @@ def check(folder: str | os.PathLike[str]) -> Verdict:
                 for name, p in paths.items()
             }
         except (OSError, ValueError) as error:
-            told = f"{folder}: cannot be read: {getattr(error, 'strerror', None) or error}"
+            reported = f"{folder}: cannot be read: {getattr(error, 'strerror', None) or error}"
         # else another folder has got the name meanwhile, and files are of both
         if _which(folder) == before:
-            return Verdict("FAIL", stored.escaped(told)) if told else check_files(files)
+            return Verdict("FAIL", stored.escaped(reported)) if reported else check_files(files)
     return Verdict(
         "UNKNOWN", stored.escaped(f"{folder}: is replaced again and again while it is read")
     )
@@ -134,7 +134,7 @@ def check_files(files: Mapping[str, Any]) -> Verdict:
 
 
 def _brief(reason: str) -> str:
-    """The beginning of what is told, which may hold all that a file holds."""
+    """The beginning of what is reported, which may hold all that a file holds."""
     return (
         reason
         if len(reason) <= MOST_TOLD
@@ -309,9 +309,9 @@ class _Proof:
 
     # ---------------------------------------------------------------- claims about facts and codes
 
-    def claim(self, kind: str, *told: str, **proven: Any) -> Any:
+    def claim(self, kind: str, *reported: str, **proven: Any) -> Any:
         """The next claim: it must be of this kind, say what is proven, and beside that only what
-        is told.
+        is reported.
         """
         found = next(self.claims, {"claim": "nothing more"})
         require(
@@ -322,7 +322,7 @@ class _Proof:
             same = found[name] == value and type(found[name]) is type(value)
             require(same, f"{kind}: {name} is {value}, claimed is {found[name]}")
         require(
-            set(found) == {"claim", *told, *proven},
+            set(found) == {"claim", *reported, *proven},
             f"{kind}: claims something about {sorted(found)}",
         )
         return found
@@ -635,10 +635,12 @@ class _Proof:
             not matrix.reads[self.stale].any(), f"{what} reads a column of which nothing is known"
         )
         for letter, table in self.free.items():
-            told = symbolic.product(
+            reported = symbolic.product(
                 (table - table[0])[:, matrix.reads], matrix.dense[:, matrix.reads].T
             )
-            require(not told.any(), f"{what} tells letters apart that are not at hand ({letter})")
+            require(
+                not reported.any(), f"{what} tells letters apart that are not at hand ({letter})"
+            )
         return x.plus(self._first_choices()).through(matrix)
 
     def _first_choices(self) -> np.ndarray:
@@ -684,9 +686,9 @@ class _Proof:
                 self._head(h, "all", 0, value, output)
                 total, count = Values(np.zeros_like(x.const)), len(everywhere)
                 for p in everywhere:
-                    part, told = self._value(value, output, cases, letters, p, what)
+                    part, reported = self._value(value, output, cases, letters, p, what)
                     total = total.plus(part.const, part.at, part.key, part.coef)
-                    if told is not None:
+                    if reported is not None:
                         raise Undecided(f"{what} mixes letters that are not at hand")
                 if (
                     count not in (1, 2, 4)
@@ -723,25 +725,25 @@ class _Proof:
             apart = int(read[-1]) + int(read[-2])  # of two different positions, at most
             error += _leak(gap, self.here) * apart * output.norm
             for position in np.unique(best).tolist():
-                part, told = self._value(value, output, cases, letters, position, what)
+                part, reported = self._value(value, output, cases, letters, position, what)
                 chosen = best == position
-                if told is not None:
+                if reported is not None:
                     require(
                         chosen.all(),
                         f"{what} reads letter {position}, which is not at hand, in some cases"
                         " only",
                     )
                     later[position] = added_up(
-                        told, *([later[position]] if position in later else [])
+                        reported, *([later[position]] if position in later else [])
                     )
                 kept = chosen[part.at // self.d]
                 x = x.plus(
                     part.const * chosen[:, None], part.at[kept], part.key[kept], part.coef[kept]
                 )
             self.moved |= output.writes
-        for position, told in later.items():
+        for position, reported in later.items():
             self.free[position] = added_up(
-                told, *([self.free[position]] if position in self.free else [])
+                reported, *([self.free[position]] if position in self.free else [])
             )
         self._exact_up_to(parts * size_of(together))
         self.error += error
@@ -1147,10 +1149,10 @@ class _Proof:
                 not rows[:, self.stale[beside]].any(),
                 "decoder: reads a column of which nothing is known",
             )
-            told = any(
+            reported = any(
                 symbolic.product(rows[:, on[beside]], table[:, on].T).any() for on, table in tables
             )
-            require(not told, "decoder: tells letters apart that are not at hand")
+            require(not reported, "decoder: tells letters apart that are not at hand")
             bits, differ = held.view(f"u{held.itemsize}"), set()
             for name, parts in together.items():
                 for columns, width in parts if len(groups[name]) > 1 else ():
@@ -1195,21 +1197,21 @@ class _Proof:
             * (size_of(const) + size_of(coef) * size_of(top))
             * (held.shape[1] + 1)
         )
-        sure, told = held[:, : len(fixed)], held[:, len(fixed) :] * coef
+        sure, reported = held[:, : len(fixed)], held[:, len(fixed) :] * coef
         self._exact_up_to(
-            size_of(np.abs(sure) @ np.abs(const[fixed]) + np.abs(told) @ top) + self.beside
+            size_of(np.abs(sure) @ np.abs(const[fixed]) + np.abs(reported) @ top) + self.beside
         )
         book = int(self.now.book[key[answer]][0]) if answer.any() else 0
         bits = self.books[book]["bits"] if answer.any() else 0
         if answer.any() and not bits:
-            self._nearest(sure @ const[fixed], told, self.numbers[book][nodes], target)
+            self._nearest(sure @ const[fixed], reported, self.numbers[book][nodes], target)
             return
         base, aside = (
-            2 * (sure @ const[fixed]) + told @ top,
-            np.abs(told[:, ~answer]) @ top[~answer],
+            2 * (sure @ const[fixed]) + reported @ top,
+            np.abs(reported[:, ~answer]) @ top[~answer],
         )
         g, each = np.zeros((self.n_vocab, bits), np.int64), np.arange(bits)
-        np.add.at(g.T, self.now.bit[key[answer]], told[:, answer].T)
+        np.add.at(g.T, self.now.bit[key[answer]], reported[:, answer].T)
         number = self.numbers[book][nodes]
         own = (
             base[target]
@@ -1275,14 +1277,14 @@ class _Proof:
         self.margins.append((Fraction(int(margin.min()), 2), min(real) / 2))
 
     def _nearest(
-        self, base: np.ndarray, told: np.ndarray, number: np.ndarray, target: np.ndarray
+        self, base: np.ndarray, reported: np.ndarray, number: np.ndarray, target: np.ndarray
     ) -> None:
-        """As `_separate` where one column holds a number v: tokens with `2 n v - n^2` are told
+        """As `_separate` where one column holds a number v: tokens with `2 n v - n^2` are reported
         apart by the nearest n.
         """
-        if told.shape[1] != 1 or self.error:
+        if reported.shape[1] != 1 or self.error:
             raise Undecided("decoder: numbers beside other codes, or with leaks")
-        slope = told[:, 0]
+        slope = reported[:, 0]
         n = slope // 2
         bounded(
             max(size_of(n), size_of(number)) * max(2 * size_of(slope), size_of(number))
@@ -1336,12 +1338,12 @@ class _Proof:
             )
         bits = self._largest_bits()
         if bits > FINITE[self.dtype]:
-            told = (
+            reported = (
                 f"numbers of a forward pass may reach 2^{bits}, and {self.dtype} surely holds"
                 " those below"
             )
             return (
-                f"{told} 2^{FINITE[self.dtype]}; a number that overflows at any position"
+                f"{reported} 2^{FINITE[self.dtype]}; a number that overflows at any position"
                 " spoils all"
             )
         return ""

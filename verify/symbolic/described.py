@@ -177,7 +177,7 @@ def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
     for name, entry in manifest["files"].items():
         size, found = len(files[name]), hashlib.sha256(files[name]).hexdigest()
         if name == "weights.safetensors" and (size, found) != (entry["bytes"], entry["sha256"]):
-            read_tensors(files[name], name)  # what another tool has written is told first
+            read_tensors(files[name], name)  # what another tool has written is reported first
         require(
             size == entry["bytes"], f"{name}: has {size} bytes, manifest.json has {entry['bytes']}"
         )

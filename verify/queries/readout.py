@@ -1,7 +1,7 @@
 """From a final state to a margin, without computing all logits.
 
-First `check_decoder` reads the unembedding once: it must equal, entry by entry, what the model's
-decoder declares, and the declared codes must be distinct. After that `margins` bounds from below,
+First `check_readout` reads the unembedding once: it must equal, entry by entry, what the model's
+readout declares, and the declared codes must be distinct. After that `margins` bounds from below,
 for each final state, the logit of the right answer minus the largest other logit. The bound is
 exact where the state spells a code (all coordinates read as -1 or +1, or as an integer), and holds
 for every state:
@@ -28,11 +28,11 @@ from torch import Tensor
 
 from constructions.decoders.plain import why_not_plain_part
 from constructions.model.fact_model import FactModel
+from constructions.model.readout import BankField, NumberField, Readout, SignField
 from constructions.model.transformer import Weight
-from constructions.model.unembedding import BankField, Decoder, NumberField, SignField
 
 
-def check_decoder(model: FactModel) -> str | None:
+def check_readout(model: FactModel) -> str | None:
     """Why the unembedding does not separate all codes as declared, in one line; None if it does.
 
     The declaration is not trusted: its types, shapes and codes are checked first, then every entry
@@ -48,19 +48,19 @@ def check_decoder(model: FactModel) -> str | None:
             f"the unembedding is {module.weight.dtype}, the residual stream"
             f" {model.embedding.weight.dtype}"
         )
-    return _unsound_declaration(model.decoder, module.weight.shape[0]) or _difference(model)
+    return _unsound_declaration(model.readout, module.weight.shape[0]) or _difference(model)
 
 
-def _unsound_declaration(decoder: Decoder, d_vocab: int) -> str | None:
-    if type(decoder) is not Decoder:
-        return f"the decoder is a {type(decoder).__name__}, not a Decoder"
-    if decoder.rest is not None and decoder.rest.size != 1:
-        return "the decoder's rest is not a single form"
+def _unsound_declaration(readout: Readout, d_vocab: int) -> str | None:
+    if type(readout) is not Readout:
+        return f"the readout is a {type(readout).__name__}, not a Readout"
+    if readout.rest is not None and readout.rest.size != 1:
+        return "the readout's rest is not a single form"
     seen = np.zeros(d_vocab, dtype=bool)
-    for place, part in enumerate(decoder.fields):
+    for place, part in enumerate(readout.fields):
         tokens = part.tokens
         if tokens.dtype != np.int64 or tokens.ndim != 1 or not len(tokens):
-            return f"field {place} of the decoder reads no token"
+            return f"field {place} of the readout reads no token"
         if (
             tokens.min() < 0
             or tokens.max() >= d_vocab
@@ -68,11 +68,11 @@ def _unsound_declaration(decoder: Decoder, d_vocab: int) -> str | None:
             or len(np.unique(tokens)) < len(tokens)
         ):
             return (
-                f"field {place} of the decoder reads a token that does not exist or is read before"
+                f"field {place} of the readout reads a token that does not exist or is read before"
             )
         seen[tokens] = True
         if why := _unsound_field(part):
-            return f"field {place} of the decoder {why}"
+            return f"field {place} of the readout {why}"
     return None
 
 
@@ -113,7 +113,7 @@ def _unsound_field(part: SignField | BankField | NumberField) -> str | None:
 def _difference(model: FactModel) -> str | None:
     weight = model.unembedding.weight.detach()
     covered = np.zeros(weight.shape[0], dtype=bool)
-    for tokens, rows in model.decoder.weight_rows(*weight.shape):
+    for tokens, rows in model.readout.weight_rows(*weight.shape):
         covered[tokens] = True
         declared = torch.from_numpy(rows)
         found = weight[torch.from_numpy(tokens).to(weight.device)].cpu().to(torch.float64)
@@ -121,10 +121,10 @@ def _difference(model: FactModel) -> str | None:
             token, column = (found != declared).nonzero()[0].tolist()
             return (
                 f"the unembedding of token {tokens[token]} has {found[token, column].item():.17g}"
-                f" in column {column} where the declared decoder has"
+                f" in column {column} where the declared readout has"
                 f" {declared[token, column].item():.17g}"
             )
-    return None if covered.all() else "the decoder leaves a token out"
+    return None if covered.all() else "the readout leaves a token out"
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ class _NumberReader:
 
 
 class MarginReader:
-    """Bounds margins from states for one model. Make it after `check_decoder` has found nothing.
+    """Bounds margins from states for one model. Make it after `check_readout` has found nothing.
 
-    All linear forms of the decoder are read with one matrix product. It is done in the model's
+    All linear forms of the readout are read with one matrix product. It is done in the model's
     dtype where that is exact, else in float64.
     """
 
@@ -163,10 +163,10 @@ class MarginReader:
         self.field = torch.full((d_vocab,), -1, device=weight.device)
         self.readers: list[_SignReader | _BankReader | _NumberReader] = []
         rest = (
-            np.zeros((1, d_model)) if model.decoder.rest is None else model.decoder.rest.matrix()
+            np.zeros((1, d_model)) if model.readout.rest is None else model.readout.rest.matrix()
         )
         rows = [rest]
-        for number, part in enumerate(model.decoder.fields):
+        for number, part in enumerate(model.readout.fields):
             tokens = torch.from_numpy(part.tokens).to(weight.device)
             self.place[tokens] = torch.arange(len(part.tokens), device=weight.device)
             self.field[tokens] = number

@@ -1,7 +1,7 @@
 """How a model reads its answer: a declaration from which the unembedding is written, and against
 which it is checked.
 
-A decoder is a list of *fields*. A field names some tokens and says how the final state x scores
+A readout is a list of *fields*. A field names some tokens and says how the final state x scores
 them:
 
 * sign field:   `logit_t = <c_t, read(x)> + bonus(x)`, with `c_t` in {-1,+1}^m distinct codes;
@@ -100,7 +100,7 @@ class BankField:
 
 
 @dataclass(frozen=True)
-class Decoder:
+class Readout:
     """The fields, and the logit of every token that is in none of them (the same form for all, or
     0).
     """
