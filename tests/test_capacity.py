@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import planted
 from strategies import bijections, disjoint, functions
+from tiers import diagonal
 
 from bounds import capacity as module
 from bounds.capacity import Capacity, capacity, fact_capacity, fixed_point_width, format_of
@@ -123,9 +124,9 @@ def test_dense_bits_equal_the_formulas(name, data):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, entry in CATALOGUE.items() if name != "superposition"]
+    ("name", "sizes"),
+    diagonal([name for name in CATALOGUE if name != "superposition"], [(8, 2), (5, 3)]),
 )
-@pytest.mark.parametrize("sizes", [(8, 2), (5, 3)])
 def test_fact_bits_measured_equal_the_formulas(name, sizes):
     """Built with many fact tuples and compared: every entry that changes is found, and its width
     is the formula's.
