@@ -193,7 +193,7 @@ def test_a_folder_that_is_exchanged_while_it_is_read_is_read_again(
         read = folder.manifests.read_manifest
         monkeypatch.setattr(folder.manifests, "read_manifest", exchanging(read, 1))
     elif reader == "load, late":
-        monkeypatch.setattr(folder, "rebuilt", exchanging(folder.rebuilt, 1))
+        monkeypatch.setattr(folder, "planned", exchanging(folder.planned, 1))
     else:
         monkeypatch.setattr(np, "memmap", exchanging(np.memmap, 2))
     if reader == "check":

@@ -31,7 +31,8 @@ from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space
 from constructions.theorems.theorem_4_3_precomputed import answers_to_all_words, pick, read_prompt
 from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
-from constructions.writing.position_reading import position_codes, with_leaks
+from constructions.writing.plan import Plan
+from constructions.writing.position_reading import position_codes
 
 FACT_TABLES = frozenset({"embedding.weight", "unembedding.weight"})
 
@@ -39,7 +40,7 @@ FACT_TABLES = frozenset({"embedding.weight", "unembedding.weight"})
 @recorded
 def meet_in_the_middle(
     facts: FactTable, hops: int, *, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Layer 1 picks the entity in the middle, layer 2 puts its code where the unembedding of the
     second half reads it.
 
@@ -96,7 +97,7 @@ def meet_in_the_middle(
     layer.add(2 * bits - asked[:, None], to=backward)
 
     write_facts = partial(_write_halves, first=first, second=second, codebook=codebook)
-    model = draft.build(
+    return draft.plan(
         facts,
         _readout(facts, stream, second, codebook),
         write_facts,
@@ -106,8 +107,6 @@ def meet_in_the_middle(
         hops=hops,
         fact_tables=FACT_TABLES,
     )
-    model.margin = with_leaks(model)
-    return model
 
 
 def require_bijections(facts: FactTable) -> None:

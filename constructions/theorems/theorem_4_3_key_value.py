@@ -42,13 +42,14 @@ from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
 from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
-from constructions.writing.position_reading import GAIN, at_position, position_codes, with_leaks
+from constructions.writing.plan import Plan
+from constructions.writing.position_reading import GAIN, at_position, position_codes
 
 
 @recorded
 def key_value(
     facts: FactTable, hops: int, *, share_layers: bool = False, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.3(1): one hidden unit for each (entity, relation).
 
     Weights. `E[s]` = `c(s)` in the slot `state`; `E[relation r]` = `c(r)` and a constant 1. Unit
@@ -76,7 +77,7 @@ def key_value(
 @recorded
 def key_value_rows(
     facts: FactTable, hops: int, *, share_layers: bool = False, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.3(1) by rows (ours): N units make the state one-hot, their weights hold each
     entity's row of answers.
 
@@ -108,7 +109,7 @@ def _memory(
     name: str,
     look_up: _LookUp,
     hidden_layers: int,
-) -> FactModel:
+) -> Plan[FactModel]:
     require_hops(hops)
     states = Codebook.of_states(facts)
     b, n_positions = states.bits, hops + 1
@@ -160,7 +161,7 @@ def _memory(
     floor = -(b + 1 if len(states) > 1 else b) * stream["one"]
     readout = Readout((SignField(states.tokens, codes, read=stream["state"]),), rest=floor)
     write_facts = partial(_write_states, states=states)
-    model = draft.build(
+    return draft.plan(
         facts,
         readout,
         write_facts,
@@ -171,8 +172,6 @@ def _memory(
         repeats=hops if share_layers else 1,
         fact_tables=None,
     )
-    model.margin = with_leaks(model)
-    return model
 
 
 def _write_states(model: FactModel, facts: FactTable, states: Codebook) -> None:

@@ -38,7 +38,8 @@ from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space
 from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
-from constructions.writing.position_reading import at_position, position_codes, with_leaks
+from constructions.writing.plan import Plan
+from constructions.writing.position_reading import at_position, position_codes
 
 
 @recorded
@@ -49,7 +50,7 @@ def precomputed(
     layers: int | None = None,
     codebook: Codebook | None = None,
     dtype: torch.dtype = torch.float32,
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.3(2): the embedding of s holds, for every word w of k relations, the answer to
     `(s, w)`.
 
@@ -116,7 +117,7 @@ def precomputed(
     )
     readout = Readout((field,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     write_facts = partial(_write_trees, hops=hops, codebook=codebook)
-    model = draft.build(
+    return draft.plan(
         facts,
         readout,
         write_facts,
@@ -125,8 +126,6 @@ def precomputed(
         codebooks=(codebook,),
         hops=hops,
     )
-    model.margin = with_leaks(model)
-    return model
 
 
 def read_prompt(
