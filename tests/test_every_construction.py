@@ -240,7 +240,7 @@ def test_no_sum_exceeds_what_was_checked_against_the_dtype(name, monkeypatch):
     for facts in (facts_for(name), FactTable([[1, 0, -1, -1], [3, 2, 2, 3]])):
         checked = []
         spy = partial(lambda seen, largest, *rest: seen.append(largest), checked)
-        monkeypatch.setattr(f"constructions.{CATALOGUE[name].module}.require_exact", spy)
+        monkeypatch.setattr(f"constructions.theorems.{CATALOGUE[name].file}.require_exact", spy)
         model = CATALOGUE[name].constructor()(facts)
         subjects, paths = all_queries(facts)
         tokens = torch.from_numpy(np.stack([subjects, facts.n_entities + paths[:, 0]], axis=1))

@@ -159,7 +159,7 @@ def public_functions():
     `bounds`.
     """
     yield from (getattr(constructions, name) for name in constructions.__all__)
-    yield from (builder_named(entry.builder_name or name) for name, entry in CATALOGUE.items())
+    yield from (builder_named(entry.builder_name) for entry in CATALOGUE.values())
     for info in pkgutil.iter_modules(bounds.__path__):
         module = importlib.import_module(f"bounds.{info.name}")
         for name, value in vars(module).items():

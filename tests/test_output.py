@@ -281,7 +281,7 @@ def test_nothing_is_printed_but_through_output():
 def test_lines_are_joined_only_where_each_is_made_printable():
     reported = [
         path.name
-        for path in (ROOT / "verify").glob("*.py")
+        for path in (ROOT / "verify").rglob("*.py")
         if '"\\n".join(' in path.read_text().replace("'", '"')
     ]
     assert reported == ["output.py"]

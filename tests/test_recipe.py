@@ -25,15 +25,15 @@ def test_every_construction_records_its_options(name):
     entry = CATALOGUE[name]
     facts = entry.random_facts(5, 2, 1)
     model = entry.build(facts, 2 if entry.multi_hop else 1, dtype=torch.float64)
-    again = entry.builder(facts, **model.recipe.options, dtype=torch.float64)
-    assert model.recipe.builder == entry.builder.__name__
+    again = entry.constructor()(facts, **model.recipe.options, dtype=torch.float64)
+    assert model.recipe.builder == entry.builder_name
     assert again.recipe == model.recipe
     assert all(
         torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)
     )
     assert (
         set(model.recipe.options)
-        == set(inspect.signature(entry.builder).parameters) - RECORDED_ELSEWHERE
+        == set(inspect.signature(entry.constructor()).parameters) - RECORDED_ELSEWHERE
     )
     assert len(model.codebooks) == (2 if name == "superposition" else 1)
 

@@ -102,7 +102,7 @@ def test_the_stated_logits_with_layernorm(name, form):
 
 @pytest.mark.parametrize("form", LAYERNORM, ids=named)
 @pytest.mark.parametrize(
-    "name", [name for name, entry in CATALOGUE.items() if "key_value" not in entry.module]
+    "name", [name for name, entry in CATALOGUE.items() if "key_value" not in entry.file]
 )
 def test_layernorm_in_float32_holds_what_it_states_or_refuses(name, form):
     model, facts, hops = built(name)
