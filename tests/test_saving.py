@@ -365,7 +365,7 @@ def test_what_a_user_has_put_into_a_folder_is_never_removed(touch, moment, tmp_p
         touch(path)
         left.append(contents(path))
 
-    exchange, survey = new_folder._exchange, folder.survey
+    exchange, describe = new_folder._exchange, folder._description
 
     def exchanged(one, other):
         if not left and moment == "before the exchange":
@@ -374,14 +374,14 @@ def test_what_a_user_has_put_into_a_folder_is_never_removed(touch, moment, tmp_p
         if not left:
             touched(one)  # by a process that has the old folder open
 
-    def surveyed(path):
+    def described(model):
         if moment == "while it is written":
             touched(target)
-        return survey(path)
+        return describe(model)
 
     if moment == "before":
         touched(target)
-    monkeypatch.setattr(folder, "survey", surveyed)
+    monkeypatch.setattr(folder, "_description", described)
     monkeypatch.setattr(new_folder, "_exchange", exchanged)
     with pytest.raises(InputError, match="stays as it is"):
         NEW.save(target)
