@@ -29,8 +29,8 @@ from torch import Tensor
 
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import fact_lines, is_plain
-from constructions.files.new_folder import new_folder, undisturbed
-from constructions.files.outputs import require_outside_models
+from constructions.files.new_folder import new_folder
+from constructions.files.undisturbed import undisturbed
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.model.fact_model import FactModel
 from constructions.model.recipe import Recipe
@@ -76,7 +76,6 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
         UserWarning: the model is saved, but this file system does not say that it is on the disk;
             or the old one could not be removed.
     """
-    require_outside_models(folder)
     weights = _checked_weights(model)
     text = certificate(model)
     with new_folder(folder, require_model_folder, require_left_over) as part:
