@@ -157,7 +157,7 @@ def test_a_model_whose_proof_stops_is_unknown_and_a_refuted_one_fails(monkeypatc
         patch.setattr(checker, "MOST_CASES", 1)
         result = run_cell(cell)
     assert (result.verdict, result.wrong, result.proof) == ("UNKNOWN", 0, "UNKNOWN")
-    monkeypatch.setattr(checker, "FORMAT", 2)
+    monkeypatch.setattr(checker, "FORMAT", 1)
     result = run_cell(cell)
     assert (result.verdict, result.proof) == ("FAIL", "FAIL")
 
