@@ -3,6 +3,7 @@ hops are found exact.
 """
 
 import math
+import random
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def proof_of(files):
 @pytest.mark.parametrize("name", MEMORIES)
 def test_memories_of_many_hops_are_found_exact(name):
     """Hops, sizes and facts are other ones in each run."""
-    seed = int(np.random.default_rng().integers(2**32))
+    seed = random.getrandbits(32)
     rng = np.random.default_rng(seed)
     for hops in rng.integers(5, 40, size=3).tolist():
         n, r = int(rng.integers(2, 20)), int(rng.integers(1, 4))

@@ -22,7 +22,7 @@ Hypotheses. None on the facts; a missing fact leads to the state *unknown*, whic
 
 Where this departs from the paper: constants; `key_value_rows` (three hidden layers with signs
 between them, each fact stored as b of them) and shared layers are ours; functions and missing
-facts. Proofs: docs/theorems/theorem_4_3.md.
+facts. Proofs: docs/theorems/theorem_4_3_key_value.md.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ Hypotheses. None on the facts; the answer to a path that meets a missing fact is
 Where this departs from the paper: layer l folds the tree of answers onto one branch instead of
 masking the others, so that its width is R^(k-l+1) m + R and not R^k m in every layer; depth 1 is
 ours (so depth is not the price, dimension is); functions and missing facts. Proof:
-docs/theorems/theorem_4_3.md.
+docs/theorems/theorem_4_3_precomputed.md.
 """
 
 from __future__ import annotations
