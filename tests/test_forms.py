@@ -24,7 +24,7 @@ from constructions import (
     seed_into,
     standard,
 )
-from constructions.forms.following import WAYS
+from constructions.following.queries import WAYS
 from constructions.forms.rewriting import add_noise, change_basis, install, noise_radius, widen
 from constructions.model.answering import Writing
 from constructions.model.transformer import HeadShape, LayerShape

@@ -22,6 +22,7 @@ from constructions import (
     Transformer,
 )
 from constructions.decoders.seeding import needed_shape, seed_into, standard
+from constructions.following.largest import prefix_is_static
 from constructions.forms.mechanism import mechanism
 from constructions.forms.rewriting import (
     add_noise,
@@ -110,7 +111,7 @@ USES = {
     "set_slot in another basis": lambda model, _: moved(change_basis(model, turn(model))),
     "hold_construction": lambda model, _: standard(model).hold_construction(),
     "construction_entries": lambda model, _: standard(model).construction_entries(),
-    "prefix_is_static": lambda model, _: model.prefix_is_static(),
+    "prefix_is_static": lambda model, _: prefix_is_static(model),
 }
 """What one does with a model, as a function of it and of a folder."""
 

@@ -21,6 +21,7 @@ from constructions import (
     meet_in_the_middle,
     precomputed,
 )
+from constructions.following.largest import prefix_is_static
 from constructions.guards.errors import InternalError
 from constructions.writing.position_reading import GAIN, leak_bound, position_codes, with_leaks
 from verify.queries.recall import check_recall
@@ -104,7 +105,7 @@ def test_what_reads_written_slots_cannot_be_bounded():
 def test_prefixes_are_static_and_then_remembered_exactly(name):
     facts = FactTable.random_bijections(6, 2)
     model = CATALOGUE[name].build(facts, 3)
-    assert model.prefix_is_static()
+    assert prefix_is_static(model)
     tokens = torch.tensor([[2, 6, 7], [0, 7, 7]])
     with torch.no_grad():
         _, run = model.states(tokens)
@@ -126,7 +127,7 @@ def test_what_is_not_static_is_noticed_and_run_in_full(damage):
             model.layers[0].mlp.matrix(0)[0, 0] = torch.nan
         else:
             model.layers[0].mlp.matrix(1)[0, 0] = 1e38
-    assert not model.prefix_is_static()
+    assert not prefix_is_static(model)
     recall = check_recall(model, facts, 3, "full")
     tokens = torch.tensor(
         [
