@@ -845,7 +845,10 @@ def wrong():
         "blocks of no and one letter in one slot",
         reported(3, blocks=[block("a", 0), block("a", 1)]),
     )
-    yield "a code of *unknown* with too many bits", one_letter(facts=np.array([[0, -1]]), books=[book(1, 2)])
+    yield (
+        "a code of *unknown* with too many bits",
+        one_letter(facts=np.array([[0, -1]]), books=[book(1, 2)]),
+    )
     for name, slot in (("selector", "attributes"), ("key_value", "state"), ("precomputed", None)):
         base = files_of(built(name, 3))
         subject = claims_of(base)[3]["blocks"]
