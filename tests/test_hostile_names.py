@@ -11,7 +11,7 @@ import random
 import pytest
 import torch
 from bad_folders import described_as_they_are, in_header, random_edit, reseal
-from exploits import one_letter
+from exploits.small_models import one_letter
 from hand_made import built, claims_of, files_of, resealed, with_claims
 from hypothesis import given
 from hypothesis import strategies as st
