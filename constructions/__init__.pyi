@@ -53,6 +53,7 @@ from constructions.model.transformer import (
 )
 from constructions.saved.folder import (
     load as load,
+    save as save,
 )
 from constructions.theorems.hybrid import (
     hybrid as hybrid,

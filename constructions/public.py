@@ -36,7 +36,7 @@ ON_USE = {
     ),
     "model.fact_model": ("FactModel",),
     "model.transformer": ("Transformer",),
-    "saved.folder": ("load",),
+    "saved.folder": ("load", "save"),
     "theorems.theorem_4_4": ("ChainOfThought",),
 }
 """Names beside the builders that are imported on first use, with torch, by module."""

@@ -22,7 +22,7 @@ from random_fact_files import (
 )
 from strategies import functions
 
-from constructions import FactFileError, FactTable, InputError, load, selector
+from constructions import FactFileError, FactTable, InputError, load, save, selector
 from constructions.facts import tsv
 from constructions.facts.tsv import MAX_DEFECTS_SHOWN, read_tsv
 from constructions.saved import folder
@@ -361,14 +361,14 @@ def test_models_of_tables_with_odd_names_are_proven_and_come_back(tmp_path):
     seed = seed_of_today()
     for number in range(12):
         facts = random_table(np.random.default_rng([seed, number]))
-        selector(facts).save(tmp_path / "model")
+        save(selector(facts), tmp_path / "model")
         assert check(tmp_path / "model").verdict == "PASS", f"seed {seed}, number {number}"
         assert load(tmp_path / "model").facts == facts, f"seed {seed}, number {number}"
 
 
 def test_a_model_that_knows_a_hashtag_is_proven_and_keeps_its_facts(tmp_path):
     facts = FactTable([[1, 0]], ["#Bob", "b"], ["r"])
-    selector(facts).save(tmp_path / "model")
+    save(selector(facts), tmp_path / "model")
     assert check(tmp_path / "model").verdict == "PASS"
     assert load(tmp_path / "model").facts == facts
     files = files_of(selector(FactTable([[1, 0]], ["Bob", "b"], ["r"])))

@@ -274,7 +274,7 @@ def _run_check(options: argparse.Namespace) -> int:
 
     if not options.folder.is_dir():
         raise InputError(
-            f"{options.folder}: no such folder; give one that model.save or --save has written"
+            f"{options.folder}: no such folder; give one that save or --save has written"
         )
     _check_writable(options.json)
     proven = check(options.folder)

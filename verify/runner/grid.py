@@ -548,11 +548,12 @@ def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:
     """Save the model, to a temporary folder if none is given, and let the checker prove what is
     there.
     """
+    from constructions.saved.folder import save
     from verify.symbolic.checker import check
 
     with TemporaryDirectory() as temporary:
         folder = folder or Path(temporary) / "model"
-        model.save(folder)
+        save(model, folder)
         return check(folder)
 
 
