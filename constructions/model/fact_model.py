@@ -21,7 +21,7 @@ from constructions.model.rebuild import as_built
 from constructions.model.recipe import Recipe
 from constructions.model.stated import Stated, Stating, require_arithmetic
 from constructions.model.stream import Space
-from constructions.model.transformer import Transformer, TransformerShape
+from constructions.model.transformer import TRANSFORMER, Transformer, TransformerShape
 
 EMBEDDING_ONLY = frozenset({"embedding.weight"})
 
@@ -157,7 +157,7 @@ class FactModel(Stating, Transformer, Answering):
             DoesNotFit: the construction does not exist in the dtype of the weights.
         """
         claim = self.margin_of_weights()
-        require_arithmetic(self, "the margin")
+        require_arithmetic(self, "the margin", TRANSFORMER)
         return claim
 
     @margin.setter
