@@ -14,8 +14,9 @@ from constructions.catalogue import CATALOGUE
 
 AT_ONCE = {
     "catalogue": ("CATALOGUE", "Construction", "construction"),
+    "facts.answers": ("MISSING",),
     "facts.codes": ("Codebook",),
-    "facts.table": ("MISSING", "FactTable"),
+    "facts.table": ("FactTable",),
     "facts.vocabulary": ("Vocabulary",),
     "guards.errors": ("DoesNotFit", "FactFileError", "InputError"),
 }

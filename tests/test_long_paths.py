@@ -22,7 +22,7 @@ from constructions import (
     save,
     widen,
 )
-from constructions.facts.table import MOST_HOPS, MOST_QUERIES, require_runnable
+from constructions.facts.limits import MOST_HOPS, MOST_QUERIES, require_runnable
 from verify.__main__ import main
 from verify.queries.exported import ask
 from verify.queries.forms import formed

@@ -66,7 +66,7 @@ def test_odd_table_is_read(name, tmp_path):
     path = tmp_path / "facts.tsv"
     path.write_bytes(content)
     read = read_tsv(path)
-    assert triples(read.facts) == expected
+    assert triples(FactTable.from_triples(read.rows)) == expected
     assert read.repeats == repeats
 
 
@@ -230,7 +230,7 @@ def test_all_readers_agree_on_random_files(tmp_path):
 
 def lenient(path, blank):
     """How the loader read the facts of a folder before: as any fact file."""
-    facts = read_tsv(path).facts
+    facts = FactTable.from_tsv(path)
     entities = np.array([blank.entity_id(name) for name in facts.entity_names])
     relations = np.array([blank.relation_id(name) for name in facts.relation_names])
     answers = blank.answers.copy()

@@ -37,7 +37,7 @@ import torch
 from torch import Tensor
 
 from constructions.decoders.model_form import ModelForm
-from constructions.facts.table import require_runnable
+from constructions.facts.limits import require_runnable
 from constructions.guards.memory import require_memory
 from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel

@@ -29,9 +29,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from constructions.facts.answers import MISSING
 from constructions.facts.codes import Codebook
-from constructions.facts.table import MISSING, FactTable
-from constructions.facts.tsv import fact_lines, is_plain, read_saved_facts
+from constructions.facts.table import FactTable
+from constructions.facts.tsv import fact_lines, is_plain
 from constructions.files.new_folder import new_folder, undisturbed
 from constructions.files.outputs import require_outside_models
 from constructions.guards.errors import DoesNotFit, InputError
@@ -44,6 +45,7 @@ from constructions.model.transformer import TransformerShape
 from constructions.saved import manifest as manifests
 from constructions.saved.builders import builder_named
 from constructions.saved.manifest import Manifest
+from constructions.saved.saved_facts import read_saved_facts
 from constructions.saved.tensor_file import format_name, read_header, shown, survey, write_tensors
 from constructions.writing.certificate import certificate
 

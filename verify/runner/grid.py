@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, get_args
 
 from constructions.catalogue import CATALOGUE, Construction, construction
-from constructions.facts.table import MOST_QUERIES, FactTable, require_path
+from constructions.facts.limits import MOST_QUERIES, require_path
+from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.memory import is_out_of_memory, require_memory
 from constructions.guards.wording import shortened
