@@ -33,7 +33,7 @@ from hand_made import (
     with_weights,
 )
 
-from constructions import CATALOGUE, Codebook, FactTable, selector
+from constructions import CATALOGUE, Codebook, FactTable, save, selector
 from verify.runner import attack
 from verify.symbolic.checker import check_files
 
@@ -290,7 +290,7 @@ def attacked():
     """
     for i, name in enumerate(CATALOGUE):
         with tempfile.TemporaryDirectory() as folder:
-            built(name, 3, hops=2, seed=i).save(Path(folder) / "model")
+            save(built(name, 3, hops=2, seed=i), Path(folder) / "model")
             target = attack._Target(Path(folder) / "model")
             for kind, n in (("weights", 1), ("facts", 1)):
                 found = 0
