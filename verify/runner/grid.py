@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, get_args
 
-from constructions.catalogue import CATALOGUE, Construction, construction
+from constructions.catalogue import CATALOGUE, construction
+from constructions.entry import Construction
 from constructions.facts.table import MOST_QUERIES, FactTable, require_path
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.memory import is_out_of_memory, require_memory
