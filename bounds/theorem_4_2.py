@@ -41,6 +41,7 @@ from typing import Literal
 from bounds.logarithms import Enclosure, log2, log2_factorial, log2_falling, round_down
 from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers, whole
+from constructions.sizes.whole_numbers import tree
 
 LARGEST_SIZE = 2**40
 """The largest number of entities, relations or hops that is evaluated."""
@@ -304,10 +305,9 @@ def _tree(n_relations: int, terms: int, cap: int) -> int:
     """I(terms) = 1 + R + ... + R^(terms-1), or some number above cap where it is far larger than
     cap.
     """
-    if n_relations == 1:
-        return terms
-    terms = min(terms, cap.bit_length() + 1)  # 2^(terms-1) > cap
-    return int((n_relations**terms - 1) // (n_relations - 1))
+    if n_relations > 1:
+        terms = min(terms, cap.bit_length() + 1)  # 2^(terms-1) > cap
+    return tree(n_relations, terms)
 
 
 def _require_tree(name: str, condition: str, n_entities: int, n_relations: int, terms: int) -> int:
