@@ -86,7 +86,7 @@ class Format:
         shape: all sizes.
         dtype: of the weights, one of `DTYPES`.
         grids: name of the parameter to its grid.
-        unembedding: a digest of the unembedding, which a fixed decoder shares with all facts.
+        unembedding: a digest of the unembedding, which a fixed unembedding shares with all facts.
     """
 
     shape: TransformerShape

@@ -133,7 +133,7 @@ def shared_leaves_family(n_entities: int, n_relations: int, hops: int, roots: in
 def fact_aware_family(
     n_entities: int, n_relations: int, i: int, j: int, roots: int, targets: int
 ) -> Family:
-    """The family of the bound for decoders that know the facts; its paths have i + 1 + j
+    """The family of the bound for unembeddings that know the facts; its paths have i + 1 + j
     relations.
 
     Forward trees of depth i, backward trees of depth j. Frontier node x goes, under each r, to the

@@ -16,12 +16,12 @@ entity. So tables that differ in the answers from M roots need as many different
 | | | for R = 2 `2 log2(N!) - 2 log2 N - (N+2) B_e` |
 | disjoint_trees_bound | paper | `log2 (N - M I(k))_[M R^k] - (M+R) B_e`, `M I(k+1) <= N` |
 | shared_leaves_bound | ours | `R log2 (N - M I(k-1))_[M R^(k-1)] - (M+R) B_e`, `M I(k) <= N` |
-| fact_aware_decoder_bound | ours | `R^(j+1) log2(Q!) - (M+R) B_e - Q B_u`, |
+| fact_aware_unembedding_bound | ours | `R^(j+1) log2(Q!) - (M+R) B_e - Q B_u`, |
 | | | `i + j = k - 1`, `M R^i = Q R^j`, `M I(i+1) + Q I(j+1) <= N` |
 
 `I(n) = 1 + R + ... + R^(n-1)`, `x_[l] = x (x-1) ... (x-l+1)`. The last holds for
-every decoder, the others for a *fixed* one, which does not depend on the facts. For functions in
-place of bijections: `N^N` for `N!`, `N^l` for `x_[l]` and `Q^Q` for `Q!`. Proofs:
+every unembedding, the others for a *fixed* one, which does not depend on the facts. For functions
+in place of bijections: `N^N` for `N!`, `N^l` for `x_[l]` and `Q^Q` for `Q!`. Proofs:
 docs/theorems/theorem_4_2.md.
 
 Every number returned is a lower end: `bits` never exceeds the exact value (see
@@ -176,7 +176,7 @@ def shared_leaves_bound(
     return _bound("shared_leaves", bits(best), M=best)
 
 
-def fact_aware_decoder_bound(
+def fact_aware_unembedding_bound(
     n_entities: int,
     n_relations: int,
     hops: int,
@@ -224,11 +224,11 @@ def fact_aware_decoder_bound(
             tables = log2_factorial(q) if facts == "bijections" else log2(q).times(q)
             spent = (m + n_relations) * embedding_bits + q * unembedding_bits
             bits = tables.times(n_relations ** (j + 1)).less(spent)
-            found.append((bits.lower, _bound("fact_aware_decoder", bits, M=m, Q=q, i=i, j=j)))
+            found.append((bits.lower, _bound("fact_aware_unembedding", bits, M=m, Q=q, i=i, j=j)))
     if not found:
         raise InputError(
-            "fact_aware_decoder_bound needs i + j = k - 1, M R^i = Q R^j and M I(i+1) + Q I(j+1)"
-            f" <= N; for R = {n_relations:,}, k = {hops:,} no M >= 1 does it with N ="
+            "fact_aware_unembedding_bound needs i + j = k - 1, M R^i = Q R^j and M I(i+1) + Q"
+            f" I(j+1) <= N; for R = {n_relations:,}, k = {hops:,} no M >= 1 does it with N ="
             f" {n_entities:,} entities"
         )
     return max(found, key=lambda pair: (pair[0], -(pair[1].M or 0)))[1]
@@ -241,19 +241,19 @@ def every_bound(
     """All bounds for bijections by name; in place of one whose condition cannot be met, the
     condition in words.
 
-    The first four are for fixed decoders; `fact_aware_decoder` holds for all.
+    The first four are for fixed unembeddings; `fact_aware_unembedding` holds for all.
     """
     sizes = (n_entities, n_relations, hops, embedding_bits)
     found: dict[str, Bound | str] = {}
-    for name, evaluate in FIXED_DECODER_BOUNDS.items():
+    for name, evaluate in FIXED_UNEMBEDDING_BOUNDS.items():
         try:
             found[name] = evaluate(*sizes)
         except InputError as error:
             found[name] = str(error)
     try:
-        found["fact_aware_decoder"] = fact_aware_decoder_bound(*sizes, unembedding_bits)
+        found["fact_aware_unembedding"] = fact_aware_unembedding_bound(*sizes, unembedding_bits)
     except InputError as error:
-        found["fact_aware_decoder"] = str(error)
+        found["fact_aware_unembedding"] = str(error)
     return found
 
 
@@ -268,7 +268,7 @@ def information_limit(n_entities: int, n_relations: int, facts: Facts = "bijecti
     return one.times(n_relations)
 
 
-FIXED_DECODER_BOUNDS: dict[str, Callable[[int, int, int, int], Bound]] = {
+FIXED_UNEMBEDDING_BOUNDS: dict[str, Callable[[int, int, int, int], Bound]] = {
     "global": global_bound,
     "sharpened_global": sharpened_global_bound,
     "disjoint_trees": disjoint_trees_bound,

@@ -175,14 +175,20 @@ def test_bounds_apply_as_the_formulas_say():
             if check.applies
         }
 
-    fixed = {"global", "sharpened_global", "disjoint_trees", "shared_leaves", "fact_aware_decoder"}
+    fixed = {
+        "global",
+        "sharpened_global",
+        "disjoint_trees",
+        "shared_leaves",
+        "fact_aware_unembedding",
+    }
     assert (
         applying("key_value")
         == applying("precomputed")
         == applying("hybrid", looked_up=2)
         == fixed
     )
-    assert applying("meet_in_the_middle") == {"fact_aware_decoder"}
+    assert applying("meet_in_the_middle") == {"fact_aware_unembedding"}
     assert applying("meet_in_the_middle", hops=1) == applying("selector", hops=1) == fixed
     assert applying("chain_of_thought") == set()
     # the first token is the answer
@@ -231,10 +237,10 @@ def test_the_tightest_bound_is_the_largest_positive_one_that_applies():
     assert tightest([]) is None
 
 
-def test_a_decoder_that_knows_the_facts_is_never_separated():
+def test_an_unembedding_that_knows_the_facts_is_never_separated():
     costs = predicted_for_bijections(CATALOGUE["meet_in_the_middle"], 2**30, 8, 3)
     checks = hold_against_bounds(costs, 2**30, 8, 3, bijective=True)
-    # it lies below bounds for fixed decoders
+    # it lies below bounds for fixed unembeddings
     assert any(check.bits > costs.internal_bits for check in checks)
     assert separation_factor(replace(costs, written_tokens=2), checks, bijective=True) is None
     assert (
@@ -292,7 +298,7 @@ def test_the_smallest_separation_is_the_smallest(r, k):
 
 
 @pytest.mark.parametrize(("r", "k"), [(16, 3), (8, 4)])
-def test_separation_from_every_decoder_is_the_smallest(r, k):
+def test_separation_from_every_unembedding_is_the_smallest(r, k):
     given = {"max_hops": k, "hops_per_token": 1}
     found = smallest_separation(r, k, given, "every")
     assert found.n_entities > smallest_separation(r, k, given).n_entities
@@ -300,7 +306,7 @@ def test_separation_from_every_decoder_is_the_smallest(r, k):
     def lies_below(n):
         costs = predicted_for_bijections(CATALOGUE["chain_of_thought"], n, r, k, given)
         bound = every_bound(n, r, k, costs.embedding_bits, costs.unembedding_bits)[
-            "fact_aware_decoder"
+            "fact_aware_unembedding"
         ]
         return not isinstance(bound, str) and bound.bits > costs.internal_bits
 

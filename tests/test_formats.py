@@ -418,7 +418,7 @@ def test_the_same_disguise_for_all_facts_is_a_part_of_the_format(monkeypatch):
     assert always.internal_bits == plain.internal_bits
 
 
-def test_a_cell_whose_fixed_decoder_holds_facts_fails(monkeypatch):
+def test_a_cell_whose_fixed_unembedding_holds_facts_fails(monkeypatch):
     def build(facts, **options):
         model = selector(facts, **options)
         with torch.no_grad():  # relations are never answers: their logits may sink

@@ -245,7 +245,7 @@ def test_a_separated_cell_says_so_and_by_how_much():
     result = run_cell(Cell("chain_of_thought", 1024, 4, 3, options=(("max_hops", 3),)))
     assert result.verdict == "PASS"
     assert result.separated > 1.2
-    best = max(bound.bits for bound in result.bounds if bound.name != "fact_aware_decoder")
+    best = max(bound.bits for bound in result.bounds if bound.name != "fact_aware_unembedding")
     assert result.separated == best / result.internal_bits
     assert not any(bound.applies for bound in result.bounds)
     assert (

@@ -15,10 +15,10 @@ from bounds import logarithms
 from bounds import theorem_4_2 as no_cot
 from bounds.counting import count_tables, fact_aware_family, shared_leaves_family
 from bounds.theorem_4_2 import (
-    FIXED_DECODER_BOUNDS,
+    FIXED_UNEMBEDDING_BOUNDS,
     disjoint_trees_bound,
     every_bound,
-    fact_aware_decoder_bound,
+    fact_aware_unembedding_bound,
     global_bound,
     information_limit,
     shared_leaves_bound,
@@ -111,9 +111,9 @@ def agrees_with_exact_integers(module):
                         close(found.bits, oracle[found.M])
                 oracle = exact_fact_aware(n, r, k, b_e, 2)
                 if not oracle:
-                    refuses(module.fact_aware_decoder_bound, n, r, k, b_e, 2)
+                    refuses(module.fact_aware_unembedding_bound, n, r, k, b_e, 2)
                 else:
-                    found = module.fact_aware_decoder_bound(n, r, k, b_e, 2)
+                    found = module.fact_aware_unembedding_bound(n, r, k, b_e, 2)
                     close(found.bits, max(oracle.values()))
                     if r > 1:
                         close(found.bits, oracle[found.i, found.M, found.Q])
@@ -144,12 +144,17 @@ VALUES = [
     ("disjoint_trees_bound", (4096, 4, 3, 264), 17597.713126, {"M": 47}),
     ("shared_leaves_bound", (4096, 4, 3, 264), 74698.305681, {"M": 192}),
     (
-        "fact_aware_decoder_bound",
+        "fact_aware_unembedding_bound",
         (4096, 4, 3, 48, 12),
         39179.065280,
         {"i": 2, "M": 110, "Q": 1760},
     ),
-    ("fact_aware_decoder_bound", (4096, 4, 4, 48, 48), 21672.939445, {"i": 2, "M": 99, "Q": 396}),
+    (
+        "fact_aware_unembedding_bound",
+        (4096, 4, 4, 48, 48),
+        21672.939445,
+        {"i": 2, "M": 99, "Q": 396},
+    ),
 ]
 
 
@@ -177,7 +182,7 @@ def counts_what_can_be_counted(module):
     for n, r, k, i, j, m, q in ((14, 2, 2, 0, 1, 4, 2), (20, 2, 3, 1, 1, 3, 3)):
         family = fact_aware_family(n, r, i, j, m, q)
         assert (
-            module.fact_aware_decoder_bound(n, r, k, 0, 0).bits
+            module.fact_aware_unembedding_bound(n, r, k, 0, 0).bits
             >= float(exact(family.distinct(), 0)) - 1e-9
         )
 
@@ -193,14 +198,14 @@ def knows_functions_and_both_kinds_of_rows(module):
     assert functions("shared_leaves_bound", 8, 2, 2, 1) == 2 * 4 * 3 - (2 + 2) * 1  # M = 2
     assert functions("shared_leaves_bound", 16, 2, 3, 0) == 2 * 8 * 4  # M = 2
     # as good as M = 4, i = 0: the smallest
-    assert module.fact_aware_decoder_bound(11, 2, 3, 0, 1000).M == 1
+    assert module.fact_aware_unembedding_bound(11, 2, 3, 0, 1000).M == 1
     # N = 8: i = 0, j = 1: M = 2, Q = 1 (5 nodes), no choice; i = 1, j = 0: M = 1, Q = 2 (5 nodes),
     # R^1 Q log2 Q = 4.
-    assert functions("fact_aware_decoder_bound", 8, 2, 2, 0, 0) == 4
+    assert functions("fact_aware_unembedding_bound", 8, 2, 2, 0, 0) == 4
     # A dear row of U leaves i = 0, M = 2, Q = 1, which tells nothing apart.
-    assert functions("fact_aware_decoder_bound", 8, 2, 2, 0, 1000) == -1000
-    assert functions("fact_aware_decoder_bound", 8, 1, 2, 0, 0) == 2  # M = Q = 2, Q log2 Q
-    assert module.every_bound(4096, 4, 3, 48, 12)["fact_aware_decoder"].M == 110
+    assert functions("fact_aware_unembedding_bound", 8, 2, 2, 0, 1000) == -1000
+    assert functions("fact_aware_unembedding_bound", 8, 1, 2, 0, 0) == 2  # M = Q = 2, Q log2 Q
+    assert module.every_bound(4096, 4, 3, 48, 12)["fact_aware_unembedding"].M == 110
 
 
 DETECTORS = (
@@ -227,7 +232,7 @@ def test_bounds_fall_as_embeddings_grow_and_stay_below_the_information_limit(n, 
     for name, bound in small.items():
         if isinstance(bound, str):
             assert large[name] == bound
-            assert name in ("disjoint_trees", "shared_leaves", "fact_aware_decoder")
+            assert name in ("disjoint_trees", "shared_leaves", "fact_aware_unembedding")
             continue
         assert bound.bits >= large[name].bits
         assert bound.bits <= limit
@@ -274,10 +279,10 @@ def test_functions_need_at_least_as_much_as_bijections(n, r, k, b_e, b_u):
             continue
         assert bound(*sizes, facts="functions").bits >= bijections.bits
     try:
-        bijections = fact_aware_decoder_bound(*sizes, b_u)
+        bijections = fact_aware_unembedding_bound(*sizes, b_u)
     except InputError:
         return
-    assert fact_aware_decoder_bound(*sizes, b_u, facts="functions").bits >= bijections.bits
+    assert fact_aware_unembedding_bound(*sizes, b_u, facts="functions").bits >= bijections.bits
 
 
 def test_the_information_limit_by_hand():
@@ -342,7 +347,10 @@ def test_rounding_down_never_exceeds(number):
         (lambda: disjoint_trees_bound(20, 4, 2, 0), r"M I\(k\+1\) <= N.*R = 4 .* 21 > 20 = N"),
         (lambda: shared_leaves_bound(20, 4, 3, 0), r"M I\(k\) <= N.* 21 > 20 = N"),
         (lambda: shared_leaves_bound(20, 4, 2**40, 0), r"M I\(k\) <= N.*> 20 = N"),
-        (lambda: fact_aware_decoder_bound(3, 2, 4, 0, 0), r"M R\^i = Q R\^j.*R = 2, k = 4.*N = 3"),
+        (
+            lambda: fact_aware_unembedding_bound(3, 2, 4, 0, 0),
+            r"M R\^i = Q R\^j.*R = 2, k = 4.*N = 3",
+        ),
         (
             lambda: global_bound(0, 1, 1, 0),
             r"n_entities must be an integer from 1 to 1,099,511,627,776; got 0",
@@ -354,7 +362,7 @@ def test_rounding_down_never_exceeds(number):
             lambda: global_bound(5, 1, 1, -1),
             "embedding_bits must be an integer of at least 0; got -1",
         ),
-        (lambda: fact_aware_decoder_bound(5, 1, 1, 1, -1), "unembedding_bits must"),
+        (lambda: fact_aware_unembedding_bound(5, 1, 1, 1, -1), "unembedding_bits must"),
         (
             lambda: global_bound(5, 1, 1, 1, facts="relations"),
             "'bijections' or 'functions'; got 'relations'",
@@ -410,13 +418,13 @@ FAULTS = [
     ("round_down(bits.lower)", "float(bits.upper) + 1e-9"),
     (".lower > 0:", ".lower < 0:"),
     ("key=lambda pair: (pair[0]", "key=lambda pair: (-pair[0]"),
-    ("(n_relations**terms - 1) // (n_relations - 1)", "n_relations**terms // (n_relations - 1)"),
+    ("return tree(n_relations, terms)", "return tree(n_relations, terms) + 1"),
     ("log2(n_entities).times(roots * leaves)", "log2(n_entities).times(roots * whole)"),
     ("else log2(q).times(q)", "else log2(max(m, q)).times(q)"),
     ("cap.bit_length() + 1)", "cap.bit_length() - 1)"),
     (
-        "fact_aware_decoder_bound(*sizes, unembedding_bits)",
-        "fact_aware_decoder_bound(*sizes, embedding_bits)",
+        "fact_aware_unembedding_bound(*sizes, unembedding_bits)",
+        "fact_aware_unembedding_bound(*sizes, embedding_bits)",
     ),
 ]
 
@@ -430,8 +438,11 @@ def test_without_a_fault_nothing_is_caught():
     assert not caught(planted(no_cot, ("best = _argmax", "best = _argmax")))
 
 
-def test_the_table_of_fixed_decoder_bounds_is_complete():
-    assert list(every_bound(64, 2, 2, 6, 6)) == [*FIXED_DECODER_BOUNDS, "fact_aware_decoder"]
+def test_the_table_of_fixed_unembedding_bounds_is_complete():
+    assert list(every_bound(64, 2, 2, 6, 6)) == [
+        *FIXED_UNEMBEDDING_BOUNDS,
+        "fact_aware_unembedding",
+    ]
     assert sharpened_global_bound(64, 2, 1, 6).bits == global_bound(64, 2, 1, 6).bits
 
 
@@ -472,7 +483,7 @@ def test_a_tree_that_does_not_fit_is_reported_with_its_condition_and_both_sizes(
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("bound", FIXED_DECODER_BOUNDS.values())
+@pytest.mark.parametrize("bound", FIXED_UNEMBEDDING_BOUNDS.values())
 @pytest.mark.parametrize("bits", [-1, 0.5])
 def test_the_number_of_bits_is_checked(bound, bits):
     with pytest.raises(
@@ -492,16 +503,16 @@ def test_a_bound_that_does_not_apply_says_why():
     found = every_bound(5, 3, 3, 0, 0)
     assert "M I(k+1) <= N" in found["disjoint_trees"]
     assert "M I(k) <= N" in found["shared_leaves"]
-    assert "i + j = k - 1" in found["fact_aware_decoder"]
+    assert "i + j = k - 1" in found["fact_aware_unembedding"]
 
 
 @pytest.mark.parametrize("bits", [(-1, 0), (0, -1), (0.5, 0), (0, 0.5)])
 def test_both_numbers_of_bits_are_checked(bits):
     with pytest.raises(InputError, match="bits must be an integer of at least 0"):
-        fact_aware_decoder_bound(64, 2, 2, *bits)
+        fact_aware_unembedding_bound(64, 2, 2, *bits)
 
 
 def test_a_split_that_does_not_fit_does_not_hide_a_later_one():
     """For i = 0 the backward tree has 15 nodes; i = 1 and i = 2 fit."""
-    best = fact_aware_decoder_bound(14, 2, 4, 0, 0)
+    best = fact_aware_unembedding_bound(14, 2, 4, 0, 0)
     assert (best.i, best.j, best.M, best.Q, best.bits) == (2, 1, 1, 2, 4)

@@ -155,7 +155,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         ),
         description=(
             "What no model without chain-of-thought can beat, and what every construction takes:"
-            " the capacity plane. All bounds but the last are for decoders (unembeddings) that do"
+            " the capacity plane. All bounds but the last are for unembeddings that do"
             " not depend on the facts."
         ),
     )

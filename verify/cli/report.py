@@ -90,8 +90,8 @@ def line(result: CellResult) -> str:
     if result.separated is not None:
         notes.append(
             f"    separated: {result.internal_bits:,} internal bits; without chain-of-thought,"
-            f" with embeddings of {result.embedding_bits:,} bits and a fixed decoder, no model has"
-            f" fewer than {_factor(result.separated)} times as many"
+            f" with embeddings of {result.embedding_bits:,} bits and a fixed unembedding, no model"
+            f" has fewer than {_factor(result.separated)} times as many"
         )
     notes += [f"    {counterexample}" for counterexample in result.counterexamples]
     return joined([_row(values), *notes])
@@ -270,16 +270,18 @@ def catalogue_lines() -> str:
 
 def separation_line(found: Separation) -> str:
     """With how many entities first a chain of thought lies below all models without that have such
-    decoders.
+    unembeddings.
     """
-    decoders = (
-        "decoders that do not depend on the facts" if found.decoders == "fixed" else "any decoder"
+    unembeddings = (
+        "unembeddings that do not depend on the facts"
+        if found.unembeddings == "fixed"
+        else "any unembedding"
     )
     from verify.cli.plane import down
 
-    rows = "" if found.decoders == "fixed" else f", B_u = {found.costs.unembedding_bits:,}"
+    rows = "" if found.unembeddings == "fixed" else f", B_u = {found.costs.unembedding_bits:,}"
     return (
-        f"{decoders}: separated first at N = {found.n_entities:,}: B_T ="
+        f"{unembeddings}: separated first at N = {found.n_entities:,}: B_T ="
         f" {found.costs.internal_bits:,}, B_e = {found.costs.embedding_bits:,}{rows}; without"
         f" chain-of-thought B_T >= {down(found.bound, 3)}, {_factor(found.factor)} times as much"
     )

@@ -121,7 +121,7 @@ class CellResult:
     length up to `hops`. Where the proof alone decides, `logits` is "proof", no query is run, and
     `margin` is the proven one. The bits are B_T (dense, and those of facts), B_e and B_u of
     Theorem 4.2; `separated` is the factor by which a model with chain-of-thought lies below every
-    model without that has embeddings as small and a fixed decoder.
+    model without that has embeddings as small and a fixed unembedding.
     """
 
     construction: str
