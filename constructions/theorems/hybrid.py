@@ -39,7 +39,8 @@ from constructions.theorems.lemmas.pointers import (
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
 from constructions.theorems.lemmas.row_memory import answer_rows
 from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
-from constructions.writing.position_reading import position_codes, with_leaks
+from constructions.writing.plan import Plan
+from constructions.writing.position_reading import position_codes
 
 
 @recorded
@@ -50,7 +51,7 @@ def hybrid(
     looked_up: int,
     share_layers: bool = False,
     dtype: torch.dtype = torch.float32,
-) -> FactModel:
+) -> Plan[FactModel]:
     """Relations 0..q-1 are looked up in the MLP, relations q..R-1 are read from trees in the
     embedding.
 
@@ -129,7 +130,7 @@ def hybrid(
     field = SignField(states.tokens, sign_codes(np.arange(len(states)), b), read=stream["state"])
     readout = Readout((field,), rest=-(b + 1 if len(states) > 1 else b) * one)
     write_facts = partial(_write_prefixes, hops=hops, looked_up=looked_up, states=states)
-    model = draft.build(
+    return draft.plan(
         facts,
         readout,
         write_facts,
@@ -140,8 +141,6 @@ def hybrid(
         repeats=hops if share_layers else 1,
         fact_tables=None if looked_up else frozenset({"embedding.weight"}),
     )
-    model.margin = with_leaks(model)
-    return model
 
 
 def _forget_letter(layer: LayerDraft, stream: Space) -> Slot:

@@ -32,7 +32,8 @@ from constructions.model.stream import Form, Space
 from constructions.theorems.lemmas.answer_trees import answers_to_all_words, pick, write_answers
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
 from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
-from constructions.writing.position_reading import position_codes, with_leaks
+from constructions.writing.plan import Plan
+from constructions.writing.position_reading import position_codes
 
 FACT_TABLES = frozenset({"embedding.weight", "unembedding.weight"})
 
@@ -40,7 +41,7 @@ FACT_TABLES = frozenset({"embedding.weight", "unembedding.weight"})
 @recorded
 def meet_in_the_middle(
     facts: FactTable, hops: int, *, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Layer 1 picks the entity in the middle, layer 2 puts its code where the unembedding of the
     second half reads it.
 
@@ -97,7 +98,7 @@ def meet_in_the_middle(
     layer.add(2 * bits - asked[:, None], to=backward)
 
     write_facts = partial(_write_halves, first=first, second=second, codebook=codebook)
-    model = draft.build(
+    return draft.plan(
         facts,
         _readout(facts, stream, second, codebook),
         write_facts,
@@ -107,8 +108,6 @@ def meet_in_the_middle(
         hops=hops,
         fact_tables=FACT_TABLES,
     )
-    model.margin = with_leaks(model)
-    return model
 
 
 def require_bijections(facts: FactTable) -> None:

@@ -40,12 +40,13 @@ from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot
 from constructions.sizes.whole_numbers import least_gain
 from constructions.writing.draft import Draft, require_exact, write_rows
+from constructions.writing.plan import Plan
 
 
 @recorded
 def selector(
     facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.1 with an MLP: the subject's embedding is a stack of its attributes' codes, the
     MLP masks all but one.
 
@@ -87,7 +88,7 @@ def selector(
     # missing neighbour.
     readout = Readout((answers,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     write_facts = partial(_write_attributes, codebook=codebook)
-    return draft.build(
+    return draft.plan(
         facts, readout, write_facts, MarginClaim.exactly(2), dtype, codebooks=(codebook,)
     )
 
@@ -120,7 +121,7 @@ def _write_attributes(
 @recorded
 def scalar_selector(
     facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.1 with an MLP of width R, independent of N: one coordinate for each relation holds
     the answer's number.
 
@@ -164,7 +165,7 @@ def scalar_selector(
     # that place.
     readout = Readout((answers,), rest=-(2 if largest else 1) * one)
     write_facts = partial(_write_numbers, codebook=codebook)
-    return draft.build(
+    return draft.plan(
         facts, readout, write_facts, MarginClaim.exactly(1), dtype, codebooks=(codebook,)
     )
 
@@ -190,7 +191,7 @@ def attention_selector(
     codebook: Codebook | None = None,
     beta: int | None = None,
     dtype: torch.dtype = torch.float32,
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.1 without an MLP: R heads of query width 1; head h looks at the subject iff the
     relation is h.
 
@@ -246,7 +247,7 @@ def attention_selector(
     )
     write_facts = partial(_write_attributes, codebook=codebook, signs=True)
     claim = MarginClaim(real=margin, in_dtype=margin - rounding, rounds=True)
-    return draft.build(facts, readout, write_facts, claim, dtype, codebooks=(codebook,))
+    return draft.plan(facts, readout, write_facts, claim, dtype, codebooks=(codebook,))
 
 
 def attention_margin(n_relations: int, beta: int) -> Fraction:

@@ -22,7 +22,7 @@ Hypotheses. None on the facts; a missing fact leads to the state *unknown*, whic
 
 Where this departs from the paper: constants; `key_value_rows` (three hidden layers with signs
 between them, each fact stored as b of them) and shared layers are ours; functions and missing
-facts. Proofs: docs/theorems/theorem_4_3.md.
+facts. Proofs: docs/theorems/theorem_4_3_key_value.md.
 """
 
 from __future__ import annotations
@@ -50,13 +50,14 @@ from constructions.theorems.lemmas.pointers import (
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
 from constructions.theorems.lemmas.row_memory import answer_rows, one_of
 from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
-from constructions.writing.position_reading import position_codes, with_leaks
+from constructions.writing.plan import Plan
+from constructions.writing.position_reading import position_codes
 
 
 @recorded
 def key_value(
     facts: FactTable, hops: int, *, share_layers: bool = False, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.3(1): one hidden unit for each (entity, relation).
 
     Weights. `E[s]` = `c(s)` in the slot `state`; `E[relation r]` = `c(r)` and a constant 1. Unit
@@ -84,7 +85,7 @@ def key_value(
 @recorded
 def key_value_rows(
     facts: FactTable, hops: int, *, share_layers: bool = False, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.3(1) by rows (ours): N units make the state one-hot, their weights hold each
     entity's row of answers.
 
@@ -116,7 +117,7 @@ def _memory(
     name: str,
     look_up: _LookUp,
     hidden_layers: int,
-) -> FactModel:
+) -> Plan[FactModel]:
     require_hops(hops)
     states = Codebook.of_states(facts)
     b, n_positions = states.bits, hops + 1
@@ -152,7 +153,7 @@ def _memory(
     floor = -(b + 1 if len(states) > 1 else b) * stream["one"]
     readout = Readout((SignField(states.tokens, codes, read=stream["state"]),), rest=floor)
     write_facts = partial(_write_states, states=states)
-    model = draft.build(
+    return draft.plan(
         facts,
         readout,
         write_facts,
@@ -163,8 +164,6 @@ def _memory(
         repeats=hops if share_layers else 1,
         fact_tables=None,
     )
-    model.margin = with_leaks(model)
-    return model
 
 
 def _write_states(model: FactModel, facts: FactTable, states: Codebook) -> None:

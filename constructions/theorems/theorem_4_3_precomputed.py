@@ -17,7 +17,7 @@ Hypotheses. None on the facts; the answer to a path that meets a missing fact is
 Where this departs from the paper: layer l folds the tree of answers onto one branch instead of
 masking the others, so that its width is R^(k-l+1) m + R and not R^k m in every layer; depth 1 is
 ours (so depth is not the price, dimension is); functions and missing facts. Proof:
-docs/theorems/theorem_4_3.md.
+docs/theorems/theorem_4_3_precomputed.md.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ from constructions.theorems.lemmas.answer_trees import (
 )
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
 from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
-from constructions.writing.position_reading import position_codes, with_leaks
+from constructions.writing.plan import Plan
+from constructions.writing.position_reading import position_codes
 
 
 @recorded
@@ -54,7 +55,7 @@ def precomputed(
     layers: int | None = None,
     codebook: Codebook | None = None,
     dtype: torch.dtype = torch.float32,
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.3(2): the embedding of s holds, for every word w of k relations, the answer to
     `(s, w)`.
 
@@ -121,7 +122,7 @@ def precomputed(
     )
     readout = Readout((field,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     write_facts = partial(_write_trees, hops=hops, codebook=codebook)
-    model = draft.build(
+    return draft.plan(
         facts,
         readout,
         write_facts,
@@ -130,8 +131,6 @@ def precomputed(
         codebooks=(codebook,),
         hops=hops,
     )
-    model.margin = with_leaks(model)
-    return model
 
 
 def _write_trees(model: FactModel, facts: FactTable, hops: int, codebook: Codebook) -> None:
