@@ -192,6 +192,7 @@ def fact_aware_family(
 
 
 def _require(condition: str, needed: int, n_entities: int) -> None:
+    """Raise InputError, naming the condition, where there are too few entities."""
     if needed > n_entities:
         raise InputError(f"needs {condition}; got {needed} > {n_entities}")
 
@@ -202,6 +203,7 @@ def _words(n_relations: int, length: int) -> _Ints:
 
 
 def _all_queries(subjects: _Ints, n_relations: int, hops: int) -> tuple[_Ints, _Ints]:
+    """Every path from every subject: int64 (queries,) and (queries, k)."""
     words = _words(n_relations, hops)
     return np.repeat(subjects, len(words)), np.tile(words, (len(subjects), 1))
 

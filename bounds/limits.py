@@ -77,6 +77,7 @@ def efficiency_limit(entry: Construction) -> sympy.Expr:
     """
 
     def all_fact_bits(s: Symbols) -> int:
+        """Inside, and in the rows of all entities."""
         sizing = entry.sizing(s)
         per_entity = sizing.embedding_fact_bits + sizing.unembedding_fact_bits
         return sizing.internal_fact_bits + s.N * per_entity

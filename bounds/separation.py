@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bounds.lower_bound import LARGEST_SIZE
 from bounds.sizes import Costs, predicted_for_bijections
-from bounds.theorem_4_2 import LARGEST_SIZE, fact_aware_unembedding_bound, shared_leaves_bound
+from bounds.theorem_4_2 import fact_aware_unembedding_bound, shared_leaves_bound
 from constructions.catalogue import CATALOGUE
 from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
@@ -63,6 +64,7 @@ def smallest_separation(
     """
 
     def separation(n_entities: int) -> Separation | None:
+        """The separation at this number of entities, or None."""
         costs = predicted_for_bijections(
             CATALOGUE[construction], n_entities, n_relations, hops, given
         )

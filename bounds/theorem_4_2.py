@@ -33,40 +33,21 @@ Every number returned is a lower end: `bits` never exceeds the exact value (see
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Literal
 
-from bounds.logarithms import Enclosure, log2, log2_factorial, log2_falling, round_down
+from bounds.logarithms import Enclosure, log2, log2_factorial, log2_falling
+from bounds.lower_bound import (
+    Bound,
+    Facts,
+    argmax,
+    capped_tree,
+    require_tree,
+    rounded_down,
+    whole_sizes,
+)
 from constructions.guards.errors import InputError
-from constructions.guards.integers import takes_integers, whole
-from constructions.sizes.whole_numbers import tree
-
-LARGEST_SIZE = 2**40
-"""The largest number of entities, relations or hops that is evaluated."""
-
-Facts = Literal["bijections", "functions"]
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A lower bound on B_T, and where it is attained.
-
-    Attributes:
-        name: of the bound.
-        bits: a certified lower value of it; may be negative, and then says nothing.
-        M: how many subjects' embeddings enter; None where all do.
-        Q: how many rows of the unembedding enter; i, j: the depths of the forward and the backward
-            trees.
-    """
-
-    name: str
-    bits: float
-    M: int | None = None
-    Q: int | None = None
-    i: int | None = None
-    j: int | None = None
+from constructions.guards.integers import takes_integers
 
 
 def global_bound(
@@ -83,14 +64,16 @@ def global_bound(
     Raises:
         InputError: an argument out of range.
     """
-    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+    n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
     )
     tuples = (
         log2_factorial(n_entities) if facts == "bijections" else log2(n_entities).times(n_entities)
     )
     free = n_relations if hops == 1 else n_relations - 1
-    return _bound("global", tuples.times(free).less((n_entities + n_relations) * embedding_bits))
+    return rounded_down(
+        "global", tuples.times(free).less((n_entities + n_relations) * embedding_bits)
+    )
 
 
 def sharpened_global_bound(
@@ -105,7 +88,7 @@ def sharpened_global_bound(
 
     Args, raises: as `global_bound`.
     """
-    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+    n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, "bijections", embedding_bits=embedding_bits
     )
     plain = global_bound(n_entities, n_relations, hops, embedding_bits)
@@ -113,7 +96,9 @@ def sharpened_global_bound(
         return Bound("sharpened_global", plain.bits)
     tables = log2_factorial(n_entities).times(n_relations)
     tables = tables - log2(n_entities).times(2) if n_relations == 2 else tables.less(1)
-    sharp = _bound("sharpened_global", tables.less((n_entities + n_relations) * embedding_bits))
+    sharp = rounded_down(
+        "sharpened_global", tables.less((n_entities + n_relations) * embedding_bits)
+    )
     return max(sharp, Bound("sharpened_global", plain.bits), key=lambda bound: bound.bits)
 
 
@@ -126,24 +111,25 @@ def disjoint_trees_bound(
     Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k+1) >
         N`.
     """
-    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+    n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
     )
-    whole = _require_tree(
+    whole = require_tree(
         "disjoint_trees_bound", "M I(k+1) <= N", n_entities, n_relations, hops + 1
     )
     leaves = n_relations**hops
     inner = whole - leaves
 
     def bits(roots: int) -> Enclosure:
+        """The bound for M roots: tuples of facts, less the embeddings that enter."""
         if facts == "bijections":
             tables = log2_falling(n_entities - roots * inner, roots * leaves)
         else:
             tables = log2(n_entities).times(roots * leaves)
         return tables.less((roots + n_relations) * embedding_bits)
 
-    best = _argmax(bits, n_entities // whole)
-    return _bound("disjoint_trees", bits(best), M=best)
+    best = argmax(bits, n_entities // whole)
+    return rounded_down("disjoint_trees", bits(best), M=best)
 
 
 def shared_leaves_bound(
@@ -158,22 +144,23 @@ def shared_leaves_bound(
     Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k) >
         N`.
     """
-    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+    n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
     )
-    distinct = _require_tree("shared_leaves_bound", "M I(k) <= N", n_entities, n_relations, hops)
+    distinct = require_tree("shared_leaves_bound", "M I(k) <= N", n_entities, n_relations, hops)
     frontier = n_relations ** (hops - 1)
     inner = distinct - frontier
 
     def bits(roots: int) -> Enclosure:
+        """The bound for M roots: tuples of facts, less the embeddings that enter."""
         if facts == "bijections":
             one_relation = log2_falling(n_entities - roots * inner, roots * frontier)
         else:
             one_relation = log2(n_entities).times(roots * frontier)
         return one_relation.times(n_relations).less((roots + n_relations) * embedding_bits)
 
-    best = _argmax(bits, n_entities // distinct)
-    return _bound("shared_leaves", bits(best), M=best)
+    best = argmax(bits, n_entities // distinct)
+    return rounded_down("shared_leaves", bits(best), M=best)
 
 
 def fact_aware_unembedding_bound(
@@ -198,7 +185,7 @@ def fact_aware_unembedding_bound(
     Raises:
         InputError: an argument out of range, or `M I(i+1) + Q I(j+1) <= N` has no solution.
     """
-    n_entities, n_relations, hops, embedding_bits, unembedding_bits = _whole_sizes(
+    n_entities, n_relations, hops, embedding_bits, unembedding_bits = whole_sizes(
         n_entities,
         n_relations,
         hops,
@@ -209,14 +196,14 @@ def fact_aware_unembedding_bound(
     found: list[tuple[Decimal, Bound]] = []
     # With one relation all i give the same M = Q and the same condition M (k + 1) <= N.
     for i in range(hops) if n_relations > 1 else (0,):
-        if _tree(n_relations, i + 1, n_entities) > n_entities:
+        if capped_tree(n_relations, i + 1, n_entities) > n_entities:
             break
         j = hops - 1 - i
-        if _tree(n_relations, j + 1, n_entities) > n_entities:
+        if capped_tree(n_relations, j + 1, n_entities) > n_entities:
             continue
         # M R^i = Q R^j: the smallest solution, and its multiples.
         roots, targets = n_relations ** max(j - i, 0), n_relations ** max(i - j, 0)
-        nodes = roots * _tree(n_relations, i + 1, n_entities) + targets * _tree(
+        nodes = roots * capped_tree(n_relations, i + 1, n_entities) + targets * capped_tree(
             n_relations, j + 1, n_entities
         )
         for multiple in {1, n_entities // nodes} - {0} if nodes <= n_entities else ():
@@ -224,7 +211,9 @@ def fact_aware_unembedding_bound(
             tables = log2_factorial(q) if facts == "bijections" else log2(q).times(q)
             spent = (m + n_relations) * embedding_bits + q * unembedding_bits
             bits = tables.times(n_relations ** (j + 1)).less(spent)
-            found.append((bits.lower, _bound("fact_aware_unembedding", bits, M=m, Q=q, i=i, j=j)))
+            found.append(
+                (bits.lower, rounded_down("fact_aware_unembedding", bits, M=m, Q=q, i=i, j=j))
+            )
     if not found:
         raise InputError(
             "fact_aware_unembedding_bound needs i + j = k - 1, M R^i = Q R^j and M I(i+1) + Q"
@@ -261,7 +250,7 @@ def information_limit(n_entities: int, n_relations: int, facts: Facts = "bijecti
     """`log2 (N!)^R`, the bits that name a tuple of bijections (`R N log2 N` for functions): lower
     and upper end.
     """
-    n_entities, n_relations, _ = _whole_sizes(n_entities, n_relations, 1, facts)
+    n_entities, n_relations, _ = whole_sizes(n_entities, n_relations, 1, facts)
     one = (
         log2_factorial(n_entities) if facts == "bijections" else log2(n_entities).times(n_entities)
     )
@@ -274,60 +263,3 @@ FIXED_UNEMBEDDING_BOUNDS: dict[str, Callable[[int, int, int, int], Bound]] = {
     "disjoint_trees": disjoint_trees_bound,
     "shared_leaves": shared_leaves_bound,
 }
-
-
-# -------------------------------------------------------------------- steps
-
-
-def _bound(name: str, bits: Enclosure, **where: int) -> Bound:
-    return Bound(name, round_down(bits.lower), **where)
-
-
-def _argmax(bits: Callable[[int], Enclosure], most: int) -> int:
-    """The smallest M in 1..most with the largest bits(M), for a function that is concave in M.
-
-    Both local bounds are: with `g(x) = ln Gamma(N - a x + 1) - ln Gamma(N - b x + 1)`, a < b, the
-    second derivative is `a^2 psi'(N - a x + 1) - b^2 psi'(N - b x + 1) < 0`, since psi' is
-    positive and falls. So the increments fall, and bisection finds the first that is not positive.
-    Increments that 60 digits do not tell from 0 count as 0.
-    """
-    low, high = 1, most
-    while low < high:
-        middle = (low + high) // 2
-        if (bits(middle + 1) - bits(middle)).lower > 0:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-def _tree(n_relations: int, terms: int, cap: int) -> int:
-    """I(terms) = 1 + R + ... + R^(terms-1), or some number above cap where it is far larger than
-    cap.
-    """
-    if n_relations > 1:
-        terms = min(terms, cap.bit_length() + 1)  # 2^(terms-1) > cap
-    return tree(n_relations, terms)
-
-
-def _require_tree(name: str, condition: str, n_entities: int, n_relations: int, terms: int) -> int:
-    nodes = _tree(n_relations, terms, n_entities)
-    if nodes > n_entities:
-        raise InputError(
-            f"{name} needs {condition} for some M >= 1; one tree of R = {n_relations:,} relations"
-            f" has 1 + R + ... + R^{terms - 1:,} nodes, at least {nodes:,} > {n_entities:,} = N"
-        )
-    return nodes
-
-
-def _whole_sizes(
-    n_entities: int, n_relations: int, hops: int, facts: str, **bits: int
-) -> Iterator[int]:
-    """The sizes and the numbers of bits as Python integers, in the order given; refused where one
-    is out of range.
-    """
-    if facts not in ("bijections", "functions"):
-        raise InputError(f"facts must be 'bijections' or 'functions'; got {facts!r}")
-    sizes = (("n_entities", n_entities), ("n_relations", n_relations), ("hops", hops))
-    whole_sizes = [whole(name, value, 1, LARGEST_SIZE) for name, value in sizes]
-    return iter([*whole_sizes, *(whole(name, value, 0) for name, value in bits.items())])

@@ -14,20 +14,13 @@ from hypothesis import strategies as st
 from strategies import bijections, disjoint, functions
 from tiers import diagonal
 
-from bounds import capacity as module
-from bounds.capacity import (
-    Capacity,
-    Grid,
-    TensorBits,
-    capacity,
-    fact_capacity,
-    fixed_point_width,
-    format_of,
-    grid_of,
-)
+from bounds.capacity import EMBEDDING, UNEMBEDDING, Capacity, TensorBits
+from bounds.grids import Grid, fixed_point_width, grid_of
 from bounds.sizes import predicted, predicted_for_bijections, table_values
 from constructions import CATALOGUE, FactTable, InputError, key_value_rows, selector
 from constructions.sizes.symbols import Symbols
+from verify.queries import capacity as module
+from verify.queries.capacity import capacity, fact_capacity, format_of
 from verify.runner.grid import Cell, run_cell
 
 FEW = {"entities": st.integers(1, 9), "relations": st.integers(1, 4)}
@@ -300,7 +293,7 @@ def without_zeros(found, model):
     }
 
 
-BESIDE = (module.EMBEDDING, module.UNEMBEDDING)
+BESIDE = (EMBEDDING, UNEMBEDDING)
 WRONG = {
     "positions are forgotten": (
         Capacity,
@@ -320,18 +313,18 @@ WRONG = {
     "the unembedding is internal": (
         Capacity,
         "internal_bits",
-        inside(lambda name: name != module.EMBEDDING),
+        inside(lambda name: name != EMBEDDING),
     ),
     "the embedding is internal": (
         Capacity,
         "internal_bits",
-        inside(lambda name: name != module.UNEMBEDDING),
+        inside(lambda name: name != UNEMBEDDING),
     ),
     "a bit for each entry": (TensorBits, "bits", property(lambda cost: cost.entries)),
     "the whole embedding for a row of it": (
         Capacity,
         "embedding_bits",
-        property(lambda found: found.tensors[module.EMBEDDING].bits),
+        property(lambda found: found.tensors[EMBEDDING].bits),
     ),
     "rows of the unembedding like those of the embedding": (
         Capacity,

@@ -456,10 +456,12 @@ def test_a_terminal_gets_a_progress_bar():
 def test_bounds_and_plans_do_not_import_torch(tmp_path):
     code = (
         "import sys; from verify.__main__ import main\n"
-        "import bounds.capacity, bounds.counting, bounds.limits\n"
+        "import bounds.capacity, bounds.counting\n"
         "assert main(['bound', '-N', '64', '-R', '2', '-k', '2']) == 0\n"
         "assert main(['plan', '-N', '64', '-R', '2', '-k', '2']) == 0\n"
         "assert main(['separation', '-R', '4', '-k', '3']) == 0\n"
+        "assert main(['list']) == 0\n"
+        "assert 'sympy' not in sys.modules, 'numbers need no symbols'\n"
         "assert main(['list', '--limits']) == 0\n"
         "assert not {'torch', 'matplotlib', 'rich'} & set(sys.modules), 'slow import'"
     )

@@ -351,8 +351,8 @@ def test_every_construction_and_every_option_is_offered():
 
 
 def test_all_bits_are_those_of_a_built_model():
-    from bounds.capacity import capacity, format_of
     from constructions import FactTable
+    from verify.queries.capacity import capacity, format_of
 
     facts = FactTable.random_bijections(6, 2)
     for plan in plans(6, 2, 2):

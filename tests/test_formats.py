@@ -13,20 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import bijections
 
-from bounds import capacity as module
-from bounds.capacity import (
-    DTYPES,
-    Grid,
-    capacity,
-    fact_capacity,
-    format_of,
-    grid_of,
-    natural_bits,
-    signed_bits,
-)
+from bounds import grids
+from bounds.capacity import EMBEDDING, UNEMBEDDING, Capacity
+from bounds.grids import Grid, grid_of, natural_bits, signed_bits
 from bounds.theorem_4_2 import sharpened_global_bound
 from constructions import CATALOGUE, FactTable, InputError, selector
 from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from verify.queries import capacity as module
+from verify.queries.capacity import DTYPES, capacity, fact_capacity, format_of
 from verify.runner.grid import Cell, run_cell
 
 # ------------------------------------------------------------------ a model as a word of bits, and
@@ -461,7 +455,7 @@ def less(owner, name, bits):
 
 def of_low(grid):
     """The odd part of the least number and its power of two."""
-    return module._odd_part(grid.low)
+    return grids._odd_part(grid.low)
 
 
 WRONG = {
@@ -498,13 +492,13 @@ WRONG = {
         lambda number: (number + 1).bit_length(),
     ),
     "the description belongs to no part": (
-        module.Capacity,
+        Capacity,
         "internal_bits",
         property(
             lambda found: sum(
                 cost.bits
                 for name, cost in found.tensors.items()
-                if name not in (module.EMBEDDING, module.UNEMBEDDING)
+                if name not in (EMBEDDING, UNEMBEDDING)
             )
         ),
     ),

@@ -151,8 +151,10 @@ CALLS = {
 integers.
 """
 
-ELSEWHERE = {"add_noise", "normalize", "standard"}
-"""Their integers are read by functions of the table: `widen`, `seed_into`."""
+ELSEWHERE = {"add_noise", "normalize", "standard"} | {
+    *("argmax", "capped_tree", "require_tree", "rounded_down", "whole_sizes"),
+}
+"""Their integers are read by functions of the table: `widen`, `seed_into`, the bounds."""
 
 
 def public_functions():
@@ -257,8 +259,8 @@ def may_be_none(function, name):
 STEPS = [
     ("logarithms", "log2"),
     ("logarithms", "log2_factorial"),
-    ("capacity", "natural_bits"),
-    ("capacity", "signed_bits"),
+    ("grids", "natural_bits"),
+    ("grids", "signed_bits"),
 ]
 
 

@@ -21,9 +21,11 @@ def hybrid(s: Symbols) -> Sizing:
     from_stream, between, to_stream = _entry_bits(s, pointer_threshold=0)
 
     def first(h: int) -> int:
+        """Width of the first hidden layer of layer h."""
         return _first(s, s.R + s.b, _tree_bits(s, s.k - h + 1))
 
     def second(h: int) -> int:
+        """Width of its second hidden layer."""
         return _second(s, s.R + s.b, 2 * _tree_bits(s, s.k - h))
 
     return Sizing(

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bounds import logarithms
+from bounds.lower_bound import Bound
 from bounds.theorem_4_2 import (
     FIXED_UNEMBEDDING_BOUNDS,
-    Bound,
     disjoint_trees_bound,
     every_bound,
     fact_aware_unembedding_bound,

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bounds.theorem_4_2 import LARGEST_SIZE
+from bounds.lower_bound import LARGEST_SIZE
 from constructions.catalogue import CATALOGUE
 from constructions.export import TOOLS
 from constructions.files.outputs import require_apart

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bounds.logarithms import round_down
+from bounds.lower_bound import Bound
 from bounds.plans import Plan, plans
-from bounds.theorem_4_2 import Bound, every_bound, information_limit
+from bounds.theorem_4_2 import every_bound, information_limit
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
 from verify.cli.output import joined

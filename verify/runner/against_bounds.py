@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from bounds.lower_bound import Bound
 from bounds.sizes import Costs
-from bounds.theorem_4_2 import FIXED_UNEMBEDDING_BOUNDS, Bound, every_bound
+from bounds.theorem_4_2 import FIXED_UNEMBEDDING_BOUNDS, every_bound
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from constructions.guards.wording import shortened
 from verify.cli.output import complain
 
 if TYPE_CHECKING:
-    from bounds.capacity import Capacity, Format
+    from bounds.capacity import Capacity
     from bounds.sizes import Costs
     from constructions.model.fact_model import FactModel, MarginClaim
+    from verify.queries.capacity import Format
     from verify.queries.recall import Logits, Recall
     from verify.runner.against_bounds import BoundCheck
     from verify.symbolic.checker import Verdict as Proven
@@ -298,8 +299,8 @@ def verify_facts(
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory.
     """
-    from bounds.capacity import capacity
     from bounds.sizes import Sizes, predicted
+    from verify.queries.capacity import capacity
     from verify.queries.recall import check_recall
     from verify.runner.against_bounds import hold_against_bounds, separation_factor
 
@@ -443,7 +444,7 @@ def _format_of_size(
     """The format of a construction's models of the size of these facts: read off facts that the
     size alone determines.
     """
-    from bounds.capacity import format_of
+    from verify.queries.capacity import format_of
 
     return format_of(
         build(
