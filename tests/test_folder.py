@@ -720,6 +720,7 @@ def test_what_no_save_has_left_is_not_swept(name, tmp_path):
 # ------------------------------------------------------------------ killed
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_saves_that_are_killed_leave_the_old_or_the_new_model(tmp_path):
     """`kill_saves.py` checks the folder after each kill: at each step of a save, and KILLS times

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import os
-import secrets
+import random
 import shutil
 import subprocess
 import sys
@@ -78,6 +78,7 @@ def namespaces():
     return "" if done.returncode == 0 else f"`unshare` is not allowed: {done.stderr.strip()}"
 
 
+@pytest.mark.long
 def test_a_saver_in_another_process_namespace_leaves_a_live_one_alone(tmp_path):
     """As two containers on one volume: process ids mean nothing to one another. The first writes
     while the second saves.
@@ -112,10 +113,11 @@ def test_a_saver_in_another_process_namespace_leaves_a_live_one_alone(tmp_path):
     assert not list(tmp_path.glob(".model.*"))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_savers_at_once_leave_a_whole_model_at_every_moment_and_tell_the_truth(tmp_path):
     """Interleaved at random; some are killed. `two_savers.py` says how it is looked at."""
-    seed = secrets.token_hex(4)
+    seed = f"{random.getrandbits(32):x}"
     command = [
         sys.executable,
         str(SAVERS),
@@ -193,7 +195,7 @@ def test_a_folder_that_is_exchanged_while_it_is_read_is_read_again(
         read = folder.manifests.read_manifest
         monkeypatch.setattr(folder.manifests, "read_manifest", exchanging(read, 1))
     elif reader == "load, late":
-        monkeypatch.setattr(folder, "rebuilt", exchanging(folder.rebuilt, 1))
+        monkeypatch.setattr(folder, "planned", exchanging(folder.planned, 1))
     else:
         monkeypatch.setattr(np, "memmap", exchanging(np.memmap, 2))
     if reader == "check":

@@ -29,17 +29,17 @@ from constructions.decoders.plain import require_construction, require_plain
 from constructions.decoders.seeding import standard
 from constructions.decoders.standard_decoder import Norm, Placement, StandardModel
 from constructions.facts.table import FactTable
+from constructions.following.queries import WAYS, By
 from constructions.forms.basis_bounds import logit_error_of
-from constructions.forms.following import WAYS, By
 from constructions.forms.noise_bounds import radius_by_norms, radius_by_queries
 from constructions.guards.errors import InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel, MarginClaim, require_changeable
 from constructions.model.ordinary_tensors import of_ordinary_tensors
+from constructions.model.rebuild import planned
 from constructions.model.stated import require_arithmetic
 from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
-from constructions.saved.rebuild import rebuilt
 
 MOST_OFF = 1e-3
 """No entry of Q^T Q - I may be larger, whatever the dtype of Q."""
@@ -333,7 +333,7 @@ def _margin_as_built(model: FactModel | ModelForm) -> MarginClaim:
     try:
         margin = given.margin_of_weights()
         if dtype != given.embedding.weight.dtype:
-            given = rebuilt(given.recipe, given.facts, given.codebooks, dtype)
+            given = planned(given.recipe, given.facts, given.codebooks, dtype).build()
             margin = given.margin_of_weights()
     except InputError as error:
         raise InputError(

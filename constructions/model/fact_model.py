@@ -18,6 +18,7 @@ from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError, InternalError
 from constructions.model.answering import Answering
 from constructions.model.readout import Readout
+from constructions.model.rebuild import as_built
 from constructions.model.recipe import Recipe
 from constructions.model.stated import Stated, Stating, require_arithmetic
 from constructions.model.stream import Space
@@ -105,7 +106,7 @@ class FactModel(Stating, Transformer, Answering):
         codebooks: what gives the answers, or the states of a path, their codes; in superposition
             one for each relation.
         built_dtype: the dtype that the weights were written in.
-        recipe: the builder's name and options; set by every public builder.
+        recipe: the builder and its options; set by every public builder.
     """
 
     recipe: Recipe
@@ -148,7 +149,7 @@ class FactModel(Stating, Transformer, Answering):
 
         Setting it states that the claim is proven of the weights as they are then. A model that
         has changed since, or that has other facts or another dtype, is made again from its recipe
-        (see `constructions.saved.rebuild.as_built`): if these are its weights, bit for bit, the
+        (see `constructions.model.rebuild.as_built`): if these are its weights, bit for bit, the
         claim is the new one's.
 
         Raises:
@@ -177,8 +178,6 @@ class FactModel(Stating, Transformer, Answering):
             return stated.of(self, "the margin")
         if stated.fingerprint.change(self) is None:
             return stated.value
-        from constructions.saved.rebuild import as_built
-
         claim = as_built(self).margin_of_weights()
         self.margin = claim
         return claim

@@ -32,10 +32,13 @@ from constructions.facts.tsv import fact_lines, is_plain
 from constructions.files.new_folder import new_folder
 from constructions.files.undisturbed import undisturbed
 from constructions.guards.errors import DoesNotFit, InputError
+from constructions.guards.wording import brief
 from constructions.model.fact_model import FactModel
+from constructions.model.rebuild import default_codebooks, planned, same_codebooks
 from constructions.model.recipe import Recipe
 from constructions.saved import manifest as manifests
 from constructions.saved.agreement import checked_shape, require_contents, require_files
+from constructions.saved.builders import builder_named
 from constructions.saved.manifest import (
     CERTIFICATE,
     CODEBOOKS,
@@ -46,11 +49,9 @@ from constructions.saved.manifest import (
     Manifest,
 )
 from constructions.saved.reading import read_codebooks, read_facts
-from constructions.saved.rebuild import default_codebooks, rebuilt, same_codebooks
 from constructions.saved.replacing import UNFINISHED, require_left_over, require_model_folder
 from constructions.saved.tensor_file import format_name, write_tensors
 from constructions.writing.certificate import certificate
-from constructions.writing.draft import only_of_shape
 
 MOST_FACTS_AS_TEXT = 1_000_000
 
@@ -89,7 +90,7 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
             write_tensors(
                 part / PACKED_FACTS, {"facts": torch.from_numpy(facts.answers.astype(np.int32))}
             )
-        if not same_codebooks(model.codebooks, default_codebooks(model.recipe.builder, facts)):
+        if not same_codebooks(model.codebooks, default_codebooks(model.recipe.build, facts)):
             books = {
                 str(i): torch.from_numpy(book.tokens.astype(np.int64))
                 for i, book in enumerate(model.codebooks)
@@ -134,7 +135,7 @@ def _checked_weights(model: FactModel) -> dict[str, Tensor]:
     (dtype,) = dtypes
     format_name(dtype)
     if dtype != model.built_dtype:
-        rebuilt(model.recipe, model.facts, model.codebooks, dtype)
+        planned(model.recipe, model.facts, model.codebooks, dtype).build()
     return weights
 
 
@@ -196,15 +197,22 @@ def _loaded(folder: Path) -> FactModel:
     shape = checked_shape(folder, manifest)
     require_contents(folder, manifest)
     facts = read_facts(folder, manifest)
-    recipe = Recipe(manifest["builder"], manifest["options"])
     given = read_codebooks(folder, shape.d_vocab) if CODEBOOKS in manifest["files"] else None
     try:
-        books = given or default_codebooks(recipe.builder, facts)
-        with only_of_shape(shape):
-            model = rebuilt(recipe, facts, books, manifests.DTYPES[manifest["dtype"]])
+        recipe = Recipe(builder_named(manifest["builder"]), manifest["options"])
+        books = given or default_codebooks(recipe.build, facts)
+        plan = planned(recipe, facts, books, manifests.DTYPES[manifest["dtype"]])
+        if plan.shape != shape:  # before any weight is allocated
+            raise InputError(
+                f"{plan.construction} has other sizes here: {brief(plan.shape)} is not"
+                f" {brief(shape)}"
+            )
+        model: FactModel = plan.build()
     except (ValueError, MemoryError, OverflowError) as error:
         kind = DoesNotFit if isinstance(error, (DoesNotFit, MemoryError)) else InputError
-        raise kind(f"{at}: {recipe.builder} cannot be built of this folder: {error}") from None
+        raise kind(
+            f"{at}: {manifest['builder']} cannot be built of this folder: {error}"
+        ) from None
     for key, made in _description(model).items():
         if manifest[key] != made:
             raise InputError(

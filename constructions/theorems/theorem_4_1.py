@@ -39,12 +39,13 @@ from constructions.model.readout import NumberField, Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot
 from constructions.writing.draft import Draft, require_exact, write_rows
+from constructions.writing.plan import Plan
 
 
 @recorded
 def selector(
     facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.1 with an MLP: the subject's embedding is a stack of its attributes' codes, the
     MLP masks all but one.
 
@@ -86,7 +87,7 @@ def selector(
     # missing neighbour.
     readout = Readout((answers,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     write_facts = partial(_write_attributes, codebook=codebook)
-    return draft.build(
+    return draft.plan(
         facts, readout, write_facts, MarginClaim.exactly(2), dtype, codebooks=(codebook,)
     )
 
@@ -119,7 +120,7 @@ def _write_attributes(
 @recorded
 def scalar_selector(
     facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.1 with an MLP of width R, independent of N: one coordinate for each relation holds
     the answer's number.
 
@@ -163,7 +164,7 @@ def scalar_selector(
     # that place.
     readout = Readout((answers,), rest=-(2 if largest else 1) * one)
     write_facts = partial(_write_numbers, codebook=codebook)
-    return draft.build(
+    return draft.plan(
         facts, readout, write_facts, MarginClaim.exactly(1), dtype, codebooks=(codebook,)
     )
 
@@ -189,7 +190,7 @@ def attention_selector(
     codebook: Codebook | None = None,
     beta: int | None = None,
     dtype: torch.dtype = torch.float32,
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.1 without an MLP: R heads of query width 1; head h looks at the subject iff the
     relation is h.
 
@@ -245,7 +246,7 @@ def attention_selector(
     )
     write_facts = partial(_write_attributes, codebook=codebook, signs=True)
     claim = MarginClaim(real=margin, in_dtype=margin - rounding, rounds=True)
-    return draft.build(facts, readout, write_facts, claim, dtype, codebooks=(codebook,))
+    return draft.plan(facts, readout, write_facts, claim, dtype, codebooks=(codebook,))
 
 
 def attention_margin(n_relations: int, beta: int) -> Fraction:

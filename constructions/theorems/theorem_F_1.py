@@ -31,6 +31,7 @@ from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot, nothing
 from constructions.writing.draft import Draft, require_exact, write_rows
+from constructions.writing.plan import Plan
 
 
 @recorded
@@ -39,7 +40,7 @@ def superposition(
     *,
     codebooks: list[Codebook] | None = None,
     dtype: torch.dtype = torch.float32,
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem F.1: uniform attention adds up the subject's attributes, and the relation raises the
     right answer set.
 
@@ -105,7 +106,7 @@ def superposition(
         )
     readout = Readout(tuple(fields), rest=-(g * widest + 1) * relation.sum())
     write_facts = partial(_write_blocks, books=books)
-    return draft.build(
+    return draft.plan(
         facts, readout, write_facts, MarginClaim.at_least(2), dtype, codebooks=tuple(books)
     )
 
