@@ -792,9 +792,7 @@ def test_arithmetic_that_rounds_is_noticed(single):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         with pytest.raises(InputError, match="multiplied in bfloat16"):
             single(tokens)
-        with pytest.raises(
-            Exception, match=r"multiplied in bfloat16|require_exported_arithmetic"
-        ):
+        with pytest.raises(Exception, match=r"multiplied in bfloat16|require_exported_arithmetic"):
             compiled(tokens)  # the compiler tells where it stopped, and not always why
         assert torch.equal(copy.deepcopy(single).double()(tokens).logits.float(), expected)
     torch.set_float32_matmul_precision("high")
