@@ -35,7 +35,7 @@ from hand_made import (
     with_weights,
 )
 
-from constructions import CATALOGUE, Codebook, FactTable, selector
+from constructions import CATALOGUE, Codebook, FactTable, save, selector
 from verify.runner import attack
 
 
@@ -338,7 +338,7 @@ def attacked():
     """
     for i, name in enumerate(CATALOGUE):
         with tempfile.TemporaryDirectory() as folder:
-            built(name, 3, hops=2, seed=i).save(Path(folder) / "model")
+            save(built(name, 3, hops=2, seed=i), Path(folder) / "model")
             target = attack._Target(Path(folder) / "model")
             for kind in ("weights", "facts"):
                 for _, files, model, facts in itertools.islice(

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from constructions import FactTable, selector
+from constructions import FactTable, save, selector
 from verify.__main__ import main
 from verify.cli.commands import COMMANDS
 from verify.runner.grid import Cell
@@ -32,7 +32,7 @@ def workshop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     facts = FactTable.from_triples([("Ann", "mother", "Beth"), ("Beth", "mother", "Carla")])
     facts.to_tsv(tmp_path / "facts.tsv")
-    selector(FactTable.random_bijections(5, 1, seed=0)).save(tmp_path / "model")
+    save(selector(FactTable.random_bijections(5, 1, seed=0)), tmp_path / "model")
     monkeypatch.setattr("verify.cli.commands.default_grid", lambda: [Cell("selector", 5, 2)])
 
 

@@ -33,6 +33,7 @@ from constructions import (
     StandardShape,
     chain_of_thought,
     change_basis,
+    save,
     standard,
     widen,
 )
@@ -577,7 +578,7 @@ def test_the_readme_of_a_folder_loads_it(tool, family, tmp_path, monkeypatch):
 @EVERY_TOOL
 def test_the_command_exports_asks_and_tells(tool, family, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    family.save("model")
+    save(family, "model")
     command = ["export", "model", "--to", tool, "out", "--json", "result.json"]
     assert main(command) == 0
     printed = capsys.readouterr().out
@@ -625,7 +626,7 @@ class Stub:
 @pytest.fixture
 def saved(family, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    family.save("model")
+    save(family, "model")
     return family
 
 

@@ -32,6 +32,7 @@ from constructions import (
     needed_shape,
     noise_radius,
     normalize,
+    save,
     scalar_selector,
     seed_into,
     standard,
@@ -422,10 +423,10 @@ def test_an_unchanged_module_states_what_it_stated(form, same):
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_saved_model_states_what_it_stated_and_an_edited_one_nothing(name, tmp_path):
     model = built(name, dtype=torch.float32)
-    model.save(tmp_path / "model")
+    save(model, tmp_path / "model")
     assert load(tmp_path / "model").margin == model.margin
     through_data(model, random.getrandbits(32))
-    model.save(tmp_path / "edited")
+    save(model, tmp_path / "edited")
     edited = load(tmp_path / "edited")
     for other in (model, edited):
         with pytest.raises(InputError, match=r"is not as it was built: .* has changed"):
