@@ -844,7 +844,7 @@ def test_masks_are_exported_as_an_input(which, strict, request):
 
 
 @pytest.fixture(scope="module")
-def lessons():
+def examples():
     """60 facts: the construction, sequences of question and answer (60, 3), and a function that
     makes a noisy export.
     """
@@ -866,8 +866,8 @@ def known(model, sequences):
     return int((model.generate(sequences[:, :-1])[:, -1] == sequences[:, -1]).sum())
 
 
-def test_the_loss_is_that_of_the_answer_alone(lessons):
-    _, sequences, noisy = lessons
+def test_the_loss_is_that_of_the_answer_alone(examples):
+    _, sequences, noisy = examples
     model = noisy(0)
     for labels in (sequences, sequences.clone().index_fill_(1, torch.tensor([0, 1]), -100)):
         out = model(sequences, labels=labels)
@@ -898,8 +898,8 @@ def test_a_chain_is_trained_on_what_it_writes_and_refuses_paths_that_are_not_fil
         chain(torch.tensor([[0, 5, 3, end]]), labels=torch.tensor([[0, 5, 3, end]]))
 
 
-def test_a_step_of_several_parts_has_the_gradient_of_one_large_batch(lessons, rng):
-    _, sequences, noisy = lessons
+def test_a_step_of_several_parts_has_the_gradient_of_one_large_batch(examples, rng):
+    _, sequences, noisy = examples
     for cuts in ([60], [30, 30], [7, 50, 3]):
         model = noisy(0)
         for part in sequences.split(cuts):
@@ -911,8 +911,8 @@ def test_a_step_of_several_parts_has_the_gradient_of_one_large_batch(lessons, rn
         assert (found - expected).norm() <= 1e-5 * expected.norm(), cuts
 
 
-def test_facts_made_wrong_by_noise_are_learned_again_by_a_plain_loop(lessons):
-    _, sequences, noisy = lessons
+def test_facts_made_wrong_by_noise_are_learned_again_by_a_plain_loop(examples):
+    _, sequences, noisy = examples
     model = noisy(random.getrandbits(32))
     assert known(model, sequences) < 45
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0)
@@ -927,11 +927,11 @@ def test_facts_made_wrong_by_noise_are_learned_again_by_a_plain_loop(lessons):
 
 @pytest.mark.parametrize(("batch", "accumulated"), [(60, 1), (20, 3), (12, 5), (7, 2), (4, 4)])
 def test_facts_made_wrong_by_noise_are_learned_again_by_trainer(
-    batch, accumulated, lessons, tmp_path
+    batch, accumulated, examples, tmp_path
 ):
     from transformers import Trainer, TrainingArguments
 
-    _, sequences, noisy = lessons
+    _, sequences, noisy = examples
     model = noisy(batch)
     before = known(model, sequences)
     arguments = TrainingArguments(

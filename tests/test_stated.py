@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_forms import built, lessons, rotation, wider, wrong
+from test_forms import built, examples, rotation, wider, wrong
 from tiers import diagonal, few
 from torch import nn
 
@@ -78,7 +78,7 @@ def some_weight(module, seed):
 def measured(model, source):
     """The smallest margin over all queries of all lengths."""
     margins = []
-    for tokens, said in lessons(source):
+    for tokens, said in examples(source):
         logits = model(tokens)[:, -said.shape[1] :].double()
         own = logits.gather(-1, said[..., None])
         margins.append((own - logits.scatter(-1, said[..., None], -torch.inf)).amin())
