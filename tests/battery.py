@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
-from bad_folders import described_as_they_are
 from corners.exact import exact_or_not
 from corners.right import right
 from corners.wrong import wrong
@@ -34,6 +33,7 @@ from hand_made import (
     with_manifest,
     with_weights,
 )
+from random_folder_edits import described_as_they_are
 
 from constructions import CATALOGUE, Codebook, FactTable, save, selector
 from verify.runner import attack
