@@ -19,6 +19,7 @@ from constructions import (
     StandardDecoder,
     StandardShape,
     Transformer,
+    save,
 )
 from constructions.decoders.seeding import needed_shape, seed_into, standard
 from constructions.following.largest import prefix_is_static
@@ -59,7 +60,7 @@ def moved(model, slot="attributes"):
 
 
 def loaded(model, folder):
-    model.save(folder / "saved")
+    save(model, folder / "saved")
     try:
         return constructions.load(folder / "saved")
     finally:

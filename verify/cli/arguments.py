@@ -258,7 +258,10 @@ def parser(program: str) -> argparse.ArgumentParser:
         ),
     )
     check.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)"
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="as written by --save or by `save`",
     )
     check.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
 
@@ -322,7 +325,10 @@ def parser(program: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     export.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)"
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="as written by --save or by `save`",
     )
     export.add_argument("--to", choices=list(TOOLS), required=True, help="the other tool")
     export.add_argument("out", type=Path, metavar="OUT", help="a new or an empty folder")

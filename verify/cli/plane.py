@@ -313,7 +313,7 @@ def draw(shown: Plane, path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from constructions.facts.tsv import write_atomically
+    from constructions.files.whole_file import write_atomically
 
     shown = replace(shown, curves=_curves(shown.n_entities, shown.n_relations, shown.hops, 16))
     settings: dict[Any, Any] = {

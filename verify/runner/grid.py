@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from constructions.catalogue import CATALOGUE, construction
 from constructions.entry import Construction
-from constructions.facts.table import MOST_QUERIES, FactTable, require_path
+from constructions.facts.limits import MOST_QUERIES, require_path
+from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.memory import is_out_of_memory, require_memory
 from constructions.guards.wording import shortened
@@ -550,11 +551,12 @@ def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:
     """Save the model, to a temporary folder if none is given, and let the checker prove what is
     there.
     """
+    from constructions.saved.folder import save
     from verify.symbolic.checker import check
 
     with TemporaryDirectory() as temporary:
         folder = folder or Path(temporary) / "model"
-        model.save(folder)
+        save(model, folder)
         return check(folder)
 
 
