@@ -34,7 +34,7 @@ from hand_made import (
 )
 
 from constructions import CATALOGUE, Codebook, FactTable, selector
-from verify.runner import attack
+from verify.runner import attack, attack_kinds, attack_target
 from verify.symbolic.checker import check_files
 
 
@@ -305,13 +305,13 @@ def attacked():
     for i, name in enumerate(CATALOGUE):
         with tempfile.TemporaryDirectory() as folder:
             built(name, 3, hops=2, seed=i).save(Path(folder) / "model")
-            target = attack._Target(Path(folder) / "model")
+            target = attack_target.Target(Path(folder) / "model")
             for kind, n in (("weights", 1), ("facts", 1)):
                 found = 0
                 for _, files, model, facts in itertools.islice(
-                    attack.KINDS[kind](target, np.random.default_rng(i)), 12
+                    attack_kinds.KINDS[kind](target, np.random.default_rng(i)), 12
                 ):
-                    if found < n and not attack._right(model, facts):
+                    if found < n and not attack.is_right(model, facts):
                         found += 1
                         yield files
 

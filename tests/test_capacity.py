@@ -16,7 +16,8 @@ from bounds import capacity as module
 from bounds.capacity import Capacity, capacity, fact_capacity, fixed_point_width, format_of
 from bounds.sizes import predicted, predicted_for_bijections
 from constructions import CATALOGUE, FactTable, InputError, key_value_rows, selector
-from verify.runner.grid import Cell, run_cell
+from verify.runner.cells import Cell
+from verify.runner.verifying import run_cell
 
 FEW = {"entities": st.integers(1, 9), "relations": st.integers(1, 4)}
 
