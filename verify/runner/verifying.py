@@ -141,11 +141,11 @@ def _verify(
     save: Path | None,
 ) -> tuple[CellResult, FactModel]:
     """See `verify_facts`."""
+    planned = facts.n_queries(cell.hops)
     begin(BUILDING, None)
     of_size = _format_of_size(entry, facts, cell) if facts.is_bijective else None
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
     result = CellResult(cell, _dtype_of(model))
-    planned = facts.n_queries(cell.hops)
     work, recall = planned * sum(w.numel() for _, w in model.internal_weights()), None
     if planned <= MOST_QUERIES:
         advance = begin(ASKING, planned)
