@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bounds.capacity import Capacity, capacity, format_of
+from bounds.capacity import Capacity
 from bounds.sizes import Costs
 from bounds.theorem_4_2 import every_bound
 from constructions import CATALOGUE, FactTable, attention_selector, selector
@@ -17,6 +17,7 @@ from verify.cli.reports.cells import line, notes
 from verify.cli.reports.cells_json import as_json
 from verify.cli.reports.summaries import bounds_summary, count
 from verify.queries.answers import Recall
+from verify.queries.capacity import capacity, format_of
 from verify.runner.cells import Cell
 from verify.runner.evidence import Ended
 from verify.runner.grid import default_grid
@@ -254,7 +255,7 @@ def test_a_separated_cell_says_so_and_by_how_much():
     assert result.verdict == "PASS"
     checks, bits = result.bounds.checks, result.sizes.found.internal_bits
     assert result.bounds.separation > 1.2
-    best = max(bound.bits for bound in checks if bound.name != "fact_aware_decoder")
+    best = max(bound.bits for bound in checks if bound.name != "fact_aware_unembedding")
     assert result.bounds.separation == best / bits
     assert not any(bound.applies for bound in checks)
     assert (

@@ -14,11 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from constructions.decoders.plain import require_dtype, require_plain
+from constructions.following.largest import largest_number
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.model.answering import Answering, Writing
 from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.stated import Stated, Stating, require_arithmetic
-from constructions.model.transformer import Layer, LayerShape, Transformer, TransformerShape
+from constructions.model.transformer import (
+    TRANSFORMER,
+    Layer,
+    LayerShape,
+    Transformer,
+    TransformerShape,
+)
 
 
 class _Claims(NamedTuple):
@@ -68,7 +75,7 @@ class ModelForm(Stating, Transformer, Answering):
                 what has changed is named.
         """
         claim = self.margin_of_weights()
-        require_arithmetic(self, "the margin")
+        require_arithmetic(self, "the margin", TRANSFORMER)
         return claim
 
     def margin_of_weights(self) -> MarginClaim | None:
@@ -91,7 +98,7 @@ class ModelForm(Stating, Transformer, Answering):
             if self._stated is None
             else self._stated.of(self, "the error of the logits").logit_error
         )
-        require_arithmetic(self, "the error of the logits")
+        require_arithmetic(self, "the error of the logits", TRANSFORMER)
         return error
 
     def state(self, margin: MarginClaim | None = None, logit_error: float | None = None) -> None:
@@ -225,7 +232,7 @@ def seed_transformer(target: Transformer, model: FactModel, proven: bool = True)
     before = {name: weight.clone() for name, weight in target.named_parameters()}
     try:
         _write_seed(target, model)
-        largest, most = target.largest_number(), torch.finfo(narrow).max / 4
+        largest, most = largest_number(target), torch.finfo(narrow).max / 4
         if not largest < most:
             raise DoesNotFit(
                 f"numbers of a forward pass may reach {largest:.3g} in the target; {narrow} holds"

@@ -29,17 +29,23 @@ from constructions.decoders.plain import require_construction, require_plain
 from constructions.decoders.seeding import standard
 from constructions.decoders.standard_decoder import Norm, Placement, StandardModel
 from constructions.facts.table import FactTable
+from constructions.following.queries import WAYS, By
 from constructions.forms.basis_bounds import logit_error_of
-from constructions.forms.following import WAYS, By
 from constructions.forms.noise_bounds import radius_by_norms, radius_by_queries
 from constructions.guards.errors import InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel, MarginClaim, require_changeable
 from constructions.model.ordinary_tensors import of_ordinary_tensors
+from constructions.model.rebuild import planned
 from constructions.model.stated import require_arithmetic
-from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
-from constructions.saved.rebuild import rebuilt
+from constructions.model.transformer import (
+    TRANSFORMER,
+    HeadShape,
+    LayerShape,
+    Transformer,
+    TransformerShape,
+)
 
 MOST_OFF = 1e-3
 """No entry of Q^T Q - I may be larger, whatever the dtype of Q."""
@@ -315,7 +321,7 @@ def noise_radius(
     """
     given, _ = _source_of(model)
     _require_way(by)
-    require_arithmetic(model, "a noise radius")
+    require_arithmetic(model, "a noise radius", TRANSFORMER)
     if by == "queries":
         return radius_by_queries(model, progress)
     return radius_by_norms(model, _margin_as_built(model), given.positions is not None)
@@ -333,7 +339,7 @@ def _margin_as_built(model: FactModel | ModelForm) -> MarginClaim:
     try:
         margin = given.margin_of_weights()
         if dtype != given.embedding.weight.dtype:
-            given = rebuilt(given.recipe, given.facts, given.codebooks, dtype)
+            given = planned(given.recipe, given.facts, given.codebooks, dtype).build()
             margin = given.margin_of_weights()
     except InputError as error:
         raise InputError(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from verify.cli.commands import bounds, cells, facts, lists, saved
+from verify.cli.commands.options import Commands
 from verify.cli.output import complain, say_text
 
 EXAMPLES = """examples:
@@ -42,6 +44,21 @@ tables have under 100 columns; with --wide, or where the terminal has 200, all t
 exit status: 0 every planned cell passed; 1 a check failed or has no verdict; 2 bad input;
 130 interrupted
 """
+
+
+COMMANDS: dict[str, Callable[[Commands], None]] = {
+    "all": cells.add_all,
+    "list": lists.add_list,
+    "bound": bounds.add_bound,
+    "plan": bounds.add_plan,
+    "separation": bounds.add_separation,
+    "facts": facts.add_facts,
+    "check": saved.add_check,
+    "attack": saved.add_attack,
+    "export": saved.add_export,
+    "example": lists.add_example,
+}
+"""What adds the words of each command, but for those that are named after a construction."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -81,15 +98,8 @@ def parser(program: str) -> argparse.ArgumentParser:
     whole.set_defaults(program=program)
     whole.add_argument("--version", action="store_true", help="print the version and exit")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND")
-    cells.add_all(commands)
-    lists.add_list(commands)
-    cells.add_constructions(commands)
-    bounds.add_bound(commands)
-    bounds.add_plan(commands)
-    bounds.add_separation(commands)
-    facts.add_facts(commands)
-    saved.add_check(commands)
-    saved.add_attack(commands)
-    saved.add_export(commands, program)
-    lists.add_example(commands)
+    for name, add in COMMANDS.items():
+        add(commands)
+        if name == "list":  # which names them
+            cells.add_constructions(commands)
     return whole

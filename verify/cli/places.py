@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from constructions.facts.tsv import write_atomically
 from constructions.files.outputs import require_apart
+from constructions.files.whole_file import write_atomically
 from constructions.guards.errors import InputError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bounds.theorem_4_2 import LARGEST_SIZE
+from bounds.lower_bound import LARGEST_SIZE
 
 
 def size(text: str) -> int:

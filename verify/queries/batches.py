@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from constructions.facts.table import FactTable
+from constructions.following.largest import prefix_is_static
 from constructions.guards.errors import InternalError
 from constructions.model.answering import Answering, Writing
 from constructions.model.transformer import Cache, KeysAndValues, Transformer
@@ -82,7 +83,7 @@ def _prefix_reader(model: Answering) -> Callable[..., Cache]:
     """(tokens, cache) to the cache that includes them; from embeddings alone where
     that is right.
     """
-    if isinstance(model, Transformer) and model.prefix_is_static():
+    if isinstance(model, Transformer) and prefix_is_static(model):
         return model.remember
     return lambda tokens, cache=None: model.states(tokens, cache)[1]
 

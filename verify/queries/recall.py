@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from constructions.decoders.plain import why_not_plain
-from constructions.facts.table import FactTable, require_runnable
+from constructions.facts.limits import require_runnable
+from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering, Widths, Writing
 from constructions.model.fact_model import FactModel

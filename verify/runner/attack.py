@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from constructions.facts.table import FactTable, require_runnable
+from constructions.facts.limits import require_runnable
+from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
 from verify.queries.recall import check_recall

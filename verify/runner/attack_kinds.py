@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from constructions.facts.table import MISSING, FactTable
+from constructions.facts.answers import MISSING
+from constructions.facts.table import FactTable
 from constructions.model.fact_model import FactModel
 from constructions.writing.certificate import text_of
 from verify.runner.attack_target import CERTIFICATE, Files, Target

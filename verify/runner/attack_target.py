@@ -18,7 +18,6 @@ from constructions.facts.tsv import fact_lines
 from constructions.model.fact_model import FactModel
 from constructions.saved.folder import load
 from constructions.saved.manifest import canonical
-from constructions.saved.tensor_file import survey
 
 Files = dict[str, bytes]
 WEIGHTS, CERTIFICATE, MANIFEST = "weights.safetensors", "certificate.json", "manifest.json"
@@ -43,9 +42,6 @@ class Target:
                 "bytes": len(files[name]),
                 "sha256": hashlib.sha256(files[name]).hexdigest(),
             }
-        if WEIGHTS in changed:
-            tensors = survey(files[WEIGHTS]).tensors
-            manifest["tensors"] = {name: tensor.listed() for name, tensor in tensors.items()}
         return files | {MANIFEST: canonical(manifest)}
 
     def with_weights(self, weights: dict[str, torch.Tensor]) -> tuple[Files, FactModel]:

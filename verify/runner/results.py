@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from constructions.catalogue import CATALOGUE, Construction
+from constructions.catalogue import CATALOGUE
+from constructions.entry import Construction
 from verify.queries.answers import Recall
 from verify.queries.evidence import Evidence
 from verify.queries.form_answers import FormAnswers

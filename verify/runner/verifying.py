@@ -14,16 +14,19 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from bounds.capacity import Format, capacity, format_of
 from bounds.sizes import Sizes, predicted, predicted_for_bijections
-from constructions.catalogue import Construction, construction
-from constructions.facts.table import MOST_QUERIES, FactTable, require_path
+from constructions.catalogue import construction
+from constructions.entry import Construction
+from constructions.facts.limits import MOST_QUERIES, require_path
+from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.memory import is_out_of_memory, require_memory
 from constructions.guards.wording import shortened
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
+from constructions.saved.folder import save
 from verify.queries.answers import Logits
+from verify.queries.capacity import Format, capacity, format_of
 from verify.queries.forms import check_form
 from verify.queries.recall import check_recall
 from verify.runner.against_bounds import hold_against_bounds
@@ -125,7 +128,7 @@ def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:
     """
     with TemporaryDirectory() as temporary:
         folder = folder or Path(temporary) / "model"
-        model.save(folder)
+        save(model, folder)
         return check(folder)
 
 

@@ -24,7 +24,7 @@ def add_bound(commands: Commands) -> None:
         ),
         description=(
             "What no model without chain-of-thought can beat, and what every construction takes:"
-            " the capacity plane. All bounds but the last are for decoders (unembeddings) that do"
+            " the capacity plane. All bounds but the last are for unembeddings that do"
             " not depend on the facts."
         ),
     )
@@ -175,5 +175,5 @@ def _run_separation(options: argparse.Namespace) -> int:
     try:
         say(separation_line(smallest_separation(options.R, options.k, given, "every")))
     except InputError as error:
-        say(f"any decoder: {error}")
+        say(f"any unembedding: {error}")
     return PASSED

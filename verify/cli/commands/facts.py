@@ -7,7 +7,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from constructions.catalogue import CATALOGUE, Construction, construction
+from constructions.catalogue import CATALOGUE, construction
+from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import read_tsv
 from constructions.guards.errors import InputError
@@ -72,7 +73,7 @@ def _run_facts(options: argparse.Namespace) -> int:
 def _read(file: str) -> FactTable:
     """Read a fact file, and say what it holds."""
     read = read_tsv(file)
-    facts = read.facts
+    facts = FactTable.from_triples(read.rows)
     missing = facts.answers.size - facts.n_facts
     repeats = f", {read.repeats} repeated lines" if read.repeats else ""
     say(

@@ -34,7 +34,7 @@ def add_check(commands: Commands) -> None:
         ),
     )
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)"
+        "folder", type=Path, metavar="FOLDER", help="as written by --save or by `save`"
     )
     add_json(parser)
     parser.set_defaults(run=_run_check)
@@ -80,7 +80,7 @@ def add_attack(commands: Commands) -> None:
     parser.set_defaults(run=_run_attack)
 
 
-def add_export(commands: Commands, program: str) -> None:
+def add_export(commands: Commands) -> None:
     """The words of `verify export`."""
     parser = commands.add_parser(
         "export",
@@ -99,14 +99,14 @@ def add_export(commands: Commands, program: str) -> None:
         ),
         epilog=(
             "examples:\n"
-            f"  {program} export family-model --to transformerlens family-lens\n"
-            f"  {program} export family-model --to huggingface family-hf\n"
-            f"  {program} export family-model --to onnx family-onnx --json result.json\n"
+            "  %(prog)s family-model --to transformerlens family-lens\n"
+            "  %(prog)s family-model --to huggingface family-hf\n"
+            "  %(prog)s family-model --to onnx family-onnx --json result.json\n"
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)"
+        "folder", type=Path, metavar="FOLDER", help="as written by --save or by `save`"
     )
     parser.add_argument("--to", choices=list(TOOLS), required=True, help="the other tool")
     parser.add_argument("out", type=Path, metavar="OUT", help="a new or an empty folder")
@@ -131,7 +131,7 @@ def _run_check(options: argparse.Namespace) -> int:
 
     if not options.folder.is_dir():
         raise InputError(
-            f"{options.folder}: no such folder; give one that model.save or --save has written"
+            f"{options.folder}: no such folder; give one that save or --save has written"
         )
     check_writable(options.json)
     proven = check(options.folder)

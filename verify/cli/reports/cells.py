@@ -81,8 +81,8 @@ def notes(result: CellResult) -> str:
         costs = result.bounds.costs
         said.append(
             f"    separated: {costs.internal_bits:,} internal bits; without chain-of-thought,"
-            f" with embeddings of {costs.embedding_bits:,} bits and a fixed decoder, no model has"
-            f" fewer than {factor(result.bounds.separation)} times as many"
+            f" with embeddings of {costs.embedding_bits:,} bits and a fixed unembedding, no model"
+            f" has fewer than {factor(result.bounds.separation)} times as many"
         )
     if result.recall is not None:
         said += [f"    {counterexample}" for counterexample in result.recall.counterexamples]

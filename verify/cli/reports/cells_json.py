@@ -37,7 +37,7 @@ def cell_as_data(result: CellResult) -> dict[str, Any]:
     construction, and how far its logits are from the original's at most. The bits are B_T (dense,
     and those of facts), B_e and B_u of Theorem 4.2; `separated` is the factor by which a model
     with chain-of-thought lies below every model without that has embeddings as small and a fixed
-    decoder.
+    unembedding.
     """
     cell, sizes, form, proof = result.cell, result.sizes, result.form, result.proof
     built = form.sizes if form is not None else sizes.found if sizes is not None else None

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bounds.logarithms import round_down
+from bounds.lower_bound import Bound
 from bounds.plans import Plan, plans
-from bounds.theorem_4_2 import Bound, every_bound, information_limit
+from bounds.theorem_4_2 import every_bound, information_limit
 from constructions.guards.wording import shortened
 from verify.cli.output import joined
 from verify.cli.reports.columns import columns
@@ -25,7 +26,7 @@ COLUMNS = {
     "sharpened_global": "sharpened global",
     "disjoint_trees": "disjoint trees",
     "shared_leaves": "shared leaves",
-    "fact_aware_decoder": "fact-aware decoder",
+    "fact_aware_unembedding": "fact-aware unembedding",
 }
 
 
@@ -36,7 +37,7 @@ class Plane:
     Attributes:
         n_entities, n_relations, hops: N, R, k.
         limit: `log2 (N!)^R`, rounded down.
-        curves: (B_e, all bounds there); the bound for fact-aware decoders with B_u = B_e.
+        curves: (B_e, all bounds there); the bound for fact-aware unembeddings with B_u = B_e.
         points: every construction with every choice of options, and the bounds beside it.
     """
 
@@ -89,8 +90,8 @@ def tables(shown: Plane) -> str:
             " the bits of one embedding"
         ),
         (
-            "(fact-aware decoder: for every decoder, with B_u = B_e; the others for decoders that"
-            " do not depend on the facts;"
+            "(fact-aware unembedding: for every unembedding, with B_u = B_e; the others for"
+            " unembeddings that do not depend on the facts;"
         ),
         f"{_SOURCES})",
         *_bounds_table(shown.curves),
@@ -117,12 +118,12 @@ def bounds_at(
             f" = {unembedding_bits:,}: without chain-of-thought B_T, the internal bits, is at"
             " least"
         ),
-        "with a decoder (an unembedding) that does not depend on the facts",
+        "with an unembedding that does not depend on the facts",
     ]
     for name, bound in found.items():
         reported = bound if isinstance(bound, str) else f"{down(bound.bits)}{_where(bound)}"
-        if name == "fact_aware_decoder":
-            lines.append("with any decoder")
+        if name == "fact_aware_unembedding":
+            lines.append("with any unembedding")
         lines.append(f"  {COLUMNS[name]:<20}{reported}")
     return joined([*lines, f"rounded down; {_SOURCES}"])
 
@@ -225,7 +226,7 @@ def _points_table(shown: Plane) -> list[str]:
         ),
         (
             "in parentheses: exempt, tokens are written before the answer; dense ratio below 1:"
-            " separated, for fixed decoders"
+            " separated, for fixed unembeddings"
         ),
     ]
     return [*columns(rows), *notes]

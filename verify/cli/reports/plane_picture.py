@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bounds.theorem_4_2 import Bound
-from constructions.facts.tsv import write_atomically
+from bounds.lower_bound import Bound
+from constructions.files.whole_file import write_atomically
 from constructions.guards.errors import InputError
 from verify.cli.reports.plane import Plane, curves
 
@@ -17,7 +17,7 @@ _LINES = {
     "sharpened_global": ("#555555", "--", "sharpened global (ours)"),
     "disjoint_trees": ("#d95f02", "-", "disjoint trees (paper)"),
     "shared_leaves": ("#1b9e77", "-", "shared leaves (ours)"),
-    "fact_aware_decoder": ("#7570b3", "-", "fact-aware decoder, $B_u = B_e$ (ours)"),
+    "fact_aware_unembedding": ("#7570b3", "-", "fact-aware unembedding, $B_u = B_e$ (ours)"),
 }
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">", "p", "h", "d", "8")
 
@@ -104,7 +104,7 @@ def _draw_points(axes: Any, shown: Plane) -> None:
     for index, name in enumerate(names):
         costs = [plan.costs for plan, _ in shown.points if plan.entry.name == name]
         color, marker = f"C{index % 10}", _MARKERS[index % len(_MARKERS)]
-        exempt = " (decoder knows facts)" * any(cost.unembedding_fact_bits for cost in costs)
+        exempt = " (unembedding knows facts)" * any(cost.unembedding_fact_bits for cost in costs)
         exempt += " (writes tokens)" * any(cost.written_tokens > 1 for cost in costs)
         if len(costs) > 1 and not exempt:
             bits = [(cost.embedding_fact_bits, cost.internal_fact_bits) for cost in costs]

@@ -76,14 +76,16 @@ def plan_table(
 
 def separation_line(found: Separation) -> str:
     """With how many entities first a chain of thought lies below all models without that have such
-    decoders.
+    unembeddings.
     """
-    decoders = (
-        "decoders that do not depend on the facts" if found.decoders == "fixed" else "any decoder"
+    unembeddings = (
+        "unembeddings that do not depend on the facts"
+        if found.unembeddings == "fixed"
+        else "any unembedding"
     )
-    rows = "" if found.decoders == "fixed" else f", B_u = {found.costs.unembedding_bits:,}"
+    rows = "" if found.unembeddings == "fixed" else f", B_u = {found.costs.unembedding_bits:,}"
     return (
-        f"{decoders}: separated first at N = {found.n_entities:,}: B_T ="
+        f"{unembeddings}: separated first at N = {found.n_entities:,}: B_T ="
         f" {found.costs.internal_bits:,}, B_e = {found.costs.embedding_bits:,}{rows}; without"
         f" chain-of-thought B_T >= {down(found.bound, 3)}, {factor(found.factor)} times as much"
     )
