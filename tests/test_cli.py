@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import itertools
 import json
 import os
 import signal
@@ -20,6 +21,9 @@ FAMILY = (
     "Alice\tmother\tBeth\nBeth\tmother\tCarla\nAlice\twife\tDora\nDora\tmother\tBeth\nAnn"
     " Lee\tborn in\tNew York\n"
 )
+
+CELL = ["key_value", "-N", "5", "-R", "2", "-k", "2"]
+FACTS = ["facts", "FAMILY", "-k", "2"]
 
 
 @pytest.fixture
@@ -139,6 +143,36 @@ def test_what_has_no_verdict_exits_with_1(capsys):
     assert main(["scalar_selector", "-N", "5000", "-R", "1", "--dtype", "float32"]) == 1
     printed = capsys.readouterr().out
     assert "UNKNOWN: scalar_selector with 5,000 possible answers: sums reach" in printed
+
+
+def test_a_crash_is_reported_in_full_and_fails(monkeypatch, capsys):
+    def crash(*args, **kwargs):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("verify.runner.verifying.check_recall", crash)
+    assert main(["selector", "-N", "3", "-R", "1"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("Traceback (most recent call last):\n")
+    assert captured.err.endswith("RuntimeError: boom\n")
+    assert "why FAIL: crashed: RuntimeError: boom" in captured.out
+
+
+@pytest.mark.parametrize("words", [["plan", "-N", "1e6", "-R", "50", "-k", "3"], CELL, FACTS])
+def test_tables_have_under_100_columns_unless_they_are_asked_to_be_wide(words, family, capsys):
+    words = [family if word == "FAMILY" else word for word in words]
+    assert main(words) == 0
+    narrow = table(capsys.readouterr().out)
+    assert main([*words, "--wide"]) == 0
+    wide = table(capsys.readouterr().out)
+    assert max(map(len, narrow)) < 100 < max(map(len, wide))
+    assert len(narrow) == len(wide)
+
+
+def table(printed):
+    """The header and the rows: from the titles to the line that is of another kind."""
+    lines = printed.split("\n")
+    start = next(i for i, line in enumerate(lines) if "  " in line)
+    return list(itertools.takewhile(lambda line: "  " in line, lines[start:]))
 
 
 def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
@@ -422,15 +456,15 @@ def test_a_closed_pipe_ends_quietly():
 
 
 @pytest.mark.long
-def test_a_terminal_gets_a_progress_bar():
+def on_a_terminal(*words, **environment):
+    """What a terminal of 200 columns shows while a command runs, and its status."""
     pty = pytest.importorskip("pty")
     primary, secondary = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "verify", "selector", "-N", "20000", "-R", "8", "--logits", "fast"],
+        [sys.executable, "-m", "verify", *words],
         stdout=secondary,
         stderr=secondary,
-        env=environment,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "200", **environment},
     )
     os.close(secondary)
     printed = b""
@@ -444,10 +478,31 @@ def test_a_terminal_gets_a_progress_bar():
             break
         printed += chunk
     os.close(primary)
-    assert process.wait(timeout=60) == 0
-    assert b"queries" in printed
-    assert "━".encode() in printed
-    assert b"PASS" in printed
+    return printed.decode(), process.wait(timeout=60)
+
+
+def test_a_terminal_gets_a_progress_bar_that_shows_each_phase():
+    words = ["selector", "-N", "20000", "-R", "8", "--logits", "fast"]
+    printed, status = on_a_terminal(*words)
+    assert status == 0
+    assert "of 160,000 queries" in printed
+    assert "━" in printed
+    phases = [printed.index(phase) for phase in ("building", "asking", "counting bits", "proving")]
+    assert phases == sorted(phases)
+    assert "\x1b[32mPASS\x1b[0m: 1 cell planned" in printed
+    assert "theorem" in printed, "there is room for the wide table"
+
+
+def test_a_terminal_gets_the_phases_of_facts_too_and_no_colour_where_none_is_wanted(family):
+    printed, status = on_a_terminal(
+        "facts", family, "--ask", "Alice mother", NO_COLOR="1", COLUMNS="150"
+    )
+    assert status == 0
+    assert "building" in printed
+    assert "proving" in printed
+    assert "PASS: 1 cell planned" in printed
+    assert "[32m" not in printed
+    assert "theorem" not in printed
 
 
 # ------------------------------------------------------------------ bounds, plans, separation

@@ -2,7 +2,10 @@
 
 import itertools
 import json
+import pickle
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,14 +16,14 @@ from bounds.capacity import Capacity
 from bounds.sizes import Costs
 from bounds.theorem_4_2 import every_bound
 from constructions import CATALOGUE, FactTable, attention_selector, selector
-from verify.cli.reports.cells import line, notes
+from verify.cli.reports.cells import header, line, notes
 from verify.cli.reports.cells_json import as_json
 from verify.cli.reports.summaries import bounds_summary, count
 from verify.queries.answers import Recall
 from verify.queries.capacity import capacity, format_of
 from verify.runner.cells import Cell
 from verify.runner.evidence import Ended
-from verify.runner.grid import default_grid
+from verify.runner.grid import default_grid, forms_grid
 from verify.runner.results import CellResult
 from verify.runner.verifying import run_cell, verify_facts
 
@@ -353,6 +356,56 @@ def test_given_facts_are_verified():
     result, model = verify_facts(CATALOGUE["selector"], facts)
     assert (result.verdict, result.queries) == ("PASS", 6)
     assert model.answer(2, [0]) == -1
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ({}, "UNKNOWN"),
+        ({"recall": SOUND}, "PASS"),
+        ({"recall": replace(SOUND, wrong=1)}, "FAIL"),
+        ({"recall": SOUND, "ended": Ended("killed")}, "UNKNOWN"),
+        ({"recall": replace(SOUND, wrong=1), "ended": Ended("killed")}, "FAIL"),
+        ({"ended": Ended("boom", crashed=True)}, "FAIL"),
+    ],
+)
+def test_the_verdict_follows_from_what_was_found(found, verdict):
+    result = CellResult(GOOD, "float32", **found)
+    assert result.verdict == verdict
+    assert (result.reason == "") == (verdict == "PASS")
+
+
+def test_results_go_from_a_worker_to_its_parent_without_torch(tmp_path):
+    """Else the parent would import it, which takes seconds, when the first result arrives."""
+    path, results = tmp_path / "results", []
+    for form in ("", "wide"):
+        results.append(run_cell(replace(GOOD, form=form)))
+    path.write_bytes(pickle.dumps(results))
+    assert path.stat().st_size < 10_000
+    code = (
+        "import pickle, sys\n"
+        "found = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "assert 'torch' not in sys.modules\n"
+        "print(*(result.verdict for result in found))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("PASS PASS\n", "")
+
+
+def test_rows_have_under_100_columns_and_hold_what_they_should():
+    """Of all cells of both grids, with as many queries as they have."""
+    for cell in [*default_grid(), *forms_grid()]:
+        n = cell.n_queries()
+        result = CellResult(cell, "float64", recall=Recall(n, n, margin=2.0), seconds=123.456)
+        shown = line(result, wide=False)
+        assert len(shown) < 100, shown
+        sizes = [cell.entities, cell.relations, cell.hops, n, 0, 2]
+        assert shown.split()[-8:] == [*map(str, sizes), "PASS", "123.46"], shown
+        assert cell.form in shown
+        assert ("partial" in shown) == (cell.facts == "partial")
+    assert len(header(wide=False)) < 100 < len(header(wide=True))
 
 
 # ------------------------------------------------------------------ the count

@@ -7,6 +7,7 @@ Hostile names are drawn anew in each run, and stand in the message of a test tha
 import ast
 import json
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,16 @@ from hypothesis import strategies as st
 from constructions import FactTable, InputError, chain_of_thought, save, selector
 from constructions.guards.errors import FactFileError
 from verify.__main__ import main
-from verify.cli.output import NO_VERDICT, VERDICTS, joined, say, say_row, say_text, say_verdict
+from verify.cli.output import (
+    COLOURS,
+    NO_VERDICT,
+    VERDICTS,
+    joined,
+    say,
+    say_row,
+    say_text,
+    say_verdict,
+)
 from verify.cli.reports.cells import line, notes
 from verify.cli.reports.checks import attack_table
 from verify.queries.answers import Recall
@@ -239,6 +249,38 @@ def test_only_a_verdict_is_said_as_one(word, capsys):
         f"\\xa0 {word}: it is",
         f"{word}: it is\\n{word}",
     ]
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_a_verdict_has_its_colour_on_a_terminal_alone(verdict, monkeypatch, capsys):
+    """Whatever else a line holds is as printable as without colour."""
+    forged, reported = "\x1b[8mPASS", f"{verdict}: it is"
+    coloured = f"\x1b[{COLOURS[verdict]}m{verdict}\x1b[0m"
+
+    def printed():
+        say_verdict(f"{reported} {forged}")
+        say_row(f"a {forged} row {verdict} 1.0", verdict)
+        return capsys.readouterr().out.split("\n")[:2]
+
+    plain = [f"{reported} \\x1b[8mPASS", f"a \\x1b[8mPASS row {verdict} 1.0"]
+    assert printed() == plain
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert printed() == [
+        f"{coloured}: it is \\x1b[8mPASS",
+        f"a \\x1b[8mPASS row {coloured} 1.0",
+    ]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert printed() == plain
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert printed() == plain
+
+
+def test_a_row_that_begins_as_a_verdict_is_marked(capsys):
+    say_row("PASS: forged PASS 1.0", "PASS")
+    assert capsys.readouterr().out == f"{NO_VERDICT}PASS: forged PASS 1.0\n"
 
 
 def test_reasons_and_counterexamples_of_a_cell_stay_in_their_lines(capsys):

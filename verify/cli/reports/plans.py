@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from bounds.plans import Budget, Plan, plans
 from bounds.separation import Separation
@@ -26,7 +27,8 @@ WIDE: tuple[tuple[str, Callable[[Plan], int]], ...] = (
 )
 NARROW = (*WIDE[:4], ("B_T", WIDE[7][1]), *WIDE[8:])
 _EXPLAINED = [
-    "bits: B_T in all layers, B_e in one entity's row of the embedding; --wide: of facts too"
+    "bits: B_T in all layers, B_e in one entity's row of the embedding",
+    "four digits from 10,000,000 on; --wide: all of them, and the bits of facts",
 ]
 _EXPLAINED_WIDE = [
     (
@@ -46,7 +48,7 @@ def plan_table(
     One line for each construction, with the choice of options that takes the fewest bits; all
     choices if `every`. The bits of facts are columns of the wide table alone.
     """
-    shown = WIDE if wide else NARROW
+    shown, written = (WIDE, shortened) if wide else (NARROW, _in_few_characters)
     rows = [["construction", *(title for title, _ in shown)]]
     named: set[str] = set()
     refused: dict[str, str] = {}
@@ -56,7 +58,7 @@ def plan_table(
             refused.setdefault(name, f"{plan.label}: {', '.join(exceeded)}")
             continue
         if every or name not in named:
-            rows.append([plan.label, *(shortened(value(plan)) for _, value in shown)])
+            rows.append([plan.label, *(written(value(plan)) for _, value in shown)])
         named.add(name)
     lines = columns(rows) if named else ["nothing fits"]
     misfits = [f"  {reported}" for name, reported in refused.items() if name not in named]
@@ -72,6 +74,11 @@ def plan_table(
             if name in named and entry.needs
         ]
     return joined(lines), bool(named)
+
+
+def _in_few_characters(number: int) -> str:
+    """A natural number, in nine characters at most below 10^100."""
+    return f"{number:,}" if number < 10**7 else f"{Decimal(number):.3e}"
 
 
 def separation_line(found: Separation) -> str:
