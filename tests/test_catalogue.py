@@ -14,7 +14,7 @@ from bounds.sizes import Costs, predicted, predicted_for_bijections
 from bounds.symbols import SYMBOLS, Expressions, expression
 from constructions import CATALOGUE, FactTable, InputError, construction
 from constructions.public import defined_in, stub
-from verify.cli.report import catalogue_table
+from verify.cli.reports.catalogue import catalogue_table
 
 ROOT = Path(__file__).parent.parent
 FORMULAS = tuple(field.name for field in fields(Costs))

@@ -16,7 +16,7 @@ from bounds.sizes import predicted, predicted_for_bijections
 from constructions import CATALOGUE, Codebook, FactTable, InputError
 from constructions.guards.errors import InternalError
 from verify.queries.recall import check_recall
-from verify.runner.grid import build
+from verify.runner.verifying import build
 
 NAMES = [name for name, entry in CATALOGUE.items() if not entry.multi_hop]
 
