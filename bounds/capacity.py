@@ -349,7 +349,7 @@ def _require_transformer(model: Transformer) -> None:
     """
     import torch
 
-    from constructions.decoders.plain import require_plain
+    from constructions.decoders.targets import require_plain
     from constructions.model.transformer import Transformer
 
     with torch.device("meta"):

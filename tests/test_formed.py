@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from constructions import CATALOGUE
-from constructions.forms.rewriting import widen
+from constructions.forms.widening import widen
 from verify.queries import forms as formed
 from verify.runner import grid
 from verify.runner.grid import Cell, default_grid, forms_grid, run_cell

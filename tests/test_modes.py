@@ -22,15 +22,12 @@ from constructions import (
 )
 from constructions.decoders.seeding import needed_shape, seed_into, standard
 from constructions.following.largest import prefix_is_static
+from constructions.forms.basis import change_basis
+from constructions.forms.installing import install
 from constructions.forms.mechanism import mechanism
-from constructions.forms.rewriting import (
-    add_noise,
-    change_basis,
-    install,
-    noise_radius,
-    normalize,
-    widen,
-)
+from constructions.forms.noise import add_noise, noise_radius
+from constructions.forms.normalizing import normalize
+from constructions.forms.widening import widen
 from verify.queries.recall import check_recall
 
 FACTS, OTHER_FACTS = (FactTable.random_bijections(5, 2, seed) for seed in (0, 1))

@@ -1,11 +1,9 @@
-"""What must hold of a module whose weights are to be believed: before a construction is written
-into another module, one by one; and before the weights are taken for what the module computes
-(`why_not_plain`).
+"""Whether a module is plain: whether what it computes is what its weights say, before these are
+taken for the module.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -14,104 +12,11 @@ from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
+from constructions.decoders.shared_memory import shared_memory
 from constructions.decoders.standard_decoder import StandardDecoder, StandardShape
-from constructions.guards.errors import InputError
 from constructions.guards.wording import printable
 from constructions.model.arithmetic import rounded_products
-from constructions.model.fact_model import FactModel
 from constructions.model.transformer import Transformer, TransformerShape
-
-
-def require_construction(model: object) -> None:
-    """Raise InputError unless it is a construction as a builder makes it."""
-    if not isinstance(model, FactModel):
-        raise InputError(
-            "the construction must be a FactModel, as a builder makes it; got a"
-            f" {type(model).__name__}"
-        )
-
-
-def require_dtype(model: FactModel, narrow: object) -> None:
-    """Raise InputError unless the weights of the construction can be held in this dtype."""
-    if not isinstance(narrow, torch.dtype) or not narrow.is_floating_point:
-        raise InputError(f"dtype must be one of floating point; got {narrow!r}")
-    wide = model.embedding.weight.dtype
-    if torch.finfo(narrow).eps > torch.finfo(wide).eps:
-        raise InputError(
-            f"{model.construction} was built in {wide}, and the target is in {narrow}; build it in"
-            f" {narrow}"
-        )
-
-
-@torch.no_grad()
-def require_plain(target: nn.Module, fresh: nn.Module, finite: bool = True) -> None:
-    """Raise InputError unless the target's parameters are those of `fresh`, a module of its shape
-    (on the meta device will do): the same names and shapes, memory shared by the same names only,
-    one floating dtype, one device, finite numbers if asked for.
-    """
-    kind, what = type(fresh).__name__, "load its weights into a new one"
-    has, needs = (
-        dict(module.named_parameters(remove_duplicate=False)) for module in (target, fresh)
-    )
-    for name in {**needs, **has}:
-        mine, its = (
-            "none" if name not in group else str(tuple(group[name].shape))
-            for group in (has, needs)
-        )
-        if mine != its:
-            raise InputError(
-                f"{name} of the target has the shape {mine}, in a new {kind} of its shape {its};"
-                f" {what}, without parametrizations"
-            )
-    first_name, first = next(iter(has.items()))
-    for name, weight in has.items():
-        if not weight.is_floating_point() or weight.is_meta:
-            raise InputError(
-                f"{name} of the target is {weight.dtype} on {weight.device}; floating point"
-                " numbers are needed"
-            )
-        if weight.is_inference():
-            raise InputError(
-                f"{name} of the target was made in torch.inference_mode, and cannot be changed"
-                " outside of it; make the target outside, or take a copy of it there"
-                " (copy.deepcopy)"
-            )
-        if (weight.dtype, weight.device) != (first.dtype, first.device):
-            raise InputError(
-                f"{name} of the target is {weight.dtype} on {weight.device}, {first_name}"
-                f" {first.dtype} on {first.device}; move it to one of them"
-            )
-    own: dict[int, str] = {}
-    for name, weight in needs.items():
-        other = own.setdefault(id(weight), name)
-        if has[name] is not has[other]:
-            raise InputError(
-                f"{name} of the target is not {other}, in a new {kind} of its shape it is; {what}"
-            )
-    ranges = sorted((*_range(has[name]), name) for name in own.values() if has[name].numel())
-    end, before = 0, ""
-    for start, stop, name in ranges:
-        if start < end or stop - start < has[name].numel() * first.element_size():
-            raise InputError(
-                f"{name} of the target shares memory with {before if start < end else 'itself'}, "
-                f"in a new {kind} of its shape it does not; {what}"
-            )
-        end, before = stop, name
-    for name, weight in has.items() if finite else ():
-        if not weight.double().isfinite().all():
-            raise InputError(
-                f"{name} of the target is not finite everywhere; give it finite numbers first"
-            )
-
-
-def _range(weight: Tensor) -> tuple[int, int]:
-    """Where its memory begins, and ends."""
-    last = sum((n - 1) * stride for n, stride in zip(weight.shape, weight.stride(), strict=True))
-    return weight.data_ptr(), weight.data_ptr() + (last + 1) * weight.element_size()
-
-
-# ------------------------------------------------------------------ modules that are what their
-# weights say
 
 
 @torch.no_grad()
@@ -184,6 +89,7 @@ _HOOKS = {
 
 
 def _why_global_hooks() -> str | None:
+    """Hooks that torch calls for all modules."""
     for name, what in _HOOKS.items():
         if getattr(nn.modules.module, name.replace("_", "_global_", 1)):
             return f"{what} is registered for all modules of torch; remove it"
@@ -191,6 +97,7 @@ def _why_global_hooks() -> str | None:
 
 
 def _why_hooks(module: nn.Module) -> str | None:
+    """Hooks of the module itself, or a compiled call in place of its own."""
     for name, what in _HOOKS.items():
         if module.__dict__.get(name):
             return f"it has {what}; remove it"
@@ -295,6 +202,7 @@ def _code_of(kind: type, known: _Known) -> frozenset[str] | str:
 
 
 def _own_code_of(cls: type) -> frozenset[str] | str:
+    """The names of the code that a class itself defines; or which of it was replaced by others."""
     top, names = cls.__module__.partition(".")[0], set()
     for name, value in vars(cls).items():
         if _is_code(value):
@@ -306,6 +214,7 @@ def _own_code_of(cls: type) -> frozenset[str] | str:
 
 
 def _is_code(value: object) -> bool:
+    """Whether an attribute of a class is a function, or made of one; no inner class."""
     value = _inside(value)
     return callable(value) and not isinstance(value, type)
 
@@ -316,6 +225,7 @@ def _inside(value: Any) -> Any:
 
 
 def _module_of(value: object) -> str:
+    """The package in which a function was written."""
     return str(getattr(_inside(value), "__module__", None)).partition(".")[0]
 
 
@@ -325,6 +235,9 @@ matters; the third was what the new one was made from."""
 
 
 def _why_other_settings(module: nn.Module, fresh: nn.Module, whole: bool = False) -> str | None:
+    """Attributes, parameters or buffers that are not as in a new module; of a whole model, which
+    may have further buffers, parameters alone.
+    """
     has, needs = module.__dict__, fresh.__dict__
     for name, value in needs.items():
         if name.startswith("_") or name in _STATE:
@@ -343,6 +256,7 @@ def _why_other_settings(module: nn.Module, fresh: nn.Module, whole: bool = False
 
 
 def _size(weight: Tensor | None) -> tuple[int, ...] | None:
+    """The shape; None where no weight is."""
     return None if weight is None else tuple(weight.shape)
 
 
@@ -367,28 +281,11 @@ def _why_other_weights(model: nn.Module) -> str | None:
                 f"{printable(name)} is {weight.dtype} on {weight.device}, {printable(first_name)}"
                 f" {first.dtype} on {first.device}"
             )
-    if shared := _shared_memory(model.named_parameters()):
+    if shared := shared_memory(model.named_parameters()):
         return (
             f"{printable(shared[0])} shares memory with {printable(shared[1])}; load its weights"
             " into a new one"
         )
-    return None
-
-
-def _shared_memory(weights: Iterable[tuple[str, Tensor]]) -> tuple[str, str] | None:
-    """Two of these tensors of which one begins before the other ends; or a tensor twice, two of
-    whose entries are one.
-    """
-    ranges: Iterator[tuple[int, int, str, int]] = (
-        (*_range(weight), name, weight.numel() * weight.element_size())
-        for name, weight in weights
-        if weight.numel()
-    )
-    end, before = 0, ""
-    for start, stop, name, size in sorted(ranges):
-        if start < end or stop - start < size:
-            return name, before if start < end else name
-        end, before = stop, name
     return None
 
 
@@ -414,4 +311,5 @@ def _why_other_arithmetic(weight: Tensor) -> str | None:
 
 
 def _name_of(cls: type) -> str:
+    """The name of a class in one printable line."""
     return printable(cls.__name__)

@@ -19,6 +19,7 @@ from torch import Tensor
 from constructions.facts.table import require_runnable
 from constructions.following.boxes import Box
 from constructions.following.follower import bytes_held
+from constructions.guards.errors import InputError
 from constructions.model.answering import Answering
 
 By = Literal["norms", "queries"]
@@ -59,3 +60,9 @@ def sequences_at_once(model: Answering, n_positions: int) -> int:
 def positions_of(model: Answering) -> int:
     """The longest sequence."""
     return model.shape.n_positions or model.hops + 1
+
+
+def require_way(by: object, *others: None) -> None:
+    """Raise InputError unless it is one of the ways, or of the others."""
+    if not isinstance(by, str | None) or by not in (*WAYS, *others):
+        raise InputError(f"by must be one of {', '.join(map(str, (*WAYS, *others)))}; got {by!r}")

@@ -123,7 +123,7 @@ def logit_error_of(
     margin: MarginClaim | None,
 ) -> float:
     """How far a logit of the turned module, in its dtype, may be from that of the given model in
-    real arithmetic, where it answers: see `constructions.forms.rewriting.change_basis`. By `norms`
+    real arithmetic, where it answers: see `constructions.forms.basis.change_basis`. By `norms`
     the model must be as it was built, or `widen` makes it, and the margin is what is proven of it;
     by `queries` it is not used.
 
@@ -164,4 +164,5 @@ def logit_error_of(
 
 
 def _in_words(error: float) -> str:
+    """For messages: how far a logit may be off."""
     return f"a logit may be off by {error:.3g}" if math.isfinite(error) else "numbers may overflow"

@@ -128,6 +128,7 @@ class _Leaks(Sizes):
 
 
 def _require_no_overflow(model: FactModel) -> None:
+    """Raise DoesNotFit where the weights do not bound all numbers of a forward pass."""
     dtype = model.embedding.weight.dtype
     largest, limit = largest_number(model), torch.finfo(dtype).max / 4
     if not largest < limit:
