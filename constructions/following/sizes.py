@@ -39,10 +39,10 @@ class Sizes(MatrixRules[Size]):
     def through(self, matrix: Matrix, x: Size) -> Size:
         """|W| of both, and what is rounded; a shift cancels."""
         size = magnitude(matrix.weight)
-        return Size(up(size @ x.largest), up(size @ x.error + self.rounded(size, x.total)))
+        return Size(up(size @ x.largest), up(size @ x.error + self.rounded(matrix, x.total)))
 
-    def rounded(self, size: Tensor, total: Tensor) -> Tensor | float:
-        """How far products with a matrix of these absolute values may be off by rounding."""
+    def rounded(self, matrix: Matrix, total: Tensor) -> Tensor | float:
+        """How far W x may be off by rounding, for all |x| <= total."""
         return 0.0
 
     def plus(self, x: Size, update: Size) -> Size:
