@@ -12,8 +12,8 @@ import dataclasses
 import itertools
 import json
 import os
+import random
 import re
-import secrets
 import warnings
 from importlib import import_module
 
@@ -30,6 +30,7 @@ from constructions import (
     StandardDecoder,
     StandardShape,
     chain_of_thought,
+    save,
     seed_into,
     selector,
     standard,
@@ -55,7 +56,7 @@ ODD = ["<end> of it", "a<pad>b", "Who ? I 'm not .", "ὕδωρ, 水", "Zürich"
 
 @pytest.fixture
 def rng():
-    seed = secrets.randbits(32)
+    seed = random.getrandbits(32)
     print(f"seed {seed}")
     return np.random.default_rng(seed)
 
@@ -460,7 +461,7 @@ def test_every_keyword_that_is_not_honoured_is_refused(chain):
 
 
 def test_a_config_that_makes_no_sense_is_refused_and_what_it_says_is_shown_escaped():
-    from constructions.export.huggingface_model import FactualRecallConfig
+    from constructions.export.huggingface_config import FactualRecallConfig
 
     for option in (
         {"exported_dtype": "nn"},
@@ -654,7 +655,7 @@ def test_the_margin_is_an_option_stated_in_config_and_card(tmp_path, monkeypatch
     from verify.__main__ import main
 
     monkeypatch.chdir(tmp_path)
-    selector(FactTable.from_triples(FAMILY)).save("model")
+    save(selector(FactTable.from_triples(FAMILY)), "model")
     for given, scale, margin in (
         ([], 8, 16),
         (["--margin", "0"], 1, 2),
@@ -792,9 +793,7 @@ def test_arithmetic_that_rounds_is_noticed(single):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         with pytest.raises(InputError, match="multiplied in bfloat16"):
             single(tokens)
-        with pytest.raises(
-            Exception, match=r"multiplied in bfloat16|_require_exported_arithmetic"
-        ):
+        with pytest.raises(Exception, match=r"multiplied in bfloat16|require_exported_arithmetic"):
             compiled(tokens)  # the compiler tells where it stopped, and not always why
         assert torch.equal(copy.deepcopy(single).double()(tokens).logits.float(), expected)
     torch.set_float32_matmul_precision("high")
@@ -914,7 +913,7 @@ def test_a_step_of_several_parts_has_the_gradient_of_one_large_batch(lessons, rn
 
 def test_facts_made_wrong_by_noise_are_learned_again_by_a_plain_loop(lessons):
     _, sequences, noisy = lessons
-    model = noisy(secrets.randbits(32))
+    model = noisy(random.getrandbits(32))
     assert known(model, sequences) < 45
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0)
     for _ in range(300):

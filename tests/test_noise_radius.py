@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_forms import NAMES, built, lessons, rotation, wider, wrong
+from tiers import diagonal, few
 
 from constructions import InputError, construction
 from constructions.following import queries
@@ -24,7 +25,7 @@ from constructions.writing.position_reading import SELECTED_GAP
 
 
 @pytest.mark.parametrize("by", WAYS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, "selector", "superposition", "key_value_shared"))
 def test_noise_at_the_radius_changes_no_answer_and_some_larger_noise_does(name, by):
     source = built(name)
     wide = wider(source)
@@ -40,7 +41,7 @@ def test_noise_at_the_radius_changes_no_answer_and_some_larger_noise_does(name, 
 
 
 @pytest.mark.parametrize("by", WAYS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, "selector", "superposition", "key_value_shared"))
 def test_the_worst_change_within_the_radius_changes_no_answer(name, by):
     """Every weight is moved by the whole radius, in the direction that costs a query most."""
     source = built(name)
@@ -59,7 +60,7 @@ def test_the_worst_change_within_the_radius_changes_no_answer(name, by):
     assert wrong(wide, source) == 0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, "selector", "key_value_shared"))
 @settings(max_examples=8)
 @given(data=st.data())
 def test_logits_move_by_no_more_than_is_followed(name, data):
@@ -91,9 +92,10 @@ def test_logits_move_by_no_more_than_is_followed(name, data):
         assert 0 < moved.max() <= whole.error.max()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("partial", [False, True])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "partial", "dtype"),
+    diagonal(NAMES, [False, True], [torch.float32, torch.float64]),
+)
 def test_a_query_by_itself_bears_more_than_all_at_once(name, partial, dtype):
     if partial and construction(name).random_partial_facts is None:
         partial = False
@@ -122,6 +124,7 @@ def test_by_queries_every_form_has_a_radius(monkeypatch):
     assert noise_radius(edited, "queries") == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["hybrid", "chain_of_thought"])
 def test_the_smallest_radius_of_all_batches_is_found(name, monkeypatch):
     """However queries are put together; 1e-3 is more than bisection leaves open."""

@@ -17,7 +17,15 @@ from verify.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ("constructions", "bounds", "verify", "tests", "docs", "benchmarks", ".ci")
-SINGLE = (".gitignore", "README.md", "LICENSE", "MANIFEST.in", "constraints.txt", "pyproject.toml")
+SINGLE = (
+    ".gitignore",
+    "CONTRIBUTING.md",
+    "README.md",
+    "LICENSE",
+    "MANIFEST.in",
+    "constraints.txt",
+    "pyproject.toml",
+)
 FOREIGN = (
     "verify",
     "constructions",
@@ -132,6 +140,7 @@ def test_what_git_tracks_is_in_the_source_distribution(unpacked):
     assert missing == []
 
 
+@pytest.mark.long
 def test_tests_of_the_source_distribution_run_there(unpacked):
     """Those that need helpers, documents and `.ci/run`, but no torch, which takes seconds to
     import.

@@ -1,6 +1,9 @@
 """Every public builder records how it was called, and its model names its codebooks."""
 
+import copy
 import inspect
+import pickle
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from constructions import (
     CATALOGUE,
     Codebook,
     FactTable,
+    Transformer,
     hybrid,
     key_value,
     precomputed,
@@ -39,8 +43,8 @@ def test_every_construction_records_its_options(name):
 
 
 def test_defaults_are_written_down():
-    assert key_value(FACTS, 2).recipe == Recipe("key_value", {"hops": 2, "share_layers": False})
-    assert precomputed(FACTS, hops=2).recipe == Recipe("precomputed", {"hops": 2, "layers": None})
+    assert key_value(FACTS, 2).recipe == Recipe(key_value, {"hops": 2, "share_layers": False})
+    assert precomputed(FACTS, hops=2).recipe == Recipe(precomputed, {"hops": 2, "layers": None})
 
 
 def test_options_are_plain_integers_and_flags():
@@ -56,3 +60,29 @@ def test_codebooks_are_those_given():
     books = [Codebook(np.array([0, 1])), Codebook(np.array([2, 3, 4]))]
     facts = FactTable([[0, 1, 0, 1, 0], [2, 3, 4, 2, 3]])
     assert superposition(facts, codebooks=books).codebooks == tuple(books)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_plan_knows_all_sizes_and_holds_no_weight(name, monkeypatch):
+    entry = CATALOGUE[name]
+    facts = entry.random_facts(5, 2, 1)
+    options = entry.build(facts, 2 if entry.multi_hop else 1).recipe.options
+    with monkeypatch.context() as patched:
+        patched.setattr(Transformer, "__init__", lambda *_: pytest.fail("weights are allocated"))
+        plan = entry.constructor().plan(facts, **options)
+    model = plan.build()
+    assert plan.shape == model.shape
+    assert plan.construction == model.construction
+    assert model.answer(0, [0] * model.hops) == facts.answer(0, [0] * model.hops)
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_builder_is_a_function_that_returns_a_model(name):
+    """As it is seen by `inspect`, by `help`, and by pickle, which finds it by its name."""
+    build = CATALOGUE[name].constructor()
+    kind = "ChainOfThought" if name == "chain_of_thought" else "FactModel"
+    assert inspect.isfunction(build)
+    assert inspect.signature(build).return_annotation == kind
+    assert get_type_hints(build)["return"].__name__ == kind
+    assert pickle.loads(pickle.dumps(build)) is build is copy.deepcopy(build)
+    assert "Weights." in inspect.getdoc(build)

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import os
-import secrets
+import random
 import shutil
 import subprocess
 import sys
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from constructions import FactTable, InputError, load, selector
-from constructions.files import new_folder
+from constructions import FactTable, InputError, load, save, selector
+from constructions.files import locks, new_folder
 from constructions.files.outputs import require_apart, require_outside_models
 from constructions.saved import folder
 from verify.__main__ import main
@@ -78,6 +78,7 @@ def namespaces():
     return "" if done.returncode == 0 else f"`unshare` is not allowed: {done.stderr.strip()}"
 
 
+@pytest.mark.long
 def test_a_saver_in_another_process_namespace_leaves_a_live_one_alone(tmp_path):
     """As two containers on one volume: process ids mean nothing to one another. The first writes
     while the second saves.
@@ -112,10 +113,11 @@ def test_a_saver_in_another_process_namespace_leaves_a_live_one_alone(tmp_path):
     assert not list(tmp_path.glob(".model.*"))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_savers_at_once_leave_a_whole_model_at_every_moment_and_tell_the_truth(tmp_path):
     """Interleaved at random; some are killed. `two_savers.py` says how it is looked at."""
-    seed = secrets.token_hex(4)
+    seed = f"{random.getrandbits(32):x}"
     command = [
         sys.executable,
         str(SAVERS),
@@ -136,29 +138,29 @@ def test_a_saver_whose_files_are_taken_away_does_not_tell_of_success(tmp_path, m
     """The commit point is looked at: a manifest that vanishes before the folder is in place is
     missed after.
     """
-    OLD.save(tmp_path / "model")
-    exchange = new_folder._exchange
+    save(OLD, tmp_path / "model")
+    exchange = new_folder.exchange
 
     def taken(one, other):
         (one / "manifest.json").unlink()
         exchange(one, other)
 
-    monkeypatch.setattr(new_folder, "_exchange", taken)
+    monkeypatch.setattr(new_folder, "exchange", taken)
     with pytest.raises(
         InputError, match=r"model: was written and put in place, and is not there whole any more"
     ):
-        NEW.save(tmp_path / "model")
+        save(NEW, tmp_path / "model")
 
 
 def test_without_locks_all_is_saved_and_nothing_is_swept(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(new_folder.fcntl, "flock", refuse)
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
     orphan = tmp_path / ".model.0123456789abcdef.part"
     orphan.mkdir()
     for model in (OLD, NEW):
-        model.save(tmp_path / "model")
+        save(model, tmp_path / "model")
         assert is_whole(tmp_path / "model", model)
     assert sorted(path.name for path in tmp_path.iterdir()) == [orphan.name, "model"]
 
@@ -173,18 +175,18 @@ def test_a_folder_that_is_exchanged_while_it_is_read_is_read_again(
     The models have the same sizes, so that the weights of one would fit the facts of the other.
     """
     target, other = tmp_path / "model", tmp_path / "other"
-    OLD.save(target)
-    NEW.save(other)
+    save(OLD, target)
+    save(NEW, other)
     called = []
 
     def exchanging(function, nth):
         def wrapped(*given, **named):
             if called and called[-1] == nth and back:
-                new_folder._exchange(target, other)
+                new_folder.exchange(target, other)
             found = function(*given, **named)
             called.append(len(called) + 1)
             if called[-1] == nth:
-                new_folder._exchange(target, other)
+                new_folder.exchange(target, other)
             return found
 
         return wrapped
@@ -193,7 +195,7 @@ def test_a_folder_that_is_exchanged_while_it_is_read_is_read_again(
         read = folder.manifests.read_manifest
         monkeypatch.setattr(folder.manifests, "read_manifest", exchanging(read, 1))
     elif reader == "load, late":
-        monkeypatch.setattr(folder, "rebuilt", exchanging(folder.rebuilt, 1))
+        monkeypatch.setattr(folder, "planned", exchanging(folder.planned, 1))
     else:
         monkeypatch.setattr(np, "memmap", exchanging(np.memmap, 2))
     if reader == "check":
@@ -231,13 +233,13 @@ def test_where_nothing_can_be_flushed_the_model_is_saved_and_it_is_said_what_is_
     code, fails, replaced, tmp_path, monkeypatch
 ):
     if replaced:
-        OLD.save(tmp_path / "model")
+        save(OLD, tmp_path / "model")
     failing_sync(monkeypatch, code, fails)
     with pytest.warns(
         UserWarning,
         match=r"model: is written and in place, .* cannot flush a (file|folder) .*; load it then$",
     ) as warned:
-        NEW.save(tmp_path / "model")
+        save(NEW, tmp_path / "model")
     assert any("cannot flush a folder" in str(warning.message) for warning in warned)
     assert is_whole(tmp_path / "model", NEW)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -247,33 +249,33 @@ def test_success_is_never_reported_as_failure(tmp_path, monkeypatch):
     """The folder is in place, and only then the disk fails, or the old folder cannot be removed:
     that is a warning.
     """
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     with monkeypatch.context() as patch:
         failing_sync(patch, errno.EIO, lambda path: path == tmp_path)
         with pytest.warns(
             UserWarning,
             match="is written and in place, but the system does not confirm that: Input",
         ):
-            NEW.save(tmp_path / "model")
+            save(NEW, tmp_path / "model")
     assert is_whole(tmp_path / "model", NEW)
     with monkeypatch.context() as patch:
-        patch.setattr(new_folder, "_remove", lambda *_: False)
+        patch.setattr(new_folder, "remove", lambda *_: False)
         with pytest.warns(
             UserWarning,
             match=r"the folder that it has replaced could not be removed: see .*\.part",
         ):
-            OLD.save(tmp_path / "model")
+            save(OLD, tmp_path / "model")
     assert is_whole(tmp_path / "model", OLD)
 
 
 @pytest.mark.parametrize("what", ["model", "weights.safetensors"])
 def test_failure_is_never_reported_as_success(what, tmp_path, monkeypatch):
     """A disk that fails before the folder is in place: the old model stays, and nothing else."""
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     before = contents(tmp_path)
     failing_sync(monkeypatch, errno.EIO, lambda path: what in path.name and path != tmp_path)
     with pytest.raises(InputError, match="model: cannot be written: Input/output error"):
-        NEW.save(tmp_path / "model")
+        save(NEW, tmp_path / "model")
     assert contents(tmp_path) == before
 
 
@@ -358,14 +360,14 @@ def test_what_a_user_has_put_into_a_folder_is_never_removed(touch, moment, tmp_p
     """
     (tmp_path / "there").mkdir()
     target = tmp_path / "there" / "model"
-    OLD.save(target)
+    save(OLD, target)
     left = []
 
     def touched(path):
         touch(path)
         left.append(contents(path))
 
-    exchange, survey = new_folder._exchange, folder.survey
+    exchange, describe = new_folder.exchange, folder._description
 
     def exchanged(one, other):
         if not left and moment == "before the exchange":
@@ -374,17 +376,17 @@ def test_what_a_user_has_put_into_a_folder_is_never_removed(touch, moment, tmp_p
         if not left:
             touched(one)  # by a process that has the old folder open
 
-    def surveyed(path):
+    def described(model):
         if moment == "while it is written":
             touched(target)
-        return survey(path)
+        return describe(model)
 
     if moment == "before":
         touched(target)
-    monkeypatch.setattr(folder, "survey", surveyed)
-    monkeypatch.setattr(new_folder, "_exchange", exchanged)
+    monkeypatch.setattr(folder, "_description", described)
+    monkeypatch.setattr(new_folder, "exchange", exchanged)
     with pytest.raises(InputError, match="stays as it is"):
-        NEW.save(target)
+        save(NEW, target)
     assert contents(target) == left[0]
     assert [path.name for path in target.parent.iterdir() if path.name.startswith(".")] == []
 
@@ -393,32 +395,32 @@ def test_what_comes_when_the_old_folder_is_being_removed_is_kept_and_reported(
     tmp_path, monkeypatch
 ):
     """The last moment of all: it has been compared, and is being removed."""
-    OLD.save(tmp_path / "model")
-    remove = new_folder._remove
+    save(OLD, tmp_path / "model")
+    remove = new_folder.remove
 
     def late(path, files):
         noted(path)
         overwritten(path)
         return remove(path, files)
 
-    monkeypatch.setattr(new_folder, "_remove", late)
+    monkeypatch.setattr(new_folder, "remove", late)
     with pytest.warns(UserWarning, match="could not be removed: see"):
-        NEW.save(tmp_path / "model")
+        save(NEW, tmp_path / "model")
     (kept,) = tmp_path.glob(".model.*.part")
     assert {"notes.txt", "facts.tsv"} <= {path.name for path in kept.iterdir()}
     monkeypatch.undo()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         monkeypatch.setattr(folder, "certificate", lambda model: '{"claims": []}\n')
-        OLD.save(tmp_path / "model")
+        save(OLD, tmp_path / "model")
     assert (kept / "notes.txt").read_text() == "mine", "the next save sweeps no user's file"
 
 
 def test_a_folder_that_cannot_be_put_back_is_kept_under_the_name_that_is_reported(
     tmp_path, monkeypatch
 ):
-    OLD.save(tmp_path / "model")
-    exchange, calls = new_folder._exchange, []
+    save(OLD, tmp_path / "model")
+    exchange, calls = new_folder.exchange, []
 
     def once(one, other):
         calls.append(one)
@@ -427,17 +429,17 @@ def test_a_folder_that_cannot_be_put_back_is_kept_under_the_name_that_is_reporte
         exchange(one, other)
         noted(one)
 
-    monkeypatch.setattr(new_folder, "_exchange", once)
+    monkeypatch.setattr(new_folder, "exchange", once)
     with pytest.raises(InputError, match=r"so the old folder is kept, as .*\.part"):
-        NEW.save(tmp_path / "model")
+        save(NEW, tmp_path / "model")
     assert (calls[0] / "notes.txt").read_text() == "mine"
 
 
 def test_links_of_others_to_saved_files_live_on(tmp_path):
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     os.link(tmp_path / "model" / "facts.tsv", tmp_path / "mine.tsv")
     held = (tmp_path / "mine.tsv").read_bytes()
-    NEW.save(tmp_path / "model")
+    save(NEW, tmp_path / "model")
     assert (tmp_path / "mine.tsv").read_bytes() == held
     assert is_whole(tmp_path / "model", NEW)
 
@@ -447,10 +449,10 @@ def test_links_of_others_to_saved_files_live_on(tmp_path):
 
 
 def test_no_model_is_saved_into_a_model(tmp_path):
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     before = contents(tmp_path)
     with pytest.raises(InputError, match="lies in the folder of a saved model"):
-        NEW.save(tmp_path / "model" / "inner")
+        save(NEW, tmp_path / "model" / "inner")
     assert contents(tmp_path) == before
 
 
@@ -491,7 +493,7 @@ def test_no_output_damages_a_model_an_input_or_another_output(
     command, tmp_path, monkeypatch, capsys
 ):
     """Refused before any work, in one sentence; all files are as they were."""
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     (tmp_path / "f.tsv").write_text(FAMILY)
     (tmp_path / "x").mkdir()
     (tmp_path / "empty").mkdir()

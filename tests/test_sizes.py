@@ -16,6 +16,7 @@ from constructions import (
     chain_of_thought,
     hybrid,
     load,
+    save,
     selector,
     superposition,
 )
@@ -51,6 +52,7 @@ print(json.dumps([found, peak, capped]))
 """
 
 
+@pytest.mark.long
 def test_huge_sizes_on_the_command_line_cost_no_memory(tmp_path):
     one, two = tmp_path / "one.tsv", tmp_path / "two.tsv"
     one.write_text("a\tr\tb\nb\tr\ta\n")
@@ -135,7 +137,7 @@ FOLDERS = {
 
 @pytest.fixture
 def folder(tmp_path):
-    chain_of_thought(FactTable.random_bijections(3, 2, seed=0), 2).save(tmp_path / "model")
+    save(chain_of_thought(FactTable.random_bijections(3, 2, seed=0), 2), tmp_path / "model")
     return tmp_path / "model"
 
 

@@ -7,7 +7,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from constructions import CATALOGUE, selector
+from constructions import CATALOGUE, FactTable, selector
 from constructions.facts.tsv import read_tsv
 from verify.__main__ import main
 from verify.cli.examples import PARTIAL, unicode_facts
@@ -22,7 +22,7 @@ def read(tmp_path_factory):
 
 
 def test_the_table_is_what_unicodedata_says(read):
-    facts = read.facts
+    facts = FactTable.from_triples(read.rows)
     assert read.repeats == 0
     assert set(facts.relation_names) == {
         "category", "bidirectional", "width", "combining", "uppercase", "lowercase", "base"
@@ -37,8 +37,9 @@ def test_the_table_is_what_unicodedata_says(read):
         assert answer == f"category:{unicodedata.category(character)}"
 
 
+@pytest.mark.long
 def test_every_fact_of_the_table_is_recalled(read):
-    facts = read.facts
+    facts = FactTable.from_triples(read.rows)
     result, model = verify_facts(CATALOGUE["selector"], facts, logits="fast")
     assert (result.verdict, result.reason) == ("PASS", "")
     assert result.queries == facts.answers.size > 1_000_000
@@ -83,6 +84,7 @@ def test_codes_are_for_answers_only():
     assert selector(facts).shape.d_model == facts.n_relations * m + facts.n_relations + 1
 
 
+@pytest.mark.long
 def test_every_chain_of_three_hops_is_answered_right():
     """Upper case, lower case, base letter and compatibility lead from character to character,
     where they lead at all.

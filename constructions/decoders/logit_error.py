@@ -25,7 +25,6 @@ from constructions.model.rounding import magnitude, up
 from constructions.model.transformer import HeadShape
 from constructions.writing.position_reading import GAIN
 
-
 _READERS = frozenset({"query", "key", "value", "read", "unembedding"})
 """The names here of the matrices that read the stream."""
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from constructions.guards.errors import InputError
 from constructions.guards.integers import require_integer_fields
+from constructions.model.as_written import Kind
 from constructions.model.transformer import (
     MLP,
     Attention,
@@ -225,6 +226,9 @@ class StandardDecoder(Traced):
             if trace:
                 x = trace.pass_on(f"layers.{index}.post", x)
         return self.final_norm(x), later
+
+
+STANDARD_DECODER = Kind(StandardDecoder, StandardShape)
 
 
 def _norm(shape: StandardShape, dtype: torch.dtype | None) -> nn.Module:

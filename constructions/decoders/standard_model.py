@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.decoders.embedding_map import EmbeddingMap
-from constructions.decoders.standard_decoder import StandardDecoder
+from constructions.decoders.standard_decoder import STANDARD_DECODER, StandardDecoder
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering, Writing
 from constructions.model.fact_model import FactModel, MarginClaim
@@ -105,7 +105,7 @@ class StandardModel(Stating, StandardDecoder, Answering):
     def _found(self, name: str) -> Bounds:
         """What was proven, if it still holds of the module."""
         found = self._stated.of(self, name)
-        require_arithmetic(self, name)
+        require_arithmetic(self, name, STANDARD_DECODER)
         return found
 
     def state(self, bounds: Bounds) -> None:

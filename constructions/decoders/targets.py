@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from constructions.decoders.shared_memory import shared_memory
 from constructions.guards.errors import InputError
+from constructions.model.as_written import shared_memory
 from constructions.model.fact_model import FactModel
 
 

@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING
 from constructions.guards.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from transformer_lens.model_bridge import TransformerBridge
 
     from constructions.export.huggingface_model import FactualRecallForCausalLM
+    from constructions.export.runner import Runner
     from constructions.model.answering import Answering
 
 TOOLS = {
@@ -43,11 +43,6 @@ TOOLS = {
 }
 """The module of each tool. It has `save(model, folder, margin)`, which returns the logit scale,
 and `runner(folder)`.
-"""
-
-Runner = Callable[["Tensor"], "Tensor"]
-"""Tokens (batch, length), int64, to logits (batch, length, d_vocab) as the other tool computes
-them, both on the CPU.
 """
 
 
@@ -100,9 +95,7 @@ def export(
     from constructions.export.names import ABOUT_NAMES, vocabulary_json
     from constructions.export.scale import about_scale
     from constructions.files.new_folder import new_folder
-    from constructions.files.outputs import require_outside_models
 
-    require_outside_models(folder)
     module = tool(to)
     with new_folder(folder, _refuse, _require_files_alone) as part:
         scale = module.save(model, part, margin)
@@ -133,6 +126,7 @@ def tool(name: str) -> ModuleType:
 
 
 def _refuse(folder: Path) -> None:
+    """Raise InputError: an export takes the place of nothing but an empty folder."""
     raise InputError(
         f"{folder}: is not empty, so it stays as it is; give another name, or remove it"
     )

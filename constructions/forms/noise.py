@@ -23,7 +23,7 @@ from constructions.guards.integers import whole
 from constructions.model.fact_model import FactModel
 from constructions.model.ordinary_tensors import of_ordinary_tensors
 from constructions.model.stated import require_arithmetic
-from constructions.model.transformer import Transformer
+from constructions.model.transformer import TRANSFORMER, Transformer
 
 
 @of_ordinary_tensors
@@ -96,7 +96,7 @@ def noise_radius(
     """
     given, _ = source_of(model)
     require_way(by)
-    require_arithmetic(model, "a noise radius")
+    require_arithmetic(model, "a noise radius", TRANSFORMER)
     if by == "queries":
         return radius_by_queries(model, progress)
     return radius_by_norms(model, margin_as_built(model), given.positions is not None)

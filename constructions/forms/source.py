@@ -12,8 +12,8 @@ from constructions.decoders.targets import require_construction, require_plain
 from constructions.decoders.transformer_seeding import write_into, zeros
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.rebuild import planned
 from constructions.model.transformer import Transformer
-from constructions.saved.rebuild import rebuilt
 
 
 def source_of(model: FactModel | ModelForm) -> tuple[FactModel, Tensor]:
@@ -46,7 +46,7 @@ def margin_as_built(model: FactModel | ModelForm) -> MarginClaim:
     try:
         margin = given.margin_of_weights()
         if dtype != given.embedding.weight.dtype:
-            given = rebuilt(given.recipe, given.facts, given.codebooks, dtype)
+            given = planned(given.recipe, given.facts, given.codebooks, dtype).build()
             margin = given.margin_of_weights()
     except InputError as error:
         raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,10 +17,11 @@ from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError, InternalError
 from constructions.model.answering import Answering
 from constructions.model.readout import Readout
+from constructions.model.rebuild import as_built
 from constructions.model.recipe import Recipe
 from constructions.model.stated import Stated, Stating, require_arithmetic
 from constructions.model.stream import Space
-from constructions.model.transformer import Transformer, TransformerShape
+from constructions.model.transformer import TRANSFORMER, Transformer, TransformerShape
 
 EMBEDDING_ONLY = frozenset({"embedding.weight"})
 
@@ -105,7 +105,7 @@ class FactModel(Stating, Transformer, Answering):
         codebooks: what gives the answers, or the states of a path, their codes; in superposition
             one for each relation.
         built_dtype: the dtype that the weights were written in.
-        recipe: the builder's name and options; set by every public builder.
+        recipe: the builder and its options; set by every public builder.
     """
 
     recipe: Recipe
@@ -148,7 +148,7 @@ class FactModel(Stating, Transformer, Answering):
 
         Setting it states that the claim is proven of the weights as they are then. A model that
         has changed since, or that has other facts or another dtype, is made again from its recipe
-        (see `constructions.saved.rebuild.as_built`): if these are its weights, bit for bit, the
+        (see `constructions.model.rebuild.as_built`): if these are its weights, bit for bit, the
         claim is the new one's.
 
         Raises:
@@ -157,7 +157,7 @@ class FactModel(Stating, Transformer, Answering):
             DoesNotFit: the construction does not exist in the dtype of the weights.
         """
         claim = self.margin_of_weights()
-        require_arithmetic(self, "the margin")
+        require_arithmetic(self, "the margin", TRANSFORMER)
         return claim
 
     @margin.setter
@@ -177,8 +177,6 @@ class FactModel(Stating, Transformer, Answering):
             return stated.of(self, "the margin")
         if stated.fingerprint.change(self) is None:
             return stated.value
-        from constructions.saved.rebuild import as_built
-
         claim = as_built(self).margin_of_weights()
         self.margin = claim
         return claim
@@ -232,14 +230,6 @@ class FactModel(Stating, Transformer, Answering):
         for tokens, rows in readout.weight_rows(*weight.shape):
             weight[torch.from_numpy(tokens)] = torch.from_numpy(rows).to(weight)
         self.readout = readout
-
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the model to a folder that `constructions.load` reads; see
-        `constructions.saved.folder.save`.
-        """
-        from constructions.saved.folder import save
-
-        save(self, folder)
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
         """The named slot of residual-stream states: (..., d_model) to (..., *slot shape)."""

@@ -1,5 +1,5 @@
-"""How a model was made: every public builder writes down its name and its options, so that the
-model can be made again.
+"""How a model was made: every public builder leaves itself and its options in the model, so that
+the model can be made again.
 """
 
 from __future__ import annotations
@@ -8,21 +8,18 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
-import torch
 
+from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.integers import as_declared, declares_integers
-from constructions.model.ordinary_tensors import ordinary_tensors
-
-if TYPE_CHECKING:
-    from constructions.model.fact_model import FactModel
-
-    Built = TypeVar("Built", bound=FactModel)
+from constructions.model.transformer import TransformerShape
 
 Arguments = ParamSpec("Arguments")
+Built = TypeVar("Built")
+Built_co = TypeVar("Built_co", covariant=True)
 
 RECORDED_ELSEWHERE = frozenset({"facts", "codebook", "codebooks", "dtype"})
 """Arguments of builders that a model holds itself: as its table, its codebooks and the dtype of
@@ -30,34 +27,78 @@ its weights.
 """
 
 
+class Planned(Protocol[Built_co]):
+    """A model of which everything is known and no weight is allocated yet: see
+    `constructions.writing.plan.Plan`.
+    """
+
+    @property
+    def construction(self) -> str:
+        """The name in the catalogue."""
+
+    @property
+    def shape(self) -> TransformerShape:
+        """All sizes of the model."""
+
+    def made_by(self, recipe: Recipe) -> Planned[Built_co]:
+        """The same plan, which leaves this recipe in the model."""
+
+    def then_install(self, facts: FactTable) -> Planned[Built_co]:
+        """The same plan, which at last installs these facts in the model."""
+
+    def build(self) -> Built_co:
+        """Allocate the model and write all its weights."""
+
+
+class Builder(Protocol[Arguments, Built_co]):
+    """A public builder: called, it returns a model; `plan`, with the same arguments, tells its
+    sizes first.
+    """
+
+    __name__: str
+
+    def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Built_co:
+        """The model."""
+
+    def plan(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Planned[Built_co]:
+        """The model before it is built: its `shape` is known, and no weight is allocated."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """The call of a builder, its facts, codebooks and dtype aside.
 
     Attributes:
-        builder: the builder's name.
+        build: the builder. It is a function of a module, so that copies of a model share it, and a
+            pickled one finds it by its name.
         options: all its other arguments by name, those that were not given with their defaults.
     """
 
-    builder: str
+    build: Builder[..., Any]
     options: dict[str, int | bool | None]
 
+    @property
+    def builder(self) -> str:
+        """The builder's name."""
+        return self.build.__name__
 
-def recorded(build: Callable[Arguments, Built]) -> Callable[Arguments, Built]:
-    """Let a builder leave its recipe in the model it returns, and build with ordinary tensors.
 
-    The builder gets Python integers and truth values, whatever types they came in. It works on
-    the CPU, outside of inference mode, so that the model can be changed and trained afterwards;
-    then the model is moved to torch's default device, as any module would be made there.
+def recorded(
+    plan: Callable[Arguments, Planned[Built]],
+) -> Builder[Arguments, Built]:
+    """Make a public builder of a function that plans a model.
 
-    Raises (when a model is built):
-        InputError: an option is of another type, or the default device is `meta`, whose tensors
-            hold nothing.
+    The builder has the function's name, arguments and docstring, and returns the model itself,
+    with the recipe in it; `builder.plan(...)` returns the plan. The function gets Python integers
+    and truth values, whatever types they came in.
+
+    Raises (when a model is planned):
+        InputError: an option is of another type.
     """
-    signature = inspect.signature(build)
+    signature = inspect.signature(plan)
 
-    @functools.wraps(build)
-    def recording(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Built:
+    @functools.wraps(plan)
+    def planning(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Planned[Built]:
         call = signature.bind(*args, **kwargs)
         call.apply_defaults()
         options = {
@@ -69,20 +110,19 @@ def recorded(build: Callable[Arguments, Built]) -> Callable[Arguments, Built]:
                 options[name] = _flag(name, value)
             elif declares_integers(declared):
                 options[name] = as_declared(name, value, declared)
-        device = torch.get_default_device()
-        if device.type == "meta":
-            raise InputError(
-                f"{build.__name__} writes facts into weights, and torch's default device is meta,"
-                " where tensors hold nothing; build it on another device (with"
-                " torch.device('cpu'): ...)"
-            )
         call.arguments.update(options)
-        with ordinary_tensors():
-            model = build(*call.args, **call.kwargs)
-            model.recipe = Recipe(build.__name__, options)
-            return model if device.type == "cpu" else model.to(device)
+        return plan(*call.args, **call.kwargs).made_by(Recipe(builder, options))
 
-    return recording
+    @functools.wraps(plan)
+    def building(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Built:
+        return planning(*args, **kwargs).build()
+
+    builder = cast("Builder[Arguments, Built]", building)
+    returned = str(signature.return_annotation).removeprefix("Plan[").removesuffix("]")
+    building.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
+    building.__annotations__ = {**plan.__annotations__, "return": returned}
+    building.plan = planning  # type: ignore[attr-defined]
+    return builder
 
 
 def _flag(name: str, value: object) -> bool:

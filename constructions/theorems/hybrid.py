@@ -30,15 +30,17 @@ from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
-from constructions.theorems.theorem_4_3_key_value import (
+from constructions.theorems.lemmas.answer_trees import answers_to_all_words, write_answers
+from constructions.theorems.lemmas.pointers import (
     advance_pointer,
-    answer_rows,
     follow_pointer,
     start_pointer,
 )
-from constructions.theorems.theorem_4_3_precomputed import answers_to_all_words, read_prompt
+from constructions.theorems.lemmas.reading_the_prompt import read_prompt
+from constructions.theorems.lemmas.row_memory import answer_rows
 from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
-from constructions.writing.position_reading import position_codes, with_leaks
+from constructions.writing.plan import Plan
+from constructions.writing.position_reading import position_codes
 
 
 @recorded
@@ -49,7 +51,7 @@ def hybrid(
     looked_up: int,
     share_layers: bool = False,
     dtype: torch.dtype = torch.float32,
-) -> FactModel:
+) -> Plan[FactModel]:
     """Relations 0..q-1 are looked up in the MLP, relations q..R-1 are read from trees in the
     embedding.
 
@@ -128,7 +130,7 @@ def hybrid(
     field = SignField(states.tokens, sign_codes(np.arange(len(states)), b), read=stream["state"])
     readout = Readout((field,), rest=-(b + 1 if len(states) > 1 else b) * one)
     write_facts = partial(_write_prefixes, hops=hops, looked_up=looked_up, states=states)
-    model = draft.build(
+    return draft.plan(
         facts,
         readout,
         write_facts,
@@ -139,8 +141,6 @@ def hybrid(
         repeats=hops if share_layers else 1,
         fact_tables=None if looked_up else frozenset({"embedding.weight"}),
     )
-    model.margin = with_leaks(model)
-    return model
 
 
 def _forget_letter(layer: LayerDraft, stream: Space) -> Slot:
@@ -208,7 +208,7 @@ def _move_trees_up(
 
 
 def _fold_two_layers(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> None:
-    """As `precomputation.fold`, through two hidden layers; the second adds up the branches."""
+    """As `answer_trees.fold`, through two hidden layers; the second adds up the branches."""
     if not tree.size:
         return
     here = letter[(slice(None), *(None,) * (len(tree.shape) - 1))]
@@ -235,15 +235,7 @@ def _write_prefixes(
             ..., looked_up:
         ]
         name = place_of.format(f"words {length}")
-        columns = model.stream[name].columns.reshape(-1, states.bits)
-        for word, place in enumerate(columns):
-            slot = Slot(model.stream, name, place)
-            write_rows(
-                weight,
-                vocabulary.entities,
-                slot,
-                states.binary(tokens.reshape(facts.n_entities, -1)[:, word]),
-            )
+        write_answers(model, name, tokens.reshape(facts.n_entities, -1), states)
     write_rows(
         weight,
         vocabulary.entities,

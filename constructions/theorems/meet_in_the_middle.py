@@ -28,10 +28,12 @@ from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.readout import BankField, Readout
 from constructions.model.recipe import recorded
-from constructions.model.stream import Form, Slot, Space
-from constructions.theorems.theorem_4_3_precomputed import answers_to_all_words, pick, read_prompt
+from constructions.model.stream import Form, Space
+from constructions.theorems.lemmas.answer_trees import answers_to_all_words, pick, write_answers
+from constructions.theorems.lemmas.reading_the_prompt import read_prompt
 from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
-from constructions.writing.position_reading import position_codes, with_leaks
+from constructions.writing.plan import Plan
+from constructions.writing.position_reading import position_codes
 
 FACT_TABLES = frozenset({"embedding.weight", "unembedding.weight"})
 
@@ -39,7 +41,7 @@ FACT_TABLES = frozenset({"embedding.weight", "unembedding.weight"})
 @recorded
 def meet_in_the_middle(
     facts: FactTable, hops: int, *, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Layer 1 picks the entity in the middle, layer 2 puts its code where the unembedding of the
     second half reads it.
 
@@ -96,7 +98,7 @@ def meet_in_the_middle(
     layer.add(2 * bits - asked[:, None], to=backward)
 
     write_facts = partial(_write_halves, first=first, second=second, codebook=codebook)
-    model = draft.build(
+    return draft.plan(
         facts,
         _readout(facts, stream, second, codebook),
         write_facts,
@@ -106,8 +108,6 @@ def meet_in_the_middle(
         hops=hops,
         fact_tables=FACT_TABLES,
     )
-    model.margin = with_leaks(model)
-    return model
 
 
 def require_bijections(facts: FactTable) -> None:
@@ -158,10 +158,7 @@ def _write_halves(
     require_bijections(facts)
     vocabulary, weight = model.vocabulary, model.embedding.weight
     tokens = answers_to_all_words(facts, first)
-    blocks = model.stream["forward"].columns.reshape(-1, codebook.bits)
-    for word, columns in enumerate(blocks):
-        slot = Slot(model.stream, "forward", columns)
-        write_rows(weight, vocabulary.entities, slot, codebook.binary(tokens[:, word]))
+    write_answers(model, "forward", tokens, codebook)
     write_rows(
         weight,
         vocabulary.relations,

@@ -38,13 +38,15 @@ from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.readout import NumberField, Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot
+from constructions.sizes.whole_numbers import least_gain
 from constructions.writing.draft import Draft, require_exact, write_rows
+from constructions.writing.plan import Plan
 
 
 @recorded
 def selector(
     facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.1 with an MLP: the subject's embedding is a stack of its attributes' codes, the
     MLP masks all but one.
 
@@ -86,7 +88,7 @@ def selector(
     # missing neighbour.
     readout = Readout((answers,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     write_facts = partial(_write_attributes, codebook=codebook)
-    return draft.build(
+    return draft.plan(
         facts, readout, write_facts, MarginClaim.exactly(2), dtype, codebooks=(codebook,)
     )
 
@@ -119,7 +121,7 @@ def _write_attributes(
 @recorded
 def scalar_selector(
     facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.1 with an MLP of width R, independent of N: one coordinate for each relation holds
     the answer's number.
 
@@ -163,7 +165,7 @@ def scalar_selector(
     # that place.
     readout = Readout((answers,), rest=-(2 if largest else 1) * one)
     write_facts = partial(_write_numbers, codebook=codebook)
-    return draft.build(
+    return draft.plan(
         facts, readout, write_facts, MarginClaim.exactly(1), dtype, codebooks=(codebook,)
     )
 
@@ -189,7 +191,7 @@ def attention_selector(
     codebook: Codebook | None = None,
     beta: int | None = None,
     dtype: torch.dtype = torch.float32,
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem 4.1 without an MLP: R heads of query width 1; head h looks at the subject iff the
     relation is h.
 
@@ -218,7 +220,7 @@ def attention_selector(
     """
     codebook = codebook or Codebook.of(facts)
     m, n_relations = codebook.bits, facts.n_relations
-    beta = _least_beta(n_relations) if beta is None else beta
+    beta = least_gain(n_relations) if beta is None else beta
     margin = attention_margin(n_relations, beta)
     vocabulary = Vocabulary(facts.n_entities, n_relations)
     stream = Space(attributes=(n_relations, m), output=(m,), relation=(n_relations,), is_entity=())
@@ -245,7 +247,7 @@ def attention_selector(
     )
     write_facts = partial(_write_attributes, codebook=codebook, signs=True)
     claim = MarginClaim(real=margin, in_dtype=margin - rounding, rounds=True)
-    return draft.build(facts, readout, write_facts, claim, dtype, codebooks=(codebook,))
+    return draft.plan(facts, readout, write_facts, claim, dtype, codebooks=(codebook,))
 
 
 def attention_margin(n_relations: int, beta: int) -> Fraction:
@@ -263,16 +265,9 @@ def attention_margin(n_relations: int, beta: int) -> Fraction:
     if margin <= 0:
         raise InputError(
             f"with beta = {beta} and R = {n_relations} the margin is not positive: e^beta > R - 1"
-            f" is needed; beta = {_least_beta(n_relations)} gives a margin of at least 1"
+            f" is needed; beta = {least_gain(n_relations)} gives a margin of at least 1"
         )
     return margin
-
-
-def _least_beta(n_relations: int) -> int:
-    beta = 1
-    while Fraction(2718, 1000) ** beta < 2 * n_relations - 1:
-        beta += 1
-    return beta
 
 
 def _rounding(margin: Fraction, d_model: int, m: int, dtype: torch.dtype) -> Fraction:

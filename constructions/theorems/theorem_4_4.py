@@ -25,7 +25,7 @@ Proof: docs/theorems/theorem_4_4.md.
 from __future__ import annotations
 
 from functools import partial
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,15 +39,20 @@ from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot, nothing
-from constructions.theorems.theorem_4_3_precomputed import answers_to_all_words
+from constructions.theorems.lemmas.answer_trees import answers_to_all_words, write_answers
 from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
-from constructions.writing.position_reading import GAIN, position_codes, with_leaks
+from constructions.writing.plan import Plan
+from constructions.writing.position_reading import GAIN, position_codes
 
 SPECIALS = ("unknown", "pad", "end")
 
 
 class ChainOfThought(Writing, FactModel):
     """A model that writes the intermediate entities; see `Writing`."""
+
+    def __init__(self, *sizes: Any, hops_per_token: int, **others: Any):
+        super().__init__(*sizes, **others)
+        self.hops_per_token = hops_per_token
 
 
 @recorded
@@ -58,7 +63,7 @@ def chain_of_thought(
     hops_per_token: int = 1,
     codebook: Codebook | None = None,
     dtype: torch.dtype = torch.float32,
-) -> ChainOfThought:
+) -> Plan[ChainOfThought]:
     """Theorem 4.4: position K + i - 1 points to the letters of step i, and writes x_i.
 
     Weights. `E[s]` = blocks `b(answer of w at s)` for all words w of 1 to j relations; `E[relation
@@ -148,7 +153,7 @@ def chain_of_thought(
     readout = Readout((answers, end), rest=-(m + 1 if len(codebook) > 1 else m) * one)
     write_facts = partial(_write_words, per_token=per_token, codebook=codebook)
     claim = MarginClaim.exactly(2)
-    built = draft.build(
+    return draft.plan(
         facts,
         readout,
         write_facts,
@@ -156,12 +161,8 @@ def chain_of_thought(
         dtype,
         codebooks=(codebook,),
         hops=max_hops,
-        kind=ChainOfThought,
+        kind=partial(ChainOfThought, hops_per_token=per_token),
     )
-    model = cast("ChainOfThought", built)
-    model.hops_per_token = per_token
-    model.margin = with_leaks(model)
-    return model
 
 
 def _point(draft: Draft, stream: Space, max_hops: int, per_token: int, n_positions: int) -> None:
@@ -205,14 +206,12 @@ def _write_words(model: FactModel, facts: FactTable, per_token: int, codebook: C
     for tokens in answered:
         codebook.numbers(tokens)  # every answer has a code, or nothing is written
     for length, tokens in enumerate(answered, start=1):
-        for word, columns in enumerate(
-            model.stream[f"words {length}"].columns.reshape(-1, codebook.bits)
-        ):
-            slot = Slot(model.stream, f"words {length}", columns)
-            write_rows(weight, vocabulary.entities, slot, codebook.binary(tokens[:, word]))
-            if vocabulary.unknown in codebook.tokens:
-                unknown = np.array([vocabulary.unknown])
-                write_rows(weight, unknown, slot, codebook.binary(unknown))
+        name = f"words {length}"
+        write_answers(model, name, tokens, codebook)
+        if vocabulary.unknown in codebook.tokens:
+            unknown = np.array([vocabulary.unknown])
+            everywhere = np.tile(codebook.binary(unknown), tokens.shape[1])
+            write_rows(weight, unknown, model.stream[name].flat(), everywhere)
     write_rows(
         weight,
         vocabulary.relations,

@@ -21,8 +21,9 @@ from functools import partial
 import numpy as np
 import torch
 
+from constructions.facts.answers import MISSING
 from constructions.facts.codes import Codebook
-from constructions.facts.table import MISSING, FactTable
+from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.guards.memory import require_memory
@@ -31,6 +32,7 @@ from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot, nothing
 from constructions.writing.draft import Draft, require_exact, write_rows
+from constructions.writing.plan import Plan
 
 
 @recorded
@@ -39,7 +41,7 @@ def superposition(
     *,
     codebooks: list[Codebook] | None = None,
     dtype: torch.dtype = torch.float32,
-) -> FactModel:
+) -> Plan[FactModel]:
     """Theorem F.1: uniform attention adds up the subject's attributes, and the relation raises the
     right answer set.
 
@@ -105,7 +107,7 @@ def superposition(
         )
     readout = Readout(tuple(fields), rest=-(g * widest + 1) * relation.sum())
     write_facts = partial(_write_blocks, books=books)
-    return draft.build(
+    return draft.plan(
         facts, readout, write_facts, MarginClaim.at_least(2), dtype, codebooks=tuple(books)
     )
 
@@ -133,6 +135,7 @@ def require_disjoint(facts: FactTable) -> None:
 
 
 def _require_books_apart(books: list[Codebook], vocabulary: Vocabulary) -> None:
+    """Raise InputError unless there is one codebook for each relation, and no entity in two."""
     if len(books) != vocabulary.n_relations:
         raise InputError(
             f"{vocabulary.n_relations} codebooks are needed, one for each relation; got"

@@ -1,20 +1,19 @@
 """From a plan to weights: declare the stream, say what each head copies and each unit computes,
-then build.
+then plan the model.
 
 draft = Draft("selector", vocabulary, stream)
 layer = draft.layer()
 layer.head("read the subject", copy=2 * attributes, to=attributes)
 mask = layer.relu("mask", attributes - relation[:, None])
 layer.add(-mask, to=attributes)
-model = draft.build(...)
+return draft.plan(...)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,16 +21,17 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from constructions.facts.codes import Codebook
-from constructions.facts.table import FactTable, require_path
+from constructions.facts.limits import require_path
+from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
-from constructions.guards.wording import brief
 from constructions.model.fact_model import EMBEDDING_ONLY, FactModel, FactWriter, MarginClaim
 from constructions.model.readout import Readout
 from constructions.model.stream import Form, Slot, Space, nothing
 from constructions.model.transformer import MLP, Attention, HeadShape, LayerShape, TransformerShape
+from constructions.writing.plan import Model, Plan
 
 
 @dataclass(frozen=True)
@@ -137,21 +137,6 @@ class LayerDraft:
             _put(mlp.matrix(-1), slot.columns.ravel(), form)
 
 
-_ONLY_SHAPE: ContextVar[TransformerShape | None] = ContextVar("only_shape", default=None)
-
-
-@contextmanager
-def only_of_shape(shape: TransformerShape) -> Iterator[None]:
-    """Within this context a draft of any other shape is refused before its weights
-    are allocated.
-    """
-    token = _ONLY_SHAPE.set(shape)
-    try:
-        yield
-    finally:
-        _ONLY_SHAPE.reset(token)
-
-
 class Draft:
     """A whole model under construction."""
 
@@ -180,8 +165,7 @@ class Draft:
         self.layers.append(LayerDraft(self.stream, hidden_layers))
         return self.layers[-1]
 
-    @torch.no_grad()
-    def build(
+    def plan(
         self,
         facts: FactTable,
         readout: Readout,
@@ -193,9 +177,9 @@ class Draft:
         hops: int = 1,
         repeats: int = 1,
         fact_tables: frozenset[str] | None = EMBEDDING_ONLY,
-        kind: type[FactModel] = FactModel,
-    ) -> FactModel:
-        """Allocate the modules and write all weights.
+        kind: Callable[..., Model] = FactModel,  # type: ignore[assignment]  # the default of Model
+    ) -> Plan[Model]:
+        """The drafted model, of which no weight is allocated yet.
 
         Args:
             facts: what the model is to answer; also the source of the names.
@@ -209,12 +193,6 @@ class Draft:
             repeats: how often the drafted layers are applied.
             fact_tables: see `FactModel`.
             kind: the class of the model.
-
-        Raises:
-            DoesNotFit: the weights need more memory than the machine has; nothing has been
-                allocated then.
-            InputError: the sizes are not those of `only_of_shape`; nothing has been allocated
-                then.
         """
         shape = TransformerShape(
             d_vocab=len(self.vocabulary),
@@ -223,35 +201,34 @@ class Draft:
             n_positions=self.n_positions,
             repeats=repeats,
         )
-        if _ONLY_SHAPE.get() not in (None, shape):
-            raise InputError(
-                f"{self.construction} has other sizes here: {brief(shape)} is not"
-                f" {brief(_ONLY_SHAPE.get())}"
-            )
-        count = shape.n_parameters()
-        require_memory(
-            count * dtype.itemsize,
-            f"the weights of {self.construction} ({count:,} parameters in {dtype})",
-        )
-        units = tuple(
-            tuple(space for space in layer.units if space.width) for layer in self.layers
-        )
-        head_names = tuple(tuple(head.name for head in layer.heads) for layer in self.layers)
-        model = kind(
+        allocate = partial(
+            kind,
             self.construction,
             shape,
             dtype,
             self.vocabulary,
             self.stream,
-            units,
-            head_names,
-            readout,
-            writer,
-            facts,
-            hops,
-            fact_tables,
-            codebooks,
+            units=tuple(
+                tuple(space for space in layer.units if space.width) for layer in self.layers
+            ),
+            head_names=tuple(tuple(head.name for head in layer.heads) for layer in self.layers),
+            readout=readout,
+            writer=writer,
+            facts=facts,
+            hops=hops,
+            fact_tables=fact_tables,
+            codebooks=codebooks,
         )
+
+        def write(model: FactModel) -> None:
+            self._write_internal_weights(model)
+            model.write_readout(readout)
+            writer(model, facts)
+
+        return Plan(self.construction, shape, dtype, margin, allocate, write)
+
+    def _write_internal_weights(self, model: FactModel) -> None:
+        """Write the drafted layers and position vectors into zero weights."""
         for drafted, built in zip(self.layers, model.layer_sequence(), strict=False):
             if built.attention is not None:
                 drafted.write_attention(built.attention)
@@ -264,10 +241,6 @@ class Draft:
                     " positions"
                 )
             write_rows(model.positions.weight, np.arange(len(values)), slot, values)
-        model.write_readout(readout)
-        writer(model, facts)
-        model.margin = margin
-        return model
 
 
 def require_hops(hops: int, name: str = "hops") -> None:

@@ -4,32 +4,50 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
+from torch import nn
 
-from constructions.catalogue import CATALOGUE
+from constructions.facts.answers import MISSING
 from constructions.facts.codes import Codebook
-from constructions.facts.table import MISSING, FactTable
+from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError
-from constructions.model.fact_model import FactModel
-from constructions.model.recipe import RECORDED_ELSEWHERE, Recipe
+from constructions.model.recipe import RECORDED_ELSEWHERE, Builder, Planned, Recipe
 from constructions.model.stated import Fingerprint
-from constructions.writing.position_reading import with_leaks
 
 
-def builder_named(name: str) -> Callable[..., FactModel]:
-    """The public builder of that name. Raises InputError with all names where there is none."""
-    entries = {entry.builder_name: entry for entry in CATALOGUE.values()}
-    if name not in entries:
-        raise InputError(f"no builder is named {name!r}; there are {', '.join(entries)}")
-    return entries[name].constructor()
+class Claim(Protocol):
+    """What is asked of the claim of a margin: see `constructions.model.fact_model.MarginClaim`."""
+
+    @property
+    def rounds(self) -> bool:
+        """Whether the forward pass rounds."""
 
 
-def default_codebooks(builder: str, facts: FactTable) -> tuple[Codebook, ...]:
+class Recorded(Protocol):
+    """What is asked of a model that is to be made again, beside being a module: see
+    `constructions.model.fact_model.FactModel`.
+    """
+
+    construction: str
+    recipe: Recipe
+    facts: FactTable
+    codebooks: tuple[Codebook, ...]
+    embedding: nn.Embedding
+
+    def margin_of_weights(self) -> Claim:
+        """What is proven of the logits of these weights."""
+
+
+Model = TypeVar("Model", bound=Recorded)
+
+
+def default_codebooks(build: Builder[..., Any], facts: FactTable) -> tuple[Codebook, ...]:
     """The codebooks that a builder makes of the facts where none are given."""
-    parameters = inspect.signature(builder_named(builder)).parameters
+    parameters = inspect.signature(build).parameters
     if "codebooks" in parameters:
         return tuple(Codebook.of(facts, relation=r) for r in range(facts.n_relations))
     return (Codebook.of(facts) if "codebook" in parameters else Codebook.of_states(facts),)
@@ -42,20 +60,19 @@ def same_codebooks(some: Sequence[Codebook], others: Sequence[Codebook]) -> bool
     )
 
 
-def rebuilt(
+def planned(
     recipe: Recipe, facts: FactTable, books: Sequence[Codebook], dtype: torch.dtype
-) -> FactModel:
-    """The model that the recipe makes.
+) -> Planned[Any]:
+    """The plan of the model that the recipe makes: its sizes are known, no weight is allocated.
 
     A builder that takes no codebook gives codes to all states. Its model differs from the default
     only if it was built for facts some of which were missing, and total ones were installed since;
     so this is done again.
 
     Raises:
-        InputError: there is no such builder, it has other options or no such codebooks, or what it
-            raises.
+        InputError: the builder has other options or no such codebooks, or what it raises.
     """
-    build = builder_named(recipe.builder)
+    build = recipe.build
     parameters = inspect.signature(build).parameters
     names = parameters.keys() - RECORDED_ELSEWHERE
     if recipe.options.keys() != names:
@@ -63,31 +80,25 @@ def rebuilt(
             f"{recipe.builder} has the options {sorted(names)}; got {sorted(recipe.options)}"
         )
     if "codebooks" in parameters:
-        return build(facts, **recipe.options, codebooks=list(books), dtype=dtype)
+        return build.plan(facts, **recipe.options, codebooks=list(books), dtype=dtype)
     if len(books) != 1:
         raise InputError(f"{recipe.builder} has one codebook; got {len(books)}")
     if "codebook" in parameters:
-        return build(facts, **recipe.options, codebook=books[0], dtype=dtype)
-    if same_codebooks(books, default_codebooks(recipe.builder, facts)):
-        return build(facts, **recipe.options, dtype=dtype)
+        return build.plan(facts, **recipe.options, codebook=books[0], dtype=dtype)
+    if same_codebooks(books, default_codebooks(build, facts)):
+        return build.plan(facts, **recipe.options, dtype=dtype)
     answers = facts.answers.copy()
     answers[0, 0] = MISSING
     partial = FactTable(answers, facts.entity_names, facts.relation_names)
-    if not same_codebooks(books, default_codebooks(recipe.builder, partial)):
+    if not same_codebooks(books, default_codebooks(build, partial)):
         raise InputError(
             f"{recipe.builder} gives codes to all entities, and to no token but them and unknown;"
             " the codebook does not"
         )
-    model = build(partial, **recipe.options, dtype=dtype)
-    claim = model.margin_of_weights()
-    model.install(facts)
-    model.margin = claim  # without a leak it is about any facts
-    if model.positions is not None:
-        model.margin = with_leaks(model)
-    return model
+    return build.plan(partial, **recipe.options, dtype=dtype).then_install(facts)
 
 
-def as_built(model: FactModel) -> FactModel:
+def as_built(model: Model) -> Model:
     """The model made again from its recipe, its facts and its codebooks, in the dtype of its
     weights: if the two are the same, bit for bit, whatever a builder proves of its model holds for
     this one.
@@ -108,13 +119,14 @@ def as_built(model: FactModel) -> FactModel:
         raise InputError(f"{model.construction} has no recipe: nothing is known of its weights")
     weight = model.embedding.weight
     try:
-        again = rebuilt(model.recipe, model.facts, model.codebooks, weight.dtype)
+        again: Model = planned(model.recipe, model.facts, model.codebooks, weight.dtype).build()
     except DoesNotFit as error:
         raise DoesNotFit(
             f"nothing is proven of these weights in {weight.dtype}: {error}"
         ) from None
-    change = Fingerprint(again).change(
-        model if weight.device.type in ("cpu", "meta") else copy.deepcopy(model).cpu()
+    module = cast("nn.Module", model)
+    change = Fingerprint(cast("nn.Module", again)).change(
+        module if weight.device.type in ("cpu", "meta") else copy.deepcopy(module).cpu()
     )
     if change is None and weight.device.type not in ("cpu", "cuda"):
         change = f"on {weight.device.type} no arithmetic is known to be exact"
