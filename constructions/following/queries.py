@@ -28,12 +28,12 @@ WAYS: tuple[By, ...] = get_args(By)
 _MEMORY = 256 * 2**20
 
 
-def lost(logits: Box, said: Tensor) -> Tensor:
+def lost(logits: Box, answers: Tensor) -> Tensor:
     """Which of the queries, with logits (Q, A, d_vocab) and answers (Q, A), are not certain to be
     answered right.
     """
-    own = (logits.low - logits.error).gather(-1, said[..., None])[..., 0]
-    others = (logits.high + logits.error).scatter(-1, said[..., None], -torch.inf).amax(-1)
+    own = (logits.low - logits.error).gather(-1, answers[..., None])[..., 0]
+    others = (logits.high + logits.error).scatter(-1, answers[..., None], -torch.inf).amax(-1)
     return ~(own > others).all(-1)
 
 
@@ -46,10 +46,10 @@ def sequences(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
     for hops in model.path_lengths:
         total = model.facts.n_queries(hops)
         for start in range(0, total, at_once):
-            tokens, said = model.training_examples(
+            tokens, answers = model.training_examples(
                 *model.facts.queries(np.arange(start, min(start + at_once, total)), hops)
             )
-            yield tokens.cpu(), said.cpu()
+            yield tokens.cpu(), answers.cpu()
 
 
 def sequences_at_once(model: Answering, n_positions: int) -> int:

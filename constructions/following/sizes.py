@@ -1,7 +1,7 @@
 """How large each number may be, and how far off, for all tokens at all positions alike.
 
 A matrix W makes errors `|W| e` of errors e, and rounds; ReLU is 1-Lipschitz; sums add errors. What
-a head's mixture may be off by is said by who uses these rules.
+a head's mixture may be off by is left to who uses these rules.
 """
 
 from __future__ import annotations

@@ -98,13 +98,17 @@ def radius_by_queries(model: FactModel | ModelForm, progress: Callable[[int], No
     return found
 
 
-def _lost(follower: Follower, tokens: Tensor, said: Tensor, rho: float) -> tuple[Tensor, Tensor]:
+def _lost(
+    follower: Follower, tokens: Tensor, answers: Tensor, rho: float
+) -> tuple[Tensor, Tensor]:
     """Those of the queries, token sequences (Q, L) and answers (Q, A), that are not certain to be
     answered right.
     """
     noise = Noise(rho, follower.network.embedding.weight.dtype)
-    which = lost(follower.logits(follower.points(tokens, noise), noise, said.shape[-1]), said)
-    return tokens[which], said[which]
+    which = lost(
+        follower.logits(follower.points(tokens, noise), noise, answers.shape[-1]), answers
+    )
+    return tokens[which], answers[which]
 
 
 def _largest(survives: Callable[[float], bool], most: float) -> float:
