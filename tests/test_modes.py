@@ -22,7 +22,7 @@ from constructions import (
     save,
 )
 from constructions.decoders.seeding import needed_shape, seed_into, standard
-from constructions.following.largest import prefix_is_static
+from constructions.following.static_prefix import prefix_is_static
 from constructions.forms.basis import change_basis
 from constructions.forms.installing import install
 from constructions.forms.mechanism import mechanism

@@ -24,7 +24,7 @@ from constructions import (
     selector,
     standard,
 )
-from constructions.decoders import blocks, identity_norms, seeding
+from constructions.decoders import blocks, identity_norms, plan_writing
 from constructions.guards.errors import DoesNotFit
 from constructions.model.answering import Writing
 from verify.queries.recall import check_recall
@@ -380,7 +380,7 @@ def test_a_missing_mirror_is_noticed(monkeypatch):
         tall[embedding_map.mirror] = 0
         return tall
 
-    broken(monkeypatch, seeding, "_writing", one_sided)
+    broken(monkeypatch, plan_writing, "_writing", one_sided)
     notices("selector", norm="layernorm")
 
 

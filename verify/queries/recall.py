@@ -36,7 +36,7 @@ from torch import Tensor
 from constructions.decoders.plain import why_not_plain
 from constructions.facts.limits import require_runnable
 from constructions.facts.table import FactTable
-from constructions.following.largest import prefix_is_static
+from constructions.following.static_prefix import prefix_is_static
 from constructions.guards.errors import InputError, InternalError
 from constructions.guards.wording import printable
 from constructions.model.answering import Answering, Widths, Writing
