@@ -1,6 +1,5 @@
 """Models that are exact in their dtype, or not by one."""
 
-from corners.shapes import LARGE, logits_that_cancel_apart
 from exploits.small_models import LAST, OF_NODE, OF_TWO_RELATIONS, C, one_letter
 from hand_made import (
     ONE_BIT,
@@ -11,6 +10,8 @@ from hand_made import (
     book,
     positions,
 )
+
+from corners.shapes import LARGE, logits_that_cancel_apart
 
 
 def exact_or_not():

@@ -1,23 +1,6 @@
 """Models that are right, and proven: by one, at a limit, or of a rare shape."""
 
 import numpy as np
-from corners.shapes import (
-    BENT,
-    BENT_TWICE,
-    CLOSE,
-    THREE_KINDS,
-    backwards,
-    exclusive_or,
-    fifty_bits,
-    in_the_second_book,
-    leaking,
-    mixed_units,
-    settled,
-    shaken,
-    three_kinds,
-    three_letters_at_once,
-    two_hops_at_once,
-)
 from exploits.small_models import (
     BOTH,
     FOUR,
@@ -51,6 +34,23 @@ from hand_made import (
 )
 
 from constructions import FactTable, selector
+from corners.shapes import (
+    BENT,
+    BENT_TWICE,
+    CLOSE,
+    THREE_KINDS,
+    backwards,
+    exclusive_or,
+    fifty_bits,
+    in_the_second_book,
+    leaking,
+    mixed_units,
+    settled,
+    shaken,
+    three_kinds,
+    three_letters_at_once,
+    two_hops_at_once,
+)
 
 
 def of_logits_and_leaks():

@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-from corners.shapes import BENT, BENT_TWICE, shaken
 from exploits.small_models import (
     BOTH,
     FOUR,
@@ -36,6 +35,8 @@ from hand_made import (
     with_manifest,
     with_weights,
 )
+
+from corners.shapes import BENT, BENT_TWICE, shaken
 
 
 def wrong():
