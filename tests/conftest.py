@@ -1,7 +1,52 @@
-import os
+"""Seeds and tiers of the whole suite; CONTRIBUTING.md says how they are used.
 
+Everything that tests draw derives from one number, the environment variable TEST_SEED. Where it
+is not set, each run draws another, and prints it when a test fails, so that the run can be
+repeated.
+"""
+
+import os
+import random
+import secrets
+import sys
+import zlib
+
+import numpy as np
+import pytest
 from hypothesis import settings
 
-settings.register_profile("local", deadline=None, max_examples=60)
-settings.register_profile("ci", deadline=None, max_examples=60, derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "local")
+EXAMPLES = {"fast": 15, "all": 60}
+"""How many examples Hypothesis draws in the fast tier, and where long tests run too."""
+
+# Before the workers of xdist start, so that all of them have the same.
+FRESH = "TEST_SEED" not in os.environ
+os.environ.setdefault("TEST_SEED", str(secrets.randbits(32)))
+
+for name, examples in EXAMPLES.items():
+    settings.register_profile(name, deadline=None, max_examples=examples, print_blob=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Give Hypothesis its seed, and the number of examples of the tier."""
+    if config.getoption("hypothesis_seed", None) is None:
+        config.option.hypothesis_seed = os.environ["TEST_SEED"]
+    settings.load_profile("fast" if config.getoption("markexpr") == "not long" else "all")
+
+
+def pytest_runtest_setup(item):
+    """Start the generators that tests share at a number that depends on the seed and on the test
+    alone, so that no order of tests matters.
+    """
+    seed = zlib.crc32(f"{os.environ['TEST_SEED']} {item.nodeid}".encode())
+    random.seed(seed)
+    np.random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+def pytest_terminal_summary(terminalreporter, exitstatus):
+    """The seed, where it may be wanted."""
+    if exitstatus or not FRESH:
+        seed = os.environ["TEST_SEED"]
+        terminalreporter.write_line(f"TEST_SEED={seed} in the environment repeats these draws")

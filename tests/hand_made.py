@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import itertools
 import json
-import math
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,9 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from constructions import CATALOGUE, InputError, save
+from constructions import CATALOGUE, save
 from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
-from constructions.saved.manifest import canonical
-from constructions.saved.tensor_file import survey
+from constructions.saved.manifest import FORMAT, canonical
 from constructions.writing.certificate import text_of
 
 DTYPES = {
@@ -58,12 +56,11 @@ def resealed(files, **changed):
     """
     files = files | {name.replace("_", "."): data for name, data in changed.items()}
     manifest = json.loads(files["manifest.json"])
-    with contextlib.suppress(InputError):  # weights that cannot be read are described as they were
+    # weights that cannot be read are described as they were
+    with contextlib.suppress(safetensors.SafetensorError):
         if "weights_safetensors" in changed:
-            tensors = survey(files["weights.safetensors"]).tensors
-            manifest["tensors"] = {name: tensor.listed() for name, tensor in tensors.items()}
-            entries = sum(math.prod(tensor.shape) for tensor in tensors.values())
-            manifest["sizes"]["parameters"] = entries
+            tensors = safetensors.torch.load(files["weights.safetensors"])
+            manifest["sizes"]["parameters"] = sum(w.numel() for w in tensors.values())
     manifest["files"] = {
         name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         for name, data in files.items()
@@ -247,7 +244,13 @@ def assembled(
     """
     n_relations, n = facts.shape
     specials = ["unknown", "pad", "end"] if per_token else ["unknown"]
-    task = {"claim": "task", "format": 1, "entities": n, "relations": n_relations, "hops": hops}
+    task = {
+        "claim": "task",
+        "format": FORMAT,
+        "entities": n,
+        "relations": n_relations,
+        "hops": hops,
+    }
     lengths = range(1 if per_token else hops, hops + 1)
     task |= {"facts": int((facts >= 0).sum()), "hops_per_token": per_token}
     task |= {"queries": sum(n * n_relations**length for length in lengths)}
@@ -260,7 +263,13 @@ def assembled(
     }
     sizes["positions"] = len(weights["positions.weight"]) if "positions.weight" in weights else 0
     sizes["d_vocab"] = n + n_relations + len(specials)
-    manifest = {"format": 1, "dtype": dtype, "sizes": sizes, "specials": specials, "files": {}}
+    manifest = {
+        "format": FORMAT,
+        "dtype": dtype,
+        "sizes": sizes,
+        "specials": specials,
+        "files": {},
+    }
     manifest |= {"construction": "none", "builder": "none", "options": {"hops": hops}}
     manifest["architecture"] = {"layers": layers, "repeats": repeats}
     packed = safetensors.torch.save({"facts": torch.from_numpy(facts.astype(np.int32))})

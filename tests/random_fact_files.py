@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from constructions import FactFileError, FactTable, InputError
 from constructions.facts.tsv import fact_lines
 from constructions.saved import folder as folders
+from constructions.saved.reading import read_facts
 from verify.symbolic import stored
 
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
@@ -304,7 +305,7 @@ def folder_readers(place, sizes, specials, files):
     }
     loaded, names, why = None, None, {}
     try:
-        loaded = folders._read_facts(place, manifest)
+        loaded = read_facts(place, manifest)
     except (InputError, SafetensorError) as error:  # which `load` makes InputErrors
         why["load"] = error
     try:

@@ -10,9 +10,12 @@ import torch
 from scipy.linalg import hadamard
 
 from constructions import CATALOGUE, change_basis
-from constructions.forms import following
+from constructions.following import queries
+from constructions.following.boxes import Box
+from constructions.following.follower import Follower
+from constructions.following.queries import positions_of
+from constructions.following.walk import network_of
 from constructions.forms.basis_bounds import Turned
-from constructions.forms.following import Box, Follower, positions_of
 from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
 
 D = 64
@@ -127,9 +130,9 @@ def test_rounded_weights_are_followed_without_the_rounding_of_sums(name):
     q = np.linalg.qr(np.random.default_rng(0).normal(size=(model.shape.d_model,) * 2))[0]
     narrow = copy.deepcopy(model).float()
     turned = change_basis(narrow, q, by=None).double()
-    follower = Follower(model, positions_of(model))
+    follower = Follower(network_of(model), positions_of(model))
     change = Turned(model, turned, torch.from_numpy(q))
-    for tokens, said in following.sequences(model):
+    for tokens, said in queries.sequences(model):
         box = follower.logits(follower.points(tokens, change), change, said.shape[1])
         with torch.no_grad():
             before, after = (module(tokens)[:, -said.shape[1] :] for module in (model, turned))
@@ -144,5 +147,5 @@ def test_the_largest_error_of_all_batches_is_stated(monkeypatch):
     model = entry.build(entry.random_facts(5, 2, 0), 2)
     q = np.linalg.qr(np.random.default_rng(0).normal(size=(model.shape.d_model,) * 2))[0]
     stated = change_basis(model, q, by="queries").logit_error
-    monkeypatch.setattr(following, "_MEMORY", 1)
+    monkeypatch.setattr(queries, "_MEMORY", 1)
     assert change_basis(model, q, by="queries").logit_error == pytest.approx(stated, rel=1e-6)

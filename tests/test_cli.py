@@ -407,6 +407,7 @@ def test_a_full_disk_is_reported_without_a_traceback():
     assert done.stderr == "error: No space left on device\n"
 
 
+@pytest.mark.long
 def test_a_closed_pipe_ends_quietly():
     command = [sys.executable, "-m", "verify", "all"]
     with subprocess.Popen(
@@ -420,6 +421,7 @@ def test_a_closed_pipe_ends_quietly():
     assert process.returncode == 1
 
 
+@pytest.mark.long
 def test_a_terminal_gets_a_progress_bar():
     pty = pytest.importorskip("pty")
     primary, secondary = pty.openpty()

@@ -409,6 +409,7 @@ def test_tables_have_a_line_for_every_point(n, r, k):
     assert all(f"\n{plan.label} " in text for plan in plans(n, r, k))
 
 
+@pytest.mark.long
 def test_the_picture_is_the_same_every_time(tmp_path):
     pytest.importorskip("matplotlib")
     shown = plane.plane(4096, 4, 2)
@@ -422,6 +423,7 @@ def test_the_picture_is_the_same_every_time(tmp_path):
     assert one != (tmp_path / "other.svg").read_bytes()
 
 
+@pytest.mark.long
 def test_a_picture_can_be_drawn_at_every_size(tmp_path):
     pytest.importorskip("matplotlib")
     for n, r, k in ((1, 1, 1), (2, 3, 4), (2**40, 2, 3)):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiers import diagonal, few
 
 from constructions import (
     CATALOGUE,
@@ -23,7 +24,7 @@ from constructions import (
     seed_into,
     standard,
 )
-from constructions.forms.following import WAYS
+from constructions.following.queries import WAYS
 from constructions.forms.rewriting import add_noise, change_basis, install, noise_radius, widen
 from constructions.model.answering import Writing
 from constructions.model.transformer import HeadShape, LayerShape
@@ -94,7 +95,7 @@ def lessons(source):
         yield source.training_examples(*source.facts.queries(np.arange(total), hops))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, "selector", "hybrid_shared", "chain_of_thought"))
 @settings(max_examples=5)
 @given(data=st.data())
 def test_another_basis_keeps_all_logits(name, data):
@@ -118,9 +119,9 @@ def test_another_basis_keeps_all_logits(name, data):
         assert seen.abs().max() < 1e-8
 
 
-@pytest.mark.parametrize("by", WAYS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "dtype", "by"), diagonal(NAMES, [torch.float32, torch.float64], WAYS)
+)
 @settings(max_examples=4)
 @given(data=st.data())
 def test_another_basis_moves_logits_by_no_more_than_it_says(name, dtype, by, data):

@@ -7,7 +7,6 @@ terminal or begin a line with a verdict, in an error, in a reason or in what is 
 
 import json
 import random
-import secrets
 
 import pytest
 import torch
@@ -108,7 +107,7 @@ def renamed(files, rng):
 
 
 def test_no_text_of_a_folder_forges_a_line(saved, tmp_path, capsys):
-    seed = secrets.randbits(32)
+    seed = random.getrandbits(32)
     rng, said = random.Random(seed), 0
     for i in range(EDITS):
         files = rng.choice(saved)

@@ -12,8 +12,8 @@ import dataclasses
 import itertools
 import json
 import os
+import random
 import re
-import secrets
 import warnings
 from importlib import import_module
 
@@ -56,7 +56,7 @@ ODD = ["<end> of it", "a<pad>b", "Who ? I 'm not .", "ὕδωρ, 水", "Zürich"
 
 @pytest.fixture
 def rng():
-    seed = secrets.randbits(32)
+    seed = random.getrandbits(32)
     print(f"seed {seed}")
     return np.random.default_rng(seed)
 
@@ -915,7 +915,7 @@ def test_a_step_of_several_parts_has_the_gradient_of_one_large_batch(lessons, rn
 
 def test_facts_made_wrong_by_noise_are_learned_again_by_a_plain_loop(lessons):
     _, sequences, noisy = lessons
-    model = noisy(secrets.randbits(32))
+    model = noisy(random.getrandbits(32))
     assert known(model, sequences) < 45
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0)
     for _ in range(300):

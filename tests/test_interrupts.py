@@ -82,6 +82,7 @@ def test_an_interrupt_at_any_call_is_one_line_and_130():
         ), f"at call {moment} of {calls}"
 
 
+@pytest.mark.long
 def test_an_interrupt_at_any_time_leaves_a_whole_model_or_none(tmp_path):
     (tmp_path / "facts.tsv").write_text("".join(f"s{i}\tr{i % 3}\to{i % 7}\n" for i in range(300)))
     for seconds in [random.uniform(0, 2) for _ in range(2)]:
@@ -95,6 +96,7 @@ def test_an_interrupt_at_any_time_leaves_a_whole_model_or_none(tmp_path):
         )
 
 
+@pytest.mark.long
 def test_an_interrupt_at_any_time_ends_workers_too():
     for seconds in [random.uniform(0, 3) for _ in range(2)]:
         done = interrupted(AFTER_SECONDS, seconds, "all")

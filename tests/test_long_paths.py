@@ -3,6 +3,7 @@ refused in a sentence.
 """
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_every_construction_answers_paths_of_more_hops_than_numpy_has_axes_or_re
     """With a single relation there are few queries. Where letters have an axis each, the refusal
     gives both numbers.
     """
-    hops = int(np.random.default_rng().integers(33, 40))
+    hops = random.randrange(33, 40)
     result = run_cell(Cell(name, 3, 1, hops))
     assert result.verdict != "FAIL", (hops, result.reason)
     if result.verdict == "PASS":
@@ -132,11 +133,12 @@ def test_a_wrong_answer_after_a_long_path_is_found(name, hops):
     assert (wrong.queries, wrong.wrong > 0) == (3, True)
 
 
+@pytest.mark.long
 def test_long_paths_on_the_command_line(tmp_path, capsys):
     one, two = tmp_path / "one.tsv", tmp_path / "two.tsv"
     one.write_text("a\tr\tb\nb\tr\ta\n")
     two.write_text("a\tr\tb\nb\tr\ta\na\tq\ta\nb\tq\ta\n")
-    hops = int(np.random.default_rng().integers(65, 80))
+    hops = random.randrange(65, 80)
     path = ["r"] * hops
     for arguments, reported in (
         (["key_value", "-N", "3", "-R", "1", "-k", "32"], "; 3 queries in"),

@@ -11,10 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from constructions import FactTable, noise_radius, selector
-from constructions.forms.following import Box, Change, Follower, softmax
+from constructions.following.boxes import Box
+from constructions.following.changes import Change
+from constructions.following.follower import Follower
+from constructions.following.mixtures import Selection, mixture, softmax
+from constructions.following.walk import network_of
 from constructions.forms.noise_bounds import Noise, radius_by_norms
 from constructions.model.fact_model import MarginClaim
 from constructions.model.transformer import Transformer, TransformerShape
+from constructions.writing.position_reading import SELECTED_GAP
 from verify.queries.recall import check_recall
 
 DRAWS = 4096
@@ -88,7 +93,7 @@ def test_a_head_reads_what_its_box_says(n_positions, d, width, error, gain, seed
     boxes = [random_box((n_positions, d), width, error, seed + i) for i in range(3)]
     boxes[0] = Box(*(gain * part for part in (boxes[0].low, boxes[0].high, boxes[0].error)))
     (q, q2), (k, k2), (v, v2) = (inside(box, seed + 10 * i) for i, box in enumerate(boxes))
-    contains(EXACT.head(*boxes, None), read(q, k, v), read(q2, k2, v2))
+    contains(mixture(EXACT, *boxes, None), read(q, k, v), read(q2, k2, v2))
 
 
 @pytest.mark.parametrize("error", [1e-6, 1e-3])
@@ -104,7 +109,7 @@ def test_the_error_of_a_head_is_nearly_reached(error):
         clean.append(read(one, one, v))
         noisy.append(read(one, one + error * torch.tensor(signs)[:, None], v))
     reached = contains(
-        EXACT.head(Box(one, one, 0 * one), keys, values, None),
+        mixture(EXACT, Box(one, one, 0 * one), keys, values, None),
         torch.stack(clean),
         torch.stack(noisy),
     )
@@ -112,7 +117,7 @@ def test_the_error_of_a_head_is_nearly_reached(error):
     assert reached > 0.45
     values = Box(v, v, error * one)
     still = Box(one, one, 0 * one)
-    box = EXACT.head(still, still, values, None)
+    box = mixture(EXACT, still, still, values, None)
     assert contains(box, read(one, one, v)[None], read(one, one, v + error)[None]) > 0.999
 
 
@@ -124,12 +129,12 @@ def test_a_head_that_selects_hardly_moves(gap):
     v = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     point = [Box(x, x, 0 * x) for x in (q, k, v)]
     point[1].error[:] = 0.1 / gap
-    box = EXACT.head(*point, None)
+    box = mixture(EXACT, *point, None)
     assert (box.error[0] < 1e-15).all()  # a single position
     assert 0 < box.error[1].item() < 2 * (torch.e**0.4) * torch.e**-gap + 1e-15
     moved = read(q, k + torch.tensor([[-0.1], [0.1]]) / gap, v)
     contains(box, read(q, k, v)[None], moved[None])
-    known = EXACT.head(*point, 1)  # a gap of 2 beta - 1 is known
+    known = mixture(EXACT, *point, Selection(1, SELECTED_GAP))  # a gap of 2 beta - 1 is known
     assert known.error[1] <= box.error[1]
 
 
@@ -216,12 +221,12 @@ def test_where_sums_may_overflow_nothing_is_known():
         == [[1, 0]] * 2
     )
     large = Box(200 * one, 200 * one, 0 * one)
-    assert noise.head(large, point, point, None).error.isfinite().all()
+    assert mixture(noise, large, point, point, None).error.isfinite().all()
     # also where a single position is visible
-    assert noise.head(large, large, point, None).error.isnan().all()
+    assert mixture(noise, large, large, point, None).error.isnan().all()
     lost = Box(one, one, torch.nan * one)
     for boxes in ((lost, point, point), (point, lost, point), (point, point, lost)):
-        assert noise.head(*boxes, None).error.isnan().all()
+        assert mixture(noise, *boxes, None).error.isnan().all()
     assert lost.relu().error.isnan().all()
     assert noise.plus(lost, point).error.isnan().all()
     assert noise.plus(large, large).error.isfinite().all()
@@ -250,7 +255,7 @@ def test_both_tables_have_noise():
         model.positions.weight.copy_(torch.rand(2, 3, generator=generator(1)))
         model.unembedding.weight.copy_(torch.eye(3))
         tokens = torch.tensor([[0, 1]])
-        follower, noise = Follower(model, 2), Noise(rho, torch.float64)
+        follower, noise = Follower(network_of(model), 2), Noise(rho, torch.float64)
         box = follower.logits(follower.points(tokens, noise), noise, 1)
         before = model(tokens)[:, -1:]
         for weight in model.parameters():

@@ -10,16 +10,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_forms import NAMES, built, lessons, rotation, wider, wrong
+from tiers import diagonal, few
 
 from constructions import InputError, construction
-from constructions.forms import following, noise_bounds
-from constructions.forms.following import WAYS, Follower, positions_of
+from constructions.following import queries
+from constructions.following.follower import Follower
+from constructions.following.queries import WAYS, positions_of
+from constructions.following.walk import network_of
+from constructions.forms import noise_bounds
 from constructions.forms.noise_bounds import Noise
 from constructions.forms.rewriting import add_noise, change_basis, noise_radius
+from constructions.writing.position_reading import SELECTED_GAP
 
 
 @pytest.mark.parametrize("by", WAYS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, "selector", "superposition", "key_value_shared"))
 def test_noise_at_the_radius_changes_no_answer_and_some_larger_noise_does(name, by):
     source = built(name)
     wide = wider(source)
@@ -35,7 +40,7 @@ def test_noise_at_the_radius_changes_no_answer_and_some_larger_noise_does(name, 
 
 
 @pytest.mark.parametrize("by", WAYS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, "selector", "superposition", "key_value_shared"))
 def test_the_worst_change_within_the_radius_changes_no_answer(name, by):
     """Every weight is moved by the whole radius, in the direction that costs a query most."""
     source = built(name)
@@ -54,7 +59,7 @@ def test_the_worst_change_within_the_radius_changes_no_answer(name, by):
     assert wrong(wide, source) == 0
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", few(NAMES, "selector", "key_value_shared"))
 @settings(max_examples=8)
 @given(data=st.data())
 def test_logits_move_by_no_more_than_is_followed(name, data):
@@ -73,9 +78,10 @@ def test_logits_move_by_no_more_than_is_followed(name, data):
         for weight in noisy.parameters():
             weight += rho * (2 * torch.randint(0, 2, weight.shape, generator=generator) - 1)
     positions, noise = positions_of(wide), Noise(rho, torch.float64)
-    follower = Follower(wide, positions)
+    follower = Follower(network_of(wide), positions)
     box = follower.box(positions, noise)
-    whole = follower.logits(box, noise, positions - source.hops, source.positions is not None)
+    gap = None if source.positions is None else SELECTED_GAP
+    whole = follower.logits(box, noise, positions - source.hops, gap)
     for tokens, said in lessons(source):
         before, after = (model(tokens)[:, -said.shape[1] :] for model in (wide, noisy))
         point = follower.logits(follower.points(tokens, noise), noise, said.shape[1])
@@ -85,9 +91,10 @@ def test_logits_move_by_no_more_than_is_followed(name, data):
         assert 0 < moved.max() <= whole.error.max()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("partial", [False, True])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "partial", "dtype"),
+    diagonal(NAMES, [False, True], [torch.float32, torch.float64]),
+)
 def test_a_query_by_itself_bears_more_than_all_at_once(name, partial, dtype):
     if partial and construction(name).random_partial_facts is None:
         partial = False
@@ -112,10 +119,11 @@ def test_by_queries_every_form_has_a_radius(monkeypatch):
     assert wrong(edited, edited) > 0
     assert noise_radius(edited, "queries") == 0
     edited.embedding.weight.data[0] = torch.nan
-    monkeypatch.setattr(following, "_MEMORY", 1)
+    monkeypatch.setattr(queries, "_MEMORY", 1)
     assert noise_radius(edited, "queries") == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["hybrid", "chain_of_thought"])
 def test_the_smallest_radius_of_all_batches_is_found(name, monkeypatch):
     """However queries are put together; 1e-3 is more than bisection leaves open."""
@@ -124,7 +132,7 @@ def test_the_smallest_radius_of_all_batches_is_found(name, monkeypatch):
     alone = []
     monkeypatch.setattr(noise_bounds, "_AT_ONCE", 1)
     assert noise_radius(source, "queries") == pytest.approx(radius, rel=1e-3)
-    monkeypatch.setattr(following, "_MEMORY", 1)
+    monkeypatch.setattr(queries, "_MEMORY", 1)
     done = []
     assert noise_radius(source, "queries", done.append) == pytest.approx(radius, rel=1e-3)
     assert done == list(range(1, sum(len(tokens) for tokens, _ in lessons(source)) + 1))

@@ -56,6 +56,7 @@ def test_there_is_product_code():
     assert len(PRODUCT) > 60
 
 
+@pytest.mark.long
 def test_a_head_that_reads_what_was_written_is_refused_under_O_too():
     done = subprocess.run(
         [sys.executable, "-O", "-c", LEAKING],

@@ -132,6 +132,7 @@ def test_what_git_tracks_is_in_the_source_distribution(unpacked):
     assert missing == []
 
 
+@pytest.mark.long
 def test_tests_of_the_source_distribution_run_there(unpacked):
     """Those that need helpers, documents and `.ci/run`, but no torch, which takes seconds to
     import.

@@ -60,6 +60,7 @@ def test_python_runs(workshop):
     assert (workshop / "family.tsv").is_file()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("block", range(len(CONSOLE)))
 def test_commands_print_what_stands_there(block, workshop):
     vary, text = CONSOLE[block]

@@ -18,8 +18,11 @@ from constructions import (
     selector,
     standard,
 )
-from constructions.forms.following import Box, Change
-from constructions.forms.following_norms import DecoderFollower
+from constructions.decoders.network import network_of_decoder
+from constructions.following.boxes import Box
+from constructions.following.changes import Change
+from constructions.following.follower import Follower
+from constructions.following.norms import layer_norm, rms_norm
 from verify.queries.exact import Exactness
 from verify.queries.recall import Recall, check_recall
 from verify.queries.rounded import Rounding
@@ -288,7 +291,7 @@ def off_by(key, unit=1.0):
     decoder, tokens = decoder_of(key)
     change = Change(torch.float32)
     change.unit *= unit
-    follower = DecoderFollower(decoder, 4)
+    follower = Follower(network_of_decoder(decoder), 4)
     bound = follower.logits(follower.points(tokens, change), change, 1)
     middle, half = (bound.low + bound.high) / 2, (bound.high - bound.low) / 2
     worst = 0.0
@@ -320,12 +323,15 @@ def test_a_bound_that_is_much_too_small_is_noticed():
 def test_the_worst_order_of_a_sum_of_squares_is_within_the_bound(norm):
     """2^24 + 1 is 2^24 in float32: added one by one after it, 4,095 squares of 1 are lost."""
     d = 4096
-    decoder = StandardDecoder(StandardShape(2, d, 1, 1, 1, 1, 1, norm=norm))
     x = torch.ones(1, 1, d, dtype=torch.float64)
     x[..., ::2] = -1  # the mean is almost 0
     x[..., 0] = 2.0**12
-    follower, change = DecoderFollower(decoder, 1), Change(torch.float32)
-    y = follower._normed(Box(x, x, torch.zeros_like(x)), decoder.final_norm, "final_norm", change)
+    box, gain, change = Box(x, x, 0 * x), torch.ones(d, dtype=torch.float64), Change(torch.float32)
+    y = (
+        rms_norm(box, gain, 2.0**-23, change)
+        if norm == "rmsnorm"
+        else layer_norm(box, gain, None, 1e-5, change)
+    )
     lost = x * (2.0**24 / d) ** -0.5
     beside = torch.zeros(()) if y.shift is None else y.shift
     assert bool(
@@ -341,13 +347,13 @@ def test_a_shift_that_all_coordinates_share_is_not_lost():
     does see it.
     """
     model = standard(selector(FactTable.random_bijections(4, 2, seed=1)), norm="layernorm")
-    change, follower = Change(torch.float32), DecoderFollower(model, 2)
+    change, follower = Change(torch.float32), Follower(network_of_decoder(model), 2)
     tokens = sequences(model, model.facts)[0]
     small = follower.logits(follower.points(tokens, change), change, 1).error.max()
     with torch.no_grad():
         mirror = torch.from_numpy(model.places.mirror)
         model.unembedding.weight[:, mirror] = 0
-    follower = DecoderFollower(model, 2)
+    follower = Follower(network_of_decoder(model), 2)
     assert follower.logits(follower.points(tokens, change), change, 1).error.max() > 4 * small
 
 

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import os
-import secrets
+import random
 import shutil
 import subprocess
 import sys
@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from constructions import FactTable, InputError, load, save, selector
-from constructions.files import new_folder
+from constructions.files import locks, new_folder
 from constructions.files.outputs import require_apart, require_outside_models
 from constructions.saved import folder
 from verify.__main__ import main
@@ -78,6 +78,7 @@ def namespaces():
     return "" if done.returncode == 0 else f"`unshare` is not allowed: {done.stderr.strip()}"
 
 
+@pytest.mark.long
 def test_a_saver_in_another_process_namespace_leaves_a_live_one_alone(tmp_path):
     """As two containers on one volume: process ids mean nothing to one another. The first writes
     while the second saves.
@@ -112,10 +113,11 @@ def test_a_saver_in_another_process_namespace_leaves_a_live_one_alone(tmp_path):
     assert not list(tmp_path.glob(".model.*"))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_savers_at_once_leave_a_whole_model_at_every_moment_and_tell_the_truth(tmp_path):
     """Interleaved at random; some are killed. `two_savers.py` says how it is looked at."""
-    seed = secrets.token_hex(4)
+    seed = f"{random.getrandbits(32):x}"
     command = [
         sys.executable,
         str(SAVERS),
@@ -137,13 +139,13 @@ def test_a_saver_whose_files_are_taken_away_does_not_tell_of_success(tmp_path, m
     missed after.
     """
     save(OLD, tmp_path / "model")
-    exchange = new_folder._exchange
+    exchange = new_folder.exchange
 
     def taken(one, other):
         (one / "manifest.json").unlink()
         exchange(one, other)
 
-    monkeypatch.setattr(new_folder, "_exchange", taken)
+    monkeypatch.setattr(new_folder, "exchange", taken)
     with pytest.raises(
         InputError, match=r"model: was written and put in place, and is not there whole any more"
     ):
@@ -154,7 +156,7 @@ def test_without_locks_all_is_saved_and_nothing_is_swept(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(new_folder.fcntl, "flock", refuse)
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
     orphan = tmp_path / ".model.0123456789abcdef.part"
     orphan.mkdir()
     for model in (OLD, NEW):
@@ -180,11 +182,11 @@ def test_a_folder_that_is_exchanged_while_it_is_read_is_read_again(
     def exchanging(function, nth):
         def wrapped(*given, **named):
             if called and called[-1] == nth and back:
-                new_folder._exchange(target, other)
+                new_folder.exchange(target, other)
             found = function(*given, **named)
             called.append(len(called) + 1)
             if called[-1] == nth:
-                new_folder._exchange(target, other)
+                new_folder.exchange(target, other)
             return found
 
         return wrapped
@@ -257,7 +259,7 @@ def test_success_is_never_reported_as_failure(tmp_path, monkeypatch):
             save(NEW, tmp_path / "model")
     assert is_whole(tmp_path / "model", NEW)
     with monkeypatch.context() as patch:
-        patch.setattr(new_folder, "_remove", lambda *_: False)
+        patch.setattr(new_folder, "remove", lambda *_: False)
         with pytest.warns(
             UserWarning,
             match=r"the folder that it has replaced could not be removed: see .*\.part",
@@ -365,7 +367,7 @@ def test_what_a_user_has_put_into_a_folder_is_never_removed(touch, moment, tmp_p
         touch(path)
         left.append(contents(path))
 
-    exchange, survey = new_folder._exchange, folder.survey
+    exchange, describe = new_folder.exchange, folder._description
 
     def exchanged(one, other):
         if not left and moment == "before the exchange":
@@ -374,15 +376,15 @@ def test_what_a_user_has_put_into_a_folder_is_never_removed(touch, moment, tmp_p
         if not left:
             touched(one)  # by a process that has the old folder open
 
-    def surveyed(path):
+    def described(model):
         if moment == "while it is written":
             touched(target)
-        return survey(path)
+        return describe(model)
 
     if moment == "before":
         touched(target)
-    monkeypatch.setattr(folder, "survey", surveyed)
-    monkeypatch.setattr(new_folder, "_exchange", exchanged)
+    monkeypatch.setattr(folder, "_description", described)
+    monkeypatch.setattr(new_folder, "exchange", exchanged)
     with pytest.raises(InputError, match="stays as it is"):
         save(NEW, target)
     assert contents(target) == left[0]
@@ -394,14 +396,14 @@ def test_what_comes_when_the_old_folder_is_being_removed_is_kept_and_reported(
 ):
     """The last moment of all: it has been compared, and is being removed."""
     save(OLD, tmp_path / "model")
-    remove = new_folder._remove
+    remove = new_folder.remove
 
     def late(path, files):
         noted(path)
         overwritten(path)
         return remove(path, files)
 
-    monkeypatch.setattr(new_folder, "_remove", late)
+    monkeypatch.setattr(new_folder, "remove", late)
     with pytest.warns(UserWarning, match="could not be removed: see"):
         save(NEW, tmp_path / "model")
     (kept,) = tmp_path.glob(".model.*.part")
@@ -418,7 +420,7 @@ def test_a_folder_that_cannot_be_put_back_is_kept_under_the_name_that_is_reporte
     tmp_path, monkeypatch
 ):
     save(OLD, tmp_path / "model")
-    exchange, calls = new_folder._exchange, []
+    exchange, calls = new_folder.exchange, []
 
     def once(one, other):
         calls.append(one)
@@ -427,7 +429,7 @@ def test_a_folder_that_cannot_be_put_back_is_kept_under_the_name_that_is_reporte
         exchange(one, other)
         noted(one)
 
-    monkeypatch.setattr(new_folder, "_exchange", once)
+    monkeypatch.setattr(new_folder, "exchange", once)
     with pytest.raises(InputError, match=r"so the old folder is kept, as .*\.part"):
         save(NEW, tmp_path / "model")
     assert (calls[0] / "notes.txt").read_text() == "mine"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from test_standard import FORMS, built, last_logits, named, recalls_all
+from tiers import diagonal
 from torch import nn
 
 from constructions import CATALOGUE, InputError, StandardDecoder, needed_shape, seed_into
@@ -40,8 +41,7 @@ def larger(shape, dtype=torch.float64, scale=0.02, seed=0):
 # ------------------------------------------------------------------ the same function
 
 
-@pytest.mark.parametrize("form", FORMS, ids=named)
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize(("name", "form"), diagonal(CATALOGUE, FORMS))
 def test_all_facts_are_recalled_with_the_same_logits(name, form):
     model, facts, hops = built(name, dtype=torch.float64)
     seeded = seed_into(larger(needed_shape(model, **form)), model, first_block=1)
@@ -57,9 +57,9 @@ def test_all_facts_are_recalled_with_the_same_logits(name, form):
 
 
 @pytest.mark.parametrize(
-    "form", [form for form in FORMS if form["norm"] != "layernorm"], ids=named
+    ("name", "form"),
+    diagonal(CATALOGUE, [form for form in FORMS if form["norm"] != "layernorm"]),
 )
-@pytest.mark.parametrize("name", CATALOGUE)
 def test_float32_is_enough_but_for_layernorm(name, form):
     model, facts, hops = built(name)
     recalls_all(seed_into(larger(needed_shape(model, **form), torch.float32), model), facts, hops)

@@ -52,6 +52,7 @@ print(json.dumps([found, peak, capped]))
 """
 
 
+@pytest.mark.long
 def test_huge_sizes_on_the_command_line_cost_no_memory(tmp_path):
     one, two = tmp_path / "one.tsv", tmp_path / "two.tsv"
     one.write_text("a\tr\tb\nb\tr\ta\n")

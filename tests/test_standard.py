@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import all_queries, bijections, disjoint, functions
+from tiers import diagonal
 
 from constructions import (
     CATALOGUE,
@@ -79,9 +80,7 @@ def has_the_logits_of(other, model, facts, hops):
 # ------------------------------------------------------------------ the same function
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("form", EXACT, ids=named)
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize(("name", "form", "dtype"), diagonal(CATALOGUE, EXACT, DTYPES))
 def test_the_same_logits_to_the_last_bit_without_norms_and_with_rmsnorm(name, form, dtype):
     model, facts, hops = built(name, dtype=dtype)
     other = standard(model, **form)
@@ -90,8 +89,7 @@ def test_the_same_logits_to_the_last_bit_without_norms_and_with_rmsnorm(name, fo
     recalls_all(other, facts, hops)
 
 
-@pytest.mark.parametrize("form", LAYERNORM, ids=named)
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize(("name", "form"), diagonal(CATALOGUE, LAYERNORM))
 def test_the_stated_logits_with_layernorm(name, form):
     model, facts, hops = built(name, dtype=torch.float64)
     other = standard(model, **form)
@@ -239,9 +237,9 @@ def test_sizes_are_those_of_the_construction():
     assert needed_shape(model, tied=True).n_layers == 5
 
 
-@pytest.mark.parametrize("n", [*range(1, 200), 1023, 4096, 65535])
-def test_four_squares(n):
-    assert sum(part * part for part in identity_norms.four_squares(n)) == n
+def test_four_squares():
+    for n in (*range(1, 200), 1023, 4096, 65535):
+        assert sum(part * part for part in identity_norms.four_squares(n)) == n
 
 
 @pytest.mark.parametrize(
@@ -302,6 +300,7 @@ def test_what_is_no_construction_is_refused():
         StandardShape(9, 8, 2, 2, 4, 8, 6, placement="middle")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hops", [2, 3])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_without_proof_running_all_queries_decides(dtype, hops):

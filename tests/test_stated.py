@@ -6,8 +6,8 @@ import copy
 import inspect
 import io
 import pickle
+import random
 import re
-import secrets
 from pathlib import Path
 
 import numpy as np
@@ -218,7 +218,7 @@ def does_nothing(change, form, module):
 @pytest.mark.parametrize("form", STATES)
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_after_a_change_nothing_is_stated(form, change):
-    seed = secrets.randbits(32)
+    seed = random.getrandbits(32)
     name = list(CATALOGUE)[seed % len(CATALOGUE)]
     module, stated = made(name, form)
     if does_nothing(change, form, module):
@@ -265,7 +265,7 @@ def is_the_claim_of_a_construction_built_there(model, reported):
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_claim_in_another_dtype_is_the_builders_there(name, dtype):
     for n in (4, 16) if construction(name).multi_hop else (4, 28, 64):
-        model = built(name, n, seed=secrets.randbits(16)).to(dtype)
+        model = built(name, n, seed=random.getrandbits(16)).to(dtype)
         is_the_claim_of_a_construction_built_there(model, (name, dtype, n))
 
 
@@ -414,7 +414,7 @@ SAME = [
 @pytest.mark.parametrize("form", STATES)
 @pytest.mark.parametrize("same", SAME)
 def test_an_unchanged_module_states_what_it_stated(form, same):
-    name = secrets.choice(list(CATALOGUE))
+    name = random.choice(list(CATALOGUE))
     module, stated = made(name, form)
     again = same(module)
     assert {what: getattr(again, what) for what in stated} == stated, name
@@ -425,7 +425,7 @@ def test_a_saved_model_states_what_it_stated_and_an_edited_one_nothing(name, tmp
     model = built(name, dtype=torch.float32)
     save(model, tmp_path / "model")
     assert load(tmp_path / "model").margin == model.margin
-    through_data(model, secrets.randbits(32))
+    through_data(model, random.getrandbits(32))
     save(model, tmp_path / "edited")
     edited = load(tmp_path / "edited")
     for other in (model, edited):
@@ -467,7 +467,7 @@ def test_installed_facts_have_the_claim_of_a_construction_built_for_them(name):
     entry, model = construction(name), built(name)
     if model.fact_tables is None or name == "superposition":  # its answers have other codes
         return
-    facts = entry.random_facts(4, 2, secrets.randbits(16))
+    facts = entry.random_facts(4, 2, random.getrandbits(16))
     model.install(facts)
     assert model.margin == entry.build(facts, model.hops, dtype=torch.float64).margin
     assert model.margin.real > 0
@@ -516,7 +516,7 @@ def test_a_form_has_the_margin_that_it_states_or_states_none(name):
     assert noisy.margin is None
     assert noisy.logit_error > 0
     edited = built(name, 3)
-    through_data(edited, secrets.randbits(32))
+    through_data(edited, random.getrandbits(32))
     assert wider(edited).margin is None
 
 
@@ -543,12 +543,12 @@ def test_the_mechanism_of_other_weights_is_not_known(name):
         add_noise(source, 1e-9),
     ):
         assert mechanism(form) == steps
-        through_data(form, secrets.randbits(32))
+        through_data(form, random.getrandbits(32))
         with pytest.raises(
             InputError, match="what a form does is known of the weights that it was made with"
         ):
             mechanism(form)
-    through_data(source, secrets.randbits(32))
+    through_data(source, random.getrandbits(32))
     for model in (source, wider(source)):
         with pytest.raises(InputError, match="is not as it was built"):
             mechanism(model)
@@ -631,7 +631,7 @@ def lost(model, weight, value):
 @pytest.mark.parametrize("trial", range(8))
 def test_of_an_edited_construction_nothing_is_proven_but_what_holds(trial):
     """The edits keep all answers; so near to losing one that what rounds otherwise may lose it."""
-    seed, dtype = secrets.randbits(32), (torch.float32, torch.float64)[trial % 2]
+    seed, dtype = random.getrandbits(32), (torch.float32, torch.float64)[trial % 2]
     name = list(CATALOGUE)[seed % len(CATALOGUE)]
     model = edited_to_the_edge(name, dtype, seed)
     before = copy.deepcopy(model.state_dict())
@@ -680,7 +680,7 @@ def test_without_proof_the_error_is_a_bound_on_the_distance_from_the_edited_cons
     form,
 ):
     """The decoder in float32; the construction in float64, where its rounding is far smaller."""
-    seed = secrets.randbits(32)
+    seed = random.getrandbits(32)
     name = list(CATALOGUE)[seed % len(CATALOGUE)]
     model = edited_to_the_edge(name, torch.float32, seed)
     try:

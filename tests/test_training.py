@@ -8,6 +8,7 @@ import torch
 from strategies import all_queries
 from test_seeding import larger
 from test_standard import last_logits, named
+from tiers import few
 
 from constructions import (
     CATALOGUE,
@@ -103,7 +104,7 @@ def test_gradients_flow(name, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", few(CATALOGUE, "selector", "chain_of_thought"))
 def test_fine_tuning_on_the_facts_loses_none(name, form):
     model, facts, hops = built(name)
     wrong, before, after = fine_tuned(FORMS[form](model), facts, hops)
@@ -167,6 +168,7 @@ def test_a_construction_that_is_held_keeps_its_logits_to_the_last_bit(name, form
             assert not torch.equal(weight[~own], weights[name][~own]), name
 
 
+@pytest.mark.long
 def test_further_tokens_may_overtake_the_answers_of_a_held_construction():
     """docs/seeding.md: what is held is what the construction's own tokens say, and no more."""
     entry = CATALOGUE["chain_of_thought"]

@@ -37,6 +37,7 @@ def test_the_table_is_what_unicodedata_says(read):
         assert answer == f"category:{unicodedata.category(character)}"
 
 
+@pytest.mark.long
 def test_every_fact_of_the_table_is_recalled(read):
     facts = FactTable.from_triples(read.rows)
     result, model = verify_facts(CATALOGUE["selector"], facts, logits="fast")
@@ -83,6 +84,7 @@ def test_codes_are_for_answers_only():
     assert selector(facts).shape.d_model == facts.n_relations * m + facts.n_relations + 1
 
 
+@pytest.mark.long
 def test_every_chain_of_three_hops_is_answered_right():
     """Upper case, lower case, base letter and compatibility lead from character to character,
     where they lead at all.

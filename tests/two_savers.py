@@ -131,17 +131,17 @@ def race(parent, rounds, seed):
 
 def slow_save(target, name, wait, done):
     """One save that stops before it flushes its files, until it is reported to go on."""
-    survey = folder.survey
+    describe = folder._description
 
-    def slow(path):
+    def slow(model):
         if wait != "-":
             Path(f"{wait}.begun").touch()
             until = time.monotonic() + 60
             while not Path(done).exists() and time.monotonic() < until:
                 time.sleep(0.01)
-        return survey(path)
+        return describe(model)
 
-    folder.survey = slow
+    folder._description = slow
     save(MODELS[name], target)
     return {"saved": name, "pid": os.getpid()}
 

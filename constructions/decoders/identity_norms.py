@@ -25,63 +25,32 @@ within `2 delta` of 1, for delta <= 1/4.
 
 All parts of a block are positively homogeneous (no biases): a common factor on all coordinates of
 a position passes through an MLP, and moves no argmax. Attention compares positions with different
-factors; `_logit_error` follows what that, and all rounding, can add up to.
+factors; `constructions.decoders.logit_error` follows what that, and all rounding, can add up
+to.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from constructions.decoders.blocks import Plan, PlannedHead
+from constructions.decoders.blocks import Plan
 from constructions.decoders.embedding_map import EmbeddingMap
+from constructions.decoders.logit_error import NormError, logit_error
 from constructions.decoders.standard_decoder import Bounds, StandardDecoder, StandardShape
+from constructions.decoders.vector_sizes import MOST_DELTA, Magnitudes, largest_vectors
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.model.fact_model import FactModel, MarginClaim
-from constructions.model.rounding import magnitude, up
-from constructions.writing.position_reading import GAIN
-
-MOST_DELTA = 2.0**-12
-"""A larger delta is refused: the slack would no longer dominate."""
-
-
-@dataclass(frozen=True)
-class Magnitudes:
-    """Bounds over all norms of a decoder and all tokens, on everything beside the slack.
-
-    Attributes:
-        squares, total, mean: |x|^2, sum of |x|, |mean of x| of a vector that enters a norm.
-        peak: any number of a forward pass, logits aside.
-    """
-
-    squares: float
-    total: float
-    mean: float
-    peak: float
-
-
-@dataclass(frozen=True)
-class _NormError:
-    """What a norm makes of a coordinate x as it is read: within `ratio |x| + absolute` of x; it
-    enters sums with up to `shift` more, which then cancels.
-    """
-
-    ratio: float = 0
-    absolute: float = 0
-    shift: float = 0
 
 
 def make_norms_the_identity(
     decoder: StandardDecoder,
     model: FactModel,
     plan: Plan,
-    places: EmbeddingMap,
+    embedding_map: EmbeddingMap,
     margin: MarginClaim | None,
     slack: int | None,
     proven: bool,
@@ -98,7 +67,7 @@ def make_norms_the_identity(
         InputError: a slack is given where there are no norms, or the eps of a norm is no size.
     """
     shape, dtype = decoder.shape, decoder.embedding.weight.dtype
-    magnitudes, most = largest_vectors(decoder, places), torch.finfo(dtype).max / 4
+    magnitudes, most = largest_vectors(decoder, embedding_map), torch.finfo(dtype).max / 4
     if not (magnitudes.peak < most and (shape.norm is None or magnitudes.squares < most)):
         raise DoesNotFit(
             f"{model.construction}: numbers of a forward pass may reach {magnitudes.peak:.3g}, the"
@@ -108,7 +77,7 @@ def make_norms_the_identity(
     if shape.norm is None:
         if slack is not None:
             raise InputError(f"a slack of 2^{slack} is for norms, and this decoder has none")
-        distortion, norm_error, bounded = Fraction(0), _NormError(), True
+        distortion, norm_error, bounded = Fraction(0), NormError(), True
     else:
         if dtype not in (torch.float32, torch.float64):
             raise DoesNotFit(
@@ -129,7 +98,7 @@ def make_norms_the_identity(
             norms.error(slack),
             norms.is_bounded(slack),
         )
-        _write_slack(decoder, places, slack)
+        _write_slack(decoder, embedding_map, slack)
         if not all(norm.weight.isfinite().all() for norm in decoder.norms()):
             raise DoesNotFit(
                 f"gains times a slack of 2^{slack} exceed {4 * most:.3g}; use a wider dtype or"
@@ -137,8 +106,8 @@ def make_norms_the_identity(
             )
     exact = margin is not None and not margin.rounds
     error = 0.0
-    if not (exact and norm_error == _NormError()):
-        error = _logit_error(decoder, model, plan, places, norm_error, slack, exact)
+    if not (exact and norm_error == NormError()):
+        error = logit_error(decoder, model, plan, embedding_map, norm_error, slack, exact)
     if proven and not (margin is not None and 2 * error < margin.real):
         reported = "nothing is proven" if margin is None else f"{float(margin.real):.3g}"
         raise DoesNotFit(
@@ -198,15 +167,15 @@ class _Norms:
             and Fraction(self.eps) <= most
         )
 
-    def error(self, k: int) -> _NormError:
+    def error(self, k: int) -> NormError:
         """Rounding included, whatever the order of the sums; the constants are generous."""
         if self.is_exact(k):
-            return _NormError()
+            return NormError()
         d_model, unit, mean = self.shape.d_model, self.unit, 0.0
         if self.shape.norm == "layernorm":
             slack = 2.0**k * sum(2 * part for part in four_squares(d_model // 2))
             mean = self.of.mean + 4 * (d_model + 8) * unit * (slack + self.of.total) / d_model
-        return _NormError(
+        return NormError(
             float(self.distortion(k)) + 4 * (d_model + 17) * unit, 4 * unit * mean, mean
         )
 
@@ -244,111 +213,13 @@ class _Norms:
             )
 
 
-@torch.no_grad()
-def largest_vectors(decoder: StandardDecoder, places: EmbeddingMap) -> Magnitudes:
-    """Of the construction's columns coordinate by coordinate, from the absolute values of its
-    weights; of the rest of the stream the Euclidean norm, from the spectral norms of what writes
-    there. Norms shrink a vector, but for their gain, and the construction's gain counts as 1; what
-    LayerNorm subtracts from all coordinates changes no variance.
-    """
-    own, rest = (
-        torch.from_numpy(np.append(places.columns, places.mirror)),
-        torch.from_numpy(places.rest),
-    )
-    spread = math.sqrt(len(rest))
-    found: list[list[Tensor]] = []
-
-    def look(x: Tensor, r: Tensor) -> None:
-        found.append(
-            [
-                (x * x).sum() + r * r,
-                x.sum() + 2 * r * spread,
-                r * spread / places.d_model,
-                x.amax() + r,
-            ]
-        )
-
-    def past(norm: nn.Module, r: Tensor) -> Tensor:
-        if isinstance(norm, nn.Identity) or not len(rest):
-            return r
-        if not isinstance(norm, nn.RMSNorm | nn.LayerNorm):
-            raise InputError(
-                f"a norm is a {type(norm).__name__}; RMSNorm, LayerNorm or Identity is expected"
-            )
-        gain = norm.weight[rest].double()
-        bias = norm.bias[rest].double().norm() if isinstance(norm, nn.LayerNorm) else 0
-        # what a gain makes of a subtracted mean
-        uneven = (gain - 1).abs().amax() * r * len(rest) / places.d_model
-        return up(r * gain.abs().amax() + uneven + bias)
-
-    tokens, positions = magnitude(decoder.embedding.weight), magnitude(decoder.positions.weight)
-    x = tokens[:, own].amax(0) + positions[:, own].amax(0)
-    r = tokens[:, rest].norm(dim=1).amax() + positions[:, rest].norm(dim=1).amax()
-    look(x, r)
-    for block in decoder.block_sequence():
-        looks = [block.attention.query.weight, block.attention.key.weight]
-        attention = [block.attention.value.weight, block.attention.output.weight]
-        mlp = [block.mlp.matrix(0), block.mlp.matrix(1)]
-        for norm, (inner, outer), n_parts in (
-            (block.attention_norm, attention, decoder.shape.n_heads),
-            (block.mlp_norm, mlp, 1),
-        ):
-            read = past(norm, r) if block.pre else r
-            # the last: a mean subtracted from own columns
-            length = ((x * x).sum() + read * read + r * r / 4).sqrt()
-            hidden = up(magnitude(inner[:, own]) @ x)
-            peak = torch.stack(
-                [
-                    hidden.amax(),
-                    length * inner.double().norm(),
-                    length**2 * math.prod(w.double().norm() for w in looks),
-                ]
-            )
-            found.append([*x.new_zeros(3), peak.amax()])
-            x = up(x + magnitude(outer[own]) @ hidden)
-            r = up(r + length * _gain(inner, outer[rest], n_parts))
-            look(x, r)
-            x, r = (
-                (x, r)
-                if block.pre
-                else (x * (1 + 2 * MOST_DELTA), past(norm, r) * (1 + 2 * MOST_DELTA))
-            )
-    # amax keeps a NaN
-    return Magnitudes(*up(torch.tensor(found, dtype=torch.float64)).amax(0).tolist())
-
-
-def _gain(inner: Tensor, outer: Tensor, n_parts: int) -> Tensor:
-    """How much longer `outer [mix(inner_h x)]_h` may be than x; heads h, each mixing positions, or
-    all units as one part.
-    """
-    if not outer.numel():
-        return outer.new_zeros((), dtype=torch.float64)
-    used = inner.double() * (outer != 0).any(0)[:, None]
-    longest: Tensor = (
-        _spectral_norm(outer.double())
-        * _spectral_norm(used.reshape(n_parts, -1, inner.shape[1])).norm()
-    )
-    return longest
-
-
-def _spectral_norm(matrices: Tensor) -> Tensor:
-    """Of float64 matrices (..., m, n): the root of the largest eigenvalue of the smaller Gram
-    matrix; NaN unless finite.
-    """
-    wide = matrices if matrices.shape[-2] <= matrices.shape[-1] else matrices.mT
-    scale = wide.abs().amax((-2, -1), keepdim=True)  # no square overflows
-    wide = torch.where(scale.isfinite() & (scale > 0), wide / scale, 0)
-    largest: Tensor = torch.linalg.eigvalsh(wide @ wide.mT)[..., -1]
-    return largest.clamp(min=0).sqrt() * scale[..., 0, 0]
-
-
-def _write_slack(decoder: StandardDecoder, places: EmbeddingMap, k: int) -> None:
+def _write_slack(decoder: StandardDecoder, embedding_map: EmbeddingMap, k: int) -> None:
     """The slack at every position; gains 2^k times what they were, for the construction 2^k, for
     the slack in pre-norm 0.
     """
-    own, slack = torch.from_numpy(places.own), torch.from_numpy(places.slack)
-    mirrored = len(places.mirror) > 0
-    parts = four_squares(places.d_model // 2 if mirrored else places.d_model)
+    own, slack = torch.from_numpy(embedding_map.own), torch.from_numpy(embedding_map.slack)
+    mirrored = len(embedding_map.mirror) > 0
+    parts = four_squares(embedding_map.d_model // 2 if mirrored else embedding_map.d_model)
     values = torch.tensor([*parts, *(-part for part in parts)][: len(slack)], dtype=torch.float64)
     decoder.positions.weight[:, slack] = (2.0**k * values).to(decoder.positions.weight)
     for norm in decoder.norms():
@@ -358,110 +229,6 @@ def _write_slack(decoder: StandardDecoder, places: EmbeddingMap, k: int) -> None
             norm.weight[slack] = 0
         if isinstance(norm, nn.LayerNorm):
             norm.bias[own] = 0
-
-
-class _Bound(NamedTuple):
-    """Of numbers as they should be: how large; of the same numbers as they are: how far off. Each
-    float64 (n,).
-    """
-
-    largest: Tensor
-    error: Tensor
-
-    def plus(self, update: _Bound, unit: float) -> _Bound:
-        """The sum, rounded."""
-        largest, error = self.largest + update.largest, self.error + update.error
-        return _Bound(up(largest), up(error + unit * (largest + error)))
-
-
-@torch.no_grad()
-def _logit_error(
-    decoder: StandardDecoder,
-    model: FactModel,
-    plan: Plan,
-    places: EmbeddingMap,
-    norm: _NormError,
-    slack: int | None,
-    exact: bool,
-) -> float:
-    """How far a logit may be from the construction's. If that is exact, its heads that select a
-    position select no other; else nothing is taken from it but its weights.
-
-    Follows a bound on each coordinate's error, over all tokens, through the blocks: norms add
-    theirs, a matrix W makes `|W| e` of errors e and rounds by `(n + 1) u |W| |x|`, ReLU is
-    1-Lipschitz.
-    """
-    floats = torch.finfo(decoder.embedding.weight.dtype)
-    unit, flushed = floats.eps / 2, floats.smallest_normal  # what is smaller may be lost
-    pre = decoder.shape.placement == "pre"
-    gain = 2.0 ** (slack or 0)  # a norm divides by it, and then multiplies
-
-    def normed(x: _Bound) -> _Bound:
-        lost = norm.absolute + 2 * flushed * gain
-        return x._replace(error=up(x.error + norm.ratio * (x.largest + x.error) + lost))
-
-    def times(weight: Tensor, x: _Bound, shift: float = 0) -> _Bound:
-        size = magnitude(weight)
-        # twice: mirrored coordinates
-        terms = 2 * int((size != 0).sum(1).max()) + 2 if size.numel() else 0
-        total = x.largest + x.error + shift
-        rounded = terms * (unit * (size @ total) + 2 * flushed) + flushed * (
-            size.sum(1) + total.sum()
-        )
-        return _Bound(up(size @ x.largest), up(size @ x.error + rounded))
-
-    def attend(x: _Bound, head: PlannedHead) -> _Bound:
-        query, key, value = (
-            times(weight, x, norm.shift) for weight in (head.query, head.key, head.value)
-        )
-        moved = _moved_pattern(query, key, model, unit, exact)
-        return times(
-            head.output,
-            value._replace(error=up(value.error * (1 + moved) + moved * value.largest)),
-        )
-
-    largest = magnitude(plan.embedding).amax(0) + magnitude(plan.positions).amax(0)
-    if decoder.shape.tied:
-        largest = largest + magnitude(plan.unembedding).amax(0)
-    x = _Bound(largest, torch.zeros_like(largest) if exact else up(unit * largest + 2 * flushed))
-    for index in range(decoder.shape.n_layers):
-        planned = plan.blocks[index - places.first_block] if index in places.blocks else None
-        read = normed(x) if pre else x
-        for head in planned.heads if planned else ():
-            x = x.plus(attend(read, head), unit)
-        x = x if pre else normed(x)
-        read = normed(x) if pre else x
-        if planned and len(planned.read):
-            x = x.plus(times(planned.write, times(planned.read, read, norm.shift)), unit)
-        x = x if pre else normed(x)
-    logits = times(plan.unembedding, normed(x) if pre else x, norm.shift)
-    return logits.error.max().item()
-
-
-def _moved_pattern(
-    query: _Bound, key: _Bound, model: FactModel, unit: float, exact: bool
-) -> float:
-    """By which ratio of the largest value a head's mixture may be off; 2 for any two softmaxes.
-
-    Heads of constructions that do not round either have no queries, or select: their scores are at
-    least `2 GAIN - 1` apart, and exp underflows beyond 745. So their softmax stays exactly one-hot
-    while a score moves by at most `GAIN / 2`.
-    """
-    n_positions = max(model.shape.n_positions, model.hops + 1)
-    exponentials = (n_positions + 8) * unit
-    if not len(query.largest):
-        return exponentials
-    products = (
-        (query.largest + query.error)
-        @ (key.largest + key.error)
-        * (1 + (len(query.largest) + 4) * unit)
-    )
-    moved = up(products - query.largest @ key.largest).item()
-    if exact and moved <= GAIN / 2:
-        return 0
-    return min(
-        math.expm1(min(2 * moved, 600)) * (1 + exponentials) + exponentials, 2 + exponentials
-    )
 
 
 def four_squares(n: int) -> tuple[int, int, int, int]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.decoders.plain import require_dtype, require_plain
+from constructions.following.largest import largest_number
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.model.answering import Answering, Writing
 from constructions.model.fact_model import FactModel, MarginClaim
@@ -231,7 +232,7 @@ def seed_transformer(target: Transformer, model: FactModel, proven: bool = True)
     before = {name: weight.clone() for name, weight in target.named_parameters()}
     try:
         _write_seed(target, model)
-        largest, most = target.largest_number(), torch.finfo(narrow).max / 4
+        largest, most = largest_number(target), torch.finfo(narrow).max / 4
         if not largest < most:
             raise DoesNotFit(
                 f"numbers of a forward pass may reach {largest:.3g} in the target; {narrow} holds"

@@ -95,9 +95,7 @@ def export(
     from constructions.export.names import ABOUT_NAMES, vocabulary_json
     from constructions.export.scale import about_scale
     from constructions.files.new_folder import new_folder
-    from constructions.files.outputs import require_outside_models
 
-    require_outside_models(folder)
     module = tool(to)
     with new_folder(folder, _refuse, _require_files_alone) as part:
         scale = module.save(model, part, margin)

@@ -13,7 +13,10 @@ import math
 
 import torch
 
+from constructions.decoders.network import network_of_decoder
 from constructions.decoders.standard_decoder import StandardModel
+from constructions.following.largest import Largest, largest_embedded
+from constructions.following.walk import follow
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.model.rounding import magnitude
 
@@ -85,24 +88,7 @@ def about_scale(scale: float) -> str:
 def largest_logit(decoder: StandardModel) -> float:
     """A bound on the absolute value of any logit, for all tokens, from the absolute values of the
     weights; NaN if one is.
-
-    Softmax mixes, ReLU shrinks, and what a norm returns is at most `sqrt(d_model)` times its gain,
-    plus its bias.
     """
-    if decoder.shape.norm is not None:
-        last = decoder.norms()[-1]
-        largest = magnitude(last.weight) * math.sqrt(decoder.shape.d_model)
-        if isinstance(last, torch.nn.LayerNorm):
-            largest = largest + magnitude(last.bias)
-    else:
-        largest = magnitude(decoder.embedding.weight).amax(0) + magnitude(
-            decoder.positions.weight
-        ).amax(0)
-        for block in decoder.block_sequence():
-            attention, mlp = block.attention, block.mlp
-            for read, write in (
-                (attention.value.weight, attention.output.weight),
-                (mlp.matrix(0), mlp.matrix(1)),
-            ):
-                largest = largest + magnitude(write) @ (magnitude(read) @ largest)
+    network = network_of_decoder(decoder)
+    largest = follow(network, largest_embedded(network), Largest())
     return (magnitude(decoder.unembedding.weight) @ largest).max().item()

@@ -3,63 +3,35 @@
 Under its name there is at every moment what was there before, or all that is new, also if the
 process is killed.
 
-Each writer holds a lock (`flock`) on the folder that it writes, and on the one that it replaces
-until that is removed. A lock is the kernel's and ends with its process, so it is seen across
-process namespaces (containers that share a volume), where process ids mean nothing. What is not
-locked has no writer and is removed by the next one. Where the file system has no locks nothing is
-swept.
+Each writer holds a lock on the folder that it writes, and on the one that it replaces until that
+is removed. What is not locked has no writer and is removed by the next one. Where the file system
+has no locks nothing is swept.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import re
 import secrets
 import shutil
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
 
 from safetensors import SafetensorError
 
+from constructions.files.locks import Identity, identity, locked, released
+from constructions.files.moves import Written, exchange, listed, remove
+from constructions.files.outputs import require_outside_models
+from constructions.files.undisturbed import MOST_TRIES, undisturbed
 from constructions.guards.errors import InputError
 from constructions.guards.wording import printable
 
-try:
-    import fcntl
-except ImportError:  # no POSIX system: as on a file system without locks
-    fcntl = None  # type: ignore[assignment]
-
-_AT_FDCWD = -100
-_SWAP = 2
-"""The flag of Linux's renameat2 (RENAME_EXCHANGE) and of macOS's renamex_np (RENAME_SWAP): they
-are the same number.
-"""
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """What a file system says that does not know how to flush a folder, or a file, to the disk."""
-
-MOST_TRIES = 100
-
-Found = TypeVar("Found")
-
-Identity = tuple[int, int]
-"""Device and inode: a folder, whatever its name is."""
-
-
-class Written(NamedTuple):
-    """Which file has a name, and how it was written last."""
-
-    device: int
-    inode: int
-    bytes: int
-    written: int
-    changed: int
 
 
 @dataclass
@@ -105,14 +77,15 @@ def new_folder(
             stay.
 
     Raises:
-        InputError: something there must stay, something cannot be written, or folders cannot be
-            exchanged here.
+        InputError: the place lies in a saved model, something there must stay, something cannot be
+            written, or folders cannot be exchanged here.
 
     Warns:
         UserWarning: the folder is in place, and something that is promised beside that does not
             hold: the file system does not say that it has been written to the disk, or the old one
             could not be removed.
     """
+    require_outside_models(folder)
     target = _target(folder)
     doubts: list[str] = []
     try:
@@ -122,7 +95,7 @@ def new_folder(
             yield part.path
             for path in (*part.path.iterdir(), part.path):
                 _sync(path, doubts)
-            part.files = _listed(part.path)
+            part.files = listed(part.path)
             _put_in_place(part, target, require_replaceable, doubts)
     except (OSError, SafetensorError) as error:
         raise InputError(
@@ -136,6 +109,7 @@ def new_folder(
 
 
 def _target(folder: str | os.PathLike[str]) -> Path:
+    """Where the folder will be, links followed. Raises InputError for what is no folder's name."""
     try:
         target = Path(os.path.realpath(folder))
     except (OSError, ValueError) as error:
@@ -146,6 +120,7 @@ def _target(folder: str | os.PathLike[str]) -> Path:
 
 
 def _require_place(target: Path, require_replaceable: Callable[[Path], None]) -> None:
+    """Raise InputError unless there is a folder to write in, and what is there may be replaced."""
     if not target.parent.is_dir():
         raise InputError(f"{target}: there is no folder {target.parent}; make it first")
     if os.path.lexists(target) and not target.is_dir():
@@ -157,94 +132,15 @@ def _require_place(target: Path, require_replaceable: Callable[[Path], None]) ->
         lock = None
         # without locks it may be exchanged while it is read, and is read again then
         with suppress(OSError):
-            lock = _locked(target, wait=True)
+            lock = locked(target, wait=True)
         try:
             if target.is_dir() and any(target.iterdir()):
                 require_replaceable(target)
         finally:
             if lock is not None:
-                _released(lock)
+                released(lock)
 
     undisturbed(target, ask)
-
-
-def undisturbed(folder: Path, read: Callable[[], Found]) -> Found:
-    """What `read` finds in a folder, all of it in one: it reads again if another has got the name.
-
-    A folder that is exchanged, also there and back, has another time of change.
-
-    Raises:
-        InputError: it is replaced again and again. What `read` raises of a folder that stays.
-    """
-
-    def which() -> tuple[int, ...] | None:
-        try:
-            found = folder.stat()
-        except (OSError, ValueError):
-            return None
-        return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
-
-    for _ in range(MOST_TRIES):
-        before = which()
-        try:
-            found = read()
-        except Exception:
-            if which() == before:
-                raise
-        else:
-            if which() == before:
-                return found
-    raise InputError(f"{folder}: is replaced again and again while it is read; read it later")
-
-
-def _identity(of: Path | int) -> Identity | None:
-    """Which folder has this name, or is open under this descriptor; None if there is none."""
-    try:
-        found = os.fstat(of) if isinstance(of, int) else os.lstat(of)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return found.st_dev, found.st_ino
-
-
-# -------------------------------------------------------------------- locks
-
-
-def _locked(path: Path, wait: bool) -> int | None:
-    """A descriptor of the folder that has this name, locked. None if it is locked by another, or
-    there is none.
-
-    Raises:
-        OSError: folders cannot be locked here.
-    """
-    while True:
-        try:
-            handle = os.open(
-                path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
-            )
-        except FileNotFoundError:
-            return None
-        try:
-            if fcntl is None:
-                raise OSError(errno.ENOLCK, "no locks")
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            if _identity(path) == _identity(handle):
-                return handle
-        except BaseException as error:
-            os.close(handle)
-            if isinstance(error, BlockingIOError):
-                return None
-            raise
-        _released(handle)  # another folder has got the name while we waited
-
-
-def _released(handle: int) -> None:
-    """Unlock by word, and not by closing alone: a process that was forked meanwhile has the
-    descriptor too.
-    """
-    with suppress(OSError):
-        if fcntl is not None:
-            fcntl.flock(handle, fcntl.LOCK_UN)
-    os.close(handle)
 
 
 def _sweep(target: Path, require_left_over: Callable[[Path], None]) -> None:
@@ -257,14 +153,14 @@ def _sweep(target: Path, require_left_over: Callable[[Path], None]) -> None:
             continue
         # there are no locks here, so that its writer may live; or it must stay
         with suppress(OSError, InputError):
-            lock = _locked(path, wait=False)
+            lock = locked(path, wait=False)
             if lock is not None:
                 try:
-                    files = _listed(path)
+                    files = listed(path)
                     require_left_over(path)
-                    _remove(path, files)
+                    remove(path, files)
                 finally:
-                    _released(lock)
+                    released(lock)
 
 
 @contextmanager
@@ -276,28 +172,29 @@ def _unfinished(target: Path) -> Iterator[_Part]:
     while lock is None:
         path = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
         path.mkdir()
-        part = _Part(path, _identity(path), None)
+        part = _Part(path, identity(path), None)
         try:
             # None: another writer has found it unlocked, and removes it
-            lock = part.lock = _locked(path, wait=False)
+            lock = part.lock = locked(path, wait=False)
         except OSError:
             break
     try:
         yield part
     finally:
-        if _identity(part.path) == part.own:
+        if identity(part.path) == part.own:
             if part.was_in_place:  # and put back: others may have written into it
-                _remove(part.path, part.files)
+                remove(part.path, part.files)
             else:
                 shutil.rmtree(part.path, ignore_errors=True)
         if part.lock is not None:
-            _released(part.lock)
+            released(part.lock)
 
 
 # -------------------------------------------------------------------- moving it there
 
 
 def _sync(path: Path, doubts: list[str]) -> None:
+    """Flush a file or a folder to the disk; where the file system cannot, that is a doubt."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -323,10 +220,10 @@ def _put_in_place(
     try:
         for _ in range(MOST_TRIES):
             if part.lock is not None:
-                old_lock = _locked(target, wait=True)
+                old_lock = locked(target, wait=True)
             if target.is_dir() and any(target.iterdir()):
                 require_replaceable(target)
-                _exchange(part.path, target)
+                exchange(part.path, target)
                 break
             try:
                 # refused by the system if something has come to be there in the meantime
@@ -336,7 +233,7 @@ def _put_in_place(
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
             if old_lock is not None:
-                _released(old_lock)
+                released(old_lock)
                 old_lock = None
         else:
             raise InputError(
@@ -354,7 +251,7 @@ def _put_in_place(
             )
     finally:
         if old_lock is not None:
-            _released(old_lock)
+            released(old_lock)
 
 
 def _require_in_place(part: _Part, target: Path) -> None:
@@ -365,7 +262,7 @@ def _require_in_place(part: _Part, target: Path) -> None:
     """
     there: dict[str, Written] = {}
     with suppress(OSError):
-        there = _listed(target)
+        there = listed(target)
     if any(
         name not in there or there[name].bytes != wrote.bytes for name, wrote in part.files.items()
     ):
@@ -381,67 +278,20 @@ def _remove_old(
     """Remove the folder that was replaced, which has the part's name now; or put it back if it
     must stay after all.
     """
-    files = _listed(part.path)
+    files = listed(part.path)
     try:
         require_replaceable(part.path)
     except InputError as error:
         try:
-            _exchange(part.path, target)
+            exchange(part.path, target)
         except (OSError, InputError):
             raise InputError(
                 f"{target}: something has come to be in it while it was replaced, so the old"
                 f" folder is kept, as {part.path}"
             ) from None
         raise InputError(str(error).replace(str(part.path), str(target))) from None
-    if not _remove(part.path, files):
+    if not remove(part.path, files):
         doubts.append(
             "is written and in place; the folder that it has replaced could not be removed: see"
             f" {part.path}"
         )
-
-
-def _listed(folder: Path) -> dict[str, Written]:
-    """What there is in a folder."""
-    found = {}
-    for path in folder.iterdir():
-        status = os.lstat(path)
-        stamps = status.st_size, status.st_mtime_ns, status.st_ctime_ns
-        found[path.name] = Written(status.st_dev, status.st_ino, *stamps)
-    return found
-
-
-def _remove(folder: Path, files: dict[str, Written]) -> bool:
-    """Remove a folder, if nothing is in it but these files, as they were; what else there is
-    stays, and the folder with it.
-
-    `manifest.json` goes first: what is left, if the process is killed then, is what an unfinished
-    save leaves.
-    """
-    with suppress(OSError):
-        for name in sorted(files, key=lambda name: name != "manifest.json"):
-            if _listed(folder).get(name) == files[name]:
-                (folder / name).unlink()
-        folder.rmdir()
-    return not os.path.lexists(folder)
-
-
-def _exchange(one: Path, other: Path) -> None:
-    """Swap two folders in one step of the file system."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    paths = os.fsencode(one), os.fsencode(other)
-    failed = True
-    code = errno.ENOSYS
-    if sys.platform == "darwin" and hasattr(libc, "renamex_np"):
-        failed = libc.renamex_np(*paths, ctypes.c_uint(_SWAP)) != 0
-        code = ctypes.get_errno()
-    elif sys.platform != "darwin" and hasattr(libc, "renameat2"):
-        failed = (
-            libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], ctypes.c_uint(_SWAP)) != 0
-        )
-        code = ctypes.get_errno()
-    if failed and code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
-        raise InputError(
-            f"{other}: folders cannot be exchanged in one step here; remove the old folder first"
-        )
-    if failed:
-        raise OSError(code, os.strerror(code))

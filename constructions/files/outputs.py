@@ -15,7 +15,7 @@ from constructions.guards.errors import InputError
 from constructions.guards.wording import printable
 
 _MANIFEST = "manifest.json"
-_KEYS = {"format", "builder", "files", "tensors"}
+_KEYS = {"format", "builder", "files"}
 
 
 def require_outside_models(path: str | os.PathLike[str]) -> None:

@@ -22,12 +22,17 @@ import torch
 from torch import Tensor
 
 from constructions.decoders.model_form import ModelForm
-from constructions.forms.following import UNIT, By, Change, Follower, lost, positions_of, sequences
+from constructions.following.boxes import UNIT
+from constructions.following.changes import Change
+from constructions.following.follower import Follower
+from constructions.following.queries import By, lost, positions_of, sequences
+from constructions.following.walk import network_of
 from constructions.guards.errors import DoesNotFit
 from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.rounding import up
 from constructions.model.transformer import Transformer
+from constructions.writing.position_reading import SELECTED_GAP
 
 
 class Turned(Change):
@@ -130,15 +135,13 @@ def logit_error_of(
         24 * model.shape.n_parameters(),
         f"bounds for {model.shape.n_parameters():,} weights in two bases",
     )
-    follower, change = Follower(model, n_positions), Turned(model, turned, q)
+    follower, change = Follower(network_of(model), n_positions), Turned(model, turned, q)
     dtype = turned.embedding.weight.dtype
     wider = "" if dtype == torch.float64 else "use float64, or "
     if by == "norms" and margin is not None:
         source = model.source if isinstance(model, ModelForm) else model
-        said = n_positions - model.hops
-        logits = follower.logits(
-            follower.box(n_positions, change), change, said, source.positions is not None
-        )
+        said, gap = n_positions - model.hops, None if source.positions is None else SELECTED_GAP
+        logits = follower.logits(follower.box(n_positions, change), change, said, gap)
         error = logits.error.max().item()
         if not (math.isfinite(error) and 2 * Fraction(error) < margin.real):
             raise DoesNotFit(

@@ -1,8 +1,8 @@
 """How much noise the weights of a transformer bear: every weight changes by at most rho.
 
 By `norms` the logits that answer move by less than half the margin that the construction claims;
-by `queries` each answer wins with all errors: see `constructions.forms.following`. A radius is the
-largest number found, by bisection, for which that holds; it holds whatever the bisection does.
+by `queries` each answer wins with all errors: see `constructions.following.queries`. A radius is
+the largest number found, by bisection, for which that holds; it holds whatever the bisection does.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ import torch
 from torch import Tensor
 
 from constructions.decoders.model_form import ModelForm
-from constructions.forms.following import Change, Follower, lost, positions_of, sequences
+from constructions.following.changes import Change
+from constructions.following.follower import Follower
+from constructions.following.queries import lost, positions_of, sequences
+from constructions.following.walk import network_of
 from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.writing.position_reading import SELECTED_GAP
 
 _LEAST, _MOST = -200.0, 10.0
 """Exponents of 2 between which a radius is looked for; below, products of errors
@@ -54,12 +58,12 @@ def radius_by_norms(model: FactModel | ModelForm, margin: MarginClaim, selects: 
     a position where it answers.
     """
     n_positions, dtype = positions_of(model), model.embedding.weight.dtype
-    follower = Follower(model, n_positions)
+    follower, gap = Follower(network_of(model), n_positions), SELECTED_GAP if selects else None
 
     def survives(rho: float) -> bool:
         noise = Noise(rho, dtype)
         logits = follower.logits(
-            follower.box(n_positions, noise), noise, n_positions - model.hops, selects
+            follower.box(n_positions, noise), noise, n_positions - model.hops, gap
         )
         moved = logits.error.max().item()
         return math.isfinite(moved) and 2 * Fraction(moved) < margin.real
@@ -73,7 +77,8 @@ def radius_by_queries(model: FactModel | ModelForm, progress: Callable[[int], No
     smallest radius so far, and that is bisected for some queries that do not bear it until none is
     left.
     """
-    follower, found, queries = Follower(model, positions_of(model)), math.exp2(_MOST), 0
+    follower = Follower(network_of(model), positions_of(model))
+    found, queries = math.exp2(_MOST), 0
     for batch in sequences(model):
         left = _lost(follower, *batch, found)
         while len(left[0]):
@@ -95,7 +100,7 @@ def _lost(follower: Follower, tokens: Tensor, said: Tensor, rho: float) -> tuple
     """Those of the queries, token sequences (Q, L) and answers (Q, A), that are not certain to be
     answered right.
     """
-    noise = Noise(rho, follower.model.embedding.weight.dtype)
+    noise = Noise(rho, follower.network.embedding.weight.dtype)
     which = lost(follower.logits(follower.points(tokens, noise), noise, said.shape[-1]), said)
     return tokens[which], said[which]
 

@@ -29,8 +29,8 @@ from constructions.decoders.plain import require_construction, require_plain
 from constructions.decoders.seeding import standard
 from constructions.decoders.standard_decoder import Norm, Placement, StandardModel
 from constructions.facts.table import FactTable
+from constructions.following.queries import WAYS, By
 from constructions.forms.basis_bounds import logit_error_of
-from constructions.forms.following import WAYS, By
 from constructions.forms.noise_bounds import radius_by_norms, radius_by_queries
 from constructions.guards.errors import InputError, InternalError
 from constructions.guards.integers import whole

@@ -25,7 +25,6 @@ from torch import Tensor, nn
 
 from constructions.guards.integers import require_integer_fields, whole
 from constructions.model.as_written import Kind
-from constructions.model.rounding import magnitude
 
 
 @dataclass(frozen=True)
@@ -386,73 +385,9 @@ class Transformer(Traced):
             x = x + self.positions.weight[start : start + tokens.shape[-1]]
         return x
 
-    @torch.no_grad()
-    def prefix_is_static(self) -> bool:
-        """Whether the keys and values of every layer depend on the token and its position alone.
-
-        True if they read only coordinates that no earlier layer writes (rows of exact zeros), and
-        no number of a forward pass can overflow; then later layers need not be run for positions
-        that are only attended to.
-        """
-        written = torch.zeros(
-            self.shape.d_model, dtype=torch.bool, device=self.embedding.weight.device
-        )
-        for layer in self.layer_sequence():
-            if layer.attention is not None:
-                read = magnitude(layer.attention.value.weight).sum(0) + magnitude(
-                    layer.attention.key.weight
-                ).sum(0)
-                if bool((written & (read != 0)).any()):
-                    return False
-                written |= magnitude(layer.attention.output.weight).sum(1) != 0
-            if layer.mlp is not None:
-                written |= magnitude(layer.mlp.matrix(-1)).sum(1) != 0
-        return self.largest_number() < torch.finfo(self.embedding.weight.dtype).max / 4
-
-    @torch.no_grad()
-    def largest_number(self) -> float:
-        """A bound on the absolute value of every number in any forward pass, logits aside; NaN if
-        a weight is.
-
-        From the absolute values of the weights: softmax mixes, ReLU shrinks. Infinite where
-        float64 does not hold it.
-        """
-        largest = magnitude(self.embedding.weight).amax(0)
-        if self.positions is not None:
-            largest = largest + magnitude(self.positions.weight).amax(0)
-        peaks = [largest]
-        for layer in self.layer_sequence():
-            if not bool(largest.isfinite().all()):
-                break
-            if layer.attention is not None:
-                query, key, value, output = (
-                    magnitude(weight.weight)
-                    for weight in (
-                        layer.attention.query,
-                        layer.attention.key,
-                        layer.attention.value,
-                        layer.attention.output,
-                    )
-                )
-                scores, values = (query @ largest) * (key @ largest), value @ largest
-                largest = largest + output @ values
-                peaks += [scores.sum()[None], values, largest]
-            if layer.mlp is not None:
-                through = largest
-                for index in range(len(layer.mlp.weights)):
-                    through = magnitude(layer.mlp.matrix(index)) @ through
-                    peaks.append(through)
-                largest = largest + through
-        found = torch.cat([*peaks, largest]).max().item()
-        if math.isnan(found) and not any(
-            bool(weight.isnan().any()) for weight in self.parameters()
-        ):
-            return math.inf  # 0 times what is infinite
-        return found
-
     def remember(self, tokens: Tensor, cache: Cache | None = None) -> Cache:
-        """The cache that `states` returns, from embeddings alone: right if
-        `prefix_is_static()`.
+        """The cache that `states` returns, from embeddings alone: right if heads read nothing else
+        (`constructions.following.largest.prefix_is_static`).
         """
         x = self._embedded(tokens, cache)
         earlier = iter(cache or [])

@@ -1,6 +1,4 @@
-"""The manifest of a model folder: what the model is, what its weights are, and the size and
-SHA-256 of every file.
-"""
+"""The manifest of a model folder: what the model is, and the size and SHA-256 of every file."""
 
 from __future__ import annotations
 
@@ -11,19 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from constructions.guards.errors import InputError
 from constructions.model.transformer import HeadShape, LayerShape, TransformerShape
-from constructions.saved.tensor_file import MOST_BYTES_OF_JSON, is_count, parse_json, shown
+from constructions.saved.json_text import MOST_BYTES_OF_JSON, is_count, parse_json, shown
+from constructions.saved.tensor_file import FORMAT_NAMES
 
 NAME = "manifest.json"
-FORMAT = 1
+WEIGHTS, VOCABULARY, CERTIFICATE = "weights.safetensors", "vocabulary.txt", "certificate.json"
+FACTS, PACKED_FACTS, CODEBOOKS = "facts.tsv", "facts.safetensors", "codebooks.safetensors"
+ALWAYS = frozenset({WEIGHTS, VOCABULARY, CERTIFICATE})
+FILES = ALWAYS | {FACTS, PACKED_FACTS, CODEBOOKS}
+"""The files that every model has, and those that it may have, beside its manifest."""
+FORMAT = 2
 MOST_LAYERS = 4096
-DTYPES = {
-    str(d).removeprefix("torch."): d
-    for d in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
-}
+DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in FORMAT_NAMES}
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 """The special tokens: without a chain of thought, and with one."""
 
@@ -45,7 +44,6 @@ class _Each(NamedTuple):
 _COUNT = _Leaf("a count below 10^60", is_count)
 _SIZE = _Leaf("a positive integer below 10^60", lambda value: is_count(value) and value >= 1)
 _TEXT = _Leaf("a text", lambda value: isinstance(value, str))
-_EXTREME = _Leaf("an integer or null", lambda value: value is None or type(value) is int)
 _OPTION = _Leaf(
     "an integer, true, false or null", lambda value: value is None or type(value) in (int, bool)
 )
@@ -78,15 +76,6 @@ _SCHEMA = {
     },
     "architecture": {"layers": [{"heads": [_WIDTHS], "d_mlp": [_SIZE]}], "repeats": _SIZE},
     "specials": _SPECIALS,
-    "tensors": _Each(
-        {
-            "dtype": _TEXT,
-            "shape": [_COUNT],
-            "smallest": _EXTREME,
-            "largest": _EXTREME,
-            "sha256": _SHA256,
-        }
-    ),
     "files": _Each({"bytes": _COUNT, "sha256": _SHA256}),
     "sha256": _SHA256,
 }
@@ -179,6 +168,26 @@ def _require(value: object, schema: Any, where: str) -> None:
             raise InputError(f"the key {shown(name)} is unknown{at}")
         for name, part in schema.items():
             _require(value[name], part, f"{where}.{name}" if where else name)
+
+
+def require_model_files(folder: Path, listed: Manifest) -> None:
+    """Raise InputError unless the files that a manifest lists are those of a model."""
+    at = folder / NAME
+    for name in sorted(ALWAYS - listed.keys()):
+        raise InputError(f"{at}: lists no {name}; every model has one")
+    for name in sorted(listed.keys() - FILES):
+        raise InputError(f"{at}: lists {shown(name)}, which is no file of a model")
+    if (FACTS in listed) == (PACKED_FACTS in listed):
+        raise InputError(
+            f"{at}: lists {'both' if FACTS in listed else 'neither'} of {FACTS} and"
+            f" {PACKED_FACTS}; one is expected"
+        )
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def architecture(shape: TransformerShape) -> dict[str, Any]:

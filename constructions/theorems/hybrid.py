@@ -30,13 +30,14 @@ from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
-from constructions.theorems.theorem_4_3_key_value import (
+from constructions.theorems.lemmas.answer_trees import answers_to_all_words, write_answers
+from constructions.theorems.lemmas.pointers import (
     advance_pointer,
-    answer_rows,
     follow_pointer,
     start_pointer,
 )
-from constructions.theorems.theorem_4_3_precomputed import answers_to_all_words, read_prompt
+from constructions.theorems.lemmas.reading_the_prompt import read_prompt
+from constructions.theorems.lemmas.row_memory import answer_rows
 from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import position_codes
@@ -207,7 +208,7 @@ def _move_trees_up(
 
 
 def _fold_two_layers(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> None:
-    """As `precomputation.fold`, through two hidden layers; the second adds up the branches."""
+    """As `answer_trees.fold`, through two hidden layers; the second adds up the branches."""
     if not tree.size:
         return
     here = letter[(slice(None), *(None,) * (len(tree.shape) - 1))]
@@ -234,15 +235,7 @@ def _write_prefixes(
             ..., looked_up:
         ]
         name = place_of.format(f"words {length}")
-        columns = model.stream[name].columns.reshape(-1, states.bits)
-        for word, place in enumerate(columns):
-            slot = Slot(model.stream, name, place)
-            write_rows(
-                weight,
-                vocabulary.entities,
-                slot,
-                states.binary(tokens.reshape(facts.n_entities, -1)[:, word]),
-            )
+        write_answers(model, name, tokens.reshape(facts.n_entities, -1), states)
     write_rows(
         weight,
         vocabulary.entities,

@@ -28,8 +28,9 @@ from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.readout import BankField, Readout
 from constructions.model.recipe import recorded
-from constructions.model.stream import Form, Slot, Space
-from constructions.theorems.theorem_4_3_precomputed import answers_to_all_words, pick, read_prompt
+from constructions.model.stream import Form, Space
+from constructions.theorems.lemmas.answer_trees import answers_to_all_words, pick, write_answers
+from constructions.theorems.lemmas.reading_the_prompt import read_prompt
 from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import position_codes
@@ -157,10 +158,7 @@ def _write_halves(
     require_bijections(facts)
     vocabulary, weight = model.vocabulary, model.embedding.weight
     tokens = answers_to_all_words(facts, first)
-    blocks = model.stream["forward"].columns.reshape(-1, codebook.bits)
-    for word, columns in enumerate(blocks):
-        slot = Slot(model.stream, "forward", columns)
-        write_rows(weight, vocabulary.entities, slot, codebook.binary(tokens[:, word]))
+    write_answers(model, "forward", tokens, codebook)
     write_rows(
         weight,
         vocabulary.relations,

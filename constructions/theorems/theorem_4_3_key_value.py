@@ -22,7 +22,7 @@ Hypotheses. None on the facts; a missing fact leads to the state *unknown*, whic
 
 Where this departs from the paper: constants; `key_value_rows` (three hidden layers with signs
 between them, each fact stored as b of them) and shared layers are ours; functions and missing
-facts. Proofs: docs/theorems/theorem_4_3.md.
+facts. Proofs: docs/theorems/theorem_4_3_key_value.md.
 """
 
 from __future__ import annotations
@@ -41,9 +41,17 @@ from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
+from constructions.theorems.lemmas.pointers import (
+    advance_pointer,
+    follow_pointer,
+    move_pointer,
+    start_pointer,
+)
+from constructions.theorems.lemmas.reading_the_prompt import read_prompt
+from constructions.theorems.lemmas.row_memory import answer_rows, one_of
 from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
 from constructions.writing.plan import Plan
-from constructions.writing.position_reading import GAIN, at_position, position_codes
+from constructions.writing.position_reading import position_codes
 
 
 @recorded
@@ -122,11 +130,10 @@ def _memory(
     stream = Space(
         state=(b,), relation=(m_relation,), asked=(m_relation,), position=(p,), one=(), **extra
     )
-    position = stream["position"]
 
     passes = position_codes(n_positions)[1:] if share_layers else None
     draft = Draft(f"{name}_shared" if share_layers else name, vocabulary, stream)
-    draft.position(position, position_codes(n_positions))
+    draft.position(stream["position"], position_codes(n_positions))
     if share_layers:
         start_pointer(draft, stream, n_positions)
     for hop in range(1, 2 if share_layers else n_positions):
@@ -136,23 +143,8 @@ def _memory(
                 layer, stream, n_positions, stream["subject"], stream["state"], stream["asked"]
             )
         else:
-            if hop == 1:
-                start = at_position(position, hops, 0, n_positions)
-                layer.head(
-                    "read the subject",
-                    copy=stream["state"],
-                    to=stream["state"],
-                    query=start,
-                    key=position,
-                )
-            there = at_position(position, hops, hop, n_positions)
-            layer.head(
-                f"read relation {hop}",
-                copy=stream["relation"],
-                to=stream["asked"],
-                query=there,
-                key=position,
-            )
+            subject = [stream["state"]] if hop == 1 else []
+            read_prompt(layer, stream, subject, {hop: stream["asked"]}, hops)
         look_up(layer, stream, facts, states, passes)
 
     codes = sign_codes(np.arange(len(states)), b)
@@ -277,7 +269,7 @@ def _look_up_rows(
         + rest,
     )
     is_now = layer.relu(
-        "which pass", dot(_one_of(now.size), now) + any_state + any_relation - bias[0]
+        "which pass", dot(one_of(now.size), now) + any_state + any_relation - bias[0]
     )
 
     looked_up = answer_rows(
@@ -292,93 +284,5 @@ def _look_up_rows(
     # the asked relation's sign code is 2 (its bits) - 1
     layer.add(always - 2 * old_letter, to=asked)
     if passes is not None:
-        at = layer.relu("pass", dot(_one_of(now.size), is_now) + is_state.sum() - is_asked.sum())
-        _move_pointer(layer, stream, at, passes)
-
-
-def answer_rows(
-    layer: LayerDraft,
-    facts: FactTable,
-    states: Codebook,
-    relations: range,
-    is_state: Slot,
-    is_asked: Slot,
-    always: Form,
-) -> Slot:
-    """Units (r, j) of the next hidden layer: bit j of `f_r(s)` for the state s, if r is asked,
-    else 0.
-
-    Unit (r, j) is `ReLU(sum_s c(f_r(s))_j [state is s] + [r is asked] - sum_{q != r} [q is asked]
-    - 1)`: the first sum and the rest before the 1 are each +1 or -1.
-
-    Args:
-        layer: gets the units.
-        facts: whose rows are stored.
-        states: names the states.
-        relations: those that are looked up.
-        is_state: units of one hidden layer, one-hot over all states.
-        is_asked: units of the same layer, one-hot over all R relations.
-        always: a form on the same layer that is 1.
-    """
-    tokens = Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(
-        facts.answers[relations]
-    )
-    unknown = np.full((len(relations), len(states) - facts.n_entities), states.tokens[-1])
-    rows = states.signs(np.concatenate([tokens, unknown], axis=1))  # (relations, states, b)
-    asked = _one_of(facts.n_relations)[relations]
-    return layer.relu(
-        "asked row",
-        dot(rows.transpose(0, 2, 1), is_state) + dot(asked[:, None], is_asked) - always,
-    )
-
-
-def _one_of(count: int) -> NDArray[np.int64]:
-    """(count, count): 1 on the diagonal, -1 elsewhere."""
-    return 2 * np.eye(count, dtype=np.int64) - 1
-
-
-# -------------------------------------------------------------------- one layer, applied k times
-
-
-def start_pointer(draft: Draft, stream: Space, n_positions: int) -> None:
-    """The last position starts with a pointer to relation 1 and a flag that says that this is the
-    first pass.
-    """
-    codes = position_codes(n_positions)
-    last = np.zeros((n_positions, 1), dtype=np.int8)
-    last[-1] = 1
-    draft.position(stream["pointer"], last * codes[1])
-    draft.position(stream["first"], last)
-
-
-def follow_pointer(
-    layer: LayerDraft, stream: Space, n_positions: int, subject: Slot, state: Slot, letter: Slot
-) -> None:
-    """Copy the relation that is pointed at to `letter`; in the first pass `subject` to `state`,
-    later an empty slot.
-    """
-    position, pointer, first = stream["position"], stream["pointer"], stream["first"]
-    codes = position_codes(n_positions).astype(np.int64)
-    # In the first pass c(0), later the position's own code c(k): its slot `subject` is empty.
-    once = GAIN * position + dot(GAIN * (codes[0] - codes[-1])[:, None], first)
-    layer.head("read the subject", copy=subject, to=state, query=once, key=position)
-    layer.head(
-        "read the relation", copy=stream["relation"], to=letter, query=GAIN * pointer, key=position
-    )
-
-
-def advance_pointer(layer: LayerDraft, stream: Space, passes: NDArray[np.int8], one: Form) -> None:
-    """Units that say which pass it is, from the pointer; see `_move_pointer`."""
-    pointer = stream["pointer"]
-    at = layer.carry("pass", dot(passes, pointer) - (pointer.size - 1) * one)
-    _move_pointer(layer, stream, at, passes)
-
-
-def _move_pointer(layer: LayerDraft, stream: Space, at: Slot, passes: NDArray[np.int8]) -> None:
-    """In pass q the pointer moves from c(q) to c(q+1), and the flag of the first
-    pass is cleared.
-    """
-    steps = np.zeros(passes.shape, dtype=np.int64)
-    steps[:-1] = passes[1:].astype(np.int64) - passes[:-1]
-    layer.add(dot(steps.T, at), to=stream["pointer"])
-    layer.add(-at[:1], to=stream["first"][None])
+        at = layer.relu("pass", dot(one_of(now.size), is_now) + is_state.sum() - is_asked.sum())
+        move_pointer(layer, stream, at, passes)

@@ -17,7 +17,7 @@ Hypotheses. None on the facts; the answer to a path that meets a missing fact is
 Where this departs from the paper: layer l folds the tree of answers onto one branch instead of
 masking the others, so that its width is R^(k-l+1) m + R and not R^k m in every layer; depth 1 is
 ours (so depth is not the price, dimension is); functions and missing facts. Proof:
-docs/theorems/theorem_4_3.md.
+docs/theorems/theorem_4_3_precomputed.md.
 """
 
 from __future__ import annotations
@@ -26,20 +26,25 @@ from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from constructions.facts.codes import Codebook, bits_needed, sign_codes
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
-from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
-from constructions.model.stream import Form, Slot, Space
-from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
+from constructions.model.stream import Space
+from constructions.theorems.lemmas.answer_trees import (
+    answers_to_all_words,
+    fold,
+    pick,
+    write_answers,
+)
+from constructions.theorems.lemmas.reading_the_prompt import read_prompt
+from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
 from constructions.writing.plan import Plan
-from constructions.writing.position_reading import at_position, position_codes
+from constructions.writing.position_reading import position_codes
 
 
 @recorded
@@ -128,79 +133,12 @@ def precomputed(
     )
 
 
-def read_prompt(
-    layer: LayerDraft, stream: Space, subject: list[Slot], letters: dict[int, Slot], last: int
-) -> None:
-    """Heads of the last position: copy slots of the subject, and the relation at each given
-    position to a slot.
-    """
-    position = stream["position"]
-    if subject:
-        start = at_position(position, last, 0, last + 1)
-        slots = stream.span([slot.name for slot in subject])
-        layer.head("read the subject", copy=slots, to=slots, query=start, key=position)
-    for place, slot in letters.items():
-        there = at_position(position, last, place, last + 1)
-        layer.head(
-            f"read relation {place}", copy=stream["relation"], to=slot, query=there, key=position
-        )
-
-
-def fold(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> None:
-    """Make branch 0 of a tree (R, ..., m) of bits equal to the branch that the one-hot letter
-    names.
-    """
-    here = letter[(slice(None), *(None,) * (len(tree.shape) - 1))]
-    hidden = layer.relu("branch 0 if not asked", tree[0] - here[0])
-    taken = layer.relu("asked branch", tree[1:] + here[1:] - one)
-    layer.add(taken.sum(axis=0) - hidden, to=tree[0])
-
-
-def pick(layer: LayerDraft, tree: Slot, letters: Slot, one: Form) -> None:
-    """Make the leaf (0, ..., 0) of a tree (R, ..., R, m) of bits equal to the leaf that the
-    one-hot letters name.
-    """
-    depth = len(tree.shape) - 1
-    matches: Form = tree - depth * one
-    for axis in range(depth):
-        place = [None] * (depth + 1)
-        letter = letters[axis][tuple(slice(None) if i == axis else p for i, p in enumerate(place))]
-        matches = matches + letter
-    leaves: Form = layer.relu("asked leaf", matches)
-    for _ in range(depth):
-        leaves = leaves.sum(axis=0)
-    old = layer.relu("leaf 0", tree[(0,) * depth])
-    layer.add(leaves - old, to=tree[(0,) * depth])
-
-
-def words(n_relations: int, length: int) -> NDArray[np.int64]:
-    """All words of the given length in lexicographic order: int64 (R^length, length)."""
-    return np.indices((n_relations,) * length).reshape(length, n_relations**length).T
-
-
-def answers_to_all_words(facts: FactTable, length: int) -> NDArray[np.int64]:
-    """Answer tokens of every entity to every word: int64 (N, R^length), words in lexicographic
-    order.
-    """
-    count = facts.n_entities * facts.n_relations**length
-    require_memory(
-        8 * 8 * count,
-        f"the answers of {facts.n_entities:,} entities to {facts.n_relations}^{length} words",
-    )
-    entities = np.arange(facts.n_entities)[:, None]
-    answered = facts.answer(entities, words(facts.n_relations, length)[None])
-    return Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(answered)
-
-
 def _write_trees(model: FactModel, facts: FactTable, hops: int, codebook: Codebook) -> None:
     """`E[s]` = the codes of the answers to all words; `E[relation r]` = `e_r`."""
     vocabulary, weight = model.vocabulary, model.embedding.weight
     tokens = answers_to_all_words(facts, hops)
     codebook.numbers(tokens)  # every answer has a code, or nothing is written
-    blocks = model.stream["answers"].columns.reshape(-1, codebook.bits)
-    for word, columns in enumerate(blocks):
-        slot = Slot(model.stream, "answers", columns)
-        write_rows(weight, vocabulary.entities, slot, codebook.binary(tokens[:, word]))
+    write_answers(model, "answers", tokens, codebook)
     write_rows(
         weight,
         vocabulary.relations,

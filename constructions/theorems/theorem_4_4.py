@@ -39,7 +39,7 @@ from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot, nothing
-from constructions.theorems.theorem_4_3_precomputed import answers_to_all_words
+from constructions.theorems.lemmas.answer_trees import answers_to_all_words, write_answers
 from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import GAIN, position_codes
@@ -206,14 +206,12 @@ def _write_words(model: FactModel, facts: FactTable, per_token: int, codebook: C
     for tokens in answered:
         codebook.numbers(tokens)  # every answer has a code, or nothing is written
     for length, tokens in enumerate(answered, start=1):
-        for word, columns in enumerate(
-            model.stream[f"words {length}"].columns.reshape(-1, codebook.bits)
-        ):
-            slot = Slot(model.stream, f"words {length}", columns)
-            write_rows(weight, vocabulary.entities, slot, codebook.binary(tokens[:, word]))
-            if vocabulary.unknown in codebook.tokens:
-                unknown = np.array([vocabulary.unknown])
-                write_rows(weight, unknown, slot, codebook.binary(unknown))
+        name = f"words {length}"
+        write_answers(model, name, tokens, codebook)
+        if vocabulary.unknown in codebook.tokens:
+            unknown = np.array([vocabulary.unknown])
+            everywhere = np.tile(codebook.binary(unknown), tokens.shape[1])
+            write_rows(weight, unknown, model.stream[name].flat(), everywhere)
     write_rows(
         weight,
         vocabulary.relations,

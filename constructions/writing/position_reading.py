@@ -20,6 +20,13 @@ import torch
 from numpy.typing import NDArray
 
 from constructions.facts.codes import bits_needed, sign_codes
+from constructions.following.largest import (
+    attends_to_embeddings_alone,
+    largest_embedded,
+    largest_number,
+)
+from constructions.following.sizes import Size, Sizes
+from constructions.following.walk import Heads, follow, network_of
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.rounding import magnitude, up
@@ -27,6 +34,8 @@ from constructions.model.stream import Form, Slot, dot
 
 GAIN = 1024
 """beta: a power of two, so that scores are exact in every dtype."""
+SELECTED_GAP = 2 * GAIN - 1
+"""By how much the score of a selected position is above all others, earlier leaks included."""
 
 
 def position_codes(n_positions: int) -> NDArray[np.int8]:
@@ -72,42 +81,19 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
             written.
     """
     _require_no_overflow(model)
-    largest = magnitude(model.embedding.weight).amax(0)
-    if model.positions is None:
+    network = network_of(model)
+    if network.positions is None:
         raise InternalError(
             f"{model.construction} has no positions, so that its heads can select none"
         )
-    largest = largest + magnitude(model.positions.weight).amax(0)
-    error = torch.zeros_like(largest)
-    written = torch.zeros_like(largest, dtype=torch.bool)
-    leak = leak_bound(model.shape.n_positions, gain)
-    for layer in model.layer_sequence():
-        attention, mlp = layer.attention, layer.mlp
-        if attention is not None:
-            read = magnitude(attention.value.weight)
-            looked_at = magnitude(attention.key.weight).sum(0) > 0
-            if bool((written & ((read.sum(0) > 0) | looked_at)).any()):
-                raise InternalError(
-                    f"{model.construction}: a head reads what a layer has written; the bound on"
-                    " leaks is about heads that read the embeddings and positions alone"
-                )
-            keys = up(magnitude(attention.key.weight) @ largest)
-            moved_scores = up((up(magnitude(attention.query.weight) @ error) * keys).sum()).item()
-            if not 2 * Fraction(moved_scores) * leak <= 1:
-                raise InputError(
-                    f"a gain of {gain} lets leaks move the scores of later layers; use a"
-                    " larger one"
-                )
-            moved = 2 * up(magnitude(attention.output.weight) @ up(read @ largest))
-            error = up(error + moved)
-            written |= magnitude(attention.output.weight).sum(1) > 0
-        if mlp is not None:
-            through = error
-            for index in range(len(mlp.weights)):
-                through = up(magnitude(mlp.matrix(index)) @ through)
-            error = up(error + through)
-            written |= magnitude(mlp.matrix(-1)).sum(1) > 0
-    moved_logits = 2 * up(magnitude(model.unembedding.weight).amax(0) @ error).item()
+    if not attends_to_embeddings_alone(network):
+        raise InternalError(
+            f"{model.construction}: a head reads what a layer has written; the bound on leaks is"
+            " about heads that read the embeddings and positions alone"
+        )
+    leak, largest = leak_bound(model.shape.n_positions, gain), largest_embedded(network)
+    states = follow(network, Size(largest, torch.zeros_like(largest)), _Leaks(leak, gain))
+    moved_logits = 2 * up(magnitude(model.unembedding.weight).amax(0) @ states.error).item()
     claim = model.margin_of_weights()
     real = claim.real - Fraction(moved_logits) * leak
     if real <= 0:
@@ -115,9 +101,35 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
     return replace(claim, real=real)
 
 
+class _Leaks(Sizes):
+    """Errors in units of the leak: of heads that select a position, and of what follows them."""
+
+    def __init__(self, leak: Fraction, gain: int):
+        self.leak, self.gain = leak, gain
+
+    def mixed(self, heads: Heads, query: Size, key: Size, value: Size) -> Size:
+        """Of a mixture of values at most the leak is another position's, and is missing here.
+
+        Raises:
+            InputError: errors of the queries may move the scores of all heads together by more
+                than 1 for two positions.
+        """
+        moved_scores = up(query.error @ key.largest).item()
+        if not 2 * Fraction(moved_scores) * self.leak <= 1:
+            raise InputError(
+                f"a gain of {self.gain} lets leaks move the scores of later layers; use a larger"
+                " one"
+            )
+        return Size(value.largest, value.error + self.moved_mixture(query, key) * value.largest)
+
+    def moved_mixture(self, query: Size, key: Size) -> float:
+        """Twice the leak."""
+        return 2.0
+
+
 def _require_no_overflow(model: FactModel) -> None:
     dtype = model.embedding.weight.dtype
-    largest, limit = model.largest_number(), torch.finfo(dtype).max / 4
+    largest, limit = largest_number(model), torch.finfo(dtype).max / 4
     if not largest < limit:
         raise DoesNotFit(
             f"{model.construction} for {model.hops} hops: at positions of the prompt numbers may"

@@ -36,6 +36,7 @@ from torch import Tensor
 from constructions.decoders.plain import why_not_plain
 from constructions.facts.limits import require_runnable
 from constructions.facts.table import FactTable
+from constructions.following.largest import prefix_is_static
 from constructions.guards.errors import InputError, InternalError
 from constructions.guards.wording import printable
 from constructions.model.answering import Answering, Widths, Writing
@@ -383,7 +384,7 @@ def _prefix_reader(model: Answering) -> Callable[..., Cache]:
     """(tokens, cache) to the cache that includes them; from embeddings alone where
     that is right.
     """
-    if isinstance(model, Transformer) and model.prefix_is_static():
+    if isinstance(model, Transformer) and prefix_is_static(model):
         return model.remember
     return lambda tokens, cache=None: model.states(tokens, cache)[1]
 

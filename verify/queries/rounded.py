@@ -13,7 +13,7 @@ The error is looked for in three ways, the next one only where the last does not
 
 * it is 0 where the arithmetic of the batch is proven exact (`verify.queries.exact`);
 * `norms`: the largest error e of any logit, of all token sequences at once
-  (`constructions.forms.following`). A margin was computed within 2 e of the real one, and so is
+  (`constructions.following.follower`). A margin was computed within 2 e of the real one, and so is
   any
   other: what differs from 0 by more than 4 e is decided;
 * `queries`: intervals of all logits of the query itself; of a construction in another basis also
@@ -29,10 +29,14 @@ import torch
 from torch import Tensor
 
 from constructions.decoders.model_form import ModelForm
+from constructions.decoders.network import network_of_decoder
 from constructions.decoders.standard_decoder import StandardDecoder
+from constructions.following.boxes import Box
+from constructions.following.changes import Change
+from constructions.following.follower import Follower
+from constructions.following.queries import sequences_at_once
+from constructions.following.walk import network_of
 from constructions.forms.basis_bounds import Turned
-from constructions.forms.following import Box, Change, Follower, sequences_at_once
-from constructions.forms.following_norms import DecoderFollower
 from constructions.guards.errors import DoesNotFit
 from constructions.model.answering import Answering, Writing
 from constructions.model.transformer import Transformer
@@ -93,12 +97,13 @@ class Rounding:
             self._found, model, length = [], self.model, self.prompt + self.written
             try:
                 if isinstance(model, StandardDecoder):
-                    self._found.append((DecoderFollower(model, length), self._rounding()))
+                    follower = Follower(network_of_decoder(model), length)
+                    self._found.append((follower, self._rounding()))
                 elif isinstance(model, Transformer):
-                    self._found.append((Follower(model, length), self._rounding()))
+                    self._found.append((Follower(network_of(model), length), self._rounding()))
                 if isinstance(model, ModelForm) and _is_turned(model):
                     change = Turned(model.source, model, model.basis.double().cpu())
-                    self._found.append((Follower(model.source, length), change))
+                    self._found.append((Follower(network_of(model.source), length), change))
             except DoesNotFit as error:
                 self.why = str(error)
         return self._found

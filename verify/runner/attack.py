@@ -30,7 +30,6 @@ from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
 from constructions.saved.folder import load
 from constructions.saved.manifest import canonical
-from constructions.saved.tensor_file import survey
 from constructions.writing.certificate import text_of
 from verify.queries.recall import check_recall
 from verify.symbolic.checker import check_files
@@ -123,9 +122,6 @@ class _Target:
                 "bytes": len(files[name]),
                 "sha256": hashlib.sha256(files[name]).hexdigest(),
             }
-        if _WEIGHTS in changed:
-            tensors = survey(files[_WEIGHTS]).tensors
-            manifest["tensors"] = {name: tensor.listed() for name, tensor in tensors.items()}
         return files | {_MANIFEST: canonical(manifest)}
 
     def with_weights(self, weights: dict[str, torch.Tensor]) -> tuple[Files, FactModel]:

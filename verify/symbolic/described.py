@@ -3,8 +3,8 @@ folder is".
 
 `constructions.load` reads the same by code of its own, and what one of the two refuses the other
 refuses. Of the proof only this leans on it: the files are those that the manifest lists. All else
-here is a statement that would be false in a folder that is called right. The standard library and
-numpy alone; floating-point numbers are compared, and nothing else.
+here is a statement that would be false in a folder that is called right. The standard library
+alone, and no number of a weight.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
-
-import numpy as np
 
 from verify.symbolic.stored import (
     FORMAT,
@@ -32,23 +30,14 @@ DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF1
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 ALWAYS = {"weights.safetensors", "vocabulary.txt", "certificate.json"}
 FILES = ALWAYS | {"facts.tsv", "facts.safetensors", "codebooks.safetensors"}
-AT_ONCE = 2**20  # entries of a tensor that are compared together
 
 Leaf = tuple[str, Callable[[Any], bool]]
 COUNT: Leaf = "a count", lambda value: type(value) is int and value >= 0
 SIZE: Leaf = "a positive integer", lambda value: type(value) is int and value >= 1
 TEXT: Leaf = "a text", lambda value: type(value) is str
-EXTREME: Leaf = "an integer or null", lambda value: value is None or type(value) is int
 OPTION: Leaf = (
     "an integer, true, false or null",
-    lambda value: (
-        value is None
-        or type(value)
-        in (
-            int,
-            bool,
-        )
-    ),
+    lambda value: value is None or type(value) in (int, bool),
 )
 SHA256: Leaf = (
     "64 lower-case hexadecimal digits",
@@ -80,15 +69,6 @@ SCHEMA: dict[str, Any] = {
     },
     "architecture": {"layers": [{"heads": [WIDTHS], "d_mlp": [SIZE]}], "repeats": SIZE},
     "specials": (" or ".join(map(str, SPECIALS)), lambda value: value in SPECIALS),
-    "tensors": {
-        ANY: {
-            "dtype": TEXT,
-            "shape": [COUNT],
-            "smallest": EXTREME,
-            "largest": EXTREME,
-            "sha256": SHA256,
-        }
-    },
     "files": {ANY: {"bytes": COUNT, "sha256": SHA256}},
     "sha256": SHA256,
 }
@@ -173,7 +153,7 @@ def _conform(value: Any, schema: Any, where: str) -> None:
 
 
 def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
-    """Every file is as the manifest lists it, and so are sizes, tensors and codebooks."""
+    """Every file is as the manifest lists it, and so are the sizes; codebooks are well formed."""
     for name, entry in manifest["files"].items():
         size, found = len(files[name]), hashlib.sha256(files[name]).hexdigest()
         if name == "weights.safetensors" and (size, found) != (entry["bytes"], entry["sha256"]):
@@ -203,55 +183,8 @@ def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
         sizes["parameters"] == entries,
         f"manifest.json: {sizes['parameters']} parameters, the file has {entries}",
     )
-    named = manifest["tensors"]
-    require(
-        set(named) == set(tensors),
-        f"manifest.json: tensors {shown(sorted(named))}, the file has others",
-    )
-    for name, (dtype, tensor) in tensors.items():
-        of = f"manifest.json: the tensor {shown(name)}"
-        shape = named[name]["dtype"], named[name]["shape"]
-        require(
-            shape == (dtype, list(tensor.shape)),
-            f"{of} is {shape}, the file has {dtype} {tensor.shape}",
-        )
-        found = hashlib.sha256(tensor.data).hexdigest()
-        require(
-            named[name]["sha256"] == found,
-            f"{of} has the SHA-256 {found}, not {named[name]['sha256']}",
-        )
-        stated = named[name]["smallest"], named[name]["largest"]
-        extremes = _extremes(tensor, stated == (None, None))
-        require(
-            stated == extremes, f"{of} is within {shown(stated)}, the file has {shown(extremes)}"
-        )
     if "codebooks.safetensors" in files:
         _codebooks(files["codebooks.safetensors"], sizes["d_vocab"])
-
-
-def _extremes(tensor: np.ndarray, whole_alone: bool) -> tuple[int | None, int | None]:
-    """The smallest and the largest entry of a tensor, as integers; None if there is none, or one
-    that is not finite.
-
-    With `whole_alone` None also if one is no integer. Else that is for the proof, which refuses
-    what is none.
-    """
-    flat = tensor.reshape(-1)
-    least: list[int] = []
-    most: list[int] = []
-    for start in range(0, flat.size, AT_ONCE):
-        piece = flat[start : start + AT_ONCE]
-        if piece.dtype.kind == "u":  # bfloat16 is the upper half of a float32
-            piece = (piece.astype(np.uint32) << 16).view(np.float32)
-        with np.errstate(invalid="ignore"):  # a NaN is not finite, and no reason to warn
-            low, high = piece.min(), piece.max()
-        if not np.isfinite(low) or not np.isfinite(high):
-            return None, None
-        if whole_alone and (piece != np.trunc(piece)).any():
-            return None, None
-        least.append(int(low))
-        most.append(int(high))
-    return min(least, default=None), max(most, default=None)
 
 
 def _codebooks(raw: Any, n_vocab: int) -> None:

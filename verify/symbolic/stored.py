@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
 MOST_LAYERS = 4096
 MOST_BYTES_OF_JSON = 100_000_000

@@ -1,5 +1,4 @@
-"""What rounding can make of every logit of a standard decoder: `constructions.forms.following`,
-with norms.
+"""What RMSNorm and LayerNorm make of boxes, rounding included.
 
 RMSNorm makes `g_i x_i / sqrt(S)` of x, with the mean square `S = sum x^2 / D + eps`. Of an x that
 is off by e the sum of squares is off by at most `sum (2 |x| + e) e`, and rounds by `(D + 8) u` of
@@ -21,14 +20,11 @@ interval the middle, and of the mean the middle of its interval, too.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from constructions.decoders.standard_decoder import StandardDecoder
-from constructions.forms.following import UNIT, Box, Change, Follower
-from constructions.guards.memory import require_memory
+from constructions.following.boxes import UNIT, Box
+from constructions.following.changes import Change
 from constructions.model.rounding import up
 
 _NARROW = 2.0**-30
@@ -37,56 +33,36 @@ bounds.
 """
 
 
-class DecoderFollower(Follower):
-    """Boxes of token sequences through a standard decoder; the changes are those of rounding.
+def rms_norm(x: Box, gain: Tensor, eps: float, change: Change) -> Box:
+    """`gain x / sqrt(mean x^2 + eps)`."""
+    moved = (2 * x.largest + x.error) * x.error
+    off = _squares_error(x.total, moved, change, x.low.shape[-1] + 8)
+    return _scaled(x, off, gain, eps, change)
 
-    Raises:
-        DoesNotFit: the bounds need more memory than there is.
-    """
 
-    def __init__(self, decoder: StandardDecoder, n_positions: int):
-        count = sum(weight.numel() for weight in decoder.parameters())
-        require_memory(16 * count, f"bounds for {count:,} weights")
-        self.decoder = decoder
-        self.weights = {
-            name: weight.detach().double().cpu()
-            for name, weight in decoder.named_parameters(remove_duplicate=False)
-        }
-
-    def logits(self, x: Box, change: Change, said: int, selects: bool = False) -> Box:
-        """As `Follower.logits`; no head is known to select."""
-        n_positions = x.low.shape[-2]
-        rows = self.weights["positions.weight"][:n_positions]
-        x = change.plus(x, Box(rows, rows, torch.zeros_like(rows)))
-        for index, block in enumerate(self.decoder.block_sequence()):
-            name = f"blocks.{index}"
-            norms = [
-                (block.attention_norm, f"{name}.attention_norm"),
-                (block.mlp_norm, f"{name}.mlp_norm"),
-            ]
-            for attends, (norm, norm_name) in zip((True, False), norms, strict=True):
-                read = self._normed(x, norm, norm_name, change) if block.pre else x
-                if attends:
-                    update = self._attend(read, block.attention, f"{name}.attention", change, None)
-                else:
-                    update = self._mlp(read, block.mlp, f"{name}.mlp", change)
-                x = change.plus(x, update)
-                x = x if block.pre else self._normed(x, norm, norm_name, change)
-        last = x.part(slice(n_positions - said, None), slice(None))
-        last = self._normed(last, self.decoder.final_norm, "final_norm", change)
-        return change.through("unembedding.weight", self.weights["unembedding.weight"], last)
-
-    def _normed(self, x: Box, norm: nn.Module, name: str, change: Change) -> Box:
-        if isinstance(norm, nn.Identity):
-            return x
-        gain = self.weights[f"{name}.weight"]
-        eps = cast("nn.RMSNorm | nn.LayerNorm", norm).eps
-        if isinstance(norm, nn.LayerNorm):
-            return _layer_norm(x, gain, self.weights.get(f"{name}.bias"), float(norm.eps), change)
-        off = _squares_error(
-            x.total, (2 * x.largest + x.error) * x.error, change, x.low.shape[-1] + 8
+def layer_norm(x: Box, gain: Tensor, bias: Tensor | None, eps: float, change: Change) -> Box:
+    """`gain c / sqrt(mean c^2 + eps) + bias`, with `c = x - mean x`."""
+    n = x.low.shape[-1]
+    x = _as_points(x)
+    (low, low_off), (high, high_off) = _sum(x.low), _sum(x.high)
+    low, high = (low - low_off) / n, (high + high_off) / n
+    middle = (low + high) / 2
+    apart = up(torch.maximum(high - middle, middle - low)) + 4 * UNIT * middle.abs()
+    error = x.error
+    # what of it is not the same for all coordinates
+    if x.shift is not None and x.along is not None:
+        error = error + up(
+            x.shift * ((x.along - _mean(x.along)).abs() + 4 * n * UNIT * _mean(x.along.abs()))
         )
-        return _scaled(x, off, gain, 2 * change.unit if eps is None else float(eps), change)
+    shift = up(_mean(error) + change.rounds(x.total.sum(-1, keepdim=True), n + 8) / n + apart)
+    error = up(error + 4 * change.unit * (x.total + middle.abs() + shift) + 4 * change.underflow)
+    spread = 4 * UNIT * (x.largest + middle.abs())
+    centered = Box(
+        x.low - middle - spread, x.high - middle + spread, error, shift, torch.ones_like(gain)
+    )
+    moved = (2 * centered.largest + error) * error + 2 * shift * (error + apart) + shift * shift
+    y = _scaled(centered, _squares_error(x.total, moved, change, 4 * (n + 8)), gain, eps, change)
+    return y if bias is None else change.plus(y, Box(bias, bias, torch.zeros_like(bias)))
 
 
 def _mean(values: Tensor) -> Tensor:
@@ -129,30 +105,6 @@ def _scaled(x: Box, off: Tensor, gain: Tensor, eps: float, change: Change) -> Bo
     return Box(
         ends.amin(0) - spread, ends.amax(0) + spread, held, shift, None if shift is None else gain
     )
-
-
-def _layer_norm(x: Box, gain: Tensor, bias: Tensor | None, eps: float, change: Change) -> Box:
-    n = x.low.shape[-1]
-    x = _as_points(x)
-    (low, low_off), (high, high_off) = _sum(x.low), _sum(x.high)
-    low, high = (low - low_off) / n, (high + high_off) / n
-    middle = (low + high) / 2
-    apart = up(torch.maximum(high - middle, middle - low)) + 4 * UNIT * middle.abs()
-    error = x.error
-    # what of it is not the same for all coordinates
-    if x.shift is not None and x.along is not None:
-        error = error + up(
-            x.shift * ((x.along - _mean(x.along)).abs() + 4 * n * UNIT * _mean(x.along.abs()))
-        )
-    shift = up(_mean(error) + change.rounds(x.total.sum(-1, keepdim=True), n + 8) / n + apart)
-    error = up(error + 4 * change.unit * (x.total + middle.abs() + shift) + 4 * change.underflow)
-    spread = 4 * UNIT * (x.largest + middle.abs())
-    centered = Box(
-        x.low - middle - spread, x.high - middle + spread, error, shift, torch.ones_like(gain)
-    )
-    moved = (2 * centered.largest + error) * error + 2 * shift * (error + apart) + shift * shift
-    y = _scaled(centered, _squares_error(x.total, moved, change, 4 * (n + 8)), gain, eps, change)
-    return y if bias is None else change.plus(y, Box(bias, bias, torch.zeros_like(bias)))
 
 
 def _as_points(x: Box) -> Box:

@@ -1,0 +1,76 @@
+"""Intervals and errors: what is known of each coordinate at each position.
+
+For each coordinate at each position there is an interval that holds its value without any change
+of the weights, in real arithmetic, and a bound e on how far the value with the change, in floating
+point, is from that. The intervals are those of a box of token sequences: all tokens at every
+position, or a single query, which is a point (`constructions.following.queries`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from constructions.model.rounding import up
+
+UNIT = 2.0**-53
+"""Of float64, in which the bounds are computed."""
+
+
+@dataclass
+class Box:
+    """Bounds on vectors, float64 (..., L, n): without the change, in real arithmetic, within
+    low..high; with it, in floating point, at most `error` away from that, but for a `shift`: up to
+    so much, (..., L, 1), times a vector `along`, (n,), which is the same for all coordinates. What
+    reads differences may cancel it.
+    """
+
+    low: Tensor
+    high: Tensor
+    error: Tensor
+    shift: Tensor | None = None
+    along: Tensor | None = None
+
+    @property
+    def largest(self) -> Tensor:
+        """The largest absolute value without the change."""
+        return torch.maximum(self.high, -self.low)
+
+    @property
+    def total(self) -> Tensor:
+        """The largest absolute value with it."""
+        total = self.largest + self.error
+        return (
+            total
+            if self.shift is None or self.along is None
+            else total + self.shift * self.along.abs()
+        )
+
+    def shifted(self, weight: Tensor) -> Tensor:
+        """A bound on what the shift adds to `W x`."""
+        if self.shift is None or self.along is None:
+            return torch.zeros(())
+        uncertain = (weight.shape[1] + 4) * UNIT * (weight.abs() @ self.along.abs())
+        return self.shift * ((weight @ self.along).abs() + uncertain)
+
+    @property
+    def middle_and_half(self) -> tuple[Tensor, Tensor]:
+        """The same interval as a point and a distance from it."""
+        middle = (self.low + self.high) / 2
+        return middle, up(torch.maximum(self.high - middle, middle - self.low))
+
+    def relu(self) -> Box:
+        """What ReLU makes of it: both values lie between 0 and `high + error`."""
+        error = self.error.minimum(up(self.high + self.error).relu())
+        return Box(self.low.clamp(min=0), self.high.clamp(min=0), error)
+
+    def part(self, *index: slice) -> Box:
+        """Some positions, or coordinates: of the last axes; where there is a shift, positions
+        alone.
+        """
+        where: tuple[Any, ...] = (..., *index)
+        shift = None if self.shift is None else self.shift[where]
+        return Box(self.low[where], self.high[where], self.error[where], shift, self.along)

@@ -1,0 +1,93 @@
+"""What happens to weights and sums: here rounding; with noise, or in another basis, more.
+
+A matrix W that becomes W + D makes of errors e an error `|W| e + |D| (|x| + e)`, and rounds; sums
+add errors, and round. Noise is a `Change` (`constructions.forms.noise_bounds`), and so is another
+basis (`constructions.forms.basis_bounds`).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from constructions.following.boxes import UNIT, Box
+from constructions.model.rounding import up
+
+
+class Change:
+    """What happens to weights and sums: here nothing but rounding, by half a unit in the last
+    place.
+
+    Products, sums and their terms may be flushed to 0 where they would be subnormal; but in
+    float16, where none are. Where a sum may exceed a quarter of the largest number of the dtype
+    nothing is known: the error is NaN, and so is all that depends on it.
+    """
+
+    def __init__(self, dtype: torch.dtype):
+        limits = torch.finfo(dtype)
+        self.unit, self.most = limits.eps / 2, limits.max / 4
+        self.flushed = 0.0 if dtype == torch.float16 else limits.smallest_normal
+        # a product and a sum, or a product
+        self.underflow = 2 * self.flushed or limits.smallest_normal * limits.eps
+
+    def table(self, name: str, weight: Tensor) -> Tensor:
+        """Bounds on the changes of a table's rows, (rows, d_model); a view where all are the same:
+        the table may be large.
+        """
+        return weight.new_zeros(()).expand_as(weight)
+
+    def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
+        """A bound on |D x| for all |x| <= total."""
+        return torch.zeros(())
+
+    def rounds(self, sums: Tensor, terms: int | Tensor) -> Tensor:
+        """How far sums of so many products, of at most these absolute values together, are from
+        the exact ones.
+        """
+        return torch.where(
+            sums < self.most, terms * (self.unit * sums + self.underflow), torch.nan
+        )
+
+    def terms(self, weight: Tensor) -> Tensor | int:
+        """How many products each row of a changed weight makes that are not 0: (rows,). Adding a 0
+        does not round.
+        """
+        return (weight != 0).sum(1)
+
+    def rounded(self, name: str, weight: Tensor, total: Tensor, moved: Tensor) -> Tensor:
+        """How far `(W + D) x` is from that in floating point, for all |x| <= total; moved: the
+        bound on |D x|.
+        """
+        sums = total @ weight.abs().mT + moved
+        return self.rounds(sums, self.terms(weight) + 2) + self.flushed * (
+            weight.abs().sum(1) + total.sum(-1, keepdim=True)
+        )
+
+    def through(self, name: str, weight: Tensor, x: Box) -> Box:
+        """W x."""
+        size, n = weight.abs().mT, weight.shape[1]
+        middle, half = x.middle_and_half
+        ends, spread = middle @ weight.mT, up((half + (n + 4) * UNIT * middle.abs()) @ size)
+        moved = up(self.moved(name, weight, x.total))
+        rounded = self.rounded(name, weight, x.total, moved)
+        return Box(
+            ends - spread, ends + spread, up(x.error @ size + x.shifted(weight) + moved + rounded)
+        )
+
+    def rounded_sum(self, x: Tensor, y: Tensor) -> Tensor:
+        """How far x + y is from that in floating point, for streams of at most these absolute
+        values.
+        """
+        return self.rounds(x + y, 1) + 2 * self.flushed
+
+    def plus(self, x: Box, y: Box) -> Box:
+        """x + y, where x may have a shift."""
+        spread = torch.where(y.largest > 0, 4 * UNIT * (x.largest + y.largest), 0.0)
+        error = x.error + y.error + self.rounded_sum(x.total, y.total)
+        return Box(x.low + y.low - spread, x.high + y.high + spread, up(error), x.shift, x.along)
+
+    def quotient(self, x: Box, number: float) -> Box:
+        """x / number, where the number may be rounded too."""
+        spread = 4 * UNIT * x.largest / number
+        error = (x.error + 3 * self.unit * x.total) / number + self.underflow
+        return Box(x.low / number - spread, x.high / number + spread, up(error))

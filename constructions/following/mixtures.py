@@ -1,0 +1,102 @@
+"""What a head reads: from boxes of its queries, keys and values.
+
+Scores that each move by at most eta change softmax weights p by factors within `e^(2 eta)`: all
+changes together are at most `e^(2 eta) - 1`, at most twice that of all weights but the largest,
+and at most 2. What a head reads changes by at most that times half the width of the values, and by
+the error of the values.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from constructions.following.boxes import UNIT, Box
+from constructions.following.changes import Change
+from constructions.model.rounding import up
+
+_EXP = 2.0**-40
+"""More than the relative rounding of an exponential."""
+_LEAST_EXPONENT = -700.0
+"""Exponentials of less are taken for that: they would underflow."""
+
+
+class Selection(NamedTuple):
+    """From position `start` on a head selects: one score is above all others by at least `gap`."""
+
+    start: int
+    gap: float
+
+
+def mixture(
+    change: Change, asked: Box, looked: Box, read: Box, selection: Selection | None
+) -> Box:
+    """What a head reads, from its queries, keys and values (..., L, width); selection: where it is
+    known to select.
+    """
+    n_positions, width = asked.low.shape[-2:]
+    hidden = torch.ones(n_positions, n_positions, dtype=torch.bool).triu(1)
+    (q, q_half), (k, k_half) = asked.middle_and_half, looked.middle_and_half
+    scores = q @ k.mT
+    rounded = (width + 4) * UNIT * (q.abs() @ k.abs().mT)
+    spread = up(q_half @ (k.abs() + k_half).mT + q.abs() @ k_half.mT + rounded)
+    flushed = change.flushed * (
+        asked.total.sum(-1)[..., None] + looked.total.sum(-1)[..., None, :]
+    )
+    rounded = change.rounds(asked.total @ looked.total.mT, width + 4) + flushed
+    moved = up(asked.error @ looked.total.mT + asked.largest @ looked.error.mT + rounded)
+    eta = moved.masked_fill(hidden, 0).amax(-1)
+    least, most, others = softmax(scores - spread, scores + spread, hidden)
+    if selection is not None:
+        leak = (n_positions - 1) * math.exp(max(-selection.gap, _LEAST_EXPONENT))
+        at = slice(selection.start, None)
+        others[..., at] = others[..., at].clamp(max=leak)
+
+    # without the change
+    floor, ceiling = read.low.cummin(-2).values, read.high.cummax(-2).values
+    v, v_half = read.middle_and_half
+    middle, half = (least + most) / 2, up((most - least) / 2)
+    ends = middle @ v
+    spread = up(half @ v.abs() + most @ v_half + (n_positions + 4) * UNIT * (middle @ v.abs()))
+
+    # with it
+    factor = torch.where(eta > -_LEAST_EXPONENT / 2, torch.inf, torch.expm1(2 * eta))
+    shifted = torch.where(others > 0, (2 * others * factor).minimum(factor).clamp(max=2), 0.0)
+    worst = read.error.cummax(-2).values
+    weights = (most * (1 + factor[..., None])).clamp(max=1).masked_fill(hidden, 0)
+    largest = torch.maximum(ceiling, -floor) + worst
+    rounded = change.rounds(largest, 2 * n_positions + 16) + change.flushed * n_positions * (
+        1 + largest
+    )
+    error = (
+        (weights @ read.error).minimum(worst)
+        + shifted[..., None] * (ceiling - floor) / 2
+        + rounded
+    )
+    return Box(
+        torch.maximum(ends - spread, floor), torch.minimum(ends + spread, ceiling), up(error)
+    )
+
+
+def softmax(low: Tensor, high: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Bounds on softmax weights (..., L, L) from those of scores, and (..., L) on all but the
+    largest weight together.
+
+    No upper bound of a visible position is 0; others are 0 where a single position is visible.
+    """
+    slack = _EXP + 2 * (low.shape[-1] + 16) * UNIT
+    top = high.masked_fill(hidden, -torch.inf).amax(-1, keepdim=True)
+    above = (high - top).clamp(min=_LEAST_EXPONENT).exp().masked_fill(hidden, 0) * (1 + slack)
+    below = (low - top).exp().masked_fill(hidden, 0) * (1 - slack)
+    sum_above, sum_below = above.sum(-1, keepdim=True), below.sum(-1, keepdim=True)
+    beside_above = (sum_above - above + slack * sum_above).clamp(min=0)
+    beside_below = (sum_below - below - slack * sum_below).clamp(min=0)
+    most = (above / (above + beside_below) * (1 + slack)).clamp(max=1).masked_fill(hidden, 0)
+    least = (below / (below + beside_above) * (1 - slack)).masked_fill(hidden, 0)
+    first = most.argmax(-1, keepdim=True)
+    others = up(most.scatter(-1, first, 0.0).sum(-1))
+    at_least = torch.maximum(least.gather(-1, first), 1 - others[..., None] - 2 * UNIT)
+    return least.scatter(-1, first, at_least), most, others

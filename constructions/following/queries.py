@@ -1,0 +1,61 @@
+"""All queries of a model, and the two ways to cover them with boxes.
+
+* `norms`: one box, all tokens at every position. Here heads select because the theorem says so: at
+  a position that answers, the gap of their scores is at least that of Theorems 4.3 and 4.4, which
+  the intervals do not show where layers are shared.
+* `queries`: a box for each query, which is a point. Here nothing is taken from the construction:
+  that the answer wins is decided from the intervals of the logits themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from constructions.facts.limits import require_runnable
+from constructions.following.boxes import Box
+from constructions.following.follower import bytes_held
+from constructions.model.answering import Answering
+
+By = Literal["norms", "queries"]
+WAYS: tuple[By, ...] = get_args(By)
+
+_MEMORY = 256 * 2**20
+
+
+def lost(logits: Box, said: Tensor) -> Tensor:
+    """Which of the queries, with logits (Q, A, d_vocab) and answers (Q, A), are not certain to be
+    answered right.
+    """
+    own = (logits.low - logits.error).gather(-1, said[..., None])[..., 0]
+    others = (logits.high + logits.error).scatter(-1, said[..., None], -torch.inf).amax(-1)
+    return ~(own > others).all(-1)
+
+
+def sequences(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
+    """All queries, streamed in batches whose bounds need little memory: see
+    `Answering.training_examples`.
+    """
+    at_once = sequences_at_once(model, positions_of(model))
+    require_runnable(sum(map(model.facts.n_queries, model.path_lengths)))
+    for hops in model.path_lengths:
+        total = model.facts.n_queries(hops)
+        for start in range(0, total, at_once):
+            tokens, said = model.training_examples(
+                *model.facts.queries(np.arange(start, min(start + at_once, total)), hops)
+            )
+            yield tokens.cpu(), said.cpu()
+
+
+def sequences_at_once(model: Answering, n_positions: int) -> int:
+    """How many sequences of this length are followed together, with little memory."""
+    return max(1, _MEMORY // bytes_held(model.shape, n_positions))
+
+
+def positions_of(model: Answering) -> int:
+    """The longest sequence."""
+    return model.shape.n_positions or model.hops + 1

@@ -1,0 +1,97 @@
+"""Whether the parts of a folder agree, before any memory is taken for weights: the files with the
+manifest, its sizes with the architecture, the tensors of the weights with both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from constructions.guards.errors import InputError
+from constructions.guards.memory import require_memory
+from constructions.guards.wording import brief
+from constructions.model.transformer import TransformerShape
+from constructions.saved import manifest as manifests
+from constructions.saved.manifest import WEIGHTS, Manifest
+from constructions.saved.tensor_file import Declared, format_name, read_header
+
+
+def require_files(folder: Path, listed: Manifest) -> None:
+    """Raise InputError unless the folder has just the files that the manifest lists, of the sizes
+    listed, and they are those of a model.
+    """
+    manifests.require_model_files(folder, listed)
+    there = {path.name for path in folder.iterdir()} - {manifests.NAME}
+    if there - listed.keys():
+        raise InputError(
+            f"{folder}: holds {', '.join(sorted(there - listed.keys()))}, which {manifests.NAME}"
+            " does not list"
+        )
+    for name, entry in sorted(listed.items()):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: no such file, but {manifests.NAME} lists it")
+        size = (folder / name).stat().st_size
+        if size != entry["bytes"]:
+            if name == WEIGHTS:
+                read_header(folder / name)  # which says it if another tool has written the file
+            raise InputError(
+                f"{folder / name}: has {size:,} bytes; {manifests.NAME} says {entry['bytes']:,}"
+            )
+
+
+def checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
+    """The shape, if sizes, architecture and the header of the weights agree, and memory suffices.
+
+    Raises:
+        InputError: two of them do not agree.
+        DoesNotFit: the weights need more memory than the machine has.
+    """
+    at = folder / manifests.NAME
+    sizes, options, shape = manifest["sizes"], manifest["options"], manifests.shape_of(manifest)
+    dtype = manifests.DTYPES[manifest["dtype"]]
+    header = read_header(folder / WEIGHTS)
+    tokens = sizes["entities"] + sizes["relations"] + len(manifest["specials"])
+    if sizes["d_vocab"] != tokens:
+        raise InputError(
+            f"{at}: sizes.d_vocab is {sizes['d_vocab']:,}; {sizes['entities']:,} entities,"
+            f" {sizes['relations']:,} relations and {len(manifest['specials'])} special tokens are"
+            f" {tokens:,}"
+        )
+    if shape.n_parameters() != sizes["parameters"]:
+        raise InputError(
+            f"{at}: the architecture has {shape.n_parameters():,} parameters; sizes.parameters is"
+            f" {sizes['parameters']:,}"
+        )
+    expected = {
+        name: Declared(format_name(dtype), dims) for name, dims in shape.tensor_shapes().items()
+    }
+    for name in sorted(expected | header):
+        found, wanted = header.get(name), expected.get(name)
+        if found != wanted:
+            raise InputError(
+                f"{folder / WEIGHTS}: tensor {name!r}: found {_written(found)}; the architecture"
+                f" has {_written(wanted)}"
+            )
+    hops = options.get("hops", options.get("max_hops", 1))
+    if hops != sizes["hops"] or sizes["hops"] > max(1, sizes["positions"]):
+        raise InputError(
+            f"{at}: options for {hops} hops, sizes.hops {sizes['hops']}, {sizes['positions']}"
+            " positions"
+        )
+    require_memory(sizes["parameters"] * dtype.itemsize, f"{folder}: the weights")
+    return shape
+
+
+def _written(tensor: Declared | None) -> str:
+    """A tensor as an error shows it: its dtype and its shape, or that there is none."""
+    return "nothing" if tensor is None else f"{tensor.dtype} {brief(list(tensor.shape), 60)}"
+
+
+def require_contents(folder: Path, manifest: Manifest) -> None:
+    """Raise InputError unless every file has the SHA-256 that the manifest lists."""
+    for name, entry in sorted(manifest["files"].items()):
+        found = manifests.digest(folder / name)
+        if found != entry["sha256"]:
+            raise InputError(
+                f"{folder / name}: has the SHA-256 {found}; {manifests.NAME} says"
+                f" {entry['sha256']}: the file has changed"
+            )
