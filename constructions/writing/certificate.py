@@ -28,21 +28,20 @@ facts.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from constructions.facts.answers import MISSING
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
-from constructions.saved.manifest import FORMAT
+from constructions.model.fact_model import FactModel
+from constructions.model.transformer import Attention
 from constructions.writing.position_reading import GAIN
 
-if TYPE_CHECKING:
-    from constructions.model.fact_model import FactModel
-    from constructions.model.transformer import Attention
-
 _Claim = dict[str, Any]
+FORMAT = 2
+"""Of certificates, and of the folders that hold them."""
 MOST_DIGITS = 4000
 """Of an integer in a certificate: Python reads and writes up to 4,300."""
 
