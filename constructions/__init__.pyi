@@ -2,7 +2,6 @@
 
 from constructions.catalogue import (
     CATALOGUE as CATALOGUE,
-    Construction as Construction,
     construction as construction,
 )
 from constructions.decoders.model_form import (
@@ -17,6 +16,9 @@ from constructions.decoders.standard_decoder import (
     StandardDecoder as StandardDecoder,
     StandardModel as StandardModel,
     StandardShape as StandardShape,
+)
+from constructions.entry import (
+    Construction as Construction,
 )
 from constructions.facts.answers import (
     MISSING as MISSING,

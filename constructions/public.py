@@ -13,7 +13,8 @@ from __future__ import annotations
 from constructions.catalogue import CATALOGUE
 
 AT_ONCE = {
-    "catalogue": ("CATALOGUE", "Construction", "construction"),
+    "catalogue": ("CATALOGUE", "construction"),
+    "entry": ("Construction",),
     "facts.answers": ("MISSING",),
     "facts.codes": ("Codebook",),
     "facts.table": ("FactTable",),

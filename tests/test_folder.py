@@ -601,7 +601,7 @@ def a_model_and_notes(path):
         ),
         (
             a_model_and_notes,
-            "holds more than a model, so it stays as it is; move notes.txt away first",
+            r"is not just the model that was saved, so it stays as it is; .*holds notes\.txt, which",
         ),
     ],
 )

@@ -12,7 +12,6 @@ from hand_made import built
 from tiers import few
 
 import constructions
-from bounds.capacity import capacity
 from constructions import (
     CATALOGUE,
     FactTable,
@@ -33,6 +32,7 @@ from constructions.forms.rewriting import (
     normalize,
     widen,
 )
+from verify.queries.capacity import capacity
 from verify.queries.recall import check_recall
 
 FACTS, OTHER_FACTS = (FactTable.random_bijections(5, 2, seed) for seed in (0, 1))

@@ -126,6 +126,7 @@ def tool(name: str) -> ModuleType:
 
 
 def _refuse(folder: Path) -> None:
+    """Raise InputError: an export takes the place of nothing but an empty folder."""
     raise InputError(
         f"{folder}: is not empty, so it stays as it is; give another name, or remove it"
     )

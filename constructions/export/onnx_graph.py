@@ -124,6 +124,7 @@ class _Graph:
         )
 
     def _stream(self) -> None:
+        """All nodes, from `tokens` to `logits`: the blocks, and what is before and after them."""
         decoder = self.decoder
         length = self.add("Squeeze", self.add("Shape", "tokens", start=1, end=2), name="length")
         places = self.add("Range", self.constant(0), length, self.constant(1), name="places")
@@ -168,6 +169,7 @@ class _Graph:
         return x if pre else self._norm(block.mlp_norm, x, f"{name}.mlp_norm")
 
     def _attention(self, attention: Attention, x: str, name: str) -> str:
+        """What the heads of a block add, as `Attention.forward`."""
         n_heads, d_head = len(attention.heads), attention.heads[0].d_v
         split, join = (
             self.constant([0, 0, n_heads, d_head]),

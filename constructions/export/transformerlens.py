@@ -110,6 +110,7 @@ def runner(folder: Path) -> Runner:
 
 
 def _booted(config: dict[str, Any], dtype: torch.dtype, device: torch.device) -> TransformerBridge:
+    """A bridge of these sizes, whose weights are still to be loaded."""
     return TransformerBridge.boot_native(
         TransformerBridgeConfig(**config), dtype=dtype, device=device
     )
@@ -123,6 +124,7 @@ def _spare_coordinates(shape: StandardShape) -> int:
 
 
 def _config(shape: StandardShape) -> dict[str, Any]:
+    """The sizes of a decoder under TransformerLens's names. Raises InputError if it has norms."""
     if shape.norm is not None:
         raise InputError(
             f"export to TransformerLens takes decoders without norms; this one has {shape.norm}"
@@ -149,16 +151,18 @@ def _weights(decoder: StandardModel, scale: float) -> dict[str, Tensor]:
     spare = _spare_coordinates(decoder.shape)
 
     def reading(weight: Tensor) -> Tensor:
+        """What reads the stream, with zeros for the spare coordinate."""
         return nn.functional.pad(weight, (0, spare)) if spare else weight
 
     def writing(weight: Tensor) -> Tensor:
+        """What writes into the stream, likewise."""
         return nn.functional.pad(weight, (0, 0, 0, spare)) if spare else weight
 
     weights = {
         "embed.weight": reading(decoder.embedding.weight),
         "pos_embed.weight": reading(decoder.positions.weight),
     }
-    biases = {"unembed": reading(decoder.unembedding.weight * scale)}
+    biased = {"unembed": reading(decoder.unembedding.weight * scale)}
     for i, block in enumerate(decoder.block_sequence()):
         attention, mlp = block.attention, block.mlp
         named = {
@@ -169,7 +173,7 @@ def _weights(decoder: StandardModel, scale: float) -> dict[str, Tensor]:
             "mlp.in": reading(mlp.matrix(0)),
             "mlp.out": writing(mlp.matrix(1)),
         }
-        biases |= {f"blocks.{i}.{name}": weight for name, weight in named.items()}
-    weights |= {f"{name}.weight": weight for name, weight in biases.items()}
-    weights |= {f"{name}.bias": weight.new_zeros(len(weight)) for name, weight in biases.items()}
+        biased |= {f"blocks.{i}.{name}": weight for name, weight in named.items()}
+    weights |= {f"{name}.weight": weight for name, weight in biased.items()}
+    weights |= {f"{name}.bias": weight.new_zeros(len(weight)) for name, weight in biased.items()}
     return {name: weight.detach() for name, weight in weights.items()}

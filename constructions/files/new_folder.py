@@ -129,6 +129,7 @@ def _require_place(target: Path, require_replaceable: Callable[[Path], None]) ->
         )
 
     def ask() -> None:
+        """Ask while nobody replaces the folder."""
         lock = None
         # without locks it may be exchanged while it is read, and is read again then
         with suppress(OSError):

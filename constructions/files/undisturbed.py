@@ -23,6 +23,7 @@ def undisturbed(folder: Path, read: Callable[[], Found]) -> Found:
     """
 
     def which() -> tuple[int, ...] | None:
+        """Which folder has the name, and since when."""
         try:
             found = folder.stat()
         except (OSError, ValueError):

@@ -191,6 +191,7 @@ def load(folder: str | os.PathLike[str]) -> FactModel:
 
 
 def _loaded(folder: Path) -> FactModel:
+    """The model of a folder, after everything in it has been held against everything else."""
     manifest = manifests.read_manifest(folder)
     at = folder / manifests.NAME
     require_files(folder, manifest["files"])

@@ -26,6 +26,7 @@ def parse_json(raw: bytes, where: str | os.PathLike[str]) -> object:
     """
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        """An object, if no key stands twice in it."""
         names = [name for name, _ in pairs]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
@@ -33,9 +34,11 @@ def parse_json(raw: bytes, where: str | os.PathLike[str]) -> object:
         return dict(pairs)
 
     def refuse(number: str) -> NoReturn:
+        """Raise ValueError for a number that is no integer."""
         raise ValueError(f"{brief(number, _MOST_SHOWN)} is no integer")
 
     def integer(text: str) -> int:
+        """The integer that is written; of `-0` some readers make a fraction, so it is refused."""
         return int(text) if text != "-0" else refuse(text)
 
     try:

@@ -31,6 +31,8 @@ Manifest = dict[str, Any]
 
 
 class _Leaf(NamedTuple):
+    """What a single value must be, in words and as a test."""
+
     expected: str
     accepts: Callable[[Any], bool]
 
@@ -91,6 +93,7 @@ def canonical(manifest: Manifest) -> bytes:
 
 
 def _text(manifest: Manifest) -> bytes:
+    """The canonical text of a manifest, with the `sha256` that it has, if it has one."""
     return (json.dumps(manifest, sort_keys=True, indent=1) + "\n").encode("ascii")
 
 

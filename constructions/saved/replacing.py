@@ -10,7 +10,7 @@ from pathlib import Path
 
 from constructions.guards.errors import InputError
 from constructions.saved import manifest as manifests
-from constructions.saved.manifest import Manifest
+from constructions.saved.agreement import require_contents, require_files
 
 UNFINISHED = f".{manifests.NAME}.part"
 """The name under which a manifest is written: so that it is whole, or not there."""
@@ -20,39 +20,25 @@ def require_model_folder(folder: Path) -> None:
     """Raise InputError unless the folder holds a model, byte for byte as it was saved, and nothing
     else.
     """
+    stays = "so it stays as it is; give another name, or move it away"
     try:
-        listed = manifests.read_manifest(folder)["files"]
-        manifests.require_model_files(folder, listed)
+        manifest = manifests.read_manifest(folder)
     except InputError as error:
         raise InputError(
-            f"{folder}: is not empty and not the folder of a model, so it stays as it is; give"
-            f" another name, or remove it ({error})"
+            f"{folder}: is not empty and not the folder of a model, {stays} ({error})"
         ) from None
-    others = sorted({path.name for path in folder.iterdir()} - listed.keys() - {manifests.NAME})
-    if others:
+    try:
+        require_files(folder, manifest["files"])
+        require_contents(folder, manifest)
+        for path in (*folder.iterdir(), folder):
+            if path.is_symlink():
+                raise InputError(f"{path}: has been made a link")
+            if _has_attributes(path):
+                raise InputError(f"{path}: has got extended attributes")
+    except InputError as error:
         raise InputError(
-            f"{folder}: holds more than a model, so it stays as it is; move {', '.join(others)}"
-            " away first"
-        )
-    for name in (manifests.NAME, *sorted(listed), ""):
-        if different := _different(folder / name, listed.get(name)):
-            raise InputError(
-                f"{folder / name}: {different} since the model was saved, so the folder stays as"
-                " it is; give another name, or move it away"
-            )
-
-
-def _different(path: Path, listed: Manifest | None) -> str:
-    """In what a file is not as it was saved; nothing if it is. Of the folder and its manifest the
-    bytes are not listed.
-    """
-    if path.is_symlink():
-        return "has been made a link"
-    if listed is not None and (not path.is_file() or path.stat().st_size != listed["bytes"]):
-        return "has been changed"
-    if listed is not None and manifests.digest(path) != listed["sha256"]:
-        return "has been changed"
-    return "has got extended attributes" if _has_attributes(path) else ""
+            f"{folder}: is not just the model that was saved, {stays} ({error})"
+        ) from None
 
 
 def _has_attributes(path: Path) -> bool:

@@ -135,6 +135,7 @@ def require_disjoint(facts: FactTable) -> None:
 
 
 def _require_books_apart(books: list[Codebook], vocabulary: Vocabulary) -> None:
+    """Raise InputError unless there is one codebook for each relation, and no entity in two."""
     if len(books) != vocabulary.n_relations:
         raise InputError(
             f"{vocabulary.n_relations} codebooks are needed, one for each relation; got"

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bounds.theorem_4_2 import LARGEST_SIZE
+from bounds.lower_bound import LARGEST_SIZE
 from constructions.catalogue import CATALOGUE
 from constructions.export import TOOLS
 from constructions.files.outputs import require_apart
@@ -155,7 +155,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         ),
         description=(
             "What no model without chain-of-thought can beat, and what every construction takes:"
-            " the capacity plane. All bounds but the last are for decoders (unembeddings) that do"
+            " the capacity plane. All bounds but the last are for unembeddings that do"
             " not depend on the facts."
         ),
     )

@@ -196,7 +196,7 @@ def _run_separation(options: argparse.Namespace) -> int:
     try:
         say(report.separation_line(smallest_separation(options.R, options.k, given, "every")))
     except InputError as error:
-        say(f"any decoder: {error}")
+        say(f"any unembedding: {error}")
     return PASSED
 
 

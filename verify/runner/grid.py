@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, get_args
 
-from constructions.catalogue import CATALOGUE, Construction, construction
+from constructions.catalogue import CATALOGUE, construction
+from constructions.entry import Construction
 from constructions.facts.limits import MOST_QUERIES, require_path
 from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError
@@ -23,9 +24,10 @@ from constructions.guards.wording import shortened
 from verify.cli.output import complain
 
 if TYPE_CHECKING:
-    from bounds.capacity import Capacity, Format
+    from bounds.capacity import Capacity
     from bounds.sizes import Costs
     from constructions.model.fact_model import FactModel, MarginClaim
+    from verify.queries.capacity import Format
     from verify.queries.recall import Logits, Recall
     from verify.runner.against_bounds import BoundCheck
     from verify.symbolic.checker import Verdict as Proven
@@ -121,7 +123,7 @@ class CellResult:
     length up to `hops`. Where the proof alone decides, `logits` is "proof", no query is run, and
     `margin` is the proven one. The bits are B_T (dense, and those of facts), B_e and B_u of
     Theorem 4.2; `separated` is the factor by which a model with chain-of-thought lies below every
-    model without that has embeddings as small and a fixed decoder.
+    model without that has embeddings as small and a fixed unembedding.
     """
 
     construction: str
@@ -298,8 +300,8 @@ def verify_facts(
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory.
     """
-    from bounds.capacity import capacity
     from bounds.sizes import Sizes, predicted
+    from verify.queries.capacity import capacity
     from verify.queries.recall import check_recall
     from verify.runner.against_bounds import hold_against_bounds, separation_factor
 
@@ -443,7 +445,7 @@ def _format_of_size(
     """The format of a construction's models of the size of these facts: read off facts that the
     size alone determines.
     """
-    from bounds.capacity import format_of
+    from verify.queries.capacity import format_of
 
     return format_of(
         build(
