@@ -474,12 +474,15 @@ def build(
     """
     import torch
 
-    if dtype != "auto":
-        return entry.build(facts, hops, options, dtype=getattr(torch, dtype))
+    narrow = torch.float32 if dtype == "auto" else getattr(torch, dtype)
+    model: FactModel
     try:
-        return entry.build(facts, hops, options, dtype=torch.float32)
+        model = entry.build(facts, hops, options, dtype=narrow)
     except DoesNotFit:
-        return entry.build(facts, hops, options, dtype=torch.float64)
+        if dtype != "auto":
+            raise
+        model = entry.build(facts, hops, options, dtype=torch.float64)
+    return model
 
 
 def _verdict(faults: list[str], questions: list[str]) -> tuple[Verdict, str]:
