@@ -15,7 +15,8 @@ import safetensors.torch
 import torch
 
 from constructions import CATALOGUE, save
-from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
+from constructions.model.transformer import Transformer
 from constructions.saved.manifest import FORMAT, canonical
 from constructions.writing.certificate import text_of
 

@@ -27,7 +27,7 @@ from constructions import (
 from constructions.following.queries import WAYS
 from constructions.forms.rewriting import add_noise, change_basis, install, noise_radius, widen
 from constructions.model.answering import Writing
-from constructions.model.transformer import HeadShape, LayerShape
+from constructions.model.shapes import HeadShape, LayerShape
 from verify.queries.recall import check_recall
 
 NAMES = list(CATALOGUE)

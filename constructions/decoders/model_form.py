@@ -18,14 +18,10 @@ from constructions.following.largest import largest_number
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.model.answering import Answering, Writing
 from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.parts import Layer
+from constructions.model.shapes import LayerShape, TransformerShape
 from constructions.model.stated import Stated, Stating, require_arithmetic
-from constructions.model.transformer import (
-    TRANSFORMER,
-    Layer,
-    LayerShape,
-    Transformer,
-    TransformerShape,
-)
+from constructions.model.transformer import TRANSFORMER, Transformer
 
 
 class _Claims(NamedTuple):

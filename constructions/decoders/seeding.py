@@ -42,7 +42,8 @@ from constructions.guards.integers import whole
 from constructions.model.answering import Writing
 from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.ordinary_tensors import of_ordinary_tensors
-from constructions.model.transformer import Attention, Transformer
+from constructions.model.parts import Attention
+from constructions.model.transformer import Transformer
 
 
 @of_ordinary_tensors

@@ -27,17 +27,10 @@ from constructions.guards.integers import require_integer_fields
 from constructions.model.answering import Answering, Writing
 from constructions.model.as_written import Kind
 from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.parts import MLP, Attention, Weight
+from constructions.model.shapes import HeadShape
 from constructions.model.stated import Stated, Stating, Value, require_arithmetic
-from constructions.model.transformer import (
-    MLP,
-    Attention,
-    Cache,
-    HeadShape,
-    KeysAndValues,
-    Trace,
-    Traced,
-    Weight,
-)
+from constructions.model.trace import Cache, KeysAndValues, Trace, Traced
 
 Norm = Literal["rmsnorm", "layernorm"]
 Placement = Literal["pre", "post"]

@@ -38,14 +38,9 @@ from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel, MarginClaim, require_changeable
 from constructions.model.ordinary_tensors import of_ordinary_tensors
 from constructions.model.rebuild import planned
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 from constructions.model.stated import require_arithmetic
-from constructions.model.transformer import (
-    TRANSFORMER,
-    HeadShape,
-    LayerShape,
-    Transformer,
-    TransformerShape,
-)
+from constructions.model.transformer import TRANSFORMER, Transformer
 
 MOST_OFF = 1e-3
 """No entry of Q^T Q - I may be larger, whatever the dtype of Q."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
-from constructions.model.transformer import Traced
+from constructions.model.trace import Traced
 
 _Ids = int | str | Sequence[int] | Sequence[str] | np.ndarray
 

@@ -15,7 +15,7 @@ import numpy as np
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.integers import as_declared, declares_integers
-from constructions.model.transformer import TransformerShape
+from constructions.model.shapes import TransformerShape
 
 Arguments = ParamSpec("Arguments")
 Built = TypeVar("Built")

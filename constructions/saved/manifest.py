@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from constructions.guards.errors import InputError
-from constructions.model.transformer import HeadShape, LayerShape, TransformerShape
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 from constructions.saved.json_text import MOST_BYTES_OF_JSON, is_count, parse_json, shown
 from constructions.saved.tensor_file import FORMAT_NAMES
 from constructions.writing.certificate import FORMAT as FORMAT

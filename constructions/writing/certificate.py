@@ -36,7 +36,7 @@ from constructions.facts.answers import MISSING
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
 from constructions.model.fact_model import FactModel
-from constructions.model.transformer import Attention
+from constructions.model.parts import Attention
 from constructions.writing.position_reading import GAIN
 
 _Claim = dict[str, Any]

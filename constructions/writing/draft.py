@@ -28,9 +28,10 @@ from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
 from constructions.model.fact_model import EMBEDDING_ONLY, FactModel, FactWriter, MarginClaim
+from constructions.model.parts import MLP, Attention
 from constructions.model.readout import Readout
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 from constructions.model.stream import Form, Slot, Space, nothing
-from constructions.model.transformer import MLP, Attention, HeadShape, LayerShape, TransformerShape
 from constructions.writing.plan import Model, Plan
 
 

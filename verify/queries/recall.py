@@ -41,7 +41,8 @@ from constructions.guards.errors import InputError, InternalError
 from constructions.guards.wording import printable
 from constructions.model.answering import Answering, Widths, Writing
 from constructions.model.fact_model import FactModel
-from constructions.model.transformer import Cache, KeysAndValues, Transformer
+from constructions.model.trace import Cache, KeysAndValues
+from constructions.model.transformer import Transformer
 from verify.queries.exact import Exactness
 from verify.queries.readout import MarginReader, check_readout
 from verify.queries.rounded import Rounding
