@@ -231,6 +231,7 @@ class Writing(Answering):
 
 
 def _ids(given: object, id_of: Callable[[str], int]) -> np.ndarray:
+    """Ids as an array, from ids or from names."""
     try:
         array = np.asarray(given)
     except ValueError as error:

@@ -99,6 +99,7 @@ def recorded(
 
     @functools.wraps(plan)
     def planning(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Planned[Built]:
+        """The plan, with the recipe for the model."""
         call = signature.bind(*args, **kwargs)
         call.apply_defaults()
         options = {
@@ -115,6 +116,7 @@ def recorded(
 
     @functools.wraps(plan)
     def building(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Built:
+        """The model, with the recipe in it."""
         return planning(*args, **kwargs).build()
 
     builder = cast("Builder[Arguments, Built]", building)

@@ -79,6 +79,7 @@ class Transformer(Traced):
         return x, later
 
     def _embedded(self, tokens: Tensor, cache: Cache | None) -> Tensor:
+        """Token embeddings plus those of the positions, which follow those in the cache."""
         x: Tensor = self.embedding(tokens)
         if self.positions is not None:
             start = cache[0].values.shape[-2] if cache else 0
@@ -146,4 +147,5 @@ TRANSFORMER = Kind(Transformer, TransformerShape)
 
 
 def _zero_table(rows: int, columns: int, dtype: torch.dtype | None) -> nn.Embedding:
+    """An embedding whose rows are all zero."""
     return nn.Embedding(rows, columns, _weight=torch.zeros(rows, columns, dtype=dtype))

@@ -70,6 +70,7 @@ class _Claims:
         self.per_token = getattr(model, "hops_per_token", 0)
 
     def all(self) -> list[_Claim]:
+        """All claims, in the order in which a proof needs them."""
         n, r, k = self.facts.n_entities, self.n_relations, self.k
         lengths = range(1, k + 1) if self.per_token else range(k, k + 1)
         task = {
@@ -143,7 +144,7 @@ class _Claims:
         ]
 
     def subject(self) -> list[_Claim]:
-        """What an entity's embedding spells."""
+        """What an entity's embedding writes."""
         k, r = self.k, range(self.n_relations)
         whole = {i: i for i in range(1, k + 1)}
         prefix = "subject's " if self.shared else ""

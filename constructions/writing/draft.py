@@ -37,6 +37,8 @@ from constructions.writing.plan import Model, Plan
 
 @dataclass(frozen=True)
 class _Head:
+    """A head: what is compared to score a position, and what is copied where."""
+
     name: str
     query: Form
     key: Form
@@ -222,6 +224,7 @@ class Draft:
         )
 
         def write(model: FactModel) -> None:
+            """Write everything into zero weights: the draft, the unembedding, the facts."""
             self._write_internal_weights(model)
             model.write_readout(readout)
             writer(model, facts)

@@ -128,6 +128,9 @@ class _Leaks(Sizes):
 
 
 def _require_no_overflow(model: FactModel) -> None:
+    """Raise DoesNotFit unless the weights bound all numbers of a forward pass well within the
+    dtype.
+    """
     dtype = model.embedding.weight.dtype
     largest, limit = largest_number(model), torch.finfo(dtype).max / 4
     if not largest < limit:
