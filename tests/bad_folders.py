@@ -10,8 +10,8 @@ import json
 import torch
 from safetensors.torch import save_file
 
-from constructions.saved.manifest import FORMAT, canonical
-from constructions.writing.certificate import text_of
+from constructions.saved.manifest import canonical
+from constructions.writing.certificate import FORMAT, text_of
 
 
 def edit(path, change):

@@ -38,9 +38,9 @@ from constructions import (
     standard,
 )
 from constructions.facts.table import FactTable
+from constructions.model.parts import MLP
 from constructions.model.rebuild import as_built
 from constructions.model.stated import Fingerprint, Stated
-from constructions.model.transformer import MLP
 from constructions.saved.folder import load
 from verify.queries.recall import check_recall
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from constructions.guards.errors import InputError
-from constructions.model.transformer import HeadShape, LayerShape, TransformerShape
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 from constructions.saved.json_text import MOST_BYTES_OF_JSON, is_count, parse_json, shown
 from constructions.saved.tensor_file import FORMAT_NAMES
+from constructions.writing.certificate import FORMAT as FORMAT
 
 NAME = "manifest.json"
 WEIGHTS, VOCABULARY, CERTIFICATE = "weights.safetensors", "vocabulary.txt", "certificate.json"
@@ -20,7 +21,6 @@ FACTS, PACKED_FACTS, CODEBOOKS = "facts.tsv", "facts.safetensors", "codebooks.sa
 ALWAYS = frozenset({WEIGHTS, VOCABULARY, CERTIFICATE})
 FILES = ALWAYS | {FACTS, PACKED_FACTS, CODEBOOKS}
 """The files that every model has, and those that it may have, beside its manifest."""
-FORMAT = 2
 MOST_LAYERS = 4096
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in FORMAT_NAMES}
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
