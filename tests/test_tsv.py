@@ -25,7 +25,7 @@ from strategies import functions
 from constructions import FactFileError, FactTable, InputError, load, selector
 from constructions.facts import tsv
 from constructions.facts.tsv import MAX_DEFECTS_SHOWN, read_tsv
-from constructions.saved import folder
+from constructions.saved import reading
 from verify.__main__ import main
 from verify.symbolic import stored
 from verify.symbolic.checker import check, check_files
@@ -262,7 +262,7 @@ BLIND += ["a name stands twice", "is not subject", "the tensor facts alone"]
 @pytest.mark.parametrize(
     ("place", "name", "other", "kind"),
     [
-        (folder, "read_saved_facts", lenient, compare_folder),
+        (reading, "read_saved_facts", lenient, compare_folder),
         (tsv._Reader, "checked_fields", skipping, compare_file),
         (tsv._Reader, "check_spellings", lambda self: None, compare_file),
         (tsv, "name_defect", lambda name: None, compare_file),
