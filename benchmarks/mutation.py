@@ -23,7 +23,8 @@ CHECKER = [
     "tests/test_symbolic.py",
 ]  # seconds; the others have run on the same models
 TESTS = {
-    "bounds/theorem_4_2.py": ["tests/theorems/test_theorem_4_2.py"],
+    "bounds/theorem_4_2.py": ["tests/theorems/test_theorem_4_2.py", "tests/bounds"],
+    "bounds/lower_bound.py": ["tests/theorems/test_theorem_4_2.py"],
     "verify/symbolic/checker.py": CHECKER,
     "verify/symbolic/stored.py": CHECKER,
     "verify/symbolic/values.py": CHECKER,

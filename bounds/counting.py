@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
 from constructions.guards.memory import require_memory
+from constructions.sizes.whole_numbers import tree
 
 _Ints = NDArray[np.int64]
 
@@ -93,7 +94,7 @@ def disjoint_trees_family(n_entities: int, n_relations: int, hops: int, roots: i
     Raises:
         InputError: `M I(k+1) > N`.
     """
-    inner, nodes = (roots * _tree(n_relations, terms) for terms in (hops, hops + 1))
+    inner, nodes = (roots * tree(n_relations, terms) for terms in (hops, hops + 1))
     _require("M I(k+1) <= N", nodes, n_entities)
     partial = _forward_trees(n_entities, n_relations, roots, hops - 1)
     frontier = np.arange(inner - roots * n_relations ** (hops - 1), inner)
@@ -112,7 +113,7 @@ def shared_leaves_family(n_entities: int, n_relations: int, hops: int, roots: in
     Raises:
         InputError: `M I(k) > N`.
     """
-    inner, nodes = (roots * _tree(n_relations, terms) for terms in (hops - 1, hops))
+    inner, nodes = (roots * tree(n_relations, terms) for terms in (hops - 1, hops))
     _require("M I(k) <= N", nodes, n_entities)
     partial = _forward_trees(n_entities, n_relations, roots, hops - 1)
     frontier = np.arange(inner, nodes)
@@ -132,7 +133,7 @@ def shared_leaves_family(n_entities: int, n_relations: int, hops: int, roots: in
 def fact_aware_family(
     n_entities: int, n_relations: int, i: int, j: int, roots: int, targets: int
 ) -> Family:
-    """The family of the bound for decoders that know the facts; its paths have i + 1 + j
+    """The family of the bound for unembeddings that know the facts; its paths have i + 1 + j
     relations.
 
     Forward trees of depth i, backward trees of depth j. Frontier node x goes, under each r, to the
@@ -147,7 +148,7 @@ def fact_aware_family(
         raise InputError(
             f"needs M R^i = Q R^j; got {frontier_size} and {targets * n_relations**j}"
         )
-    forward, backward = roots * _tree(n_relations, i + 1), targets * _tree(n_relations, j + 1)
+    forward, backward = roots * tree(n_relations, i + 1), targets * tree(n_relations, j + 1)
     _require("M I(i+1) + Q I(j+1) <= N", forward + backward, n_entities)
     partial = _forward_trees(n_entities, n_relations, roots, i)
     # Backward trees: node (a, v, t) leads to target t by the word v of length a; (0, -, t) is the
@@ -190,11 +191,8 @@ def fact_aware_family(
 # -------------------------------------------------------------------- steps
 
 
-def _tree(n_relations: int, terms: int) -> int:
-    return sum(n_relations**power for power in range(terms))
-
-
 def _require(condition: str, needed: int, n_entities: int) -> None:
+    """Raise InputError, naming the condition, where there are too few entities."""
     if needed > n_entities:
         raise InputError(f"needs {condition}; got {needed} > {n_entities}")
 
@@ -205,6 +203,7 @@ def _words(n_relations: int, length: int) -> _Ints:
 
 
 def _all_queries(subjects: _Ints, n_relations: int, hops: int) -> tuple[_Ints, _Ints]:
+    """Every path from every subject: int64 (queries,) and (queries, k)."""
     words = _words(n_relations, hops)
     return np.repeat(subjects, len(words)), np.tile(words, (len(subjects), 1))
 

@@ -7,14 +7,18 @@ log2 N, the number of answers by N, and a ratio to the leading term still tends 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import NamedTuple
 
 import sympy
 
-from bounds.sizes import SYMBOLS, expression
-from bounds.sizes import bits as bits_function
-from constructions.catalogue import Construction
+from bounds.symbols import SYMBOLS, expression
+from bounds.symbols import bits as bits_function
+from constructions.entry import Construction
 from constructions.guards.errors import InternalError
+from constructions.sizes.sizing import Sizing
+from constructions.sizes.symbols import Symbols
 
 N, LOG_N, LOG_LOG_N = (
     SYMBOLS["N"],
@@ -49,9 +53,13 @@ class Growth(NamedTuple):
         return " ".join([*shown, *powers])
 
 
-def growth(entry: Construction, formula: str) -> Growth:
-    """The leading term of one of an entry's formulas as N -> oo, for bijections."""
-    values = {
+def growth(entry: Construction, formula: str | Callable[[Symbols], int]) -> Growth:
+    """The leading term as N -> oo, for bijections, of a formula: one of an entry's, by its name in
+    `bounds.sizes.Costs`, or any in the same symbols.
+    """
+    if isinstance(formula, str):
+        formula = _formula_of(entry, attrgetter(formula))
+    known = {
         "V": N + SYMBOLS["R"] + entry.n_specials,
         "a": N,
         "u": sympy.Integer(0),
@@ -60,19 +68,28 @@ def growth(entry: Construction, formula: str) -> Growth:
         "w": LOG_N,
         "M": SYMBOLS["R"] * LOG_N,
     }
-    known = {SYMBOLS[name]: value for name, value in values.items()}
-    dimension = expression(entry.d_model).subs(known)
-    return _leading(expression(formula).subs(SYMBOLS["d"], dimension).subs(known))
+    return _leading(expression(formula, known))
 
 
 def efficiency_limit(entry: Construction) -> sympy.Expr:
     """The limit of all fact bits over `log2 (N!)^R`, which grows as `R N log2 N`; oo if they
     outgrow it.
     """
-    per_entity = f"{entry.embedding_fact_bits} + {entry.unembedding_fact_bits}"
-    total = growth(entry, f"{entry.internal_fact_bits} + N*({per_entity})")
+
+    def all_fact_bits(s: Symbols) -> int:
+        """Inside, and in the rows of all entities."""
+        sizing = entry.sizing(s)
+        per_entity = sizing.embedding_fact_bits + sizing.unembedding_fact_bits
+        return sizing.internal_fact_bits + s.N * per_entity
+
+    total = growth(entry, all_fact_bits)
     ratio = total.factor / SYMBOLS["R"]
     return sympy.simplify(ratio) if total.powers == (1, 1, 0) else sympy.oo
+
+
+def _formula_of(entry: Construction, size: Callable[[Sizing], int]) -> Callable[[Symbols], int]:
+    """One size of an entry, as a function of the symbols."""
+    return lambda s: size(entry.sizing(s))
 
 
 def _leading(term: sympy.Expr) -> Growth:

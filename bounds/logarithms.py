@@ -84,6 +84,7 @@ def round_down(number: Decimal) -> float:
 
 
 def _ln(number: Decimal) -> Enclosure:
+    """The natural logarithm of a positive decimal; exactly 0 for one."""
     nearest = _DOWN.ln(number)
     return (
         Enclosure(_DOWN.next_minus(nearest), _UP.next_plus(nearest))

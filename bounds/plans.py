@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bounds.sizes import Costs, predicted_for_bijections
-from constructions.catalogue import CATALOGUE, Construction
+from constructions.catalogue import CATALOGUE
+from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
 from constructions.guards.wording import shortened

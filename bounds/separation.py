@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bounds.lower_bound import LARGEST_SIZE
 from bounds.sizes import Costs, predicted_for_bijections
-from bounds.theorem_4_2 import LARGEST_SIZE, fact_aware_decoder_bound, shared_leaves_bound
+from bounds.theorem_4_2 import fact_aware_unembedding_bound, shared_leaves_bound
 from constructions.catalogue import CATALOGUE
 from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
 
-Decoders = Literal["fixed", "every"]
+Unembeddings = Literal["fixed", "every"]
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,14 @@ class Separation:
     each embedding.
 
     Attributes:
-        decoders: of the models without: `fixed`, unembeddings that do not depend on the facts; or
+        unembeddings: of the models without: `fixed`, those that do not depend on the facts; or
             `every`, then with rows of the unembedding as small as this model's as well.
         n_entities, n_relations, hops: the instance.
         costs: of the model with chain-of-thought, dense bits among them.
         bound: what those models need inside, and it is more than `costs.internal_bits`.
     """
 
-    decoders: Decoders
+    unembeddings: Unembeddings
     n_entities: int
     n_relations: int
     hops: int
@@ -48,11 +49,11 @@ def smallest_separation(
     n_relations: int,
     hops: int,
     given: Mapping[str, int] | None = None,
-    decoders: Decoders = "fixed",
+    unembeddings: Unembeddings = "fixed",
     construction: str = "chain_of_thought",
 ) -> Separation:
     """The separation with the fewest entities, from the formulas and `shared_leaves_bound` or
-    `fact_aware_decoder_bound`.
+    `fact_aware_unembedding_bound`.
 
     The model's bits depend on N by the number m of bits of an answer alone, and for given bits
     both bounds do not fall as N grows. So for each m the models are separated from some N on: m is
@@ -63,20 +64,21 @@ def smallest_separation(
     """
 
     def separation(n_entities: int) -> Separation | None:
+        """The separation at this number of entities, or None."""
         costs = predicted_for_bijections(
             CATALOGUE[construction], n_entities, n_relations, hops, given
         )
         sizes = (n_entities, n_relations, hops, costs.embedding_bits)
         try:
-            if decoders == "fixed":
+            if unembeddings == "fixed":
                 bound = shared_leaves_bound(*sizes)
             else:
-                bound = fact_aware_decoder_bound(*sizes, costs.unembedding_bits)
+                bound = fact_aware_unembedding_bound(*sizes, costs.unembedding_bits)
         except InputError:  # too few entities for a tree
             return None
         if not bound.bits > costs.internal_bits:
             return None
-        return Separation(decoders, n_entities, n_relations, hops, costs, bound.bits)
+        return Separation(unembeddings, n_entities, n_relations, hops, costs, bound.bits)
 
     for bits in range(LARGEST_SIZE.bit_length()):
         found = separation(2**bits)
@@ -90,9 +92,8 @@ def smallest_separation(
                 high, found = middle, smaller
         if found is not None:
             return found
+    which = "fixed unembeddings" if unembeddings == "fixed" else "every unembedding"
     raise InputError(
         f"{construction} is nowhere separated for R = {n_relations:,} and k = {hops} up to N ="
-        " 2^40 entities: the bound for"
-        f" {'fixed decoders' if decoders == 'fixed' else 'every decoder'} at its own bits stays"
-        " below its internal bits"
+        f" 2^40 entities: the bound for {which} at its own bits stays below its internal bits"
     )

@@ -16,12 +16,12 @@ entity. So tables that differ in the answers from M roots need as many different
 | | | for R = 2 `2 log2(N!) - 2 log2 N - (N+2) B_e` |
 | disjoint_trees_bound | paper | `log2 (N - M I(k))_[M R^k] - (M+R) B_e`, `M I(k+1) <= N` |
 | shared_leaves_bound | ours | `R log2 (N - M I(k-1))_[M R^(k-1)] - (M+R) B_e`, `M I(k) <= N` |
-| fact_aware_decoder_bound | ours | `R^(j+1) log2(Q!) - (M+R) B_e - Q B_u`, |
+| fact_aware_unembedding_bound | ours | `R^(j+1) log2(Q!) - (M+R) B_e - Q B_u`, |
 | | | `i + j = k - 1`, `M R^i = Q R^j`, `M I(i+1) + Q I(j+1) <= N` |
 
 `I(n) = 1 + R + ... + R^(n-1)`, `x_[l] = x (x-1) ... (x-l+1)`. The last holds for
-every decoder, the others for a *fixed* one, which does not depend on the facts. For functions in
-place of bijections: `N^N` for `N!`, `N^l` for `x_[l]` and `Q^Q` for `Q!`. Proofs:
+every unembedding, the others for a *fixed* one, which does not depend on the facts. For functions
+in place of bijections: `N^N` for `N!`, `N^l` for `x_[l]` and `Q^Q` for `Q!`. Proofs:
 docs/theorems/theorem_4_2.md.
 
 Every number returned is a lower end: `bits` never exceeds the exact value (see
@@ -33,39 +33,21 @@ Every number returned is a lower end: `bits` never exceeds the exact value (see
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Literal
 
-from bounds.logarithms import Enclosure, log2, log2_factorial, log2_falling, round_down
+from bounds.logarithms import Enclosure, log2, log2_factorial, log2_falling
+from bounds.lower_bound import (
+    Bound,
+    Facts,
+    argmax,
+    capped_tree,
+    require_tree,
+    rounded_down,
+    whole_sizes,
+)
 from constructions.guards.errors import InputError
-from constructions.guards.integers import takes_integers, whole
-
-LARGEST_SIZE = 2**40
-"""The largest number of entities, relations or hops that is evaluated."""
-
-Facts = Literal["bijections", "functions"]
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A lower bound on B_T, and where it is attained.
-
-    Attributes:
-        name: of the bound.
-        bits: a certified lower value of it; may be negative, and then says nothing.
-        M: how many subjects' embeddings enter; None where all do.
-        Q: how many rows of the unembedding enter; i, j: the depths of the forward and the backward
-            trees.
-    """
-
-    name: str
-    bits: float
-    M: int | None = None
-    Q: int | None = None
-    i: int | None = None
-    j: int | None = None
+from constructions.guards.integers import takes_integers
 
 
 def global_bound(
@@ -82,14 +64,16 @@ def global_bound(
     Raises:
         InputError: an argument out of range.
     """
-    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+    n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
     )
     tuples = (
         log2_factorial(n_entities) if facts == "bijections" else log2(n_entities).times(n_entities)
     )
     free = n_relations if hops == 1 else n_relations - 1
-    return _bound("global", tuples.times(free).less((n_entities + n_relations) * embedding_bits))
+    return rounded_down(
+        "global", tuples.times(free).less((n_entities + n_relations) * embedding_bits)
+    )
 
 
 def sharpened_global_bound(
@@ -104,7 +88,7 @@ def sharpened_global_bound(
 
     Args, raises: as `global_bound`.
     """
-    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+    n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, "bijections", embedding_bits=embedding_bits
     )
     plain = global_bound(n_entities, n_relations, hops, embedding_bits)
@@ -112,7 +96,9 @@ def sharpened_global_bound(
         return Bound("sharpened_global", plain.bits)
     tables = log2_factorial(n_entities).times(n_relations)
     tables = tables - log2(n_entities).times(2) if n_relations == 2 else tables.less(1)
-    sharp = _bound("sharpened_global", tables.less((n_entities + n_relations) * embedding_bits))
+    sharp = rounded_down(
+        "sharpened_global", tables.less((n_entities + n_relations) * embedding_bits)
+    )
     return max(sharp, Bound("sharpened_global", plain.bits), key=lambda bound: bound.bits)
 
 
@@ -125,24 +111,25 @@ def disjoint_trees_bound(
     Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k+1) >
         N`.
     """
-    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+    n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
     )
-    whole = _require_tree(
+    whole = require_tree(
         "disjoint_trees_bound", "M I(k+1) <= N", n_entities, n_relations, hops + 1
     )
     leaves = n_relations**hops
     inner = whole - leaves
 
     def bits(roots: int) -> Enclosure:
+        """The bound for M roots: tuples of facts, less the embeddings that enter."""
         if facts == "bijections":
             tables = log2_falling(n_entities - roots * inner, roots * leaves)
         else:
             tables = log2(n_entities).times(roots * leaves)
         return tables.less((roots + n_relations) * embedding_bits)
 
-    best = _argmax(bits, n_entities // whole)
-    return _bound("disjoint_trees", bits(best), M=best)
+    best = argmax(bits, n_entities // whole)
+    return rounded_down("disjoint_trees", bits(best), M=best)
 
 
 def shared_leaves_bound(
@@ -157,25 +144,26 @@ def shared_leaves_bound(
     Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k) >
         N`.
     """
-    n_entities, n_relations, hops, embedding_bits = _whole_sizes(
+    n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
     )
-    distinct = _require_tree("shared_leaves_bound", "M I(k) <= N", n_entities, n_relations, hops)
+    distinct = require_tree("shared_leaves_bound", "M I(k) <= N", n_entities, n_relations, hops)
     frontier = n_relations ** (hops - 1)
     inner = distinct - frontier
 
     def bits(roots: int) -> Enclosure:
+        """The bound for M roots: tuples of facts, less the embeddings that enter."""
         if facts == "bijections":
             one_relation = log2_falling(n_entities - roots * inner, roots * frontier)
         else:
             one_relation = log2(n_entities).times(roots * frontier)
         return one_relation.times(n_relations).less((roots + n_relations) * embedding_bits)
 
-    best = _argmax(bits, n_entities // distinct)
-    return _bound("shared_leaves", bits(best), M=best)
+    best = argmax(bits, n_entities // distinct)
+    return rounded_down("shared_leaves", bits(best), M=best)
 
 
-def fact_aware_decoder_bound(
+def fact_aware_unembedding_bound(
     n_entities: int,
     n_relations: int,
     hops: int,
@@ -197,7 +185,7 @@ def fact_aware_decoder_bound(
     Raises:
         InputError: an argument out of range, or `M I(i+1) + Q I(j+1) <= N` has no solution.
     """
-    n_entities, n_relations, hops, embedding_bits, unembedding_bits = _whole_sizes(
+    n_entities, n_relations, hops, embedding_bits, unembedding_bits = whole_sizes(
         n_entities,
         n_relations,
         hops,
@@ -208,14 +196,14 @@ def fact_aware_decoder_bound(
     found: list[tuple[Decimal, Bound]] = []
     # With one relation all i give the same M = Q and the same condition M (k + 1) <= N.
     for i in range(hops) if n_relations > 1 else (0,):
-        if _tree(n_relations, i + 1, n_entities) > n_entities:
+        if capped_tree(n_relations, i + 1, n_entities) > n_entities:
             break
         j = hops - 1 - i
-        if _tree(n_relations, j + 1, n_entities) > n_entities:
+        if capped_tree(n_relations, j + 1, n_entities) > n_entities:
             continue
         # M R^i = Q R^j: the smallest solution, and its multiples.
         roots, targets = n_relations ** max(j - i, 0), n_relations ** max(i - j, 0)
-        nodes = roots * _tree(n_relations, i + 1, n_entities) + targets * _tree(
+        nodes = roots * capped_tree(n_relations, i + 1, n_entities) + targets * capped_tree(
             n_relations, j + 1, n_entities
         )
         for multiple in {1, n_entities // nodes} - {0} if nodes <= n_entities else ():
@@ -223,11 +211,13 @@ def fact_aware_decoder_bound(
             tables = log2_factorial(q) if facts == "bijections" else log2(q).times(q)
             spent = (m + n_relations) * embedding_bits + q * unembedding_bits
             bits = tables.times(n_relations ** (j + 1)).less(spent)
-            found.append((bits.lower, _bound("fact_aware_decoder", bits, M=m, Q=q, i=i, j=j)))
+            found.append(
+                (bits.lower, rounded_down("fact_aware_unembedding", bits, M=m, Q=q, i=i, j=j))
+            )
     if not found:
         raise InputError(
-            "fact_aware_decoder_bound needs i + j = k - 1, M R^i = Q R^j and M I(i+1) + Q I(j+1)"
-            f" <= N; for R = {n_relations:,}, k = {hops:,} no M >= 1 does it with N ="
+            "fact_aware_unembedding_bound needs i + j = k - 1, M R^i = Q R^j and M I(i+1) + Q"
+            f" I(j+1) <= N; for R = {n_relations:,}, k = {hops:,} no M >= 1 does it with N ="
             f" {n_entities:,} entities"
         )
     return max(found, key=lambda pair: (pair[0], -(pair[1].M or 0)))[1]
@@ -240,19 +230,19 @@ def every_bound(
     """All bounds for bijections by name; in place of one whose condition cannot be met, the
     condition in words.
 
-    The first four are for fixed decoders; `fact_aware_decoder` holds for all.
+    The first four are for fixed unembeddings; `fact_aware_unembedding` holds for all.
     """
     sizes = (n_entities, n_relations, hops, embedding_bits)
     found: dict[str, Bound | str] = {}
-    for name, evaluate in FIXED_DECODER_BOUNDS.items():
+    for name, evaluate in FIXED_UNEMBEDDING_BOUNDS.items():
         try:
             found[name] = evaluate(*sizes)
         except InputError as error:
             found[name] = str(error)
     try:
-        found["fact_aware_decoder"] = fact_aware_decoder_bound(*sizes, unembedding_bits)
+        found["fact_aware_unembedding"] = fact_aware_unembedding_bound(*sizes, unembedding_bits)
     except InputError as error:
-        found["fact_aware_decoder"] = str(error)
+        found["fact_aware_unembedding"] = str(error)
     return found
 
 
@@ -260,74 +250,16 @@ def information_limit(n_entities: int, n_relations: int, facts: Facts = "bijecti
     """`log2 (N!)^R`, the bits that name a tuple of bijections (`R N log2 N` for functions): lower
     and upper end.
     """
-    n_entities, n_relations, _ = _whole_sizes(n_entities, n_relations, 1, facts)
+    n_entities, n_relations, _ = whole_sizes(n_entities, n_relations, 1, facts)
     one = (
         log2_factorial(n_entities) if facts == "bijections" else log2(n_entities).times(n_entities)
     )
     return one.times(n_relations)
 
 
-FIXED_DECODER_BOUNDS: dict[str, Callable[[int, int, int, int], Bound]] = {
+FIXED_UNEMBEDDING_BOUNDS: dict[str, Callable[[int, int, int, int], Bound]] = {
     "global": global_bound,
     "sharpened_global": sharpened_global_bound,
     "disjoint_trees": disjoint_trees_bound,
     "shared_leaves": shared_leaves_bound,
 }
-
-
-# -------------------------------------------------------------------- steps
-
-
-def _bound(name: str, bits: Enclosure, **where: int) -> Bound:
-    return Bound(name, round_down(bits.lower), **where)
-
-
-def _argmax(bits: Callable[[int], Enclosure], most: int) -> int:
-    """The smallest M in 1..most with the largest bits(M), for a function that is concave in M.
-
-    Both local bounds are: with `g(x) = ln Gamma(N - a x + 1) - ln Gamma(N - b x + 1)`, a < b, the
-    second derivative is `a^2 psi'(N - a x + 1) - b^2 psi'(N - b x + 1) < 0`, since psi' is
-    positive and falls. So the increments fall, and bisection finds the first that is not positive.
-    Increments that 60 digits do not tell from 0 count as 0.
-    """
-    low, high = 1, most
-    while low < high:
-        middle = (low + high) // 2
-        if (bits(middle + 1) - bits(middle)).lower > 0:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-def _tree(n_relations: int, terms: int, cap: int) -> int:
-    """I(terms) = 1 + R + ... + R^(terms-1), or some number above cap where it is far larger than
-    cap.
-    """
-    if n_relations == 1:
-        return terms
-    terms = min(terms, cap.bit_length() + 1)  # 2^(terms-1) > cap
-    return int((n_relations**terms - 1) // (n_relations - 1))
-
-
-def _require_tree(name: str, condition: str, n_entities: int, n_relations: int, terms: int) -> int:
-    nodes = _tree(n_relations, terms, n_entities)
-    if nodes > n_entities:
-        raise InputError(
-            f"{name} needs {condition} for some M >= 1; one tree of R = {n_relations:,} relations"
-            f" has 1 + R + ... + R^{terms - 1:,} nodes, at least {nodes:,} > {n_entities:,} = N"
-        )
-    return nodes
-
-
-def _whole_sizes(
-    n_entities: int, n_relations: int, hops: int, facts: str, **bits: int
-) -> Iterator[int]:
-    """The sizes and the numbers of bits as Python integers, in the order given; refused where one
-    is out of range.
-    """
-    if facts not in ("bijections", "functions"):
-        raise InputError(f"facts must be 'bijections' or 'functions'; got {facts!r}")
-    sizes = (("n_entities", n_entities), ("n_relations", n_relations), ("hops", hops))
-    whole_sizes = [whole(name, value, 1, LARGEST_SIZE) for name, value in sizes]
-    return iter([*whole_sizes, *(whole(name, value, 0) for name, value in bits.items())])

@@ -13,10 +13,10 @@ from importlib import import_module
 from typing import Any
 
 from constructions.catalogue import CATALOGUE as CATALOGUE
-from constructions.catalogue import Construction as Construction
 from constructions.catalogue import construction as construction
+from constructions.entry import Construction as Construction
+from constructions.facts.answers import MISSING as MISSING
 from constructions.facts.codes import Codebook as Codebook
-from constructions.facts.table import MISSING as MISSING
 from constructions.facts.table import FactTable as FactTable
 from constructions.facts.vocabulary import Vocabulary as Vocabulary
 from constructions.guards.errors import DoesNotFit as DoesNotFit

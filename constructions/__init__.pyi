@@ -2,7 +2,6 @@
 
 from constructions.catalogue import (
     CATALOGUE as CATALOGUE,
-    Construction as Construction,
     construction as construction,
 )
 from constructions.decoders.model_form import (
@@ -18,12 +17,17 @@ from constructions.decoders.standard_decoder import (
     StandardModel as StandardModel,
     StandardShape as StandardShape,
 )
+from constructions.entry import (
+    Construction as Construction,
+)
+from constructions.facts.answers import (
+    MISSING as MISSING,
+)
 from constructions.facts.codes import (
     Codebook as Codebook,
 )
 from constructions.facts.table import (
     FactTable as FactTable,
-    MISSING as MISSING,
 )
 from constructions.facts.vocabulary import (
     Vocabulary as Vocabulary,
@@ -53,6 +57,7 @@ from constructions.model.transformer import (
 )
 from constructions.saved.folder import (
     load as load,
+    save as save,
 )
 from constructions.theorems.hybrid import (
     hybrid as hybrid,

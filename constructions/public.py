@@ -13,9 +13,11 @@ from __future__ import annotations
 from constructions.catalogue import CATALOGUE
 
 AT_ONCE = {
-    "catalogue": ("CATALOGUE", "Construction", "construction"),
+    "catalogue": ("CATALOGUE", "construction"),
+    "entry": ("Construction",),
+    "facts.answers": ("MISSING",),
     "facts.codes": ("Codebook",),
-    "facts.table": ("MISSING", "FactTable"),
+    "facts.table": ("FactTable",),
     "facts.vocabulary": ("Vocabulary",),
     "guards.errors": ("DoesNotFit", "FactFileError", "InputError"),
 }
@@ -36,7 +38,7 @@ ON_USE = {
     ),
     "model.fact_model": ("FactModel",),
     "model.transformer": ("Transformer",),
-    "saved.folder": ("load",),
+    "saved.folder": ("load", "save"),
     "theorems.theorem_4_4": ("ChainOfThought",),
 }
 """Names beside the builders that are imported on first use, with torch, by module."""

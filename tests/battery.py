@@ -1,11 +1,10 @@
 """What a checker is tried on: honest models that it must prove with the right numbers, dishonest
-ones that it must not.
+ones that it must not. Each has a name, under which `verdicts.txt` holds what the checker says.
 """
 
 import itertools
 import json
 import tempfile
-import warnings
 from pathlib import Path
 
 import corners
@@ -33,86 +32,76 @@ from hand_made import (
     with_weights,
 )
 
-from constructions import CATALOGUE, Codebook, FactTable, selector
+from constructions import CATALOGUE, Codebook, FactTable, save, selector
 from verify.runner import attack
-from verify.symbolic.checker import check_files
-
-
-class Battery:
-    """Fixed models, each with all that is to be found of it; what has reported a fault is tried
-    first on the next.
-    """
-
-    def __init__(self):
-        by_hand = [make() for make, _ in (*ROUNDED.values(), *EXPLOITS.values())]
-        quick_first = sorted(
-            [*by_hand, *forged(), *misdescribed(), *honest_models()],
-            key=lambda files: len(files["certificate.json"]),
-        )
-        self.models = [(files, check_files(files)) for files in (*quick_first, *attacked())]
-
-    def suspicious(self, check):
-        """Whether a checker passes what is wrong, or does not find of what is right just what is
-        to be found.
-        """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy's, of what overflows
-            for i, (files, expected) in enumerate(self.models):
-                found = check(files)
-                if (
-                    vars(found) != vars(expected)
-                    if expected.verdict == "PASS"
-                    else found.verdict == "PASS"
-                ):
-                    self.models.insert(0, self.models.pop(i))
-                    return True
-        return False
 
 
 def honest_models():
     for name, entry in CATALOGUE.items():
-        yield files_of(built(name, 3, hops=2))
+        yield name, files_of(built(name, 3, hops=2))
         if entry.random_partial_facts and name in (
             "selector",
             "key_value_rows_shared",
             "hybrid",
             "chain_of_thought",
         ):
-            yield files_of(built(name, 4, hops=2, partial=True))
-    yield files_of(built("chain_of_thought", 3, 2, 3, given={"hops_per_token": 2}))
-    yield files_of(built("scalar_selector", 3, dtype=torch.bfloat16))
-    yield files_of(built("selector", 3, dtype=torch.float64))
-    yield files_of(selector(FactTable([[1, 0, -1]], ["# 1", "b", "c"])))
+            yield f"{name} of partial facts", files_of(built(name, 4, hops=2, partial=True))
+    yield (
+        "chain_of_thought that writes two hops at once",
+        files_of(built("chain_of_thought", 3, 2, 3, given={"hops_per_token": 2})),
+    )
+    yield (
+        "scalar_selector in bfloat16",
+        files_of(built("scalar_selector", 3, dtype=torch.bfloat16)),
+    )
+    yield "selector in float64", files_of(built("selector", 3, dtype=torch.float64))
+    yield (
+        "selector of packed facts",
+        files_of(selector(FactTable([[1, 0, -1]], ["# 1", "b", "c"]))),
+    )
     chain = files_of(built("chain_of_thought", 3, hops=2))
     weights = weights_of(chain)
     weights["unembedding.weight"][-1] *= 3
-    yield with_weights(chain, weights)
+    yield "chain_of_thought whose END is louder", with_weights(chain, weights)
     # rounds
-    yield one_letter(
-        heads=[Head([{"one": 4095}], [{"p0": 8193}], [("a", "c", 1)], 0, 4095 * 8193)]
+    yield (
+        "a head that rounds",
+        one_letter(heads=[Head([{"one": 4095}], [{"p0": 8193}], [("a", "c", 1)], 0, 4095 * 8193)]),
     )
-    yield one_letter(columns=["w"], units=[({"c": 2**13}, {"w": 2**13})])  # 2^26
-    yield one_letter(columns=["w"], units=[({"c": 2**13}, {"w": -(2**13)})])
+    yield (
+        "a unit that rounds upwards",
+        one_letter(columns=["w"], units=[({"c": 2**13}, {"w": 2**13})]),
+    )  # 2^26
+    yield (
+        "a unit that rounds downwards",
+        one_letter(columns=["w"], units=[({"c": 2**13}, {"w": -(2**13)})]),
+    )
     scaled = {0: {"one": 2, "c": -2}, 1: {"one": -2, "c": 2}, "rest": {"one": -100}}
     # leaks
-    yield one_letter(
-        heads=[Head([{"one": 8}], [{"p0": 1}], [("a", "c", 2)], 0, 8)], unembedding=scaled
+    yield (
+        "a head that leaks",
+        one_letter(
+            heads=[Head([{"one": 8}], [{"p0": 1}], [("a", "c", 2)], 0, 8)], unembedding=scaled
+        ),
     )
-    yield two_bits(  # 2^26 for a single code
-        identity(4),
-        FOUR,
-        BOTH,
-        THREE,
-        after=C,
-        columns=[*TWO_BITS, "w"],
-        subject=[block("a", 0)],
-        units=[({"c0": 2**13, "c1": 2**13, "one": -(2**13)}, {"w": 2**13})],
+    yield (
+        "a unit of 2^26 for a single code",
+        two_bits(  # 2^26 for a single code
+            identity(4),
+            FOUR,
+            BOTH,
+            THREE,
+            after=C,
+            columns=[*TWO_BITS, "w"],
+            subject=[block("a", 0)],
+            units=[({"c0": 2**13, "c1": 2**13, "one": -(2**13)}, {"w": 2**13})],
+        ),
     )
     for name in ("selector", "hybrid"):
         model = built(name, 3)
         for parameter in model.parameters():
             parameter.data[parameter == 0] = -0.0
-        yield files_of(model)
+        yield f"{name} with zeros of minus sign", files_of(model)
 
 
 def packed(facts):
@@ -148,23 +137,29 @@ def forged():
             files, [claim | (changes if j == i else {}) for j, claim in enumerate(claims)]
         )
 
-    yield resealed(files, certificate_json=files["certificate.json"] + b"\n")
+    yield (
+        "a line after the certificate",
+        resealed(files, certificate_json=files["certificate.json"] + b"\n"),
+    )
     for i in range(len(claims)):
-        yield reported(i, claim="other")
-        yield reported(i, note=1)
-        yield with_claims(files, claims[:i] + claims[i + 1 :])
-        yield with_claims(files, [*claims, claims[i]])
+        yield f"claim {i} is another", reported(i, claim="other")
+        yield f"claim {i} has a note", reported(i, note=1)
+        yield f"claim {i} is left out", with_claims(files, claims[:i] + claims[i + 1 :])
+        yield f"claim {i} stands twice", with_claims(files, [*claims, claims[i]])
     for i, claim in enumerate(claims):
         for key, value in claim.items():
             if type(value) is int:
-                yield reported(i, **{key: value + 1})
-                yield reported(i, **{key: True})
-    yield reported(0, hops_per_token=1, queries=2)
+                yield f"claim {i} has a {key} more by one", reported(i, **{key: value + 1})
+                yield f"claim {i} has a {key} that is true", reported(i, **{key: True})
+    yield "hops for each token of one that writes none", reported(0, hops_per_token=1, queries=2)
     slots = claims[1]["slots"]
-    yield reported(1, slots=[*slots[:-1], ["c", 2]])
-    yield reported(1, slots=[slots[0], slots[1], ["one", 1], *slots[3:]])
-    yield reported(2, books=[*claims[2]["books"], {"bits": 1, "unknown": None}])
-    yield reported(2, books=[{"bits": 1, "unknown": 0}])
+    yield "a slot of another width", reported(1, slots=[*slots[:-1], ["c", 2]])
+    yield (
+        "a constant's slot of another width",
+        reported(1, slots=[slots[0], slots[1], ["one", 1], *slots[3:]]),
+    )
+    yield "a book too many", reported(2, books=[*claims[2]["books"], {"bits": 1, "unknown": None}])
+    yield "a book whose *unknown* is a node", reported(2, books=[{"bits": 1, "unknown": 0}])
     one = claims[3]["blocks"][0]
     for change in (
         {"note": 1},
@@ -173,41 +168,76 @@ def forged():
         {"last": [0, 2]},
         {"last": [-1, 1]},
     ):
-        yield reported(3, blocks=[one | change])
-    yield reported(3, blocks=[one, one])
-    yield reported(6, reads=1)
-    yield resealed(
-        files, certificate_json=files["certificate.json"].replace(b'"reads": 0', b'"reads": 0.0')
+        yield f"a block with {change}", reported(3, blocks=[one | change])
+    yield "a block that stands twice", reported(3, blocks=[one, one])
+    yield "a head reads 1", reported(6, reads=1)
+    yield (
+        "a head reads 0.0",
+        resealed(
+            files,
+            certificate_json=files["certificate.json"].replace(b'"reads": 0', b'"reads": 0.0'),
+        ),
     )
-    yield reported(6, **{"from": ["a", "c"]})
-    yield reported(6, to=[])
+    yield "a head reads from a slot and another", reported(6, **{"from": ["a", "c"]})
+    yield "a head writes nowhere", reported(6, to=[])
     # files
-    yield files | {"vocabulary.txt": files["vocabulary.txt"].replace(b"e1", b"e2")}
-    yield files | {"facts.tsv": b""}
-    yield resealed(files, notes_txt=b"mine")
-    yield files | {
-        "manifest.json": files["manifest.json"].replace(b'"dtype"', b'"dtype": "float64", "dtype"')
-    }
-    yield with_manifest(files, lambda manifest: manifest.update(format=1))
-    yield resealed(files, weights_safetensors=files["weights.safetensors"] + b"\0\0\0\0")
-    yield resealed(files, vocabulary_txt=files["vocabulary.txt"].replace(b"unknown", b"unknowm"))
-    yield resealed(files, vocabulary_txt=files["vocabulary.txt"].removesuffix(b"\n") + b"\tx")
-    weights = weights_of(files)
-    yield with_weights(
-        files, weights | {"unembedding.weight": weights["unembedding.weight"] + 0.5}
+    yield (
+        "a vocabulary whose hash is another",
+        files | {"vocabulary.txt": files["vocabulary.txt"].replace(b"e1", b"e2")},
     )
-    yield with_manifest(files, lambda manifest: manifest["sizes"].update(relations=True))
+    yield "facts whose hash is another", files | {"facts.tsv": b""}
+    yield "a file too many", resealed(files, notes_txt=b"mine")
+    yield (
+        "a manifest with a key twice",
+        files
+        | {
+            "manifest.json": files["manifest.json"].replace(
+                b'"dtype"', b'"dtype": "float64", "dtype"'
+            )
+        },
+    )
+    yield "another format", with_manifest(files, lambda manifest: manifest.update(format=1))
+    yield (
+        "weights with bytes at the end",
+        resealed(files, weights_safetensors=files["weights.safetensors"] + b"\0\0\0\0"),
+    )
+    yield (
+        "a vocabulary without *unknown*",
+        resealed(files, vocabulary_txt=files["vocabulary.txt"].replace(b"unknown", b"unknowm")),
+    )
+    yield (
+        "a name with a tab",
+        resealed(files, vocabulary_txt=files["vocabulary.txt"].removesuffix(b"\n") + b"\tx"),
+    )
+    weights = weights_of(files)
+    yield (
+        "a half in the unembedding",
+        with_weights(files, weights | {"unembedding.weight": weights["unembedding.weight"] + 0.5}),
+    )
+    yield (
+        "a count of relations that is true",
+        with_manifest(files, lambda manifest: manifest["sizes"].update(relations=True)),
+    )
     unread = [block("a", 1), block("b", 0)]
-    yield one_letter(columns=["b"], embedding={1: {"a": 1, "b": 1}}, subject=unread)
-    yield average_of_three()
+    yield (
+        "a word that is never read",
+        one_letter(columns=["b"], embedding={1: {"a": 1, "b": 1}}, subject=unread),
+    )
+    yield "an average of three", average_of_three()
     for answers in ([1, 0, -2], [1, 0, 3]):
-        yield packed(torch.tensor([answers], dtype=torch.int32))
-    yield packed(torch.tensor([[1, 0, -1]]))
-    yield packed(torch.tensor([1, 0, -1], dtype=torch.int32))
+        yield f"packed facts {answers}", packed(torch.tensor([answers], dtype=torch.int32))
+    yield "packed facts of 64 bits", packed(torch.tensor([[1, 0, -1]]))
+    yield "packed facts of one axis", packed(torch.tensor([1, 0, -1], dtype=torch.int32))
     files = files_of(built("selector", 3))
-    yield resealed(files, facts_tsv=files["facts.tsv"].removesuffix(b"\n") + b"x")
-    yield resealed(
-        files, facts_tsv=files["facts.tsv"] + files["facts.tsv"].splitlines(keepends=True)[0]
+    yield (
+        "a fact file that ends early",
+        resealed(files, facts_tsv=files["facts.tsv"].removesuffix(b"\n") + b"x"),
+    )
+    yield (
+        "a fact that stands twice",
+        resealed(
+            files, facts_tsv=files["facts.tsv"] + files["facts.tsv"].splitlines(keepends=True)[0]
+        ),
     )
     files = one_letter()
     header_ends = 8 + int.from_bytes(files["weights.safetensors"][:8], "little")
@@ -216,8 +246,8 @@ def forged():
     last["data_offsets"] = [place + 4 for place in last["data_offsets"]]
     text = json.dumps(header).encode()
     moved = len(text).to_bytes(8, "little") + text + files["weights.safetensors"][header_ends:]
-    yield resealed(files, weights_safetensors=moved)
-    yield reported(3, blocks=[one | {"words": True}])
+    yield "a hole before the last tensor", resealed(files, weights_safetensors=moved)
+    yield "a block's words are true", reported(3, blocks=[one | {"words": True}])
 
 
 def misdescribed():
@@ -246,30 +276,39 @@ def misdescribed():
         )
 
     sizes = json.loads(files["manifest.json"])["sizes"]
-    yield files | {"manifest.json": files["manifest.json"] + b"\n"}
-    yield files | {
-        "manifest.json": files["manifest.json"].replace(b'"sha256": "', b'"sha256":  "', 1)
-    }
+    yield "a line after the manifest", files | {"manifest.json": files["manifest.json"] + b"\n"}
+    yield (
+        "a space in the manifest",
+        files
+        | {"manifest.json": files["manifest.json"].replace(b'"sha256": "', b'"sha256":  "', 1)},
+    )
     for key in ("d_vocab", "parameters"):
         for change in (-1, 1):
-            yield described(sizes=sizes | {key: sizes[key] + change})
-    yield described(options={"hops": 2})
-    yield described(options={"x": "y"})
-    yield described(builder=1)
-    yield described(note="mine")
-    yield with_manifest(
-        files, lambda manifest: manifest["files"]["vocabulary.txt"].update(bytes=1)
+            yield f"{key} {change:+d}", described(sizes=sizes | {key: sizes[key] + change})
+    yield "an option that the builder does not take", described(options={"hops": 2})
+    yield "an option of another name", described(options={"x": "y"})
+    yield "a builder that is a number", described(builder=1)
+    yield "a note", described(note="mine")
+    yield (
+        "a file of another length",
+        with_manifest(files, lambda manifest: manifest["files"]["vocabulary.txt"].update(bytes=1)),
     )
-    yield with_manifest(
-        files, lambda manifest: manifest["files"]["vocabulary.txt"].update(sha256="0" * 64)
+    yield (
+        "a file of another hash",
+        with_manifest(
+            files, lambda manifest: manifest["files"]["vocabulary.txt"].update(sha256="0" * 64)
+        ),
     )
-    yield with_header(lambda text: b" " + text)
-    yield with_header(lambda text: text.replace(b"[0,", b"[-0,", 1))
-    yield with_header(lambda text: text.replace(b"{", b'{"__metadata__":{"a":"b"},', 1))
+    yield "a space before the header", with_header(lambda text: b" " + text)
+    yield "an offset of -0", with_header(lambda text: text.replace(b"[0,", b"[-0,", 1))
+    yield (
+        "a header with metadata",
+        with_header(lambda text: text.replace(b"{", b'{"__metadata__":{"a":"b"},', 1)),
+    )
     for books in ([0, 1, 2, 3, 7], [0, 1, 2, 4, 3], [-1, 1], [0, 1, 1]):
-        yield with_books(_0=books)
-    yield with_books(_1=[0, 1, 2, 3])
-    yield with_books(_0=[[0, 1, 2, 3]])
+        yield f"a codebook of {books}", with_books(_0=books)
+    yield "a codebook of a second relation", with_books(_1=[0, 1, 2, 3])
+    yield "a codebook of two axes", with_books(_0=[[0, 1, 2, 3]])
     other = files_of(selector(FactTable([[1, 0, -1]], ["# 1", "b", "c"])))
     for b, c in (
         ("b ", "c"),
@@ -280,8 +319,14 @@ def misdescribed():
         ("\u00e9", "e\u0301"),
     ):
         names = other["vocabulary.txt"].replace(b"\nb\nc\n", f"\n{b}\n{c}\n".encode())
-        yield described_as_they_are(other | {"vocabulary.txt": names})
-    yield described_as_they_are(other | {"vocabulary.txt": b"\xff" + other["vocabulary.txt"]})
+        yield (
+            f"the names {b!a} and {c!a}",
+            described_as_they_are(other | {"vocabulary.txt": names}),
+        )
+    yield (
+        "names that are no UTF-8",
+        described_as_they_are(other | {"vocabulary.txt": b"\xff" + other["vocabulary.txt"]}),
+    )
 
 
 def attacked():
@@ -290,21 +335,20 @@ def attacked():
     """
     for i, name in enumerate(CATALOGUE):
         with tempfile.TemporaryDirectory() as folder:
-            built(name, 3, hops=2, seed=i).save(Path(folder) / "model")
+            save(built(name, 3, hops=2, seed=i), Path(folder) / "model")
             target = attack._Target(Path(folder) / "model")
-            for kind, n in (("weights", 1), ("facts", 1)):
-                found = 0
+            for kind in ("weights", "facts"):
                 for _, files, model, facts in itertools.islice(
                     attack.KINDS[kind](target, np.random.default_rng(i)), 12
                 ):
-                    if found < n and not attack._right(model, facts):
-                        found += 1
-                        yield files
+                    if not attack._right(model, facts):
+                        yield f"{name} with other {kind}", files
+                        break
 
 
 GROUPS = {
-    "rounded": lambda: (make() for make, _ in ROUNDED.values()),
-    "exploit": lambda: (make() for make, _ in EXPLOITS.values()),
+    "rounded": lambda: ((name, make()) for name, (make, _) in ROUNDED.items()),
+    "exploit": lambda: ((name, make()) for name, (make, _) in EXPLOITS.items()),
     "forged": forged,
     "misdescribed": misdescribed,
     "honest": honest_models,

@@ -2,7 +2,7 @@
 
 Everything that tests draw derives from one number, the environment variable TEST_SEED. Where it
 is not set, each run draws another, and prints it when a test fails, so that the run can be
-repeated.
+repeated. TEST_EXAMPLES is how many examples Hypothesis draws where a test does not say.
 """
 
 import os
@@ -15,23 +15,24 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-EXAMPLES = {"fast": 15, "all": 60}
-"""How many examples Hypothesis draws in the fast tier, and where long tests run too."""
-
 # Before the workers of xdist start, so that all of them have the same.
 FRESH = "TEST_SEED" not in os.environ
 os.environ.setdefault("TEST_SEED", str(secrets.randbits(32)))
 
-for name, examples in EXAMPLES.items():
-    settings.register_profile(name, deadline=None, max_examples=examples, print_blob=True)
+settings.register_profile(
+    "ours",
+    deadline=None,
+    max_examples=int(os.environ.setdefault("TEST_EXAMPLES", "15")),
+    print_blob=True,
+)
+settings.load_profile("ours")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    """Give Hypothesis its seed, and the number of examples of the tier."""
+    """Give Hypothesis its seed."""
     if config.getoption("hypothesis_seed", None) is None:
         config.option.hypothesis_seed = os.environ["TEST_SEED"]
-    settings.load_profile("fast" if config.getoption("markexpr") == "not long" else "all")
 
 
 def pytest_runtest_setup(item):
@@ -48,5 +49,5 @@ def pytest_runtest_setup(item):
 def pytest_terminal_summary(terminalreporter, exitstatus):
     """The seed, where it may be wanted."""
     if exitstatus or not FRESH:
-        seed = os.environ["TEST_SEED"]
-        terminalreporter.write_line(f"TEST_SEED={seed} in the environment repeats these draws")
+        said = " ".join(f"{name}={os.environ[name]}" for name in ("TEST_SEED", "TEST_EXAMPLES"))
+        terminalreporter.write_line(f"{said} in the environment repeats these draws")

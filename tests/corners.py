@@ -78,218 +78,294 @@ def shaken(first, second):
 
 def right():
     """What is right, and proven."""
-    yield leaking(100)
-    yield leaking(99)
-    yield leaking(1, CLOSE)
-    yield leaking(
-        3, {0: {"one": 50, "c": -100}, 1: {"one": -50, "c": 100}, "rest": {"one": -3000}}
+    yield "a gap of 100", leaking(100)
+    yield "a gap of 99", leaking(99)
+    yield "a gap of 1 under a cautious unembedding", leaking(1, CLOSE)
+    yield (
+        "a gap of 3 under large logits",
+        leaking(3, {0: {"one": 50, "c": -100}, 1: {"one": -50, "c": 100}, "rest": {"one": -3000}}),
     )
-    yield one_letter(unembedding=CLOSE)
-    yield one_letter(
-        unembedding={
-            0: {"one": 900, "c": -1800},
-            1: {"one": -900, "c": 1800},
-            "rest": {"one": -9000},
-        }
+    yield "close logits of other tokens", one_letter(unembedding=CLOSE)
+    yield (
+        "logits of 900 and -9000",
+        one_letter(
+            unembedding={
+                0: {"one": 900, "c": -1800},
+                1: {"one": -900, "c": 1800},
+                "rest": {"one": -9000},
+            }
+        ),
     )
-    yield two_bits(
-        identity(4),
-        FOUR,
-        BOTH,
-        {t: {c: 300 * v for c, v in row.items()} for t, row in THREE.items()},
+    yield (
+        "large margins of two bits",
+        two_bits(
+            identity(4),
+            FOUR,
+            BOTH,
+            {t: {c: 300 * v for c, v in row.items()} for t, row in THREE.items()},
+        ),
     )
     three = {1: FOUR[1], 2: FOUR[2]}
-    yield two_bits(identity(3), three, BOTH, THREE_KINDS)
-    yield three_kinds()
+    yield "kinds of rows that bits tell apart", two_bits(identity(3), three, BOTH, THREE_KINDS)
+    yield "three kinds of rows", three_kinds()
     leaky = [at(0, *BOTH, gain=20)]
     leaky[0].gap = 20
-    yield hand_made(
-        identity(3),
-        TWO_BITS,
-        three,
-        positions(2),
-        [Layer(leaky)],
-        THREE_KINDS | {"rest": {"one": -100}},
-        [book(2)],
-        [block("a", 1)],
-        [([1], None)],
-        LETTERS,
+    yield (
+        "two bits that leak together",
+        hand_made(
+            identity(3),
+            TWO_BITS,
+            three,
+            positions(2),
+            [Layer(leaky)],
+            THREE_KINDS | {"rest": {"one": -100}},
+            [book(2)],
+            [block("a", 1)],
+            [([1], None)],
+            LETTERS,
+        ),
     )
     # numbers
-    yield numbers({0: {}, 1: {"c": 4, "one": -4}, "rest": {"one": -100}})
-    yield numbers({0: {}, 1: {"c": 4, "one": -4}, 2: {"c": 6, "one": -9}, "rest": {"one": -100}})
+    yield (
+        "a number in a row that bends once",
+        numbers({0: {}, 1: {"c": 4, "one": -4}, "rest": {"one": -100}}),
+    )
+    yield (
+        "numbers in rows that bend twice",
+        numbers({0: {}, 1: {"c": 4, "one": -4}, 2: {"c": 6, "one": -9}, "rest": {"one": -100}}),
+    )
     for binding in ({"c": 5, "one": -8}, {"one": -100}):
-        yield numbers({0: {}, 1: {"c": 6, "one": -9}, 2: binding, "rest": {"one": -100}}, 3)
-    yield numbers({0: {}, 1: {"c": 200, "one": -10000}, "rest": {"one": -20000}}, 100)
-    yield numbers(  # the number of *unknown*
-        {0: {}, 3: {"c": 400, "one": -40000}, "rest": {"one": -100000}},
-        200,
-        np.array([[0, -1]]),
-        [book(0, 200)],
+        yield (
+            f"a third number with the row {binding}",
+            numbers({0: {}, 1: {"c": 6, "one": -9}, 2: binding, "rest": {"one": -100}}, 3),
+        )
+    yield (
+        "a number of 100",
+        numbers({0: {}, 1: {"c": 200, "one": -10000}, "rest": {"one": -20000}}, 100),
     )
-    yield numbers(BENT_TWICE | {2: {"c": 2.0**29 - 2, "one": 5 - 2.0**31}}, dtype="float64")
+    yield (
+        "the number of *unknown*",
+        numbers(  # the number of *unknown*
+            {0: {}, 3: {"c": 400, "one": -40000}, "rest": {"one": -100000}},
+            200,
+            np.array([[0, -1]]),
+            [book(0, 200)],
+        ),
+    )
+    yield (
+        "a number next to the largest",
+        numbers(BENT_TWICE | {2: {"c": 2.0**29 - 2, "one": 5 - 2.0**31}}, dtype="float64"),
+    )
     average = Head([], [], [("a", "a", 2)], "all", 0)
-    yield hand_made(  # one column
-        identity(1),
-        ["a"],
-        {},
-        [{}, {"a": 1}],
-        [Layer([average])],
-        {0: {}, "rest": {"a": -5000}},
-        [book(0)],
-        [block("a", 1, "number")],
-        [([1], None)],
-        LETTERS,
-    )
-    for unit in ({"c": 2, "one": -1}, {"c": 1, "one": 3}):  # a number that is a bit
-        yield hand_made(
-            identity(2),
-            ["one", "a", "c", "w"],
-            {1: {"a": 1}},
-            [{"one": 1}] * 2,
-            [Layer([Head([], [], [("a", "c", 2)], "all", 0)], [(unit, {})])],
-            BENT,
+    yield (
+        "a single column that holds a number",
+        hand_made(  # one column
+            identity(1),
+            ["a"],
+            {},
+            [{}, {"a": 1}],
+            [Layer([average])],
+            {0: {}, "rest": {"a": -5000}},
             [book(0)],
             [block("a", 1, "number")],
             [([1], None)],
             LETTERS,
+        ),
+    )
+    for unit in ({"c": 2, "one": -1}, {"c": 1, "one": 3}):  # a number that is a bit
+        yield (
+            f"a number that is a bit, and a unit that reads {unit}",
+            hand_made(
+                identity(2),
+                ["one", "a", "c", "w"],
+                {1: {"a": 1}},
+                [{"one": 1}] * 2,
+                [Layer([Head([], [], [("a", "c", 2)], "all", 0)], [(unit, {})])],
+                BENT,
+                [book(0)],
+                [block("a", 1, "number")],
+                [([1], None)],
+                LETTERS,
+            ),
         )
     # heads
-    yield one_letter(
-        columns=["w"], heads=[Head([], [], [("one", "w", 1)], "all", 0), at(0, ("a", "c", 1))]
+    yield (
+        "a head for a constant beside the head for the subject",
+        one_letter(
+            columns=["w"], heads=[Head([], [], [("one", "w", 1)], "all", 0), at(0, ("a", "c", 1))]
+        ),
     )
-    yield hand_made(  # four positions in equal parts
-        identity(2),
-        ["one", "a", "c"],
-        {1: {"a": 1}},
-        [{"one": 1}] * 4,
-        [Layer([Head([], [], [("a", "c", 4)], "all", 0)]), Layer(), Layer()],
-        ONE_BIT,
-        [book(1)],
-        [block("a", 3)],
-        [([1], [block("c", 2)]), ([2], [block("c", 1)]), ([3], [block("c", 0)])],
-        NODE,
-        hops=3,
+    yield (
+        "four positions in equal parts",
+        hand_made(  # four positions in equal parts
+            identity(2),
+            ["one", "a", "c"],
+            {1: {"a": 1}},
+            [{"one": 1}] * 4,
+            [Layer([Head([], [], [("a", "c", 4)], "all", 0)]), Layer(), Layer()],
+            ONE_BIT,
+            [book(1)],
+            [block("a", 3)],
+            [([1], [block("c", 2)]), ([2], [block("c", 1)]), ([3], [block("c", 0)])],
+            NODE,
+            hops=3,
+        ),
     )
-    yield shaken(1200, 600)  # by 0.87
-    yield three_letters_at_once()
-    yield chain((0, 3, 4), {"q": 1})
-    yield chain((0, 1, 1), {"q": 1, "b": 1})
+    yield "a leak that moves scores by 0.87", shaken(1200, 600)  # by 0.87
+    yield "three letters at once", three_letters_at_once()
+    yield "a chain whose letter stays", chain((0, 3, 4), {"q": 1})
+    yield "a chain whose letter and flag stay", chain((0, 1, 1), {"q": 1, "b": 1})
     files = chain((0, 3, 4), {"q": 1})  # a letter and PAD add the same to all logits
     weights, pad, spare = weights_of(files), -4, -1
     weights["embedding.weight"][2, spare] = 1
     weights["unembedding.weight"][:, [pad, spare]] = 5
-    yield with_weights(files, weights)
-    yield chain_with_a_flag(2, 1, 3, -1, -1000, n=2)  # PAD never stands there
+    yield "a letter and PAD that add the same to all logits", with_weights(files, weights)
+    yield (
+        "a flag where PAD never stands",
+        chain_with_a_flag(2, 1, 3, -1, -1000, n=2),
+    )  # PAD never stands there
     again = [block("c", 0, last=(0, 2))]
-    yield hand_made(  # both letters leave 1 in a column that is decoded
-        np.tile(np.arange(2), (2, 1)),
-        ["one", "p0", "p1", "p2", "a", "c", "flag", "seen"],
-        {1: {"a": 1}, 2: {"flag": 1}, 3: {"flag": 1}},
-        positions(3),
-        [Layer([at(0, ("a", "c", 1))]), Layer([at(1, ("flag", "seen", 1))])],
-        ONE_BIT | {1: {"one": -101, "c": 2, "seen": 100}},
-        [book(1)],
-        [block("a", 0, last=(0, 2))],
-        [([1], again), ([2], again)],
-        NODE,
-        hops=2,
+    yield (
+        "letters that leave 1 in a column that is decoded",
+        hand_made(  # both letters leave 1 in a column that is decoded
+            np.tile(np.arange(2), (2, 1)),
+            ["one", "p0", "p1", "p2", "a", "c", "flag", "seen"],
+            {1: {"a": 1}, 2: {"flag": 1}, 3: {"flag": 1}},
+            positions(3),
+            [Layer([at(0, ("a", "c", 1))]), Layer([at(1, ("flag", "seen", 1))])],
+            ONE_BIT | {1: {"one": -101, "c": 2, "seen": 100}},
+            [book(1)],
+            [block("a", 0, last=(0, 2))],
+            [([1], again), ([2], again)],
+            NODE,
+            hops=2,
+        ),
     )
-    yield one_letter(  # the code of the first entity is 1
-        embedding={0: {"a": 1}},
-        subject=[block("a", 0)],
-        unembedding={0: ONE_BIT[1], 1: ONE_BIT[0], "rest": {"one": -100}},
-        **OF_NODE,
+    yield (
+        "the first entity has the code 1",
+        one_letter(  # the code of the first entity is 1
+            embedding={0: {"a": 1}},
+            subject=[block("a", 0)],
+            unembedding={0: ONE_BIT[1], 1: ONE_BIT[0], "rest": {"one": -100}},
+            **OF_NODE,
+        ),
     )
-    yield one_letter(unembedding=ONE_BIT | {"rest": {"one": 1 - 2.0**53}}, dtype="float64")
+    yield (
+        "a constant next to the largest",
+        one_letter(unembedding=ONE_BIT | {"rest": {"one": 1 - 2.0**53}}, dtype="float64"),
+    )
     large = 2.0**49  # margins of 2^49 and more count as 2^49
     large_code = {
         0: {"one": large, "c": -2 * large},
         1: {"one": -large, "c": 2 * large},
         "rest": {"one": -2 * large},
     }
-    yield one_letter(unembedding=large_code, dtype="float64")
+    yield "a margin beyond 2^49", one_letter(unembedding=large_code, dtype="float64")
     # units
-    yield exclusive_or()
-    yield one_letter(
-        facts=np.array([[0, 0]]),
-        embedding={0: {}},
-        units=[({"c": 1}, {"c": -1})],
-        after=C,
-        decoder=NODE,
+    yield "exclusive or", exclusive_or()
+    yield (
+        "a unit that writes the only answer",
+        one_letter(
+            facts=np.array([[0, 0]]),
+            embedding={0: {}},
+            units=[({"c": 1}, {"c": -1})],
+            after=C,
+            decoder=NODE,
+        ),
     )
-    yield one_letter(facts=identity(1), embedding={0: {}}, units=[({"c": 1}, {"c": -1})])
-    yield two_bits(  # never above 0, though of two bits in three
-        identity(4),
-        FOUR,
-        BOTH,
-        THREE,
-        after=[block("c", 0)],
-        units=[
-            ({"c0": 1, "c1": 1, "one": -2}, {"c0": 1}),
-            ({"c0": 3, "c1": 1, "one": -5}, {"c0": 1}),
-        ],
-        subject=[block("a", 0)],
+    yield (
+        "one entity whose code a unit takes away",
+        one_letter(facts=identity(1), embedding={0: {}}, units=[({"c": 1}, {"c": -1})]),
     )
-    yield two_bits(  # never above 0, of bits of the answer
-        identity(4),
-        FOUR,
-        BOTH,
-        THREE,
-        units=[({"c0": 1, "c1": 1, "one": -2}, {"w": 1})],
-        columns=[*TWO_BITS, "w"],
+    yield (
+        "units never above 0, of two bits in three",
+        two_bits(  # never above 0, though of two bits in three
+            identity(4),
+            FOUR,
+            BOTH,
+            THREE,
+            after=[block("c", 0)],
+            units=[
+                ({"c0": 1, "c1": 1, "one": -2}, {"c0": 1}),
+                ({"c0": 3, "c1": 1, "one": -5}, {"c0": 1}),
+            ],
+            subject=[block("a", 0)],
+        ),
+    )
+    yield (
+        "a unit never above 0, of bits of the answer",
+        two_bits(  # never above 0, of bits of the answer
+            identity(4),
+            FOUR,
+            BOTH,
+            THREE,
+            units=[({"c0": 1, "c1": 1, "one": -2}, {"w": 1})],
+            columns=[*TWO_BITS, "w"],
+        ),
     )
     codes = {1: FOUR[1], 2: FOUR[3]}
-    yield two_bits(  # a unit for a code that no node has
-        identity(3),
-        codes,
-        BOTH,
-        {0: THREE[0], 1: THREE[1], 2: THREE[3]},
-        after=C,
-        units=[({"c0": -1, "c1": 1}, {"c0": 1})],
-        subject=[block("a", 0)],
+    yield (
+        "a unit for a code that no node has",
+        two_bits(  # a unit for a code that no node has
+            identity(3),
+            codes,
+            BOTH,
+            {0: THREE[0], 1: THREE[1], 2: THREE[3]},
+            after=C,
+            units=[({"c0": -1, "c1": 1}, {"c0": 1})],
+            subject=[block("a", 0)],
+        ),
     )
     average = Head([], [], [("a", "a", 4)], "all", 0)
-    yield hand_made(  # one column; it holds 2 bits less 1, and the bit of the only node is 1
-        identity(1),
-        ["a"],
-        {0: {"a": 1}},
-        [{"a": -2}, {"a": 1}],
-        [Layer([average])],
-        {0: {"a": 2}, 1: {"a": -100}, 2: {"a": -101}},
-        [book(1)],
-        [block("a", 0)],
-        [([1], [block("a", 0)])],
-        NODE,
+    yield (
+        "one column whose only node has the bit 1",
+        hand_made(  # one column; it holds 2 bits less 1, and the bit of the only node is 1
+            identity(1),
+            ["a"],
+            {0: {"a": 1}},
+            [{"a": -2}, {"a": 1}],
+            [Layer([average])],
+            {0: {"a": 2}, 1: {"a": -100}, 2: {"a": -101}},
+            [book(1)],
+            [block("a", 0)],
+            [([1], [block("a", 0)])],
+            NODE,
+        ),
     )
     again = [block("c", 0, last=(0, 2))]
-    yield one_letter(  # each letter leads to one node, whose code it writes
-        facts=np.array([[0, 0], [1, 1]]),
-        embedding={1: {"a": 1}, 3: {"m": 1}},
-        columns=["x", "m"],
-        heads=[at(0, ("a", "x", 1))],
-        units=[({"x": 1}, {}), ({"m": 1}, {"c": 1})],
-        subject=[block("a", 0, last=(0, 2))],
-        after=again,
-        later=[(Layer(), [], again)],
-        decoder=NODE,
+    yield (
+        "each letter leads to one node",
+        one_letter(  # each letter leads to one node, whose code it writes
+            facts=np.array([[0, 0], [1, 1]]),
+            embedding={1: {"a": 1}, 3: {"m": 1}},
+            columns=["x", "m"],
+            heads=[at(0, ("a", "x", 1))],
+            units=[({"x": 1}, {}), ({"m": 1}, {"c": 1})],
+            subject=[block("a", 0, last=(0, 2))],
+            after=again,
+            later=[(Layer(), [], again)],
+            decoder=NODE,
+        ),
     )
-    yield settled()
-    yield in_the_second_book()
-    yield two_hops_at_once()
-    yield mixed_units()
-    yield one_letter(  # what differs from case to case is decoded, and right in both
-        embedding={1: {"a": 1}, 3: {"y": 1}},
-        columns=["y"],
-        unembedding=ONE_BIT | {"rest": {"one": -100, "y": -5}},
-        units=LAST[0].units,
-        **OF_TWO_RELATIONS,
+    yield "a column that is settled", settled()
+    yield "nodes of a second book", in_the_second_book()
+    yield "two hops at once", two_hops_at_once()
+    yield "units that read numbers beside bits", mixed_units()
+    yield (
+        "cases that differ in what is decoded",
+        one_letter(  # what differs from case to case is decoded, and right in both
+            embedding={1: {"a": 1}, 3: {"y": 1}},
+            columns=["y"],
+            unembedding=ONE_BIT | {"rest": {"one": -100, "y": -5}},
+            units=LAST[0].units,
+            **OF_TWO_RELATIONS,
+        ),
     )
     # files
-    yield files_of(selector(FactTable([[1, 0]], ["a b", "c  d"])))
-    yield files_of(selector(FactTable([[-1, -1]])))
-    yield backwards(one_letter())
-    yield fifty_bits()
+    yield "names with spaces", files_of(selector(FactTable([[1, 0]], ["a b", "c  d"])))
+    yield "a table without facts", files_of(selector(FactTable([[-1, -1]])))
+    yield "tensors in the opposite order", backwards(one_letter())
+    yield "codes of fifty bits", fifty_bits()
 
 
 def three_kinds():
@@ -493,83 +569,132 @@ def exact_or_not():
         for place in (0, 1):
             position = positions(2)
             position[place]["junk"] = large
-            yield one_letter(position, columns=["junk"])
-        yield one_letter(unembedding=ONE_BIT | {"rest": {"one": -large}})
-        yield one_letter(
-            unembedding={
-                0: {"one": large // 2, "c": -large},
-                1: {"one": -(large // 2), "c": large},
-            }
+            yield f"{large:.0f} in position {place}", one_letter(position, columns=["junk"])
+        yield (
+            f"{large:.0f} in an unembedding's constant",
+            one_letter(unembedding=ONE_BIT | {"rest": {"one": -large}}),
         )
-        yield one_letter(embedding={1: {"a": 1}, 2: {"junk": large}}, columns=["junk"])
-        yield one_letter(
-            [positions(2)[0] | {"z": 1}, positions(2)[1]],
-            columns=["z", "y"],
-            heads=[at(0, ("a", "c", 1), ("z", "y", large))],
+        yield (
+            f"{large:.0f} in an unembedding's code",
+            one_letter(
+                unembedding={
+                    0: {"one": large // 2, "c": -large},
+                    1: {"one": -(large // 2), "c": large},
+                }
+            ),
+        )
+        yield (
+            f"{large:.0f} in a relation's embedding",
+            one_letter(embedding={1: {"a": 1}, 2: {"junk": large}}, columns=["junk"]),
+        )
+        yield (
+            f"{large:.0f} in a head's output",
+            one_letter(
+                [positions(2)[0] | {"z": 1}, positions(2)[1]],
+                columns=["z", "y"],
+                heads=[at(0, ("a", "c", 1), ("z", "y", large))],
+            ),
         )
     half = LARGE / 2
-    yield one_letter(
-        [positions(2)[0] | {"junk": half}, positions(2)[1]],
-        {t: {"a": int(t == 1), "junk": half} for t in (0, 1)},
-        columns=["junk"],
+    yield (
+        "halves that meet in one column",
+        one_letter(
+            [positions(2)[0] | {"junk": half}, positions(2)[1]],
+            {t: {"a": int(t == 1), "junk": half} for t in (0, 1)},
+            columns=["junk"],
+        ),
     )
-    yield one_letter(
-        [positions(2)[0] | {"z": half}, positions(2)[1] | {"y": half}],
-        columns=["z", "y"],
-        heads=[at(0, ("a", "c", 1), ("z", "y", 1))],
+    yield (
+        "halves that a head brings together",
+        one_letter(
+            [positions(2)[0] | {"z": half}, positions(2)[1] | {"y": half}],
+            columns=["z", "y"],
+            heads=[at(0, ("a", "c", 1), ("z", "y", 1))],
+        ),
     )
-    yield one_letter(
-        heads=[at(0, ("a", "c", 1)), Head([], [], [("one", "w", half)], "all", 0)], columns=["w"]
+    yield (
+        "a half that a head for a constant writes",
+        one_letter(
+            heads=[at(0, ("a", "c", 1)), Head([], [], [("one", "w", half)], "all", 0)],
+            columns=["w"],
+        ),
     )
-    yield one_letter(
-        embedding={1: {"a": 1}, 2: {"f": 4096}},
-        columns=["f"],
-        heads=[Head([{"f": 4097}], [{"p0": 1}], [("a", "c", 1)], 0, 4096 * 4097)],
+    yield (
+        "a score of 4096 times 4097",
+        one_letter(
+            embedding={1: {"a": 1}, 2: {"f": 4096}},
+            columns=["f"],
+            heads=[Head([{"f": 4097}], [{"p0": 1}], [("a", "c", 1)], 0, 4096 * 4097)],
+        ),
     )
-    yield one_letter(embedding={1: {"a": 1}, 2: {"junk": 2.0**20}}, columns=["junk"])
+    yield (
+        "2^20 in a relation's embedding",
+        one_letter(embedding={1: {"a": 1}, 2: {"junk": 2.0**20}}, columns=["junk"]),
+    )
     big = [row | {"big": 4097} for row in positions(2)]
-    yield one_letter(
-        big,
-        columns=["big"],
-        heads=[Head([{"one": 1024}, {"big": 4097}], [{"p0": 1}, {}], [("a", "c", 1)])],
+    yield (
+        "a query that is too large by itself",
+        one_letter(
+            big,
+            columns=["big"],
+            heads=[Head([{"one": 1024}, {"big": 4097}], [{"p0": 1}, {}], [("a", "c", 1)])],
+        ),
     )
-    yield one_letter(
-        big,
-        columns=["big"],
-        heads=[Head([{"one": 1024}, {}], [{"p0": 1}, {"big": 4097}], [("a", "c", 1)])],
+    yield (
+        "a key that is too large by itself",
+        one_letter(
+            big,
+            columns=["big"],
+            heads=[Head([{"one": 1024}, {}], [{"p0": 1}, {"big": 4097}], [("a", "c", 1)])],
+        ),
     )
     # what a letter has left, and as much in the same column or in another one
     for column in ("y", "z"):
-        yield one_letter(
-            embedding={1: {"a": 1}, 3: {"f": 4096}},
-            columns=["f", "y", "z"],
-            heads=[at(0, ("a", "c", 1)), at(1, ("f", "y", 2048))],
-            units=[({"one": 1}, {column: half})],
-            letters=[],
-            later=[
-                (Layer([], [({"one": 1}, {column: -half})]), [], OF_TWO_RELATIONS["after"]),
-                LAST,
-            ],
-            **OF_TWO_RELATIONS,
+        yield (
+            f"what a letter has left, and a half in the column {column}",
+            one_letter(
+                embedding={1: {"a": 1}, 3: {"f": 4096}},
+                columns=["f", "y", "z"],
+                heads=[at(0, ("a", "c", 1)), at(1, ("f", "y", 2048))],
+                units=[({"one": 1}, {column: half})],
+                letters=[],
+                later=[
+                    (Layer([], [({"one": 1}, {column: -half})]), [], OF_TWO_RELATIONS["after"]),
+                    LAST,
+                ],
+                **OF_TWO_RELATIONS,
+            ),
         )
     small = {"columns": ["junk", "w"], "dtype": "float16"}
     unit = [({"p0": 40}, {"w": 1})]
-    yield one_letter([row | {"junk": 1000} for row in positions(2)], units=unit, **small)
-    yield one_letter(embedding={1: {"a": 1}, 2: {"junk": 1000}}, units=unit, **small)
-    yield one_letter(units=[({"p0": 20000}, {})], **small)
-    yield one_letter(units=[({"p0": 32768}, {})], **small)
-    yield one_letter(  # a number of the subject
-        embedding={1: {"a": 1, "junk": 1000}},
-        heads=[at(0, ("a", "c", 1), ("junk", "y", 1))],
-        units=[({"junk": 40}, {"w": 1})],
-        books=[book(1), book(0)],
-        subject=[block("a", 1), block("junk", 0, "number", 1)],
-        **small | {"columns": ["junk", "w", "y"]},
+    yield (
+        "a unit of float16 beside a large constant",
+        one_letter([row | {"junk": 1000} for row in positions(2)], units=unit, **small),
     )
-    yield logits_that_cancel_apart()
+    yield (
+        "a unit of float16 beside a large letter",
+        one_letter(embedding={1: {"a": 1}, 2: {"junk": 1000}}, units=unit, **small),
+    )
+    yield "a unit of 20000 in float16", one_letter(units=[({"p0": 20000}, {})], **small)
+    yield "a unit of 32768 in float16", one_letter(units=[({"p0": 32768}, {})], **small)
+    yield (
+        "a number of the subject in float16",
+        one_letter(  # a number of the subject
+            embedding={1: {"a": 1, "junk": 1000}},
+            heads=[at(0, ("a", "c", 1), ("junk", "y", 1))],
+            units=[({"junk": 40}, {"w": 1})],
+            books=[book(1), book(0)],
+            subject=[block("a", 1), block("junk", 0, "number", 1)],
+            **small | {"columns": ["junk", "w", "y"]},
+        ),
+    )
+    yield "logits that cancel apart", logits_that_cancel_apart()
     more = [(Layer(), [], C)] * 5
-    yield one_letter(
-        embedding={1: {"a": 1, "junk": 0}, 3: {"junk": 2000}}, later=more, **small, **OF_NODE
+    yield (
+        "what a letter leaves in five more layers",
+        one_letter(
+            embedding={1: {"a": 1, "junk": 0}, 3: {"junk": 2000}}, later=more, **small, **OF_NODE
+        ),
     )
 
 
@@ -596,75 +721,113 @@ def wrong():
         json.loads(files["manifest.json"])["architecture"]["layers"],
     )
     # the manifest
-    yield {name: data for name, data in files.items() if name != "manifest.json"}
-    yield files | {"manifest.json": files["manifest.json"] + b"\n"}
-    yield files | {"manifest.json": b"{"}
-    yield with_manifest(files, lambda manifest: manifest.pop("sizes"))
-    yield with_manifest(files, lambda manifest: manifest.update(specials=["unknown", "pad"]))
+    yield "no manifest", {name: data for name, data in files.items() if name != "manifest.json"}
+    yield "a line after the manifest", files | {"manifest.json": files["manifest.json"] + b"\n"}
+    yield "a manifest that ends early", files | {"manifest.json": b"{"}
+    yield "a manifest without sizes", with_manifest(files, lambda manifest: manifest.pop("sizes"))
+    yield (
+        "specials in the wrong order",
+        with_manifest(files, lambda manifest: manifest.update(specials=["unknown", "pad"])),
+    )
     for size in ("d_model", "positions", "entities", "hops"):
-        yield sized(**{size: True})
-        yield sized(**{size: -1})
-    yield sized(positions=3)
-    yield shaped(repeats=True)
-    yield shaped(layers=[])
-    yield shaped(layers=[layers[0] | {"heads": [[True, 1]]}])
-    yield shaped(layers=[layers[0] | {"heads": [[1, 1], [1]]}])
-    yield shaped(layers=[layers[0] | {"d_mlp": [0]}])
+        yield f"{size} is true", sized(**{size: True})
+        yield f"{size} is -1", sized(**{size: -1})
+    yield "three positions", sized(positions=3)
+    yield "repeats is true", shaped(repeats=True)
+    yield "no layers", shaped(layers=[])
+    yield "a head's width is true", shaped(layers=[layers[0] | {"heads": [[True, 1]]}])
+    yield "a head of one width", shaped(layers=[layers[0] | {"heads": [[1, 1], [1]]}])
+    yield "a hidden layer of no units", shaped(layers=[layers[0] | {"d_mlp": [0]}])
     weights = weights_of(files)
     empty = {
         "layers.0.mlp.weights.0.weight": np.zeros((0, 5)),
         "layers.0.mlp.weights.1.weight": np.zeros((5, 0)),
     }
-    yield with_weights(shaped(layers=[layers[0] | {"d_mlp": [0]}]), weights | empty)
-    yield one_letter([*positions(2), {}])
+    yield (
+        "weights for a hidden layer of no units",
+        with_weights(shaped(layers=[layers[0] | {"d_mlp": [0]}]), weights | empty),
+    )
+    yield "a position too many", one_letter([*positions(2), {}])
     # files
-    yield resealed(files, facts_tsv=b"", codebooks_safetensors=b"")
+    yield "two tables of facts", resealed(files, facts_tsv=b"", codebooks_safetensors=b"")
     both = {name: files[name] for name in ("facts.safetensors", "manifest.json")}
-    yield resealed(both, facts_tsv=b"")
-    yield resealed(files, facts_safetensors=b"\1" + b"\0" * 7 + b"x")
+    yield "neither weights, names nor certificate", resealed(both, facts_tsv=b"")
+    yield (
+        "packed facts without a header",
+        resealed(files, facts_safetensors=b"\1" + b"\0" * 7 + b"x"),
+    )
     named = files_of(built("selector", 3))
-    yield resealed(named, facts_tsv=named["facts.tsv"].replace(b"e1", b"e9"))
-    for text in (b"{", files["certificate.json"].replace(b"1024", b"NaN"), b"[1, 1e3]"):
-        yield resealed(files, certificate_json=text)
+    yield (
+        "a fact of an unknown name",
+        resealed(named, facts_tsv=named["facts.tsv"].replace(b"e1", b"e9")),
+    )
+    for what, text in (
+        ("that ends early", b"{"),
+        ("with NaN", files["certificate.json"].replace(b"1024", b"NaN")),
+        ("with 1e3", b"[1, 1e3]"),
+    ):
+        yield f"a certificate {what}", resealed(files, certificate_json=text)
     unsorted = files["certificate.json"].replace(
         b'{"claim": "run", "letters": 1, "step": 1}', b'{"letters": 1, "claim": "run", "step": 1}'
     )
     assert unsorted != files["certificate.json"]
-    yield resealed(files, certificate_json=unsorted)
+    yield "a claim whose keys are not sorted", resealed(files, certificate_json=unsorted)
     packed = files["weights.safetensors"]
-    yield weighed(b"\xff" * 8 + packed[8:])
-    yield weighed((2).to_bytes(8, "little") + b"{}")
-    yield weighed((1).to_bytes(8, "little") + b"x")
-    yield weighed(packed[:-4])
-    yield weighed(packed.replace(b"[4,5]", b"[5,4]"))
+    yield "a header longer than the file", weighed(b"\xff" * 8 + packed[8:])
+    yield "weights without tensors", weighed((2).to_bytes(8, "little") + b"{}")
+    yield "a header that is no JSON", weighed((1).to_bytes(8, "little") + b"x")
+    yield "weights that are cut off", weighed(packed[:-4])
+    yield "a shape in the wrong order", weighed(packed.replace(b"[4,5]", b"[5,4]"))
     length = int.from_bytes(packed[:8], "little")
     text = packed[8 : 8 + length].replace(b"[4,5]", b"[true,5]")
-    yield weighed(len(text).to_bytes(8, "little") + text + packed[8 + length :])
+    yield (
+        "a shape that is true",
+        weighed(len(text).to_bytes(8, "little") + text + packed[8 + length :]),
+    )
     for name in ("embedding", "positions", "layers.0.attention.key"):
         changed = {n: w.copy() for n, w in weights.items()}
         changed[f"{name}.weight"][-1 if name == "positions" else 0, 0] += 0.5
         if name == "embedding":
             changed[f"{name}.weight"][2, 0] += 0.5
-        yield with_weights(files, changed)
+        yield f"a half in {name}", with_weights(files, changed)
     for row in ({"a": 1, "one": 0.5}, {"a": 0.5}):
-        yield one_letter(embedding={1: row})
+        yield f"a subject with the row {row}", one_letter(embedding={1: row})
     second = OF_TWO_RELATIONS | {"columns": [("b", 2)], "subject": [block("b", 1, last=(0, 2))]}
     # where the second letter leads
-    yield one_letter(embedding={1: {"b0": 1, "b1": 0.5}}, **second)
-    yield one_letter(
-        embedding={t: {"b1": 1} for t in (0, 1)}, **second | {"facts": np.array([[0, 0], [0, 1]])}
+    yield (
+        "a half where the second letter leads",
+        one_letter(embedding={1: {"b0": 1, "b1": 0.5}}, **second),
     )
-    yield a_node_without_a_code(-1)
+    yield (
+        "a code that two entities have after the second letter",
+        one_letter(
+            embedding={t: {"b1": 1} for t in (0, 1)},
+            **second | {"facts": np.array([[0, 0], [0, 1]])},
+        ),
+    )
+    yield "a node without a code", a_node_without_a_code(-1)
     # limits
-    yield one_letter(unembedding=ONE_BIT | {"rest": {"one": -(2.0**53)}}, dtype="float64")
-    yield numbers(BENT_TWICE | {2: {"c": 2.0**29 - 2, "one": 4 - 2.0**31}}, dtype="float64")
+    yield (
+        "a constant that is too large",
+        one_letter(unembedding=ONE_BIT | {"rest": {"one": -(2.0**53)}}, dtype="float64"),
+    )
+    yield (
+        "a number just beyond the largest",
+        numbers(BENT_TWICE | {2: {"c": 2.0**29 - 2, "one": 4 - 2.0**31}}, dtype="float64"),
+    )
     for unknown in (2049, 70000):
         missing = np.array([[0, -1]]), [book(0, unknown)]
-        yield numbers({0: {}, "rest": {"one": -100}}, 2048, *missing, dtype="float16")
+        yield (
+            f"the number {unknown} of *unknown* in float16",
+            numbers({0: {}, "rest": {"one": -100}}, 2048, *missing, dtype="float16"),
+        )
     for number in (2.0**29, 2.0**29 - 1):
-        yield numbers({0: {}, 1: {"c": 1}, "rest": {"one": -100}}, number, dtype="float64")
+        yield (
+            f"the number {number:.0f}",
+            numbers({0: {}, 1: {"c": 1}, "rest": {"one": -100}}, number, dtype="float64"),
+        )
     # slots, books and blocks
-    yield reported(1, slots=[["", 0], *claims[1]["slots"]])
+    yield "a slot without a name", reported(1, slots=[["", 0], *claims[1]["slots"]])
     for change in (
         {"note": 1},
         {"bits": 51},
@@ -673,87 +836,126 @@ def wrong():
         {"unknown": 2**50},
         {"unknown": -1},
     ):
-        yield reported(2, books=[claims[2]["books"][0] | change])
-    yield reported(3, blocks=[one | {"book": False}])
-    yield reported(3, blocks=[one | {"words": True}])
-    yield reported(3, blocks=[one | {"words": -1}])
-    yield reported(3, blocks=[one | {"last": [0, 0]}])
-    yield reported(3, blocks=[block("a", 0), block("a", 1)])
-    yield one_letter(facts=np.array([[0, -1]]), books=[book(1, 2)])
+        yield f"a book with {change}", reported(2, books=[claims[2]["books"][0] | change])
+    yield "a block's book is false", reported(3, blocks=[one | {"book": False}])
+    yield "a block's words are true", reported(3, blocks=[one | {"words": True}])
+    yield "a block of -1 words", reported(3, blocks=[one | {"words": -1}])
+    yield "a block whose last letters are none", reported(3, blocks=[one | {"last": [0, 0]}])
+    yield (
+        "blocks of no and one letter in one slot",
+        reported(3, blocks=[block("a", 0), block("a", 1)]),
+    )
+    yield (
+        "a code of *unknown* with too many bits",
+        one_letter(facts=np.array([[0, -1]]), books=[book(1, 2)]),
+    )
     for name, slot in (("selector", "attributes"), ("key_value", "state"), ("precomputed", None)):
         base = files_of(built(name, 3))
         subject = claims_of(base)[3]["blocks"]
         if subject[0]["words"] == 0:
-            yield reported(3, base, blocks=[subject[0] | {"last": [0, 1]}, *subject[1:]])
-            yield reported(3, base, blocks=[subject[0] | {"last": [1, 2]}, *subject[1:]])
+            yield (
+                f"{name} with a last letter more",
+                reported(3, base, blocks=[subject[0] | {"last": [0, 1]}, *subject[1:]]),
+            )
+            yield (
+                f"{name} with another last letter",
+                reported(3, base, blocks=[subject[0] | {"last": [1, 2]}, *subject[1:]]),
+            )
         slots = claims_of(base)[1]["slots"]
         slot = slot or subject[-1]["slot"]
         for less in (1, 2, 3):
             if dict(slots)[slot] > less:
                 narrow = [[s, size - less] if s == slot else [s, size] for s, size in slots]
-                yield reported(1, base, slots=[*narrow, ["more", less]])
+                yield (
+                    f"{name} whose slot is narrower by {less}",
+                    reported(1, base, slots=[*narrow, ["more", less]]),
+                )
     # passes and heads
     for letters in ([2], [1, 2], [0]):
-        yield reported(5, letters=letters)
+        yield f"a pass over the letters {letters}", reported(5, letters=letters)
     for after in ([], 1, {"a": 1}, ["a"]):
-        yield reported(5, after=after)
-    yield one_letter(later=[(Layer(), [], None)])
-    yield hand_made(
-        np.zeros((2, 1), int),
-        ["one", ("a", 2)],
-        {0: {"a0": 1}},
-        [{"one": 1}] * 24,
-        [Layer()],
-        {},
-        [book(2)],
-        [block("a", 0, last=(0, 2))],
-        [(list(range(1, 24)), None)],
-        LETTERS,
-        hops=23,
+        yield f"a pass that leaves {after}", reported(5, after=after)
+    yield "a layer more than runs", one_letter(later=[(Layer(), [], None)])
+    yield (
+        "more words than are counted",
+        hand_made(
+            np.zeros((2, 1), int),
+            ["one", ("a", 2)],
+            {0: {"a0": 1}},
+            [{"one": 1}] * 24,
+            [Layer()],
+            {},
+            [book(2)],
+            [block("a", 0, last=(0, 2))],
+            [(list(range(1, 24)), None)],
+            LETTERS,
+            hops=23,
+        ),
     )
     for name in ("attention_selector", "key_value_rows", "hybrid"):
         dependent = files_of(built(name, 3))
         for i, claim in enumerate(claims_of(dependent)):
             if isinstance(claim.get("reads"), dict):
-                yield reported(i, dependent, reads=claim["reads"] | {"note": 1})
-                yield reported(i, dependent, reads={"letter": 0})
+                yield (
+                    f"{name} whose selection has a note",
+                    reported(i, dependent, reads=claim["reads"] | {"note": 1}),
+                )
+                yield (
+                    f"{name} whose selection names a letter alone",
+                    reported(i, dependent, reads={"letter": 0}),
+                )
                 break
-    yield shaken(1800, 0)  # by 1.31
-    yield chain((0, 0, 4), {"q": 1})  # the subject is not at hand any more
+    yield "a leak that moves scores by 1.31", shaken(1800, 0)  # by 1.31
+    yield (
+        "a subject that is not at hand any more",
+        chain((0, 0, 4), {"q": 1}),
+    )  # the subject is not at hand any more
     # the decoder
-    yield one_letter(
-        facts=np.array([[0, 0]]),
-        embedding={0: {}},
-        units=[({"c": 1}, {"c": -1})],
-        after=[block("c", 1)],
-        decoder=NODE,
+    yield (
+        "a unit takes away the only answer",
+        one_letter(
+            facts=np.array([[0, 0]]),
+            embedding={0: {}},
+            units=[({"c": 1}, {"c": -1})],
+            after=[block("c", 1)],
+            decoder=NODE,
+        ),
     )
-    yield two_bits(  # the last unit fires for the first node
-        identity(4),
-        FOUR,
-        BOTH,
-        THREE,
-        units=[({"c0": -1, "c1": -1, "one": 1}, {"w": 1})],
-        columns=[*TWO_BITS, "w"],
-        subject=[block("a", 0)],
+    yield (
+        "a unit fires for the first node",
+        two_bits(  # the last unit fires for the first node
+            identity(4),
+            FOUR,
+            BOTH,
+            THREE,
+            units=[({"c0": -1, "c1": -1, "one": 1}, {"w": 1})],
+            columns=[*TWO_BITS, "w"],
+            subject=[block("a", 0)],
+        ),
     )
     leaky = Head([{"one": 20}], [{"p0": 1}], [("a", "c", 1)], 0, 20)
-    yield one_letter(
-        heads=[leaky],
-        embedding={1: {"a": 1}},
-        books=[book(0)],
-        subject=[block("a", 1, "number")],
-        unembedding=BENT,
+    yield (
+        "a leak in a number",
+        one_letter(
+            heads=[leaky],
+            embedding={1: {"a": 1}},
+            books=[book(0)],
+            subject=[block("a", 1, "number")],
+            unembedding=BENT,
+        ),
     )
-    yield hand_made(
-        identity(2),
-        ["one", "a", "b", "c", "d"],
-        {1: {"a": 2, "b": 1}},
-        [{"one": 1}] * 2,
-        [Layer([Head([], [], [("a", "c", 2), ("b", "d", 2)], "all", 0)])],
-        {0: {}, 1: {"c": 4, "one": -4, "d": 1}, "rest": {"one": -100}},
-        [book(0), book(1)],
-        [block("a", 1, "number"), block("b", 0, book=1)],
-        [([1], None)],
-        LETTERS,
+    yield (
+        "a bit beside a number",
+        hand_made(
+            identity(2),
+            ["one", "a", "b", "c", "d"],
+            {1: {"a": 2, "b": 1}},
+            [{"one": 1}] * 2,
+            [Layer([Head([], [], [("a", "c", 2), ("b", "d", 2)], "all", 0)])],
+            {0: {}, 1: {"c": 4, "one": -4, "d": 1}, "rest": {"one": -100}},
+            [book(0), book(1)],
+            [block("a", 1, "number"), block("b", 0, book=1)],
+            [([1], None)],
+            LETTERS,
+        ),
     )

@@ -14,7 +14,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from constructions import CATALOGUE
+from constructions import CATALOGUE, save
 from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
 from constructions.saved.manifest import FORMAT, canonical
 from constructions.writing.certificate import text_of
@@ -30,7 +30,7 @@ DTYPES = {
 def files_of(model):
     """The files of a saved model, by name."""
     with tempfile.TemporaryDirectory() as folder:
-        model.save(Path(folder) / "model")
+        save(model, Path(folder) / "model")
         return {
             path.name: path.read_bytes() for path in sorted((Path(folder) / "model").iterdir())
         }

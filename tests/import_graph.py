@@ -1,7 +1,8 @@
 """The imports between the modules of the three packages: floors and circles.
 
 Every `import` statement counts, wherever it stands: at the top of a file, inside a function, or
-under TYPE_CHECKING. Run it to print the figures:
+under TYPE_CHECKING; so does a text that is the name of a module, which something may import by
+it. Run it to print the figures:
 
     python tests/import_graph.py [--circles | --floors]
 """
@@ -33,6 +34,7 @@ def imports_of(root: Path) -> dict[str, set[str]]:
     runs the `__init__.py` of every package on the way does not count.
     """
     modules = modules_of(root)
+    dotted = {name for name in modules if "." in name}
     imported: dict[str, set[str]] = {}
     for name, path in modules.items():
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
@@ -40,6 +42,8 @@ def imports_of(root: Path) -> dict[str, set[str]]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Import):
                 wanted |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.Constant) and node.value in dotted:
+                wanted.add(node.value)
             elif isinstance(node, ast.ImportFrom):
                 above = package.split(".")[: len(package.split(".")) + 1 - node.level]
                 start = ".".join([*(above if node.level else []), *filter(None, [node.module])])

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from constructions import FactTable, key_value, load, selector
+from constructions import FactTable, key_value, load, save, selector
 from constructions.saved import folder
 
 MODELS = {
@@ -44,7 +44,7 @@ def manifests(parent):
     """The two bytes that a manifest may have."""
     known = {}
     for name, model in MODELS.items():
-        model.save(parent / name)
+        save(model, parent / name)
         known[(parent / name / "manifest.json").read_bytes()] = name
     return known
 
@@ -70,9 +70,9 @@ def kill_at_random(target, known, count, seed):
     def save_on_and_on():
         while True:
             for model in MODELS.values():
-                model.save(target)
+                save(model, target)
 
-    MODELS["old"].save(target)
+    save(MODELS["old"], target)
     for _ in range(count):
         process = child(save_on_and_on)
         time.sleep(rng.uniform(0.0, 0.06))
@@ -86,7 +86,7 @@ def kill_at_random(target, known, count, seed):
 def kill_everywhere(target, known):
     seen = Counter()
     for nth in range(10_000):
-        MODELS["old"].save(target)
+        save(MODELS["old"], target)
         assert not parts(target.parent)
 
         def save_until(nth=nth):
@@ -100,7 +100,7 @@ def kill_everywhere(target, known):
                         os.kill(os.getpid(), signal.SIGKILL)
 
             sys.addaudithook(hook)
-            MODELS["new"].save(target)
+            save(MODELS["new"], target)
 
         status = os.waitpid(child(save_until), 0)[1]
         seen[found(target, known)] += 1
@@ -117,7 +117,7 @@ def kill_in_the_middle(target, known):
     seen = Counter()
     for share in (0, 1 / 2, 1):
         for nth in range(10_000):
-            MODELS["old"].save(target)
+            save(MODELS["old"], target)
             assert not parts(target.parent), (share, nth)
 
             def save_until(nth=nth, share=share):
@@ -132,7 +132,7 @@ def kill_in_the_middle(target, known):
                     return whole(path, data)
 
                 Path.write_bytes = write_bytes
-                MODELS["new"].save(target)
+                save(MODELS["new"], target)
 
             status = os.waitpid(child(save_until), 0)[1]
             seen[found(target, known)] += 1
@@ -151,7 +151,7 @@ def main(parent, count, seed):
         "in the middle": kill_in_the_middle(target, known),
         "at random": kill_at_random(target, known, count, seed),
     }
-    MODELS["new"].save(target)
+    save(MODELS["new"], target)
     print(json.dumps(reported | {"left": [path.name for path in parts(parent)]}))
 
 

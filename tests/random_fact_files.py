@@ -21,7 +21,7 @@ from fact_grammar import stated
 from safetensors import SafetensorError
 
 from constructions import FactFileError, FactTable, InputError
-from constructions.facts.tsv import fact_lines, read_tsv
+from constructions.facts.tsv import fact_lines
 from constructions.saved import folder as folders
 from constructions.saved.reading import read_facts
 from verify.symbolic import stored
@@ -182,7 +182,7 @@ def compare_file(rng, place):
     path.write_bytes(raw)
     expected, error = stated(raw), None
     try:
-        found = read_tsv(path).facts
+        found = FactTable.from_tsv(path)
     except FactFileError as caught:
         error = caught
     if error is not None:
@@ -194,13 +194,13 @@ def compare_file(rng, place):
         lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
         kept = [line for line in lines if not line.startswith(b"#")]
         path.write_bytes(b"\n".join([b"#literal", *kept]))
-        assert triples(read_tsv(path).facts) == expected, raw
+        assert triples(FactTable.from_tsv(path)) == expected, raw
         return "file: refused as foreign, read by both when it says #literal"
     assert expected is not None, f"read, though the grammar refuses it: {raw}"
     assert triples(found) == expected, raw
     path.unlink()
     found.to_tsv(path)
-    assert triples(read_tsv(path).facts) == stated(path.read_bytes()) == expected, raw
+    assert triples(FactTable.from_tsv(path)) == stated(path.read_bytes()) == expected, raw
     kind, table = folder_readers(place, *folder_files(found))
     assert kind == "read by both", raw
     assert np.array_equal(table, found.answers), raw

@@ -2,6 +2,7 @@
 accounts, which must be caught.
 """
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -13,19 +14,13 @@ from hypothesis import strategies as st
 from strategies import bijections, disjoint, functions
 from tiers import diagonal
 
-from bounds import capacity as module
-from bounds.capacity import (
-    Capacity,
-    Grid,
-    TensorBits,
-    capacity,
-    fact_capacity,
-    fixed_point_width,
-    format_of,
-    grid_of,
-)
-from bounds.sizes import predicted, predicted_for_bijections
+from bounds.capacity import EMBEDDING, UNEMBEDDING, Capacity, TensorBits
+from bounds.grids import Grid, fixed_point_width, grid_of
+from bounds.sizes import predicted, predicted_for_bijections, table_values
 from constructions import CATALOGUE, FactTable, InputError, key_value_rows, selector
+from constructions.sizes.symbols import Symbols
+from verify.queries import capacity as module
+from verify.queries.capacity import capacity, fact_capacity, format_of
 from verify.runner.grid import Cell, run_cell
 
 FEW = {"entities": st.integers(1, 9), "relations": st.integers(1, 4)}
@@ -112,6 +107,57 @@ def measured_equals_formula(name, facts, hops, given_options):
     for bits in ("internal_bits", "embedding_bits", "unembedding_bits"):
         assert getattr(found, bits) <= getattr(expected, bits)
         assert getattr(found, bits) == getattr(expected, bits) or not facts.is_bijective
+
+
+KINDS = (
+    (r"positions", "positions"),
+    (r"attention\.query", "queries"),
+    (r"attention\.key", "keys"),
+    (r"attention\.value", "values"),
+    (r"attention\.output", "outputs"),
+    (r"mlp\.weights\.0", "units that read"),
+    (r"mlp\.weights\.last", "units that write"),
+    (r"mlp\.weights\.\d", "units between"),
+)
+
+
+def measured_by_kind(model):
+    """Entries and bits of what a model stores inside, by what it does."""
+    found, names = {}, dict(model.named_parameters())
+    for name, cost in capacity(model, format_of(model)).tensors.items():
+        above = re.sub(r"\d+(?=\.weight$)", lambda place: str(int(place[0]) + 1), name)
+        seen = name if above in names else re.sub(r"\d+(?=\.weight$)", "last", name)
+        for pattern, kind in KINDS:
+            if re.search(pattern, seen):
+                entries, bits = found.get(kind, (0, 0))
+                found[kind] = (entries + cost.entries, bits + cost.bits)
+                break
+    # heads that look everywhere alike have empty queries and keys
+    return {kind: cost for kind, cost in found.items() if cost[0]}
+
+
+def stated_by_kind(sizing):
+    """The same, by the formulas."""
+    found = {}
+    for tensor in sizing.internal:
+        kind = tensor.name.split(" of ")[0]
+        entries, bits = found.get(kind, (0, 0))
+        found[kind] = (entries + tensor.entries, bits + tensor.entries * tensor.entry_bits)
+    return found
+
+
+@pytest.mark.parametrize("name", list(CATALOGUE))
+@pytest.mark.parametrize(("n", "r", "k"), [(9, 3, 3), (6, 2, 4), (5, 2, 5)])
+def test_every_tensor_that_a_formula_names_has_its_entries_and_its_bits(name, n, r, k):
+    entry, k = CATALOGUE[name], k if CATALOGUE[name].multi_hop else 1
+    facts = FactTable.rotations(n, r) if entry.takes_bijections else entry.random_facts(n, r, 0)
+    sizing = entry.sizing(Symbols(**table_values(entry, facts, k)))
+    measured = measured_by_kind(entry.build(facts, k))
+    assert stated_by_kind(sizing) == measured
+    first, *rest = sizing.internal  # the control: a bit moves from one tensor to another
+    first, last = replace(first, entries=first.entries + 1), rest.pop()
+    moved = (first, *rest, replace(last, entries=last.entries - 1))
+    assert stated_by_kind(replace(sizing, internal=moved)) != measured
 
 
 def predicted_unembedding(entry, facts, hops):
@@ -247,7 +293,7 @@ def without_zeros(found, model):
     }
 
 
-BESIDE = (module.EMBEDDING, module.UNEMBEDDING)
+BESIDE = (EMBEDDING, UNEMBEDDING)
 WRONG = {
     "positions are forgotten": (
         Capacity,
@@ -267,18 +313,18 @@ WRONG = {
     "the unembedding is internal": (
         Capacity,
         "internal_bits",
-        inside(lambda name: name != module.EMBEDDING),
+        inside(lambda name: name != EMBEDDING),
     ),
     "the embedding is internal": (
         Capacity,
         "internal_bits",
-        inside(lambda name: name != module.UNEMBEDDING),
+        inside(lambda name: name != UNEMBEDDING),
     ),
     "a bit for each entry": (TensorBits, "bits", property(lambda cost: cost.entries)),
     "the whole embedding for a row of it": (
         Capacity,
         "embedding_bits",
-        property(lambda found: found.tensors[module.EMBEDDING].bits),
+        property(lambda found: found.tensors[EMBEDDING].bits),
     ),
     "rows of the unembedding like those of the embedding": (
         Capacity,

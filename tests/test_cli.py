@@ -456,10 +456,12 @@ def test_a_terminal_gets_a_progress_bar():
 def test_bounds_and_plans_do_not_import_torch(tmp_path):
     code = (
         "import sys; from verify.__main__ import main\n"
-        "import bounds.capacity, bounds.counting, bounds.limits\n"
+        "import bounds.capacity, bounds.counting\n"
         "assert main(['bound', '-N', '64', '-R', '2', '-k', '2']) == 0\n"
         "assert main(['plan', '-N', '64', '-R', '2', '-k', '2']) == 0\n"
         "assert main(['separation', '-R', '4', '-k', '3']) == 0\n"
+        "assert main(['list']) == 0\n"
+        "assert 'sympy' not in sys.modules, 'numbers need no symbols'\n"
         "assert main(['list', '--limits']) == 0\n"
         "assert not {'torch', 'matplotlib', 'rich'} & set(sys.modules), 'slow import'"
     )
@@ -610,13 +612,13 @@ def test_plan_holds_every_limit(capsys):
 def test_separation_finds_the_smallest_table(capsys):
     assert main(["separation", "-R", "4", "-k", "3"]) == 0
     printed = capsys.readouterr().out
-    assert "any decoder: chain_of_thought is nowhere separated" in printed
+    assert "any unembedding: chain_of_thought is nowhere separated" in printed
     assert (
-        "decoders that do not depend on the facts: separated first at N = 788: B_T = 15,912, B_e"
+        "unembeddings that do not depend on the facts: separated first at N = 788: B_T = 15,912, B_e"
         " = 68" in printed
     )
     assert main(["separation", "-R", "16", "-k", "3"]) == 0
     assert (
-        "any decoder: separated first at N = 64,838: B_T = 420,132, B_e = 314, B_u = 1,884"
+        "any unembedding: separated first at N = 64,838: B_T = 420,132, B_e = 314, B_u = 1,884"
         in capsys.readouterr().out
     )

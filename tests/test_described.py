@@ -27,7 +27,7 @@ from battery import GROUPS
 from hand_made import built, files_of
 from tiers import few
 
-from constructions import Codebook, FactTable, InputError, key_value, load, selector
+from constructions import Codebook, FactTable, InputError, key_value, load, save, selector
 from verify.symbolic.checker import check, check_files
 
 NOT_REBUILT = re.compile(r" cannot be built of this folder: |, but \w+ makes ")
@@ -118,11 +118,11 @@ def test_they_agree_on_the_whole_battery(group, tmp_path):
     """Models made by hand have no builder: of them `load` may say that, and no more than `check`
     says of them.
     """
-    for i, files in enumerate(itertools.islice(GROUPS[group](), 150)):
+    for name, files in itertools.islice(GROUPS[group](), 150):
         path = written(files, tmp_path / "model")
         refused, _, proven = verdicts(path)
         if refused and not NOT_REBUILT.search(refused):
-            assert proven.verdict != "PASS", f"{group} {i}: load refuses ({refused}), check passes"
+            assert proven.verdict != "PASS", f"{name}: load refuses ({refused}), check passes"
         assert check_files(files) == proven
 
 
@@ -219,7 +219,7 @@ def test_weights_written_by_another_tool_are_refused_by_both_and_both_say_what_t
     assert proven.verdict == "FAIL"
     model = selector(FactTable.random_bijections(6, 2, seed=3), codebook=Codebook(np.arange(7)))
     model.load_state_dict(tensors)  # as both say
-    model.save(tmp_path / "again")
+    save(model, tmp_path / "again")
     assert verdicts(tmp_path / "again")[::2] == ("", check_files(saved["text"]))
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import all_queries, bijections, disjoint, functions, seeds
 
 from constructions import FactTable, InputError
-from constructions.facts.table import name_defect
+from constructions.facts.names import name_defect
 from constructions.theorems.theorem_F_1 import require_disjoint
 
 

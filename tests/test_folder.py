@@ -11,6 +11,7 @@ import random
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from constructions import (
     hybrid,
     key_value,
     load,
+    save,
     scalar_selector,
     selector,
     superposition,
@@ -109,11 +111,11 @@ def comes_back(model, path):
     """Save, load, compare, and save what was loaded: the bytes are the same. Returns the loaded
     model.
     """
-    model.save(path)
+    save(model, path)
     loaded = load(path)
     assert_same(model, loaded)
     before = contents(path)
-    loaded.save(path)
+    save(loaded, path)
     assert contents(path) == before
     return loaded
 
@@ -260,7 +262,7 @@ def test_weights_of_every_value_come_back(value, dtype, tmp_path):
         model.unembedding.weight[1, 1] = torch.nan
         model.layers[0].attention.output.weight[0, 0] = -0.0
     model.layers[0].mlp.matrix(0).data[0, 0] = 2
-    model.save(tmp_path / "model")
+    save(model, tmp_path / "model")
     weights = load(tmp_path / "model").state_dict()
     assert all(
         torch.equal(weights[n].nan_to_num(9), tensor.nan_to_num(9))
@@ -269,18 +271,18 @@ def test_weights_of_every_value_come_back(value, dtype, tmp_path):
 
 
 def test_how_weights_lie_in_memory_does_not_matter(tmp_path):
-    selector(FACTS).save(tmp_path / "plain")
+    save(selector(FACTS), tmp_path / "plain")
     model = selector(FACTS).requires_grad_(False)
     for parameter in model.parameters():
         parameter.data = parameter.data.t().contiguous().t()
-    model.save(tmp_path / "other")
+    save(model, tmp_path / "other")
     assert contents(tmp_path / "other") == contents(tmp_path / "plain")
 
 
 def test_tied_weights_are_saved_twice(tmp_path):
     model = selector(FACTS)
     model.unembedding.weight = model.embedding.weight
-    model.save(tmp_path / "model")
+    save(model, tmp_path / "model")
     assert torch.equal(load(tmp_path / "model").unembedding.weight, model.embedding.weight)
 
 
@@ -288,10 +290,10 @@ def test_tied_weights_are_saved_twice(tmp_path):
 
 SAVES = """
 import sys
-from constructions import CATALOGUE
+from constructions import CATALOGUE, save
 for name in ("selector", "superposition", "hybrid", "chain_of_thought"):
     entry = CATALOGUE[name]
-    entry.build(entry.random_facts(5, 2, 1)).save(f"{sys.argv[1]}/{name}")
+    save(entry.build(entry.random_facts(5, 2, 1)), f"{sys.argv[1]}/{name}")
 """
 
 
@@ -304,12 +306,12 @@ def test_the_same_model_makes_the_same_bytes_in_every_process(monkeypatch, tmp_p
     environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", SAVES, other], env=environment, check=True, cwd=tmp_path)
     for name in ("selector", "superposition", "hybrid", "chain_of_thought"):
-        CATALOGUE[name].build(CATALOGUE[name].random_facts(5, 2, 1)).save(tmp_path / name)
+        save(CATALOGUE[name].build(CATALOGUE[name].random_facts(5, 2, 1)), tmp_path / name)
         assert contents(tmp_path / name) == contents(other / name)
 
 
 def test_the_manifest_lists_all_files_and_weights_have_no_metadata(tmp_path):
-    selector(FACTS).save(tmp_path / "model")
+    save(selector(FACTS), tmp_path / "model")
     files = contents(tmp_path / "model")
     raw = files.pop("manifest.json")
     manifest = json.loads(raw)
@@ -334,8 +336,9 @@ def test_the_manifest_lists_all_files_and_weights_have_no_metadata(tmp_path):
 def test_files_get_the_permissions_that_the_user_asks_for(tmp_path):
     mask = os.umask(0o027)
     try:
-        superposition(FactTable([[0, 0]]), codebooks=[Codebook(np.array([0, 1]))]).save(
-            tmp_path / "model"
+        save(
+            superposition(FactTable([[0, 0]]), codebooks=[Codebook(np.array([0, 1]))]),
+            tmp_path / "model",
         )
     finally:
         os.umask(mask)
@@ -351,11 +354,14 @@ def saved(tmp_path_factory):
     parent = tmp_path_factory.mktemp("saved")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folder, "certificate", lambda model: '{"claims": []}\n')
-        selector(FACTS, codebook=Codebook(np.arange(7))).save(parent / "text")
-        selector(
-            FactTable([[1, -1, 0]], ["#", "b", "c"]), codebook=Codebook(np.array([0, 1, 2, 4]))
-        ).save(parent / "packed")
-        key_value(FACTS, 2).save(parent / "hops")
+        save(selector(FACTS, codebook=Codebook(np.arange(7))), parent / "text")
+        save(
+            selector(
+                FactTable([[1, -1, 0]], ["#", "b", "c"]), codebook=Codebook(np.array([0, 1, 2, 4]))
+            ),
+            parent / "packed",
+        )
+        save(key_value(FACTS, 2), parent / "hops")
     return parent
 
 
@@ -486,7 +492,7 @@ def test_a_model_without_a_recipe_is_refused(tmp_path):
     model = selector(FACTS)
     del model.recipe
     with pytest.raises(InputError, match="this one has no recipe"):
-        model.save(tmp_path / "model")
+        save(model, tmp_path / "model")
 
 
 def test_a_model_with_other_tensors_is_refused(tmp_path):
@@ -497,7 +503,7 @@ def test_a_model_with_other_tensors_is_refused(tmp_path):
         InputError,
         match=r"extra.bias \(1,\), not there; .*unembedding.weight \(2, 2\), not \(9, 9\)",
     ):
-        model.save(tmp_path / "model")
+        save(model, tmp_path / "model")
 
 
 @pytest.mark.parametrize(
@@ -516,13 +522,13 @@ def test_weights_in_a_dtype_that_cannot_come_back_are_refused(convert, reported,
     model = scalar_selector(FactTable.random_bijections(64, 1))
     convert(model)
     with pytest.raises(InputError, match=reported):
-        model.save(tmp_path / "model")
+        save(model, tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
 
 def test_weights_in_a_wider_dtype_come_back(tmp_path):
     model = scalar_selector(FACTS).double()
-    model.save(tmp_path / "model")
+    save(model, tmp_path / "model")
     assert load(tmp_path / "model").embedding.weight.dtype == torch.float64
 
 
@@ -532,7 +538,7 @@ def test_a_model_whose_certificate_is_refused_is_not_saved(monkeypatch, tmp_path
 
     monkeypatch.setattr(folder, "certificate", refuse)
     with pytest.raises(InputError, match="no claim holds"):
-        selector(FACTS).save(tmp_path / "model")
+        save(selector(FACTS), tmp_path / "model")
     assert not list(tmp_path.iterdir())
 
 
@@ -545,7 +551,7 @@ def test_a_model_replaces_a_model(tmp_path):
         key_value(PARTIAL, 2),
         selector(FACTS, codebook=Codebook(np.arange(7))),
     ):
-        model.save(tmp_path / "model")
+        save(model, tmp_path / "model")
         assert_same(model, load(tmp_path / "model"))
         assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -559,7 +565,7 @@ def test_a_link_is_followed(tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "there" / "model")
     for model in (selector(FACTS), selector(PARTIAL)):
-        model.save(tmp_path / "link")
+        save(model, tmp_path / "link")
         assert_same(model, load(tmp_path / "link"))
     assert (tmp_path / "link").is_symlink()
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["model"]
@@ -580,7 +586,7 @@ def a_folder_with_a_manifest(path):
 
 
 def a_model_and_notes(path):
-    selector(FACTS).save(path)
+    save(selector(FACTS), path)
     (path / "notes.txt").write_text("mine")
 
 
@@ -604,7 +610,7 @@ def test_what_is_no_model_is_never_overwritten(make, reported, tmp_path):
     make(path)
     before = path.read_bytes() if path.is_file() else contents(path)
     with pytest.raises(InputError, match=reported):
-        selector(PARTIAL).save(path)
+        save(selector(PARTIAL), path)
     assert (path.read_bytes() if path.is_file() else contents(path)) == before
     assert [other.name for other in tmp_path.iterdir()] == ["model"]
 
@@ -620,7 +626,7 @@ def test_what_comes_while_the_model_is_written_is_not_overwritten(monkeypatch, t
 
         monkeypatch.setattr(folder, "_description", describe)
         with pytest.raises(InputError):
-            selector(PARTIAL).save(path)
+            save(selector(PARTIAL), path)
         assert path.is_file() or {"thesis.tex", "notes.txt"} & set(contents(path))
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -639,7 +645,7 @@ def test_a_place_that_cannot_be_written_is_reported(path, reported, tmp_path):
     if path.startswith("/proc") and not Path("/proc/self").exists():
         pytest.skip("no /proc")
     with pytest.raises(InputError, match=reported):
-        selector(FACTS).save(tmp_path / path)
+        save(selector(FACTS), tmp_path / path)
     assert not list(tmp_path.iterdir())
 
 
@@ -648,7 +654,7 @@ def test_a_place_that_cannot_be_written_is_reported(path, reported, tmp_path):
 )
 @pytest.mark.parametrize("place", ["write_tensors", "fact_lines", "_description"])
 def test_a_save_that_fails_leaves_what_was_there(error, place, monkeypatch, tmp_path):
-    selector(FACTS).save(tmp_path / "model")
+    save(selector(FACTS), tmp_path / "model")
     before = contents(tmp_path / "model")
 
     def fail(*_):
@@ -659,7 +665,7 @@ def test_a_save_that_fails_leaves_what_was_there(error, place, monkeypatch, tmp_
         "model: cannot be written: No space left on device" if isinstance(error, OSError) else None
     )
     with pytest.raises(InputError if reported else type(error), match=reported):
-        selector(PARTIAL).save(tmp_path / "model")
+        save(selector(PARTIAL), tmp_path / "model")
     assert contents(tmp_path / "model") == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -673,14 +679,14 @@ def test_where_folders_cannot_be_exchanged_the_old_one_stays(library, monkeypatc
 
         renamex_np = renameat2
 
-    selector(FACTS).save(tmp_path / "model")
+    save(selector(FACTS), tmp_path / "model")
     before = contents(tmp_path / "model")
     monkeypatch.setattr(
         ctypes, "CDLL", lambda *_, **__: Refuses() if isinstance(library, str) else library
     )
     reported = "Input/output error" if library == "EIO" else "remove the old folder first"
     with pytest.raises(InputError, match=reported):
-        selector(PARTIAL).save(tmp_path / "model")
+        save(selector(PARTIAL), tmp_path / "model")
     assert contents(tmp_path / "model") == before
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -698,20 +704,20 @@ def test_only_orphans_of_the_same_folder_are_swept(tmp_path):
     for name in (ORPHAN, *others):
         (tmp_path / name).mkdir()
         (tmp_path / name / "facts.tsv").write_text("")
-    selector(FACTS).save(tmp_path / "model")
+    save(selector(FACTS), tmp_path / "model")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "model"])
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "weights.safetensors.bak", "facts.tsv"])
 def test_what_no_save_has_left_is_not_swept(name, tmp_path):
     """A file of another name, and a folder of one; also in a whole model."""
-    for i, make in enumerate((lambda path: path.mkdir(), selector(FACTS).save)):
+    for i, make in enumerate((Path.mkdir, partial(save, selector(FACTS)))):
         orphan = tmp_path / ORPHAN.replace("f.part", f"{i}.part")
         make(orphan)
         (orphan / name).unlink(missing_ok=True)
         a_folder(orphan / name) if name == "facts.tsv" else a_file(orphan / name)
     before = {path: sorted(path.iterdir()) for path in tmp_path.iterdir()}
-    selector(FACTS).save(tmp_path / "model")
+    save(selector(FACTS), tmp_path / "model")
     assert {
         path: sorted(path.iterdir()) for path in tmp_path.iterdir() if path.name != "model"
     } == before

@@ -12,7 +12,7 @@ from random_fact_files import triples
 
 from constructions import FactFileError, FactTable
 from constructions.facts.foreign_rows import _TITLES
-from constructions.facts.tsv import LITERAL, read_tsv
+from constructions.facts.tsv import LITERAL
 
 FACTS = ["Alice\tmother\tBeth", "Beth\tsister\tCarla", "Rome\ttype\tcity"]
 TITLES = [column.split() for column in _TITLES]
@@ -21,7 +21,7 @@ TITLES = [column.split() for column in _TITLES]
 def read(tmp_path_factory, lines, end="\n"):
     path = tmp_path_factory.getbasetemp() / "foreign.tsv"
     path.write_bytes(end.join([*lines, ""]).encode())
-    return read_tsv(path)
+    return FactTable.from_tsv(path)
 
 
 def refused_lines(tmp_path_factory, lines, end="\n"):
@@ -66,7 +66,7 @@ def test_column_titles_are_refused_wherever_they_stand(titles, at, end, tmp_path
 def test_a_row_with_two_titles_is_a_fact(titles, column, name, tmp_path_factory):
     fields = titles.replace('"', "").replace("?", "").split("\t")
     fields[column] = name
-    found = read(tmp_path_factory, [*FACTS, "\t".join(fields)]).facts
+    found = read(tmp_path_factory, [*FACTS, "\t".join(fields)])
     assert tuple(fields) in triples(found)
 
 
@@ -76,7 +76,7 @@ def test_single_letters_are_titles_only_of_a_relation_without_other_facts(
 ):
     assert refused_lines(tmp_path_factory, [letters, *FACTS]) == {1}
     relation = letters.split("\t")[1]
-    assert read(tmp_path_factory, [letters, f"x\t{relation}\ty"]).facts.n_facts == 2
+    assert read(tmp_path_factory, [letters, f"x\t{relation}\ty"]).n_facts == 2
 
 
 iris = st.sampled_from(["<a>", "<http://example.org/b#c>", "<urn:x:%C3%A9>"])
@@ -109,13 +109,13 @@ def test_a_line_of_rdf_is_refused_for_the_mark_that_ends_it(row, at, tmp_path_fa
     statement, mark = row
     lines, number = among(FACTS, statement + mark, at)
     assert refused_lines(tmp_path_factory, lines) == {number}
-    assert read(tmp_path_factory, among(FACTS, statement, at)[0]).facts.n_facts == 4
+    assert read(tmp_path_factory, among(FACTS, statement, at)[0]).n_facts == 4
 
 
 def test_a_dot_that_ends_every_object_is_no_part_of_a_name(tmp_path_factory):
     lines = [f"{line} ." for line in FACTS]
     assert refused_lines(tmp_path_factory, lines) == {1, 2, 3}
-    assert read(tmp_path_factory, [*lines, "Alice\tsaid\tno"]).facts.n_facts == 4
+    assert read(tmp_path_factory, [*lines, "Alice\tsaid\tno"]).n_facts == 4
 
 
 @given(facts=st.permutations(FACTS), quote=st.sampled_from(['"', "'"]), at=st.integers(0, 2))
@@ -141,7 +141,7 @@ def test_names_that_only_look_alike_are_reported_apart(name, change, shape, tmp_
     if name != other and len(lines) > 1:  # an entity and a relation never stand for one another
         assert refused_lines(tmp_path_factory, lines) == {2}
     else:
-        assert read(tmp_path_factory, lines).facts.n_facts == len(lines)
+        assert read(tmp_path_factory, lines).n_facts == len(lines)
 
 
 # -------------------------------------------------------------------- cases by name

@@ -13,20 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import bijections
 
-from bounds import capacity as module
-from bounds.capacity import (
-    DTYPES,
-    Grid,
-    capacity,
-    fact_capacity,
-    format_of,
-    grid_of,
-    natural_bits,
-    signed_bits,
-)
+from bounds import grids
+from bounds.capacity import EMBEDDING, UNEMBEDDING, Capacity
+from bounds.grids import Grid, grid_of, natural_bits, signed_bits
 from bounds.theorem_4_2 import sharpened_global_bound
 from constructions import CATALOGUE, FactTable, InputError, selector
 from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from verify.queries import capacity as module
+from verify.queries.capacity import DTYPES, capacity, fact_capacity, format_of
 from verify.runner.grid import Cell, run_cell
 
 # ------------------------------------------------------------------ a model as a word of bits, and
@@ -417,7 +411,7 @@ def test_the_same_disguise_for_all_facts_is_a_part_of_the_format(monkeypatch):
     assert always.internal_bits == plain.internal_bits
 
 
-def test_a_cell_whose_fixed_decoder_holds_facts_fails(monkeypatch):
+def test_a_cell_whose_fixed_unembedding_holds_facts_fails(monkeypatch):
     def build(facts, **options):
         model = selector(facts, **options)
         with torch.no_grad():  # relations are never answers: their logits may sink
@@ -461,7 +455,7 @@ def less(owner, name, bits):
 
 def of_low(grid):
     """The odd part of the least number and its power of two."""
-    return module._odd_part(grid.low)
+    return grids._odd_part(grid.low)
 
 
 WRONG = {
@@ -498,13 +492,13 @@ WRONG = {
         lambda number: (number + 1).bit_length(),
     ),
     "the description belongs to no part": (
-        module.Capacity,
+        Capacity,
         "internal_bits",
         property(
             lambda found: sum(
                 cost.bits
                 for name, cost in found.tensors.items()
-                if name not in (module.EMBEDDING, module.UNEMBEDDING)
+                if name not in (EMBEDDING, UNEMBEDDING)
             )
         ),
     ),

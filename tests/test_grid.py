@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from bounds.capacity import Capacity, capacity, format_of
+from bounds.capacity import Capacity
 from bounds.sizes import Costs
 from bounds.theorem_4_2 import every_bound
 from constructions import CATALOGUE, FactTable, attention_selector, selector
 from verify.cli import report
+from verify.queries.capacity import capacity, format_of
 from verify.queries.recall import Recall
 from verify.runner.grid import Cell, default_grid, run_cell, verify_facts
 
@@ -205,7 +206,7 @@ def test_an_accounting_that_forgets_a_tensor_fails_the_cell(monkeypatch):
             {name: cost for name, cost in found.tensors.items() if name != "positions.weight"}
         )
 
-    monkeypatch.setattr("bounds.capacity.capacity", forgetful)
+    monkeypatch.setattr("verify.queries.capacity.capacity", forgetful)
     result = run_cell(Cell("key_value", 16, 2, 2))
     assert result.verdict == "FAIL"
     assert "internal_bits = " in result.reason
@@ -245,7 +246,7 @@ def test_a_separated_cell_says_so_and_by_how_much():
     result = run_cell(Cell("chain_of_thought", 1024, 4, 3, options=(("max_hops", 3),)))
     assert result.verdict == "PASS"
     assert result.separated > 1.2
-    best = max(bound.bits for bound in result.bounds if bound.name != "fact_aware_decoder")
+    best = max(bound.bits for bound in result.bounds if bound.name != "fact_aware_unembedding")
     assert result.separated == best / result.internal_bits
     assert not any(bound.applies for bound in result.bounds)
     assert (

@@ -16,7 +16,7 @@ from hand_made import built, claims_of, files_of, resealed, with_claims
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constructions import FactTable, InputError, load, selector
+from constructions import FactTable, InputError, load, save, selector
 from constructions.guards.wording import printable
 from verify.__main__ import main
 from verify.symbolic import stored
@@ -146,7 +146,7 @@ def test_no_text_of_a_folder_forges_a_line(saved, tmp_path, capsys):
                     printed.err.removesuffix("\n"),
                     lines=1 if "facts.tsv:" not in printed.err else 100,
                 )
-            assert_harmless(refusal(selector(FactTable([[0]])).save, path))
+            assert_harmless(refusal(lambda at: save(selector(FactTable([[0]])), at), path))
         except AssertionError as error:
             raise AssertionError(f"seed {seed}, folder {i}: {error}") from error
     assert said > EDITS
@@ -183,7 +183,7 @@ def test_a_slot_an_entity_a_tensor_a_file_and_a_key_are_escaped_where_they_are_r
     if wrong is not None:  # a name that a file may hold, in a reason that quotes it
         reasons.append(check_files(with_facts_exchanged(wrong)).reason)
     path = tmp_path / "model"
-    selector(FactTable.random_bijections(4, 2)).save(path)
+    save(selector(FactTable.random_bijections(4, 2)), path)
     in_header(lambda header: header.update({text: header.pop("embedding.weight")}))(path)
     reasons += [check(path).reason, refusal(load, path)]
     (path / text.replace("\r", "")).write_bytes(b"")

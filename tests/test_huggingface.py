@@ -30,6 +30,7 @@ from constructions import (
     StandardDecoder,
     StandardShape,
     chain_of_thought,
+    save,
     seed_into,
     selector,
     standard,
@@ -654,7 +655,7 @@ def test_the_margin_is_an_option_stated_in_config_and_card(tmp_path, monkeypatch
     from verify.__main__ import main
 
     monkeypatch.chdir(tmp_path)
-    selector(FactTable.from_triples(FAMILY)).save("model")
+    save(selector(FactTable.from_triples(FAMILY)), "model")
     for given, scale, margin in (
         ([], 8, 16),
         (["--margin", "0"], 1, 2),

@@ -117,13 +117,14 @@ CALLS = {
     no_cot.sharpened_global_bound: (no_cot.sharpened_global_bound, bits),
     no_cot.disjoint_trees_bound: (no_cot.disjoint_trees_bound, bits),
     no_cot.shared_leaves_bound: (no_cot.shared_leaves_bound, bits),
-    no_cot.fact_aware_decoder_bound: (no_cot.fact_aware_decoder_bound, bits | {"unembedding_bits": 5}),
+    no_cot.fact_aware_unembedding_bound: (no_cot.fact_aware_unembedding_bound, bits | {"unembedding_bits": 5}),
     no_cot.every_bound: (no_cot.every_bound, bits | {"unembedding_bits": 5}),
     no_cot.information_limit: (no_cot.information_limit, {"n_entities": 100, "n_relations": 3}),
     plans.require_listable: (plans.require_listable, {"n_relations": 3, "hops": 2}),
     plans.plans: (lambda **sizes: list(plans.plans(**sizes)), {"n_entities": 100, "n_relations": 3, "hops": 2}),
     separation.smallest_separation: (separation.smallest_separation, {"n_relations": 4, "hops": 3}),
     sizes.predicted: (lambda hops: sizes.predicted(CATALOGUE["key_value"], FACTS, hops), {"hops": 2}),
+    sizes.table_values: (lambda hops: sizes.table_values(CATALOGUE["key_value"], FACTS, hops), {"hops": 2}),
     sizes.predicted_for_bijections: (
         lambda **given: sizes.predicted_for_bijections(CATALOGUE["key_value"], **given),
         {"n_entities": 100, "n_relations": 3, "hops": 100},
@@ -150,8 +151,10 @@ CALLS = {
 integers.
 """
 
-ELSEWHERE = {"add_noise", "normalize", "standard"}
-"""Their integers are read by functions of the table: `widen`, `seed_into`."""
+ELSEWHERE = {"add_noise", "normalize", "standard"} | {
+    *("argmax", "capped_tree", "require_tree", "rounded_down", "whole_sizes"),
+}
+"""Their integers are read by functions of the table: `widen`, `seed_into`, the bounds."""
 
 
 def public_functions():
@@ -256,8 +259,8 @@ def may_be_none(function, name):
 STEPS = [
     ("logarithms", "log2"),
     ("logarithms", "log2_factorial"),
-    ("capacity", "natural_bits"),
-    ("capacity", "signed_bits"),
+    ("grids", "natural_bits"),
+    ("grids", "signed_bits"),
 ]
 
 

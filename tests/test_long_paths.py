@@ -20,9 +20,10 @@ from constructions import (
     add_noise,
     chain_of_thought,
     noise_radius,
+    save,
     widen,
 )
-from constructions.facts.table import MOST_HOPS, MOST_QUERIES, require_runnable
+from constructions.facts.limits import MOST_HOPS, MOST_QUERIES, require_runnable
 from verify.__main__ import main
 from verify.queries.exported import ask
 from verify.queries.forms import formed
@@ -204,7 +205,7 @@ def test_the_proof_alone_fails_a_wrong_model_and_leaves_open_what_it_does_not_re
 def test_whatever_runs_all_queries_refuses_more_than_can_be_run(tmp_path):
     facts = FactTable.random_bijections(3, 2, seed=0)
     model = chain_of_thought(facts, 40)
-    model.save(tmp_path / "model")
+    save(model, tmp_path / "model")
     planned = (
         rf"{sum(3 * 2**length for length in range(1, 41)):,} queries, and at most {MOST_QUERIES:,}"
     )

@@ -12,7 +12,6 @@ from hand_made import built
 from tiers import few
 
 import constructions
-from bounds.capacity import capacity
 from constructions import (
     CATALOGUE,
     FactTable,
@@ -20,6 +19,7 @@ from constructions import (
     StandardDecoder,
     StandardShape,
     Transformer,
+    save,
 )
 from constructions.decoders.seeding import needed_shape, seed_into, standard
 from constructions.following.largest import prefix_is_static
@@ -32,6 +32,7 @@ from constructions.forms.rewriting import (
     normalize,
     widen,
 )
+from verify.queries.capacity import capacity
 from verify.queries.recall import check_recall
 
 FACTS, OTHER_FACTS = (FactTable.random_bijections(5, 2, seed) for seed in (0, 1))
@@ -59,7 +60,7 @@ def moved(model, slot="attributes"):
 
 
 def loaded(model, folder):
-    model.save(folder / "saved")
+    save(model, folder / "saved")
     try:
         return constructions.load(folder / "saved")
     finally:

@@ -15,7 +15,7 @@ import sys
 
 import pytest
 
-from constructions import FactTable, selector
+from constructions import FactTable, save, selector
 from verify.__main__ import MODULE, main
 from verify.cli.arguments import parser
 from verify.runner.grid import Cell
@@ -104,7 +104,7 @@ def workshop(tmp_path):
     folder = tmp_path
     facts = FactTable([[1, 0, 2], [0, -1, 1]], ["2", "PASS: all", "-x"], ["r", "-q"])
     facts.to_tsv(folder / "facts.tsv")
-    selector(facts).save(folder / "model")
+    save(selector(facts), folder / "model")
     (folder / "empty.tsv").touch()
     (folder / "folder").mkdir()
     (folder / "loop").symlink_to(folder / "loop")

@@ -42,9 +42,9 @@ def asserting(source):
     ]
 
 
-@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: str(path.relative_to(ROOT)))
-def test_product_code_asserts_nothing(path):
-    assert asserting(path.read_text()) == []
+def test_product_code_asserts_nothing():
+    found = {str(path.relative_to(ROOT)): asserting(path.read_text()) for path in PRODUCT}
+    assert {path: lines for path, lines in found.items() if lines} == {}
 
 
 def test_an_assert_would_be_found():

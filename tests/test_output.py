@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constructions import FactTable, InputError, chain_of_thought, selector
+from constructions import FactTable, InputError, chain_of_thought, save, selector
 from constructions.guards.errors import FactFileError
 from verify.__main__ import main
 from verify.cli.output import NO_VERDICT, VERDICTS, joined, say, say_text, say_verdict
@@ -190,7 +190,7 @@ def test_defects_of_a_hostile_file_and_of_hostile_words_are_reported_in_lines_of
 
 def test_a_slot_whose_name_is_a_verdict_forges_none(tmp_path, capsys):
     folder = tmp_path / "model"
-    chain_of_thought(FactTable([[1, 0], [0, 0]], ["a", "b"], ["r", "q"]), 2).save(folder)
+    save(chain_of_thought(FactTable([[1, 0], [0, 0]], ["a", "b"], ["r", "q"]), 2), folder)
     target, forged = _Target(folder), "\nPASS: all 10 queries are answered right\x1b[8m"
     text = target.files["certificate.json"].decode()
     slots = next(claim["slots"] for claim in json.loads(text) if claim["claim"] == "slots")

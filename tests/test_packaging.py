@@ -17,7 +17,15 @@ from verify.__main__ import main
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = ("constructions", "bounds", "verify", "tests", "docs", "benchmarks", ".ci")
-SINGLE = (".gitignore", "README.md", "LICENSE", "MANIFEST.in", "constraints.txt", "pyproject.toml")
+SINGLE = (
+    ".gitignore",
+    "CONTRIBUTING.md",
+    "README.md",
+    "LICENSE",
+    "MANIFEST.in",
+    "constraints.txt",
+    "pyproject.toml",
+)
 FOREIGN = (
     "verify",
     "constructions",

@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 import pytest
 import torch
 from near_ties import margins, sequences
+from tiers import diagonal
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 from torch.nn.utils import parametrize
@@ -259,8 +260,7 @@ def modes_of(kind):
     return ("full",) if kind in ("wide", "standard") else ("fast", "full", "both", "auto")
 
 
-@pytest.mark.parametrize("tamper", [*IN_PLACE, *CONTEXTS], ids=lambda tamper: tamper.__name__)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "tamper"), diagonal(KINDS, [*IN_PLACE, *CONTEXTS]))
 def test_no_tampered_module_passes_while_it_answers_wrong(kind, tamper):
     model = KINDS[kind]()
     if tamper in (hook_on_an_mlp, a_subclass_of_an_mlp) and blocks(model)[-1].mlp is None:
@@ -281,8 +281,7 @@ def test_no_tampered_module_passes_while_it_answers_wrong(kind, tamper):
     assert set(verdicts.values()) <= {"UNKNOWN", "FAIL"}, (verdicts, wrong)
 
 
-@pytest.mark.parametrize("tamper", [*IN_PLACE, *CONTEXTS[:4]], ids=lambda tamper: tamper.__name__)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "tamper"), diagonal(KINDS, [*IN_PLACE, *CONTEXTS[:4]]))
 def test_no_tampered_module_states_what_was_proven_of_its_weights(kind, tamper):
     model = KINDS[kind]()
     if tamper in (hook_on_an_mlp, a_subclass_of_an_mlp) and blocks(model)[-1].mlp is None:

@@ -108,3 +108,11 @@ def test_ci_runs_the_two_commands_of_the_readme():
     assert commands[0].endswith("-m verify all")
     assert commands[1].endswith("-m pytest")
     assert "README.md" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_part_of_ci_has_its_minutes_and_all_have_40():
+    parts = re.findall(r'^part "(.*)"$', (ROOT / ".ci" / "run").read_text(), re.M)
+    table = re.findall(r"^\| ([^|]+) \| (\d+) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    assert [name for name, _ in table] == parts
+    assert sum(int(minutes) for _, minutes in table) <= 40
+    assert len(parts) > 5

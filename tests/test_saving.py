@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from constructions import FactTable, InputError, load, selector
+from constructions import FactTable, InputError, load, save, selector
 from constructions.files import locks, new_folder
 from constructions.files.outputs import require_apart, require_outside_models
 from constructions.saved import folder
@@ -138,7 +138,7 @@ def test_a_saver_whose_files_are_taken_away_does_not_tell_of_success(tmp_path, m
     """The commit point is looked at: a manifest that vanishes before the folder is in place is
     missed after.
     """
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     exchange = new_folder.exchange
 
     def taken(one, other):
@@ -149,7 +149,7 @@ def test_a_saver_whose_files_are_taken_away_does_not_tell_of_success(tmp_path, m
     with pytest.raises(
         InputError, match=r"model: was written and put in place, and is not there whole any more"
     ):
-        NEW.save(tmp_path / "model")
+        save(NEW, tmp_path / "model")
 
 
 def test_without_locks_all_is_saved_and_nothing_is_swept(tmp_path, monkeypatch):
@@ -160,7 +160,7 @@ def test_without_locks_all_is_saved_and_nothing_is_swept(tmp_path, monkeypatch):
     orphan = tmp_path / ".model.0123456789abcdef.part"
     orphan.mkdir()
     for model in (OLD, NEW):
-        model.save(tmp_path / "model")
+        save(model, tmp_path / "model")
         assert is_whole(tmp_path / "model", model)
     assert sorted(path.name for path in tmp_path.iterdir()) == [orphan.name, "model"]
 
@@ -175,8 +175,8 @@ def test_a_folder_that_is_exchanged_while_it_is_read_is_read_again(
     The models have the same sizes, so that the weights of one would fit the facts of the other.
     """
     target, other = tmp_path / "model", tmp_path / "other"
-    OLD.save(target)
-    NEW.save(other)
+    save(OLD, target)
+    save(NEW, other)
     called = []
 
     def exchanging(function, nth):
@@ -233,13 +233,13 @@ def test_where_nothing_can_be_flushed_the_model_is_saved_and_it_is_said_what_is_
     code, fails, replaced, tmp_path, monkeypatch
 ):
     if replaced:
-        OLD.save(tmp_path / "model")
+        save(OLD, tmp_path / "model")
     failing_sync(monkeypatch, code, fails)
     with pytest.warns(
         UserWarning,
         match=r"model: is written and in place, .* cannot flush a (file|folder) .*; load it then$",
     ) as warned:
-        NEW.save(tmp_path / "model")
+        save(NEW, tmp_path / "model")
     assert any("cannot flush a folder" in str(warning.message) for warning in warned)
     assert is_whole(tmp_path / "model", NEW)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -249,14 +249,14 @@ def test_success_is_never_reported_as_failure(tmp_path, monkeypatch):
     """The folder is in place, and only then the disk fails, or the old folder cannot be removed:
     that is a warning.
     """
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     with monkeypatch.context() as patch:
         failing_sync(patch, errno.EIO, lambda path: path == tmp_path)
         with pytest.warns(
             UserWarning,
             match="is written and in place, but the system does not confirm that: Input",
         ):
-            NEW.save(tmp_path / "model")
+            save(NEW, tmp_path / "model")
     assert is_whole(tmp_path / "model", NEW)
     with monkeypatch.context() as patch:
         patch.setattr(new_folder, "remove", lambda *_: False)
@@ -264,18 +264,18 @@ def test_success_is_never_reported_as_failure(tmp_path, monkeypatch):
             UserWarning,
             match=r"the folder that it has replaced could not be removed: see .*\.part",
         ):
-            OLD.save(tmp_path / "model")
+            save(OLD, tmp_path / "model")
     assert is_whole(tmp_path / "model", OLD)
 
 
 @pytest.mark.parametrize("what", ["model", "weights.safetensors"])
 def test_failure_is_never_reported_as_success(what, tmp_path, monkeypatch):
     """A disk that fails before the folder is in place: the old model stays, and nothing else."""
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     before = contents(tmp_path)
     failing_sync(monkeypatch, errno.EIO, lambda path: what in path.name and path != tmp_path)
     with pytest.raises(InputError, match="model: cannot be written: Input/output error"):
-        NEW.save(tmp_path / "model")
+        save(NEW, tmp_path / "model")
     assert contents(tmp_path) == before
 
 
@@ -360,7 +360,7 @@ def test_what_a_user_has_put_into_a_folder_is_never_removed(touch, moment, tmp_p
     """
     (tmp_path / "there").mkdir()
     target = tmp_path / "there" / "model"
-    OLD.save(target)
+    save(OLD, target)
     left = []
 
     def touched(path):
@@ -386,7 +386,7 @@ def test_what_a_user_has_put_into_a_folder_is_never_removed(touch, moment, tmp_p
     monkeypatch.setattr(folder, "_description", described)
     monkeypatch.setattr(new_folder, "exchange", exchanged)
     with pytest.raises(InputError, match="stays as it is"):
-        NEW.save(target)
+        save(NEW, target)
     assert contents(target) == left[0]
     assert [path.name for path in target.parent.iterdir() if path.name.startswith(".")] == []
 
@@ -395,7 +395,7 @@ def test_what_comes_when_the_old_folder_is_being_removed_is_kept_and_reported(
     tmp_path, monkeypatch
 ):
     """The last moment of all: it has been compared, and is being removed."""
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     remove = new_folder.remove
 
     def late(path, files):
@@ -405,21 +405,21 @@ def test_what_comes_when_the_old_folder_is_being_removed_is_kept_and_reported(
 
     monkeypatch.setattr(new_folder, "remove", late)
     with pytest.warns(UserWarning, match="could not be removed: see"):
-        NEW.save(tmp_path / "model")
+        save(NEW, tmp_path / "model")
     (kept,) = tmp_path.glob(".model.*.part")
     assert {"notes.txt", "facts.tsv"} <= {path.name for path in kept.iterdir()}
     monkeypatch.undo()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         monkeypatch.setattr(folder, "certificate", lambda model: '{"claims": []}\n')
-        OLD.save(tmp_path / "model")
+        save(OLD, tmp_path / "model")
     assert (kept / "notes.txt").read_text() == "mine", "the next save sweeps no user's file"
 
 
 def test_a_folder_that_cannot_be_put_back_is_kept_under_the_name_that_is_reported(
     tmp_path, monkeypatch
 ):
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     exchange, calls = new_folder.exchange, []
 
     def once(one, other):
@@ -431,15 +431,15 @@ def test_a_folder_that_cannot_be_put_back_is_kept_under_the_name_that_is_reporte
 
     monkeypatch.setattr(new_folder, "exchange", once)
     with pytest.raises(InputError, match=r"so the old folder is kept, as .*\.part"):
-        NEW.save(tmp_path / "model")
+        save(NEW, tmp_path / "model")
     assert (calls[0] / "notes.txt").read_text() == "mine"
 
 
 def test_links_of_others_to_saved_files_live_on(tmp_path):
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     os.link(tmp_path / "model" / "facts.tsv", tmp_path / "mine.tsv")
     held = (tmp_path / "mine.tsv").read_bytes()
-    NEW.save(tmp_path / "model")
+    save(NEW, tmp_path / "model")
     assert (tmp_path / "mine.tsv").read_bytes() == held
     assert is_whole(tmp_path / "model", NEW)
 
@@ -449,10 +449,10 @@ def test_links_of_others_to_saved_files_live_on(tmp_path):
 
 
 def test_no_model_is_saved_into_a_model(tmp_path):
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     before = contents(tmp_path)
     with pytest.raises(InputError, match="lies in the folder of a saved model"):
-        NEW.save(tmp_path / "model" / "inner")
+        save(NEW, tmp_path / "model" / "inner")
     assert contents(tmp_path) == before
 
 
@@ -493,7 +493,7 @@ def test_no_output_damages_a_model_an_input_or_another_output(
     command, tmp_path, monkeypatch, capsys
 ):
     """Refused before any work, in one sentence; all files are as they were."""
-    OLD.save(tmp_path / "model")
+    save(OLD, tmp_path / "model")
     (tmp_path / "f.tsv").write_text(FAMILY)
     (tmp_path / "x").mkdir()
     (tmp_path / "empty").mkdir()

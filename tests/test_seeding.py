@@ -211,14 +211,16 @@ def a_target(**form):
     return larger(needed_shape(built("selector")[0], **form))
 
 
-@pytest.mark.parametrize("form", FORMS, ids=named)
-@pytest.mark.parametrize("number", [torch.nan, torch.inf, 1e200])
 @pytest.mark.parametrize(
-    "name",
-    [
-        f"blocks.0.{part}.weight"
-        for part in ("attention.value", "attention.output", "mlp.weights.1")
-    ],
+    ("form", "number", "name"),
+    diagonal(
+        FORMS,
+        [torch.nan, torch.inf, 1e200],
+        [
+            f"blocks.0.{part}.weight"
+            for part in ("attention.value", "attention.output", "mlp.weights.1")
+        ],
+    ),
 )
 def test_numbers_that_no_bound_can_be_computed_of_are_refused(name, number, form):
     target = a_target(**form)

@@ -16,6 +16,7 @@ from constructions import (
     chain_of_thought,
     hybrid,
     load,
+    save,
     selector,
     superposition,
 )
@@ -136,7 +137,7 @@ FOLDERS = {
 
 @pytest.fixture
 def folder(tmp_path):
-    chain_of_thought(FactTable.random_bijections(3, 2, seed=0), 2).save(tmp_path / "model")
+    save(chain_of_thought(FactTable.random_bijections(3, 2, seed=0), 2), tmp_path / "model")
     return tmp_path / "model"
 
 

@@ -1,4 +1,5 @@
 import os
+import random
 import re
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from random_fact_files import (
 )
 from strategies import functions
 
-from constructions import FactFileError, FactTable, InputError, load, selector
+from constructions import FactFileError, FactTable, InputError, load, save, selector
 from constructions.facts import tsv
 from constructions.facts.tsv import MAX_DEFECTS_SHOWN, read_tsv
 from constructions.saved import reading
@@ -37,7 +38,7 @@ def test_there_are_enough_bad_and_odd_tables():
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_table_gets_its_message(name, tmp_path):
+def test_bad_table_gets_its_message_and_ends_the_command_with_status_2(name, tmp_path, capsys):
     content, expected = BAD[name]
     path = tmp_path / "facts.tsv"
     path.write_bytes(content)
@@ -46,11 +47,6 @@ def test_bad_table_gets_its_message(name, tmp_path):
     pattern = re.escape(f"{path}:{expected}").replace(re.escape("..."), ".*")
     assert any(re.match(pattern, message) for message in caught.value.defects), str(caught.value)
 
-
-@pytest.mark.parametrize("name", BAD)
-def test_bad_table_ends_the_command_with_status_2(name, tmp_path, capsys):
-    path = tmp_path / "facts.tsv"
-    path.write_bytes(BAD[name][0])
     out = tmp_path / "out.json"
     assert main(["facts", str(path), "--json", str(out)]) == 2
     assert not out.exists()
@@ -66,7 +62,7 @@ def test_odd_table_is_read(name, tmp_path):
     path = tmp_path / "facts.tsv"
     path.write_bytes(content)
     read = read_tsv(path)
-    assert triples(read.facts) == expected
+    assert triples(FactTable.from_triples(read.rows)) == expected
     assert read.repeats == repeats
 
 
@@ -205,20 +201,13 @@ def test_a_subject_may_start_with_a_hash_below_literal(tmp_path):
 # -------------------------------------------------------------------- one grammar, several readers
 
 
-@pytest.mark.parametrize("name", [*BAD, *GOOD])
-def test_the_grammar_of_the_page_says_the_same_of_each_table(name):
-    if name in BAD:
-        assert stated(BAD[name][0]) is None
-    else:
-        assert stated(GOOD[name][0]) == GOOD[name][1]
-
-
-def seed_of_today():
-    return int(np.random.SeedSequence().entropy % 2**32)
+def test_the_grammar_of_the_page_says_the_same_of_each_table():
+    assert [name for name, (raw, _) in BAD.items() if stated(raw) is not None] == []
+    assert [name for name, (raw, said, _) in GOOD.items() if stated(raw) != said] == []
 
 
 def test_all_readers_agree_on_random_files(tmp_path):
-    seed = seed_of_today()
+    seed = random.getrandbits(32)
     found = compare(600, seed, tmp_path)
     for kind in ("file: ", "folder: ", "folder: tensor "):
         for outcome in ("read by both", "refused by both"):
@@ -230,7 +219,7 @@ def test_all_readers_agree_on_random_files(tmp_path):
 
 def lenient(path, blank):
     """How the loader read the facts of a folder before: as any fact file."""
-    facts = read_tsv(path).facts
+    facts = FactTable.from_tsv(path)
     entities = np.array([blank.entity_id(name) for name in facts.entity_names])
     relations = np.array([blank.relation_id(name) for name in facts.relation_names])
     answers = blank.answers.copy()
@@ -280,7 +269,7 @@ def test_a_reader_that_knows_one_rule_less_is_noticed(
 ):
     monkeypatch.setattr(place, name, other)
     with pytest.raises((AssertionError, FactFileError, InputError)):
-        compare(10_000, seed_of_today(), tmp_path, (kind,))
+        compare(10_000, random.getrandbits(32), tmp_path, (kind,))
 
 
 NOT_CANONICAL = {
@@ -314,25 +303,18 @@ def test_the_facts_of_a_saved_model_have_one_form(change, tmp_path):
         load(place)
 
 
+# Names that stand twice, or that no file may hold, are in battery.py and bad_folders.py.
 NOT_A_VOCABULARY = {
     "a leading space": " a\nb\nr\nunknown\n",
-    "a trailing space": "a \nb\nr\nunknown\n",
-    "a no-break space at the end": "a\u00a0\nb\nr\nunknown\n",
-    "an empty name": "\nb\nr\nunknown\n",
     "an empty relation": "a\nb\n\nunknown\n",
     "a name of a space": "a\n \nr\nunknown\n",
-    "an escape sequence": "a\x1b[2K\nb\nr\nunknown\n",
     "a TAB": "a\tb\nb\nr\nunknown\n",
     "CRLF": "a\r\nb\r\nr\r\nunknown\r\n",
     "a next line": "a\x85b\nb\nr\nunknown\n",
     "a line separator": "a\u2028b\nb\nr\nunknown\n",
-    "a byte order mark": "\ufeffa\nb\nr\nunknown\n",
-    "a name twice": "a\na\nr\nunknown\n",
-    "one name in two spellings": "\u00e9\ne\u0301\nr\nunknown\n",
     "a sign that is a letter": "K\n\u212a\nr\nunknown\n",
     "a line more": "a\nb\nr\nunknown\n\n",
     "a line less": "a\nr\nunknown\n",
-    "no end": "a\nb\nr\nunknown",
     "nothing": "",
 }
 
@@ -358,17 +340,17 @@ def write(place, files):
 
 
 def test_models_of_tables_with_odd_names_are_proven_and_come_back(tmp_path):
-    seed = seed_of_today()
+    seed = random.getrandbits(32)
     for number in range(12):
         facts = random_table(np.random.default_rng([seed, number]))
-        selector(facts).save(tmp_path / "model")
+        save(selector(facts), tmp_path / "model")
         assert check(tmp_path / "model").verdict == "PASS", f"seed {seed}, number {number}"
         assert load(tmp_path / "model").facts == facts, f"seed {seed}, number {number}"
 
 
 def test_a_model_that_knows_a_hashtag_is_proven_and_keeps_its_facts(tmp_path):
     facts = FactTable([[1, 0]], ["#Bob", "b"], ["r"])
-    selector(facts).save(tmp_path / "model")
+    save(selector(facts), tmp_path / "model")
     assert check(tmp_path / "model").verdict == "PASS"
     assert load(tmp_path / "model").facts == facts
     files = files_of(selector(FactTable([[1, 0]], ["Bob", "b"], ["r"])))

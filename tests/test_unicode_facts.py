@@ -7,7 +7,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from constructions import CATALOGUE, selector
+from constructions import CATALOGUE, FactTable, selector
 from constructions.facts.tsv import read_tsv
 from verify.__main__ import main
 from verify.cli.examples import PARTIAL, unicode_facts
@@ -22,7 +22,7 @@ def read(tmp_path_factory):
 
 
 def test_the_table_is_what_unicodedata_says(read):
-    facts = read.facts
+    facts = FactTable.from_triples(read.rows)
     assert read.repeats == 0
     assert set(facts.relation_names) == {
         "category", "bidirectional", "width", "combining", "uppercase", "lowercase", "base"
@@ -39,7 +39,7 @@ def test_the_table_is_what_unicodedata_says(read):
 
 @pytest.mark.long
 def test_every_fact_of_the_table_is_recalled(read):
-    facts = read.facts
+    facts = FactTable.from_triples(read.rows)
     result, model = verify_facts(CATALOGUE["selector"], facts, logits="fast")
     assert (result.verdict, result.reason) == ("PASS", "")
     assert result.queries == facts.answers.size > 1_000_000

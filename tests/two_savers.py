@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 from kill_saves import child, parts
 
-from constructions import FactTable, key_value, load, selector
+from constructions import FactTable, key_value, load, save, selector
 from constructions.saved import folder
 
 FACTS = FactTable.random_bijections(8, 2, seed=1)
@@ -39,7 +39,7 @@ MODELS = {
 def known_manifests(parent):
     """The digest that each model's manifest has, as bytes to names."""
     for name, model in MODELS.items():
-        model.save(parent / name)
+        save(model, parent / name)
     return {(parent / name / "manifest.json").read_bytes(): name for name in MODELS}
 
 
@@ -76,7 +76,7 @@ def slowed(name, target, seed):
 
     sys.addaudithook(hook)
     try:
-        MODELS[name].save(target)
+        save(MODELS[name], target)
     except Exception:
         traceback.print_exc()
         raise
@@ -88,7 +88,7 @@ def race(parent, rounds, seed):
     seen, reads, killed = Counter(), Counter(), 0
     for i in range(rounds):
         if rng.random() < 0.8:
-            MODELS["before"].save(target)
+            save(MODELS["before"], target)
         elif target.exists():
             for path in target.iterdir():
                 path.unlink()
@@ -124,12 +124,12 @@ def race(parent, rounds, seed):
             assert there in names, f"round {i}: both reported of success, and {there} is there"
         seen[there] += 1
         load(target)
-    MODELS["before"].save(target)
+    save(MODELS["before"], target)
     left_over = [path.name for path in parts(parent)]
     return {"seen": seen, "reads": reads, "killed": killed, "left": left_over}
 
 
-def save(target, name, wait, done):
+def slow_save(target, name, wait, done):
     """One save that stops before it flushes its files, until it is reported to go on."""
     describe = folder._description
 
@@ -142,7 +142,7 @@ def save(target, name, wait, done):
         return describe(model)
 
     folder._description = slow
-    MODELS[name].save(target)
+    save(MODELS[name], target)
     return {"saved": name, "pid": os.getpid()}
 
 
@@ -153,5 +153,5 @@ if __name__ == "__main__":
     if what == "race":
         reported = race(Path(place), int(others[0]), others[1])
     else:
-        reported = save(Path(place), *others)
+        reported = slow_save(Path(place), *others)
     print(json.dumps(reported))

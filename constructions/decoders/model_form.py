@@ -19,7 +19,13 @@ from constructions.guards.errors import DoesNotFit, InputError
 from constructions.model.answering import Answering, Writing
 from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.stated import Stated, Stating, require_arithmetic
-from constructions.model.transformer import Layer, LayerShape, Transformer, TransformerShape
+from constructions.model.transformer import (
+    TRANSFORMER,
+    Layer,
+    LayerShape,
+    Transformer,
+    TransformerShape,
+)
 
 
 class _Claims(NamedTuple):
@@ -69,7 +75,7 @@ class ModelForm(Stating, Transformer, Answering):
                 what has changed is named.
         """
         claim = self.margin_of_weights()
-        require_arithmetic(self, "the margin")
+        require_arithmetic(self, "the margin", TRANSFORMER)
         return claim
 
     def margin_of_weights(self) -> MarginClaim | None:
@@ -92,7 +98,7 @@ class ModelForm(Stating, Transformer, Answering):
             if self._stated is None
             else self._stated.of(self, "the error of the logits").logit_error
         )
-        require_arithmetic(self, "the error of the logits")
+        require_arithmetic(self, "the error of the logits", TRANSFORMER)
         return error
 
     def state(self, margin: MarginClaim | None = None, logit_error: float | None = None) -> None:

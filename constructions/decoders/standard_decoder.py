@@ -16,14 +16,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, cast
+from typing import ClassVar, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
+from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.guards.errors import InputError
 from constructions.guards.integers import require_integer_fields
 from constructions.model.answering import Answering, Writing
+from constructions.model.as_written import Kind
+from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.stated import Stated, Stating, Value, require_arithmetic
 from constructions.model.transformer import (
     MLP,
@@ -35,10 +38,6 @@ from constructions.model.transformer import (
     Traced,
     Weight,
 )
-
-if TYPE_CHECKING:
-    from constructions.decoders.embedding_map import EmbeddingMap
-    from constructions.model.fact_model import FactModel, MarginClaim
 
 Norm = Literal["rmsnorm", "layernorm"]
 Placement = Literal["pre", "post"]
@@ -236,6 +235,9 @@ class StandardDecoder(Traced):
         return self.final_norm(x), later
 
 
+STANDARD_DECODER = Kind(StandardDecoder, StandardShape)
+
+
 class Bounds(NamedTuple):
     """What is proven of a standard decoder in which a construction stands: see `StandardModel`.
 
@@ -319,7 +321,7 @@ class StandardModel(Stating, StandardDecoder, Answering):
 
     def _found(self, name: str) -> Bounds:
         found = self._stated.of(self, name)
-        require_arithmetic(self, name)
+        require_arithmetic(self, name, STANDARD_DECODER)
         return found
 
     def state(self, bounds: Bounds) -> None:

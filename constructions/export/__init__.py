@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING
 from constructions.guards.errors import InputError
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from transformer_lens.model_bridge import TransformerBridge
 
     from constructions.export.huggingface_model import FactualRecallForCausalLM
+    from constructions.export.runner import Runner
     from constructions.model.answering import Answering
 
 TOOLS = {
@@ -43,11 +43,6 @@ TOOLS = {
 }
 """The module of each tool. It has `save(model, folder, margin)`, which returns the logit scale,
 and `runner(folder)`.
-"""
-
-Runner = Callable[["Tensor"], "Tensor"]
-"""Tokens (batch, length), int64, to logits (batch, length, d_vocab) as the other tool computes
-them, both on the CPU.
 """
 
 

@@ -19,11 +19,11 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.utils import logging
 
 from constructions.decoders.standard_decoder import StandardModel
-from constructions.export import Runner
 from constructions.export.huggingface_config import MODEL_TYPE, FactualRecallConfig
 from constructions.export.huggingface_model import FactualRecallForCausalLM
 from constructions.export.huggingface_tokenizer import FactualRecallTokenizer, tokenizer
 from constructions.export.names import as_standard
+from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
 from constructions.model.answering import Answering, Writing
 

@@ -8,7 +8,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from constructions.export.names import distinct_names, special_name
-from constructions.facts.table import NameIndex
+from constructions.facts.names import NameIndex
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering, Writing
 

@@ -20,8 +20,8 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from constructions.decoders.standard_decoder import Block, StandardModel
-from constructions.export import Runner
 from constructions.export.names import as_standard
+from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering

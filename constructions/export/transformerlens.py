@@ -22,8 +22,8 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
 from constructions.decoders.standard_decoder import StandardModel, StandardShape
-from constructions.export import Runner
 from constructions.export.names import as_standard
+from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering

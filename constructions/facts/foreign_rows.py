@@ -13,7 +13,8 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
-Row = tuple[str, str, str]
+from constructions.facts.triples import Row
+
 RowsOf = Callable[[set[str]], Iterable[Row]]
 RowFinding = tuple[Row, int, str, str]
 """A row, the field (0 to 2) that gives it away, what was found, what to do."""

@@ -7,22 +7,20 @@ column in characters).
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import tempfile
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, zip_longest
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
-
-from constructions.facts.foreign_rows import Row, foreign_names, foreign_rows
-from constructions.facts.table import MISSING, FactTable, name_defect
+from constructions.facts.foreign_rows import foreign_names, foreign_rows
+from constructions.facts.names import name_defect
+from constructions.facts.triples import Row, Triples
+from constructions.files.whole_file import write_atomically
 from constructions.guards.errors import FactFileError, InputError
 from constructions.guards.wording import printable
 
@@ -39,58 +37,35 @@ _PLAIN_LINE = re.compile(rf"(?!#){_PLAIN_FIELD}\t{_PLAIN_FIELD}\t{_PLAIN_FIELD}"
 
 @dataclass(frozen=True)
 class FactFile:
-    """What a fact file held: the table, and how many lines repeated an earlier fact exactly."""
+    """What a fact file holds.
 
-    facts: FactTable
-    repeats: int
-
-
-def read_tsv(path: str | os.PathLike[str]) -> FactFile:
-    """Read a fact file whole, or raise `FactFileError` with every defect (the first 20 spelled
-    out).
+    Attributes:
+        name: of the file, as messages have it.
+        rows: its facts, each once, in the order of the file; at least one.
+        repeats: how many lines repeat an earlier fact exactly.
+        raw: all its bytes.
     """
-    reader = _Reader(path)
-    facts = reader.read()
-    table = FactTable.from_triples((s, r, o) for (s, r), o in facts.items())
-    return FactFile(table, reader.repeats)
+
+    name: str
+    rows: list[Row]
+    repeats: int
+    raw: bytes
 
 
-def read_saved_facts(path: str | os.PathLike[str], blank: FactTable) -> np.ndarray:
-    """The answers in the `facts.tsv` of a model folder, if it has the bytes that `save` writes.
+def read_tsv(path: str | os.PathLike[str], literal: bool = False) -> FactFile:
+    """Read a fact file whole.
 
     Args:
         path: the file.
-        blank: a table with all names, in the order of their ids, and no facts.
-
-    Returns:
-        int64 array (relations, entities), -1 for a missing fact.
+        literal: whether to read it as if its first line were `#literal`.
 
     Raises:
-        FactFileError: it has not; the message has the first line that is another.
+        FactFileError: it has defects; the message has the first 20.
     """
-    reader = _Reader(path, literal=True)
+    reader = _Reader(path, literal)
     facts = reader.read()
-    try:
-        ids = [
-            (blank.relation_id(relation), blank.entity_id(subject), blank.entity_id(target))
-            for (subject, relation), target in facts.items()
-        ]
-    except InputError as error:
-        message = f"{reader.name}: {error}; the vocabulary has all names"
-        raise FactFileError([message]) from None
-    relations, subjects, targets = np.array(ids, dtype=np.int64).T
-    answers = blank.answers.copy()
-    answers[relations, subjects] = targets
-    written = fact_lines(FactTable(answers, blank.entity_names, blank.relation_names))
-    held = io.StringIO(reader.raw.decode(), newline="\n")
-    for number, (found, expected) in enumerate(zip_longest(held, written, fillvalue=""), start=1):
-        if found != expected:
-            message = f"{found!r} where a saved model has {expected!r}; save the model again"
-            raise FactFileError([f"{reader.name}:{number}:1: {message}"])
-        if found.startswith("#"):
-            message = "a line that starts with #; a saved model has such facts as a tensor"
-            raise FactFileError([f"{reader.name}:{number}:1: {message}: save the model again"])
-    return answers
+    rows = [(subject, relation, target) for (subject, relation), target in facts.items()]
+    return FactFile(reader.name, rows, reader.repeats, reader.raw)
 
 
 class _Reader:
@@ -250,7 +225,7 @@ class _Reader:
             entities.setdefault(target, (line, column + len(relation) + 1))
         return entities, relations
 
-    def names(self) -> tuple[Collection[str], Collection[str]]:
+    def used_names(self) -> tuple[Collection[str], Collection[str]]:
         """The names of the entities, and of the relations, in the order of the file."""
         relations = dict.fromkeys(relation for _, relation in self.facts)
         pairs = ((subject, target) for (subject, _), target in self.facts.items())
@@ -268,7 +243,7 @@ class _Reader:
 
     def check_spellings(self) -> None:
         """Refuse entities, or relations, that are equivalent in Unicode (NFC) but not equal."""
-        for kind, names in enumerate(self.names()):
+        for kind, names in enumerate(self.used_names()):
             first: dict[str, str] = {}
             for name in names:
                 if not name.isascii():
@@ -279,7 +254,7 @@ class _Reader:
 
     def check_foreign(self) -> None:
         """Refuse what another format wrote: see `constructions.facts.foreign_rows`."""
-        entities, relations = self.names()
+        entities, relations = self.used_names()
 
         def rows(wanted: set[str]) -> Iterator[Row]:
             return ((s, r, o) for (s, r), o in self.facts.items() if r in wanted)
@@ -303,8 +278,8 @@ def _field_message(what: str, field: str, found: str) -> tuple[str, str]:
     return f"{found} in the {what} {field!r}", "delete the character"
 
 
-def write_tsv(facts: FactTable, path: str | os.PathLike[str]) -> None:
-    """Write every present fact, entity by entity, atomically (temporary file, fsync, rename).
+def write_tsv(facts: Triples, path: str | os.PathLike[str]) -> None:
+    """Write all facts, in their order, atomically (temporary file, fsync, rename).
 
     The first line is `#literal` if the file could not be read back without it, as where a subject
     starts with `#`.
@@ -312,95 +287,26 @@ def write_tsv(facts: FactTable, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: there is no fact, or the file cannot be written.
     """
-    if facts.n_facts == 0:
+    if next(facts.rows(), None) is None:
         raise InputError("the table has no facts: nothing would be written")
     first = [] if is_plain(facts) else [f"{LITERAL}\n"]
     write_atomically(path, chain(first, fact_lines(facts)))
 
 
-def fact_lines(facts: FactTable) -> Iterator[str]:
-    """The lines of a fact file, each with its end: by the ids of subject, then of relation."""
-    entities, relations = facts.entity_names, facts.relation_names
-    for s, row in enumerate(facts.answers.T.tolist()):
-        for r, target in enumerate(row):
-            if target != MISSING:
-                yield f"{entities[s]}\t{relations[r]}\t{entities[target]}\n"
+def fact_lines(facts: Triples) -> Iterator[str]:
+    """The lines of a fact file, each with its end, in the order of the facts."""
+    return (f"{subject}\t{relation}\t{target}\n" for subject, relation, target in facts.rows())
 
 
-def is_plain(facts: FactTable) -> bool:
+def is_plain(facts: Triples) -> bool:
     """Whether a file of the facts is read back without the line `#literal` above them."""
-
-    def rows(wanted: set[str]) -> Iterator[Row]:
-        for r, relation in enumerate(facts.relation_names):
-            if relation in wanted:
-                for s in np.flatnonzero(facts.answers[r] != MISSING).tolist():
-                    yield facts.entity_names[s], relation, facts.entity_names[facts.answers[r, s]]
-
-    present = facts.answers != MISSING
-    subjects = set(np.flatnonzero(present.any(axis=0)).tolist())
-    occurring = subjects.union(np.unique(facts.answers[present]).tolist())
-    entities = dict.fromkeys(facts.entity_names[i] for i in occurring)
-    relations = dict.fromkeys(facts.relation_names[r] for r in np.flatnonzero(present.any(axis=1)))
+    entities, relations = facts.used_names()
     return not (
-        any(facts.entity_names[i].startswith("#") for i in subjects)
-        or any(foreign_rows(relations, rows))
+        (
+            any(name.startswith("#") for name in entities)
+            and any(subject.startswith("#") for subject, _, _ in facts.rows())
+        )
+        or any(foreign_rows(relations, facts.rows))
         or any(foreign_names(entities))
         or any(foreign_names(relations))
     )
-
-
-def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str]) -> None:
-    """Write text so that `path` holds either what it held before or all of the new text, also
-    after a crash.
-
-    A link is followed. What is no regular file, such as a terminal or a pipe, is written to as it
-    is; so is the file that standard output or standard error goes to, which holds what was
-    printed.
-    """
-    try:
-        target = Path(os.path.realpath(path))
-    except ValueError as error:
-        raise InputError(f"{path!r} is no file name: {error}") from None
-    place: Path | int | None = _own_stream(path)
-    if place is None and os.path.exists(path) and not os.path.isfile(path):
-        place = Path(path)  # as it was given: what /dev/stdout leads to may have no name
-    if place is not None:
-        try:
-            with open(place, "w", encoding="utf-8", newline="") as file:
-                file.writelines(chunks)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
-        return
-    try:
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=".part", dir=target.parent
-        )
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror}") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
-    except BaseException as error:
-        os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise InputError(f"{target}: cannot be written: {error.strerror}") from None
-        raise
-
-
-def _own_stream(path: str | os.PathLike[str]) -> int | None:
-    """A new descriptor of standard output or standard error, if `path` is the file that it goes
-    to.
-    """
-    for number in (1, 2):
-        try:
-            if os.path.samestat(os.stat(path), os.fstat(number)):
-                return os.dup(number)
-        except OSError:
-            continue
-    return None

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from constructions.facts.table import require_runnable
+from constructions.facts.limits import require_runnable
 from constructions.following.boxes import Box
 from constructions.following.follower import bytes_held
 from constructions.model.answering import Answering

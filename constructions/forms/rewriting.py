@@ -39,7 +39,13 @@ from constructions.model.fact_model import FactModel, MarginClaim, require_chang
 from constructions.model.ordinary_tensors import of_ordinary_tensors
 from constructions.model.rebuild import planned
 from constructions.model.stated import require_arithmetic
-from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from constructions.model.transformer import (
+    TRANSFORMER,
+    HeadShape,
+    LayerShape,
+    Transformer,
+    TransformerShape,
+)
 
 MOST_OFF = 1e-3
 """No entry of Q^T Q - I may be larger, whatever the dtype of Q."""
@@ -315,7 +321,7 @@ def noise_radius(
     """
     given, _ = _source_of(model)
     _require_way(by)
-    require_arithmetic(model, "a noise radius")
+    require_arithmetic(model, "a noise radius", TRANSFORMER)
     if by == "queries":
         return radius_by_queries(model, progress)
     return radius_by_norms(model, _margin_as_built(model), given.positions is not None)

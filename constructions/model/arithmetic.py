@@ -8,6 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import _get_current_function_mode_stack
+from torch.utils._device import DeviceContext
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+from constructions.guards.wording import printable
 
 
 def autocast_dtype(weight: Tensor) -> torch.dtype | None:
@@ -37,3 +42,25 @@ def rounded_products(weight: Tensor) -> str | None:
     named = [getattr(place, "fp32_precision", "none") for place in places]
     precision = next((str(name) for name in named if name != "none"), "ieee")
     return None if precision == "ieee" else precision
+
+
+def why_other_arithmetic(weight: Tensor) -> str | None:
+    """What is active now and changes what torch computes with such weights."""
+    device = weight.device.type
+    if torch.is_autocast_enabled(device):
+        return (
+            f"autocast is active on {device}: products are computed in"
+            f" {torch.get_autocast_dtype(device)}"
+        )
+    active: list[object] = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    modes = [mode for mode in active if type(mode) is not DeviceContext]
+    modes += _get_current_dispatch_mode_stack()
+    if modes:
+        name = printable(type(modes[-1]).__name__)
+        return f"a {name} is active, which may change what torch computes"
+    if (precision := rounded_products(weight)) is not None:
+        return (
+            f"torch computes products of float32 in {precision} on {device}; set the precision to"
+            " 'highest'"
+        )
+    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,7 +21,7 @@ from constructions.model.rebuild import as_built
 from constructions.model.recipe import Recipe
 from constructions.model.stated import Stated, Stating, require_arithmetic
 from constructions.model.stream import Space
-from constructions.model.transformer import Transformer, TransformerShape
+from constructions.model.transformer import TRANSFORMER, Transformer, TransformerShape
 
 EMBEDDING_ONLY = frozenset({"embedding.weight"})
 
@@ -158,7 +157,7 @@ class FactModel(Stating, Transformer, Answering):
             DoesNotFit: the construction does not exist in the dtype of the weights.
         """
         claim = self.margin_of_weights()
-        require_arithmetic(self, "the margin")
+        require_arithmetic(self, "the margin", TRANSFORMER)
         return claim
 
     @margin.setter
@@ -231,14 +230,6 @@ class FactModel(Stating, Transformer, Answering):
         for tokens, rows in readout.weight_rows(*weight.shape):
             weight[torch.from_numpy(tokens)] = torch.from_numpy(rows).to(weight)
         self.readout = readout
-
-    def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write the model to a folder that `constructions.load` reads; see
-        `constructions.saved.folder.save`.
-        """
-        from constructions.saved.folder import save
-
-        save(self, folder)
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
         """The named slot of residual-stream states: (..., d_model) to (..., *slot shape)."""

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from constructions.facts.answers import MISSING
 from constructions.facts.codes import Codebook
-from constructions.facts.table import MISSING, FactTable
+from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.model.recipe import RECORDED_ELSEWHERE, Builder, Planned, Recipe
 from constructions.model.stated import Fingerprint

@@ -36,6 +36,7 @@ from torch import Tensor, nn
 
 from constructions.guards.errors import InputError
 from constructions.model.arithmetic import autocast_dtype, rounded_products
+from constructions.model.as_written import Kind, why_not_as_written
 
 Value = TypeVar("Value")
 
@@ -124,10 +125,15 @@ class Stating(nn.Module):
         return [name for name in listed if name not in self.may_raise]
 
 
-def require_arithmetic(module: nn.Module, name: str) -> None:
+def require_arithmetic(module: nn.Module, name: str, kind: Kind) -> None:
     """Raise InputError where the module does not compute what its weights say: torch does not
     multiply in their dtype, for the caller at this moment, or the module has hooks or code of its
     own.
+
+    Args:
+        module: of which something is proven.
+        name: what that is, for the message.
+        kind: whose forward pass the module has.
     """
     weight = next(module.parameters())
     if (products := autocast_dtype(weight)) is not None:
@@ -140,9 +146,7 @@ def require_arithmetic(module: nn.Module, name: str) -> None:
             f"{name} is proven for products in torch.float32; here they may be in {precision}."
             ' Call torch.set_float32_matmul_precision("highest")'
         )
-    from constructions.decoders.plain import why_not_as_written
-
-    if why := why_not_as_written(module):
+    if why := why_not_as_written(module, kind):
         raise InputError(
             f"{name} is proven of the weights, and the module may compute something else: {why}"
         )

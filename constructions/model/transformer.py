@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.guards.integers import require_integer_fields, whole
+from constructions.model.as_written import Kind
 
 
 @dataclass(frozen=True)
@@ -434,6 +435,9 @@ class Transformer(Traced):
         for name, parameter in self.named_parameters():
             if not name.startswith(("embedding.", "unembedding.")):
                 yield name, parameter
+
+
+TRANSFORMER = Kind(Transformer, TransformerShape)
 
 
 def _zero_table(rows: int, columns: int, dtype: torch.dtype | None) -> nn.Embedding:

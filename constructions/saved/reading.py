@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
+from constructions.facts.answers import MISSING
 from constructions.facts.codes import Codebook
-from constructions.facts.table import MISSING, FactTable
-from constructions.facts.tsv import read_saved_facts
+from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.memory import require_memory
 from constructions.guards.wording import brief
 from constructions.saved.manifest import CODEBOOKS, FACTS, PACKED_FACTS, VOCABULARY, Manifest
+from constructions.saved.saved_facts import read_saved_facts
 from constructions.saved.tensor_file import read_header
 
 

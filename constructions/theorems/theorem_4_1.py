@@ -38,6 +38,7 @@ from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.readout import NumberField, Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot
+from constructions.sizes.whole_numbers import least_gain
 from constructions.writing.draft import Draft, require_exact, write_rows
 from constructions.writing.plan import Plan
 
@@ -219,7 +220,7 @@ def attention_selector(
     """
     codebook = codebook or Codebook.of(facts)
     m, n_relations = codebook.bits, facts.n_relations
-    beta = _least_beta(n_relations) if beta is None else beta
+    beta = least_gain(n_relations) if beta is None else beta
     margin = attention_margin(n_relations, beta)
     vocabulary = Vocabulary(facts.n_entities, n_relations)
     stream = Space(attributes=(n_relations, m), output=(m,), relation=(n_relations,), is_entity=())
@@ -264,16 +265,9 @@ def attention_margin(n_relations: int, beta: int) -> Fraction:
     if margin <= 0:
         raise InputError(
             f"with beta = {beta} and R = {n_relations} the margin is not positive: e^beta > R - 1"
-            f" is needed; beta = {_least_beta(n_relations)} gives a margin of at least 1"
+            f" is needed; beta = {least_gain(n_relations)} gives a margin of at least 1"
         )
     return margin
-
-
-def _least_beta(n_relations: int) -> int:
-    beta = 1
-    while Fraction(2718, 1000) ** beta < 2 * n_relations - 1:
-        beta += 1
-    return beta
 
 
 def _rounding(margin: Fraction, d_model: int, m: int, dtype: torch.dtype) -> Fraction:

@@ -118,6 +118,14 @@ def _memory(
     look_up: _LookUp,
     hidden_layers: int,
 ) -> Plan[FactModel]:
+    """What both memories share: reading the prompt, k layers or one, and the readout.
+
+    Args:
+        facts, hops, share_layers, dtype: as of `key_value`.
+        name: of the construction.
+        look_up: writes the MLP of a layer.
+        hidden_layers: of that MLP.
+    """
     require_hops(hops)
     states = Codebook.of_states(facts)
     b, n_positions = states.bits, hops + 1
@@ -214,6 +222,7 @@ def _look_up_pairs(
 
 
 def _clear(layer: LayerDraft, slot: Slot) -> None:
+    """`x <- x - ReLU(x) + ReLU(-x) = 0`, for every coordinate of a slot."""
     positive = layer.relu(f"{slot.name} > 0", slot)
     negative = layer.relu(f"{slot.name} < 0", -slot)
     layer.add(negative - positive, to=slot)

@@ -21,8 +21,9 @@ from functools import partial
 import numpy as np
 import torch
 
+from constructions.facts.answers import MISSING
 from constructions.facts.codes import Codebook
-from constructions.facts.table import MISSING, FactTable
+from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.guards.memory import require_memory
@@ -134,6 +135,7 @@ def require_disjoint(facts: FactTable) -> None:
 
 
 def _require_books_apart(books: list[Codebook], vocabulary: Vocabulary) -> None:
+    """Raise InputError unless there is one codebook for each relation, and no entity in two."""
     if len(books) != vocabulary.n_relations:
         raise InputError(
             f"{vocabulary.n_relations} codebooks are needed, one for each relation; got"

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from constructions.facts.table import MISSING
+from constructions.facts.answers import MISSING
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
 from constructions.saved.manifest import FORMAT

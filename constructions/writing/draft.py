@@ -21,7 +21,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from constructions.facts.codes import Codebook
-from constructions.facts.table import FactTable, require_path
+from constructions.facts.limits import require_path
+from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.guards.integers import whole

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bounds import logarithms
+from bounds.lower_bound import Bound
 from bounds.theorem_4_2 import (
-    FIXED_DECODER_BOUNDS,
-    Bound,
+    FIXED_UNEMBEDDING_BOUNDS,
     disjoint_trees_bound,
     every_bound,
-    fact_aware_decoder_bound,
+    fact_aware_unembedding_bound,
     global_bound,
     information_limit,
     shared_leaves_bound,
@@ -39,7 +39,7 @@ def test_bounds_fall_as_embeddings_grow_and_stay_below_the_information_limit(n, 
     for name, bound in small.items():
         if isinstance(bound, str):
             assert large[name] == bound
-            assert name in ("disjoint_trees", "shared_leaves", "fact_aware_decoder")
+            assert name in ("disjoint_trees", "shared_leaves", "fact_aware_unembedding")
             continue
         assert bound.bits >= large[name].bits
         assert bound.bits <= limit
@@ -86,10 +86,10 @@ def test_functions_need_at_least_as_much_as_bijections(n, r, k, b_e, b_u):
             continue
         assert bound(*sizes, facts="functions").bits >= bijections.bits
     try:
-        bijections = fact_aware_decoder_bound(*sizes, b_u)
+        bijections = fact_aware_unembedding_bound(*sizes, b_u)
     except InputError:
         return
-    assert fact_aware_decoder_bound(*sizes, b_u, facts="functions").bits >= bijections.bits
+    assert fact_aware_unembedding_bound(*sizes, b_u, facts="functions").bits >= bijections.bits
 
 
 def test_the_information_limit_by_hand():
@@ -112,8 +112,11 @@ def test_one_entity_needs_nothing_and_nothing_is_not_written_as_minus_zero():
     assert (bound.bits, math.copysign(1, bound.bits), bound.M) == (0, 1, 1)
 
 
-def test_the_table_of_fixed_decoder_bounds_is_complete():
-    assert list(every_bound(64, 2, 2, 6, 6)) == [*FIXED_DECODER_BOUNDS, "fact_aware_decoder"]
+def test_the_table_of_fixed_unembedding_bounds_is_complete():
+    assert list(every_bound(64, 2, 2, 6, 6)) == [
+        *FIXED_UNEMBEDDING_BOUNDS,
+        "fact_aware_unembedding",
+    ]
     assert sharpened_global_bound(64, 2, 1, 6).bits == global_bound(64, 2, 1, 6).bits
 
 
@@ -134,5 +137,5 @@ def test_of_equally_good_m_the_smallest_is_reported(bound):
 
 def test_a_split_that_does_not_fit_does_not_hide_a_later_one():
     """For i = 0 the backward tree has 15 nodes; i = 1 and i = 2 fit."""
-    best = fact_aware_decoder_bound(14, 2, 4, 0, 0)
+    best = fact_aware_unembedding_bound(14, 2, 4, 0, 0)
     assert (best.i, best.j, best.M, best.Q, best.bits) == (2, 1, 1, 2, 4)

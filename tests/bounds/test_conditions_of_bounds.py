@@ -3,10 +3,10 @@
 import pytest
 
 from bounds.theorem_4_2 import (
-    FIXED_DECODER_BOUNDS,
+    FIXED_UNEMBEDDING_BOUNDS,
     disjoint_trees_bound,
     every_bound,
-    fact_aware_decoder_bound,
+    fact_aware_unembedding_bound,
     global_bound,
     shared_leaves_bound,
 )
@@ -19,7 +19,10 @@ from constructions import InputError
         (lambda: disjoint_trees_bound(20, 4, 2, 0), r"M I\(k\+1\) <= N.*R = 4 .* 21 > 20 = N"),
         (lambda: shared_leaves_bound(20, 4, 3, 0), r"M I\(k\) <= N.* 21 > 20 = N"),
         (lambda: shared_leaves_bound(20, 4, 2**40, 0), r"M I\(k\) <= N.*> 20 = N"),
-        (lambda: fact_aware_decoder_bound(3, 2, 4, 0, 0), r"M R\^i = Q R\^j.*R = 2, k = 4.*N = 3"),
+        (
+            lambda: fact_aware_unembedding_bound(3, 2, 4, 0, 0),
+            r"M R\^i = Q R\^j.*R = 2, k = 4.*N = 3",
+        ),
         (
             lambda: global_bound(0, 1, 1, 0),
             r"n_entities must be an integer from 1 to 1,099,511,627,776; got 0",
@@ -31,7 +34,7 @@ from constructions import InputError
             lambda: global_bound(5, 1, 1, -1),
             "embedding_bits must be an integer of at least 0; got -1",
         ),
-        (lambda: fact_aware_decoder_bound(5, 1, 1, 1, -1), "unembedding_bits must"),
+        (lambda: fact_aware_unembedding_bound(5, 1, 1, 1, -1), "unembedding_bits must"),
         (
             lambda: global_bound(5, 1, 1, 1, facts="relations"),
             "'bijections' or 'functions'; got 'relations'",
@@ -68,7 +71,7 @@ def test_a_tree_that_does_not_fit_is_reported_with_its_condition_and_both_sizes(
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("bound", FIXED_DECODER_BOUNDS.values())
+@pytest.mark.parametrize("bound", FIXED_UNEMBEDDING_BOUNDS.values())
 @pytest.mark.parametrize("bits", [-1, 0.5])
 def test_the_number_of_bits_is_checked(bound, bits):
     with pytest.raises(
@@ -81,10 +84,10 @@ def test_a_bound_that_does_not_apply_says_why():
     found = every_bound(5, 3, 3, 0, 0)
     assert "M I(k+1) <= N" in found["disjoint_trees"]
     assert "M I(k) <= N" in found["shared_leaves"]
-    assert "i + j = k - 1" in found["fact_aware_decoder"]
+    assert "i + j = k - 1" in found["fact_aware_unembedding"]
 
 
 @pytest.mark.parametrize("bits", [(-1, 0), (0, -1), (0.5, 0), (0, 0.5)])
 def test_both_numbers_of_bits_are_checked(bits):
     with pytest.raises(InputError, match="bits must be an integer of at least 0"):
-        fact_aware_decoder_bound(64, 2, 2, *bits)
+        fact_aware_unembedding_bound(64, 2, 2, *bits)

@@ -49,9 +49,9 @@ def agrees_with_exact_integers(module):
                         close(found.bits, oracle[found.M])
                 oracle = exact_fact_aware(n, r, k, b_e, 2)
                 if not oracle:
-                    refuses(module.fact_aware_decoder_bound, n, r, k, b_e, 2)
+                    refuses(module.fact_aware_unembedding_bound, n, r, k, b_e, 2)
                 else:
-                    found = module.fact_aware_decoder_bound(n, r, k, b_e, 2)
+                    found = module.fact_aware_unembedding_bound(n, r, k, b_e, 2)
                     close(found.bits, max(oracle.values()))
                     if r > 1:
                         close(found.bits, oracle[found.i, found.M, found.Q])
@@ -82,12 +82,17 @@ VALUES = [
     ("disjoint_trees_bound", (4096, 4, 3, 264), 17597.713126, {"M": 47}),
     ("shared_leaves_bound", (4096, 4, 3, 264), 74698.305681, {"M": 192}),
     (
-        "fact_aware_decoder_bound",
+        "fact_aware_unembedding_bound",
         (4096, 4, 3, 48, 12),
         39179.065280,
         {"i": 2, "M": 110, "Q": 1760},
     ),
-    ("fact_aware_decoder_bound", (4096, 4, 4, 48, 48), 21672.939445, {"i": 2, "M": 99, "Q": 396}),
+    (
+        "fact_aware_unembedding_bound",
+        (4096, 4, 4, 48, 48),
+        21672.939445,
+        {"i": 2, "M": 99, "Q": 396},
+    ),
 ]
 
 
@@ -115,7 +120,7 @@ def counts_what_can_be_counted(module):
     for n, r, k, i, j, m, q in ((14, 2, 2, 0, 1, 4, 2), (20, 2, 3, 1, 1, 3, 3)):
         family = fact_aware_family(n, r, i, j, m, q)
         assert (
-            module.fact_aware_decoder_bound(n, r, k, 0, 0).bits
+            module.fact_aware_unembedding_bound(n, r, k, 0, 0).bits
             >= float(exact(family.distinct(), 0)) - 1e-9
         )
 
@@ -131,14 +136,14 @@ def knows_functions_and_both_kinds_of_rows(module):
     assert functions("shared_leaves_bound", 8, 2, 2, 1) == 2 * 4 * 3 - (2 + 2) * 1  # M = 2
     assert functions("shared_leaves_bound", 16, 2, 3, 0) == 2 * 8 * 4  # M = 2
     # as good as M = 4, i = 0: the smallest
-    assert module.fact_aware_decoder_bound(11, 2, 3, 0, 1000).M == 1
+    assert module.fact_aware_unembedding_bound(11, 2, 3, 0, 1000).M == 1
     # N = 8: i = 0, j = 1: M = 2, Q = 1 (5 nodes), no choice; i = 1, j = 0: M = 1, Q = 2 (5 nodes),
     # R^1 Q log2 Q = 4.
-    assert functions("fact_aware_decoder_bound", 8, 2, 2, 0, 0) == 4
+    assert functions("fact_aware_unembedding_bound", 8, 2, 2, 0, 0) == 4
     # A dear row of U leaves i = 0, M = 2, Q = 1, which tells nothing apart.
-    assert functions("fact_aware_decoder_bound", 8, 2, 2, 0, 1000) == -1000
-    assert functions("fact_aware_decoder_bound", 8, 1, 2, 0, 0) == 2  # M = Q = 2, Q log2 Q
-    assert module.every_bound(4096, 4, 3, 48, 12)["fact_aware_decoder"].M == 110
+    assert functions("fact_aware_unembedding_bound", 8, 2, 2, 0, 1000) == -1000
+    assert functions("fact_aware_unembedding_bound", 8, 1, 2, 0, 0) == 2  # M = Q = 2, Q log2 Q
+    assert module.every_bound(4096, 4, 3, 48, 12)["fact_aware_unembedding"].M == 110
 
 
 DETECTORS = (
@@ -197,16 +202,16 @@ def as_if(name, number, spent):
 
 
 def as_split(choose):
-    """The module with a bound for decoders that know the facts at another of all splits."""
+    """The module with a bound for unembeddings that know the facts at another of all splits."""
 
     def bound(*sizes, facts="bijections"):
-        right = theorem_4_2.fact_aware_decoder_bound(*sizes, facts=facts)
+        right = theorem_4_2.fact_aware_unembedding_bound(*sizes, facts=facts)
         if facts == "functions":
             return right
         (i, m, q), bits = choose(exact_fact_aware(*sizes).items())
         return replace(right, bits=min(float(bits), right.bits), i=i, M=m, Q=q)
 
-    return Wrong("fact_aware_decoder_bound", bound)
+    return Wrong("fact_aware_unembedding_bound", bound)
 
 
 def most_roots(n, r, k, b_e, facts="bijections"):
@@ -215,7 +220,11 @@ def most_roots(n, r, k, b_e, facts="bijections"):
     return found if facts == "functions" else replace(found, bits=float(bits) - 1e-13, M=most)
 
 
-LOCAL, SHARED, AWARE = "disjoint_trees_bound", "shared_leaves_bound", "fact_aware_decoder_bound"
+LOCAL, SHARED, AWARE = (
+    "disjoint_trees_bound",
+    "shared_leaves_bound",
+    "fact_aware_unembedding_bound",
+)
 WRONG = {
     "all relations are free, whatever the hops": Wrong(
         "global_bound",

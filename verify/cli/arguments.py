@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bounds.theorem_4_2 import LARGEST_SIZE
+from bounds.lower_bound import LARGEST_SIZE
 from constructions.catalogue import CATALOGUE
 from constructions.export import TOOLS
 from constructions.files.outputs import require_apart
@@ -155,7 +155,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         ),
         description=(
             "What no model without chain-of-thought can beat, and what every construction takes:"
-            " the capacity plane. All bounds but the last are for decoders (unembeddings) that do"
+            " the capacity plane. All bounds but the last are for unembeddings that do"
             " not depend on the facts."
         ),
     )
@@ -258,7 +258,10 @@ def parser(program: str) -> argparse.ArgumentParser:
         ),
     )
     check.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)"
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="as written by --save or by `save`",
     )
     check.add_argument("--json", type=Path, metavar="FILE", help="also write the result as JSON")
 
@@ -322,7 +325,10 @@ def parser(program: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     export.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="as written by --save or by model.save(folder)"
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="as written by --save or by `save`",
     )
     export.add_argument("--to", choices=list(TOOLS), required=True, help="the other tool")
     export.add_argument("out", type=Path, metavar="OUT", help="a new or an empty folder")

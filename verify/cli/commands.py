@@ -196,18 +196,19 @@ def _run_separation(options: argparse.Namespace) -> int:
     try:
         say(report.separation_line(smallest_separation(options.R, options.k, given, "every")))
     except InputError as error:
-        say(f"any decoder: {error}")
+        say(f"any unembedding: {error}")
     return PASSED
 
 
 def _run_facts(options: argparse.Namespace) -> int:
     from constructions.catalogue import construction
+    from constructions.facts.table import FactTable
     from constructions.facts.tsv import read_tsv
     from verify.cli import report
     from verify.runner.grid import verify_facts
 
     read = read_tsv(options.file)
-    facts = read.facts
+    facts = FactTable.from_triples(read.rows)
     missing = facts.answers.size - facts.n_facts
     repeats = f", {read.repeats} repeated lines" if read.repeats else ""
     say(
@@ -274,7 +275,7 @@ def _run_check(options: argparse.Namespace) -> int:
 
     if not options.folder.is_dir():
         raise InputError(
-            f"{options.folder}: no such folder; give one that model.save or --save has written"
+            f"{options.folder}: no such folder; give one that save or --save has written"
         )
     _check_writable(options.json)
     proven = check(options.folder)
@@ -505,6 +506,6 @@ def _write_json(
 
 def _write_text(path: Path | None, text: Callable[[], str]) -> None:
     if path is not None:
-        from constructions.facts.tsv import write_atomically
+        from constructions.files.whole_file import write_atomically
 
         write_atomically(path, iter([text()]))

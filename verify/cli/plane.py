@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bounds.logarithms import round_down
+from bounds.lower_bound import Bound
 from bounds.plans import Plan, plans
-from bounds.theorem_4_2 import Bound, every_bound, information_limit
+from bounds.theorem_4_2 import every_bound, information_limit
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
 from verify.cli.output import joined
@@ -29,7 +30,7 @@ COLUMNS = {
     "sharpened_global": "sharpened global",
     "disjoint_trees": "disjoint trees",
     "shared_leaves": "shared leaves",
-    "fact_aware_decoder": "fact-aware decoder",
+    "fact_aware_unembedding": "fact-aware unembedding",
 }
 
 
@@ -40,7 +41,7 @@ class Plane:
     Attributes:
         n_entities, n_relations, hops: N, R, k.
         limit: `log2 (N!)^R`, rounded down.
-        curves: (B_e, all bounds there); the bound for fact-aware decoders with B_u = B_e.
+        curves: (B_e, all bounds there); the bound for fact-aware unembeddings with B_u = B_e.
         points: every construction with every choice of options, and the bounds beside it.
     """
 
@@ -93,8 +94,8 @@ def tables(shown: Plane) -> str:
             " the bits of one embedding"
         ),
         (
-            "(fact-aware decoder: for every decoder, with B_u = B_e; the others for decoders that"
-            " do not depend on the facts;"
+            "(fact-aware unembedding: for every unembedding, with B_u = B_e; the others for"
+            " unembeddings that do not depend on the facts;"
         ),
         f"{_SOURCES})",
         *_bounds_table(shown.curves),
@@ -121,12 +122,12 @@ def bounds_at(
             f" = {unembedding_bits:,}: without chain-of-thought B_T, the internal bits, is at"
             " least"
         ),
-        "with a decoder (an unembedding) that does not depend on the facts",
+        "with an unembedding that does not depend on the facts",
     ]
     for name, bound in found.items():
         reported = bound if isinstance(bound, str) else f"{down(bound.bits)}{_where(bound)}"
-        if name == "fact_aware_decoder":
-            lines.append("with any decoder")
+        if name == "fact_aware_unembedding":
+            lines.append("with any unembedding")
         lines.append(f"  {COLUMNS[name]:<20}{reported}")
     return joined([*lines, f"rounded down; {_SOURCES}"])
 
@@ -243,7 +244,7 @@ def _points_table(shown: Plane) -> list[str]:
         ),
         (
             "in parentheses: exempt, tokens are written before the answer; dense ratio below 1:"
-            " separated, for fixed decoders"
+            " separated, for fixed unembeddings"
         ),
     ]
     return [*columns(rows), *notes]
@@ -284,7 +285,7 @@ _LINES = {
     "sharpened_global": ("#555555", "--", "sharpened global (ours)"),
     "disjoint_trees": ("#d95f02", "-", "disjoint trees (paper)"),
     "shared_leaves": ("#1b9e77", "-", "shared leaves (ours)"),
-    "fact_aware_decoder": ("#7570b3", "-", "fact-aware decoder, $B_u = B_e$ (ours)"),
+    "fact_aware_unembedding": ("#7570b3", "-", "fact-aware unembedding, $B_u = B_e$ (ours)"),
 }
 _MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">", "p", "h", "d", "8")
 
@@ -312,7 +313,7 @@ def draw(shown: Plane, path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    from constructions.facts.tsv import write_atomically
+    from constructions.files.whole_file import write_atomically
 
     shown = replace(shown, curves=_curves(shown.n_entities, shown.n_relations, shown.hops, 16))
     settings: dict[Any, Any] = {
@@ -373,7 +374,7 @@ def _draw_points(axes: Any, shown: Plane) -> None:
     for index, name in enumerate(names):
         costs = [plan.costs for plan, _ in shown.points if plan.entry.name == name]
         color, marker = f"C{index % 10}", _MARKERS[index % len(_MARKERS)]
-        exempt = " (decoder knows facts)" * any(cost.unembedding_fact_bits for cost in costs)
+        exempt = " (unembedding knows facts)" * any(cost.unembedding_fact_bits for cost in costs)
         exempt += " (writes tokens)" * any(cost.written_tokens > 1 for cost in costs)
         if len(costs) > 1 and not exempt:
             bits = [(cost.embedding_fact_bits, cost.internal_fact_bits) for cost in costs]

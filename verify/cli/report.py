@@ -90,8 +90,8 @@ def line(result: CellResult) -> str:
     if result.separated is not None:
         notes.append(
             f"    separated: {result.internal_bits:,} internal bits; without chain-of-thought,"
-            f" with embeddings of {result.embedding_bits:,} bits and a fixed decoder, no model has"
-            f" fewer than {_factor(result.separated)} times as many"
+            f" with embeddings of {result.embedding_bits:,} bits and a fixed unembedding, no model"
+            f" has fewer than {_factor(result.separated)} times as many"
         )
     notes += [f"    {counterexample}" for counterexample in result.counterexamples]
     return joined([_row(values), *notes])
@@ -270,16 +270,18 @@ def catalogue_lines() -> str:
 
 def separation_line(found: Separation) -> str:
     """With how many entities first a chain of thought lies below all models without that have such
-    decoders.
+    unembeddings.
     """
-    decoders = (
-        "decoders that do not depend on the facts" if found.decoders == "fixed" else "any decoder"
+    unembeddings = (
+        "unembeddings that do not depend on the facts"
+        if found.unembeddings == "fixed"
+        else "any unembedding"
     )
     from verify.cli.plane import down
 
-    rows = "" if found.decoders == "fixed" else f", B_u = {found.costs.unembedding_bits:,}"
+    rows = "" if found.unembeddings == "fixed" else f", B_u = {found.costs.unembedding_bits:,}"
     return (
-        f"{decoders}: separated first at N = {found.n_entities:,}: B_T ="
+        f"{unembeddings}: separated first at N = {found.n_entities:,}: B_T ="
         f" {found.costs.internal_bits:,}, B_e = {found.costs.embedding_bits:,}{rows}; without"
         f" chain-of-thought B_T >= {down(found.bound, 3)}, {_factor(found.factor)} times as much"
     )
@@ -292,7 +294,7 @@ def limits_lines() -> str:
     import sympy
 
     from bounds.limits import efficiency_limit, growth
-    from bounds.sizes import SYMBOLS
+    from bounds.symbols import SYMBOLS
 
     relations, looked_up = SYMBOLS["R"], SYMBOLS["q"]
     usual = {sympy.Min(1, e): 1 for e in (looked_up, relations - looked_up, relations - 1)}
@@ -303,12 +305,12 @@ def limits_lines() -> str:
     for entry in CATALOGUE.values():
         lines.append(f"{entry.name} ({entry.theorem})")
         for title, formula in (
-            ("d_model", entry.d_model),
-            ("d_mlp", entry.d_mlp),
-            ("B_T", entry.internal_bits),
-            ("facts in B_T", entry.internal_fact_bits),
-            ("B_e", entry.embedding_bits),
-            ("facts in B_e", entry.embedding_fact_bits),
+            ("d_model", "d_model"),
+            ("d_mlp", "d_mlp"),
+            ("B_T", "internal_bits"),
+            ("facts in B_T", "internal_fact_bits"),
+            ("B_e", "embedding_bits"),
+            ("facts in B_e", "embedding_fact_bits"),
         ):
             found = growth(entry, formula)
             factor = found.factor.subs(usual).doit()
@@ -396,6 +398,8 @@ def catalogue_table() -> str:
     """The table theorem - construction - sizes - file - test - check of docs/README.md, in
     Markdown.
     """
+    from bounds.symbols import SYMBOLS, Expressions
+
     rows = [
         (
             "| theorem | construction | d_model | d_mlp | layers | heads | file | proof | test |"
@@ -404,10 +408,12 @@ def catalogue_table() -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for e in CATALOGUE.values():
+        sizing = e.sizing(Expressions(**SYMBOLS))
         check = f"python -m verify {e.name} -N 100 -R 4" + (" -k 2" if e.multi_hop else "")
         rows.append(
-            f"| {e.theorem} | `{e.name}` | `{e.d_model}` | `{e.d_mlp}` | `{e.n_layers}` |"
-            f" `{e.n_heads}` | [{e.file}.py](../constructions/theorems/{e.file}.py) |"
+            f"| {e.theorem} | `{e.name}` | `{sizing.d_model}` | `{sizing.d_mlp}` |"
+            f" `{sizing.n_layers}` | `{sizing.n_heads}` |"
+            f" [{e.file}.py](../constructions/theorems/{e.file}.py) |"
             f" [{e.file}.md](theorems/{e.file}.md) |"
             f" [test_{e.file}.py](../tests/theorems/test_{e.file}.py) | `{check}` |"
         )

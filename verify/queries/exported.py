@@ -20,8 +20,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from constructions.export import Runner, export
+from constructions.export import export
 from constructions.export.names import as_standard
+from constructions.export.runner import Runner
 from constructions.export.scale import sampling_margin
 from constructions.model.answering import Answering, Writing
 from verify.queries.recall import Verdict

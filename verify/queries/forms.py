@@ -14,7 +14,7 @@ import torch
 from constructions.decoders.model_form import ModelForm
 from constructions.decoders.seeding import standard
 from constructions.decoders.standard_decoder import Norm, Placement
-from constructions.facts.table import require_runnable
+from constructions.facts.limits import require_runnable
 from constructions.following.queries import WAYS
 from constructions.forms.rewriting import add_noise, change_basis, noise_radius, widen
 from constructions.guards.errors import DoesNotFit, InternalError

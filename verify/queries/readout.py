@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from constructions.decoders.plain import why_not_plain_part
+from constructions.model.as_written import why_not_plain_part
 from constructions.model.fact_model import FactModel
 from constructions.model.readout import BankField, NumberField, Readout, SignField
 from constructions.model.transformer import Weight

@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from constructions.decoders.plain import why_not_plain
-from constructions.facts.table import FactTable, require_runnable
+from constructions.facts.limits import require_runnable
+from constructions.facts.table import FactTable
 from constructions.following.largest import prefix_is_static
 from constructions.guards.errors import InputError, InternalError
 from constructions.guards.wording import printable

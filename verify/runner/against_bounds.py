@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from bounds.lower_bound import Bound
 from bounds.sizes import Costs
-from bounds.theorem_4_2 import FIXED_DECODER_BOUNDS, Bound, every_bound
+from bounds.theorem_4_2 import FIXED_UNEMBEDDING_BOUNDS, every_bound
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def hold_against_bounds(
 
     A bound is about models that answer all tuples of bijections in one pass; it does not apply
     where tokens are written before the answer (chain-of-thought), or to facts that are no
-    bijections. Bounds for fixed decoders do not apply where the unembedding holds facts. The
+    bijections. Bounds for fixed unembeddings do not apply where the unembedding holds facts. The
     counting argument holds for dense bits, and for fact bits as well: the other entries are the
     same whatever the facts.
     """
@@ -92,7 +93,7 @@ def separation_factor(costs: Costs, checks: list[BoundCheck], bijective: bool) -
     if costs.written_tokens == 1 or not bijective or costs.unembedding_fact_bits:
         return None
     best = max(
-        (check.bits for check in checks if check.name in FIXED_DECODER_BOUNDS and check.bits),
+        (check.bits for check in checks if check.name in FIXED_UNEMBEDDING_BOUNDS and check.bits),
         default=0.0,
     )
     return best / costs.internal_bits if best > costs.internal_bits else None
@@ -105,7 +106,7 @@ def _exemption(name: str, costs: Costs, bijective: bool) -> str:
         return (
             f"{costs.written_tokens} tokens are written until the answer stands (chain-of-thought)"
         )
-    if costs.unembedding_fact_bits and name in FIXED_DECODER_BOUNDS:
+    if costs.unembedding_fact_bits and name in FIXED_UNEMBEDDING_BOUNDS:
         return "the unembedding holds facts"
     return ""
 

@@ -22,7 +22,9 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from constructions.facts.table import MISSING, FactTable, require_runnable
+from constructions.facts.answers import MISSING
+from constructions.facts.limits import require_runnable
+from constructions.facts.table import FactTable
 from constructions.facts.tsv import fact_lines
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel

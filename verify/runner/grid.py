@@ -14,17 +14,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, get_args
 
-from constructions.catalogue import CATALOGUE, Construction, construction
-from constructions.facts.table import MOST_QUERIES, FactTable, require_path
+from constructions.catalogue import CATALOGUE, construction
+from constructions.entry import Construction
+from constructions.facts.limits import MOST_QUERIES, require_path
+from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.memory import is_out_of_memory, require_memory
 from constructions.guards.wording import shortened
 from verify.cli.output import complain
 
 if TYPE_CHECKING:
-    from bounds.capacity import Capacity, Format
+    from bounds.capacity import Capacity
     from bounds.sizes import Costs
     from constructions.model.fact_model import FactModel, MarginClaim
+    from verify.queries.capacity import Format
     from verify.queries.recall import Logits, Recall
     from verify.runner.against_bounds import BoundCheck
     from verify.symbolic.checker import Verdict as Proven
@@ -120,7 +123,7 @@ class CellResult:
     length up to `hops`. Where the proof alone decides, `logits` is "proof", no query is run, and
     `margin` is the proven one. The bits are B_T (dense, and those of facts), B_e and B_u of
     Theorem 4.2; `separated` is the factor by which a model with chain-of-thought lies below every
-    model without that has embeddings as small and a fixed decoder.
+    model without that has embeddings as small and a fixed unembedding.
     """
 
     construction: str
@@ -297,8 +300,8 @@ def verify_facts(
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory.
     """
-    from bounds.capacity import capacity
     from bounds.sizes import Sizes, predicted
+    from verify.queries.capacity import capacity
     from verify.queries.recall import check_recall
     from verify.runner.against_bounds import hold_against_bounds, separation_factor
 
@@ -442,7 +445,7 @@ def _format_of_size(
     """The format of a construction's models of the size of these facts: read off facts that the
     size alone determines.
     """
-    from bounds.capacity import format_of
+    from verify.queries.capacity import format_of
 
     return format_of(
         build(
@@ -548,11 +551,12 @@ def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:
     """Save the model, to a temporary folder if none is given, and let the checker prove what is
     there.
     """
+    from constructions.saved.folder import save
     from verify.symbolic.checker import check
 
     with TemporaryDirectory() as temporary:
         folder = folder or Path(temporary) / "model"
-        model.save(folder)
+        save(model, folder)
         return check(folder)
 
 

@@ -15,7 +15,7 @@ difference is x_0 if letter 0 is asked, else 0, and the summand is x_r if r is a
 letters are those of w, else 0.
 
 Used by: `precomputed` (both), `meet_in_the_middle` (`pick`), `hybrid` and `chain_of_thought` (the
-answers). Proof: docs/theorems/theorem_4_3.md, "`precomputed`".
+answers). Proof: docs/theorems/theorem_4_3_precomputed.md.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ later the last position itself. Unit q is `ReLU(<c(q), pointer> - (p - 1))`: 1 i
 It writes `c(q + 1) - c(q)` to the pointer, unit k nothing, and unit 1 clears the flag.
 
 Used by: `key_value` and `key_value_rows` with shared layers, `hybrid` with shared layers. Proof:
-docs/theorems/theorem_4_3.md, "Shared layers".
+docs/theorems/theorem_4_3_key_value.md, "Shared layers".
 """
 
 from __future__ import annotations

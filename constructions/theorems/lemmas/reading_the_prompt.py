@@ -12,7 +12,7 @@ Weights. The query of place i is `GAIN c(k)_j c(i)_j position_j`, that is `GAIN 
 is `position`.
 
 Used by: `key_value`, `key_value_rows`, `precomputed`, `hybrid`, `meet_in_the_middle`. Proof:
-docs/theorems/theorem_4_3.md, "Selection by position".
+docs/position_reading.md, "Selection by position".
 """
 
 from __future__ import annotations

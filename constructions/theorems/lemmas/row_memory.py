@@ -14,7 +14,8 @@ asked] - 1)`: the first sum is the sign of the bit, the rest before the 1 is +1 
 -1 if not; so it is `ReLU(1)` for a set bit of the asked row, else `ReLU(-1)` or `ReLU(-3)`. All
 weights are signs: b bits for each fact.
 
-Used by: `key_value_rows`, `hybrid`. Proof: docs/theorems/theorem_4_3.md, "`key_value_rows`".
+Used by: `key_value_rows`, `hybrid`. Proof: docs/theorems/theorem_4_3_key_value.md,
+"Proof: `key_value_rows`".
 """
 
 from __future__ import annotations

@@ -1,0 +1,101 @@
+"""The size formulas as expressions: the same functions as with numbers, given sympy's symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import sympy
+
+from constructions.sizes import whole_numbers
+from constructions.sizes.symbols import Symbols
+
+SYMBOLS = {
+    field.name: sympy.Symbol(field.name, integer=True, nonnegative=True)
+    for field in fields(Symbols)
+}
+_LAYER = sympy.Symbol("h", integer=True, positive=True)
+
+
+class tree(sympy.Function):  # type: ignore[misc]  # sympy has no types
+    """tree(R, n) = 1 + R + ... + R^(n-1), the vertices of an R-ary tree of depth n - 1."""
+
+    @classmethod
+    def eval(cls, base: sympy.Expr, terms: sympy.Expr) -> sympy.Expr | None:
+        """A plain sum as soon as n is a number."""
+        if terms.is_Integer:
+            return sum((base**i for i in range(int(terms))), sympy.Integer(0))
+        return None
+
+
+class bits(sympy.Function):  # type: ignore[misc]  # likewise
+    """bits(n) = ceil(log2 n), the bits that tell n values apart; 0 for one."""
+
+    @classmethod
+    def eval(cls, values: sympy.Expr) -> sympy.Expr | None:
+        """A number as soon as n is one."""
+        return sympy.Integer(whole_numbers.bits(int(values))) if values.is_Integer else None
+
+
+class odd(sympy.Function):  # type: ignore[misc]  # likewise
+    """odd(n) = n without its factors of two."""
+
+    @classmethod
+    def eval(cls, number: sympy.Expr) -> sympy.Expr | None:
+        """A number as soon as n is one."""
+        return sympy.Integer(whole_numbers.odd(int(number))) if number.is_Integer else None
+
+
+class beta(sympy.Function):  # type: ignore[misc]  # likewise
+    """beta(R), the gain of `attention_selector`: see `whole_numbers.least_gain`."""
+
+    @classmethod
+    def eval(cls, relations: sympy.Expr) -> sympy.Expr | None:
+        """A number as soon as R is one."""
+        if not relations.is_Integer:
+            return None
+        return sympy.Integer(whole_numbers.least_gain(int(relations)))
+
+
+class Expressions(Symbols):
+    """Symbols that stand for sympy's, and functions that give its expressions."""
+
+    def max(self, *values: Any) -> Any:
+        """The largest of some expressions."""
+        return sympy.Max(*values)
+
+    def min(self, *values: Any) -> Any:
+        """The least of some expressions."""
+        return sympy.Min(*values)
+
+    def ceiling(self, number: Any, divisor: Any) -> Any:
+        """A quotient, rounded up."""
+        return sympy.ceiling(number / divisor)
+
+    def tree(self, base: Any, terms: Any) -> Any:
+        """tree(R, n), or a sum where n is a number."""
+        return tree(base, terms)
+
+    def bits(self, values: Any) -> Any:
+        """bits(n), or its value where n is a number."""
+        return bits(values)
+
+    def odd(self, number: Any) -> Any:
+        """odd(n), or its value where n is a number."""
+        return odd(number)
+
+    def least_gain(self, relations: Any) -> Any:
+        """beta(R), or its value where R is a number."""
+        return beta(relations)
+
+    def over_layers(self, term: Callable[[Any], Any]) -> Any:
+        """The sum of a term over h = 1, ..., k."""
+        return sympy.Sum(term(_LAYER), (_LAYER, 1, self.k))
+
+
+def expression(
+    formula: Callable[[Symbols], int], known: Mapping[str, sympy.Expr] | None = None
+) -> sympy.Expr:
+    """A size formula as an expression in `SYMBOLS`, some of which may be given."""
+    return sympy.sympify(formula(Expressions(**(SYMBOLS | dict(known or {})))))

@@ -1,0 +1,113 @@
+"""The names of entities and relations: what can be one, and which is meant."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Sequence
+from functools import cached_property
+
+from constructions.guards.errors import InputError
+
+
+def name_defect(name: str) -> tuple[int, str] | None:
+    """The first reason why `name` cannot name an entity or a relation, with its 0-based position;
+    None if it can.
+    """
+    if not name:
+        return 0, "an empty name"
+    for position, character in enumerate(name):
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character == "\ufeff":
+            label = unicodedata.name(character, "a control character")
+            return position, f"U+{ord(character):04X} ({label})"
+    if name[0].isspace():
+        return 0, "a leading space"
+    if name[-1].isspace():
+        return len(name) - 1, "a trailing space"
+    return None
+
+
+def checked_names(kind: str, names: Sequence[str], count: int) -> tuple[str, ...]:
+    """The names of all entities, or of all relations.
+
+    Args:
+        kind: "entity" or "relation".
+        names: distinct, and different in their Unicode normal form too.
+        count: how many are needed.
+
+    Raises:
+        InputError: they are not as many, or one of them can be no name, or two are alike.
+    """
+    if len(names) != count:
+        raise InputError(f"{count} {kind} names are needed, one for each {kind}; got {len(names)}")
+    for name in names:
+        if not isinstance(name, str):
+            raise InputError(f"a name must be a string; got {name!r} as {kind} name")
+        if not (name.isascii() and name.isalnum()) and (defect := name_defect(name)):
+            raise InputError(f"{kind} name {name!r} has {defect[1]} at character {defect[0] + 1}")
+    if len(set(names)) < count:
+        seen: set[str] = set()
+        # what add returns, None, counts as not repeated
+        repeated = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise InputError(f"{kind} names must be distinct; {repeated!r} names two of them")
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(unicodedata.normalize("NFC", name), name)
+        if other != name:
+            raise InputError(
+                f"{kind} names {other!r} ({other!a}) and {name!r} ({name!a}) "
+                "differ only by Unicode normalization; spell the name alike"
+            )
+    return tuple(names)
+
+
+class NameIndex:
+    """The ids of entities, or of relations, by name."""
+
+    def __init__(self, kind: str, names: tuple[str, ...]):
+        self.kind = kind
+        self.by_name = {name: i for i, name in enumerate(names)}
+
+    @cached_property
+    def by_normal_form(self) -> dict[str, int]:
+        """The ids of names beyond ASCII, by what the Unicode normal form NFC makes of them."""
+        names = ((name, i) for name, i in self.by_name.items() if not name.isascii())
+        return {unicodedata.normalize("NFC", name): i for name, i in names}
+
+    def find(self, name: str) -> int:
+        """The id of a name, or of the one that is canonically equivalent; InputError where there
+        is none.
+        """
+        if not isinstance(name, str):
+            raise InputError(f"{self.kind} names are strings; got {name!r}")
+        if name in self.by_name:
+            return self.by_name[name]
+        normal = unicodedata.normalize("NFC", name)
+        found = self.by_name.get(normal, self.by_normal_form.get(normal))
+        if found is not None:
+            return found
+        count = f"among the {len(self.by_name)} of the table"
+        few = self.by_name if len(self.by_name) <= 200_000 else ()
+        close = difflib.get_close_matches(name, few, n=3)
+        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+        nearest = unicodedata.normalize("NFC", close[0]) if close else normal
+        if close and (difference := _difference(normal, nearest)):
+            hint += f" ({difference})"
+        raise InputError(f"no {self.kind} is named {name!r} {count}{hint}")
+
+
+def _difference(name: str, other: str) -> str | None:
+    """Where two names that look alike differ first; None if the letters there show it."""
+    shared = min(len(name), len(other))
+    at = next((i for i in range(shared) if name[i] != other[i]), shared)
+    here, there = name[at : at + 1], other[at : at + 1]
+    if (here + there).isascii() and " " not in (here, there):
+        return None
+    return f"character {at + 1} is {_described(there)} there, not {_described(here)}"
+
+
+def _described(character: str) -> str:
+    """A character by its number and its name in Unicode; nothing is "missing"."""
+    if not character:
+        return "missing"
+    return f"U+{ord(character):04X} ({unicodedata.name(character, 'no name')})"

@@ -1,0 +1,74 @@
+"""The answers of random tables, and of one that its sizes alone determine: int64 (relations,
+entities), -1 where a fact is missing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from constructions.facts.answers import MISSING
+from constructions.guards.errors import InputError
+from constructions.guards.integers import whole
+from constructions.guards.memory import require_memory
+
+
+def bijections(entities: int, relations: int, seed: int) -> NDArray[np.int64]:
+    """Independent uniform bijections."""
+    entities, relations, seed = _checked_sizes(entities, relations, seed)
+    identity = np.tile(np.arange(entities, dtype=np.int64), (relations, 1))
+    return np.random.default_rng(seed).permuted(identity, axis=1)
+
+
+def rotations(entities: int, relations: int) -> NDArray[np.int64]:
+    """The bijections `f_r(s) = s + r mod N`."""
+    entities, relations, _ = _checked_sizes(entities, relations, 0)
+    return (np.arange(entities, dtype=np.int64) + np.arange(relations)[:, None]) % entities
+
+
+def functions(entities: int, relations: int, seed: int, missing: float) -> NDArray[np.int64]:
+    """Independent uniform functions, each fact missing with probability `missing` (0 to 1)."""
+    entities, relations, seed = _checked_sizes(entities, relations, seed, missing)
+    rng = np.random.default_rng(seed)
+    answers = rng.integers(entities, size=(relations, entities), dtype=np.int64)
+    return np.where(rng.random(answers.shape) < missing, MISSING, answers)
+
+
+def disjoint(entities: int, relations: int, seed: int, missing: float) -> NDArray[np.int64]:
+    """Functions whose answer sets are disjoint and of random sizes: the entities are divided at
+    random among the first min(N, R) relations, at least one to each.
+    """
+    entities, relations, seed = _checked_sizes(entities, relations, seed, missing)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(entities)
+    shares = min(entities, relations)
+    inner = (
+        np.sort(rng.choice(entities - 1, shares - 1, replace=False)) + 1
+        if shares > 1
+        else np.array([], int)
+    )
+    bounds = np.concatenate([[0], inner, [entities]])
+    answers = np.full((relations, entities), MISSING, dtype=np.int64)
+    for r in range(shares):
+        answers[r] = order[rng.integers(bounds[r], bounds[r + 1], size=entities)]
+    return np.where(rng.random(answers.shape) < missing, MISSING, answers)
+
+
+def _checked_sizes(
+    entities: int, relations: int, seed: int, missing: float = 0.0
+) -> tuple[int, int, int]:
+    """Sizes and seed as Python integers. Raises InputError where they are none or out of range,
+    and DoesNotFit where such a table needs more memory than the machine has.
+    """
+    entities, relations, seed = (
+        whole("entities", entities, 1),
+        whole("relations", relations, 1),
+        whole("seed", seed, 0),
+    )
+    if not 0 <= missing <= 1:
+        raise InputError(f"missing is a probability, 0 to 1; got {missing}")
+    require_memory(
+        4 * 8 * entities * relations,
+        f"a random table of {entities:,} x {relations:,} facts and its draft",
+    )
+    return entities, relations, seed

@@ -1,0 +1,121 @@
+"""The sizes of the constructions of Theorem 4.3(1): many hops, the facts in the MLP."""
+
+from __future__ import annotations
+
+from constructions.sizes.sizing import Sizing, Tensor
+from constructions.sizes.symbols import Symbols
+from constructions.sizes.tensors import (
+    copies,
+    mlp,
+    positions,
+    select_by_pointer,
+    select_from_known_places,
+    sign_readout,
+)
+
+
+def key_value(s: Symbols) -> Sizing:
+    """k layers; units read signs and a threshold down to `-(b + c - 1)`, and write signs."""
+    units = _pairs(s)
+    threshold = s.bits_between(-(s.b + s.c - 1), 1)
+    d = s.b + 2 * s.c + s.p + 1
+    layers = (
+        Tensor("units that read", s.k * units * d, threshold),
+        Tensor("units that write", s.k * units * d, 2),
+    )
+    return _memory_in_each_layer(s, d, units, layers)
+
+
+def key_value_shared(s: Symbols) -> Sizing:
+    """One layer, with k units more that move the pointer, by up to 2 in a coordinate if k > 1."""
+    units = _pairs(s) + s.k
+    threshold = s.bits_between(-(s.max(s.b + s.c, s.p) - 1), 1)
+    moves = 2 + s.if_any(s.k - 1)
+    d = 2 * s.b + 2 * s.c + 2 * s.p + 2
+    return _memory_in_one_layer(s, d, units, mlp([units], (threshold, moves), d))
+
+
+def key_value_rows(s: Symbols) -> Sizing:
+    """k layers of three hidden layers, between which all weights are signs."""
+    widths = _row_widths(s, passes=1, moved=0)
+    d = s.b + 2 * s.c + s.p + 1
+    one_layer = mlp(widths, _row_bits(s, lowest=1), d)
+    layers = tuple(
+        Tensor(tensor.name, s.k * tensor.entries, tensor.entry_bits) for tensor in one_layer
+    )
+    return _memory_in_each_layer(s, d, s.max(*widths), layers)
+
+
+def key_value_rows_shared(s: Symbols) -> Sizing:
+    """One layer of three hidden layers, which say the pass as well and move the pointer."""
+    widths = _row_widths(s, passes=s.k, moved=s.k)
+    d = 2 * s.b + 2 * s.c + 2 * s.p + 2
+    layer = mlp(widths, _row_bits(s, lowest=s.max(s.p - 1, 1)), d)
+    return _memory_in_one_layer(s, d, s.max(*widths), layer)
+
+
+def _pairs(s: Symbols) -> int:
+    """One unit for each (entity, relation), two for each bit of the old state and of the relation
+    that are cleared, and *unknown stays* if facts are missing.
+    """
+    return s.N * s.R + 2 * s.b + 2 * s.c + s.u
+
+
+def _row_widths(s: Symbols, passes: int, moved: int) -> tuple[int, int, int]:
+    """The hidden layers of `key_value_rows`: the rails, with the units that say which pass it is
+    and the bias; which state, relation and pass it is; the rows, old state, old relation and a
+    constant, and the units that move a pointer.
+    """
+    rails = 2 * s.b + 2 * s.c + passes + 1
+    one_hot = s.N + s.u + s.R + passes
+    rows = s.R * s.b + s.b + s.c + 1 + moved
+    return rails, one_hot, rows
+
+
+def _row_bits(s: Symbols, lowest: int) -> tuple[int, int, int, int]:
+    """Rails read signs, a bias of `b + c` and a threshold down to -lowest; all between is signs;
+    the state moves by twice its bits.
+    """
+    return s.bits_between(-lowest, s.b + s.c), 1, 1, 3
+
+
+def _memory_in_each_layer(s: Symbols, d: int, widest: int, mlps: tuple[Tensor, ...]) -> Sizing:
+    """k stored layers around their MLPs: the subject is read once, each relation in its layer."""
+    return Sizing(
+        d_vocab=s.V,
+        d_model=d,
+        d_mlp=widest,
+        n_layers=s.k,
+        n_heads=2,
+        internal=(
+            positions(s.k + 1, d),
+            *select_from_known_places(s, d),
+            *copies(s.b + s.k * s.c, d),
+            *mlps,
+        ),
+        embedding_entry_bits=2,
+        unembedding_entry_bits=sign_readout(s, s.N + s.u, s.b),
+        internal_fact_bits=s.k * s.N * s.R * s.b,
+        embedding_fact_bits=0,
+    )
+
+
+def _memory_in_one_layer(s: Symbols, d: int, widest: int, layer: tuple[Tensor, ...]) -> Sizing:
+    """One stored layer around its MLP, applied k times: two heads, each fact once."""
+    return Sizing(
+        d_vocab=s.V,
+        d_model=d,
+        d_mlp=widest,
+        n_layers=s.k,
+        n_heads=2,
+        internal=(
+            positions(s.k + 1, d),
+            *select_by_pointer(s, d),
+            *copies(s.b + s.c, d),
+            *layer,
+        ),
+        embedding_entry_bits=2,
+        unembedding_entry_bits=sign_readout(s, s.N + s.u, s.b),
+        internal_fact_bits=s.N * s.R * s.b,
+        embedding_fact_bits=0,
+    )

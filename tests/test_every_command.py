@@ -1,0 +1,52 @@
+"""Every command of the command line does what it is for once, and ends with 0."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from constructions import FactTable, save, selector
+from verify.__main__ import main
+from verify.cli.commands import COMMANDS
+from verify.runner.grid import Cell
+
+WORDS = {
+    "all": (["all"], "PASS: 1 cell planned, 1 passed"),
+    "list": (["list"], "chain_of_thought"),
+    "bound": (
+        ["bound", "-N", "64", "-R", "2", "-k", "2"],
+        "the constructions, and the largest bound",
+    ),
+    "plan": (["plan", "-N", "64", "-R", "2", "-k", "2"], "key_value"),
+    "separation": (["separation", "-R", "4", "-k", "3"], "788"),
+    "facts": (["facts", "facts.tsv", "--ask", "Ann", "mother"], "Beth"),
+    "check": (["check", "model"], "PASS: all 5 queries"),
+    "attack": (["attack", "model", "-n", "5"], "nothing wrong was accepted"),
+    "export": (["export", "model", "--to", "onnx", "out"], "out"),
+    "example": (["example", "unicode.tsv"], "unicode.tsv"),
+}
+
+
+@pytest.fixture
+def workshop(tmp_path, monkeypatch):
+    """A folder with a fact file and a saved model of it."""
+    monkeypatch.chdir(tmp_path)
+    facts = FactTable.from_triples([("Ann", "mother", "Beth"), ("Beth", "mother", "Carla")])
+    facts.to_tsv(tmp_path / "facts.tsv")
+    save(selector(FactTable.random_bijections(5, 1, seed=0)), tmp_path / "model")
+    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: [Cell("selector", 5, 2)])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_ends_with_0_and_says_what_it_found(command, workshop, capsys):
+    words, said = WORDS[command]
+    status = main(words)
+    printed = capsys.readouterr()
+    if command == "export" and find_spec("onnxruntime") is None:
+        assert (status, "onnx" in printed.err) == (2, True)
+        return
+    assert status == 0, printed.err
+    assert said in printed.out, printed.out
+
+
+def test_there_are_words_for_every_command():
+    assert WORDS.keys() == COMMANDS.keys()
