@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exploits import one_letter
+from exploits.small_models import one_letter
 from hand_made import built, claims_of, files_of, resealed, weights_of, with_claims, with_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
