@@ -20,7 +20,7 @@ from folder_edits import (
     without,
 )
 
-from constructions.saved.manifest import FORMAT
+from constructions.writing.certificate import FORMAT
 
 DEFECTS = {
     # the manifest as text

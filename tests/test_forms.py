@@ -30,7 +30,7 @@ from constructions.forms.installing import install
 from constructions.forms.noise import add_noise, noise_radius
 from constructions.forms.widening import widen
 from constructions.model.answering import Writing
-from constructions.model.transformer import HeadShape, LayerShape
+from constructions.model.shapes import HeadShape, LayerShape
 from verify.queries.recall import check_recall
 
 NAMES = list(CATALOGUE)

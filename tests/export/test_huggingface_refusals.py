@@ -132,7 +132,7 @@ def test_names_that_clash_or_hold_special_tokens_have_tokens_of_their_own():
     facts = FactTable(
         [[1, 2, 0, 3]] * 2, ["mother", "mother:", "<unknown>", "a<pad>:"], ["mother", "is a"]
     )
-    from constructions.export.huggingface import tokenizer as made
+    from constructions.export.huggingface_tokenizer import tokenizer as made
     from constructions.export.names import distinct_names
 
     names = distinct_names(selector(facts))
@@ -144,7 +144,7 @@ def test_names_that_clash_or_hold_special_tokens_have_tokens_of_their_own():
 
 
 def test_text_encodes_back_to_the_same_tokens(rng):
-    from constructions.export.huggingface import tokenizer as made
+    from constructions.export.huggingface_tokenizer import tokenizer as made
 
     tokenizer = made(chain_of_thought(named(FactTable.random_bijections(40, 3, 0)), 2))
     for _ in range(100):
@@ -161,7 +161,7 @@ def test_text_encodes_back_to_the_same_tokens(rng):
 
 
 def test_names_that_there_are_not_are_refused_by_name(single):
-    from constructions.export.huggingface import tokenizer as made
+    from constructions.export.huggingface_tokenizer import tokenizer as made
 
     tokenizer = made(selector(FactTable.from_triples(FAMILY)))
     for text, reported in (

@@ -19,7 +19,7 @@ from constructions import (
     scalar_selector,
 )
 from constructions.facts.table import FactTable
-from constructions.model.transformer import MLP
+from constructions.model.parts import MLP
 from verify.queries.recall import check_recall
 
 
