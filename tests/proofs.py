@@ -1,5 +1,6 @@
 """Whether the checker proves a model, and with the numbers that it has; files that it must refuse."""
 
+import copy
 from fractions import Fraction
 
 import torch
@@ -47,3 +48,12 @@ def refused(files):
     assert proven.reason
     assert (proven.queries, proven.margin, proven.real_margin, proven.exact) == (0, 0, 0, None)
     return True
+
+
+def changed(value, path, new):
+    value = copy.deepcopy(value)
+    target = value
+    for key in path[:-1]:
+        target = target[key]
+    target[path[-1]] = new
+    return value

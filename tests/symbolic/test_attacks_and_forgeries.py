@@ -5,7 +5,7 @@ import random
 
 import pytest
 from hand_made import built, claims_of, files_of, with_claims
-from symbolic.test_malformed_folders import changed
+from proofs import changed
 from tiers import few
 
 from constructions import (

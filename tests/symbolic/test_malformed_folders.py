@@ -1,13 +1,12 @@
 """Folders that are cut off, overwritten or of odd types are refused, and nothing stops the checker."""
 
-import copy
 import itertools
 import json
 import random
 
 import pytest
 from hand_made import claims_of, resealed
-from proofs import MALFORMED, refused
+from proofs import MALFORMED, changed, refused
 from tiers import few
 
 from constructions.saved.manifest import canonical
@@ -48,15 +47,6 @@ def places(value, path=()):
     for key, part in inner:
         yield (*path, key)
         yield from places(part, (*path, key))
-
-
-def changed(value, path, new):
-    value = copy.deepcopy(value)
-    target = value
-    for key in path[:-1]:
-        target = target[key]
-    target[path[-1]] = new
-    return value
 
 
 @pytest.mark.parametrize("name", MALFORMED)
