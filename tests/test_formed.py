@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from constructions import CATALOGUE
-from constructions.forms.rewriting import widen
+from constructions.forms.widening import widen
 from verify.queries.forms import FORMS
 from verify.runner.cells import FORM_NAMES, Cell
 from verify.runner.grid import default_grid, forms_grid

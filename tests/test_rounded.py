@@ -353,7 +353,7 @@ def test_a_shift_that_all_coordinates_share_is_not_lost():
     tokens = sequences(model, model.facts)[0]
     small = follower.logits(follower.points(tokens, change), change, 1).error.max()
     with torch.no_grad():
-        mirror = torch.from_numpy(model.places.mirror)
+        mirror = torch.from_numpy(model.embedding_map.mirror)
         model.unembedding.weight[:, mirror] = 0
     follower = Follower(network_of_decoder(model), 2)
     assert follower.logits(follower.points(tokens, change), change, 1).error.max() > 4 * small

@@ -19,13 +19,14 @@ from numpy.typing import DTypeLike
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
-from constructions.decoders.standard_decoder import Block, StandardModel
+from constructions.decoders.standard_decoder import Block
+from constructions.decoders.standard_model import StandardModel
 from constructions.export.names import as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering
-from constructions.model.transformer import Attention
+from constructions.model.parts import Attention
 
 FILE = "model.onnx"
 OPSET, IR_VERSION = 18, 8

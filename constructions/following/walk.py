@@ -8,7 +8,7 @@ bound through the layers.
 
 A `Network` holds these parts: matrices by their names, whatever module they come from
 (`network_of` for a transformer of ours, `constructions.decoders.network` for a standard decoder).
-What is known of the stream, and what each step makes of it, is said by `Rules`:
+What is known of the stream, and what each step makes of it, `Rules` say:
 
 * `constructions.following.largest`: the largest absolute value of each coordinate, for all tokens;
 * `constructions.following.sizes`: beside it how far the coordinate may be off: what a softmax
@@ -30,7 +30,9 @@ from torch import Tensor, nn
 
 from constructions.guards.errors import InternalError
 from constructions.model.answering import Widths
-from constructions.model.transformer import MLP, Attention, HeadShape, Transformer
+from constructions.model.parts import MLP, Attention
+from constructions.model.shapes import HeadShape
+from constructions.model.transformer import Transformer
 
 State = TypeVar("State")
 """What is known of the stream, or of hidden numbers."""
@@ -143,7 +145,7 @@ class Rules(ABC, Generic[State]):
 
 
 class MatrixRules(Rules[State]):
-    """Rules that are said matrix by matrix."""
+    """Rules for one matrix after the other."""
 
     @abstractmethod
     def through(self, matrix: Matrix, x: State) -> State:

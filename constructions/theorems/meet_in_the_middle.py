@@ -25,13 +25,16 @@ from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.readout import BankField, Readout
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Space
 from constructions.theorems.lemmas.answer_trees import answers_to_all_words, pick, write_answers
+from constructions.theorems.lemmas.code_readout import below_every_code
+from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
-from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
+from constructions.writing.draft import Draft, require_exact, require_hops
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import position_codes
 
@@ -87,14 +90,14 @@ def meet_in_the_middle(
 
     layer = draft.layer()
     middle = forward[(0,) * first]
-    spelled: Form = 0 * one[None]
+    agreeing: Form = 0 * one[None]
     for l in range(second):  # noqa: E741  # l is the letter's place, as in the statement
         word_letters = np.indices((n_relations,) * second)[l].ravel()
-        spelled = spelled + letters[first + l][word_letters]
+        agreeing = agreeing + letters[first + l][word_letters]
     bits = layer.relu(
-        "middle, if the word is asked", middle[None] + spelled[:, None] - second * one
+        "middle, if the word is asked", middle[None] + agreeing[:, None] - second * one
     )
-    asked = layer.relu("word is asked", spelled - (second - 1) * one)
+    asked = layer.relu("word is asked", agreeing - (second - 1) * one)
     layer.add(2 * bits - asked[:, None], to=backward)
 
     write_facts = partial(_write_halves, first=first, second=second, codebook=codebook)
@@ -141,9 +144,7 @@ def _readout(facts: FactTable, stream: Space, second: int, codebook: Codebook) -
     forward = answers_to_all_words(facts, second).T  # (R^b, N): t = f_v(x)
     codes = np.empty((*forward.shape, codebook.bits), dtype=np.int8)
     codes[np.arange(len(forward))[:, None], forward] = codebook.signs(np.arange(facts.n_entities))
-    floor = (
-        -(codebook.bits + 1 if facts.n_entities > 1 else codebook.bits) * stream["relation"].sum()
-    )
+    floor = below_every_code(codebook) * stream["relation"].sum()
     return Readout(
         (BankField(np.arange(facts.n_entities), codes, read=stream["backward"]),), rest=floor
     )
@@ -156,13 +157,7 @@ def _write_halves(
     behind.
     """
     require_bijections(facts)
-    vocabulary, weight = model.vocabulary, model.embedding.weight
     tokens = answers_to_all_words(facts, first)
     write_answers(model, "forward", tokens, codebook)
-    write_rows(
-        weight,
-        vocabulary.relations,
-        model.stream["relation"],
-        np.eye(facts.n_relations, dtype=np.int8),
-    )
+    write_one_hot_relations(model)
     model.write_readout(_readout(facts, model.stream, second, codebook))

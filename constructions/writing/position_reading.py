@@ -20,15 +20,13 @@ import torch
 from numpy.typing import NDArray
 
 from constructions.facts.codes import bits_needed, sign_codes
-from constructions.following.largest import (
-    attends_to_embeddings_alone,
-    largest_embedded,
-    largest_number,
-)
+from constructions.following.largest import largest_embedded, largest_number
 from constructions.following.sizes import Size, Sizes
+from constructions.following.static_prefix import attends_to_embeddings_alone
 from constructions.following.walk import Heads, follow, network_of
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.rounding import magnitude, up
 from constructions.model.stream import Form, Slot, dot
 
@@ -128,6 +126,9 @@ class _Leaks(Sizes):
 
 
 def _require_no_overflow(model: FactModel) -> None:
+    """Raise DoesNotFit unless the weights bound all numbers of a forward pass well within the
+    dtype.
+    """
     dtype = model.embedding.weight.dtype
     largest, limit = largest_number(model), torch.finfo(dtype).max / 4
     if not largest < limit:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from constructions.facts.table import FactTable
-from constructions.following.largest import prefix_is_static
+from constructions.following.static_prefix import prefix_is_static
 from constructions.guards.errors import InternalError
 from constructions.model.answering import Answering, Writing
-from constructions.model.transformer import Cache, KeysAndValues, Transformer
+from constructions.model.trace import Cache, KeysAndValues
+from constructions.model.transformer import Transformer
 
 
 @dataclass

@@ -15,7 +15,9 @@ from constructions.decoders.seeding import standard
 from constructions.decoders.standard_decoder import Norm, Placement
 from constructions.facts.limits import require_runnable
 from constructions.following.queries import WAYS
-from constructions.forms.rewriting import add_noise, change_basis, noise_radius, widen
+from constructions.forms.basis import change_basis
+from constructions.forms.noise import add_noise, noise_radius
+from constructions.forms.widening import widen
 from constructions.guards.errors import DoesNotFit, InternalError
 from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
