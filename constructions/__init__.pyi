@@ -14,8 +14,10 @@ from constructions.decoders.seeding import (
 )
 from constructions.decoders.standard_decoder import (
     StandardDecoder as StandardDecoder,
-    StandardModel as StandardModel,
     StandardShape as StandardShape,
+)
+from constructions.decoders.standard_model import (
+    StandardModel as StandardModel,
 )
 from constructions.entry import (
     Construction as Construction,
@@ -32,16 +34,24 @@ from constructions.facts.table import (
 from constructions.facts.vocabulary import (
     Vocabulary as Vocabulary,
 )
+from constructions.forms.basis import (
+    change_basis as change_basis,
+)
+from constructions.forms.installing import (
+    install as install,
+)
 from constructions.forms.mechanism import (
     Step as Step,
     mechanism as mechanism,
 )
-from constructions.forms.rewriting import (
+from constructions.forms.noise import (
     add_noise as add_noise,
-    change_basis as change_basis,
-    install as install,
     noise_radius as noise_radius,
+)
+from constructions.forms.normalizing import (
     normalize as normalize,
+)
+from constructions.forms.widening import (
     widen as widen,
 )
 from constructions.guards.errors import (

@@ -25,7 +25,10 @@ from constructions import (
     standard,
 )
 from constructions.following.queries import WAYS
-from constructions.forms.rewriting import add_noise, change_basis, install, noise_radius, widen
+from constructions.forms.basis import change_basis
+from constructions.forms.installing import install
+from constructions.forms.noise import add_noise, noise_radius
+from constructions.forms.widening import widen
 from constructions.model.answering import Writing
 from constructions.model.shapes import HeadShape, LayerShape
 from verify.queries.recall import check_recall

@@ -22,16 +22,13 @@ from constructions import (
     save,
 )
 from constructions.decoders.seeding import needed_shape, seed_into, standard
-from constructions.following.largest import prefix_is_static
+from constructions.following.static_prefix import prefix_is_static
+from constructions.forms.basis import change_basis
+from constructions.forms.installing import install
 from constructions.forms.mechanism import mechanism
-from constructions.forms.rewriting import (
-    add_noise,
-    change_basis,
-    install,
-    noise_radius,
-    normalize,
-    widen,
-)
+from constructions.forms.noise import add_noise, noise_radius
+from constructions.forms.normalizing import normalize
+from constructions.forms.widening import widen
 from verify.queries.capacity import capacity
 from verify.queries.recall import check_recall
 

@@ -18,8 +18,9 @@ from constructions.following.follower import Follower
 from constructions.following.queries import WAYS, positions_of
 from constructions.following.walk import network_of
 from constructions.forms import noise_bounds
+from constructions.forms.basis import change_basis
+from constructions.forms.noise import add_noise, noise_radius
 from constructions.forms.noise_bounds import Noise
-from constructions.forms.rewriting import add_noise, change_basis, noise_radius
 from constructions.writing.position_reading import SELECTED_GAP
 
 

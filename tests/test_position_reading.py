@@ -21,7 +21,7 @@ from constructions import (
     meet_in_the_middle,
     precomputed,
 )
-from constructions.following.largest import prefix_is_static
+from constructions.following.static_prefix import prefix_is_static
 from constructions.guards.errors import InternalError
 from constructions.writing.position_reading import GAIN, leak_bound, position_codes, with_leaks
 from verify.queries.recall import check_recall

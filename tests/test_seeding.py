@@ -109,50 +109,52 @@ def test_the_rest_of_the_target_keeps_its_weights(form):
     model, _, _ = built("chain_of_thought", dtype=torch.float64)
     target = larger(needed_shape(model, **form))
     before = copy.deepcopy(target)
-    places = seed_into(target, model, first_block=2).places
-    rest, d_head = places.rest, target.shape.d_head
+    embedding_map = seed_into(target, model, first_block=2).embedding_map
+    rest, d_head = embedding_map.rest, target.shape.d_head
     assert len(rest) == EXTRA["d_model"]
     assert torch.equal(target.positions.weight[:, rest], before.positions.weight[:, rest])
     if not form["tied"]:
         assert torch.equal(target.embedding.weight[:, rest], before.embedding.weight[:, rest])
     assert not target.unembedding.weight[:, rest].any()
     for index, (block, old) in enumerate(zip(target.blocks, before.blocks, strict=True)):
-        used = index - places.first_block if index in places.blocks else None
-        heads = len(places.heads[used]) * d_head if used is not None else 0
-        units = places.units[used] if used is not None else 0
-        sees = np.setdiff1d(np.arange(target.shape.d_model), places.slack)
+        used = index - embedding_map.first_block if index in embedding_map.blocks else None
+        heads = len(embedding_map.heads[used]) * d_head if used is not None else 0
+        units = embedding_map.units[used] if used is not None else 0
+        sees = np.setdiff1d(np.arange(target.shape.d_model), embedding_map.slack)
         for name in ("query", "key", "value"):
             new, kept = (
                 getattr(block.attention, name).weight[heads:],
                 getattr(old.attention, name).weight[heads:],
             )
             assert torch.equal(new[:, sees], kept[:, sees])
-            assert not new[:, places.slack].any()
+            assert not new[:, embedding_map.slack].any()
         assert torch.equal(block.mlp.matrix(0)[units:, sees], old.mlp.matrix(0)[units:, sees])
         assert torch.equal(
             block.attention.output.weight[rest, heads:], old.attention.output.weight[rest, heads:]
         )
         assert torch.equal(block.mlp.matrix(1)[rest, units:], old.mlp.matrix(1)[rest, units:])
-        assert not block.attention.output.weight[places.own, heads:].any()
-        assert not block.mlp.matrix(1)[places.own, units:].any()
+        assert not block.attention.output.weight[embedding_map.own, heads:].any()
+        assert not block.mlp.matrix(1)[embedding_map.own, units:].any()
 
 
 def test_places_name_what_the_construction_uses():
     model, _, _ = built("precomputed", dtype=torch.float64)
     seeded = seed_into(larger(needed_shape(model, "layernorm")), model, first_block=1)
-    places = seeded.places
-    assert (places.blocks, places.units) == (
+    embedding_map = seeded.embedding_map
+    assert (embedding_map.blocks, embedding_map.units) == (
         range(1, 3),
         tuple(layer.d_mlp[0] for layer in model.shape.layers),
     )
-    assert places.heads == model.head_names
+    assert embedding_map.heads == model.head_names
     trace, original = (m.trace(torch.tensor([[3, 8, 9]])) for m in (seeded, model))
-    found = trace.residual["layers.2.post"][..., torch.from_numpy(places.slot("answers"))]
+    found = trace.residual["layers.2.post"][..., torch.from_numpy(embedding_map.slot("answers"))]
     expected = model.slot_state(original.residual["layers.1.post"], "answers")
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
     torch.testing.assert_close(
         found,
-        -trace.residual["layers.2.post"][..., places.mirror[model.stream["answers"].columns]],
+        -trace.residual["layers.2.post"][
+            ..., embedding_map.mirror[model.stream["answers"].columns]
+        ],
     )
 
 
@@ -393,29 +395,29 @@ def test_options_of_another_kind_are_refused(options, said):
     is_refused(a_target(norm="rmsnorm"), said, **options)
 
 
-def writes_into_the_stream(target, places):
-    target.blocks[0].mlp.matrix(1)[places.columns] = 1
+def writes_into_the_stream(target, embedding_map):
+    target.blocks[0].mlp.matrix(1)[embedding_map.columns] = 1
 
 
-def attends_into_the_stream(target, places):
-    target.blocks[0].attention.output.weight[places.columns] = 1
+def attends_into_the_stream(target, embedding_map):
+    target.blocks[0].attention.output.weight[embedding_map.columns] = 1
 
 
-def embeds_positions_in_the_stream(target, places):
-    target.positions.weight[:, places.columns] += 1
+def embeds_positions_in_the_stream(target, embedding_map):
+    target.positions.weight[:, embedding_map.columns] += 1
 
 
-def reads_the_rest(target, places):
-    target.blocks[1].mlp.matrix(0)[: places.units[0], places.rest] = 1
+def reads_the_rest(target, embedding_map):
+    target.blocks[1].mlp.matrix(0)[: embedding_map.units[0], embedding_map.rest] = 1
 
 
-def adds_to_the_logits(target, places):
-    target.unembedding.weight[:, places.rest] = torch.randn(
-        len(target.unembedding.weight), len(places.rest)
+def adds_to_the_logits(target, embedding_map):
+    target.unembedding.weight[:, embedding_map.rest] = torch.randn(
+        len(target.unembedding.weight), len(embedding_map.rest)
     ).double()
 
 
-def lets_a_further_token_win(target, places):
+def lets_a_further_token_win(target, embedding_map):
     target.unembedding.weight[-1] = 2 * target.unembedding.weight[0]
 
 
@@ -435,7 +437,7 @@ def test_each_weight_that_is_set_to_zero_has_to_be(damage):
     seeded = seed_into(larger(needed_shape(model), scale=1), model, first_block=1)
     recalls_all(seeded, facts, hops)
     with torch.no_grad():
-        damage(seeded, seeded.places)
+        damage(seeded, seeded.embedding_map)
     found = check_recall(seeded, facts, hops, logits="full")
     # unknown where numbers are so large that rounding has no useful bound
     assert found.wrong + found.unknown > 0

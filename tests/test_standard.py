@@ -24,7 +24,7 @@ from constructions import (
     selector,
     standard,
 )
-from constructions.decoders import blocks, identity_norms, seeding
+from constructions.decoders import blocks, identity_norms, plan_writing
 from constructions.guards.errors import DoesNotFit
 from constructions.model.answering import Writing
 from verify.queries.recall import check_recall
@@ -159,7 +159,7 @@ def test_norms_multiply_every_vector_by_a_factor_within_the_distortion(placement
         norm.register_forward_hook(
             lambda norm, x, y: factors.append(y[..., columns] / x[0][..., columns])
         )
-    columns = torch.from_numpy(other.places.columns)
+    columns = torch.from_numpy(other.embedding_map.columns)
     last_logits(other, facts, 2)
     factors = [part[part.isfinite()] for part in factors]
     furthest = max((1 - part).abs().max().item() for part in factors)
@@ -376,11 +376,11 @@ def test_a_slack_that_is_no_sum_of_squares_is_noticed(monkeypatch):
 
 
 def test_a_missing_mirror_is_noticed(monkeypatch):
-    def one_sided(tall, matrix, places):
-        tall[places.mirror] = 0
+    def one_sided(tall, matrix, embedding_map):
+        tall[embedding_map.mirror] = 0
         return tall
 
-    broken(monkeypatch, seeding, "_writing", one_sided)
+    broken(monkeypatch, plan_writing, "_writing", one_sided)
     notices("selector", norm="layernorm")
 
 

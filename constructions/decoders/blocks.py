@@ -97,8 +97,8 @@ def plan_blocks(model: FactModel, tied: bool = False) -> Plan:
             if layer.mlp is not None
             else [_no_units(stream, unembedding)]
         )
-        for place, (read, write) in enumerate(steps):
-            blocks.append(PlannedBlock(() if place else heads, read, write))
+        for step, (read, write) in enumerate(steps):
+            blocks.append(PlannedBlock(() if step else heads, read, write))
     if tied:
         blocks.append(_move_to_answer(stream, answer, read_out, unembedding))
     n_positions = max(model.shape.n_positions, model.hops + 1)
@@ -123,6 +123,7 @@ def _lift(matrix: Tensor, slot: Slot) -> Tensor:
 
 
 def _heads(attention: Attention, names: tuple[str, ...], stream: Slot) -> tuple[PlannedHead, ...]:
+    """The heads of a layer, lifted from the construction's stream to the plan's coordinates."""
     d_qk = [head.d_qk for head in attention.heads]
     d_v = [head.d_v for head in attention.heads]
     parts = zip(
@@ -142,11 +143,11 @@ def _mlp_steps(mlp: MLP, stream: Slot, scratch: Slot) -> list[tuple[Tensor, Tens
     steps = []
     old = 0  # how many coordinates of the scratch the previous block has filled
     weights = [mlp.matrix(index) for index in range(len(mlp.weights))]
-    for place, (read, following) in enumerate(pairwise(weights)):
-        last = place == len(weights) - 2
+    for step, (read, following) in enumerate(pairwise(weights)):
+        last = step == len(weights) - 2
         units = read.shape[0]
         clear = torch.eye(old, dtype=read.dtype, device=read.device)
-        reading = torch.cat([_lift(read, scratch if place else stream), _lift(clear, scratch)])
+        reading = torch.cat([_lift(read, scratch if step else stream), _lift(clear, scratch)])
         # hidden layers between the first and the last matrix are handed on as they are
         out = following.T if last else torch.eye(units, dtype=read.dtype, device=read.device)
         writing = torch.cat([_lift(out, stream if last else scratch), _lift(-clear, scratch)])
@@ -156,6 +157,7 @@ def _mlp_steps(mlp: MLP, stream: Slot, scratch: Slot) -> list[tuple[Tensor, Tens
 
 
 def _no_units(stream: Slot, like: Tensor) -> tuple[Tensor, Tensor]:
+    """(read, write) of an MLP without units."""
     return like.new_zeros(0, stream.space.width), like.new_zeros(stream.space.width, 0)
 
 

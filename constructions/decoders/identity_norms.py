@@ -40,7 +40,8 @@ from torch import nn
 from constructions.decoders.blocks import Plan
 from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.decoders.logit_error import NormError, logit_error
-from constructions.decoders.standard_decoder import Bounds, StandardDecoder, StandardShape
+from constructions.decoders.standard_decoder import StandardDecoder, StandardShape
+from constructions.decoders.standard_model import Bounds
 from constructions.decoders.vector_sizes import MOST_DELTA, Magnitudes, largest_vectors
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.model.fact_model import FactModel, MarginClaim
@@ -79,18 +80,7 @@ def make_norms_the_identity(
             raise InputError(f"a slack of 2^{slack} is for norms, and this decoder has none")
         distortion, norm_error, bounded = Fraction(0), NormError(), True
     else:
-        if dtype not in (torch.float32, torch.float64):
-            raise DoesNotFit(
-                f"norms as the identity need float32 or float64; the decoder is in {dtype}"
-            )
-        found = (norm.eps for norm in decoder.norms())
-        # RMSNorm's default
-        every_eps = [torch.finfo(dtype).eps if eps is None else eps for eps in found]
-        for eps in every_eps:
-            if not 0 <= eps < most:
-                raise InputError(f"eps of a norm is {eps}; it must be from 0 to {most:.3g}")
-        divides = decoder.embedding.weight.device.type == "cpu"
-        norms = _Norms(shape, max(every_eps), torch.finfo(dtype), magnitudes, divides)
+        norms = _norms_of(decoder, magnitudes)
         slack = norms.best() if slack is None else slack
         norms.require(slack, proven)
         distortion, norm_error, bounded = (
@@ -113,12 +103,33 @@ def make_norms_the_identity(
         raise DoesNotFit(
             f"{model.construction} in {dtype} with {shape.norm or 'no norm'}: two logits may be"
             f" off by {2 * error:.3g} together, and the margin is {reported}; use float64, or"
-            " another"
-            " slack"
+            " another slack"
         )
     if not bounded:
         return slack, Bounds(None, None, None)
     return slack, Bounds(distortion, error, None if margin is None else margin.less(error))
+
+
+def _norms_of(decoder: StandardDecoder, magnitudes: Magnitudes) -> _Norms:
+    """The norms of a decoder, with the largest eps.
+
+    Raises:
+        DoesNotFit: the dtype is too narrow for a slack.
+        InputError: an eps is negative, or too large.
+    """
+    dtype = decoder.embedding.weight.dtype
+    if dtype not in (torch.float32, torch.float64):
+        raise DoesNotFit(
+            f"norms as the identity need float32 or float64; the decoder is in {dtype}"
+        )
+    floats = torch.finfo(dtype)
+    # RMSNorm's default
+    every_eps = [floats.eps if norm.eps is None else norm.eps for norm in decoder.norms()]
+    for eps in every_eps:
+        if not 0 <= eps < floats.max / 4:
+            raise InputError(f"eps of a norm is {eps}; it must be from 0 to {floats.max / 4:.3g}")
+    divides = decoder.embedding.weight.device.type == "cpu"
+    return _Norms(decoder.shape, max(every_eps), floats, magnitudes, divides)
 
 
 class _Norms:

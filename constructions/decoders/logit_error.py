@@ -25,6 +25,9 @@ from constructions.model.rounding import magnitude, up
 from constructions.model.shapes import HeadShape
 from constructions.writing.position_reading import GAIN
 
+_READERS = frozenset({"query", "key", "value", "read", "unembedding"})
+"""The names here of the matrices that read the stream."""
+
 
 @dataclass(frozen=True)
 class NormError:
@@ -52,7 +55,8 @@ def logit_error(
     """
     network = _planned(network_of_decoder(decoder), plan, embedding_map)
     n_positions = max(model.shape.n_positions, model.hops + 1)
-    rules = _Errors(decoder.embedding.weight.dtype, norm, slack or 0, n_positions, exact)
+    dtype, mirrored = decoder.embedding.weight.dtype, len(embedding_map.mirror) > 0
+    rules = _Errors(dtype, norm, slack or 0, n_positions, mirrored, exact)
     largest = largest_embedded(network)
     if decoder.shape.tied:
         largest = largest + magnitude(plan.unembedding).amax(0)
@@ -67,16 +71,24 @@ class _Errors(Sizes):
     Args:
         slack: k: a norm divides by 2^k, and then multiplies.
         n_positions: the longest sequence.
+        mirrored: whether coordinates of the stream are there twice, as x and -x.
         exact: whether the construction's own numbers are exact.
     """
 
     def __init__(
-        self, dtype: torch.dtype, norm: NormError, slack: int, n_positions: int, exact: bool
+        self,
+        dtype: torch.dtype,
+        norm: NormError,
+        slack: int,
+        n_positions: int,
+        mirrored: bool,
+        exact: bool,
     ):
         floats = torch.finfo(dtype)
         self.unit, self.flushed = floats.eps / 2, floats.smallest_normal  # less may be lost
         self.norm, self.gain = norm, 2.0**slack
-        self.exponentials, self.exact = (n_positions + 8) * self.unit, exact
+        self.exponentials = (n_positions + 8) * self.unit
+        self.mirrored, self.exact = mirrored, exact
 
     def stored(self, largest: Tensor) -> Tensor:
         """By how much weights are off that were rounded once."""
@@ -88,9 +100,11 @@ class _Errors(Sizes):
         error = up(x.error + self.norm.ratio * (x.largest + x.error) + lost)
         return replace(x, error=error, shift=self.norm.shift)
 
-    def rounded(self, size: Tensor, total: Tensor) -> Tensor:
-        """Twice as many products as the plan has: coordinates may be mirrored."""
-        terms = 2 * (size != 0).sum(1) + 2
+    def rounded(self, matrix: Matrix, total: Tensor) -> Tensor:
+        """Of mirrored coordinates there are twice as many products as the plan has."""
+        size = magnitude(matrix.weight)
+        doubled = 2 if self.mirrored and matrix.name in _READERS else 1
+        terms = doubled * (size != 0).sum(1) + 2
         products = terms * (self.unit * (size @ total) + 2 * self.flushed)
         return products + self.flushed * (size.sum(1) + total.sum())
 

@@ -12,24 +12,17 @@ embedding's ("tied"). No biases but LayerNorm's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import partial
-from typing import ClassVar, Literal, NamedTuple, cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.guards.errors import InputError
 from constructions.guards.integers import require_integer_fields
-from constructions.model.answering import Answering, Writing
 from constructions.model.as_written import Kind
-from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.parts import MLP, Attention, Weight
 from constructions.model.shapes import HeadShape
-from constructions.model.stated import Stated, Stating, Value, require_arithmetic
 from constructions.model.trace import Cache, KeysAndValues, Trace, Traced
 
 Norm = Literal["rmsnorm", "layernorm"]
@@ -231,181 +224,6 @@ class StandardDecoder(Traced):
 STANDARD_DECODER = Kind(StandardDecoder, StandardShape)
 
 
-class Bounds(NamedTuple):
-    """What is proven of a standard decoder in which a construction stands: see `StandardModel`.
-
-    The first two are None where the slack is too small for a bound.
-    """
-
-    distortion: Fraction | None
-    logit_error: float | None
-    margin: MarginClaim | None
-
-
-class StandardModel(Stating, StandardDecoder, Answering):
-    """A standard decoder in which a construction stands. It shares its modules with the decoder it
-    was made from.
-
-    Attributes:
-        construction: its name in the catalogue.
-        places: which columns, heads and units the construction has; see `EmbeddingMap`.
-        slack: k, where norms act on vectors with a slack of 2^k; None without norms.
-        rest_gain: what norms multiply the rest of the stream by, beside the gains it came with;
-            see `constructions.decoders.seeding`.
-    """
-
-    places: EmbeddingMap
-    slack: int | None
-    rest_gain: float
-    _stated: Stated[Bounds]
-    may_raise: ClassVar = frozenset({"distortion", "logit_error", "margin"})
-
-    def __init__(self, decoder: StandardDecoder, model: FactModel):
-        nn.Module.__init__(self)
-        self.shape = decoder.shape
-        for name, module in decoder.named_children():
-            self.add_module(name, module)
-        self.construction = model.construction
-        self.vocabulary, self.facts, self.hops = model.vocabulary, model.facts, model.hops
-
-    @property
-    def distortion(self) -> Fraction:
-        """In real arithmetic each norm multiplies what the construction reads of a position by a
-        factor within `distortion` of 1; one factor for all coordinates of a position, whatever the
-        tokens. 0 without norms.
-
-        Raises:
-            InputError: as `logit_error`.
-        """
-        return self._bounded("the distortion", lambda bounds: bounds.distortion)
-
-    @property
-    def logit_error(self) -> float:
-        """How far any logit of this module at a position that answers, rounding included, may be
-        from the construction's logit in real arithmetic. 0 where every number that leads there is
-        provably the construction's own. Of a construction that was edited before (`proven=False`):
-        from its own logit.
-
-        Raises:
-            InputError: the module has changed since this was proven, or torch does not compute in
-                its dtype here, and what has changed is named; or the slack is too small for a
-                bound.
-        """
-        return self._bounded("the error of the logits", lambda bounds: bounds.logit_error)
-
-    @property
-    def margin(self) -> MarginClaim | None:
-        """What is proven of the logits: the construction's margin, less twice the `logit_error`
-        where that is not 0; None if nothing is left, or was proven of the construction.
-
-        Raises:
-            InputError: as `logit_error`.
-        """
-        return self._found("the margin").margin
-
-    def _bounded(self, name: str, bound: Callable[[Bounds], Value | None]) -> Value:
-        found = bound(self._found(name))
-        if found is None:
-            raise InputError(
-                f"{name} is not bounded: with a slack of 2^{self.slack} norms after each part are"
-                " no identities"
-            )
-        return found
-
-    def _found(self, name: str) -> Bounds:
-        found = self._stated.of(self, name)
-        require_arithmetic(self, name, STANDARD_DECODER)
-        return found
-
-    def state(self, bounds: Bounds) -> None:
-        """State what is proven of the module as it is now."""
-        self._stated = Stated(self, bounds)
-
-    def slot_state(self, states: Tensor, slot: str) -> Tensor:
-        """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as
-        `FactModel.slot_state`.
-        """
-        return states[..., torch.from_numpy(self.places.slot(slot)).to(states.device)]
-
-    def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
-        """The same states with another value in a slot, and in its mirror if it has one: as
-        `FactModel.set_slot`.
-        """
-        columns, changed = torch.from_numpy(self.places.slot(slot)), states.clone()
-        changed[..., columns.to(states.device)] = torch.as_tensor(value, device=states.device).to(
-            states
-        )
-        if len(self.places.mirror):
-            mirrors = torch.from_numpy(self.places.mirror)[columns - int(self.places.columns[0])]
-            changed[..., mirrors.to(states.device)] = -torch.as_tensor(
-                value, device=states.device
-            ).to(states)
-        return changed
-
-    def keep_slack_unread(self) -> None:
-        """Keep the weights that read the slack at 0 while training, by hooks on their gradients.
-
-        Needed with post-norm alone, where 2^k would multiply each step of an optimizer; with
-        pre-norm nothing sees the slack.
-        """
-        slack = torch.from_numpy(self.places.slack).to(self.embedding.weight.device)
-        # (torch gives register_hook no types)
-        for weight in self.readers():
-            weight.register_hook(lambda gradient: gradient.index_fill(1, slack, 0))  # type: ignore[no-untyped-call]
-
-    def construction_entries(self) -> dict[str, Tensor]:
-        """Which entries of each parameter make up the construction, as bool tensors by name: its
-        tokens' rows of the unembedding, and in all others whatever lies in its columns, reads for
-        its heads and units, or reads the slack.
-
-        While they stay as they are, so do the logits of its own tokens (with norms: while the rest
-        of the stream stays small against the slack). Those of further tokens may come to exceed
-        them.
-        """
-        places, d_head = self.places, self.shape.d_head
-        own, slack = torch.from_numpy(places.own), torch.from_numpy(places.slack)
-        entries = {
-            name: torch.zeros(p.shape, dtype=torch.bool, device="cpu")
-            for name, p in self.named_parameters()
-        }
-        for name, mask in entries.items():
-            if mask.dim() == 1 or name.startswith(("embedding", "positions", "unembedding")):
-                mask[..., own] = True  # norms and tables
-            elif name.endswith(("output.weight", "weights.1.weight")):
-                mask[own] = True
-            else:
-                mask[:, slack] = True
-        for index, heads, units in zip(places.blocks, places.heads, places.units, strict=True):
-            for name in ("query", "key", "value"):
-                entries[f"blocks.{index}.attention.{name}.weight"][: len(heads) * d_head] = True
-            entries[f"blocks.{index}.mlp.weights.0.weight"][:units] = True
-        entries["embedding.weight" if self.shape.tied else "unembedding.weight"][
-            : places.d_vocab
-        ] = True
-        return entries
-
-    def hold_construction(self) -> None:
-        """Keep the construction as it is while the rest is trained: its entries get no gradient
-        (use no weight decay).
-        """
-        for name, mask in self.construction_entries().items():
-            parameter = self.get_parameter(name)
-            here = mask.to(parameter.device)
-            parameter.register_hook(partial(Tensor.masked_fill, mask=here, value=0))  # type: ignore[no-untyped-call]
-
-
-class StandardWriter(Writing, StandardModel):
-    """A standard decoder in which a chain of thought stands; see `Writing`."""
-
-    def __init__(self, decoder: StandardDecoder, model: FactModel):
-        super().__init__(decoder, model)
-        if not isinstance(model, Writing):
-            raise InputError(
-                f"{model.construction} is no chain of thought, so that no decoder of it writes"
-                " tokens"
-            )
-        self.hops_per_token = model.hops_per_token
-
-
 def _norm(shape: StandardShape, dtype: torch.dtype | None) -> nn.Module:
+    """A norm of the kind that the shape has; `nn.Identity` for none."""
     return nn.Identity() if shape.norm is None else NORMS[shape.norm](shape.d_model, dtype=dtype)

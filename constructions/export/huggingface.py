@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging
 
-from constructions.decoders.standard_decoder import StandardModel
+from constructions.decoders.standard_model import StandardModel
 from constructions.export.huggingface_config import MODEL_TYPE, FactualRecallConfig
 from constructions.export.huggingface_model import FactualRecallForCausalLM
 from constructions.export.huggingface_tokenizer import FactualRecallTokenizer, tokenizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from constructions.decoders.seeding import standard
-from constructions.decoders.standard_decoder import StandardModel
+from constructions.decoders.standard_model import StandardModel
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel

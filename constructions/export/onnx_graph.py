@@ -19,7 +19,8 @@ from numpy.typing import DTypeLike
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
-from constructions.decoders.standard_decoder import Block, StandardModel
+from constructions.decoders.standard_decoder import Block
+from constructions.decoders.standard_model import StandardModel
 from constructions.export.names import as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale

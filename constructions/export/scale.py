@@ -14,7 +14,7 @@ import math
 import torch
 
 from constructions.decoders.network import network_of_decoder
-from constructions.decoders.standard_decoder import StandardModel
+from constructions.decoders.standard_model import StandardModel
 from constructions.following.largest import Largest, largest_embedded
 from constructions.following.walk import follow
 from constructions.guards.errors import DoesNotFit, InputError

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from constructions.decoders.standard_decoder import StandardModel, StandardShape
+from constructions.decoders.standard_decoder import StandardShape
+from constructions.decoders.standard_model import StandardModel
 from constructions.export.names import as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale

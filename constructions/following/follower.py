@@ -56,18 +56,18 @@ class Follower:
         table = self.weights["embedding.weight"]
         return Box(table[tokens], table[tokens], change.table("embedding.weight", table)[tokens])
 
-    def logits(self, x: Box, change: Change, said: int, gap: float | None = None) -> Box:
-        """The logits at the last `said` positions, (..., said, d_vocab).
+    def logits(self, x: Box, change: Change, n_answers: int, gap: float | None = None) -> Box:
+        """The logits at the last `n_answers` positions, (..., n_answers, d_vocab).
 
         Args:
             x: the embeddings (..., L, d_model).
             change: of the weights.
-            said: positions that answer.
+            n_answers: how many positions answer.
             gap: where it is known that heads with queries select a position there: by how much
                 its score is above all others, at least.
         """
         n_positions = x.low.shape[-2]
-        selection = None if gap is None else Selection(n_positions - said, gap)
+        selection = None if gap is None else Selection(n_positions - n_answers, gap)
         rules = _BoxRules(self.weights, change, selection)
         if self.network.positions is not None:
             name = self.network.positions.name
@@ -75,7 +75,7 @@ class Follower:
             rows, error = table[:n_positions], change.table(name, table)[:n_positions]
             x = change.plus(x, Box(rows, rows, error))
         x = follow(self.network, x, rules)
-        last = x.part(slice(n_positions - said, None), slice(None))
+        last = x.part(slice(n_positions - n_answers, None), slice(None))
         return rules.through(self.network.unembedding, last)
 
 
@@ -111,13 +111,13 @@ class _BoxRules(MatrixRules[Box]):
         """What each head reads, one after the other."""
         found: list[Box] = []
         for head, (scored, read) in zip(heads.shapes, heads.channels(), strict=True):
-            asked = query.part(scored)
+            queries = query.part(scored)
             if heads.scaled:
-                asked = self.change.quotient(asked, math.sqrt(head.d_qk))
+                queries = self.change.quotient(queries, math.sqrt(head.d_qk))
             has_queries = bool(self.weights[heads.query.name][scored].any())
             selection = self.selection if has_queries else None
-            looked, values = key.part(scored), value.part(read)
-            found.append(mixture(self.change, asked, looked, values, selection))
+            keys, values = key.part(scored), value.part(read)
+            found.append(mixture(self.change, queries, keys, values, selection))
         ends = (
             torch.cat([getattr(part, end) for part in found], -1)
             for end in ("low", "high", "error")

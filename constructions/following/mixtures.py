@@ -31,23 +31,19 @@ class Selection(NamedTuple):
     gap: float
 
 
-def mixture(
-    change: Change, asked: Box, looked: Box, read: Box, selection: Selection | None
-) -> Box:
+def mixture(change: Change, query: Box, key: Box, value: Box, selection: Selection | None) -> Box:
     """What a head reads, from its queries, keys and values (..., L, width); selection: where it is
     known to select.
     """
-    n_positions, width = asked.low.shape[-2:]
+    n_positions, width = query.low.shape[-2:]
     hidden = torch.ones(n_positions, n_positions, dtype=torch.bool).triu(1)
-    (q, q_half), (k, k_half) = asked.middle_and_half, looked.middle_and_half
+    (q, q_half), (k, k_half) = query.middle_and_half, key.middle_and_half
     scores = q @ k.mT
     rounded = (width + 4) * UNIT * (q.abs() @ k.abs().mT)
     spread = up(q_half @ (k.abs() + k_half).mT + q.abs() @ k_half.mT + rounded)
-    flushed = change.flushed * (
-        asked.total.sum(-1)[..., None] + looked.total.sum(-1)[..., None, :]
-    )
-    rounded = change.rounds(asked.total @ looked.total.mT, width + 4) + flushed
-    moved = up(asked.error @ looked.total.mT + asked.largest @ looked.error.mT + rounded)
+    flushed = change.flushed * (query.total.sum(-1)[..., None] + key.total.sum(-1)[..., None, :])
+    rounded = change.rounds(query.total @ key.total.mT, width + 4) + flushed
+    moved = up(query.error @ key.total.mT + query.largest @ key.error.mT + rounded)
     eta = moved.masked_fill(hidden, 0).amax(-1)
     least, most, others = softmax(scores - spread, scores + spread, hidden)
     if selection is not None:
@@ -56,8 +52,8 @@ def mixture(
         others[..., at] = others[..., at].clamp(max=leak)
 
     # without the change
-    floor, ceiling = read.low.cummin(-2).values, read.high.cummax(-2).values
-    v, v_half = read.middle_and_half
+    floor, ceiling = value.low.cummin(-2).values, value.high.cummax(-2).values
+    v, v_half = value.middle_and_half
     middle, half = (least + most) / 2, up((most - least) / 2)
     ends = middle @ v
     spread = up(half @ v.abs() + most @ v_half + (n_positions + 4) * UNIT * (middle @ v.abs()))
@@ -65,14 +61,14 @@ def mixture(
     # with it
     factor = torch.where(eta > -_LEAST_EXPONENT / 2, torch.inf, torch.expm1(2 * eta))
     shifted = torch.where(others > 0, (2 * others * factor).minimum(factor).clamp(max=2), 0.0)
-    worst = read.error.cummax(-2).values
+    worst = value.error.cummax(-2).values
     weights = (most * (1 + factor[..., None])).clamp(max=1).masked_fill(hidden, 0)
     largest = torch.maximum(ceiling, -floor) + worst
     rounded = change.rounds(largest, 2 * n_positions + 16) + change.flushed * n_positions * (
         1 + largest
     )
     error = (
-        (weights @ read.error).minimum(worst)
+        (weights @ value.error).minimum(worst)
         + shifted[..., None] * (ceiling - floor) / 2
         + rounded
     )

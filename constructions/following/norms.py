@@ -66,6 +66,7 @@ def layer_norm(x: Box, gain: Tensor, bias: Tensor | None, eps: float, change: Ch
 
 
 def _mean(values: Tensor) -> Tensor:
+    """Of each vector, (..., 1)."""
     return values.mean(-1, keepdim=True)
 
 

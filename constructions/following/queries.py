@@ -19,6 +19,7 @@ from torch import Tensor
 from constructions.facts.limits import require_runnable
 from constructions.following.boxes import Box
 from constructions.following.follower import bytes_held
+from constructions.guards.errors import InputError
 from constructions.model.answering import Answering
 
 By = Literal["norms", "queries"]
@@ -27,12 +28,12 @@ WAYS: tuple[By, ...] = get_args(By)
 _MEMORY = 256 * 2**20
 
 
-def lost(logits: Box, said: Tensor) -> Tensor:
+def lost(logits: Box, answers: Tensor) -> Tensor:
     """Which of the queries, with logits (Q, A, d_vocab) and answers (Q, A), are not certain to be
     answered right.
     """
-    own = (logits.low - logits.error).gather(-1, said[..., None])[..., 0]
-    others = (logits.high + logits.error).scatter(-1, said[..., None], -torch.inf).amax(-1)
+    own = (logits.low - logits.error).gather(-1, answers[..., None])[..., 0]
+    others = (logits.high + logits.error).scatter(-1, answers[..., None], -torch.inf).amax(-1)
     return ~(own > others).all(-1)
 
 
@@ -45,10 +46,10 @@ def sequences(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
     for hops in model.path_lengths:
         total = model.facts.n_queries(hops)
         for start in range(0, total, at_once):
-            tokens, said = model.training_examples(
+            tokens, answers = model.training_examples(
                 *model.facts.queries(np.arange(start, min(start + at_once, total)), hops)
             )
-            yield tokens.cpu(), said.cpu()
+            yield tokens.cpu(), answers.cpu()
 
 
 def sequences_at_once(model: Answering, n_positions: int) -> int:
@@ -59,3 +60,9 @@ def sequences_at_once(model: Answering, n_positions: int) -> int:
 def positions_of(model: Answering) -> int:
     """The longest sequence."""
     return model.shape.n_positions or model.hops + 1
+
+
+def require_way(by: object, *others: None) -> None:
+    """Raise InputError unless it is one of the ways, or of the others."""
+    if not isinstance(by, str | None) or by not in (*WAYS, *others):
+        raise InputError(f"by must be one of {', '.join(map(str, (*WAYS, *others)))}; got {by!r}")

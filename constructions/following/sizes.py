@@ -1,7 +1,7 @@
 """How large each number may be, and how far off, for all tokens at all positions alike.
 
 A matrix W makes errors `|W| e` of errors e, and rounds; ReLU is 1-Lipschitz; sums add errors. What
-a head's mixture may be off by is said by who uses these rules.
+a head's mixture may be off by is left to who uses these rules.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Sizes(MatrixRules[Size]):
     def through(self, matrix: Matrix, x: Size) -> Size:
         """|W| of both, and what is rounded; a shift cancels."""
         size = magnitude(matrix.weight)
-        return Size(up(size @ x.largest), up(size @ x.error + self.rounded(size, x.total)))
+        return Size(up(size @ x.largest), up(size @ x.error + self.rounded(matrix, x.total)))
 
-    def rounded(self, size: Tensor, total: Tensor) -> Tensor | float:
-        """How far products with a matrix of these absolute values may be off by rounding."""
+    def rounded(self, matrix: Matrix, total: Tensor) -> Tensor | float:
+        """How far W x may be off by rounding, for all |x| <= total."""
         return 0.0
 
     def plus(self, x: Size, update: Size) -> Size:

@@ -8,7 +8,7 @@ bound through the layers.
 
 A `Network` holds these parts: matrices by their names, whatever module they come from
 (`network_of` for a transformer of ours, `constructions.decoders.network` for a standard decoder).
-What is known of the stream, and what each step makes of it, is said by `Rules`:
+What is known of the stream, and what each step makes of it, `Rules` say:
 
 * `constructions.following.largest`: the largest absolute value of each coordinate, for all tokens;
 * `constructions.following.sizes`: beside it how far the coordinate may be off: what a softmax
@@ -145,7 +145,7 @@ class Rules(ABC, Generic[State]):
 
 
 class MatrixRules(Rules[State]):
-    """Rules that are said matrix by matrix."""
+    """Rules for one matrix after the other."""
 
     @abstractmethod
     def through(self, matrix: Matrix, x: State) -> State:

@@ -123,7 +123,7 @@ def logit_error_of(
     margin: MarginClaim | None,
 ) -> float:
     """How far a logit of the turned module, in its dtype, may be from that of the given model in
-    real arithmetic, where it answers: see `constructions.forms.rewriting.change_basis`. By `norms`
+    real arithmetic, where it answers: see `constructions.forms.basis.change_basis`. By `norms`
     the model must be as it was built, or `widen` makes it, and the margin is what is proven of it;
     by `queries` it is not used.
 
@@ -140,8 +140,11 @@ def logit_error_of(
     wider = "" if dtype == torch.float64 else "use float64, or "
     if by == "norms" and margin is not None:
         source = model.source if isinstance(model, ModelForm) else model
-        said, gap = n_positions - model.hops, None if source.positions is None else SELECTED_GAP
-        logits = follower.logits(follower.box(n_positions, change), change, said, gap)
+        n_answers, gap = (
+            n_positions - model.hops,
+            None if source.positions is None else SELECTED_GAP,
+        )
+        logits = follower.logits(follower.box(n_positions, change), change, n_answers, gap)
         error = logits.error.max().item()
         if not (math.isfinite(error) and 2 * Fraction(error) < margin.real):
             raise DoesNotFit(
@@ -150,9 +153,9 @@ def logit_error_of(
             )
         return error
     error = 0.0
-    for tokens, said_tokens in sequences(model):
-        logits = follower.logits(follower.points(tokens, change), change, said_tokens.shape[-1])
-        which = lost(logits, said_tokens)
+    for tokens, answers in sequences(model):
+        logits = follower.logits(follower.points(tokens, change), change, answers.shape[-1])
+        which = lost(logits, answers)
         if which.any():
             raise DoesNotFit(
                 f"in {dtype} {_in_words(logits.error[which].max().item())} in another basis, too"
@@ -164,4 +167,5 @@ def logit_error_of(
 
 
 def _in_words(error: float) -> str:
+    """For messages: how far a logit may be off."""
     return f"a logit may be off by {error:.3g}" if math.isfinite(error) else "numbers may overflow"

@@ -84,7 +84,7 @@ def mechanism(model: FactModel | ModelForm) -> list[Step]:
     if not isinstance(source, FactModel):
         raise InputError(
             f"steps are known of constructions and their forms; got a {type(model).__name__}"
-            " (seeded decoders have `places`)"
+            " (seeded decoders have `embedding_map`)"
         )
     if isinstance(model, ModelForm) and (change := model.change()) is not None:
         raise InputError(
@@ -105,6 +105,7 @@ def mechanism(model: FactModel | ModelForm) -> list[Step]:
 def _heads(
     model: FactModel, attention: Attention, layer: int, names: tuple[str, ...]
 ) -> list[Step]:
+    """The steps of a layer's heads, by the slots that their matrices have entries for."""
     steps, at_qk, at_v = [], 0, 0
     for head, (name, shape) in enumerate(zip(names, attention.heads, strict=True)):
         scored, read = slice(at_qk, at_qk + shape.d_qk), slice(at_v, at_v + shape.d_v)
@@ -123,6 +124,7 @@ def _heads(
 
 
 def _units(model: FactModel, mlp: MLP, layer: int, spaces: tuple[Space, ...]) -> list[Step]:
+    """The steps of a layer's groups of hidden units, one hidden layer after the other."""
     steps, around = [], (model.stream, *spaces, model.stream)
     for depth, space in enumerate(spaces):
         for name, slot in space.slots.items():

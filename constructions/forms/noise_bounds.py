@@ -54,13 +54,14 @@ class Noise(Change):
 
 @torch.no_grad()
 def radius_by_norms(model: FactModel | ModelForm, margin: MarginClaim, selects: bool) -> float:
-    """See `constructions.forms.rewriting.noise_radius`; selects: whether heads with queries select
+    """See `constructions.forms.noise.noise_radius`; selects: whether heads with queries select
     a position where it answers.
     """
     n_positions, dtype = positions_of(model), model.embedding.weight.dtype
     follower, gap = Follower(network_of(model), n_positions), SELECTED_GAP if selects else None
 
     def survives(rho: float) -> bool:
+        """Whether the logits move by less than half the margin."""
         noise = Noise(rho, dtype)
         logits = follower.logits(
             follower.box(n_positions, noise), noise, n_positions - model.hops, gap
@@ -73,7 +74,7 @@ def radius_by_norms(model: FactModel | ModelForm, margin: MarginClaim, selects: 
 
 @torch.no_grad()
 def radius_by_queries(model: FactModel | ModelForm, progress: Callable[[int], None]) -> float:
-    """See `constructions.forms.rewriting.noise_radius`. Streamed: each batch is tried at the
+    """See `constructions.forms.noise.noise_radius`. Streamed: each batch is tried at the
     smallest radius so far, and that is bisected for some queries that do not bear it until none is
     left.
     """
@@ -85,6 +86,7 @@ def radius_by_queries(model: FactModel | ModelForm, progress: Callable[[int], No
             some = left[0][:_AT_ONCE], left[1][:_AT_ONCE]
 
             def survive(rho: float, some: tuple[Tensor, Tensor] = some) -> bool:
+                """Whether all of these are certain to be answered right."""
                 return not len(_lost(follower, *some, rho)[0])
 
             found = _largest(survive, math.log2(found))
@@ -96,13 +98,17 @@ def radius_by_queries(model: FactModel | ModelForm, progress: Callable[[int], No
     return found
 
 
-def _lost(follower: Follower, tokens: Tensor, said: Tensor, rho: float) -> tuple[Tensor, Tensor]:
+def _lost(
+    follower: Follower, tokens: Tensor, answers: Tensor, rho: float
+) -> tuple[Tensor, Tensor]:
     """Those of the queries, token sequences (Q, L) and answers (Q, A), that are not certain to be
     answered right.
     """
     noise = Noise(rho, follower.network.embedding.weight.dtype)
-    which = lost(follower.logits(follower.points(tokens, noise), noise, said.shape[-1]), said)
-    return tokens[which], said[which]
+    which = lost(
+        follower.logits(follower.points(tokens, noise), noise, answers.shape[-1]), answers
+    )
+    return tokens[which], answers[which]
 
 
 def _largest(survives: Callable[[float], bool], most: float) -> float:

@@ -259,7 +259,7 @@ def _why_other_weights(model: nn.Module) -> str | None:
                 f"{printable(name)} is {weight.dtype} on {weight.device}, {printable(first_name)}"
                 f" {first.dtype} on {first.device}"
             )
-    if shared := _shared_memory(model.named_parameters()):
+    if shared := shared_memory(model.named_parameters()):
         return (
             f"{printable(shared[0])} shares memory with {printable(shared[1])}; load its weights"
             " into a new one"
@@ -267,7 +267,7 @@ def _why_other_weights(model: nn.Module) -> str | None:
     return None
 
 
-def _shared_memory(weights: Iterable[tuple[str, Tensor]]) -> tuple[str, str] | None:
+def shared_memory(weights: Iterable[tuple[str, Tensor]]) -> tuple[str, str] | None:
     """Two of these tensors of which one begins before the other ends; or a tensor twice, two of
     whose entries are one.
     """

@@ -93,7 +93,7 @@ class Transformer(Traced):
 
     def remember(self, tokens: Tensor, cache: Cache | None = None) -> Cache:
         """The cache that `states` returns, from embeddings alone: right if heads read nothing else
-        (`constructions.following.largest.prefix_is_static`).
+        (`constructions.following.static_prefix.prefix_is_static`).
         """
         x = self._embedded(tokens, cache)
         earlier = iter(cache or [])

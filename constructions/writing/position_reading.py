@@ -20,12 +20,9 @@ import torch
 from numpy.typing import NDArray
 
 from constructions.facts.codes import bits_needed, sign_codes
-from constructions.following.largest import (
-    attends_to_embeddings_alone,
-    largest_embedded,
-    largest_number,
-)
+from constructions.following.largest import largest_embedded, largest_number
 from constructions.following.sizes import Size, Sizes
+from constructions.following.static_prefix import attends_to_embeddings_alone
 from constructions.following.walk import Heads, follow, network_of
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.model.fact_model import FactModel, MarginClaim
@@ -128,9 +125,7 @@ class _Leaks(Sizes):
 
 
 def _require_no_overflow(model: FactModel) -> None:
-    """Raise DoesNotFit unless the weights bound all numbers of a forward pass well within the
-    dtype.
-    """
+    """Raise DoesNotFit where the weights do not bound all numbers of a forward pass."""
     dtype = model.embedding.weight.dtype
     largest, limit = largest_number(model), torch.finfo(dtype).max / 4
     if not largest < limit:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bounds.capacity import Capacity, TensorBits
 from bounds.grids import Grid, fixed_point_width, grid_of, natural_bits
-from constructions.decoders.plain import require_plain
+from constructions.decoders.targets import require_plain
 from constructions.guards.errors import InputError
 from constructions.model.shapes import TransformerShape
 from constructions.model.transformer import Transformer
