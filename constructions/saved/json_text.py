@@ -9,7 +9,6 @@ from typing import NoReturn
 from constructions.guards.errors import InputError
 from constructions.guards.wording import brief
 
-MOST_BYTES_OF_JSON = 100_000_000
 _MOST_SHOWN = 60
 
 

@@ -27,7 +27,8 @@ from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
-from constructions.model.fact_model import EMBEDDING_ONLY, FactModel, FactWriter, MarginClaim
+from constructions.model.fact_model import EMBEDDING_ONLY, FactModel, FactWriter
+from constructions.model.margin import MarginClaim
 from constructions.model.parts import MLP, Attention
 from constructions.model.readout import Readout
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
