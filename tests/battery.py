@@ -33,7 +33,7 @@ from hand_made import (
 )
 
 from constructions import CATALOGUE, Codebook, FactTable, save, selector
-from verify.runner import attack
+from verify.runner import attack, attack_kinds, attack_target
 
 
 def honest_models():
@@ -336,12 +336,12 @@ def attacked():
     for i, name in enumerate(CATALOGUE):
         with tempfile.TemporaryDirectory() as folder:
             save(built(name, 3, hops=2, seed=i), Path(folder) / "model")
-            target = attack._Target(Path(folder) / "model")
+            target = attack_target.Target(Path(folder) / "model")
             for kind in ("weights", "facts"):
                 for _, files, model, facts in itertools.islice(
-                    attack.KINDS[kind](target, np.random.default_rng(i)), 12
+                    attack_kinds.KINDS[kind](target, np.random.default_rng(i)), 12
                 ):
-                    if not attack._right(model, facts):
+                    if not attack.is_right(model, facts):
                         yield f"{name} with other {kind}", files
                         break
 

@@ -21,7 +21,8 @@ from constructions import CATALOGUE, FactTable, InputError, key_value_rows, sele
 from constructions.sizes.symbols import Symbols
 from verify.queries import capacity as module
 from verify.queries.capacity import capacity, fact_capacity, format_of
-from verify.runner.grid import Cell, run_cell
+from verify.runner.cells import Cell
+from verify.runner.verifying import run_cell
 
 FEW = {"entities": st.integers(1, 9), "relations": st.integers(1, 4)}
 

@@ -4,6 +4,7 @@ the docs.
 
 import re
 from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from bounds.sizes import Costs, predicted, predicted_for_bijections
 from bounds.symbols import SYMBOLS, Expressions, expression
 from constructions import CATALOGUE, FactTable, InputError, construction
 from constructions.public import defined_in, stub
-from verify.cli.report import catalogue_table
+from verify.cli.reports.catalogue import catalogue_table
 
 ROOT = Path(__file__).parent.parent
 FORMULAS = tuple(field.name for field in fields(Costs))
@@ -62,6 +63,19 @@ def test_nothing_is_missing(entry):
 )
 def test_a_gap_is_noticed(change):
     assert gaps(replace(CATALOGUE["selector"], **change)) != []
+
+
+def formulas_elsewhere(entry):
+    """Whether the size formulas are not in the file of that name in constructions/sizes/."""
+    module = import_module(f"constructions.sizes.{entry.file}")
+    return entry.sizing is not getattr(module, entry.name, None)
+
+
+@pytest.mark.parametrize("entry", CATALOGUE.values(), ids=lambda entry: entry.name)
+def test_the_formulas_stand_in_a_file_of_the_name_of_the_builders(entry):
+    assert not formulas_elsewhere(entry)
+    others = [other.sizing for other in CATALOGUE.values() if other is not entry]
+    assert all(formulas_elsewhere(replace(entry, sizing=sizing)) for sizing in others)
 
 
 def test_every_public_builder_is_in_the_catalogue():

@@ -15,8 +15,8 @@ from strategies import all_queries
 
 from constructions import CATALOGUE, DoesNotFit, FactTable, key_value, selector
 from constructions.following.largest import largest_number
-from verify.runner import grid
-from verify.runner.grid import Cell, run_cell
+from verify.runner.cells import Cell
+from verify.runner.verifying import build, run_cell
 from verify.symbolic import checker, described
 from verify.symbolic.checker import check_files
 
@@ -38,7 +38,7 @@ def test_memories_of_many_hops_are_found_exact(name):
         n, r = int(rng.integers(2, 20)), int(rng.integers(1, 4))
         facts = FactTable.random_bijections(n, r, seed)
         try:
-            model = grid.build(CATALOGUE[name], facts, hops)
+            model = build(CATALOGUE[name], facts, hops)
         except DoesNotFit:  # the builder's own bound leaves float64
             continue
         found = check_files(files_of(model))
@@ -146,7 +146,7 @@ def test_a_right_model_of_which_exactness_is_not_proven_is_unknown_with_the_reas
     assert run_cell(cell).verdict == "PASS"
     monkeypatch.setitem(checker.FINITE, "float32", 5)
     result = run_cell(cell)
-    assert (result.verdict, result.wrong, result.proof) == ("UNKNOWN", 0, "PASS")
+    assert (result.verdict, result.wrong, result.proof.proven.verdict) == ("UNKNOWN", 0, "PASS")
     assert result.reason.startswith("no rounding is claimed (at least 2 in real arithmetic")
     assert "numbers of a forward pass may reach 2^" in result.reason
     assert len(result.reason) < 400
@@ -157,10 +157,10 @@ def test_a_model_whose_proof_stops_is_unknown_and_a_refuted_one_fails(monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(checker, "MOST_CASES", 1)
         result = run_cell(cell)
-    assert (result.verdict, result.wrong, result.proof) == ("UNKNOWN", 0, "UNKNOWN")
+    assert (result.verdict, result.wrong, result.proof.proven.verdict) == ("UNKNOWN", 0, "UNKNOWN")
     monkeypatch.setattr(checker, "FORMAT", 1)
     result = run_cell(cell)
-    assert (result.verdict, result.proof) == ("FAIL", "FAIL")
+    assert (result.verdict, result.proof.proven.verdict) == ("FAIL", "FAIL")
 
 
 # ---------------------------------------------------------------- what a folder can make the

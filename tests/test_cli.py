@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import itertools
 import json
 import os
 import signal
@@ -12,14 +13,17 @@ import pytest
 
 from constructions import CATALOGUE
 from verify.__main__ import main
-from verify.cli.arguments import ATTACKS
-from verify.runner.attack import KINDS
-from verify.runner.grid import Cell
+from verify.cli.commands.saved import ATTACKS
+from verify.runner.attack_kinds import KINDS
+from verify.runner.cells import Cell
 
 FAMILY = (
     "Alice\tmother\tBeth\nBeth\tmother\tCarla\nAlice\twife\tDora\nDora\tmother\tBeth\nAnn"
     " Lee\tborn in\tNew York\n"
 )
+
+CELL = ["key_value", "-N", "5", "-R", "2", "-k", "2"]
+FACTS = ["facts", "FAMILY", "-k", "2"]
 
 
 @pytest.fixture
@@ -128,7 +132,7 @@ def test_a_json_path_is_refused_before_the_work(tmp_path, capsys):
 
 
 def test_a_failed_check_exits_with_1(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("bounds.sizes.predicted", lambda *arguments: None)
+    monkeypatch.setattr("verify.runner.verifying.predicted", lambda *arguments: None)
     path = tmp_path / "result.json"
     assert main(["selector", "-N", "3", "-R", "1", "--json", str(path)]) == 1
     assert "FAIL" in capsys.readouterr().out
@@ -141,9 +145,39 @@ def test_what_has_no_verdict_exits_with_1(capsys):
     assert "UNKNOWN: scalar_selector with 5,000 possible answers: sums reach" in printed
 
 
+def test_a_crash_is_reported_in_full_and_fails(monkeypatch, capsys):
+    def crash(*args, **kwargs):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("verify.runner.verifying.check_recall", crash)
+    assert main(["selector", "-N", "3", "-R", "1"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("Traceback (most recent call last):\n")
+    assert captured.err.endswith("RuntimeError: boom\n")
+    assert "why FAIL: crashed: RuntimeError: boom" in captured.out
+
+
+@pytest.mark.parametrize("words", [["plan", "-N", "1e6", "-R", "50", "-k", "3"], CELL, FACTS])
+def test_tables_have_under_100_columns_unless_they_are_asked_to_be_wide(words, family, capsys):
+    words = [family if word == "FAMILY" else word for word in words]
+    assert main(words) == 0
+    narrow = table(capsys.readouterr().out)
+    assert main([*words, "--wide"]) == 0
+    wide = table(capsys.readouterr().out)
+    assert max(map(len, narrow)) < 100 < max(map(len, wide))
+    assert len(narrow) == len(wide)
+
+
+def table(printed):
+    """The header and the rows: from the titles to the line that is of another kind."""
+    lines = printed.split("\n")
+    start = next(i for i, line in enumerate(lines) if "  " in line)
+    return list(itertools.takewhile(lambda line: "  " in line, lines[start:]))
+
+
 def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
     cells = [Cell(name, 5, 2, 2 if entry.multi_hop else 1) for name, entry in CATALOGUE.items()]
-    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: cells)
+    monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: cells)
     path = tmp_path / "all.json"
     assert main(["all", "--json", str(path)]) == 0
     printed = capsys.readouterr().out
@@ -152,9 +186,9 @@ def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
 
 
 def test_all_runs_the_forms_too_if_asked(monkeypatch, capsys):
-    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: [Cell("selector", 5, 1)])
+    monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: [Cell("selector", 5, 1)])
     monkeypatch.setattr(
-        "verify.cli.commands.forms_grid", lambda: [Cell("selector", 5, 1, form="wide")] * 2
+        "verify.cli.commands.cells.forms_grid", lambda: [Cell("selector", 5, 1, form="wide")] * 2
     )
     assert main(["all"]) == 0
     assert "PASS: 1 cell planned, 1 passed" in capsys.readouterr().out
@@ -170,7 +204,7 @@ def test_one_bad_cell_of_all_does_not_hide_the_others(monkeypatch, capsys):
         Cell("scalar_selector", 500, 2, dtype="float16"),
         Cell("selector", 5, 3),
     ]
-    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: cells)
+    monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: cells)
     assert main(["all"]) == 1
     out = capsys.readouterr().out
     assert "UNKNOWN: 3 cells planned, 2 passed, 0 failed, 1 unknown" in out
@@ -330,7 +364,7 @@ def test_a_bad_question_is_refused_before_the_work(ask, message, family, capsys)
     assert main(["facts", family, "--ask", *ask]) == 2
     captured = capsys.readouterr()
     assert message in captured.err
-    assert "theorem" not in captured.out
+    assert "margin" not in captured.out
 
 
 # ------------------------------------------------------------------ the process
@@ -378,7 +412,7 @@ def test_an_interrupt_anywhere_is_reported(words, monkeypatch, capsys, tmp_path)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("verify.cli.examples.unicode_facts", interrupt)
-    monkeypatch.setattr("constructions.facts.tsv.read_tsv", interrupt)
+    monkeypatch.setattr("verify.cli.commands.facts.read_tsv", interrupt)
     assert main(words) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
@@ -422,15 +456,15 @@ def test_a_closed_pipe_ends_quietly():
 
 
 @pytest.mark.long
-def test_a_terminal_gets_a_progress_bar():
+def on_a_terminal(*words, **environment):
+    """What a terminal of 200 columns shows while a command runs, and its status."""
     pty = pytest.importorskip("pty")
     primary, secondary = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "200"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "verify", "selector", "-N", "20000", "-R", "8", "--logits", "fast"],
+        [sys.executable, "-m", "verify", *words],
         stdout=secondary,
         stderr=secondary,
-        env=environment,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "200", **environment},
     )
     os.close(secondary)
     printed = b""
@@ -444,10 +478,31 @@ def test_a_terminal_gets_a_progress_bar():
             break
         printed += chunk
     os.close(primary)
-    assert process.wait(timeout=60) == 0
-    assert b"queries" in printed
-    assert "━".encode() in printed
-    assert b"PASS" in printed
+    return printed.decode(), process.wait(timeout=60)
+
+
+def test_a_terminal_gets_a_progress_bar_that_shows_each_phase():
+    words = ["selector", "-N", "20000", "-R", "8", "--logits", "fast"]
+    printed, status = on_a_terminal(*words)
+    assert status == 0
+    assert "of 160,000 queries" in printed
+    assert "━" in printed
+    phases = [printed.index(phase) for phase in ("building", "asking", "counting bits", "proving")]
+    assert phases == sorted(phases)
+    assert "\x1b[32mPASS\x1b[0m: 1 cell planned" in printed
+    assert "theorem" in printed, "there is room for the wide table"
+
+
+def test_a_terminal_gets_the_phases_of_facts_too_and_no_colour_where_none_is_wanted(family):
+    printed, status = on_a_terminal(
+        "facts", family, "--ask", "Alice mother", NO_COLOR="1", COLUMNS="150"
+    )
+    assert status == 0
+    assert "building" in printed
+    assert "proving" in printed
+    assert "PASS: 1 cell planned" in printed
+    assert "[32m" not in printed
+    assert "theorem" not in printed
 
 
 # ------------------------------------------------------------------ bounds, plans, separation

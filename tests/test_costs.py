@@ -25,13 +25,11 @@ from bounds.theorem_4_2 import (
     sharpened_global_bound,
 )
 from constructions import CATALOGUE, InputError
-from verify.cli import plane, report
-from verify.runner.against_bounds import (
-    below_bounds,
-    hold_against_bounds,
-    separation_factor,
-    tightest,
-)
+from verify.cli.reports import plane, plane_picture
+from verify.cli.reports.catalogue import limits_lines
+from verify.cli.reports.plans import plan_table
+from verify.cli.reports.rounding import down, factor
+from verify.runner.against_bounds import hold_against_bounds
 
 # ------------------------------------------------------------------ limits
 
@@ -91,7 +89,7 @@ def test_a_wrong_leading_term_is_noticed(claimed):
 
 
 def test_printed_factors_are_rounded_down():
-    assert [report._factor(x) for x in (3.3436, 1.37876, 55.6288, 1.0009999, 123456.7)] == [
+    assert [factor(x) for x in (3.3436, 1.37876, 55.6288, 1.0009999, 123456.7)] == [
         "3.343",
         "1.378",
         "55.62",
@@ -106,7 +104,7 @@ def test_what_grows_in_no_known_way_is_refused():
 
 
 def test_limits_are_printed_for_every_construction():
-    text = report.limits_lines()
+    text = limits_lines()
     assert all(f"{name} (" in text for name in CATALOGUE)
     assert "d_model / (R log2(N)) -> 1" in text
 
@@ -121,9 +119,9 @@ large = st.one_of(st.integers(1, 300), st.integers(1, 2**40))
 @settings(max_examples=60, deadline=None)
 def test_no_construction_lies_below_a_bound(n, r, k):
     for plan in plans(n, r, k):
-        checks = hold_against_bounds(plan.costs, n, r, k, plan.entry.takes_bijections)
-        assert list(below_bounds(plan.costs, checks)) == [], plan.label
-        assert {check.name for check in checks} == set(every_bound(n, r, k, 1, 1))
+        found = hold_against_bounds(plan.costs, n, r, k, plan.entry.takes_bijections)
+        assert list(found.faults()) == [], plan.label
+        assert {check.name for check in found.checks} == set(every_bound(n, r, k, 1, 1))
 
 
 @given(large, st.integers(1, 8), st.integers(1, 5))
@@ -150,20 +148,26 @@ COSTS = predicted_for_bijections(CATALOGUE["key_value_rows_shared"], 4096, 4, 3)
 
 @pytest.mark.parametrize("field", ["internal_bits", "internal_fact_bits"])
 def test_one_bit_below_a_bound_is_reported(field):
-    checks = hold_against_bounds(COSTS, 4096, 4, 3, bijective=True)
-    need = max(check.bits if field == "internal_bits" else check.fact_bits for check in checks)
-    assert list(below_bounds(replace(COSTS, **{field: math.ceil(need)}), checks)) == []
-    reported = list(below_bounds(replace(COSTS, **{field: math.ceil(need) - 1}), checks))
+    found = hold_against_bounds(COSTS, 4096, 4, 3, bijective=True)
+    need = max(
+        check.bits if field == "internal_bits" else check.fact_bits for check in found.checks
+    )
+
+    def faults(bits):
+        return list(replace(found, costs=replace(COSTS, **{field: bits})).faults())
+
+    assert faults(math.ceil(need)) == []
+    reported = faults(math.ceil(need) - 1)
     assert len(reported) == 1
     assert f"{math.ceil(need) - 1:,} internal" in reported[0]
     assert str(need) in reported[0]
 
 
 def test_a_bound_that_is_no_number_is_never_held():
-    checks = hold_against_bounds(COSTS, 4096, 4, 3, bijective=True)
-    spoilt = [replace(checks[0], bits=float("nan")), *checks[1:]]
-    assert len(list(below_bounds(COSTS, spoilt))) == 1
-    assert len(list(below_bounds(COSTS, [replace(checks[0], bits=None)]))) == 1
+    found = hold_against_bounds(COSTS, 4096, 4, 3, bijective=True)
+    first, *others = found.checks
+    for checks in ([replace(first, bits=float("nan")), *others], [replace(first, bits=None)]):
+        assert len(list(replace(found, checks=checks).faults())) == 1
 
 
 def test_bounds_apply_as_the_formulas_say():
@@ -171,7 +175,7 @@ def test_bounds_apply_as_the_formulas_say():
         costs = predicted_for_bijections(CATALOGUE[name], 256, 4, hops, given)
         return {
             check.name
-            for check in hold_against_bounds(costs, 256, 4, hops, bijective)
+            for check in hold_against_bounds(costs, 256, 4, hops, bijective).checks
             if check.applies
         }
 
@@ -199,17 +203,18 @@ def test_bounds_apply_as_the_formulas_say():
 
 def test_a_bound_that_does_not_exist_says_why():
     costs = predicted_for_bijections(CATALOGUE["key_value"], 10, 4, 3)
-    checks = {check.name: check for check in hold_against_bounds(costs, 10, 4, 3, bijective=True)}
+    found = hold_against_bounds(costs, 10, 4, 3, bijective=True)
+    checks = {check.name: check for check in found.checks}
     assert checks["shared_leaves"].bits is None
     assert "M I(k) <= N" in checks["shared_leaves"].why
     assert not checks["shared_leaves"].applies
     assert checks["global"].applies
-    assert tightest(list(checks.values())) is None  # none is positive at these embedding bits
+    assert found.tightest is None  # none is positive at these embedding bits
 
 
 def test_bounds_stand_beside_dense_bits_and_beside_bits_of_facts():
     costs = predicted_for_bijections(CATALOGUE["hybrid_shared"], 4096, 4, 3, {"looked_up": 3})
-    checks = hold_against_bounds(costs, 4096, 4, 3, bijective=True)
+    checks = hold_against_bounds(costs, 4096, 4, 3, bijective=True).checks
     dense = every_bound(4096, 4, 3, costs.embedding_bits, costs.unembedding_bits)
     facts = every_bound(4096, 4, 3, costs.embedding_fact_bits, costs.unembedding_fact_bits)
     for check in checks:
@@ -221,7 +226,12 @@ def test_bounds_stand_beside_dense_bits_and_beside_bits_of_facts():
 
 
 def test_the_tightest_bound_is_the_largest_positive_one_that_applies():
-    checks = hold_against_bounds(COSTS, 4096, 4, 3, bijective=True)
+    found = hold_against_bounds(COSTS, 4096, 4, 3, bijective=True)
+    checks = found.checks
+
+    def tightest(checks):
+        return replace(found, checks=checks).tightest
+
     assert tightest(checks).name == "shared_leaves"
     assert (
         tightest([check for check in checks if check.name != "shared_leaves"]).name
@@ -239,16 +249,12 @@ def test_the_tightest_bound_is_the_largest_positive_one_that_applies():
 
 def test_an_unembedding_that_knows_the_facts_is_never_separated():
     costs = predicted_for_bijections(CATALOGUE["meet_in_the_middle"], 2**30, 8, 3)
-    checks = hold_against_bounds(costs, 2**30, 8, 3, bijective=True)
+    found = hold_against_bounds(costs, 2**30, 8, 3, bijective=True)
     # it lies below bounds for fixed unembeddings
-    assert any(check.bits > costs.internal_bits for check in checks)
-    assert separation_factor(replace(costs, written_tokens=2), checks, bijective=True) is None
-    assert (
-        separation_factor(
-            replace(costs, written_tokens=2, unembedding_fact_bits=0), checks, bijective=True
-        )
-        > 1
-    )
+    assert any(check.bits > costs.internal_bits for check in found.checks)
+    assert replace(found, costs=replace(costs, written_tokens=2)).separation is None
+    fixed = replace(costs, written_tokens=2, unembedding_fact_bits=0)
+    assert replace(found, costs=fixed).separation > 1
 
 
 def test_separation_may_be_lost_where_a_code_gets_a_bit_more():
@@ -279,18 +285,15 @@ def test_the_papers_figures_for_large_tables():
 
 def separated(n, r, k, given):
     costs = predicted_for_bijections(CATALOGUE["chain_of_thought"], n, r, k, given)
-    factor = separation_factor(
-        costs, hold_against_bounds(costs, n, r, k, bijective=True), bijective=True
-    )
-    return factor, costs
+    return hold_against_bounds(costs, n, r, k, bijective=True).separation, costs
 
 
 @pytest.mark.parametrize(("r", "k"), [(2, 3), (3, 2), (4, 3), (8, 2)])
 def test_the_smallest_separation_is_the_smallest(r, k):
     given = {"max_hops": k, "hops_per_token": 1}
     found = smallest_separation(r, k, given)
-    factor, costs = separated(found.n_entities, r, k, given)
-    assert factor == pytest.approx(found.factor)
+    times, costs = separated(found.n_entities, r, k, given)
+    assert times == pytest.approx(found.factor)
     assert found.factor > 1
     assert found.costs == costs
     earlier = [*range(max(1, found.n_entities - 40), found.n_entities), *(2**e for e in range(40))]
@@ -324,12 +327,11 @@ def test_what_is_never_separated_is_said():
 @settings(max_examples=60, deadline=None)
 def test_only_chains_of_thought_are_separated(n, r, k):
     for plan in plans(n, r, k):
-        checks = hold_against_bounds(plan.costs, n, r, k, bijective=True)
-        factor = separation_factor(plan.costs, checks, bijective=True)
-        assert factor is None or (
+        found = hold_against_bounds(plan.costs, n, r, k, bijective=True)
+        assert found.separation is None or (
             plan.entry.name == "chain_of_thought" and plan.costs.written_tokens > 1
         )
-        assert separation_factor(plan.costs, checks, bijective=False) is None
+        assert replace(found, bijective=False).separation is None
 
 
 # ------------------------------------------------------------------ plans and budgets
@@ -374,19 +376,19 @@ def test_a_budget_is_broken_just_beyond_its_limits(n, r, k, data):
 
 
 def test_a_plan_lists_what_fits_cheapest_first_and_why_the_rest_does_not():
-    table, fits = report.plan_table(4096, 4, 3, Budget(d_model=100), every=False)
+    table, fits = plan_table(4096, 4, 3, Budget(d_model=100), every=False, wide=True)
     assert fits
     rows, rest = table.split("does not fit")
     bits = [int(row.split()[-1].replace(",", "")) for row in rows.splitlines()[1:]]
     assert bits == sorted(bits)
     assert re.search(r"precomputed: d_model \d+ > 100", rest.replace(",", ""))
-    table, fits = report.plan_table(4096, 4, 3, Budget(d_model=1), every=False)
+    table, fits = plan_table(4096, 4, 3, Budget(d_model=1), every=False)
     assert not fits
     assert table.startswith("nothing fits")
 
 
 def test_a_plan_of_all_choices_has_a_line_for_each():
-    table, _ = report.plan_table(4096, 4, 3, Budget(), every=True)
+    table, _ = plan_table(4096, 4, 3, Budget(), every=True)
     assert all(plan.label in table for plan in plans(4096, 4, 3))
 
 
@@ -412,11 +414,11 @@ def test_the_plane_as_data_holds_every_bound_and_every_point():
 
 
 def test_printed_bounds_are_rounded_down():
-    assert plane.down(-0.0000001) == "-0.000001"
-    assert plane.down(1234.9999999) == "1,234.999999"
-    assert plane.down(2.0**60, 1) == f"{2**60:,}.0"
-    assert plane.down(-1e308).startswith("-1")
-    assert plane.down(-math.inf) == "-inf"
+    assert down(-0.0000001) == "-0.000001"
+    assert down(1234.9999999) == "1,234.999999"
+    assert down(2.0**60, 1) == f"{2**60:,}.0"
+    assert down(-1e308).startswith("-1")
+    assert down(-math.inf) == "-inf"
 
 
 @given(large, st.integers(1, 5), st.integers(1, 4))
@@ -431,12 +433,12 @@ def test_the_picture_is_the_same_every_time(tmp_path):
     pytest.importorskip("matplotlib")
     shown = plane.plane(4096, 4, 2)
     for name in ("one.svg", "other.svg"):
-        plane.draw(shown, tmp_path / name)
+        plane_picture.draw(shown, tmp_path / name)
     one = (tmp_path / "one.svg").read_bytes()
     assert one == (tmp_path / "other.svg").read_bytes()
     assert one.startswith(b"<?xml")
     assert len(list(tmp_path.iterdir())) == 2
-    plane.draw(plane.plane(4096, 4, 3), tmp_path / "other.svg")
+    plane_picture.draw(plane.plane(4096, 4, 3), tmp_path / "other.svg")
     assert one != (tmp_path / "other.svg").read_bytes()
 
 
@@ -444,4 +446,4 @@ def test_the_picture_is_the_same_every_time(tmp_path):
 def test_a_picture_can_be_drawn_at_every_size(tmp_path):
     pytest.importorskip("matplotlib")
     for n, r, k in ((1, 1, 1), (2, 3, 4), (2**40, 2, 3)):
-        plane.draw(plane.plane(n, r, k), tmp_path / "plane.svg")
+        plane_picture.draw(plane.plane(n, r, k), tmp_path / "plane.svg")

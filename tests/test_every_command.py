@@ -6,8 +6,8 @@ import pytest
 
 from constructions import FactTable, save, selector
 from verify.__main__ import main
-from verify.cli.commands import COMMANDS
-from verify.runner.grid import Cell
+from verify.cli.arguments import COMMANDS
+from verify.runner.cells import Cell
 
 WORDS = {
     "all": (["all"], "PASS: 1 cell planned, 1 passed"),
@@ -33,7 +33,7 @@ def workshop(tmp_path, monkeypatch):
     facts = FactTable.from_triples([("Ann", "mother", "Beth"), ("Beth", "mother", "Carla")])
     facts.to_tsv(tmp_path / "facts.tsv")
     save(selector(FactTable.random_bijections(5, 1, seed=0)), tmp_path / "model")
-    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: [Cell("selector", 5, 2)])
+    monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: [Cell("selector", 5, 2)])
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -15,7 +15,7 @@ import pytest
 from tiers import diagonal, few
 
 from constructions import CATALOGUE
-from verify.cli.commands import COMMANDS
+from verify.cli.arguments import COMMANDS
 from verify.queries.forms import FORMS
 
 ROOT = Path(__file__).parent.parent

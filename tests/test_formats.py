@@ -21,7 +21,8 @@ from constructions import CATALOGUE, FactTable, InputError, selector
 from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
 from verify.queries import capacity as module
 from verify.queries.capacity import DTYPES, capacity, fact_capacity, format_of
-from verify.runner.grid import Cell, run_cell
+from verify.runner.cells import Cell
+from verify.runner.verifying import run_cell
 
 # ------------------------------------------------------------------ a model as a word of bits, and
 # back
@@ -392,8 +393,8 @@ def test_a_cell_whose_builder_hides_facts_in_its_format_fails(change, monkeypatc
         in result.reason
     )
     assert (
-        result.internal_bits
-        > run_cell_of(selector, cell, monkeypatch).internal_bits + number.bit_length()
+        result.sizes.found.internal_bits
+        > run_cell_of(selector, cell, monkeypatch).sizes.found.internal_bits + number.bit_length()
     )
 
 
@@ -408,7 +409,7 @@ def test_the_same_disguise_for_all_facts_is_a_part_of_the_format(monkeypatch):
         disguised(lambda value, output, _: in_a_spacing(value, output, 3)), CELL, monkeypatch
     )
     assert "depend on the facts" not in always.reason
-    assert always.internal_bits == plain.internal_bits
+    assert always.sizes.found.internal_bits == plain.sizes.found.internal_bits
 
 
 def test_a_cell_whose_fixed_unembedding_holds_facts_fails(monkeypatch):

@@ -7,32 +7,38 @@ import torch
 
 from constructions import CATALOGUE
 from constructions.forms.widening import widen
-from verify.queries import forms as formed
-from verify.runner import grid
-from verify.runner.grid import Cell, default_grid, forms_grid, run_cell
+from verify.queries.forms import FORMS
+from verify.runner.cells import FORM_NAMES, Cell
+from verify.runner.grid import default_grid, forms_grid
+from verify.runner.verifying import run_cell
 
 
 def test_every_construction_is_in_every_form_in_the_default_grid():
     cells = [cell for cell in default_grid() if cell.form]
     assert {(cell.construction, cell.form) for cell in cells} == {
-        (name, form) for name in CATALOGUE for form in formed.FORMS
+        (name, form) for name in CATALOGUE for form in FORMS
     }
-    assert tuple(formed.FORMS) == grid.FORM_NAMES
+    assert tuple(FORMS) == FORM_NAMES
 
 
 def test_with_forms_every_cell_of_the_default_grid_is_in_every_form_once():
     cells = [*default_grid(), *forms_grid()]
     plain = [cell for cell in cells if not cell.form]
     assert len(set(cells)) == len(cells)
-    assert {replace(cell, form=form) for cell in plain for form in formed.FORMS} <= set(cells)
+    assert {replace(cell, form=form) for cell in plain for form in FORMS} <= set(cells)
 
 
-@pytest.mark.parametrize("form", formed.FORMS)
+@pytest.mark.parametrize("form", FORMS)
 def test_a_form_is_run_on_all_queries_of_all_lengths(form):
     result = run_cell(Cell("chain_of_thought", 3, 2, 3, options=(("max_hops", 3),), form=form))
     assert (result.verdict, result.queries, result.wrong) == ("PASS", 3 * (2 + 4 + 8), 0)
     assert result.margin > 1
-    assert result.difference == 0 or form in ("basis", "noise", "layernorm pre", "layernorm post")
+    assert result.form.difference == 0 or form in (
+        "basis",
+        "noise",
+        "layernorm pre",
+        "layernorm post",
+    )
 
 
 def spoiled(change, allowed=float("inf")):
@@ -68,7 +74,7 @@ def a_little_off(model):
     ],
 )
 def test_a_form_that_is_wrong_is_found(construction, change, allowed, reported, monkeypatch):
-    monkeypatch.setitem(formed.FORMS, "wide", spoiled(change, allowed))
+    monkeypatch.setitem(FORMS, "wide", spoiled(change, allowed))
     result = run_cell(Cell(construction, 3, 2, 1, form="wide"))
     assert result.verdict == "FAIL"
     assert reported in result.reason
@@ -91,8 +97,8 @@ def test_a_basis_is_proven_by_norms_or_by_queries_or_decided_in_float64():
     for cell, dtype in zip(cells, ("float32", "float32", "float64"), strict=True):
         result = run_cell(replace(cell, form="basis"))
         assert (result.verdict, result.dtype, result.wrong) == ("PASS", dtype, 0)
-        assert "each logit within" in result.margin_claim
-        assert result.difference > 0
+        assert "each logit within" in result.form.in_words()
+        assert result.form.difference > 0
     refused = run_cell(Cell("scalar_selector", 1000, 1, form="basis", dtype="float32"))
     assert (refused.verdict, refused.reason) == (
         "UNKNOWN",
@@ -104,4 +110,4 @@ def test_a_basis_is_proven_by_norms_or_by_queries_or_decided_in_float64():
 def test_norms_that_cannot_be_certified_are_decided_by_all_queries(form):
     result = run_cell(Cell("key_value_rows", 16, 2, 4, form=form))
     assert (result.verdict, result.wrong, result.dtype) == ("PASS", 0, "float64")
-    assert "only the answers" in result.margin_claim
+    assert "only the answers" in result.form.in_words()

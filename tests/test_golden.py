@@ -10,7 +10,9 @@ from golden import FILE, built, digest, line, named
 
 from constructions import CATALOGUE
 from verify.queries.forms import FORMS
-from verify.runner.grid import Cell, build, default_grid
+from verify.runner.cells import Cell
+from verify.runner.grid import default_grid
+from verify.runner.verifying import build
 
 GOLDEN = FILE.read_text(encoding="utf-8").splitlines()
 

@@ -2,7 +2,10 @@
 
 import itertools
 import json
+import pickle
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,10 +16,16 @@ from bounds.capacity import Capacity
 from bounds.sizes import Costs
 from bounds.theorem_4_2 import every_bound
 from constructions import CATALOGUE, FactTable, attention_selector, selector
-from verify.cli import report
+from verify.cli.reports.cells import header, line, notes
+from verify.cli.reports.cells_json import as_json
+from verify.cli.reports.summaries import bounds_summary, count
+from verify.queries.answers import Recall
 from verify.queries.capacity import capacity, format_of
-from verify.queries.recall import Recall
-from verify.runner.grid import Cell, default_grid, run_cell, verify_facts
+from verify.runner.cells import Cell
+from verify.runner.evidence import Ended
+from verify.runner.grid import default_grid, forms_grid
+from verify.runner.results import CellResult
+from verify.runner.verifying import run_cell, verify_facts
 
 GOOD = Cell("selector", 20, 3)
 
@@ -69,7 +78,7 @@ def test_a_sound_cell_passes_with_all_its_numbers(name, facts):
     assert (result.verdict, result.reason) == ("PASS", "")
     assert result.queries == 30 * 4**hops
     assert result.wrong == 0
-    assert result.d_model == result.d_model_formula
+    assert result.sizes.found.d_model == result.sizes.expected.d_model
 
 
 def test_scalar_selector_moves_to_float64_where_float32_ends():
@@ -86,7 +95,7 @@ def test_cells_of_partial_facts_have_missing_facts_and_repeated_answers():
 
 # ------------------------------------------------------------------ every fault turns the verdict
 
-SOUND = Recall(queries=60, wrong=0, margin=2.0, logits="both")
+SOUND = Recall(planned=60, queries=60, wrong=0, margin=2.0, logits="both")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +114,7 @@ SOUND = Recall(queries=60, wrong=0, margin=2.0, logits="both")
 )
 def test_a_fault_in_the_recall_fails_the_cell(change, reason, monkeypatch):
     monkeypatch.setattr(
-        "verify.queries.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+        "verify.runner.verifying.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
     )
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
@@ -127,15 +136,15 @@ def test_a_fault_in_the_recall_fails_the_cell(change, reason, monkeypatch):
 )
 def test_an_open_question_in_the_recall_leaves_the_cell_unknown(change, reason, monkeypatch):
     monkeypatch.setattr(
-        "verify.queries.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+        "verify.runner.verifying.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
     )
     result = run_cell(GOOD, proven_size=0)
     assert (result.verdict, result.unknown) == ("UNKNOWN", change.get("unknown", 0))
     assert re.search(reason, result.reason), result.reason
-    assert "UNKNOWN: " in report.line(result)
-    assert report.count([result], 1)["verdict"] == "UNKNOWN"
+    assert "UNKNOWN: " in notes(result)
+    assert count([result], 1)["verdict"] == "UNKNOWN"
     monkeypatch.setattr(
-        "verify.queries.recall.check_recall",
+        "verify.runner.verifying.check_recall",
         lambda *args, **kwargs: replace(SOUND, **change, wrong=1),
     )
     assert run_cell(GOOD, proven_size=0).verdict == "FAIL"
@@ -144,7 +153,7 @@ def test_an_open_question_in_the_recall_leaves_the_cell_unknown(change, reason, 
 def test_rounding_that_may_decide_where_the_checker_says_exact_fails_the_cell(monkeypatch):
     change = {"unknown": 1, "reason": "within rounding"}
     monkeypatch.setattr(
-        "verify.queries.recall.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+        "verify.runner.verifying.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
     )
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
@@ -168,16 +177,18 @@ def test_a_model_whose_answer_rounding_decides_is_unknown(form, monkeypatch):
 
 
 def test_without_a_fault_that_recall_passes(monkeypatch):
-    monkeypatch.setattr("verify.queries.recall.check_recall", lambda *args, **kwargs: SOUND)
+    monkeypatch.setattr("verify.runner.verifying.check_recall", lambda *args, **kwargs: SOUND)
     assert run_cell(GOOD).verdict == "PASS"
 
 
 def test_a_wrong_formula_fails_the_cell(monkeypatch):
-    monkeypatch.setattr("bounds.sizes.predicted", lambda *arguments: Costs(*range(1, 13)))
+    monkeypatch.setattr(
+        "verify.runner.verifying.predicted", lambda *arguments: Costs(*range(1, 13))
+    )
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
     assert "d_model = 19, the formula says 1," in result.reason
-    assert "!=" in report.line(result)
+    assert "!=" in line(result, wide=True)
 
 
 def test_a_model_below_a_bound_fails_the_cell(monkeypatch):
@@ -206,7 +217,7 @@ def test_an_accounting_that_forgets_a_tensor_fails_the_cell(monkeypatch):
             {name: cost for name, cost in found.tensors.items() if name != "positions.weight"}
         )
 
-    monkeypatch.setattr("verify.queries.capacity.capacity", forgetful)
+    monkeypatch.setattr("verify.runner.verifying.capacity", forgetful)
     result = run_cell(Cell("key_value", 16, 2, 2))
     assert result.verdict == "FAIL"
     assert "internal_bits = " in result.reason
@@ -215,7 +226,7 @@ def test_an_accounting_that_forgets_a_tensor_fails_the_cell(monkeypatch):
 
 def test_a_cell_tells_its_bits_and_its_bounds():
     result = run_cell(Cell("key_value_rows_shared", 64, 4, 3))
-    reported = json.loads(report.as_json([result], 1))["cells"][0]
+    reported = json.loads(as_json([result], 1))["cells"][0]
     facts = Cell("key_value_rows_shared", 64, 4, 3).table()
     model = CATALOGUE["key_value_rows_shared"].build(facts, 3)
     built = capacity(model, format_of(model))
@@ -239,22 +250,23 @@ def test_a_cell_tells_its_bits_and_its_bounds():
 def test_bounds_do_not_apply_where_facts_are_missing():
     result = run_cell(Cell("key_value", 16, 2, 2, facts="partial"))
     assert result.verdict == "PASS"
-    assert {bound.why for bound in result.bounds} == {"the facts are no bijections"}
+    assert {bound.why for bound in result.bounds.checks} == {"the facts are no bijections"}
 
 
 def test_a_separated_cell_says_so_and_by_how_much():
     result = run_cell(Cell("chain_of_thought", 1024, 4, 3, options=(("max_hops", 3),)))
     assert result.verdict == "PASS"
-    assert result.separated > 1.2
-    best = max(bound.bits for bound in result.bounds if bound.name != "fact_aware_unembedding")
-    assert result.separated == best / result.internal_bits
-    assert not any(bound.applies for bound in result.bounds)
+    checks, bits = result.bounds.checks, result.sizes.found.internal_bits
+    assert result.bounds.separation > 1.2
+    best = max(bound.bits for bound in checks if bound.name != "fact_aware_unembedding")
+    assert result.bounds.separation == best / bits
+    assert not any(bound.applies for bound in checks)
     assert (
-        f"separated: {result.internal_bits:,} internal bits; without chain-of-thought, with"
-        " embeddings of 68 bits and a fixed" in report.line(result)
+        f"separated: {bits:,} internal bits; without chain-of-thought, with"
+        " embeddings of 68 bits and a fixed" in notes(result)
     )
-    assert "1 cell separated, by up to 1.378" in report.bounds_summary([result])
-    assert "separated" not in report.line(run_cell(Cell("chain_of_thought", 64, 4, 3)))
+    assert "1 cell separated, by up to 1.378" in bounds_summary([result])
+    assert notes(run_cell(Cell("chain_of_thought", 64, 4, 3))) == ""
 
 
 def test_the_default_grid_has_separated_cells():
@@ -304,18 +316,18 @@ def test_a_damaged_model_fails_the_cell_and_names_the_queries(monkeypatch):
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
     assert result.wrong == 1
-    assert result.counterexamples[0].startswith("e0 r0: expected e")
-    assert "e0 r0: expected e" in report.line(result)
+    assert result.recall.counterexamples[0].startswith("e0 r0: expected e")
+    assert "e0 r0: expected e" in notes(result)
 
 
-def test_a_crash_is_a_fail_and_is_reported(monkeypatch, capsys):
+def test_a_crash_is_a_fail_and_its_traceback_is_kept(monkeypatch):
     def crash(*args, **kwargs):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("verify.queries.recall.check_recall", crash)
+    monkeypatch.setattr("verify.runner.verifying.check_recall", crash)
     result = run_cell(GOOD)
     assert (result.verdict, result.reason) == ("FAIL", "crashed: RuntimeError: boom")
-    assert "Traceback" in capsys.readouterr().err
+    assert result.ended.traceback.startswith("Traceback")
 
 
 def test_what_does_not_fit_is_unknown(monkeypatch):
@@ -335,7 +347,7 @@ def test_running_out_of_memory_is_unknown(monkeypatch):
     def exhaust(*args, **kwargs):
         raise MemoryError("no more")
 
-    monkeypatch.setattr("verify.queries.recall.check_recall", exhaust)
+    monkeypatch.setattr("verify.runner.verifying.check_recall", exhaust)
     assert run_cell(GOOD).verdict == "UNKNOWN"
 
 
@@ -346,11 +358,63 @@ def test_given_facts_are_verified():
     assert model.answer(2, [0]) == -1
 
 
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ({}, "UNKNOWN"),
+        ({"recall": SOUND}, "PASS"),
+        ({"recall": replace(SOUND, wrong=1)}, "FAIL"),
+        ({"recall": SOUND, "ended": Ended("killed")}, "UNKNOWN"),
+        ({"recall": replace(SOUND, wrong=1), "ended": Ended("killed")}, "FAIL"),
+        ({"ended": Ended("boom", crashed=True)}, "FAIL"),
+    ],
+)
+def test_the_verdict_follows_from_what_was_found(found, verdict):
+    result = CellResult(GOOD, "float32", **found)
+    assert result.verdict == verdict
+    assert (result.reason == "") == (verdict == "PASS")
+
+
+def test_results_go_from_a_worker_to_its_parent_without_torch(tmp_path):
+    """Else the parent would import it, which takes seconds, when the first result arrives."""
+    path, results = tmp_path / "results", []
+    for form in ("", "wide"):
+        results.append(run_cell(replace(GOOD, form=form)))
+    path.write_bytes(pickle.dumps(results))
+    assert path.stat().st_size < 10_000
+    code = (
+        "import pickle, sys\n"
+        "found = pickle.load(open(sys.argv[1], 'rb'))\n"
+        "assert 'torch' not in sys.modules\n"
+        "print(*(result.verdict for result in found))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("PASS PASS\n", "")
+
+
+def test_rows_have_under_100_columns_and_hold_what_they_should():
+    """Of all cells of both grids, with as many queries as they have."""
+    for cell in [*default_grid(), *forms_grid()]:
+        n = cell.n_queries()
+        result = CellResult(cell, "float64", recall=Recall(n, n, margin=2.0), seconds=123.456)
+        shown = line(result, wide=False)
+        assert len(shown) < 100, shown
+        sizes = [cell.entities, cell.relations, cell.hops, n, 0, 2]
+        assert shown.split()[-8:] == [*map(str, sizes), "PASS", "123.46"], shown
+        assert cell.form in shown
+        assert ("partial" in shown) == (cell.facts == "partial")
+    assert len(header(wide=False)) < 100 < len(header(wide=True))
+
+
 # ------------------------------------------------------------------ the count
 
 
 def results(*verdicts):
-    return [replace(run_cell(GOOD), verdict=verdict) for verdict in verdicts]
+    ended = {"FAIL": Ended("it is wrong", crashed=True), "UNKNOWN": Ended("it does not fit")}
+    passed = CellResult(GOOD, "float32", recall=SOUND)
+    return [replace(passed, ended=ended.get(verdict)) for verdict in verdicts]
 
 
 @pytest.mark.parametrize(
@@ -366,15 +430,15 @@ def results(*verdicts):
     ],
 )
 def test_only_all_planned_cells_passing_is_a_pass(verdicts, planned, verdict, unknown):
-    counted = report.count(results(*verdicts), planned)
+    counted = count(results(*verdicts), planned)
     assert (counted["verdict"], counted["unknown"]) == (verdict, unknown)
     assert counted["planned"] == counted["passed"] + counted["failed"] + counted["unknown"]
 
 
 def test_json_holds_every_number_and_no_nan():
-    result = replace(run_cell(GOOD), margin=float("nan"))
+    result = replace(run_cell(GOOD), recall=replace(SOUND, margin=float("nan")))
     parsed = json.loads(
-        report.as_json([result], 1), parse_constant=lambda constant: pytest.fail(constant)
+        as_json([result], 1), parse_constant=lambda constant: pytest.fail(constant)
     )
     asked = {
         "construction",
@@ -398,4 +462,4 @@ def test_json_holds_every_number_and_no_nan():
 )
 def test_small_cells_are_proven_in_every_dtype(name, dtype):
     result = run_cell(Cell(name, 5, 2, 1 if name == "selector" else 2, dtype=dtype))
-    assert (result.verdict, result.proof) == ("PASS", "PASS"), result.reason
+    assert (result.verdict, result.proof.verdict) == ("PASS", "PASS"), result.reason

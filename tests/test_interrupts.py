@@ -18,7 +18,9 @@ from items import done_or_lost, reported
 
 from constructions.saved.manifest import NAME as MANIFEST
 from verify.__main__ import main
-from verify.runner.grid import Cell, CellResult
+from verify.queries.answers import Recall
+from verify.runner.cells import Cell
+from verify.runner.results import CellResult
 from verify.runner.workers import MOST, side_by_side
 
 # Interrupts itself at a call of a Python function, by number, counted from where our code begins;
@@ -119,7 +121,7 @@ def test_an_interrupt_is_reported_where_main_is_called_from_python(monkeypatch, 
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("verify.cli.commands.run", interrupt)
+    monkeypatch.setattr("verify.cli.command_line.run", interrupt)
     assert main(["list"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
 
@@ -205,8 +207,8 @@ def runs(pid):
 
 def test_a_lost_cell_is_no_pass(monkeypatch, capsys):
     cells = [Cell("selector", 5, 1), Cell("selector", 5, 2), Cell("selector", 5, 3)]
-    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: cells)
-    monkeypatch.setattr("verify.cli.commands._run_in_worker", kill_the_second)
+    monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: cells)
+    monkeypatch.setattr("verify.cli.commands.cells._run_in_worker", kill_the_second)
     assert main(["all"]) == 1
     captured = capsys.readouterr()
     reported = "its process was ended by SIGKILL, as a system does that is out of memory"
@@ -218,13 +220,4 @@ def test_a_lost_cell_is_no_pass(monkeypatch, capsys):
 def kill_the_second(cell):
     if cell.relations == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    return CellResult(
-        cell.construction,
-        "4.1",
-        cell.entities,
-        cell.relations,
-        1,
-        "total",
-        "float32",
-        verdict="PASS",
-    )
+    return CellResult(cell, "float32", recall=Recall(planned=1, queries=1, margin=1.0))

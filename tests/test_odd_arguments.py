@@ -18,7 +18,7 @@ import pytest
 from constructions import FactTable, save, selector
 from verify.__main__ import MODULE, main
 from verify.cli.arguments import parser
-from verify.runner.grid import Cell
+from verify.runner.cells import Cell
 
 ODD = """
 0 00 1 2 -1 +1 1_0 _1 1e0 1e400 -1e400 nan inf -inf 1.5 0x10 1e-3 1,000 \uff12 \u0663 \u00bd \u2161
@@ -271,13 +271,13 @@ def test_a_file_that_is_written_does_not_take_the_place_of_a_closed_stream(tmp_p
 
 def test_a_folder_that_takes_no_files_is_refused_before_the_work(monkeypatch, capsys, workshop):
     monkeypatch.chdir(workshop)
-    monkeypatch.setattr("verify.cli.commands.default_grid", lambda: [Cell("selector", 5, 1)])
+    monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: [Cell("selector", 5, 1)])
     monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)
     for words in (["all", "--json", "x.json"], ["facts", "facts.tsv", "--save", "new"]):
         assert main(words) == 2
         captured = capsys.readouterr()
         assert "cannot be written: give" in captured.err
-        assert "theorem" not in captured.out
+        assert "margin" not in captured.out
 
 
 @pytest.mark.parametrize(
@@ -303,5 +303,5 @@ def test_a_result_is_not_written_over_what_is_read_nor_into_a_model(
     assert main(words) == 2
     captured = capsys.readouterr()
     assert re.search(r"(lies in|are both) .*; (give|each needs) .*name", captured.err)
-    assert "theorem" not in captured.out
+    assert "margin" not in captured.out
     assert {path: path.read_bytes() for path in workshop.rglob("*") if path.is_file()} == before

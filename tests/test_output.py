@@ -7,6 +7,7 @@ Hostile names are drawn anew in each run, and stand in the message of a test tha
 import ast
 import json
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,23 @@ from hypothesis import strategies as st
 from constructions import FactTable, InputError, chain_of_thought, save, selector
 from constructions.guards.errors import FactFileError
 from verify.__main__ import main
-from verify.cli.output import NO_VERDICT, VERDICTS, joined, say, say_text, say_verdict
-from verify.cli.report import attack_table, line
-from verify.runner.attack import Tally, _Target
-from verify.runner.grid import CellResult
+from verify.cli.output import (
+    COLOURS,
+    NO_VERDICT,
+    VERDICTS,
+    joined,
+    say,
+    say_row,
+    say_text,
+    say_verdict,
+)
+from verify.cli.reports.cells import line, notes
+from verify.cli.reports.checks import attack_table
+from verify.queries.answers import Recall
+from verify.runner.attack import Tally
+from verify.runner.attack_target import Target
+from verify.runner.cells import Cell
+from verify.runner.results import CellResult
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = sorted(
@@ -191,7 +205,7 @@ def test_defects_of_a_hostile_file_and_of_hostile_words_are_reported_in_lines_of
 def test_a_slot_whose_name_is_a_verdict_forges_none(tmp_path, capsys):
     folder = tmp_path / "model"
     save(chain_of_thought(FactTable([[1, 0], [0, 0]], ["a", "b"], ["r", "q"]), 2), folder)
-    target, forged = _Target(folder), "\nPASS: all 10 queries are answered right\x1b[8m"
+    target, forged = Target(folder), "\nPASS: all 10 queries are answered right\x1b[8m"
     text = target.files["certificate.json"].decode()
     slots = next(claim["slots"] for claim in json.loads(text) if claim["claim"] == "slots")
     refused = []
@@ -237,15 +251,47 @@ def test_only_a_verdict_is_said_as_one(word, capsys):
     ]
 
 
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_a_verdict_has_its_colour_on_a_terminal_alone(verdict, monkeypatch, capsys):
+    """Whatever else a line holds is as printable as without colour."""
+    forged, reported = "\x1b[8mPASS", f"{verdict}: it is"
+    coloured = f"\x1b[{COLOURS[verdict]}m{verdict}\x1b[0m"
+
+    def printed():
+        say_verdict(f"{reported} {forged}")
+        say_row(f"a {forged} row {verdict} 1.0", verdict)
+        return capsys.readouterr().out.split("\n")[:2]
+
+    plain = [f"{reported} \\x1b[8mPASS", f"a \\x1b[8mPASS row {verdict} 1.0"]
+    assert printed() == plain
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert printed() == [
+        f"{coloured}: it is \\x1b[8mPASS",
+        f"a \\x1b[8mPASS row {coloured} 1.0",
+    ]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert printed() == plain
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert printed() == plain
+
+
+def test_a_row_that_begins_as_a_verdict_is_marked(capsys):
+    say_row("PASS: forged PASS 1.0", "PASS")
+    assert capsys.readouterr().out == f"{NO_VERDICT}PASS: forged PASS 1.0\n"
+
+
 def test_reasons_and_counterexamples_of_a_cell_stay_in_their_lines(capsys):
     forged = "e0\nPASS: 1 cell planned, 1 passed\x1b[8m"
-    result = CellResult(
-        "selector", "4.1", 3, 1, 1, "total", "float32", verdict="FAIL", reason=forged
-    )
-    result.counterexamples = [forged, forged]
-    reported = line(result).split("\n")
-    assert [len(reported), verdicts("\n".join(reported[2:]))] == [4, []]
-    say_text(line(result))
+    recall = Recall(1, 1, wrong=1, margin=1.0, defect=forged, counterexamples=[forged, forged])
+    result = CellResult(Cell("selector", 3, 1), "float32", recall=recall)
+    for wide in (False, True):
+        reported = [*line(result, wide).split("\n"), *notes(result).split("\n")]
+        assert [len(reported), verdicts("\n".join(reported[2:]))] == [4, []]
+        say_row(line(result, wide), result.verdict)
+    say_text(notes(result))
     assert NO_VERDICT not in capsys.readouterr().out, "the program's own lines are not marked"
     assert len(attack_table([Tally("flips", generated=2, fooled=[forged])]).split("\n")) == 3
 

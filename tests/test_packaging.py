@@ -40,12 +40,12 @@ FOREIGN = (
 
 FEW = """
 import sys
-import verify.cli.commands
+import verify.cli.commands.cells
 from verify.__main__ import script
-from verify.runner.grid import Cell
+from verify.runner.cells import Cell
 
 if __name__ == "__main__":
-    verify.cli.commands.default_grid = lambda: [Cell("selector", 5, 1), Cell("selector", 5, 2)]
+    verify.cli.commands.cells.default_grid = lambda: [Cell("selector", 5, 1), Cell("selector", 5, 2)]
     sys.exit(script())
 """
 

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from constructions import CATALOGUE, FactTable, InputError, standard, widen
 from constructions.decoders.plain import why_not_plain
 from constructions.model.transformer import MLP, Attention, Transformer, Weight
-from verify.queries.readout import check_readout
+from verify.queries.readout_declared import check_readout
 from verify.queries.recall import check_recall
 
 FACTS = FactTable.random_bijections(6, 2, seed=5)

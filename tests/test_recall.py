@@ -20,8 +20,9 @@ from constructions import (
     superposition,
 )
 from constructions.model.readout import BankField, NumberField, Readout, SignField
-from verify.queries import recall as recall_module
-from verify.queries.readout import MarginReader, check_readout
+from verify.queries import deciding
+from verify.queries.readout import MarginReader
+from verify.queries.readout_declared import check_readout
 from verify.queries.recall import check_recall
 
 SINGLE_HOP = [name for name, entry in CATALOGUE.items() if not entry.multi_hop]
@@ -184,7 +185,7 @@ def test_the_streamed_forward_pass_is_the_plain_one(name):
             return super().margins(states, answers)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("verify.queries.recall.MarginReader", Spy)
+        patch.setattr("verify.queries.deciding.MarginReader", Spy)
         check_recall(model, facts, logits="fast", batch_rows=50)
     tokens = torch.tensor([[s, 37 + r] for s in range(37) for r in range(5)])
     with torch.no_grad():
@@ -205,19 +206,19 @@ def test_progress_reaches_the_number_of_queries():
 def test_memory_cap_bounds_the_batch(monkeypatch):
     model, facts = model_of("selector")
     largest = []
-    decide = recall_module._full_margins
+    decide = deciding.full_margins
 
     def spy(model, states, answers, rows):
         largest.append(len(states))
         return decide(model, states, answers, rows)
 
-    monkeypatch.setattr(recall_module, "_full_margins", spy)
+    monkeypatch.setattr(deciding, "full_margins", spy)
     check_recall(model, facts, logits="full", memory_cap=100_000)
     assert max(largest) * model.shape.d_model * 4 < 100_000
     assert sum(largest) == 37 * 5
 
 
-# ------------------------------------------------------------------ the decoder check
+# ------------------------------------------------------------------ the readout is checked
 
 
 def test_a_difference_in_the_last_bit_is_shown_as_one():

@@ -24,8 +24,9 @@ from constructions.following.boxes import Box
 from constructions.following.changes import Change
 from constructions.following.follower import Follower
 from constructions.following.norms import layer_norm, rms_norm
+from verify.queries.answers import Recall
 from verify.queries.exact import Exactness
-from verify.queries.recall import Recall, check_recall
+from verify.queries.recall import check_recall
 from verify.queries.rounded import Rounding
 
 FRESH = int(os.environ["TEST_SEED"])
@@ -119,13 +120,13 @@ def test_a_tie_is_wrong_where_arithmetic_is_exact_and_unknown_where_it_rounds():
 
 
 def test_verdicts():
-    assert Recall(queries=1, margin=1.0).verdict == "PASS"
+    assert Recall(planned=1, queries=1, margin=1.0).verdict == "PASS"
     assert Recall().verdict == "UNKNOWN"
-    assert Recall(queries=1, margin=float("nan")).verdict == "UNKNOWN"
-    assert Recall(queries=2, margin=1.0, unknown=1).verdict == "UNKNOWN"
-    assert Recall(queries=2, margin=1.0, reason="not plain").verdict == "UNKNOWN"
-    assert Recall(queries=2, margin=1.0, unknown=1, wrong=1).verdict == "FAIL"
-    assert Recall(queries=2, margin=1.0, defect="not as declared").verdict == "FAIL"
+    assert Recall(planned=1, queries=1, margin=float("nan")).verdict == "FAIL"
+    assert Recall(2, 2, margin=1.0, unknown=1).verdict == "UNKNOWN"
+    assert Recall(2, 2, margin=1.0, reason="not plain").verdict == "UNKNOWN"
+    assert Recall(2, 2, margin=1.0, unknown=1, wrong=1).verdict == "FAIL"
+    assert Recall(2, 2, margin=1.0, defect="not as declared").verdict == "FAIL"
 
 
 def test_a_query_that_was_undecided_stays_so_along_a_chain():
@@ -184,7 +185,7 @@ def edited(key, steps=1.0):
             whole = torch.from_numpy(rng.integers(-9, 10, tuple(weight.shape))).to(weight)
             weight.add_(whole * size * torch.from_numpy(rng.random(tuple(weight.shape)) < share))
     exactness = Exactness(torch.float32)
-    exactness.steps *= steps
+    exactness.arithmetic.steps *= steps
     tokens, _ = sequences(model, facts)
     other = permuted(model, rng)
     with torch.no_grad():

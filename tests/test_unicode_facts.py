@@ -11,7 +11,7 @@ from constructions import CATALOGUE, FactTable, selector
 from constructions.facts.tsv import read_tsv
 from verify.__main__ import main
 from verify.cli.examples import PARTIAL, unicode_facts
-from verify.runner.grid import verify_facts
+from verify.runner.verifying import verify_facts
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_total_relations_with_answer_sets_of_their_own_are_a_superposition():
         [facts.relation_id(name) for name in ("category", "bidirectional", "width", "combining")]
     ]
     result, _ = verify_facts(CATALOGUE["superposition"], type(facts)(apart), logits="both")
-    assert (result.verdict, result.d_mlp) == ("PASS", 0)
+    assert (result.verdict, result.sizes.found.d_mlp) == ("PASS", 0)
 
 
 def test_the_example_command_writes_a_table_that_answers(tmp_path, capsys, monkeypatch):

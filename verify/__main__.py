@@ -2,7 +2,8 @@
 installed.
 
 This file imports nothing that Python has not imported by itself, so that an interrupt is heard
-from the first moment on. What the commands do is in `verify.cli.commands`.
+from the first moment on. What the commands do is in `verify.cli.commands`,
+one file for each group of them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None, program: str = MODULE) -> int:
         SystemExit: help was asked for, or the words are no command (status 2), as argparse does.
     """
     try:
-        from verify.cli.commands import run
+        from verify.cli.command_line import run
 
         return run(arguments, program)
     except KeyboardInterrupt:

@@ -19,18 +19,18 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
 import torch
 
-from constructions.facts.codes import Codebook, bits_needed, sign_codes
+from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel, MarginClaim
-from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
 from constructions.theorems.lemmas.answer_trees import answers_to_all_words, write_answers
+from constructions.theorems.lemmas.code_readout import read_codes
+from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
 from constructions.theorems.lemmas.pointers import (
     advance_pointer,
     follow_pointer,
@@ -127,8 +127,7 @@ def hybrid(
         found = _found(layer, stream, stream[f"words {hop}"][(0,) * (hop - 1)], looked_up, one)
         _move_state(layer, stream, looked_up, facts, states, one, asked, found)
 
-    field = SignField(states.tokens, sign_codes(np.arange(len(states)), b), read=stream["state"])
-    readout = Readout((field,), rest=-(b + 1 if len(states) > 1 else b) * one)
+    readout = read_codes(states, stream["state"], one)
     write_facts = partial(_write_prefixes, hops=hops, looked_up=looked_up, states=states)
     return draft.plan(
         facts,
@@ -242,6 +241,4 @@ def _write_prefixes(
         model.stream[place_of.format("state")],
         states.signs(vocabulary.entities),
     )
-    write_rows(
-        weight, vocabulary.relations, model.stream["relation"], np.eye(n_relations, dtype=np.int8)
-    )
+    write_one_hot_relations(model)

@@ -30,8 +30,10 @@ from constructions.model.readout import BankField, Readout
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Space
 from constructions.theorems.lemmas.answer_trees import answers_to_all_words, pick, write_answers
+from constructions.theorems.lemmas.code_readout import below_every_code
+from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
-from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
+from constructions.writing.draft import Draft, require_exact, require_hops
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import position_codes
 
@@ -141,9 +143,7 @@ def _readout(facts: FactTable, stream: Space, second: int, codebook: Codebook) -
     forward = answers_to_all_words(facts, second).T  # (R^b, N): t = f_v(x)
     codes = np.empty((*forward.shape, codebook.bits), dtype=np.int8)
     codes[np.arange(len(forward))[:, None], forward] = codebook.signs(np.arange(facts.n_entities))
-    floor = (
-        -(codebook.bits + 1 if facts.n_entities > 1 else codebook.bits) * stream["relation"].sum()
-    )
+    floor = below_every_code(codebook) * stream["relation"].sum()
     return Readout(
         (BankField(np.arange(facts.n_entities), codes, read=stream["backward"]),), rest=floor
     )
@@ -156,13 +156,7 @@ def _write_halves(
     behind.
     """
     require_bijections(facts)
-    vocabulary, weight = model.vocabulary, model.embedding.weight
     tokens = answers_to_all_words(facts, first)
     write_answers(model, "forward", tokens, codebook)
-    write_rows(
-        weight,
-        vocabulary.relations,
-        model.stream["relation"],
-        np.eye(facts.n_relations, dtype=np.int8),
-    )
+    write_one_hot_relations(model)
     model.write_readout(_readout(facts, model.stream, second, codebook))

@@ -39,6 +39,8 @@ from constructions.model.readout import NumberField, Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot
 from constructions.sizes.whole_numbers import least_gain
+from constructions.theorems.lemmas.code_readout import read_codes
+from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
 from constructions.writing.draft import Draft, require_exact, write_rows
 from constructions.writing.plan import Plan
 
@@ -82,11 +84,7 @@ def selector(
     mask = layer.relu("mask", attributes - relation[:, None])
     layer.add(-mask, to=attributes)
 
-    codes = sign_codes(np.arange(len(codebook)), m)
-    answers = SignField(codebook.tokens, codes, read=2 * attributes.sum(axis=0) - one)
-    # Tokens that are never an answer lie below every code; where a single code exists, just at its
-    # missing neighbour.
-    readout = Readout((answers,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
+    readout = read_codes(codebook, 2 * attributes.sum(axis=0) - one, one)
     write_facts = partial(_write_attributes, codebook=codebook)
     return draft.plan(
         facts, readout, write_facts, MarginClaim.exactly(2), dtype, codebooks=(codebook,)
@@ -106,12 +104,7 @@ def _write_attributes(
     encode = codebook.signs if signs else codebook.binary
     for r in range(facts.n_relations):
         write_rows(weight, vocabulary.entities, attributes[r], encode(tokens[r]))
-    write_rows(
-        weight,
-        vocabulary.relations,
-        model.stream["relation"],
-        np.eye(facts.n_relations, dtype=np.int8),
-    )
+    write_one_hot_relations(model)
     if signs:
         write_rows(weight, vocabulary.entities, model.stream["is_entity"], 1)
     else:
@@ -175,12 +168,7 @@ def _write_numbers(model: FactModel, facts: FactTable, codebook: Codebook) -> No
     vocabulary, weight = model.vocabulary, model.embedding.weight
     numbers = codebook.numbers(vocabulary.answer_tokens(facts.answers))
     write_rows(weight, vocabulary.entities, model.stream["attributes"], numbers.T)
-    write_rows(
-        weight,
-        vocabulary.relations,
-        model.stream["relation"],
-        np.eye(facts.n_relations, dtype=np.int8),
-    )
+    write_one_hot_relations(model)
     write_rows(weight, vocabulary.relations, model.stream["one"], 1)
 
 

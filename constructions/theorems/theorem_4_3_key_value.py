@@ -38,9 +38,9 @@ from constructions.facts.codes import Codebook, bits_needed, sign_codes
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.model.fact_model import FactModel, MarginClaim
-from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
+from constructions.theorems.lemmas.code_readout import read_codes
 from constructions.theorems.lemmas.pointers import (
     advance_pointer,
     follow_pointer,
@@ -155,11 +155,7 @@ def _memory(
             read_prompt(layer, stream, subject, {hop: stream["asked"]}, hops)
         look_up(layer, stream, facts, states, passes)
 
-    codes = sign_codes(np.arange(len(states)), b)
-    # Tokens that are no state lie below every code; where a single state exists, just at its
-    # missing neighbour.
-    floor = -(b + 1 if len(states) > 1 else b) * stream["one"]
-    readout = Readout((SignField(states.tokens, codes, read=stream["state"]),), rest=floor)
+    readout = read_codes(states, stream["state"], stream["one"])
     write_facts = partial(_write_states, states=states)
     return draft.plan(
         facts,

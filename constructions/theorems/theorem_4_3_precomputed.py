@@ -24,15 +24,13 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
 import torch
 
-from constructions.facts.codes import Codebook, bits_needed, sign_codes
+from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel, MarginClaim
-from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space
 from constructions.theorems.lemmas.answer_trees import (
@@ -41,8 +39,10 @@ from constructions.theorems.lemmas.answer_trees import (
     pick,
     write_answers,
 )
+from constructions.theorems.lemmas.code_readout import read_codes
+from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
-from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
+from constructions.writing.draft import Draft, require_exact, require_hops
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import position_codes
 
@@ -115,12 +115,7 @@ def precomputed(
         )
         pick(layer, answers, letters, one)
 
-    field = SignField(
-        codebook.tokens,
-        sign_codes(np.arange(len(codebook)), m),
-        read=2 * answers[(0,) * hops] - one,
-    )
-    readout = Readout((field,), rest=-(m + 1 if len(codebook) > 1 else m) * one)
+    readout = read_codes(codebook, 2 * answers[(0,) * hops] - one, one)
     write_facts = partial(_write_trees, hops=hops, codebook=codebook)
     return draft.plan(
         facts,
@@ -135,13 +130,7 @@ def precomputed(
 
 def _write_trees(model: FactModel, facts: FactTable, hops: int, codebook: Codebook) -> None:
     """`E[s]` = the codes of the answers to all words; `E[relation r]` = `e_r`."""
-    vocabulary, weight = model.vocabulary, model.embedding.weight
     tokens = answers_to_all_words(facts, hops)
     codebook.numbers(tokens)  # every answer has a code, or nothing is written
     write_answers(model, "answers", tokens, codebook)
-    write_rows(
-        weight,
-        vocabulary.relations,
-        model.stream["relation"],
-        np.eye(facts.n_relations, dtype=np.int8),
-    )
+    write_one_hot_relations(model)

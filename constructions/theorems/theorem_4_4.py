@@ -30,16 +30,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from constructions.facts.codes import Codebook, bits_needed, sign_codes
+from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.model.answering import Writing
 from constructions.model.fact_model import FactModel, MarginClaim
-from constructions.model.readout import Readout, SignField
+from constructions.model.readout import SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot, nothing
 from constructions.theorems.lemmas.answer_trees import answers_to_all_words, write_answers
+from constructions.theorems.lemmas.code_readout import read_codes
+from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
 from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import GAIN, position_codes
@@ -141,16 +143,13 @@ def chain_of_thought(
             found = found.sum(axis=0)
         layer.add(found, to=stream["answer"])
 
-    answers = SignField(
-        codebook.tokens, sign_codes(np.arange(len(codebook)), m), read=2 * stream["answer"] - one
-    )
     end = SignField(
         np.array([vocabulary.special("end")]),
         np.empty((1, 0), np.int8),
         nothing(stream),
         bonus=(m + 2) * one - dot([2 * m + 3] * n_relations, letters[0]),
     )
-    readout = Readout((answers, end), rest=-(m + 1 if len(codebook) > 1 else m) * one)
+    readout = read_codes(codebook, 2 * stream["answer"] - one, one, end)
     write_facts = partial(_write_words, per_token=per_token, codebook=codebook)
     claim = MarginClaim.exactly(2)
     return draft.plan(
@@ -212,9 +211,4 @@ def _write_words(model: FactModel, facts: FactTable, per_token: int, codebook: C
             unknown = np.array([vocabulary.unknown])
             everywhere = np.tile(codebook.binary(unknown), tokens.shape[1])
             write_rows(weight, unknown, model.stream[name].flat(), everywhere)
-    write_rows(
-        weight,
-        vocabulary.relations,
-        model.stream["relation"],
-        np.eye(facts.n_relations, dtype=np.int8),
-    )
+    write_one_hot_relations(model)

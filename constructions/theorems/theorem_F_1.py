@@ -31,6 +31,7 @@ from constructions.model.fact_model import FactModel, MarginClaim
 from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot, nothing
+from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
 from constructions.writing.draft import Draft, require_exact, write_rows
 from constructions.writing.plan import Plan
 
@@ -159,9 +160,4 @@ def _write_blocks(model: FactModel, facts: FactTable, books: list[Codebook]) -> 
         write_rows(
             weight, vocabulary.entities, model.stream[f"attributes[{r}]"], book.signs(tokens[r])
         )
-    write_rows(
-        weight,
-        vocabulary.relations,
-        model.stream["relation"],
-        np.eye(facts.n_relations, dtype=np.int8),
-    )
+    write_one_hot_relations(model)

@@ -8,6 +8,7 @@ only the program's own verdicts begin as a verdict does.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from typing import IO
@@ -16,6 +17,15 @@ from constructions.guards.wording import printable
 
 VERDICTS = ("PASS", "FAIL", "UNKNOWN")
 NO_VERDICT = "not a verdict: "
+COLOURS = {"PASS": "32", "FAIL": "31", "UNKNOWN": "33"}
+"""Green, red and yellow, on a terminal alone."""
+WIDE = 200
+"""A terminal of so many columns has room for the wide tables."""
+
+
+def is_wide(asked: bool) -> bool:
+    """Whether tables are wide: where that is asked for, or on a terminal that has the room."""
+    return asked or (sys.stdout.isatty() and shutil.get_terminal_size().columns >= WIDE)
 
 
 def joined(lines: Iterable[str]) -> str:
@@ -37,8 +47,18 @@ def say_text(text: str) -> None:
 
 
 def say_verdict(line: str) -> None:
-    """Print one line that begins with a verdict."""
-    print(printable(line), flush=True)
+    """Print one line that begins with a verdict, which has its colour on a terminal."""
+    shown = printable(line)
+    word = next((word for word in VERDICTS if shown.startswith(word)), "")
+    print(_coloured(word) + shown[len(word) :], flush=True)
+
+
+def say_row(line: str, verdict: str) -> None:
+    """Print one row of a table; the verdict, the last such word in it, has its colour on a
+    terminal.
+    """
+    before, word, after = printable(line).rpartition(verdict)
+    _print_marked(before, _coloured(word) + after, sys.stdout)
 
 
 def complain(line: str) -> None:
@@ -59,10 +79,22 @@ def lead_nowhere(stream: IO[str]) -> None:
         return
 
 
+def _coloured(verdict: str) -> str:
+    """A verdict as it is printed. What is written to a file or a pipe holds no colour, nor does
+    anything where NO_COLOR is set.
+    """
+    plain = not sys.stdout.isatty() or os.environ.get("NO_COLOR") or not verdict
+    plain = plain or os.environ.get("TERM") == "dumb"
+    return verdict if plain else f"\x1b[{COLOURS[verdict]}m{verdict}\x1b[0m"
+
+
 def _print(line: str, stream: IO[str]) -> None:
-    shown = printable(line)
-    print(
-        NO_VERDICT + shown if shown.lstrip().startswith(VERDICTS) else shown,
-        file=stream,
-        flush=True,
-    )
+    """Print what is printable of a line."""
+    _print_marked(printable(line), "", stream)
+
+
+def _print_marked(shown: str, rest: str, stream: IO[str]) -> None:
+    """Print a line in two parts, marked if its beginning reads as a verdict."""
+    if shown.lstrip().startswith(VERDICTS):
+        shown = NO_VERDICT + shown
+    print(shown + rest, file=stream, flush=True)

@@ -8,12 +8,10 @@ where there are more of a length, as many are drawn, and it is said of how many.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -25,107 +23,11 @@ from constructions.export.names import as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import sampling_margin
 from constructions.model.answering import Answering, Writing
-from verify.queries.recall import Verdict
+from verify.queries.asked import Asked
 
 MOST_ASKED = 4096
 MOST_LOGITS = 2**22
 """So many logits at once, by the other tool and by the module."""
-
-
-@dataclass
-class Asked:
-    """What the other tool answered.
-
-    Attributes:
-        allowed: how far a logit may differ: twice `StandardModel.logit_error`, as both sides may
-            be so far from the construction's logit in real arithmetic, times `scale`. 0 where
-            every number is exact.
-        dtype: of the model; another tool's logits must have the same.
-        scale: the other tool's logits are to be the module's times this power of two.
-        least_margin: what the smallest margin is to be.
-        queries: how many were asked.
-        all_queries: how many there are.
-        wrong: how many have some token that is not the only one with the largest logit (a NaN
-            counts).
-        unknown: how many are right as they were asked, but within `2 allowed` of another token
-            somewhere: logits of the other tool are off by half of `allowed` each, however sums are
-            added, so that in another batch they may be wrong.
-        difference: the largest |logit of the other tool - scale * logit of the module|, over all
-            tokens of the module at the positions that answer (others may round); NaN if any is.
-        margin: the smallest logit margin in the other tool; NaN if any is.
-        wrong_probability: the largest probability, over all steps of all queries, that who samples
-            from the other tool's logits at temperature 1 draws any wrong token; NaN if any is.
-        other_dtype: a dtype of the other tool's logits that is not `dtype`; None if there is none.
-    """
-
-    allowed: float
-    dtype: str
-    scale: float = 1.0
-    least_margin: float = 0.0
-    queries: int = 0
-    all_queries: int = 0
-    wrong: int = 0
-    unknown: int = 0
-    difference: float = 0.0
-    margin: float = math.inf
-    wrong_probability: float = 0.0
-    other_dtype: str | None = None
-
-    @property
-    def verdict(self) -> Verdict:
-        """PASS if there were queries, all answered right by the margin asked for, in the model's
-        dtype, and no logit differs more than it may; else UNKNOWN if that is so but for queries
-        that rounding may decide.
-        """
-        sound = (
-            self.queries > 0
-            and self.wrong == 0
-            and self.difference <= self.allowed
-            and self.margin >= self.least_margin
-            and self.other_dtype is None
-        )
-        return "FAIL" if not sound else "UNKNOWN" if self.unknown else "PASS"
-
-    @property
-    def right(self) -> bool:
-        """Whether the verdict is PASS."""
-        return self.verdict == "PASS"
-
-    def lines(self, to: str) -> list[str]:
-        """The verdict in words, and the figures of sampling."""
-        sample = "" if self.queries == self.all_queries else f" drawn from {self.all_queries:,}"
-        other = (
-            ""
-            if self.other_dtype is None
-            else f", but the other tool computes in {self.other_dtype}"
-        )
-        undecided = f", {self.unknown:,} undecided within rounding" if self.unknown else ""
-        small = (
-            ""
-            if not self.margin < self.least_margin
-            else f", below the {self.least_margin:.3g} asked for (--margin)"
-        )
-        return [
-            (
-                f"{self.verdict}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,}"
-                f" wrong{undecided}; largest logit difference {self.difference:.3g} in"
-                f" {self.dtype} (allowed: {self.allowed:.3g}){other}"
-            ),
-            (
-                f"logits times {self.scale:g}: smallest margin {self.margin:.4g}{small}; sampled"
-                " at temperature 1, a wrong token has a probability of at most"
-                f" {self.wrong_probability:.2g}"
-            ),
-        ]
-
-    def as_json(self, to: str) -> str:
-        """All of it."""
-        numbers = {
-            name: value if not isinstance(value, float) or math.isfinite(value) else None
-            for name, value in asdict(self).items()
-        }
-        found = {"verdict": self.verdict, "to": to, **numbers}
-        return json.dumps(found, indent=1, allow_nan=False) + "\n"
 
 
 def export_and_ask(
@@ -148,12 +50,11 @@ def export_and_ask(
     """
     decoder = as_standard(model)
     least = sampling_margin(decoder.shape.d_vocab) if margin is None else margin
-    share = -(-MOST_ASKED // len(model.path_lengths))
     found: list[Asked] = []
 
     def check(run: Runner, scale: float) -> None:
         found.append(
-            ask(run, model, 2 * scale * decoder.logit_error, share, progress, scale, least)
+            ask(run, model, 2 * scale * decoder.logit_error, _share(model), progress, scale, least)
         )
         if not found[0].right:
             raise _NotRight
@@ -163,8 +64,18 @@ def export_and_ask(
     return found[0]
 
 
+def n_asked(model: Answering) -> int:
+    """How many queries of a model another tool is asked."""
+    return sum(min(model.facts.n_queries(hops), _share(model)) for hops in model.path_lengths)
+
+
+def _share(model: Answering) -> int:
+    """How many queries of each length are asked at most."""
+    return -(-MOST_ASKED // len(model.path_lengths))
+
+
 class _NotRight(Exception):
-    pass
+    """The other tool has not answered right, so that nothing is to be written."""
 
 
 @torch.no_grad()
@@ -261,4 +172,5 @@ def _steps(
 
 
 def _column(tokens: NDArray[np.int64]) -> Tensor:
+    """Tokens (Q,) as a column (Q, 1)."""
     return torch.from_numpy(tokens)[:, None]

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import torch
 
@@ -22,34 +21,10 @@ from constructions.forms.widening import widen
 from constructions.guards.errors import DoesNotFit, InternalError
 from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
+from verify.queries.answers import Recall
 from verify.queries.exported import ask
+from verify.queries.form_answers import FormAnswers, FormSizes
 from verify.queries.recall import check_recall
-
-
-@dataclass(frozen=True)
-class Formed:
-    """What was found of a form.
-
-    Attributes:
-        model: the construction in its other form.
-        allowed: how far a logit may be off; infinite where only answers are claimed.
-        faults: everything that is not as claimed; none for a PASS.
-        questions: what is undecided; none for a PASS.
-        queries, wrong, unknown, margin: over all queries, as `Recall` has them.
-        difference: the largest |logit - logit of the original|, over all tokens at the positions
-            that answer.
-    """
-
-    model: Answering
-    allowed: float
-    faults: list[str]
-    questions: list[str]
-    queries: int
-    wrong: int
-    unknown: int
-    margin: float
-    difference: float
-
 
 UNPROVEN_SLACK = 16
 """k, where no bound helps to choose it."""
@@ -61,6 +36,9 @@ answers are claimed.
 
 
 def _basis(model: FactModel) -> tuple[Answering, float]:
+    """In a random orthogonal basis, by whichever bound certifies it; else decided by all queries
+    in float64.
+    """
     d = model.shape.d_model
     gaussian = torch.randn(d, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     q = torch.linalg.qr(gaussian).Q
@@ -80,6 +58,7 @@ def _basis(model: FactModel) -> tuple[Answering, float]:
 
 
 def _wide(model: FactModel) -> ModelForm:
+    """Twice as wide, with a head and a layer more, all of which are 0."""
     shape = model.shape
     return widen(
         model, 2 * shape.d_model, 2 * shape.d_mlp + 1, shape.n_heads + 1, len(shape.layers) + 1
@@ -87,6 +66,7 @@ def _wide(model: FactModel) -> ModelForm:
 
 
 def _noise(model: FactModel) -> tuple[Answering, float]:
+    """Widened, and with noise of the certified radius on every entry."""
     wide = _wide(model)
     radius = noise_radius(wide, "queries")
     if not radius > 0:
@@ -98,6 +78,8 @@ def _noise(model: FactModel) -> tuple[Answering, float]:
 
 
 def _standard(norm: Norm | None = None, placement: Placement = "pre", tied: bool = False) -> Form:
+    """As a standard decoder, without norms or with norms that do nothing."""
+
     def form(model: FactModel) -> tuple[Answering, float]:
         try:
             made = standard(model, norm=norm, placement=placement, tied=tied)
@@ -129,8 +111,17 @@ FORMS: dict[str, Form] = {
 }
 
 
-def formed(model: FactModel, form: str) -> Formed:
-    """Make the form and run it on every query.
+def check_form(
+    model: FactModel, form: str, progress: Callable[[int], None] = lambda queries: None
+) -> FormAnswers:
+    """Put a construction in another form, run that on every query, and hold its logits against the
+    original's.
+
+    Args:
+        model: the construction.
+        form: a name of `FORMS`.
+        progress: called with the number of queries done so far, of twice as many as there are:
+            each is run step by step, then asked as a whole sequence.
 
     Raises:
         DoesNotFit: the form cannot be certified in the model's dtype.
@@ -140,24 +131,22 @@ def formed(model: FactModel, form: str) -> Formed:
     planned = sum(map(facts.n_queries, model.path_lengths))
     require_runnable(planned)
     other, allowed = FORMS[form](model)
-    recalls = [check_recall(other, facts, k, logits="full") for k in model.path_lengths]
-    asked = ask(other, model, most=facts.n_queries(model.hops))
-    queries, wrong = (
-        sum(recall.queries for recall in recalls),
-        sum(recall.wrong for recall in recalls),
+    recalls: list[Recall] = []
+    for hops in model.path_lengths:
+        before = sum(recall.queries for recall in recalls)
+        recalls.append(check_recall(other, facts, hops, "full", progress=_after(before, progress)))
+    asked = ask(other, model, most=facts.n_queries(model.hops), progress=_after(planned, progress))
+    shape = other.shape
+    sizes = FormSizes(
+        shape.d_model,
+        shape.d_mlp,
+        shape.depth,
+        shape.n_heads,
+        sum(parameter.numel() for parameter in other.parameters()),
     )
-    margin = min(recall.margin for recall in recalls)
-    faults = [recall.defect for recall in recalls if recall.defect is not None]
-    unknown = sum(recall.unknown for recall in recalls)
-    questions = [recall.reason for recall in recalls if recall.reason is not None]
-    if (queries != planned and not questions) or asked.queries != planned:
-        faults.append(f"{queries} and {asked.queries} queries were run, there are {planned}")
-    if wrong != 0 or (asked.wrong != 0 and not questions):
-        faults.append(f"{wrong} wrong answers of step by step, {asked.wrong} of whole sequences")
-    if not margin > 0 and not questions:
-        faults.append(f"the smallest margin is {margin}, not positive")
-    if not asked.difference <= allowed:
-        faults.append(f"a logit is off by {asked.difference}, claimed is at most {allowed}")
-    return Formed(
-        other, allowed, faults, questions, queries, wrong, unknown, margin, asked.difference
-    )
+    return FormAnswers(sizes, allowed, planned, tuple(recalls), asked)
+
+
+def _after(before: int, progress: Callable[[int], None]) -> Callable[[int], None]:
+    """Progress of one pass of several, where so many queries were done before it."""
+    return lambda done: progress(before + done)

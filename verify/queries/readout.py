@@ -1,10 +1,10 @@
 """From a final state to a margin, without computing all logits.
 
-First `check_readout` reads the unembedding once: it must equal, entry by entry, what the model's
-readout declares, and the declared codes must be distinct. After that `margins` bounds from below,
-for each final state, the logit of the right answer minus the largest other logit. The bound is
-exact where the state spells a code (all coordinates read as -1 or +1, or as an integer), and holds
-for every state:
+First `verify.queries.readout_declared.check_readout` reads the unembedding once: it must equal,
+entry by entry, what the model's readout declares, and the declared codes must be distinct. After
+that `margins` bounds from below, for each final state, the logit of the right answer minus the
+largest other logit. The bound is exact where the state spells a code (all coordinates read as -1
+or +1, or as an integer), and holds for every state:
 
 * Two different sign codes differ in some bit j. If all `c_j y_j > 0`, any code other than c scores
   at most `<c, y> - 2 min_j c_j y_j`; and no code at all scores more than `sum_j |y_j|`, only the
@@ -26,109 +26,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from constructions.model.as_written import why_not_plain_part
 from constructions.model.fact_model import FactModel
-from constructions.model.readout import BankField, NumberField, Readout, SignField
-from constructions.model.transformer import Weight
-
-
-def check_readout(model: FactModel) -> str | None:
-    """Why the unembedding does not separate all codes as declared, in one line; None if it does.
-
-    The declaration is not trusted: its types, shapes and codes are checked first, then every entry
-    of the unembedding is compared with it by `==`, so that a NaN is a difference.
-    """
-    module = model.unembedding
-    with torch.device("meta"):
-        fresh = Weight(model.shape.d_model, model.shape.d_vocab)
-    if why := why_not_plain_part(module, fresh):
-        return f"the unembedding is not a plain matrix ({why}); decide by full logits"
-    if module.weight.dtype != model.embedding.weight.dtype:
-        return (
-            f"the unembedding is {module.weight.dtype}, the residual stream"
-            f" {model.embedding.weight.dtype}"
-        )
-    return _unsound_declaration(model.readout, module.weight.shape[0]) or _difference(model)
-
-
-def _unsound_declaration(readout: Readout, d_vocab: int) -> str | None:
-    if type(readout) is not Readout:
-        return f"the readout is a {type(readout).__name__}, not a Readout"
-    if readout.rest is not None and readout.rest.size != 1:
-        return "the readout's rest is not a single form"
-    seen = np.zeros(d_vocab, dtype=bool)
-    for place, part in enumerate(readout.fields):
-        tokens = part.tokens
-        if tokens.dtype != np.int64 or tokens.ndim != 1 or not len(tokens):
-            return f"field {place} of the readout reads no token"
-        if (
-            tokens.min() < 0
-            or tokens.max() >= d_vocab
-            or seen[tokens].any()
-            or len(np.unique(tokens)) < len(tokens)
-        ):
-            return (
-                f"field {place} of the readout reads a token that does not exist or is read before"
-            )
-        seen[tokens] = True
-        if why := _unsound_field(part):
-            return f"field {place} of the readout {why}"
-    return None
-
-
-def _unsound_field(part: SignField | BankField | NumberField) -> str | None:
-    if type(part) not in (SignField, BankField, NumberField):
-        return f"is a {type(part).__name__}"
-    if isinstance(part, NumberField):
-        labels = part.numbers
-        if (
-            labels.dtype != np.int64
-            or labels.shape != part.tokens.shape
-            or part.read.size != 1
-            or part.one.size != 1
-        ):
-            return "needs one integer for each token, and single forms"
-    else:
-        banks = part.read.shape[:-1]
-        if part.codes.dtype != np.int8 or part.codes.shape != (
-            *banks,
-            len(part.tokens),
-            part.read.shape[-1],
-        ):
-            return (
-                f"has codes of shape {part.codes.shape}, read by forms of shape {part.read.shape}"
-            )
-        if isinstance(part, BankField) != (len(banks) == 1):
-            return "needs a row of forms for each bank"
-        if isinstance(part, SignField) and part.bonus is not None and part.bonus.size != 1:
-            return "needs a single bonus"
-        if not (np.abs(part.codes) == 1).all():
-            return "has a code with an entry other than -1 and +1"
-        labels = _spelled_number(torch.from_numpy(part.codes)).numpy()
-    if any(len(np.unique(bank)) < len(part.tokens) for bank in np.atleast_2d(labels)):
-        return "gives two tokens the same code"
-    return None
-
-
-def _difference(model: FactModel) -> str | None:
-    weight = model.unembedding.weight.detach()
-    covered = np.zeros(weight.shape[0], dtype=bool)
-    for tokens, rows in model.readout.weight_rows(*weight.shape):
-        covered[tokens] = True
-        declared = torch.from_numpy(rows)
-        found = weight[torch.from_numpy(tokens).to(weight.device)].cpu().to(torch.float64)
-        if not torch.equal(found, declared):
-            token, column = (found != declared).nonzero()[0].tolist()
-            return (
-                f"the unembedding of token {tokens[token]} has {found[token, column].item():.17g}"
-                f" in column {column} where the declared readout has"
-                f" {declared[token, column].item():.17g}"
-            )
-    return None if covered.all() else "the readout leaves a token out"
+from constructions.model.readout import BankField, SignField
+from verify.queries.readout_declared import spelled_number
 
 
 @dataclass(frozen=True)
 class _SignReader:
+    """A field of sign codes: int8 (n, bits), which numbers are spelled by one, bool (2^bits,), and
+    the places of its linear forms among all that are read.
+    """
+
     codes: Tensor
     spelled: Tensor
     read: slice
@@ -137,6 +45,10 @@ class _SignReader:
 
 @dataclass(frozen=True)
 class _BankReader:
+    """Banks of sign codes: int8 (banks, n, bits), which numbers each spells, and the places of the
+    linear forms.
+    """
+
     codes: Tensor
     spelled: Tensor
     read: slice
@@ -144,6 +56,8 @@ class _BankReader:
 
 @dataclass(frozen=True)
 class _NumberReader:
+    """A field of numbers: float64 (n,), and the places of its two linear forms."""
+
     numbers: Tensor
     read: int
     one: int
@@ -241,6 +155,7 @@ class MarginReader:
 
 
 def _sign_reader(part: SignField, at: int, device: torch.device) -> _SignReader:
+    """The reader of a field of sign codes whose forms begin at a place."""
     codes = torch.from_numpy(part.codes).to(device)
     bits = codes.shape[1]
     return _SignReader(codes, _spelled_table(codes[None])[0], slice(at, at + bits), at + bits)
@@ -249,15 +164,7 @@ def _sign_reader(part: SignField, at: int, device: torch.device) -> _SignReader:
 def _spelled_table(codes: Tensor) -> Tensor:
     """Which numbers are spelled by some code of each bank: (banks, n, m) to bool (banks, 2^m)."""
     spelled = torch.zeros(len(codes), 2 ** codes.shape[-1], dtype=torch.bool, device=codes.device)
-    return spelled.scatter_(1, _spelled_number(codes), True)
-
-
-def _spelled_number(signs: Tensor) -> Tensor:
-    """The number whose binary code has ones where the signs are positive: (..., m)
-    to int64 (...).
-    """
-    powers = 2.0 ** torch.arange(signs.shape[-1], device=signs.device, dtype=torch.float64)
-    return ((signs > 0).double() @ powers).long()
+    return spelled.scatter_(1, spelled_number(codes), True)
 
 
 def _scores(
@@ -281,7 +188,7 @@ def _sign_scores(reader: _SignReader, values: Tensor, at: Tensor) -> tuple[Tenso
         return bonus, torch.full_like(bonus, -torch.inf), bonus
     size = y.abs()
     size, gap = size.sum(-1), 2 * size.amin(-1)
-    best = torch.where(reader.spelled[_spelled_number(y)], size, size - gap) + bonus
+    best = torch.where(reader.spelled[spelled_number(y)], size, size - gap) + bonus
     agreement = reader.codes[at] * y
     score = agreement.sum(-1) + bonus
     second = torch.where(agreement.amin(-1) > 0, size - gap + bonus, best)
@@ -299,7 +206,7 @@ def _bank_scores(reader: _BankReader, values: Tensor, at: Tensor) -> tuple[Tenso
     bank = speaks.long().argmax(-1)
     y = y[torch.arange(len(y), device=y.device), bank]
     size, gap = y.abs().sum(-1), 2 * y.abs().amin(-1)
-    best = torch.where(reader.spelled[bank, _spelled_number(y)], size, size - gap)
+    best = torch.where(reader.spelled[bank, spelled_number(y)], size, size - gap)
     agreement = reader.codes[bank, at] * y
     second = torch.where(agreement.amin(-1) > 0, size - gap, best)
     others = second if n > 1 else torch.full_like(size, -torch.inf)

@@ -109,9 +109,11 @@ class Rounding:
         return self._found
 
     def _rounding(self) -> Change:
+        """What a forward pass does in the module's own dtype."""
         return Change(self.model.embedding.weight.dtype)
 
     def _by_norms(self) -> float:
+        """The largest error of any logit of any query; infinite where nothing is known."""
         if self.error is None:
             self.error, length = math.inf, self.prompt + self.written
             for follower, change in self._ways()[:1]:

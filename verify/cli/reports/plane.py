@@ -5,26 +5,22 @@ constructions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from decimal import ROUND_FLOOR, Context, Decimal
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bounds.logarithms import round_down
 from bounds.lower_bound import Bound
 from bounds.plans import Plan, plans
 from bounds.theorem_4_2 import every_bound, information_limit
-from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
 from verify.cli.output import joined
-from verify.runner.against_bounds import BoundCheck, hold_against_bounds
+from verify.cli.reports.columns import columns
+from verify.cli.reports.rounding import down
+from verify.runner.against_bounds import BoundsFound, hold_against_bounds
 
 _SOURCES = (
     "global and disjoint trees are the paper's, the others ours: docs/theorems/theorem_4_2.md"
 )
-# every float is an integer part of at most 309 digits and six decimals
-_WIDE = Context(prec=400, rounding=ROUND_FLOOR)
 COLUMNS = {
     "global": "global",
     "sharpened_global": "sharpened global",
@@ -50,7 +46,7 @@ class Plane:
     hops: int
     limit: float
     curves: list[tuple[int, dict[str, Bound | str]]]
-    points: list[tuple[Plan, list[BoundCheck]]]
+    points: list[tuple[Plan, BoundsFound]]
 
 
 def plane(n_entities: int, n_relations: int, hops: int) -> Plane:
@@ -66,12 +62,12 @@ def plane(n_entities: int, n_relations: int, hops: int) -> Plane:
     return Plane(
         *sizes,
         round_down(information_limit(n_entities, n_relations).lower),
-        _curves(*sizes, 1),
+        curves(*sizes, 1),
         points,
     )
 
 
-def _curves(
+def curves(
     n_entities: int, n_relations: int, hops: int, steps: int
 ) -> list[tuple[int, dict[str, Bound | str]]]:
     """The bounds at B_e = 0 and at `2^(i / steps) log2 N`, rounded up."""
@@ -155,32 +151,17 @@ def as_json(shown: Plane) -> dict[str, Any]:
                 "options": dict(plan.options),
                 **asdict(plan.costs),
                 "total_bits": plan.total_bits,
-                "bounds": [asdict(check) for check in checks],
+                "bounds": [asdict(check) for check in found.checks],
             }
-            for plan, checks in shown.points
+            for plan, found in shown.points
         ],
     }
 
 
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A line for each of the rows, which are of equal length: the first column left, the others
-    right.
-    """
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            [
-                f"{row[0]:<{widths[0]}}",
-                *(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True)),
-            ]
-        ).rstrip()
-        for row in rows
-    ]
-
-
-def _bounds_table(curves: list[tuple[int, dict[str, Bound | str]]]) -> list[str]:
+def _bounds_table(at: list[tuple[int, dict[str, Bound | str]]]) -> list[str]:
+    """The bounds by B_e, a line for each, and why a bound does not exist."""
     rows = [["B_e", *COLUMNS.values()]]
-    for bits, found in curves:
+    for bits, found in at:
         cells = [found[name] for name in COLUMNS]
         rows.append(
             [
@@ -191,12 +172,13 @@ def _bounds_table(curves: list[tuple[int, dict[str, Bound | str]]]) -> list[str]
         if set(rows[-1][1:]) <= {"-", "negative"}:  # and so it stays for more bits of embedding
             break
     notes = {
-        name: cell for _, found in curves for name, cell in found.items() if isinstance(cell, str)
+        name: cell for _, found in at for name, cell in found.items() if isinstance(cell, str)
     }
     return [*columns(rows), *(f"{COLUMNS[name]}: {why}" for name, why in notes.items())]
 
 
 def _points_table(shown: Plane) -> list[str]:
+    """The constructions, a line for each, with the largest bound beside each."""
     rows = [
         [
             "construction",
@@ -212,11 +194,11 @@ def _points_table(shown: Plane) -> list[str]:
             "all/limit",
         ]
     ]
-    for plan, checks in shown.points:
-        costs = plan.costs
+    for plan, against in shown.points:
+        costs, checks = plan.costs, against.checks
         held = any(check.applies for check in checks)
         beside = [check for check in checks if check.applies] or (
-            checks if costs.written_tokens > 1 else []
+            list(checks) if costs.written_tokens > 1 else []
         )
         dense = max((check.bits for check in beside if check.bits is not None), default=None)
         facts = max(
@@ -251,10 +233,12 @@ def _points_table(shown: Plane) -> list[str]:
 
 
 def _positive(bits: float) -> str:
+    """A bound; below 0 it says nothing."""
     return down(bits, 1) if bits >= 0 else "negative"
 
 
 def _against(bound: float | None, bits: int, held: bool) -> tuple[str, str]:
+    """A bound and the ratio of a model's bits to it; in parentheses where it does not apply."""
     if bound is None:
         return "exempt", "-"
     if bound <= 0:
@@ -263,139 +247,10 @@ def _against(bound: float | None, bits: int, held: bool) -> tuple[str, str]:
     return reported if held else (f"({reported[0]})", f"({reported[1]})")
 
 
-def down(bits: float, digits: int = 6) -> str:
-    """A number rounded down to so many decimals: what is printed is still a lower bound."""
-    if math.isinf(bits):  # below the smallest float
-        return "-inf"
-    return f"{Decimal(bits).quantize(Decimal(1).scaleb(-digits), context=_WIDE):,}"
-
-
 def _where(bound: Bound) -> str:
+    """The numbers at which a bound is attained."""
     values = (("M", bound.M), ("Q", bound.Q), ("i", bound.i), ("j", bound.j))
     reported = ", ".join(
         f"{name} = {shortened(value)}" for name, value in values if value is not None
     )
     return f"  at {reported}" if reported else ""
-
-
-# -------------------------------------------------------------------- the picture
-
-_LINES = {
-    "global": ("#999999", "-", "global (paper)"),
-    "sharpened_global": ("#555555", "--", "sharpened global (ours)"),
-    "disjoint_trees": ("#d95f02", "-", "disjoint trees (paper)"),
-    "shared_leaves": ("#1b9e77", "-", "shared leaves (ours)"),
-    "fact_aware_unembedding": ("#7570b3", "-", "fact-aware unembedding, $B_u = B_e$ (ours)"),
-}
-_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">", "p", "h", "d", "8")
-
-
-def require_matplotlib() -> None:
-    """Raise InputError if matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise InputError(
-            "--plot needs matplotlib: pip install '.[plot]' in a clone of this project"
-        ) from None
-
-
-def draw(shown: Plane, path: Path) -> None:
-    """Write the plane as an SVG: bounds as curves; constructions as points, filled in bits of
-    facts, hollow in dense bits.
-
-    Raises:
-        InputError: see `require_matplotlib`.
-    """
-    require_matplotlib()
-    import io
-
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    from constructions.files.whole_file import write_atomically
-
-    shown = replace(shown, curves=_curves(shown.n_entities, shown.n_relations, shown.hops, 16))
-    settings: dict[Any, Any] = {
-        "svg.hashsalt": "capacity plane",
-        "svg.fonttype": "path",
-        "font.size": 9,
-    }
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(8.2, 5.2), layout="constrained")
-        axes = figure.add_subplot()
-        _draw_curves(axes, shown)
-        _draw_points(axes, shown)
-        unit = max(1, (shown.n_entities - 1).bit_length())
-        axes.set_xscale("symlog", linthresh=unit, linscale=0.5)
-        axes.set_yscale("symlog", linthresh=unit * shown.n_relations, linscale=0.3)
-        axes.set_xlim(left=-0.15 * unit)
-        axes.set_ylim(bottom=-0.2 * unit * shown.n_relations)
-        axes.set_xlabel("$B_e$: bits of one token's embedding")
-        axes.set_ylabel("$B_T$: bits inside (attention, MLPs, positions)")
-        axes.set_title(f"N = {shown.n_entities:,}, R = {shown.n_relations:,}, k = {shown.hops:,}")
-        axes.grid(alpha=0.25, linewidth=0.5)
-        title = "filled: bits of facts\nhollow: all bits, dense"
-        figure.legend(
-            loc="outside right upper", frameon=False, fontsize=7.5, title=title, alignment="left"
-        )
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    write_atomically(path, iter([text.getvalue()]))
-
-
-def _draw_curves(axes: Any, shown: Plane) -> None:
-    for name, (color, style, label) in _LINES.items():
-        at = [(bits, found[name]) for bits, found in shown.curves]
-        points = [
-            (bits, bound.bits) for bits, bound in at if isinstance(bound, Bound) and bound.bits > 0
-        ]
-        if points:
-            axes.plot(
-                *zip(*points, strict=True),
-                color=color,
-                linestyle=style,
-                linewidth=1.6,
-                label=label,
-                zorder=2,
-            )
-    axes.axhline(
-        shown.limit,
-        color="black",
-        linewidth=0.8,
-        linestyle=":",
-        label=r"$\log_2 (N!)^R$",
-        zorder=1,
-    )
-
-
-def _draw_points(axes: Any, shown: Plane) -> None:
-    names = list(dict.fromkeys(plan.entry.name for plan, _ in shown.points))
-    for index, name in enumerate(names):
-        costs = [plan.costs for plan, _ in shown.points if plan.entry.name == name]
-        color, marker = f"C{index % 10}", _MARKERS[index % len(_MARKERS)]
-        exempt = " (unembedding knows facts)" * any(cost.unembedding_fact_bits for cost in costs)
-        exempt += " (writes tokens)" * any(cost.written_tokens > 1 for cost in costs)
-        if len(costs) > 1 and not exempt:
-            bits = [(cost.embedding_fact_bits, cost.internal_fact_bits) for cost in costs]
-            axes.plot(*zip(*bits, strict=True), color=color, linewidth=0.7, zorder=3)
-        axes.scatter(
-            [cost.embedding_fact_bits for cost in costs],
-            [cost.internal_fact_bits for cost in costs],
-            s=26,
-            color=color,
-            marker=marker,
-            label=name + exempt,
-            zorder=4,
-            clip_on=False,
-        )
-        axes.scatter(
-            [cost.embedding_bits for cost in costs],
-            [cost.internal_bits for cost in costs],
-            s=26,
-            facecolors="none",
-            edgecolors=color,
-            marker=marker,
-            linewidths=0.8,
-            zorder=3,
-        )

@@ -1,0 +1,23 @@
+"""Lemma: where relations are one-hot, the sum of their coordinates is 1 at a relation's position.
+
+Statement. Let `E[relation r]` be the unit vector `e_r` in the slot `relation`. Then at the
+position of a relation the form `relation.sum()` is 1, and a unit that reads `-e_r` or `+e_r` is
+gated by relation r alone.
+
+Used by: `selector`, `scalar_selector`, `attention_selector`, `superposition`, `precomputed`,
+`hybrid`, `meet_in_the_middle`, `chain_of_thought`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from constructions.model.fact_model import FactModel
+from constructions.writing.draft import write_rows
+
+
+def write_one_hot_relations(model: FactModel) -> None:
+    """Write `E[relation r]` = `e_r` for all relations."""
+    relations = model.vocabulary.relations
+    one_hot = np.eye(len(relations), dtype=np.int8)
+    write_rows(model.embedding.weight, relations, model.stream["relation"], one_hot)

@@ -1,0 +1,71 @@
+"""One command is run, and what goes wrong is said in a sentence."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from constructions import __version__
+from constructions.guards.errors import FactFileError, InputError
+from constructions.guards.memory import is_out_of_memory
+from verify.cli.arguments import parser
+from verify.cli.output import complain, lead_nowhere, say
+from verify.cli.places import require_places
+from verify.cli.status import BAD_INPUT, FAILED, PASSED
+
+
+def run(arguments: Sequence[str] | None, program: str) -> int:
+    """Run one command; returns the exit status.
+
+    Raises:
+        SystemExit: help was asked for, or the words are no command (status 2), as argparse does.
+        KeyboardInterrupt: from where it came.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a name that the terminal cannot show is no failure
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            whole = parser(program)
+            options = whole.parse_args(arguments)
+            for name, value in vars(options).items():
+                # what argparse makes of --name=-- before Python 3.13
+                if value == [] and name != "ask":
+                    whole.error(f"argument --{name.replace('_', '-')}: '--' is no value")
+            if options.version:
+                say(f"geometric-factual-recall {__version__}")
+                status = PASSED
+            elif options.command is None:
+                whole.print_help()
+                status = BAD_INPUT
+                complain("error: no command was given; all of them are listed above")
+            else:
+                require_places(options)
+                status = options.run(options)
+        finally:
+            sys.stdout.flush()
+    except FactFileError as error:
+        for number, line in enumerate(str(error).split("\n")):
+            complain(line if number else f"error: {line}")
+        return BAD_INPUT
+    except InputError as error:
+        complain(f"error: {error}")
+        return BAD_INPUT
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        complain(f"error: out of memory: {error}")
+        return BAD_INPUT
+    except OSError as error:
+        if error.filename is not None:  # a file or folder that was named, or one in it
+            complain(f"error: {os.fsdecode(error.filename)}: {error.strerror}")
+            return BAD_INPUT
+        # the disk of our output is full; if its reader has gone, he knows
+        if not isinstance(error, BrokenPipeError):
+            complain(f"error: {error.strerror or error}")
+        lead_nowhere(sys.stdout)
+        return FAILED
+    return status

@@ -1,0 +1,1 @@
+"""The commands: for each, the words that it takes and what it does."""

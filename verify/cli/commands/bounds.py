@@ -1,0 +1,179 @@
+"""`verify bound`, `plan` and `separation`: formulas and lower bounds, without any model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from constructions.guards.errors import InputError
+from verify.cli.commands.options import Commands, add_json, add_sizes, add_wide
+from verify.cli.output import is_wide, say, say_text
+from verify.cli.places import check_writable, write_text
+from verify.cli.status import FAILED, PASSED
+from verify.cli.values import budget, count, size
+
+
+def add_bound(commands: Commands) -> None:
+    """The words of `verify bound`."""
+    parser = commands.add_parser(
+        "bound",
+        help=(
+            "Theorem 4.2: the lower bounds and all constructions, in bits of embedding and bits"
+            " inside"
+        ),
+        description=(
+            "What no model without chain-of-thought can beat, and what every construction takes:"
+            " the capacity plane. All bounds but the last are for unembeddings that do"
+            " not depend on the facts."
+        ),
+    )
+    add_sizes(parser)
+    parser.add_argument(
+        "--embedding-bits",
+        type=count,
+        metavar="B_e",
+        help="the bounds at this B_e alone, with maximisers",
+    )
+    parser.add_argument(
+        "--unembedding-bits", type=count, metavar="B_u", help="with it: B_u (default B_e)"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.svg", help="also draw the plane (needs matplotlib)"
+    )
+    add_json(parser, "the plane")
+    parser.set_defaults(run=_run_bound)
+
+
+def add_plan(commands: Commands) -> None:
+    """The words of `verify plan`."""
+    parser = commands.add_parser(
+        "plan",
+        help="which constructions fit a budget, cheapest first, from the formulas alone",
+        description=(
+            "Lists the constructions that fit, those with the fewest bits first. Exit status 1 if"
+            " nothing fits."
+        ),
+    )
+    add_sizes(parser)
+    parser.add_argument(
+        "--max-d", type=budget, metavar="D", help="at most so many dimensions, d_model"
+    )
+    parser.add_argument(
+        "--max-bits",
+        type=budget,
+        metavar="BITS",
+        help="at most so many bits in all tensors together",
+    )
+    parser.add_argument(
+        "--max-depth", type=budget, metavar="LAYERS", help="at most so many layers"
+    )
+    parser.add_argument(
+        "--max-tokens", type=budget, metavar="TOKENS", help="at most so many written tokens"
+    )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="every choice of options, not just the one with the fewest bits",
+    )
+    add_wide(parser, "the bits of facts")
+    parser.set_defaults(run=_run_plan)
+
+
+def add_separation(commands: Commands) -> None:
+    """The words of `verify separation`."""
+    parser = commands.add_parser(
+        "separation",
+        help=(
+            "the fewest entities for which chain-of-thought takes fewer bits inside than Theorem"
+            " 4.2 asks without"
+        ),
+        description=(
+            "Finds the fewest entities N for which chain_of_thought has fewer bits inside than"
+            " Theorem 4.2 asks of every model without chain-of-thought whose embeddings are as"
+            " small. `bound` shows the factor at a given N."
+        ),
+    )
+    parser.add_argument("-R", type=size, required=True, metavar="R", help="relations")
+    parser.add_argument("-k", type=size, required=True, metavar="K", help="hops")
+    parser.add_argument(
+        "--hops-per-token", type=size, default=1, metavar="j", help="of the chain (default 1)"
+    )
+    parser.set_defaults(run=_run_separation)
+
+
+def _run_bound(options: argparse.Namespace) -> int:
+    """The lower bounds and the constructions, at one point or over the plane."""
+    from verify.cli.reports import plane, plane_picture
+
+    sizes = (options.N, options.R, options.k)
+    if options.embedding_bits is not None:
+        if options.plot or options.json:
+            raise InputError(
+                "--embedding-bits asks for one point; --plot and --json show the whole plane: give"
+                " one of them"
+            )
+        b_u = (
+            options.embedding_bits
+            if options.unembedding_bits is None
+            else options.unembedding_bits
+        )
+        say_text(plane.bounds_at(*sizes, options.embedding_bits, b_u))
+        return PASSED
+    if options.unembedding_bits is not None:
+        raise InputError("--unembedding-bits needs --embedding-bits: give both, or neither")
+    for path in (options.plot, options.json):
+        check_writable(path)
+    if options.plot is not None and options.plot.suffix.lower() != ".svg":
+        raise InputError(
+            f"{options.plot}: the picture is an SVG; give a file name that ends in .svg"
+        )
+    if options.plot is not None:
+        plane_picture.require_matplotlib()
+    shown = plane.plane(*sizes)
+    say_text(plane.tables(shown))
+    if options.plot is not None:
+        plane_picture.draw(shown, options.plot)
+        say(f"drawn: {options.plot}")
+    write_text(
+        options.json, lambda: json.dumps(plane.as_json(shown), indent=1, allow_nan=False) + "\n"
+    )
+    return PASSED
+
+
+def _run_plan(options: argparse.Namespace) -> int:
+    """The constructions that fit a budget."""
+    from bounds.plans import Budget
+    from verify.cli.reports.plans import plan_table
+
+    budget = Budget(options.max_d, options.max_bits, options.max_depth, options.max_tokens)
+    wide = is_wide(options.wide)
+    table, fits = plan_table(options.N, options.R, options.k, budget, options.all, wide)
+    say_text(table)
+    return PASSED if fits else FAILED
+
+
+def _run_separation(options: argparse.Namespace) -> int:
+    """The fewest entities for which a chain of thought needs fewer bits than any model without."""
+    from bounds.plans import require_listable
+    from bounds.separation import smallest_separation
+    from verify.cli.reports.plans import separation_line
+
+    given = {"max_hops": options.k, "hops_per_token": options.hops_per_token}
+    if options.hops_per_token >= options.k:
+        raise InputError(
+            "a chain of thought writes entities before its answer, so it needs fewer hops per"
+            f" token than hops; got {options.hops_per_token} and {options.k}"
+        )
+    require_listable(options.R, options.k)
+    fixed = smallest_separation(options.R, options.k, given)
+    say(
+        f"R = {options.R:,}, k = {options.k:,}: chain_of_thought against all models without, with"
+        " embeddings as small"
+    )
+    say(separation_line(fixed))
+    try:
+        say(separation_line(smallest_separation(options.R, options.k, given, "every")))
+    except InputError as error:
+        say(f"any unembedding: {error}")
+    return PASSED

@@ -1,0 +1,192 @@
+"""`verify all`, and one construction at one size: cells are run, and shown in a table."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from constructions.catalogue import CATALOGUE
+from constructions.guards.errors import InputError
+from verify.cli.commands.options import CELL_COLUMNS, Commands, add_checks, add_json, add_wide
+from verify.cli.output import complain, is_wide, say, say_row, say_text, say_verdict
+from verify.cli.places import check_folder, check_writable, write_text
+from verify.cli.progress import progress
+from verify.cli.status import FAILED, INTERRUPTED, PASSED
+from verify.cli.values import count, option, size
+from verify.runner.cells import FACT_KINDS, FORM_NAMES, Cell
+from verify.runner.grid import default_grid, forms_grid
+from verify.runner.workers import Lost, side_by_side
+
+if TYPE_CHECKING:  # which takes a second to import
+    from verify.runner.results import CellResult
+
+PROVEN_ALONE = 5 * 10**7
+"""A cell that is run alone is also saved and proven up to this many parameters; in a grid up to
+`verify.runner.verifying.SMALL`.
+"""
+
+
+def add_all(commands: Commands) -> None:
+    """The words of `verify all`."""
+    parser = commands.add_parser("all", help="every construction on the default grid")
+    add_json(parser)
+    parser.add_argument(
+        "--forms",
+        action="store_true",
+        help="then each of these cells in every other form too: hours (docs/forms.md)",
+    )
+    add_wide(parser, CELL_COLUMNS)
+    parser.set_defaults(run=_run_all)
+
+
+def add_constructions(commands: Commands) -> None:
+    """The words of one command for each construction."""
+    for entry in CATALOGUE.values():
+        one = commands.add_parser(entry.name, help=f"Theorem {entry.theorem}: {entry.claim}")
+        one.add_argument("-N", type=size, required=True, metavar="N", help="entities")
+        one.add_argument("-R", type=size, required=True, metavar="R", help="relations")
+        if entry.multi_hop:
+            one.add_argument("-k", type=size, required=True, metavar="K", help="hops")
+        for known in entry.options:
+            one.add_argument(
+                f"--{known.name.replace('_', '-')}",
+                type=option,
+                metavar=known.symbol,
+                help=known.help,
+            )
+        one.add_argument(
+            "--facts",
+            choices=FACT_KINDS,
+            default="total",
+            help="partial: a quarter of the facts missing",
+        )
+        one.add_argument(
+            "--seed",
+            type=count,
+            default=0,
+            help="of the random fact table, at least 0 (default 0)",
+        )
+        one.add_argument(
+            "--form",
+            choices=FORM_NAMES,
+            help=(
+                "put it in another form and ask that: another basis, a wider model, a standard"
+                " decoder, norms, ..."
+            ),
+        )
+        add_checks(one)
+        one.set_defaults(run=_run_construction)
+
+
+def _run_all(options: argparse.Namespace) -> int:
+    """`verify all`: the default grid, side by side."""
+    cells = default_grid() + (forms_grid() if options.forms else [])
+    return _run_cells(cells, options)
+
+
+def _run_construction(options: argparse.Namespace) -> int:
+    """One construction at one size."""
+    entry = CATALOGUE[options.command]
+    asked = [(known.name, getattr(options, known.name)) for known in entry.options]
+    cell = Cell(
+        construction=options.command,
+        entities=options.N,
+        relations=options.R,
+        hops=options.k if entry.multi_hop else 1,
+        options=tuple((name, value) for name, value in asked if value is not None),
+        facts=options.facts,
+        seed=options.seed,
+        dtype=options.dtype,
+        logits=options.logits,
+        form=options.form or "",
+    )
+    if cell.form and options.save is not None:
+        raise InputError(
+            "a certificate is about a construction as it is built; --save takes no --form"
+            f" {cell.form}"
+        )
+    return _run_cells([cell], options, options.save)
+
+
+def _run_cells(cells: list[Cell], options: argparse.Namespace, save: Path | None = None) -> int:
+    """Run cells, print a line for each and a summary, and write the results."""
+    from verify.cli.reports import cells as table
+    from verify.cli.reports import summaries
+    from verify.cli.reports.cells_json import as_json
+
+    check_writable(options.json)
+    check_folder(save)
+    started = time.perf_counter()
+    results: list[CellResult] = []
+    interrupted, wide = False, is_wide(options.wide)
+    say(table.header(wide))
+    try:
+        if len(cells) == 1:
+            results.append(_run_one(cells[0], save))
+            say_cell(results[0], wide)
+        else:
+            with (
+                progress("cells") as begin,
+                side_by_side(_run_in_worker, cells, _lost) as found,
+            ):
+                advance = begin("verifying", len(cells))
+                for result in found:
+                    results.append(result)
+                    say_cell(result, wide)
+                    advance(len(results))
+    except KeyboardInterrupt:
+        interrupted = True
+    if any(result.bounds is not None for result in results):
+        say(summaries.bounds_summary(results))
+    if any(cell.form for cell in cells):
+        say(summaries.forms_summary(results))
+    say_verdict(summaries.summary(results, len(cells), time.perf_counter() - started))
+    write_text(options.json, lambda: as_json(results, len(cells)))
+    if interrupted:
+        complain("interrupted: the cells that were not run are unknown")
+        return INTERRUPTED
+    return PASSED if summaries.count(results, len(cells))["verdict"] == "PASS" else FAILED
+
+
+def say_cell(result: CellResult, wide: bool) -> None:
+    """Print the line of a cell and what is to be said of it; and, to standard error, where a
+    crashed one came to its end.
+    """
+    from verify.cli.reports.cells import line, notes
+
+    if result.ended is not None:
+        for reported in result.ended.traceback.splitlines():
+            complain(reported)
+    say_row(line(result, wide), result.verdict)
+    if said := notes(result):
+        say_text(said)
+
+
+def _run_one(cell: Cell, save: Path | None) -> CellResult:
+    """Run a cell in this process, and show its phases."""
+    from verify.runner.verifying import run_cell
+
+    with progress("queries") as begin:
+        return run_cell(cell, begin, PROVEN_ALONE, save)
+
+
+def _run_in_worker(cell: Cell) -> CellResult:
+    """Run a cell in a process of its own, of which others may run beside it."""
+    import torch
+
+    from verify.runner.verifying import run_cell
+
+    torch.set_num_threads(1)
+    return run_cell(cell)
+
+
+def _lost(cell: Cell, why: Lost) -> CellResult:
+    """The result of a cell whose process ended: a crash is a FAIL, anything else leaves it
+    unknown.
+    """
+    from verify.runner.evidence import Ended
+    from verify.runner.results import CellResult
+
+    return CellResult(cell, cell.dtype, ended=Ended(str(why), why.crashed))

@@ -1,0 +1,195 @@
+"""`verify facts`: a construction is built from a fact table of yours, verified, asked and
+saved.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from constructions.catalogue import CATALOGUE, construction
+from constructions.entry import Construction
+from constructions.facts.table import FactTable
+from constructions.facts.tsv import read_tsv
+from constructions.guards.errors import InputError
+from verify.cli.commands.cells import PROVEN_ALONE, say_cell
+from verify.cli.commands.options import Commands, add_checks
+from verify.cli.output import is_wide, say, say_verdict
+from verify.cli.places import check_folder, check_writable, write_text
+from verify.cli.progress import progress
+from verify.cli.status import FAILED, PASSED
+from verify.cli.values import size
+
+if TYPE_CHECKING:  # which import torch, or take a second to import
+    from constructions.model.fact_model import FactModel
+    from verify.runner.results import CellResult
+
+Question = tuple[int, list[int]]
+"""A subject and a path of relations."""
+
+
+def add_facts(commands: Commands) -> None:
+    """The words of `verify facts`."""
+    parser = commands.add_parser("facts", help="verify your own fact table and ask it")
+    parser.add_argument(
+        "file", metavar="FILE", help="UTF-8 text, one subject<TAB>relation<TAB>object a line"
+    )
+    parser.add_argument(
+        "--construction",
+        choices=list(CATALOGUE),
+        help="default: by the table and the questions",
+    )
+    parser.add_argument(
+        "--ask",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=(
+            "a subject and one relation or more, as words or in one quoted string (between words a"
+            " space, or TABs alone if names hold spaces; so too where a name begins with a dash:"
+            " --ask='-x relation'); may be repeated"
+        ),
+    )
+    parser.add_argument("-k", type=size, metavar="K", help="also verify all paths of K relations")
+    add_checks(parser)
+    parser.set_defaults(run=_run_facts)
+
+
+def _run_facts(options: argparse.Namespace) -> int:
+    """Read the table, choose a construction, verify it for each length of paths, and answer."""
+    facts = _read(options.file)
+    questions = [_question(facts, words) for words in options.ask]
+    lengths = sorted(
+        {len(path) for _, path in questions} | ({options.k} if options.k else set())
+    ) or [1]
+    check_writable(options.json)
+    check_folder(options.save)
+    entry = _chosen(options.construction, facts, lengths)
+    results, models = _verify(entry, facts, lengths, options)
+    return _report(results, questions, models, facts, options)
+
+
+def _read(file: str) -> FactTable:
+    """Read a fact file, and say what it holds."""
+    read = read_tsv(file)
+    facts = FactTable.from_triples(read.rows)
+    missing = facts.answers.size - facts.n_facts
+    repeats = f", {read.repeats} repeated lines" if read.repeats else ""
+    say(
+        f"{file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations}"
+        f" relations, {missing} of {facts.answers.size} (entity, relation) pairs without a"
+        f" fact{repeats}"
+    )
+    return facts
+
+
+def _question(facts: FactTable, words: list[str]) -> Question:
+    """What is asked for in words."""
+    if len(words) == 1:
+        # all the words of one quoted string, if any
+        words = words[0].split("\t" if "\t" in words[0] else None)
+    if len(words) < 2:
+        got = f"1 name: {words[0]}" if words else "no name"
+        raise InputError(f"--ask takes a subject and one relation or more; got {got}")
+    try:
+        subject = facts.entity_id(words[0])
+    except InputError as error:
+        raise InputError(
+            f"{error}; give names with spaces as words of their own, each in quotes"
+        ) from None
+    return subject, [facts.relation_id(word) for word in words[1:]]
+
+
+def _chosen(asked: str | None, facts: FactTable, lengths: list[int]) -> Construction:
+    """The construction that is asked for, or one that suits the table; and say which.
+
+    Raises:
+        InputError: the questions have several lengths, and it answers one.
+    """
+    name, why = (asked, "as asked") if asked else _suggested(facts, lengths)
+    entry = construction(name)
+    if len(lengths) > 1 and not _answers_any_length(entry):
+        raise InputError(
+            f"{name} answers paths of one length, but the questions have"
+            f" {' and '.join(map(str, lengths))} relations; ask them apart, or use"
+            " chain_of_thought"
+        )
+    say(f"construction: {name} ({why})")
+    return entry
+
+
+def _answers_any_length(entry: Construction) -> bool:
+    """Whether one model of the construction answers paths of every length."""
+    return any(option.name == "max_hops" for option in entry.options)
+
+
+def _suggested(facts: FactTable, lengths: list[int]) -> tuple[str, str]:
+    """A construction that suits a table and the lengths of its paths, and why."""
+    from constructions.theorems.theorem_F_1 import require_disjoint
+
+    if lengths != [1]:
+        return (
+            "chain_of_thought",
+            "one set of weights for paths of every length, whatever the facts",
+        )
+    try:
+        require_disjoint(facts)
+    except InputError:
+        return "selector", "the relations share answers; every table is taken"
+    return "superposition", "the relations answer in disjoint sets, so that no MLP is needed"
+
+
+def _verify(
+    entry: Construction, facts: FactTable, lengths: list[int], options: argparse.Namespace
+) -> tuple[list[CellResult], dict[int, FactModel]]:
+    """Verify a model for each length; the last one is saved, if that is asked for."""
+    from verify.runner.verifying import verify_facts
+
+    given = {"max_hops": lengths[-1]} if _answers_any_length(entry) else {}
+    results, models = [], {}
+    with progress("queries") as begin:
+        for hops in lengths:
+            save = options.save if hops == lengths[-1] else None
+            result, models[hops] = verify_facts(
+                entry,
+                facts,
+                hops,
+                given,
+                options.dtype,
+                options.logits,
+                begin,
+                PROVEN_ALONE,
+                save,
+            )
+            results.append(result)
+    return results, models
+
+
+def _report(
+    results: list[CellResult],
+    questions: list[Question],
+    models: dict[int, FactModel],
+    facts: FactTable,
+    options: argparse.Namespace,
+) -> int:
+    """Print the table, the verdict and the answers, and write them."""
+    from verify.cli.reports.cells import header
+    from verify.cli.reports.cells_json import as_json
+    from verify.cli.reports.summaries import count, summary
+
+    wide = is_wide(options.wide)
+    say(header(wide))
+    for result in results:
+        say_cell(result, wide)
+    say_verdict(summary(results, len(results), sum(result.seconds for result in results)))
+    answers: list[dict[str, object]] = []
+    for subject, path in questions:
+        answer = int(models[len(path)].answer(subject, path))
+        known = facts.entity_name(answer) if answer >= 0 else None
+        said = "unknown (no such fact)" if known is None else known
+        say(f"{facts.query_text(subject, path)} -> {said}")
+        names = [facts.relation_name(relation) for relation in path]
+        answers.append({"subject": facts.entity_name(subject), "path": names, "answer": known})
+    write_text(options.json, lambda: as_json(results, len(results), answers))
+    return PASSED if count(results, len(results))["verdict"] == "PASS" else FAILED

@@ -1,0 +1,54 @@
+"""`verify list` and `example`: what can be verified, and a table to try it with."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from verify.cli import examples
+from verify.cli.commands.options import Commands
+from verify.cli.output import say, say_text
+from verify.cli.reports import catalogue
+from verify.cli.status import PASSED
+
+
+def add_list(commands: Commands) -> None:
+    """The words of `verify list`."""
+    parser = commands.add_parser("list", help="what can be verified: construction, theorem, claim")
+    parser.add_argument("--markdown", action="store_true", help="as the table of docs/README.md")
+    parser.add_argument(
+        "--limits",
+        action="store_true",
+        help="how sizes and bits grow as N -> oo, from the formulas",
+    )
+    parser.set_defaults(run=_run_list)
+
+
+def add_example(commands: Commands) -> None:
+    """The words of `verify example`."""
+    parser = commands.add_parser(
+        "example", help="write a real fact table: Unicode characters and their properties"
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the tab-separated file to write")
+    parser.set_defaults(run=_run_example)
+
+
+def _run_list(options: argparse.Namespace) -> int:
+    """The catalogue."""
+    if options.limits:
+        say_text(catalogue.limits_lines())
+    else:
+        say_text(catalogue.catalogue_table() if options.markdown else catalogue.catalogue_lines())
+    return PASSED
+
+
+def _run_example(options: argparse.Namespace) -> int:
+    """Write a table of Unicode characters."""
+    facts = examples.unicode_facts()
+    facts.to_tsv(options.file)
+    say(
+        f"{options.file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations}"
+        " relations"
+    )
+    say(f"try: {options.program} facts {options.file} --ask U+0041 lowercase")
+    return PASSED

@@ -1,0 +1,69 @@
+"""Options that several commands take."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from verify.cli.values import size
+from verify.queries.answers import LOGITS
+from verify.runner.cells import DTYPES
+
+Commands: TypeAlias = "argparse._SubParsersAction[Any]"
+"""What a command is added to."""
+
+
+def add_json(parser: argparse.ArgumentParser, what: str = "the result") -> None:
+    """Where the result is written as JSON."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help=f"also write {what} as JSON")
+
+
+def add_wide(parser: argparse.ArgumentParser, what: str) -> None:
+    """Whether tables have all columns."""
+    parser.add_argument(
+        "--wide",
+        action="store_true",
+        help=f"all columns: {what}; so it is where a terminal has 200 columns",
+    )
+
+
+def add_sizes(parser: argparse.ArgumentParser) -> None:
+    """N, R and k of a formula."""
+    parser.add_argument("-N", type=size, required=True, metavar="N", help="entities")
+    parser.add_argument("-R", type=size, required=True, metavar="R", help="relations")
+    parser.add_argument("-k", type=size, default=1, metavar="K", help="hops (default 1)")
+
+
+def add_checks(parser: argparse.ArgumentParser) -> None:
+    """How a model is built, asked and saved, and how its result is shown."""
+    parser.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="auto",
+        help="auto: float32, or float64 where exactness needs it",
+    )
+    parser.add_argument(
+        "--logits",
+        choices=LOGITS,
+        default="auto",
+        help=(
+            "decide by all logits (full), by the final state (fast), by both; auto: both where"
+            " full is affordable"
+        ),
+    )
+    add_wide(parser, CELL_COLUMNS)
+    add_json(parser)
+    parser.add_argument(
+        "--save",
+        type=Path,
+        metavar="FOLDER",
+        help=(
+            "also save the model, for `check` and for Python; a saved model that is there is"
+            " replaced"
+        ),
+    )
+
+
+CELL_COLUMNS = "theorem, sizes, bits, bounds, proof"
+"""What the wide table of cells has more."""

@@ -1,0 +1,179 @@
+"""`verify check`, `attack` and `export`: what is done with a saved model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from constructions.export import TOOLS
+from constructions.guards.errors import InputError
+from verify.cli.commands.options import Commands, add_json
+from verify.cli.output import say, say_text, say_verdict
+from verify.cli.places import check_folder, check_writable, write_text
+from verify.cli.progress import progress
+from verify.cli.status import FAILED, PASSED
+from verify.cli.values import count, margin, size
+
+ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
+"""The kinds of `verify.runner.attack_kinds`, which imports torch, as help does not."""
+
+
+def add_check(commands: Commands) -> None:
+    """The words of `verify check`."""
+    parser = commands.add_parser(
+        "check",
+        help=(
+            "prove a saved model right from its weights and facts alone, without torch and without"
+            " the builders"
+        ),
+        description=(
+            "Proves from a model folder alone that every query is answered right, in integers: a"
+            " small checker reads each weight about once and re-proves the claims of"
+            " certificate.json. See docs/certificates.md. Exit status 0 if proven, 1 if refuted or"
+            " undecided."
+        ),
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="as written by --save or by `save`"
+    )
+    add_json(parser)
+    parser.set_defaults(run=_run_check)
+
+
+def add_attack(commands: Commands) -> None:
+    """The words of `verify attack`."""
+    parser = commands.add_parser(
+        "attack",
+        help=(
+            "change a saved model in many ways: is every change that makes an answer wrong refused"
+            " by the checker?"
+        ),
+        description=(
+            "Flips bits, changes weights, swaps rows, alters facts and forges certificates of a"
+            " saved model, in memory. What the checker accepts must answer every query right in"
+            " the forward pass. Exit status 1 if the checker is fooled, or if a kind has generated"
+            " nothing."
+        ),
+    )
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="a small model: what is accepted is run on all queries",
+    )
+    parser.add_argument(
+        "-n",
+        type=size,
+        default=1000,
+        metavar="NUMBER",
+        help="attacks of each kind (default 1000)",
+    )
+    parser.add_argument(
+        "--kind",
+        action="append",
+        metavar="KIND",
+        help=f"one of {', '.join(ATTACKS)}; may be repeated",
+    )
+    parser.add_argument(
+        "--seed", type=count, default=0, help="of the random choices, at least 0 (default 0)"
+    )
+    parser.set_defaults(run=_run_attack)
+
+
+def add_export(commands: Commands) -> None:
+    """The words of `verify export`."""
+    parser = commands.add_parser(
+        "export",
+        help=(
+            "write a saved model for TransformerLens, Hugging Face transformers or ONNX, and ask"
+            " it there"
+        ),
+        description=(
+            "Turns a saved model into a standard decoder with the same logits, writes it as the"
+            " other tool\nreads it, and asks the other tool: all queries, or 4,096 drawn at random"
+            " over all lengths. OUT appears\nwhole, if all answers are right by the margin asked"
+            " for, in whatever order sums are\nadded, and no logit differs more than it may (by 0"
+            " where all arithmetic is exact), or\nnot at all (exit status 1). The logits are the"
+            " construction's times a power of two: see\n--margin. The tools are extras: pip"
+            " install '.[transformerlens]', [huggingface],\n[onnx]. See docs/export.md."
+        ),
+        epilog=(
+            "examples:\n"
+            "  %(prog)s family-model --to transformerlens family-lens\n"
+            "  %(prog)s family-model --to huggingface family-hf\n"
+            "  %(prog)s family-model --to onnx family-onnx --json result.json\n"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="FOLDER", help="as written by --save or by `save`"
+    )
+    parser.add_argument("--to", choices=list(TOOLS), required=True, help="the other tool")
+    parser.add_argument("out", type=Path, metavar="OUT", help="a new or an empty folder")
+    parser.add_argument(
+        "--margin",
+        type=margin,
+        metavar="NUMBER",
+        help=(
+            "the least logit margin in OUT: all logits are multiplied by a power of two. By"
+            " default such that who samples at temperature 1 draws a wrong token less than once in"
+            " a million; 0 for the logits as they are"
+        ),
+    )
+    add_json(parser)
+    parser.set_defaults(run=_run_export)
+
+
+def _run_check(options: argparse.Namespace) -> int:
+    """Prove a saved model."""
+    from verify.cli.reports.checks import proof_as_json, proof_line
+    from verify.symbolic.checker import check
+
+    if not options.folder.is_dir():
+        raise InputError(
+            f"{options.folder}: no such folder; give one that save or --save has written"
+        )
+    check_writable(options.json)
+    proven = check(options.folder)
+    say_verdict(proof_line(proven))
+    write_text(options.json, lambda: proof_as_json(proven))
+    return PASSED if proven.verdict == "PASS" else FAILED
+
+
+def _run_attack(options: argparse.Namespace) -> int:
+    """Change a saved model in many ways."""
+    from verify.cli.reports.checks import attack_table, attack_verdict
+    from verify.runner.attack import attack
+
+    for kind in options.kind or []:
+        if kind not in ATTACKS:
+            raise InputError(f"--kind {kind}: no such kind; there are {', '.join(ATTACKS)}")
+    kinds = options.kind or list(ATTACKS)
+    with progress("attacks") as begin:
+        advance = begin("attacking", options.n * len(kinds))
+        tallies = attack(options.folder, options.n, options.seed, kinds, advance)
+    say_text(attack_table(tallies))
+    say_verdict(attack_verdict(tallies))
+    return PASSED if all(tally.sound for tally in tallies) else FAILED
+
+
+def _run_export(options: argparse.Namespace) -> int:
+    """Write a saved model for another tool, and ask it there."""
+    from constructions.export import tool
+    from constructions.saved.folder import load
+    from verify.queries.exported import export_and_ask, n_asked
+
+    check_writable(options.json)
+    check_folder(options.out)
+    tool(options.to)  # a missing one is reported before the model is read
+    model = load(options.folder)
+    with progress("queries") as begin:
+        advance = begin(f"asking {options.to}", n_asked(model))
+        asked = export_and_ask(model, options.to, options.out, advance, options.margin)
+    verdict, *figures = asked.lines(options.to)
+    say_verdict(verdict)
+    for line in figures:
+        say(line)
+    say(f"written: {options.out}" if asked.right else f"not written: {options.out}")
+    write_text(options.json, lambda: asked.as_json(options.to))
+    return PASSED if asked.right else FAILED

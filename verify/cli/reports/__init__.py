@@ -1,0 +1,1 @@
+"""What is printed and written: tables, sentences, pictures and JSON."""

@@ -1,0 +1,93 @@
+"""What can be verified: the catalogue as a list, as a table in Markdown, and how sizes grow."""
+
+from __future__ import annotations
+
+from constructions.catalogue import CATALOGUE
+from verify.cli.output import joined
+
+
+def catalogue_lines() -> str:
+    """`python -m verify list`: name, theorem and claim of each construction."""
+    width = max(map(len, CATALOGUE)) + 2
+    rows = [
+        (
+            "construction",
+            "theorem",
+            "what is verified on every query, with its sizes and its margin",
+        )
+    ]
+    rows += [
+        (e.name, e.theorem, e.claim + (f" (needs {e.needs})" if e.needs else ""))
+        for e in CATALOGUE.values()
+    ]
+    return joined(f"{name:<{width}}{theorem:<14}{claim}" for name, theorem, claim in rows)
+
+
+def catalogue_table() -> str:
+    """The table theorem - construction - sizes - file - test - check of docs/README.md, in
+    Markdown.
+    """
+    from bounds.symbols import SYMBOLS, Expressions
+
+    rows = [
+        (
+            "| theorem | construction | d_model | d_mlp | layers | heads | file | proof | test |"
+            " check |"
+        ),
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for e in CATALOGUE.values():
+        sizing = e.sizing(Expressions(**SYMBOLS))
+        check = f"python -m verify {e.name} -N 100 -R 4" + (" -k 2" if e.multi_hop else "")
+        rows.append(
+            f"| {e.theorem} | `{e.name}` | `{sizing.d_model}` | `{sizing.d_mlp}` |"
+            f" `{sizing.n_layers}` | `{sizing.n_heads}` |"
+            f" [{e.file}.py](../constructions/theorems/{e.file}.py) |"
+            f" [{e.file}.md](theorems/{e.file}.md) |"
+            f" [test_{e.file}.py](../tests/theorems/test_{e.file}.py) | `{check}` |"
+        )
+    return joined(rows)
+
+
+def limits_lines() -> str:
+    """`python -m verify list --limits`: how each construction grows with N, and how near all its
+    fact bits come.
+    """
+    import sympy
+
+    from bounds.limits import efficiency_limit, growth
+    from bounds.symbols import SYMBOLS
+
+    relations, looked_up = SYMBOLS["R"], SYMBOLS["q"]
+    usual = {sympy.Min(1, e): 1 for e in (looked_up, relations - looked_up, relations - 1)}
+    lines = [
+        "as N -> oo, with everything else fixed, for R >= 2 and 1 <= q < R; B_T, B_e: bits inside,"
+        " of one embedding"
+    ]
+    for entry in CATALOGUE.values():
+        lines.append(f"{entry.name} ({entry.theorem})")
+        for title, formula in (
+            ("d_model", "d_model"),
+            ("d_mlp", "d_mlp"),
+            ("B_T", "internal_bits"),
+            ("facts in B_T", "internal_fact_bits"),
+            ("B_e", "embedding_bits"),
+            ("facts in B_e", "embedding_fact_bits"),
+        ):
+            found = growth(entry, formula)
+            factor = found.factor.subs(usual).doit()
+            leading = min(
+                (
+                    str(found._replace(factor=form(factor)))
+                    for form in (sympy.expand, sympy.factor)
+                ),
+                key=len,
+            )
+            lines.append(f"  {title} = 0" if leading == "0" else f"  {title} / ({leading}) -> 1")
+        limit = str(efficiency_limit(entry)).replace("**", "^")
+        lines.append(f"  all fact bits / log2 (N!)^R -> {limit}")
+    lines.append(
+        "tree(R, n) = 1 + R + ... + R^(n-1); bits(n) = ceil(log2 n); q looked-up relations, j hops"
+        " per token"
+    )
+    return joined(lines)

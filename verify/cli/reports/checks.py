@@ -1,0 +1,68 @@
+"""What the checker says of a saved model, and whether it withstood attacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from constructions.guards.wording import shortened
+from verify.cli.output import joined
+from verify.symbolic.checker import Verdict as Proven
+
+if TYPE_CHECKING:  # which imports torch
+    from verify.runner.attack import Tally
+
+
+def proof_line(proven: Proven) -> str:
+    """What the checker says, in one sentence."""
+    if proven.verdict != "PASS":
+        return f"{proven.verdict}: {proven.reason}"
+    reported = (
+        f"PASS: all {shortened(proven.queries)} queries are answered right, with a margin of at"
+        " least "
+    )
+    reported += f"{shortened(proven.real_margin)} in real arithmetic"
+    return reported + (
+        f"; exact in {proven.exact}"
+        if proven.exact
+        else f"; floating point rounds, which is not covered: {proven.rounds}"
+    )
+
+
+def proof_as_json(proven: Proven) -> str:
+    """What the checker says as JSON text."""
+    reported: dict[str, Any] = {"verdict": proven.verdict, "reason": proven.reason}
+    if proven.verdict == "PASS":
+        reported |= {"queries": proven.queries, "claims": proven.claims, "exact": proven.exact}
+        reported |= {"hops_per_token": proven.hops_per_token}
+        reported |= {
+            "margin_without_leaks": str(proven.margin),
+            "margin": shortened(proven.real_margin),
+        }
+        if not proven.exact:
+            reported["rounds"] = proven.rounds
+    return json.dumps(reported, indent=1, allow_nan=False) + "\n"
+
+
+def attack_table(tallies: Sequence[Tally]) -> str:
+    """What became of attacks, one line for each kind."""
+    rows = [f"{'attack':14}{'generated':>10}{'killed':>10}{'harmless':>10}{'fooled':>10}"]
+    for tally in tallies:
+        fooled = tally.generated - tally.killed - tally.harmless
+        rows.append(
+            f"{tally.kind:14}{tally.generated:>10,}{tally.killed:>10,}{tally.harmless:>10,}{fooled:>10,}"
+        )
+        rows += [f"    accepted, but an answer is wrong: {reported}" for reported in tally.fooled]
+        rows += [f"    nothing of this kind could be generated: {tally.kind}"] * (
+            not tally.generated
+        )
+    return joined(rows)
+
+
+def attack_verdict(tallies: Sequence[Tally]) -> str:
+    """Whether the checker has withstood all attacks, in one line."""
+    if all(tally.sound for tally in tallies):
+        total = sum(tally.generated for tally in tallies)
+        return f"PASS: {total:,} generated = killed + harmless: nothing wrong was accepted"
+    return "FAIL: the checker was fooled, or a kind has generated nothing"

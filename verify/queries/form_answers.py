@@ -1,0 +1,100 @@
+"""What was found of a construction in another form: its answers, and how far its logits are from
+the original's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from verify.queries.answers import Recall
+from verify.queries.asked import Asked
+from verify.queries.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class FormSizes:
+    """The sizes of a model in another form, in entries."""
+
+    d_model: int
+    d_mlp: int
+    n_layers: int
+    n_heads: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class FormAnswers(Evidence):
+    """What was found of a form.
+
+    Attributes:
+        sizes: of the model in this form.
+        allowed: how far a logit may be off; infinite where only answers are claimed.
+        planned: how many queries there are, of all lengths together.
+        recalls: the passes over all queries, one for each length of paths.
+        asked: the same queries as whole sequences, with their logits beside the original's.
+    """
+
+    sizes: FormSizes
+    allowed: float
+    planned: int
+    recalls: tuple[Recall, ...]
+    asked: Asked
+
+    @property
+    def queries(self) -> int:
+        """How many queries were run step by step."""
+        return sum(recall.queries for recall in self.recalls)
+
+    @property
+    def wrong(self) -> int:
+        """How many of them are wrong."""
+        return sum(recall.wrong for recall in self.recalls)
+
+    @property
+    def unknown(self) -> int:
+        """How many of them rounding may decide."""
+        return sum(recall.unknown for recall in self.recalls)
+
+    @property
+    def margin(self) -> float:
+        """The smallest margin of all lengths."""
+        return min(recall.margin for recall in self.recalls)
+
+    @property
+    def difference(self) -> float:
+        """The largest |logit - logit of the original|, over all tokens at the positions that
+        answer.
+        """
+        return self.asked.difference
+
+    def in_words(self) -> str:
+        """What is claimed of the margin."""
+        if self.allowed == float("inf"):
+            return "the original's: only the answers"
+        return f"the original's: each logit within {self.allowed:.3g}"
+
+    def faults(self) -> Iterator[str]:
+        """A defect, queries that were left out, wrong answers, a margin that is not positive, a
+        logit that is too far off. Where queries are undecided, what follows from them is no fault.
+        """
+        yield from (recall.defect for recall in self.recalls if recall.defect is not None)
+        decided = not any(True for _ in self.doubts())
+        if (self.queries != self.planned and decided) or self.asked.queries != self.planned:
+            yield (
+                f"{self.queries} and {self.asked.queries} queries were run, there are"
+                f" {self.planned}"
+            )
+        if self.wrong != 0 or (self.asked.wrong != 0 and decided):
+            yield (
+                f"{self.wrong} wrong answers of step by step, {self.asked.wrong} of whole"
+                " sequences"
+            )
+        if not self.margin > 0 and decided:
+            yield f"the smallest margin is {self.margin}, not positive"
+        if not self.difference <= self.allowed:
+            yield f"a logit is off by {self.difference}, claimed is at most {self.allowed}"
+
+    def doubts(self) -> Iterator[str]:
+        """Why queries are undecided, of each length."""
+        yield from (recall.reason for recall in self.recalls if recall.reason is not None)

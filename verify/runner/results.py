@@ -1,0 +1,113 @@
+"""The result of a cell: what was found, and the verdict that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from constructions.catalogue import CATALOGUE
+from constructions.entry import Construction
+from verify.queries.answers import Recall
+from verify.queries.evidence import Evidence
+from verify.queries.form_answers import FormAnswers
+from verify.runner.against_bounds import BoundsFound
+from verify.runner.cells import Cell
+from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
+
+
+@dataclass(frozen=True)
+class CellResult(Evidence):
+    """All evidence about a cell. What was not reached is None.
+
+    Attributes:
+        cell: what was to be verified.
+        dtype: of the module; as asked for, if none was built.
+        sizes, bounds, claim: of a construction as it is built.
+        recall: the pass over all queries; None if there are more than are run.
+        proof: of the saved model; None if it was not saved.
+        form: of a construction in another form, which has nothing else.
+        ended: why there is no result.
+        seconds: how long it took.
+    """
+
+    cell: Cell
+    dtype: str
+    sizes: SizesFound | None = None
+    bounds: BoundsFound | None = None
+    recall: Recall | None = None
+    claim: MarginFound | None = None
+    proof: ProofFound | None = None
+    form: FormAnswers | None = None
+    ended: Ended | None = None
+    seconds: float = 0.0
+
+    @property
+    def entry(self) -> Construction:
+        """The construction's row of the catalogue."""
+        return CATALOGUE[self.cell.construction]
+
+    @property
+    def evidence(self) -> list[Evidence]:
+        """All that was found."""
+        found = (
+            self.sizes,
+            self.bounds,
+            self.recall,
+            self.claim,
+            self.proof,
+            self.form,
+            self.ended,
+        )
+        return [one for one in found if one is not None]
+
+    def faults(self) -> Iterator[str]:
+        """Those of all evidence."""
+        for one in self.evidence:
+            yield from one.faults()
+
+    def doubts(self) -> Iterator[str]:
+        """Those of all evidence; and where no answer was checked, that."""
+        for one in self.evidence:
+            yield from one.doubts()
+        if not (self.recall or self.proof or self.form or self.ended):
+            yield "no answer was checked"
+
+    @property
+    def reason(self) -> str:
+        """Why the verdict is not PASS: all faults, or all doubts if there is none."""
+        return "; ".join(list(self.faults()) or list(self.doubts()))
+
+    @property
+    def answers(self) -> Recall | FormAnswers | None:
+        """What was found by running the queries; None if none was run."""
+        return self.recall or self.form
+
+    @property
+    def by_proof_alone(self) -> bool:
+        """Whether no query was run, and the proof decides."""
+        return self.proof is not None and self.recall is None
+
+    @property
+    def queries(self) -> int | None:
+        """How many queries were run."""
+        if self.answers is None:
+            return 0 if self.by_proof_alone else None
+        return self.answers.queries
+
+    @property
+    def wrong(self) -> int | None:
+        """How many of them are answered wrong."""
+        return None if self.answers is None else self.answers.wrong
+
+    @property
+    def unknown(self) -> int | None:
+        """How many of them rounding may decide."""
+        return None if self.answers is None else self.answers.unknown
+
+    @property
+    def margin(self) -> float | None:
+        """The smallest margin that was measured; the proven one, if the proof decides alone."""
+        if self.answers is not None:
+            return self.answers.margin
+        proven = None if self.proof is None else self.proof.proven
+        return float(proven.margin) if proven is not None and proven.exact else None

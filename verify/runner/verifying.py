@@ -1,0 +1,267 @@
+"""A cell is verified: built, run on every query (or proven, where there are too many), and held
+against its formulas and its claims.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from bounds.sizes import Sizes, predicted, predicted_for_bijections
+from constructions.catalogue import construction
+from constructions.entry import Construction
+from constructions.facts.limits import MOST_QUERIES, require_path
+from constructions.facts.table import FactTable
+from constructions.guards.errors import DoesNotFit, InputError
+from constructions.guards.memory import is_out_of_memory, require_memory
+from constructions.guards.wording import shortened
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
+from constructions.saved.folder import save
+from verify.queries.answers import Logits
+from verify.queries.capacity import Format, capacity, format_of
+from verify.queries.forms import check_form
+from verify.queries.recall import check_recall
+from verify.runner.against_bounds import hold_against_bounds
+from verify.runner.cells import Cell, DType
+from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
+from verify.runner.phases import ASKING, BUILDING, COUNTING, PROVING, Begin, unwatched
+from verify.runner.results import CellResult
+from verify.symbolic.checker import Verdict as Proven
+from verify.symbolic.checker import check
+
+WORK_FOR_THREADS = 5 * 10**9
+SMALL = 10_000
+
+
+def run_cell(
+    cell: Cell, begin: Begin = unwatched, proven_size: int = SMALL, save: Path | None = None
+) -> CellResult:
+    """Make the cell's table, and verify what is built from it. Never raises for what a
+    construction or a check does.
+    """
+    entry = construction(cell.construction)
+    started = time.perf_counter()
+    try:
+        _require_room(entry, cell)
+        facts = cell.table()
+        if cell.form:
+            result = _verify_form(entry, facts, cell, begin)
+        else:
+            result, _ = _verify(entry, facts, cell, begin, proven_size, save)
+        result.verdict  # noqa: B018  # evidence that cannot be judged is a crash of the cell, too
+    except InputError as error:
+        result = CellResult(cell, cell.dtype, ended=Ended(str(error)))
+    except Exception as error:
+        if is_out_of_memory(error):
+            ended = Ended(f"out of memory: {error}")
+        else:
+            why = f"{type(error).__name__}: {error}"
+            ended = Ended(why, crashed=True, traceback=traceback.format_exc())
+        result = CellResult(cell, cell.dtype, ended=ended)
+    return replace(result, seconds=time.perf_counter() - started)
+
+
+def verify_facts(
+    entry: Construction,
+    facts: FactTable,
+    hops: int = 1,
+    options: Mapping[str, int] | None = None,
+    dtype: DType = "auto",
+    logits: Logits = "auto",
+    begin: Begin = unwatched,
+    proven_size: int = SMALL,
+    save: Path | None = None,
+) -> tuple[CellResult, FactModel]:
+    """Build a construction from facts and check everything it claims: recall, sizes, margin,
+    bounds, certificate.
+
+    A model of at most `proven_size` parameters is also saved, and its certificate checked: the two
+    opinions must agree. So is a larger one, if `save` names a folder for it. Where there are more
+    queries than are run, see `require_runnable`, the certificate alone decides, whatever the size:
+    PASS only if the module is proven to compute without rounding.
+
+    Args:
+        entry, facts, hops, options, dtype, logits: as in `Cell`.
+        begin: hears of each phase, see `verify.runner.phases`.
+        proven_size, save: see above.
+
+    Raises:
+        InputError: the construction does not take these facts, or not in this dtype or memory.
+    """
+    started = time.perf_counter()
+    given = tuple((options or {}).items())
+    size = (facts.n_entities, facts.n_relations, hops)
+    cell = Cell(entry.name, *size, facts="given", options=given, dtype=dtype, logits=logits)
+    result, model = _verify(entry, facts, cell, begin, proven_size, save)
+    return replace(result, seconds=time.perf_counter() - started), model
+
+
+def build(
+    entry: Construction,
+    facts: FactTable,
+    hops: int = 1,
+    options: Mapping[str, int] | None = None,
+    dtype: DType = "auto",
+) -> FactModel:
+    """Build in the asked dtype; `auto` takes the narrower of float32 and float64 that the builder
+    accepts.
+    """
+    if dtype != "auto":
+        return entry.build(facts, hops, options, dtype=getattr(torch, dtype))
+    try:
+        return entry.build(facts, hops, options, dtype=torch.float32)
+    except DoesNotFit:
+        return entry.build(facts, hops, options, dtype=torch.float64)
+
+
+def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:
+    """Save the model, to a temporary folder if none is given, and let the checker prove what is
+    there.
+    """
+    with TemporaryDirectory() as temporary:
+        folder = folder or Path(temporary) / "model"
+        save(model, folder)
+        return check(folder)
+
+
+# -------------------------------------------------------------------- steps
+
+
+def _verify(
+    entry: Construction,
+    facts: FactTable,
+    cell: Cell,
+    begin: Begin,
+    proven_size: int,
+    save: Path | None,
+) -> tuple[CellResult, FactModel]:
+    """See `verify_facts`."""
+    planned = facts.n_queries(cell.hops)
+    begin(BUILDING, None)
+    of_size = _format_of_size(entry, facts, cell) if facts.is_bijective else None
+    model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
+    result = CellResult(cell, _dtype_of(model))
+    work, recall = planned * sum(w.numel() for _, w in model.internal_weights()), None
+    if planned <= MOST_QUERIES:
+        advance = begin(ASKING, planned)
+        with _threads(None if work > WORK_FOR_THREADS else 1):
+            recall = check_recall(model, facts, cell.hops, cell.logits, progress=advance)
+    begin(COUNTING, None)
+    sizes = _sizes_of(model, of_size, entry, facts, cell)
+    bounds = hold_against_bounds(
+        sizes.costs, facts.n_entities, facts.n_relations, cell.hops, facts.is_bijective
+    )
+    claim, proof = MarginFound(_claim_of(model), recall), None
+    if recall is None or save is not None or sizes.found.parameters <= proven_size:
+        begin(PROVING, None)
+        every_length = sum(map(facts.n_queries, model.path_lengths))
+        proof = ProofFound(saved_and_checked(model, save), every_length, claim, recall, planned)
+    return replace(
+        result, sizes=sizes, bounds=bounds, recall=recall, claim=claim, proof=proof
+    ), model
+
+
+def _verify_form(entry: Construction, facts: FactTable, cell: Cell, begin: Begin) -> CellResult:
+    """Build a construction, put it in another form, and run that on every query, also of shorter
+    paths in a chain.
+
+    `auto` takes float64 where float32 is refused, by the builder or by what the form certifies.
+
+    Raises:
+        InputError: neither takes it.
+    """
+    try:
+        begin(BUILDING, None)
+        model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
+        advance = begin(ASKING, 2 * sum(map(facts.n_queries, model.path_lengths)))
+        with _threads(1):
+            found = check_form(model, cell.form, advance)
+    except DoesNotFit:
+        if cell.dtype != "auto":
+            raise
+        wider = _verify_form(entry, facts, replace(cell, dtype="float64"), begin)
+        return replace(wider, cell=cell)
+    return CellResult(cell, _dtype_of(model), form=found)
+
+
+def _require_room(entry: Construction, cell: Cell) -> None:
+    """Raise DoesNotFit, before any table is made, for paths that are too long, and for bijections
+    whose weights, at two bytes a number, exceed the memory by the formulas.
+    """
+    for name, value in (("hops", cell.hops), *cell.options):
+        if name in ("hops", "max_hops", "hops_per_token"):
+            require_path(value, name)
+    looked_up = dict(cell.options).get("looked_up", 0)
+    if cell.facts == "total" and entry.takes_bijections and looked_up <= cell.relations:
+        size = (cell.entities, cell.relations, cell.hops)
+        parameters = predicted_for_bijections(entry, *size, dict(cell.options)).parameters
+        require_memory(
+            2 * parameters, f"the weights of {entry.name} ({shortened(parameters)} parameters)"
+        )
+
+
+def _format_of_size(entry: Construction, facts: FactTable, cell: Cell) -> Format:
+    """The format of a construction's models of the size of these facts: read off facts that the
+    size alone determines.
+    """
+    rotations = FactTable.rotations(facts.n_entities, facts.n_relations)
+    return format_of(build(entry, rotations, cell.hops, dict(cell.options), cell.dtype))
+
+
+def _sizes_of(
+    model: FactModel, of_size: Format | None, entry: Construction, facts: FactTable, cell: Cell
+) -> SizesFound:
+    """Count a model's sizes and bits. To facts that are no bijections no bound applies, and a
+    model is in its own format.
+    """
+    bits = capacity(model, of_size)
+    if of_size is None:
+        bits = replace(bits, description=0)
+    found = Sizes(
+        d_model=model.embedding.weight.shape[1],
+        d_mlp=model.shape.d_mlp,
+        n_layers=model.shape.depth,
+        n_heads=model.shape.n_heads,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        internal_bits=bits.internal_bits,
+        embedding_bits=bits.embedding_bits,
+        unembedding_bits=bits.unembedding_bits,
+    )
+    expected = predicted(entry, facts, cell.hops, dict(cell.options))
+    return SizesFound(found, expected, bits, facts.is_bijective)
+
+
+def _claim_of(model: FactModel) -> MarginClaim | str:
+    """What is proven of the margin; in words, why nothing is."""
+    try:
+        return model.margin
+    except InputError as error:
+        return str(error)
+
+
+def _dtype_of(model: FactModel) -> str:
+    """The dtype of the weights, without torch's prefix."""
+    return str(model.embedding.weight.dtype).removeprefix("torch.")
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Run with this many threads (None: as many as torch was given), and restore.
+
+    Small products gain nothing from more than one, and lose much where another process has the
+    other core.
+    """
+    given = torch.get_num_threads()
+    torch.set_num_threads(count or given)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(given)
