@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
 from constructions.sizes.sizing import Sizing
 from constructions.sizes.symbols import Symbols
-
-if TYPE_CHECKING:
-    from constructions.model.fact_model import FactModel
 
 
 @dataclass(frozen=True)
@@ -91,10 +88,10 @@ class Construction:
         """The builder's own name: the construction's, or that of which it is a variant."""
         return self.builder.partition(".")[2]
 
-    def constructor(self) -> Callable[..., FactModel]:
+    def constructor(self) -> Callable[..., Any]:
         """The builder itself; importing it imports torch."""
         module = import_module(f"constructions.theorems.{self.file}")
-        build: Callable[..., FactModel] = getattr(module, self.builder_name)
+        build: Callable[..., Any] = getattr(module, self.builder_name)
         return build
 
     @takes_integers
@@ -126,7 +123,7 @@ class Construction:
         hops: int = 1,
         given: Mapping[str, int] | None = None,
         **others: Any,
-    ) -> FactModel:
+    ) -> Any:
         """Call the builder for paths of `hops` relations, with the options given and further
         arguments such as dtype.
 

@@ -7,12 +7,14 @@ import json
 import tempfile
 from pathlib import Path
 
-import corners
 import numpy as np
 import safetensors.torch
 import torch
-from bad_folders import described_as_they_are
-from exploits import BOTH, EXPLOITS, FOUR, ROUNDED, THREE, TWO_BITS, C, one_letter, two_bits
+from corners.exact import exact_or_not
+from corners.right import right
+from corners.wrong import wrong
+from exploits import EXPLOITS, ROUNDED
+from exploits.small_models import BOTH, FOUR, THREE, TWO_BITS, C, one_letter, two_bits
 from hand_made import (
     NODE,
     ONE_BIT,
@@ -31,6 +33,7 @@ from hand_made import (
     with_manifest,
     with_weights,
 )
+from random_folder_edits import described_as_they_are
 
 from constructions import CATALOGUE, Codebook, FactTable, save, selector
 from verify.runner import attack, attack_kinds, attack_target
@@ -352,8 +355,8 @@ GROUPS = {
     "forged": forged,
     "misdescribed": misdescribed,
     "honest": honest_models,
-    "right": corners.right,
-    "exact": corners.exact_or_not,
-    "wrong": corners.wrong,
+    "right": right,
+    "exact": exact_or_not,
+    "wrong": wrong,
     "attacked": attacked,
 }

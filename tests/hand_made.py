@@ -15,9 +15,10 @@ import safetensors.torch
 import torch
 
 from constructions import CATALOGUE, save
-from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
-from constructions.saved.manifest import FORMAT, canonical
-from constructions.writing.certificate import text_of
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
+from constructions.model.transformer import Transformer
+from constructions.saved.manifest import canonical
+from constructions.writing.certificate import FORMAT, text_of
 
 DTYPES = {
     "float64": torch.float64,

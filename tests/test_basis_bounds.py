@@ -16,7 +16,8 @@ from constructions.following.follower import Follower
 from constructions.following.queries import positions_of
 from constructions.following.walk import network_of
 from constructions.forms.basis_bounds import Turned
-from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
+from constructions.model.transformer import Transformer
 
 D = 64
 Q = torch.from_numpy(hadamard(D) / D**0.5)  # exact in every dtype

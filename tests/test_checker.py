@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exploits import one_letter
+from exploits.small_models import one_letter
 from hand_made import built, claims_of, files_of, resealed, weights_of, with_claims, with_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -262,7 +262,7 @@ def test_the_checker_imports_no_more_than_numpy_and_the_standard_library(module)
     assert {name.split(".")[0] for name in imported} <= ALLOWED
     inner = {name for name in imported if name.startswith("verify")}
     assert inner <= {"verify.symbolic"} | {f"verify.symbolic.{name}" for name in READERS}
-    assert "numpy" in imported
+    assert imported & {"numpy", "hashlib"}, "the control: imports are found"
 
 
 @pytest.mark.parametrize("module", TRUSTED, ids=lambda module: module.__name__)

@@ -13,11 +13,12 @@ import warnings
 from functools import cache
 from pathlib import Path
 
-import corners
 import numpy as np
 import pytest
 from battery import GROUPS
+from corners.shapes import three_kinds, three_letters_at_once
 from exploits import EXPLOITS
+from exploits.small_models import numbers
 from hand_made import built, files_of, resealed
 
 from constructions import FactTable, selector
@@ -97,7 +98,7 @@ def test_tables_may_be_read_row_by_row(name, at_once, monkeypatch):
 
 
 def test_as_many_cases_as_there_may_be(monkeypatch):
-    files = corners.three_letters_at_once()  # 2^3 cases of 3 columns
+    files = three_letters_at_once()  # 2^3 cases of 3 columns
     monkeypatch.setattr(checker, "MOST_CASES", 24)
     assert verdict(files)[0] == "PASS"
     monkeypatch.setattr(checker, "MOST_CASES", 23)
@@ -108,7 +109,7 @@ def test_as_many_kinds_of_rows_as_there_may_be(monkeypatch):
     """Rows beside numbers: two kinds. Rows with codes: three kinds, of which those beyond the most
     count as without.
     """
-    files = corners.numbers(
+    files = numbers(
         {0: {}, 1: {"c": 6, "one": -9}, 2: {"c": 5, "one": -8}, "rest": {"one": -100}}, 3
     )
     monkeypatch.setattr(checker, "MOST_KINDS", 2)
@@ -118,7 +119,7 @@ def test_as_many_kinds_of_rows_as_there_may_be(monkeypatch):
     found = []
     for kinds in (0, 1, 2, 3):
         monkeypatch.setattr(checker, "MOST_KINDS", kinds)
-        found.append(verdict(corners.three_kinds())[::2])
+        found.append(verdict(three_kinds())[::2])
     assert found == [("FAIL", 0), ("FAIL", 0), ("FAIL", 0), ("PASS", 2)]
 
 

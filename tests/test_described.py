@@ -15,16 +15,11 @@ import re
 import numpy as np
 import pytest
 import torch
-from bad_folders import (
-    DEFECTS,
-    DEFECTS_OF_OPTIONS,
-    DEFECTS_OF_PACKED_FACTS,
-    described_as_they_are,
-    in_header,
-    random_edit,
-)
+from bad_folders import DEFECTS, DEFECTS_OF_OPTIONS, DEFECTS_OF_PACKED_FACTS
 from battery import GROUPS
+from folder_edits import in_header
 from hand_made import built, files_of
+from random_folder_edits import described_as_they_are, random_edit
 from tiers import few
 
 from constructions import Codebook, FactTable, InputError, key_value, load, save, selector

@@ -12,7 +12,7 @@ from constructions.decoders import logit_error
 from constructions.decoders.network import network_of_decoder
 from constructions.following.largest import largest_number
 from constructions.following.walk import MatrixRules, follow, network_of
-from constructions.model.transformer import HeadShape, LayerShape, TransformerShape
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 
 TOKENS = torch.tensor([[0, 3, 1, 2], [4, 4, 0, 1]])
 

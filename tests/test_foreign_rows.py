@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from random_fact_files import triples
 
 from constructions import FactFileError, FactTable
+from constructions.facts.fact_reader import LITERAL
 from constructions.facts.foreign_rows import _TITLES
-from constructions.facts.tsv import LITERAL
 
 FACTS = ["Alice\tmother\tBeth", "Beth\tsister\tCarla", "Rome\ttype\tcity"]
 TITLES = [column.split() for column in _TITLES]

@@ -18,7 +18,8 @@ from bounds.capacity import EMBEDDING, UNEMBEDDING, Capacity
 from bounds.grids import Grid, grid_of, natural_bits, signed_bits
 from bounds.theorem_4_2 import sharpened_global_bound
 from constructions import CATALOGUE, FactTable, InputError, selector
-from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
+from constructions.model.transformer import Transformer
 from verify.queries import capacity as module
 from verify.queries.capacity import DTYPES, capacity, fact_capacity, format_of
 from verify.runner.cells import Cell

@@ -30,7 +30,7 @@ from constructions.forms.installing import install
 from constructions.forms.noise import add_noise, noise_radius
 from constructions.forms.widening import widen
 from constructions.model.answering import Writing
-from constructions.model.transformer import HeadShape, LayerShape
+from constructions.model.shapes import HeadShape, LayerShape
 from verify.queries.recall import check_recall
 
 NAMES = list(CATALOGUE)
@@ -90,7 +90,7 @@ def final_logits(model, source):
     return model(torch.from_numpy(queries))[:, -1]
 
 
-def lessons(source):
+def examples(source):
     """All queries of all lengths, one batch for each."""
     shortest = 1 if isinstance(source, Writing) else source.hops
     for hops in range(shortest, source.hops + 1):
@@ -146,7 +146,7 @@ def test_another_basis_moves_logits_by_no_more_than_it_says(name, dtype, by, dat
         assert dtype == torch.float32 or single
         return
     reference = copy.deepcopy(source).double()
-    for tokens, said in lessons(source):
+    for tokens, said in examples(source):
         moved = (turned(tokens) - reference(tokens))[:, -said.shape[1] :].abs().max()
         assert moved <= turned.logit_error
     assert by == "queries" or 2 * turned.logit_error < source.margin.real

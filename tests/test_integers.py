@@ -25,7 +25,7 @@ from constructions import (
 )
 from constructions.decoders.seeding import seed_into
 from constructions.guards.integers import declares_integers, takes_integers, whole
-from constructions.model.transformer import HeadShape, LayerShape, TransformerShape
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 from constructions.saved.builders import builder_named
 from constructions.theorems.theorem_4_1 import attention_margin
 

@@ -17,8 +17,9 @@ from constructions.following.follower import Follower
 from constructions.following.mixtures import Selection, mixture, softmax
 from constructions.following.walk import network_of
 from constructions.forms.noise_bounds import Noise, radius_by_norms
-from constructions.model.fact_model import MarginClaim
-from constructions.model.transformer import Transformer, TransformerShape
+from constructions.model.margin import MarginClaim
+from constructions.model.shapes import TransformerShape
+from constructions.model.transformer import Transformer
 from constructions.writing.position_reading import SELECTED_GAP
 from verify.queries.recall import check_recall
 

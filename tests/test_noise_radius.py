@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_forms import NAMES, built, lessons, rotation, wider, wrong
+from test_forms import NAMES, built, examples, rotation, wider, wrong
 from tiers import diagonal, few
 
 from constructions import InputError, construction
@@ -83,7 +83,7 @@ def test_logits_move_by_no_more_than_is_followed(name, data):
     box = follower.box(positions, noise)
     gap = None if source.positions is None else SELECTED_GAP
     whole = follower.logits(box, noise, positions - source.hops, gap)
-    for tokens, said in lessons(source):
+    for tokens, said in examples(source):
         before, after = (model(tokens)[:, -said.shape[1] :] for model in (wide, noisy))
         point = follower.logits(follower.points(tokens, noise), noise, said.shape[1])
         assert ((point.low <= before) & (before <= point.high)).all()
@@ -136,8 +136,8 @@ def test_the_smallest_radius_of_all_batches_is_found(name, monkeypatch):
     monkeypatch.setattr(queries, "_MEMORY", 1)
     done = []
     assert noise_radius(source, "queries", done.append) == pytest.approx(radius, rel=1e-3)
-    assert done == list(range(1, sum(len(tokens) for tokens, _ in lessons(source)) + 1))
-    for tokens, said in lessons(source):
+    assert done == list(range(1, sum(len(tokens) for tokens, _ in examples(source)) + 1))
+    for tokens, said in examples(source):
         for i in range(len(tokens)):
             monkeypatch.setattr(
                 noise_bounds, "sequences", lambda model, one=(tokens[[i]], said[[i]]): [one]

@@ -17,7 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from constructions import CATALOGUE, FactTable, InputError, standard, widen
 from constructions.decoders.plain import why_not_plain
-from constructions.model.transformer import MLP, Attention, Transformer, Weight
+from constructions.model.parts import MLP, Attention, Weight
+from constructions.model.transformer import Transformer
 from verify.queries.readout_declared import check_readout
 from verify.queries.recall import check_recall
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from bad_folders import edit
+from folder_edits import edit
 
 from constructions import (
     DoesNotFit,

@@ -33,14 +33,14 @@ def built(name):
     return entry.build(facts, hops), facts, hops
 
 
-def lesson(model, facts, hops):
+def examples(model, facts, hops):
     """All queries of this length, see `Answering.training_examples`."""
     return model.training_examples(*all_queries(facts, hops))
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("per_token", [1, 2, 3])
-def test_a_lesson_is_what_a_chain_of_thought_says(per_token, form):
+def test_training_examples_are_what_a_chain_of_thought_says(per_token, form):
     facts = CATALOGUE["chain_of_thought"].random_partial_facts(5, 2, 3, 0.25)
     model = FORMS[form](
         CATALOGUE["chain_of_thought"].build(facts, 3, {"hops_per_token": per_token})
@@ -56,9 +56,9 @@ def test_a_lesson_is_what_a_chain_of_thought_says(per_token, form):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_a_lesson_is_what_the_model_says(name, form):
+def test_training_examples_are_what_the_model_says(name, form):
     model, facts, hops = built(name)
-    sequences, said = lesson(FORMS[form](model), facts, hops)
+    sequences, said = examples(FORMS[form](model), facts, hops)
     assert torch.equal(model(sequences)[:, -said.shape[1] :].argmax(-1), said)
     one = model.training_examples(
         np.array(3), np.zeros(hops, dtype=np.int64)
@@ -74,12 +74,12 @@ def loss_of(model, sequences, said):
 
 def fine_tuned(model, facts, hops):
     """How many queries are wrong after some steps of AdamW."""
-    lessons = lesson(model, facts, hops)
+    tokens_and_said = examples(model, facts, hops)
     optimizer = torch.optim.AdamW(model.parameters(), RATE)
-    before = loss_of(model, *lessons).item()
+    before = loss_of(model, *tokens_and_said).item()
     for _ in range(STEPS):
         optimizer.zero_grad()
-        loss = loss_of(model, *lessons)
+        loss = loss_of(model, *tokens_and_said)
         loss.backward()
         optimizer.step()
     return check_recall(model, facts, hops, logits="full").wrong, before, loss.item()
@@ -94,7 +94,7 @@ def test_gradients_flow(name, form):
     model, facts, hops = built(name)
     selects = not model.margin.rounds
     model = FORMS[form](model)
-    loss_of(model, *lesson(model, facts, hops)).backward()
+    loss_of(model, *examples(model, facts, hops)).backward()
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert parameter.grad.isfinite().all(), parameter_name

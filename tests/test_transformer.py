@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from constructions import FactTable, selector
-from constructions.model.transformer import HeadShape, LayerShape, Transformer, TransformerShape
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
+from constructions.model.transformer import Transformer
 
 SHAPE = TransformerShape(
     d_vocab=7,

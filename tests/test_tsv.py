@@ -24,8 +24,9 @@ from random_fact_files import (
 from strategies import functions
 
 from constructions import FactFileError, FactTable, InputError, load, save, selector
-from constructions.facts import tsv
-from constructions.facts.tsv import MAX_DEFECTS_SHOWN, read_tsv
+from constructions.facts import fact_reader
+from constructions.facts.fact_reader import MAX_DEFECTS_SHOWN
+from constructions.facts.tsv import read_tsv
 from constructions.saved import reading
 from verify.__main__ import main
 from verify.symbolic import stored
@@ -238,7 +239,7 @@ def skipping(self, number, line):
     return None if line.startswith("#") else ORIGINAL(self, number, line)
 
 
-ORIGINAL = tsv._Reader.checked_fields
+ORIGINAL = fact_reader.FactReader.checked_fields
 BLIND = [
     "the order of the ids",
     "a comment to other readers",
@@ -252,9 +253,9 @@ BLIND += ["a name stands twice", "is not subject", "the tensor facts alone"]
     ("place", "name", "other", "kind"),
     [
         (reading, "read_saved_facts", lenient, compare_folder),
-        (tsv._Reader, "checked_fields", skipping, compare_file),
-        (tsv._Reader, "check_spellings", lambda self: None, compare_file),
-        (tsv, "name_defect", lambda name: None, compare_file),
+        (fact_reader.FactReader, "checked_fields", skipping, compare_file),
+        (fact_reader.FactReader, "check_spellings", lambda self: None, compare_file),
+        (fact_reader, "name_defect", lambda name: None, compare_file),
         *((stored, "require", without(condition), compare_folder) for condition in BLIND),
         (
             stored,

@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from constructions.model.fact_model import FactModel
+from constructions.model.parts import MLP, Attention
 from constructions.model.stream import Slot, Space
-from constructions.model.transformer import MLP, Attention
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ from constructions.decoders.standard_decoder import StandardDecoder, StandardSha
 from constructions.decoders.standard_model import Bounds
 from constructions.decoders.vector_sizes import MOST_DELTA, Magnitudes, largest_vectors
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 
 
 def make_norms_the_identity(

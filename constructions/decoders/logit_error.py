@@ -22,7 +22,7 @@ from constructions.following.sizes import Size, Sizes
 from constructions.following.walk import Heads, Matrix, Network, Norm, Units, follow
 from constructions.model.fact_model import FactModel
 from constructions.model.rounding import magnitude, up
-from constructions.model.transformer import HeadShape
+from constructions.model.shapes import HeadShape
 from constructions.writing.position_reading import GAIN
 
 _READERS = frozenset({"query", "key", "value", "read", "unembedding"})

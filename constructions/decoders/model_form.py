@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering, Writing
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.stated import Stated, Stating, require_arithmetic
 from constructions.model.transformer import TRANSFORMER, Transformer
 

@@ -11,7 +11,7 @@ from constructions.decoders.blocks import Plan, PlannedHead
 from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.decoders.standard_decoder import StandardDecoder
 from constructions.model.fact_model import FactModel
-from constructions.model.transformer import Attention
+from constructions.model.parts import Attention
 
 
 def make_room(target: StandardDecoder, embedding_map: EmbeddingMap) -> None:

@@ -39,7 +39,8 @@ from constructions.decoders.transformer_seeding import seed_transformer
 from constructions.guards.errors import InputError
 from constructions.guards.integers import whole
 from constructions.model.answering import Writing
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.ordinary_tensors import of_ordinary_tensors
 from constructions.model.transformer import Transformer
 

@@ -21,16 +21,9 @@ from torch import Tensor, nn
 from constructions.guards.errors import InputError
 from constructions.guards.integers import require_integer_fields
 from constructions.model.as_written import Kind
-from constructions.model.transformer import (
-    MLP,
-    Attention,
-    Cache,
-    HeadShape,
-    KeysAndValues,
-    Trace,
-    Traced,
-    Weight,
-)
+from constructions.model.parts import MLP, Attention, Weight
+from constructions.model.shapes import HeadShape
+from constructions.model.trace import Cache, KeysAndValues, Trace, Traced
 
 Norm = Literal["rmsnorm", "layernorm"]
 Placement = Literal["pre", "post"]

@@ -16,7 +16,8 @@ from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.decoders.standard_decoder import STANDARD_DECODER, StandardDecoder
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering, Writing
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.stated import Stated, Stating, Value, require_arithmetic
 
 

@@ -17,7 +17,9 @@ from constructions.following.largest import largest_number
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel
-from constructions.model.transformer import Layer, LayerShape, Transformer, TransformerShape
+from constructions.model.parts import Layer
+from constructions.model.shapes import LayerShape, TransformerShape
+from constructions.model.transformer import Transformer
 
 
 def zeros(shape: TransformerShape, dtype: torch.dtype) -> Transformer:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, StaticLayer
 
 from constructions.guards.errors import InputError
-from constructions.model.transformer import Attention, _split_heads
+from constructions.model.parts import Attention, split_heads
 
 EXACT_LAYERS = (DynamicLayer, StaticLayer)
 """The layers of a cache that give back the numbers that they got, all of them."""
@@ -114,7 +114,7 @@ def attend(
     """
     n_heads, width = len(attention.heads), attention.heads[0].d_qk
     query, key, value = (
-        _split_heads(part(x), 0, n_heads, width)
+        split_heads(part(x), 0, n_heads, width)
         for part in (attention.query, attention.key, attention.value)
     )
     if cache is not None:

@@ -26,7 +26,7 @@ from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering
-from constructions.model.transformer import Attention
+from constructions.model.parts import Attention
 
 FILE = "model.onnx"
 OPSET, IR_VERSION = 18, 8

@@ -87,6 +87,7 @@ def foreign_rows(relations: Collection[str], rows: RowsOf) -> Iterator[RowFindin
 
 
 def _rdf_rows(relations: Collection[str], rows: RowsOf) -> Iterator[RowFinding]:
+    """Lines of RDF: directives, and statements with the mark that ends them."""
     action = "write names alone, without the mark that ends a statement"
     rdf = {name for name in relations if _RDF_RELATION.fullmatch(name)}
     for row in rows(rdf) if rdf else ():
@@ -101,10 +102,12 @@ def _marked_rows(relations: Collection[str], rows: RowsOf) -> Iterator[RowFindin
     """All rows, if each has the same mark, which is no part of its names."""
 
     def everywhere(marks: Iterable[str | None]) -> bool:
+        """Whether there is a mark, and all are the same."""
         first = next(marks := iter(marks), None)
         return first is not None and all(mark == first for mark in marks)
 
     def mark(pattern: re.Pattern[str], text: str) -> str | None:
+        """The mark that the pattern finds in the whole text; None if it does not fit."""
         found = pattern.fullmatch(text)
         return found and found[1]
 
@@ -173,6 +176,7 @@ _READINGS = {
 
 
 def _shown(row: Row) -> str:
+    """A row in a message."""
     return ", ".join(map(repr, row))
 
 

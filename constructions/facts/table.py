@@ -114,10 +114,12 @@ class FactTable(Answers):
 
     @cached_property
     def _entity_ids(self) -> NameIndex:
+        """The ids of the entities by name."""
         return NameIndex("entity", self.entity_names)
 
     @cached_property
     def _relation_ids(self) -> NameIndex:
+        """The ids of the relations by name."""
         return NameIndex("relation", self.relation_names)
 
     # ---------------------------------------------------------------- facts by name

@@ -30,7 +30,9 @@ from torch import Tensor, nn
 
 from constructions.guards.errors import InternalError
 from constructions.model.answering import Widths
-from constructions.model.transformer import MLP, Attention, HeadShape, Transformer
+from constructions.model.parts import MLP, Attention
+from constructions.model.shapes import HeadShape
+from constructions.model.transformer import Transformer
 
 State = TypeVar("State")
 """What is known of the stream, or of hidden numbers."""

@@ -29,7 +29,8 @@ from constructions.following.queries import By, lost, positions_of, sequences
 from constructions.following.walk import network_of
 from constructions.guards.errors import DoesNotFit
 from constructions.guards.memory import require_memory
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.rounding import up
 from constructions.model.transformer import Transformer
 from constructions.writing.position_reading import SELECTED_GAP

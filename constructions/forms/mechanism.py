@@ -20,8 +20,8 @@ from torch import Tensor
 from constructions.decoders.model_form import ModelForm
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
+from constructions.model.parts import MLP, Attention
 from constructions.model.stream import Space
-from constructions.model.transformer import MLP, Attention
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from constructions.following.changes import Change
 from constructions.following.follower import Follower
 from constructions.following.queries import lost, positions_of, sequences
 from constructions.following.walk import network_of
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.writing.position_reading import SELECTED_GAP
 
 _LEAST, _MOST = -200.0, 10.0

@@ -11,7 +11,8 @@ from constructions.decoders.model_form import ModelForm
 from constructions.decoders.targets import require_construction, require_plain
 from constructions.decoders.transformer_seeding import write_into, zeros
 from constructions.guards.errors import InputError
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.rebuild import planned
 from constructions.model.transformer import Transformer
 

@@ -16,7 +16,7 @@ from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel
 from constructions.model.ordinary_tensors import of_ordinary_tensors
-from constructions.model.transformer import HeadShape, LayerShape, TransformerShape
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 
 BYTES_PER_HEAD = 100
 """What a head of a planned layer costs at least."""

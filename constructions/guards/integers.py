@@ -66,6 +66,7 @@ def takes_integers(function: Callable[Arguments, Result]) -> Callable[Arguments,
 
     @functools.wraps(function)
     def taking(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        """The function, called with Python integers."""
         try:
             call = signature.bind(*args, **kwargs)
         except TypeError:  # Python's own message, which names the function

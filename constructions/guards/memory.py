@@ -29,6 +29,7 @@ def memory_limit() -> int:
 
 @cache
 def _machine() -> int:
+    """Bytes of memory of the machine, or of the control group where that has less."""
     limits = (
         [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
         if hasattr(os, "sysconf")

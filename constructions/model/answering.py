@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
-from constructions.model.transformer import Traced
+from constructions.model.trace import Traced
 
 _Ids = int | str | Sequence[int] | Sequence[str] | np.ndarray
 
@@ -231,6 +231,7 @@ class Writing(Answering):
 
 
 def _ids(given: object, id_of: Callable[[str], int]) -> np.ndarray:
+    """Ids as an array, from ids or from names."""
     try:
         array = np.asarray(given)
     except ValueError as error:

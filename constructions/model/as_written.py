@@ -67,6 +67,7 @@ _HOOKS = {
 
 
 def _why_global_hooks() -> str | None:
+    """Hooks that torch calls for every module."""
     for name, what in _HOOKS.items():
         if getattr(nn.modules.module, name.replace("_", "_global_", 1)):
             return f"{what} is registered for all modules of torch; remove it"
@@ -74,6 +75,7 @@ def _why_global_hooks() -> str | None:
 
 
 def _why_hooks(module: nn.Module) -> str | None:
+    """Hooks of this module, or a compiled form of it."""
     for name, what in _HOOKS.items():
         if module.__dict__.get(name):
             return f"it has {what}; remove it"
@@ -178,6 +180,9 @@ def _code_of(kind: type, known: _Known) -> frozenset[str] | str:
 
 
 def _own_code_of(cls: type) -> frozenset[str] | str:
+    """The names of the code that a class itself defines; or which of it was replaced, if the class
+    is ours or torch's.
+    """
     top, names = cls.__module__.partition(".")[0], set()
     for name, value in vars(cls).items():
         if _is_code(value):
@@ -189,6 +194,7 @@ def _own_code_of(cls: type) -> frozenset[str] | str:
 
 
 def _is_code(value: object) -> bool:
+    """Whether an attribute of a class is code: a function, or something that calls one."""
     value = _inside(value)
     return callable(value) and not isinstance(value, type)
 
@@ -199,6 +205,7 @@ def _inside(value: Any) -> Any:
 
 
 def _module_of(value: object) -> str:
+    """The package in which a function was defined."""
     return str(getattr(_inside(value), "__module__", None)).partition(".")[0]
 
 
@@ -208,6 +215,7 @@ matters; the third was what the new one was made from."""
 
 
 def _why_other_settings(module: nn.Module, fresh: nn.Module, whole: bool = False) -> str | None:
+    """Attributes, or shapes of weights, that are not those of a new module."""
     has, needs = module.__dict__, fresh.__dict__
     for name, value in needs.items():
         if name.startswith("_") or name in _STATE:
@@ -226,6 +234,7 @@ def _why_other_settings(module: nn.Module, fresh: nn.Module, whole: bool = False
 
 
 def _size(weight: Tensor | None) -> tuple[int, ...] | None:
+    """The shape of a weight; None for none."""
     return None if weight is None else tuple(weight.shape)
 
 

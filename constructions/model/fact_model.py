@@ -17,9 +17,10 @@ from constructions.model.margin import MarginClaim as MarginClaim
 from constructions.model.readout import Readout
 from constructions.model.rebuild import as_built
 from constructions.model.recipe import Recipe
+from constructions.model.shapes import TransformerShape
 from constructions.model.stated import Stated, Stating, require_arithmetic
 from constructions.model.stream import Space
-from constructions.model.transformer import TRANSFORMER, Transformer, TransformerShape
+from constructions.model.transformer import TRANSFORMER, Transformer
 
 EMBEDDING_ONLY = frozenset({"embedding.weight"})
 

@@ -39,6 +39,7 @@ def of_ordinary_tensors(function: Callable[Arguments, Result]) -> Callable[Argum
 
     @functools.wraps(function)
     def running(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        """The function, run within `ordinary_tensors`."""
         with ordinary_tensors():
             return function(*args, **kwargs)
 

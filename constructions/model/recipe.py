@@ -15,7 +15,7 @@ import numpy as np
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.integers import as_declared, declares_integers
-from constructions.model.transformer import TransformerShape
+from constructions.model.shapes import TransformerShape
 
 Arguments = ParamSpec("Arguments")
 Built = TypeVar("Built")
@@ -99,6 +99,7 @@ def recorded(
 
     @functools.wraps(plan)
     def planning(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Planned[Built]:
+        """The plan, with the recipe for the model."""
         call = signature.bind(*args, **kwargs)
         call.apply_defaults()
         options = {
@@ -115,6 +116,7 @@ def recorded(
 
     @functools.wraps(plan)
     def building(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Built:
+        """The model, with the recipe in it."""
         return planning(*args, **kwargs).build()
 
     builder = cast("Builder[Arguments, Built]", building)

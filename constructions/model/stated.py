@@ -60,6 +60,7 @@ class Fingerprint:
         return next(self._changes(module), None)
 
     def _changes(self, module: nn.Module) -> Iterator[str]:
+        """Everything that differs in a module, in words."""
         parts, tensors = dict(_settings(module)), _named_tensors(module)
         for name in {**self.settings, **parts}:
             if name not in parts or name not in self.settings:
@@ -164,6 +165,7 @@ def _settings(module: nn.Module) -> Iterator[tuple[str, tuple[type, dict[str, An
 
 
 def _is_plain(value: object) -> bool:
+    """Whether a setting is a number, a text, or made of such."""
     if isinstance(value, tuple):
         return all(map(_is_plain, value))
     if dataclasses.is_dataclass(value):

@@ -85,6 +85,7 @@ class Space:
 
 
 def _require_axes(name: str, shape: tuple[int, ...]) -> None:
+    """Raise DoesNotFit if a slot has more axes than numpy can broadcast."""
     if len(shape) > MOST_AXES:
         raise DoesNotFit(
             f"the slot {name!r} has {len(shape):,} axes, one for each letter; {MOST_AXES} are"

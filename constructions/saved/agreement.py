@@ -9,7 +9,7 @@ from pathlib import Path
 from constructions.guards.errors import InputError
 from constructions.guards.memory import require_memory
 from constructions.guards.wording import brief
-from constructions.model.transformer import TransformerShape
+from constructions.model.shapes import TransformerShape
 from constructions.saved import manifest as manifests
 from constructions.saved.manifest import WEIGHTS, Manifest
 from constructions.saved.tensor_file import Declared, format_name, read_header

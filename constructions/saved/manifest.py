@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from constructions.guards.errors import InputError
-from constructions.model.transformer import HeadShape, LayerShape, TransformerShape
-from constructions.saved.json_text import MOST_BYTES_OF_JSON, is_count, parse_json, shown
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
+from constructions.saved.json_text import is_count, parse_json, shown
 from constructions.saved.tensor_file import FORMAT_NAMES
+from constructions.writing.certificate import FORMAT as FORMAT
 
 NAME = "manifest.json"
 WEIGHTS, VOCABULARY, CERTIFICATE = "weights.safetensors", "vocabulary.txt", "certificate.json"
@@ -20,8 +21,8 @@ FACTS, PACKED_FACTS, CODEBOOKS = "facts.tsv", "facts.safetensors", "codebooks.sa
 ALWAYS = frozenset({WEIGHTS, VOCABULARY, CERTIFICATE})
 FILES = ALWAYS | {FACTS, PACKED_FACTS, CODEBOOKS}
 """The files that every model has, and those that it may have, beside its manifest."""
-FORMAT = 2
 MOST_LAYERS = 4096
+_MOST_BYTES = 100_000_000
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in FORMAT_NAMES}
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 """The special tokens: without a chain of thought, and with one."""
@@ -110,8 +111,8 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise InputError(f"{path}: no such file: {folder} is not the folder of a saved model")
     size = path.stat().st_size
-    if size > MOST_BYTES_OF_JSON:
-        raise InputError(f"{path}: has {size:,} bytes; at most {MOST_BYTES_OF_JSON:,} are read")
+    if size > _MOST_BYTES:
+        raise InputError(f"{path}: has {size:,} bytes; at most {_MOST_BYTES:,} are read")
     raw = path.read_bytes()
     manifest = parse_json(raw, path)
     if not isinstance(manifest, dict) or "format" not in manifest:

@@ -25,7 +25,8 @@ from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
 from constructions.theorems.lemmas.answer_trees import answers_to_all_words, write_answers

@@ -25,7 +25,8 @@ from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.readout import BankField, Readout
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Space
@@ -89,14 +90,14 @@ def meet_in_the_middle(
 
     layer = draft.layer()
     middle = forward[(0,) * first]
-    spelled: Form = 0 * one[None]
+    agreeing: Form = 0 * one[None]
     for l in range(second):  # noqa: E741  # l is the letter's place, as in the statement
         word_letters = np.indices((n_relations,) * second)[l].ravel()
-        spelled = spelled + letters[first + l][word_letters]
+        agreeing = agreeing + letters[first + l][word_letters]
     bits = layer.relu(
-        "middle, if the word is asked", middle[None] + spelled[:, None] - second * one
+        "middle, if the word is asked", middle[None] + agreeing[:, None] - second * one
     )
-    asked = layer.relu("word is asked", spelled - (second - 1) * one)
+    asked = layer.relu("word is asked", agreeing - (second - 1) * one)
     layer.add(2 * bits - asked[:, None], to=backward)
 
     write_facts = partial(_write_halves, first=first, second=second, codebook=codebook)

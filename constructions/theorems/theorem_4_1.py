@@ -34,7 +34,8 @@ from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.integers import whole
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.readout import NumberField, Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot

@@ -37,7 +37,8 @@ from numpy.typing import NDArray
 from constructions.facts.codes import Codebook, bits_needed, sign_codes
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
 from constructions.theorems.lemmas.code_readout import read_codes

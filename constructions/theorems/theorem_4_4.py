@@ -35,7 +35,8 @@ from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.model.answering import Writing
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.readout import SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot, nothing

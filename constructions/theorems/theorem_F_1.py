@@ -27,7 +27,8 @@ from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
 from constructions.guards.memory import require_memory
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot, nothing
@@ -50,7 +51,7 @@ def superposition(
     factor 2 copies the blocks. With g = 1 if no fact is missing, else 2, and the bonus `B = 2 g
     max_r m_r`: `U[j in A_r]` = `g c_r(j)` in block r and B on `e_r`; `U[unknown]` = `B + g m_r -
     2` on each `e_r`. The answer has the logit `B + g m_r` (*unknown*: 2 less); the rest of `A_r`
-    has at most `B + g (m_r - 2)`, one more step of g below where the block spells *unknown*; the
+    has at most `B + g (m_r - 2)`, one more step of g below where the block writes *unknown*; the
     other sets at most `g max m`.
 
     Args:

@@ -28,21 +28,20 @@ facts.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from constructions.facts.answers import MISSING
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
-from constructions.saved.manifest import FORMAT
+from constructions.model.fact_model import FactModel
+from constructions.model.parts import Attention
 from constructions.writing.position_reading import GAIN
 
-if TYPE_CHECKING:
-    from constructions.model.fact_model import FactModel
-    from constructions.model.transformer import Attention
-
 _Claim = dict[str, Any]
+FORMAT = 2
+"""Of certificates, and of the folders that hold them."""
 MOST_DIGITS = 4000
 """Of an integer in a certificate: Python reads and writes up to 4,300."""
 
@@ -71,6 +70,7 @@ class _Claims:
         self.per_token = getattr(model, "hops_per_token", 0)
 
     def all(self) -> list[_Claim]:
+        """All claims, in the order in which a proof needs them."""
         n, r, k = self.facts.n_entities, self.n_relations, self.k
         lengths = range(1, k + 1) if self.per_token else range(k, k + 1)
         task = {
@@ -144,7 +144,7 @@ class _Claims:
         ]
 
     def subject(self) -> list[_Claim]:
-        """What an entity's embedding spells."""
+        """What an entity's embedding writes."""
         k, r = self.k, range(self.n_relations)
         whole = {i: i for i in range(1, k + 1)}
         prefix = "subject's " if self.shared else ""

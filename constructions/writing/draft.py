@@ -27,15 +27,19 @@ from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
-from constructions.model.fact_model import EMBEDDING_ONLY, FactModel, FactWriter, MarginClaim
+from constructions.model.fact_model import EMBEDDING_ONLY, FactModel, FactWriter
+from constructions.model.margin import MarginClaim
+from constructions.model.parts import MLP, Attention
 from constructions.model.readout import Readout
+from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 from constructions.model.stream import Form, Slot, Space, nothing
-from constructions.model.transformer import MLP, Attention, HeadShape, LayerShape, TransformerShape
 from constructions.writing.plan import Model, Plan
 
 
 @dataclass(frozen=True)
 class _Head:
+    """A head: what is compared to score a position, and what is copied where."""
+
     name: str
     query: Form
     key: Form
@@ -221,6 +225,7 @@ class Draft:
         )
 
         def write(model: FactModel) -> None:
+            """Write everything into zero weights: the draft, the unembedding, the facts."""
             self._write_internal_weights(model)
             model.write_readout(readout)
             writer(model, facts)

@@ -11,10 +11,11 @@ import torch
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.memory import require_memory
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.ordinary_tensors import ordinary_tensors
 from constructions.model.recipe import Recipe
-from constructions.model.transformer import TransformerShape
+from constructions.model.shapes import TransformerShape
 from constructions.writing.position_reading import with_leaks
 
 Model = TypeVar("Model", bound=FactModel)

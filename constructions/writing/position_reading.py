@@ -25,7 +25,8 @@ from constructions.following.sizes import Size, Sizes
 from constructions.following.static_prefix import attends_to_embeddings_alone
 from constructions.following.walk import Heads, follow, network_of
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
-from constructions.model.fact_model import FactModel, MarginClaim
+from constructions.model.fact_model import FactModel
+from constructions.model.margin import MarginClaim
 from constructions.model.rounding import magnitude, up
 from constructions.model.stream import Form, Slot, dot
 
@@ -125,7 +126,9 @@ class _Leaks(Sizes):
 
 
 def _require_no_overflow(model: FactModel) -> None:
-    """Raise DoesNotFit where the weights do not bound all numbers of a forward pass."""
+    """Raise DoesNotFit unless the weights bound all numbers of a forward pass well within the
+    dtype.
+    """
     dtype = model.embedding.weight.dtype
     largest, limit = largest_number(model), torch.finfo(dtype).max / 4
     if not largest < limit:

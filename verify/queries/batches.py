@@ -17,7 +17,8 @@ from constructions.facts.table import FactTable
 from constructions.following.static_prefix import prefix_is_static
 from constructions.guards.errors import InternalError
 from constructions.model.answering import Answering, Writing
-from constructions.model.transformer import Cache, KeysAndValues, Transformer
+from constructions.model.trace import Cache, KeysAndValues
+from constructions.model.transformer import Transformer
 
 
 @dataclass

@@ -19,7 +19,8 @@ from bounds.capacity import Capacity, TensorBits
 from bounds.grids import Grid, fixed_point_width, grid_of, natural_bits
 from constructions.decoders.targets import require_plain
 from constructions.guards.errors import InputError
-from constructions.model.transformer import Transformer, TransformerShape
+from constructions.model.shapes import TransformerShape
+from constructions.model.transformer import Transformer
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 """Whose place in this list describes a dtype, in two bits."""

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from constructions.model.as_written import why_not_plain_part
 from constructions.model.fact_model import FactModel
+from constructions.model.parts import Weight
 from constructions.model.readout import BankField, NumberField, Readout, SignField
-from constructions.model.transformer import Weight
 
 
 def check_readout(model: FactModel) -> str | None:

@@ -114,12 +114,15 @@ def build(
     """Build in the asked dtype; `auto` takes the narrower of float32 and float64 that the builder
     accepts.
     """
-    if dtype != "auto":
-        return entry.build(facts, hops, options, dtype=getattr(torch, dtype))
+    narrow = torch.float32 if dtype == "auto" else getattr(torch, dtype)
+    model: FactModel
     try:
-        return entry.build(facts, hops, options, dtype=torch.float32)
+        model = entry.build(facts, hops, options, dtype=narrow)
     except DoesNotFit:
-        return entry.build(facts, hops, options, dtype=torch.float64)
+        if dtype != "auto":
+            raise
+        model = entry.build(facts, hops, options, dtype=torch.float64)
+    return model
 
 
 def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:

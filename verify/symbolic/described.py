@@ -3,8 +3,8 @@ folder is".
 
 `constructions.load` reads the same by code of its own, and what one of the two refuses the other
 refuses. Of the proof only this leans on it: the files are those that the manifest lists. All else
-here is a statement that would be false in a folder that is called right. The standard library
-alone, and no number of a weight.
+here is a statement that would be false in a folder that is called right. It takes the standard
+library alone, and reads no number of a weight.
 """
 
 from __future__ import annotations
