@@ -26,11 +26,12 @@ def parse_json(raw: bytes, where: str | os.PathLike[str]) -> object:
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         """An object, if no key stands twice in it."""
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in found if names.count(name) > 1)
             raise ValueError(f"an object has the key {shown(twice)} twice")
-        return dict(pairs)
+        return found
 
     def refuse(number: str) -> NoReturn:
         """Raise ValueError for a number that is no integer."""
