@@ -18,7 +18,7 @@ def normalized(line, numbers_vary):
     """Seconds always vary, and the width of the column with them; where said so, all
     numbers do.
     """
-    line = re.sub(r"\d+\.\d+ (PASS|s\b)", r"# \1", line)
+    line = re.sub(r"(?<= PASS) +\d+\.\d+$|\d+\.\d+(?= s\b)", " #", line)
     if numbers_vary:
         line = re.sub(r"\d[\d,.]*", "#", line)
     return re.sub(r" +", " ", line)

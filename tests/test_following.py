@@ -11,7 +11,7 @@ from constructions import StandardDecoder, StandardShape, Transformer
 from constructions.decoders import logit_error
 from constructions.decoders.network import network_of_decoder
 from constructions.following.largest import largest_number
-from constructions.following.walk import Matrix, MatrixRules, follow, network_of
+from constructions.following.walk import MatrixRules, follow, network_of
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 
 TOKENS = torch.tensor([[0, 3, 1, 2], [4, 4, 0, 1]])
@@ -136,9 +136,9 @@ def test_what_sums_lose_in_the_worst_order_is_within_the_error_of_logits(name, m
     rules = logit_error._Errors(torch.float32, logit_error.NormError(), 0, 2, mirrored, True)
     weight = torch.ones(1, n, dtype=torch.float64)
     weight[0, 0] = 2.0**24
-    allowed = rules.rounded(Matrix(name, weight), torch.ones(n, dtype=torch.float64)).item()
+    allowed = rules.rounded(name, weight, torch.ones(n, dtype=torch.float64)).item()
     products = 2 * n if mirrored and name == "read" else n
     lost = lost_in_order(products)
     assert 0.9 * products <= lost <= allowed
     rules.unit /= 4
-    assert rules.rounded(Matrix(name, weight), torch.ones(n, dtype=torch.float64)).item() < lost
+    assert rules.rounded(name, weight, torch.ones(n, dtype=torch.float64)).item() < lost

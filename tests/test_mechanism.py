@@ -133,7 +133,7 @@ def test_a_slot_of_a_standard_decoder_is_exchanged(norm):
     exchanged = model.set_slot(own, "attributes", model.slot_state(other, "attributes"))
     said = model.trace(tokens, {"embedding": lambda x: exchanged}).logits[:, -1].argmax(-1)
     assert (said.numpy() == np.roll(answers[1], 1)).all()
-    with pytest.raises(InputError, match="places"):
+    with pytest.raises(InputError, match="embedding_map"):
         mechanism(model)
 
 

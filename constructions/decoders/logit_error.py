@@ -100,10 +100,9 @@ class _Errors(Sizes):
         error = up(x.error + self.norm.ratio * (x.largest + x.error) + lost)
         return replace(x, error=error, shift=self.norm.shift)
 
-    def rounded(self, matrix: Matrix, total: Tensor) -> Tensor:
+    def rounded(self, name: str, size: Tensor, total: Tensor) -> Tensor:
         """Of mirrored coordinates there are twice as many products as the plan has."""
-        size = magnitude(matrix.weight)
-        doubled = 2 if self.mirrored and matrix.name in _READERS else 1
+        doubled = 2 if self.mirrored and name in _READERS else 1
         terms = doubled * (size != 0).sum(1) + 2
         products = terms * (self.unit * (size @ total) + 2 * self.flushed)
         return products + self.flushed * (size.sum(1) + total.sum())

@@ -39,16 +39,17 @@ class Sizes(MatrixRules[Size]):
     def through(self, matrix: Matrix, x: Size) -> Size:
         """|W| of both, and what is rounded; a shift cancels."""
         size = magnitude(matrix.weight)
-        return Size(up(size @ x.largest), up(size @ x.error + self.rounded(matrix, x.total)))
+        rounded = self.rounded(matrix.name, size, x.total)
+        return Size(up(size @ x.largest), up(size @ x.error + rounded))
 
-    def rounded(self, matrix: Matrix, total: Tensor) -> Tensor | float:
-        """How far W x may be off by rounding, for all |x| <= total."""
+    def rounded(self, name: str, size: Tensor, total: Tensor) -> Tensor | float:
+        """How far W x may be off by rounding, for all |x| <= total; size: |W|, float64."""
         return 0.0
 
     def plus(self, x: Size, update: Size) -> Size:
         """The sum; where 0 is added nothing becomes larger."""
         error = x.error + update.error
-        largest = torch.where(update.largest > 0, up(x.largest + update.largest), x.largest)
+        largest = torch.where(update.largest == 0, x.largest, up(x.largest + update.largest))
         rounded = self.rounded_sum(x.largest + update.largest + error)
         return replace(x, largest=largest, error=up(error + rounded))
 

@@ -13,7 +13,7 @@ from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError, InternalError
 from constructions.model.answering import Answering
-from constructions.model.margin import MarginClaim as MarginClaim
+from constructions.model.margin import MarginClaim
 from constructions.model.readout import Readout
 from constructions.model.rebuild import as_built
 from constructions.model.recipe import Recipe

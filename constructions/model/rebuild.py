@@ -15,16 +15,9 @@ from constructions.facts.answers import MISSING
 from constructions.facts.codes import Codebook
 from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError
+from constructions.model.margin import MarginClaim
 from constructions.model.recipe import RECORDED_ELSEWHERE, Builder, Planned, Recipe
 from constructions.model.stated import Fingerprint
-
-
-class Claim(Protocol):
-    """What is asked of the claim of a margin: see `constructions.model.fact_model.MarginClaim`."""
-
-    @property
-    def rounds(self) -> bool:
-        """Whether the forward pass rounds."""
 
 
 class Recorded(Protocol):
@@ -38,7 +31,7 @@ class Recorded(Protocol):
     codebooks: tuple[Codebook, ...]
     embedding: nn.Embedding
 
-    def margin_of_weights(self) -> Claim:
+    def margin_of_weights(self) -> MarginClaim:
         """What is proven of the logits of these weights."""
 
 

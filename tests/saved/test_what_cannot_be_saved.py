@@ -13,6 +13,8 @@ from constructions import (
     save,
     scalar_selector,
     selector,
+    standard,
+    widen,
 )
 from constructions.saved import folder
 
@@ -22,6 +24,15 @@ def test_a_model_without_a_recipe_is_refused(tmp_path):
     del model.recipe
     with pytest.raises(InputError, match="this one has no recipe"):
         save(model, tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    "model", [standard(selector(FACTS)), widen(selector(FACTS), n_layers=2), "selector", None]
+)
+def test_what_no_builder_has_made_is_refused(model, tmp_path):
+    with pytest.raises(InputError, match="only a model made by a builder of the catalogue"):
+        save(model, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_model_with_other_tensors_is_refused(tmp_path):

@@ -27,6 +27,7 @@ def unicode_facts(
 
 
 def _triples(limit: int) -> Iterator[tuple[str, str, str]]:
+    """The facts about each character, those of compatibility included."""
     for point in range(limit):
         character = chr(point)
         category = unicodedata.category(character)
@@ -55,4 +56,5 @@ def _triples(limit: int) -> Iterator[tuple[str, str, str]]:
 
 
 def _name(character: str) -> str:
+    """How the standard writes a character: `U+0041`."""
     return f"U+{ord(character):04X}"

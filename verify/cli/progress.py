@@ -51,6 +51,7 @@ class _Phases:
         shown = self.bar.add_task(phase, total=end, amount="")
 
         def advance(done: int) -> None:
+            """Show that so much is done."""
             of = "" if total is None else f" of {total:,}"
             self.bar.update(shown, completed=done, amount=f"{done:,}{of} {self.unit}")
 

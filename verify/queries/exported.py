@@ -53,6 +53,7 @@ def export_and_ask(
     found: list[Asked] = []
 
     def check(run: Runner, scale: float) -> None:
+        """Ask the finished files, and raise if they do not answer right."""
         found.append(
             ask(run, model, 2 * scale * decoder.logit_error, _share(model), progress, scale, least)
         )
@@ -115,32 +116,49 @@ def ask(
                 if drawn is None
                 else [part[index] for part in drawn]
             )
-            failed, near = (torch.zeros(len(index), dtype=torch.bool) for _ in range(2))
-            for tokens, wanted, logits in _steps(run, model, subjects, paths):
-                own, last = (
-                    logits[:, -1].gather(-1, wanted),
-                    logits[:, -1].scatter(-1, wanted, -torch.inf),
-                )
-                failed |= ~(own[:, 0] > last.amax(-1))
-                margins = own[:, 0].double() - last.amax(-1).double()
-                near |= margins.abs() <= 2 * allowed
-                asked.margin = min(
-                    margins.min().item(), asked.margin, key=lambda m: (not math.isnan(m), m)
-                )
-                others = (last.double().logsumexp(-1) - own[:, 0].double()).sigmoid().max().item()
-                asked.wrong_probability = _larger(others, asked.wrong_probability)
-                states, _ = model.states(tokens.to(model.embedding.weight.device))
-                expected = model.unembedding(states[:, -1]).cpu()
-                here = logits[:, -1, : expected.shape[-1]]
-                difference = (here.double() - scale * expected.double()).abs().max().item()
-                asked.difference = _larger(difference, asked.difference)
-                if logits.dtype != expected.dtype:
-                    asked.other_dtype = str(logits.dtype).removeprefix("torch.")
-            asked.queries += len(index)
-            asked.wrong += int(failed.sum())
-            asked.unknown += int((near & ~failed).sum()) if allowed else 0
+            _ask_some(run, model, subjects, paths, asked)
             progress(asked.queries)
     return asked
+
+
+def _ask_some(
+    run: Runner,
+    model: Answering,
+    subjects: NDArray[np.int64],
+    paths: NDArray[np.int64],
+    asked: Asked,
+) -> None:
+    """Ask some queries of one length, and note what was answered."""
+    failed, near = (torch.zeros(len(subjects), dtype=torch.bool) for _ in range(2))
+    for tokens, wanted, logits in _steps(run, model, subjects, paths):
+        last = logits[:, -1]
+        own, others = last.gather(-1, wanted)[:, 0], last.scatter(-1, wanted, -torch.inf)
+        failed |= ~(own > others.amax(-1))
+        margins = own.double() - others.amax(-1).double()
+        near |= margins.abs() <= 2 * asked.allowed
+        asked.margin = _smaller(margins.min().item(), asked.margin)
+        probability = (others.double().logsumexp(-1) - own.double()).sigmoid().max().item()
+        asked.wrong_probability = _larger(probability, asked.wrong_probability)
+        _hold_against(model, tokens, last, asked)
+    asked.queries += len(subjects)
+    asked.wrong += int(failed.sum())
+    asked.unknown += int((near & ~failed).sum()) if asked.allowed else 0
+
+
+def _hold_against(model: Answering, tokens: Tensor, last: Tensor, asked: Asked) -> None:
+    """Note how far the other tool's last logits (Q, d_vocab or more) are from the module's own."""
+    states, _ = model.states(tokens.to(model.embedding.weight.device))
+    expected = model.unembedding(states[:, -1]).cpu()
+    here = last[:, : expected.shape[-1]]
+    difference = (here.double() - asked.scale * expected.double()).abs().max().item()
+    asked.difference = _larger(difference, asked.difference)
+    if last.dtype != expected.dtype:
+        asked.other_dtype = str(last.dtype).removeprefix("torch.")
+
+
+def _smaller(one: float, other: float) -> float:
+    """The smaller number, or NaN if one is."""
+    return min(one, other, key=lambda number: (not math.isnan(number), number))
 
 
 def _larger(one: float, other: float) -> float:

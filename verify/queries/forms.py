@@ -81,6 +81,7 @@ def _standard(norm: Norm | None = None, placement: Placement = "pre", tied: bool
     """As a standard decoder, without norms or with norms that do nothing."""
 
     def form(model: FactModel) -> tuple[Answering, float]:
+        """The decoder, with certified norms or, in float64, norms that all queries decide."""
         try:
             made = standard(model, norm=norm, placement=placement, tied=tied)
         except DoesNotFit:

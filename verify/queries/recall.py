@@ -103,34 +103,37 @@ def check_recall(
     if decider.reader is None and mode == "fast":
         return result
     chosen = np.arange(facts.n_entities) if subjects is None else np.array(subjects)
-    chain = isinstance(model, Writing)
-    batches = (
-        batches_of_chains(model, facts, hops, rows, chosen)
-        if chain
-        else batches_of_paths(model, facts, hops, rows, chosen)
-    )
-    called = False
-    for batch in _watched(batches, decider.exactness):
-        margins = decider.margins(batch)
-        smallest = margins.min().item()
-        if smallest < result.margin or smallest != smallest:  # a NaN stays
-            result.margin = smallest
-        if chain:
-            batch.said = _said(model, batch, margins)
-        wrong = decider.decide(batch, margins)
-        if not called:
-            called, result.defect = True, result.defect or decider.also_called(batch)
-        if batch.last:
-            result.queries += batch.failed.numel()
-            result.wrong += int(batch.failed.sum())
-            result.unknown += int((batch.undecided & ~batch.failed).sum())
-        room = COUNTEREXAMPLES - len(result.counterexamples)
-        places = wrong.nonzero().ravel()[:room].tolist()
-        result.counterexamples += [in_words(model, facts, batch, place) for place in places]
-        if result.reason is None and bool(batch.undecided.any()):
-            result.reason = decider.why_undecided(facts, batch, margins)
+    batches = batches_of_chains if isinstance(model, Writing) else batches_of_paths
+    watched = _watched(batches(model, facts, hops, rows, chosen), decider.exactness)
+    for number, batch in enumerate(watched):
+        _judge(decider, facts, batch, first=number == 0)
         progress(result.queries)
     return result
+
+
+def _judge(decider: Decider, facts: FactTable, batch: Batch, first: bool) -> None:
+    """Decide the queries of a batch, and note in the result what was found; some of the first one
+    are also asked by `model(tokens)`.
+    """
+    model, result = decider.model, decider.result
+    margins = decider.margins(batch)
+    smallest = margins.min().item()
+    if smallest < result.margin or smallest != smallest:  # a NaN stays
+        result.margin = smallest
+    if isinstance(model, Writing):
+        batch.said = _said(model, batch, margins)
+    wrong = decider.decide(batch, margins)
+    if first:
+        result.defect = result.defect or decider.also_called(batch)
+    if batch.last:
+        result.queries += batch.failed.numel()
+        result.wrong += int(batch.failed.sum())
+        result.unknown += int((batch.undecided & ~batch.failed).sum())
+    room = COUNTEREXAMPLES - len(result.counterexamples)
+    places = wrong.nonzero().ravel()[:room].tolist()
+    result.counterexamples += [in_words(model, facts, batch, place) for place in places]
+    if result.reason is None and bool(batch.undecided.any()):
+        result.reason = decider.why_undecided(facts, batch, margins)
 
 
 _Item = TypeVar("_Item")
