@@ -173,10 +173,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--plot", metavar="FILE", help="draw the curves as SVG")
     options = parser.parse_args()
-    if options.steps < EVERY:
-        parser.error(
-            f"--steps {options.steps}: answers are counted every {EVERY} steps; give as many"
-        )
+    if options.steps < 1 or options.steps % (4 * EVERY):
+        parser.error(f"--steps {options.steps}: give a multiple of {4 * EVERY}")
     torch.set_num_threads(1)
     seeds, steps = range(options.seeds), options.steps
     print(
