@@ -13,7 +13,7 @@ from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError, InternalError
 from constructions.model.answering import Answering
-from constructions.model.margin import MarginClaim as MarginClaim
+from constructions.model.margin import MarginClaim
 from constructions.model.readout import Readout
 from constructions.model.rebuild import as_built
 from constructions.model.recipe import Recipe
@@ -31,8 +31,8 @@ everything.
 
 
 def require_changeable(model: nn.Module) -> None:
-    """Raise InputError if a parameter is an inference tensor, of which no change can
-    be followed.
+    """Raise InputError if a parameter is an inference tensor, of which no change can be
+    followed.
     """
     for name, parameter in model.named_parameters():
         if parameter.is_inference():

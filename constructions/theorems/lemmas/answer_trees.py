@@ -49,9 +49,8 @@ def pick(layer: LayerDraft, tree: Slot, letters: Slot, one: Form) -> None:
     depth = len(tree.shape) - 1
     matches: Form = tree - depth * one
     for axis in range(depth):
-        place = [None] * (depth + 1)
-        letter = letters[axis][tuple(slice(None) if i == axis else p for i, p in enumerate(place))]
-        matches = matches + letter
+        along_axis = [slice(None) if i == axis else None for i in range(depth + 1)]
+        matches = matches + letters[axis][tuple(along_axis)]
     leaves: Form = layer.relu("asked leaf", matches)
     for _ in range(depth):
         leaves = leaves.sum(axis=0)
