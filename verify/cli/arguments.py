@@ -40,7 +40,9 @@ EXAMPLES = """examples:
 `geometric-recall` (once installed) and `python -m verify` are the same. In a folder that has a
 verify.py or a constructions.py of its own, the second would run those: there use the first, or
 `python -P -m verify`.
-tables have under 100 columns; with --wide, or where the terminal has 200, all that is known.
+Tables of cells and plans have under 100 columns; with --wide, or where the terminal has 200, all
+that is known.
+
 exit status: 0 every planned cell passed; 1 a check failed or has no verdict; 2 bad input;
 130 interrupted
 """

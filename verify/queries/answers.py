@@ -24,7 +24,7 @@ class Recall(Evidence):
         unknown: how many have a margin that rounding may have made, or may take; none where the
             arithmetic is exact.
         margin: the smallest margin over all queries, as computed; with `fast`, a lower bound that
-            is exact where states spell codes.
+            is exact where states hold codes.
         logits: how the queries were decided: "fast", "full" or "both".
         counterexamples: the first few wrong queries in words.
         defect: why there is no verdict from the states, e.g. an unembedding that is not as

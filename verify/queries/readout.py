@@ -3,12 +3,12 @@
 First `verify.queries.readout_declared.check_readout` reads the unembedding once: it must equal,
 entry by entry, what the model's readout declares, and the declared codes must be distinct. After
 that `margins` bounds from below, for each final state, the logit of the right answer minus the
-largest other logit. The bound is exact where the state spells a code (all coordinates read as -1
+largest other logit. The bound is exact where the state holds a code (all coordinates read as -1
 or +1, or as an integer), and holds for every state:
 
 * Two different sign codes differ in some bit j. If all `c_j y_j > 0`, any code other than c scores
   at most `<c, y> - 2 min_j c_j y_j`; and no code at all scores more than `sum_j |y_j|`, only the
-  one spelled by the signs of y reaches it, and every other one stays `2 min_j |y_j|` below.
+  one whose signs are those of y reaches it, and every other one stays `2 min_j |y_j|` below.
 * `2 v y - v^2 o = (y^2 - (y - v o)^2) / o` for o > 0: with e = y - v o, another integer v + i
   falls short of v by `i^2 o - 2 i e`, at least `o - 2 |e|` if that is positive; and no integer
   scores more than `y^2 / o`.
@@ -28,29 +28,29 @@ from torch import Tensor
 
 from constructions.model.fact_model import FactModel
 from constructions.model.readout import BankField, SignField
-from verify.queries.readout_declared import spelled_number
+from verify.queries.readout_declared import number_of_signs
 
 
 @dataclass(frozen=True)
 class _SignReader:
-    """A field of sign codes: int8 (n, bits), which numbers are spelled by one, bool (2^bits,), and
-    the places of its linear forms among all that are read.
+    """A field of sign codes: int8 (n, bits), which numbers are the signs of one, bool (2^bits,),
+    and the places of its linear forms among all that are read.
     """
 
     codes: Tensor
-    spelled: Tensor
+    taken: Tensor
     read: slice
     bonus: int
 
 
 @dataclass(frozen=True)
 class _BankReader:
-    """Banks of sign codes: int8 (banks, n, bits), which numbers each spells, and the places of the
-    linear forms.
+    """Banks of sign codes: int8 (banks, n, bits), which numbers are the signs of one of each bank,
+    and the places of the linear forms.
     """
 
     codes: Tensor
-    spelled: Tensor
+    taken: Tensor
     read: slice
 
 
@@ -94,7 +94,7 @@ class MarginReader:
             elif isinstance(part, BankField):
                 codes = torch.from_numpy(part.codes).to(weight.device)
                 self.readers.append(
-                    _BankReader(codes, _spelled_table(codes), slice(at, at + part.read.size))
+                    _BankReader(codes, _taken_numbers(codes), slice(at, at + part.read.size))
                 )
                 rows.append(part.read.matrix())
             else:
@@ -158,13 +158,15 @@ def _sign_reader(part: SignField, at: int, device: torch.device) -> _SignReader:
     """The reader of a field of sign codes whose forms begin at a place."""
     codes = torch.from_numpy(part.codes).to(device)
     bits = codes.shape[1]
-    return _SignReader(codes, _spelled_table(codes[None])[0], slice(at, at + bits), at + bits)
+    return _SignReader(codes, _taken_numbers(codes[None])[0], slice(at, at + bits), at + bits)
 
 
-def _spelled_table(codes: Tensor) -> Tensor:
-    """Which numbers are spelled by some code of each bank: (banks, n, m) to bool (banks, 2^m)."""
-    spelled = torch.zeros(len(codes), 2 ** codes.shape[-1], dtype=torch.bool, device=codes.device)
-    return spelled.scatter_(1, spelled_number(codes), True)
+def _taken_numbers(codes: Tensor) -> Tensor:
+    """Which numbers are the signs of some code of each bank: (banks, n, m) to bool (banks,
+    2^m).
+    """
+    taken = torch.zeros(len(codes), 2 ** codes.shape[-1], dtype=torch.bool, device=codes.device)
+    return taken.scatter_(1, number_of_signs(codes), True)
 
 
 def _scores(
@@ -188,7 +190,7 @@ def _sign_scores(reader: _SignReader, values: Tensor, at: Tensor) -> tuple[Tenso
         return bonus, torch.full_like(bonus, -torch.inf), bonus
     size = y.abs()
     size, gap = size.sum(-1), 2 * size.amin(-1)
-    best = torch.where(reader.spelled[spelled_number(y)], size, size - gap) + bonus
+    best = torch.where(reader.taken[number_of_signs(y)], size, size - gap) + bonus
     agreement = reader.codes[at] * y
     score = agreement.sum(-1) + bonus
     second = torch.where(agreement.amin(-1) > 0, size - gap + bonus, best)
@@ -206,7 +208,7 @@ def _bank_scores(reader: _BankReader, values: Tensor, at: Tensor) -> tuple[Tenso
     bank = speaks.long().argmax(-1)
     y = y[torch.arange(len(y), device=y.device), bank]
     size, gap = y.abs().sum(-1), 2 * y.abs().amin(-1)
-    best = torch.where(reader.spelled[bank, spelled_number(y)], size, size - gap)
+    best = torch.where(reader.taken[bank, number_of_signs(y)], size, size - gap)
     agreement = reader.codes[bank, at] * y
     second = torch.where(agreement.amin(-1) > 0, size - gap, best)
     others = second if n > 1 else torch.full_like(size, -torch.inf)

@@ -86,7 +86,7 @@ def _unsound_field(part: SignField | BankField | NumberField) -> str | None:
             return "needs a single bonus"
         if not (np.abs(part.codes) == 1).all():
             return "has a code with an entry other than -1 and +1"
-        labels = spelled_number(torch.from_numpy(part.codes)).numpy()
+        labels = number_of_signs(torch.from_numpy(part.codes)).numpy()
     if any(len(np.unique(bank)) < len(part.tokens) for bank in np.atleast_2d(labels)):
         return "gives two tokens the same code"
     return None
@@ -110,7 +110,7 @@ def _difference(model: FactModel) -> str | None:
     return None if covered.all() else "the readout leaves a token out"
 
 
-def spelled_number(signs: Tensor) -> Tensor:
+def number_of_signs(signs: Tensor) -> Tensor:
     """The number whose binary code has ones where the signs are positive: (..., m)
     to int64 (...).
     """
