@@ -101,7 +101,6 @@ def test_a_closed_pipe_ends_quietly():
     assert process.returncode == 1
 
 
-@pytest.mark.long
 def on_a_terminal(*words, **environment):
     """What a terminal of 200 columns shows while a command runs, and its status."""
     pty = pytest.importorskip("pty")
