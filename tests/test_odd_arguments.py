@@ -168,6 +168,15 @@ def test_an_odd_question_gets_a_clear_sentence(words, sentence, workshop, monkey
     assert sentence in capsys.readouterr().err
 
 
+def test_only_who_can_ask_learns_how_to_ask(capsys):
+    assert status_of(["selector", "-N", "4", "-R", "2", "-k", "2"]) == 2
+    said = capsys.readouterr().err
+    assert "unrecognized arguments: -k 2" in said
+    assert "--ask" not in said
+    assert status_of(["facts", "facts.tsv", "--ask", "2", "-q"]) == 2
+    assert capsys.readouterr().err.count("--ask='-x relation'") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -25,7 +25,7 @@ from constructions.model.transformer import Transformer
 from verify.symbolic.checker import check
 
 HUGE = "1099511627776"
-TOLD = "1,099,511,627,776"
+SHOWN = "1,099,511,627,776"
 
 CAPPED = """
 import contextlib, io, json, resource, sys
@@ -75,7 +75,7 @@ def test_huge_sizes_on_the_command_line_cost_no_memory(tmp_path):
         (["bound", "-N", HUGE, "-R", HUGE, "-k", HUGE], "64"),
         (["plan", "-N", HUGE, "-R", "2", "-k", HUGE], "64"),
         (["separation", "-R", HUGE, "-k", "3"], "64"),
-        (["bound", "-N", HUGE, "-R", HUGE, "-k", HUGE, "--embedding-bits", HUGE], TOLD),
+        (["bound", "-N", HUGE, "-R", HUGE, "-k", HUGE, "--embedding-bits", HUGE], SHOWN),
     ]
     arguments = json.dumps([case for case, _ in cases])
     done = subprocess.run(

@@ -1,4 +1,6 @@
-"""Saving where others save and read too: nobody's files are lost, and a whole model stands there always."""
+"""Saving where others save and read too: nobody's files are lost, and a whole model stands there
+always.
+"""
 
 import errno
 import json
@@ -111,6 +113,21 @@ def test_a_saver_whose_files_are_taken_away_does_not_tell_of_success(tmp_path, m
         InputError, match=r"model: was written and put in place, and is not there whole any more"
     ):
         save(NEW, tmp_path / "model")
+
+
+def test_what_another_saver_still_writes_is_not_swept(tmp_path):
+    """Whoever holds the lock of a folder writes it; once it is let go, the folder is left over."""
+    written = tmp_path / ".model.0123456789abcdef.part"
+    written.mkdir()
+    handle = os.open(written, os.O_RDONLY)
+    try:
+        locks.fcntl.flock(handle, locks.fcntl.LOCK_EX)
+        save(OLD, tmp_path / "model")
+        assert sorted(path.name for path in tmp_path.iterdir()) == [written.name, "model"]
+    finally:
+        os.close(handle)
+    save(NEW, tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_without_locks_all_is_saved_and_nothing_is_swept(tmp_path, monkeypatch):

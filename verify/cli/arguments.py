@@ -63,6 +63,10 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
 """What adds the words of each command, but for those that are named after a construction."""
 
 
+DASH = "; a name that begins with a dash is asked for in one quoted string: --ask='-x relation'"
+"""What to do where a name was taken for an option."""
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in printable characters, and how a name that begins with a
     dash is given.
@@ -74,11 +78,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """The usage, one line with the message, and status 2."""
-        if "--ask" in message or message.startswith("unrecognized arguments: "):
-            message += (
-                "; a name that begins with a dash is asked for in one quoted string: --ask='-x"
-                " relation'"
-            )
+        if message.startswith("argument --ask"):
+            message += DASH
         self.print_usage(sys.stderr)
         complain(f"{self.prog}: error: {message}")
         raise SystemExit(2)

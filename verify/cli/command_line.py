@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from constructions import __version__
 from constructions.guards.errors import FactFileError, InputError
 from constructions.guards.memory import is_out_of_memory
-from verify.cli.arguments import parser
+from verify.cli.arguments import DASH, parser
 from verify.cli.output import complain, lead_nowhere, say
 from verify.cli.places import require_places
 from verify.cli.status import BAD_INPUT, FAILED, PASSED
@@ -29,12 +30,7 @@ def run(arguments: Sequence[str] | None, program: str) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            whole = parser(program)
-            options = whole.parse_args(arguments)
-            for name, value in vars(options).items():
-                # what argparse makes of --name=-- before Python 3.13
-                if value == [] and name != "ask":
-                    whole.error(f"argument --{name.replace('_', '-')}: '--' is no value")
+            whole, options = _understood(arguments, program)
             if options.version:
                 say(f"geometric-factual-recall {__version__}")
                 status = PASSED
@@ -69,3 +65,24 @@ def run(arguments: Sequence[str] | None, program: str) -> int:
         lead_nowhere(sys.stdout)
         return FAILED
     return status
+
+
+def _understood(
+    arguments: Sequence[str] | None, program: str
+) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
+    """The parser and what it makes of the words.
+
+    Raises:
+        SystemExit: they are no command, or help was asked for.
+    """
+    whole = parser(program)
+    options, unknown = whole.parse_known_args(arguments)
+    if unknown:
+        called = f"{program} {options.command or ''}".rstrip()
+        hint = DASH if options.command == "facts" else f"; see {called} --help"
+        whole.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    for name, value in vars(options).items():
+        # what argparse makes of --name=-- before Python 3.13
+        if value == [] and name != "ask":
+            whole.error(f"argument --{name.replace('_', '-')}: '--' is no value")
+    return whole, options

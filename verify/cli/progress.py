@@ -48,13 +48,17 @@ class _Phases:
         for task in self.bar.task_ids:
             self.bar.remove_task(task)
         end = total if total is not None and total < _LARGEST else None
-        shown = self.bar.add_task(phase, total=end, amount="")
+        of = "" if total is None else f" of {total:,}"
+
+        def amount(done: int) -> str:
+            """So much, in words."""
+            return f"{done:,}{of} {self.unit}"
+
+        # the first picture is drawn at once
+        shown = self.bar.add_task(phase, total=end, amount="" if total is None else amount(0))
 
         def advance(done: int) -> None:
             """Show that so much is done."""
-            of = "" if total is None else f" of {total:,}"
-            self.bar.update(shown, completed=done, amount=f"{done:,}{of} {self.unit}")
+            self.bar.update(shown, completed=done, amount=amount(done))
 
-        if total is not None:
-            advance(0)
         return advance

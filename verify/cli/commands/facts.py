@@ -37,7 +37,8 @@ def add_facts(commands: Commands) -> None:
     parser.add_argument(
         "--construction",
         choices=list(CATALOGUE),
-        help="default: by the table and the questions",
+        metavar="NAME",
+        help="as `list` names it; by default one that suits the table and the questions",
     )
     parser.add_argument(
         "--ask",

@@ -89,13 +89,14 @@ def add_export(commands: Commands) -> None:
             " it there"
         ),
         description=(
-            "Turns a saved model into a standard decoder with the same logits, writes it as the"
-            " other tool\nreads it, and asks the other tool: all queries, or 4,096 drawn at random"
-            " over all lengths. OUT appears\nwhole, if all answers are right by the margin asked"
-            " for, in whatever order sums are\nadded, and no logit differs more than it may (by 0"
-            " where all arithmetic is exact), or\nnot at all (exit status 1). The logits are the"
-            " construction's times a power of two: see\n--margin. The tools are extras: pip"
-            " install '.[transformerlens]', [huggingface],\n[onnx]. See docs/export.md."
+            "Turns a saved model into a standard decoder with the same logits, writes it as\n"
+            "the other tool reads it, and asks the other tool: all queries, or 4,096 drawn\n"
+            "at random over all lengths. OUT appears whole, if all answers are right by the\n"
+            "margin asked for, in whatever order sums are added, and no logit differs more\n"
+            "than it may (by 0 where all arithmetic is exact), or not at all (exit status\n"
+            "1). The logits are the construction's times a power of two: see --margin. The\n"
+            "tools are extras: pip install '.[transformerlens]', [huggingface], [onnx]. See\n"
+            "docs/export.md."
         ),
         epilog=(
             "examples:\n"
