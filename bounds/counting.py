@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from constructions.facts.words import all_words
 from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
 from constructions.guards.memory import require_memory
@@ -173,14 +174,9 @@ def _require(condition: str, needed: int, n_entities: int) -> None:
         raise InputError(f"needs {condition}; got {needed} > {n_entities}")
 
 
-def _words(n_relations: int, length: int) -> _Ints:
-    """All words in lexicographic order: int64 (R^length, length)."""
-    return np.indices((n_relations,) * length).reshape(length, n_relations**length).T
-
-
 def _all_queries(subjects: _Ints, n_relations: int, hops: int) -> tuple[_Ints, _Ints]:
     """Every path from every subject: int64 (queries,) and (queries, k)."""
-    words = _words(n_relations, hops)
+    words = all_words(n_relations, hops)
     return np.repeat(subjects, len(words)), np.tile(words, (len(subjects), 1))
 
 
@@ -246,7 +242,7 @@ def _queries_through_frontier(
     The word u leads from a root to x. The nodes are numbered by root and u, and Q of them in a row
     have one word v.
     """
-    u_words, v_words = _words(n_relations, i), _words(n_relations, j)
+    u_words, v_words = all_words(n_relations, i), all_words(n_relations, j)
     subjects, paths = [], []
     for node in range(len(v_words) * targets):
         root, u = divmod(node, len(u_words))

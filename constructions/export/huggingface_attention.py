@@ -36,8 +36,8 @@ class Seen:
         elif self.mask.dim() == 2:
             if self.mask.shape != (tokens.shape[0], self.length):
                 raise InputError(
-                    "the attention mask must have a column for each token, also those in the "
-                    f"cache: {(tokens.shape[0], int(self.length))}; got {(*self.mask.shape,)}"
+                    "the attention mask must have a column for each token, also those in the"
+                    f" cache: {(tokens.shape[0], int(self.length))}; got {(*self.mask.shape,)}"
                 )
             self.places = (self.mask.cumsum(-1)[:, -n_new:] - 1).clamp(min=0)
         else:

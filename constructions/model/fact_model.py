@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
@@ -41,6 +42,22 @@ def require_changeable(model: nn.Module) -> None:
                 " followed; install the facts in a copy that is taken outside of that mode"
                 " (copy.deepcopy)"
             )
+
+
+@contextmanager
+def installing(model: nn.Module, tables: frozenset[str]) -> Iterator[None]:
+    """A block that may write these parameters of a model and no others.
+
+    Raises:
+        InternalError: torch's version counters say that another was written.
+    """
+    others = {name: p._version for name, p in model.named_parameters() if name not in tables}
+    yield
+    written = [
+        name for name, version in others.items() if model.get_parameter(name)._version != version
+    ]
+    if written:
+        raise InternalError(f"install must write {sorted(tables)} only, but wrote {written}")
 
 
 class FactModel(Stating, Transformer, Answering):
@@ -143,8 +160,8 @@ class FactModel(Stating, Transformer, Answering):
 
         The paper's freeze-and-swap transfer without a gradient step. All internal weights
         (attention, MLPs, positions) stay bit-identical, and so does the unembedding unless it is
-        in `fact_tables`; this is asserted with torch's version counters. `answer` then takes the
-        names of the new table.
+        in `fact_tables`; torch's version counters are asked whether that is so. `answer` then
+        takes the names of the new table.
 
         Raises:
             InputError: internal weights hold facts, the sizes differ, an answer has no code in
@@ -163,19 +180,8 @@ class FactModel(Stating, Transformer, Answering):
                 f"this model has {expected} entities and relations; the facts have {sizes}"
             )
         require_changeable(self)
-        others = {
-            name: p._version for name, p in self.named_parameters() if name not in self.fact_tables
-        }
-        self._write_facts(self, facts)
-        written = [
-            name
-            for name, version in others.items()
-            if self.get_parameter(name)._version != version
-        ]
-        if written:
-            raise InternalError(
-                f"install must write {sorted(self.fact_tables)} only, but wrote {written}"
-            )
+        with installing(self, self.fact_tables):
+            self._write_facts(self, facts)
         self.facts = facts
 
     @torch.no_grad()

@@ -24,6 +24,7 @@ import torch
 from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
+from constructions.facts.words import all_words
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
@@ -91,9 +92,8 @@ def meet_in_the_middle(
     layer = draft.layer()
     middle = forward[(0,) * first]
     agreeing: Form = 0 * one[None]
-    for l in range(second):  # noqa: E741  # l is the letter's place, as in the statement
-        word_letters = np.indices((n_relations,) * second)[l].ravel()
-        agreeing = agreeing + letters[first + l][word_letters]
+    for place, word_letters in enumerate(all_words(n_relations, second).T):
+        agreeing = agreeing + letters[first + place][word_letters]
     bits = layer.relu(
         "middle, if the word is asked", middle[None] + agreeing[:, None] - second * one
     )

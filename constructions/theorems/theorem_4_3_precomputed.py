@@ -63,7 +63,7 @@ def precomputed(
     Weights. `E[s]` = blocks `b(answer of w at s)` for w in [R]^k; `E[relation r]` = `e_r`. The
     first layer copies the blocks to the last position.
 
-    Depth k: layer l reads `e` of r_l and folds the first remaining letter: with x_r the half-tree
+    Depth k: layer l reads `e` of r_l and folds the first remaining letter: with x_r the subtree
     of letter r, `x_0 <- x_0 - ReLU(x_0 - e_0) + sum_{r > 0} ReLU(x_r + e_r - 1)`, which is
     x_{r_l}.
 

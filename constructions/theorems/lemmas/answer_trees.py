@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from constructions.facts.codes import Codebook
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
+from constructions.facts.words import all_words
 from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel
 from constructions.model.stream import Form, Slot
@@ -62,11 +63,6 @@ def along_axis(letter: Slot, axis: int, n_axes: int) -> Slot:
     return letter[tuple(slice(None) if i == axis else None for i in range(n_axes))]
 
 
-def words(n_relations: int, length: int) -> NDArray[np.int64]:
-    """All words of the given length in lexicographic order: int64 (R^length, length)."""
-    return np.indices((n_relations,) * length).reshape(length, n_relations**length).T
-
-
 def answers_to_all_words(facts: FactTable, length: int) -> NDArray[np.int64]:
     """Answer tokens of every entity to every word: int64 (N, R^length), words in lexicographic
     order.
@@ -77,7 +73,7 @@ def answers_to_all_words(facts: FactTable, length: int) -> NDArray[np.int64]:
         f"the answers of {facts.n_entities:,} entities to {facts.n_relations}^{length} words",
     )
     entities = np.arange(facts.n_entities)[:, None]
-    answered = facts.answer(entities, words(facts.n_relations, length)[None])
+    answered = facts.answer(entities, all_words(facts.n_relations, length)[None])
     return Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(answered)
 
 
