@@ -151,41 +151,17 @@ def fact_aware_family(
     forward, backward = roots * tree(n_relations, i + 1), targets * tree(n_relations, j + 1)
     _require("M I(i+1) + Q I(j+1) <= N", forward + backward, n_entities)
     partial = _forward_trees(n_entities, n_relations, roots, i)
-    # Backward trees: node (a, v, t) leads to target t by the word v of length a; (0, -, t) is the
-    # target itself.
-    start = forward
-    for depth in range(1, j + 1):
-        here, below = n_relations**depth, n_relations ** (depth - 1)
-        nodes = (
-            start
-            + below * targets
-            + np.arange(here * targets).reshape(n_relations, below, targets)
-        )
-        # words r v, r the first letter: f_r leads to (a - 1, v, t)
-        for relation in range(n_relations):
-            partial[relation, nodes[relation]] = start + np.arange(below * targets).reshape(
-                below, targets
-            )
-        start += below * targets
+    leaves = _add_backward_trees(partial, forward, targets, j)
     words = n_relations**j
-    leaves = start + np.arange(words * targets).reshape(words, targets)
     frontier = forward - frontier_size + np.arange(frontier_size).reshape(words, targets)
     orders = _injections(targets, targets)
     chosen = _product([len(orders)] * (words * n_relations))
     answers = np.repeat(partial[None], chosen.shape[1], axis=0)
     for (word, relation), choice in zip(np.ndindex(words, n_relations), chosen, strict=True):
         answers[:, relation, frontier[word]] = leaves[word][orders[choice]]
-    # The queries u r v(x) of all frontier nodes x (u leads from a root to x) and all r.
-    u_words, v_words = _words(n_relations, i), _words(n_relations, j)
-    subjects, paths = [], []
-    for word in range(words):
-        for place in frontier[word] - (forward - frontier_size):
-            root, u = divmod(int(place), n_relations**i)
-            for relation in range(n_relations):
-                subjects.append(root)
-                paths.append([*u_words[u], relation, *v_words[word]])
+    queries = _queries_through_frontier(n_relations, i, j, targets)
     claimed = math.factorial(targets) ** (n_relations ** (j + 1))
-    return Family(_completed(answers), np.array(subjects), np.array(paths), claimed)
+    return Family(_completed(answers), *queries, claimed)
 
 
 # -------------------------------------------------------------------- steps
@@ -241,6 +217,43 @@ def _forward_trees(n_entities: int, n_relations: int, roots: int, depth: int) ->
         answers[:, start : start + size] = children.T
         start += size
     return answers
+
+
+def _add_backward_trees(answers: _Ints, start: int, targets: int, depth: int) -> _Ints:
+    """Write Q backward trees of the given depth into answers (R, N), on the nodes start, start +
+    1, ... level by level; returns their leaves, (R^depth, Q), by word and target.
+
+    Node (a, v, t) leads to target t by the word v of length a; (0, -, t) is the target itself.
+    """
+    n_relations = len(answers)
+    for level in range(1, depth + 1):
+        here, below = n_relations**level, n_relations ** (level - 1)
+        shorter = start + np.arange(below * targets).reshape(below, targets)
+        start += below * targets
+        nodes = start + np.arange(here * targets).reshape(n_relations, below, targets)
+        # words r v, r the first letter: f_r leads from (a, r v, t) to (a - 1, v, t)
+        for relation in range(n_relations):
+            answers[relation, nodes[relation]] = shorter
+    words = n_relations**depth
+    return start + np.arange(words * targets).reshape(words, targets)
+
+
+def _queries_through_frontier(
+    n_relations: int, i: int, j: int, targets: int
+) -> tuple[_Ints, _Ints]:
+    """The queries u r v(x) of all frontier nodes x and all r: int64 (queries,) and (queries, k).
+
+    The word u leads from a root to x. The nodes are numbered by root and u, and Q of them in a row
+    have one word v.
+    """
+    u_words, v_words = _words(n_relations, i), _words(n_relations, j)
+    subjects, paths = [], []
+    for node in range(len(v_words) * targets):
+        root, u = divmod(node, len(u_words))
+        for relation in range(n_relations):
+            subjects.append(root)
+            paths.append([*u_words[u], relation, *v_words[node // targets]])
+    return np.array(subjects), np.array(paths)
 
 
 def _completed(answers: _Ints) -> _Ints:

@@ -26,26 +26,12 @@ _UP = Context(prec=_DIGITS, rounding=ROUND_CEILING, Emax=MAX_EMAX, Emin=MIN_EMIN
 _PI = Decimal("3.1415926535897932384626433832795028841971693993751058209749445923078164")
 _PI_END = Decimal("1e-70")
 
+_BERNOULLI = "1/6 -1/30 1/42 -1/30 5/66 -691/2730 7/6 -3617/510 43867/798 -174611/330"
+"""The Bernoulli numbers B_2, B_4, ..., B_20."""
+
 _STIRLING = tuple(
     bernoulli / (2 * j * (2 * j - 1))
-    for j, bernoulli in enumerate(
-        map(
-            Fraction,
-            (
-                "1/6",
-                "-1/30",
-                "1/42",
-                "-1/30",
-                "5/66",
-                "-691/2730",
-                "7/6",
-                "-3617/510",
-                "43867/798",
-                "-174611/330",
-            ),
-        ),
-        start=1,
-    )
+    for j, bernoulli in enumerate(map(Fraction, _BERNOULLI.split()), start=1)
 )
 """B_2j / (2j (2j - 1)), the coefficients of n^(1 - 2j) in Stirling's series."""
 

@@ -89,5 +89,5 @@ def whole_sizes(
     if facts not in ("bijections", "functions"):
         raise InputError(f"facts must be 'bijections' or 'functions'; got {facts!r}")
     sizes = (("n_entities", n_entities), ("n_relations", n_relations), ("hops", hops))
-    whole_sizes = [whole(name, value, 1, LARGEST_SIZE) for name, value in sizes]
-    return iter([*whole_sizes, *(whole(name, value, 0) for name, value in bits.items())])
+    counts = [whole(name, value, 1, LARGEST_SIZE) for name, value in sizes]
+    return iter([*counts, *(whole(name, value, 0) for name, value in bits.items())])

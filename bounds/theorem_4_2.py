@@ -19,9 +19,9 @@ entity. So tables that differ in the answers from M roots need as many different
 | fact_aware_unembedding_bound | ours | `R^(j+1) log2(Q!) - (M+R) B_e - Q B_u`, |
 | | | `i + j = k - 1`, `M R^i = Q R^j`, `M I(i+1) + Q I(j+1) <= N` |
 
-`I(n) = 1 + R + ... + R^(n-1)`, `x_[l] = x (x-1) ... (x-l+1)`. The last holds for
-every unembedding, the others for a *fixed* one, which does not depend on the facts. For functions
-in place of bijections: `N^N` for `N!`, `N^l` for `x_[l]` and `Q^Q` for `Q!`. Proofs:
+`I(n) = 1 + R + ... + R^(n-1)`, `x_[l] = x (x-1) ... (x-l+1)`. The last holds for every
+unembedding, the others for a *fixed* one, which does not depend on the facts. For functions in
+place of bijections: `N^N` for `N!`, `N^l` for `x_[l]` and `Q^Q` for `Q!`. Proofs:
 docs/theorems/theorem_4_2.md.
 
 Every number returned is a lower end: `bits` never exceeds the exact value (see

@@ -38,8 +38,8 @@ _ENTRIES = (
         sizing=theorem_4_1.selector,
         theorem="4.1",
         claim=(
-            "embeddings stack the answers' codes; an MLP of one hidden layer masks all but the"
-            " queried block"
+            "embeddings stack the answers' codes;"
+            " an MLP of one hidden layer masks all but the queried block"
         ),
         random_facts=FactTable.random_bijections,
         random_partial_facts=FactTable.random_functions,
@@ -115,8 +115,8 @@ _ENTRIES = (
         sizing=theorem_4_3_precomputed.precomputed,
         theorem="4.3(2)",
         claim=(
-            "many hops: embeddings hold the answers to all words; layer l folds the tree onto"
-            " letter l"
+            "many hops: embeddings hold the answers to all words;"
+            " layer l folds the tree onto letter l"
         ),
         **_MANY_HOPS,
     ),
@@ -156,8 +156,8 @@ _ENTRIES = (
         sizing=meet_in_the_middle.meet_in_the_middle,
         theorem="4.3 (ours)",
         claim=(
-            "bijections: the embedding knows the first half of the path, the unembedding the"
-            " second"
+            "bijections: the embedding knows the first half of the path,"
+            " the unembedding the second"
         ),
         needs="bijections",
         **_MANY_HOPS | {"random_partial_facts": None},
@@ -168,8 +168,8 @@ _ENTRIES = (
         sizing=theorem_4_4.chain_of_thought,
         theorem="4.4",
         claim=(
-            "one layer and one set of weights for all paths of up to K hops; intermediate"
-            " entities are written"
+            "one layer and one set of weights for all paths of up to K hops;"
+            " intermediate entities are written"
         ),
         options=(
             Option(

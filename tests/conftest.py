@@ -15,6 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+# Each worker of xdist has a core to itself; torch would start as many threads as there are cores.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Before the workers of xdist start, so that all of them have the same.
 FRESH = "TEST_SEED" not in os.environ
 os.environ.setdefault("TEST_SEED", str(secrets.randbits(32)))

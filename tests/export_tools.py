@@ -3,6 +3,7 @@
 import os
 import re
 import tempfile
+from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
@@ -53,3 +54,10 @@ def run_by(tool, model, margin=0):
     with tempfile.TemporaryDirectory() as folder:
         export(model, tool, folder, lambda run, scale: found.append(run), margin)
     return lambda tokens: found[0](tokens)[..., : model.shape.d_vocab]
+
+
+def booted(shape, **others):
+    module = import_module("constructions.export.transformerlens")
+    return module.TransformerBridge.boot_native(
+        module.TransformerBridgeConfig(**module._config(shape) | others), device="cpu"
+    )

@@ -11,6 +11,7 @@ from constructions import (
     InputError,
     load,
     save,
+    selector,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,3 +86,17 @@ def comes_back(model, path):
     save(loaded, path)
     assert contents(path) == before
     return loaded
+
+
+def a_file(path):
+    path.write_text("mine")
+
+
+def a_folder(path):
+    path.mkdir()
+    (path / "thesis.tex").write_text("mine")
+
+
+def a_model_and_notes(path):
+    save(selector(FACTS), path)
+    (path / "notes.txt").write_text("mine")

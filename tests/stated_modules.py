@@ -1,7 +1,7 @@
 """Modules that state something, in every form, and changes of them."""
 
 import torch
-from test_forms import built, examples, rotation, wider
+from small_forms import built, examples, rotation, wider
 
 from constructions import (
     Transformer,

@@ -9,6 +9,8 @@ from constructions import CATALOGUE, FactTable
 entities = st.integers(1, 33)
 relations = st.integers(1, 6)
 seeds = st.integers(0, 2**32 - 1)
+large = st.one_of(st.integers(1, 300), st.integers(1, 2**40))
+"""Numbers of entities of which no table is made."""
 
 
 @st.composite

@@ -3,7 +3,7 @@ recorded.
 
     python tests/test_checker_verdicts.py > tests/verdicts.txt     after a change that is meant: read the difference
 
-Every line is held against other opinions elsewhere (test_checker.py, test_checker_exploits.py);
+Every line is held against other opinions elsewhere (symbolic/, test_checker_exploits.py);
 here nothing may change unseen. It takes seconds, so that it can judge every mutant of the checker.
 """
 

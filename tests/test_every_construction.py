@@ -1,6 +1,4 @@
-"""What must hold for every construction of the catalogue, whatever the facts; each property with a
-control that fails.
-"""
+"""What must hold for every construction of the catalogue, whatever the facts; each property has a control in test_controls_of_every_construction.py."""
 
 import copy
 from functools import partial
@@ -10,141 +8,25 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from one_hop import (
+    NAMES,
+    an_added_fact_changes_no_other_answer,
+    answers_of,
+    batches_and_threads_change_nothing,
+    constructor,
+    facts_for,
+    float32_equals_float64,
+    install_changes_embeddings_only,
+    other_tokens_stay_below_the_runner_up,
+    recalls_every_fact,
+    relabelling_permutes_the_answers,
+    reserved,
+    sizes_equal_the_formulas,
+)
 from strategies import all_queries, construction_and_facts, functions, tables_for
 
-from bounds.sizes import predicted, predicted_for_bijections
-from constructions import CATALOGUE, Codebook, FactTable, InputError
-from constructions.guards.errors import InternalError
-from verify.queries.recall import check_recall
+from constructions import CATALOGUE, FactTable, InputError
 from verify.runner.verifying import build
-
-NAMES = [name for name, entry in CATALOGUE.items() if not entry.multi_hop]
-
-
-def constructor(name):
-    return lambda facts, **options: CATALOGUE[name].constructor()(facts, **options)
-
-
-def answers_of(model, facts):
-    """(R, N) table of what the model says."""
-    subjects, paths = all_queries(facts)
-    return model.answer(subjects, paths).reshape(facts.n_entities, facts.n_relations).T
-
-
-def logits_of(model, facts):
-    subjects, paths = all_queries(facts)
-    tokens = torch.from_numpy(np.stack([subjects, facts.n_entities + paths[:, 0]], axis=1))
-    with torch.no_grad():
-        return model(tokens)[:, -1]
-
-
-def reserved(name, *tables):
-    """Options that give a code to the answers of all tables."""
-    if name == "superposition":
-        return {
-            "codebooks": [Codebook.of(*tables, relation=r) for r in range(tables[0].n_relations)]
-        }
-    return {"codebook": Codebook.of(*tables)}
-
-
-# ------------------------------------------------------------------ the properties
-
-
-def recalls_every_fact(build, facts):
-    assert np.array_equal(answers_of(build(facts), facts), facts.answers)
-
-
-def relabelling_permutes_the_answers(build, facts, entity_order, relation_order):
-    """pi f_r pi^-1, under the name rho(r), is answered by pi of the answer."""
-    renamed = np.append(entity_order, -1)  # -1 stays -1
-    relabelled = np.empty_like(facts.answers)
-    relabelled[np.ix_(relation_order, entity_order)] = renamed[facts.answers]
-    expected = np.empty_like(facts.answers)
-    expected[np.ix_(relation_order, entity_order)] = renamed[answers_of(build(facts), facts)]
-    other = FactTable(relabelled)
-    assert np.array_equal(answers_of(build(other), other), expected)
-
-
-def an_added_fact_changes_no_other_answer(build, facts, relation, entity, answer):
-    more = facts.answers.copy()
-    more[relation, entity] = answer
-    before, after = answers_of(build(facts), facts), answers_of(build(FactTable(more)), facts)
-    assert after[relation, entity] == answer
-    after[relation, entity] = before[relation, entity]
-    assert np.array_equal(before, after)
-
-
-def install_changes_embeddings_only(model, facts, other):
-    before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    model.install(other)
-    for name, parameter in model.named_parameters():
-        if name != "embedding.weight":
-            assert torch.equal(parameter, before[name]), name
-    relation_rows = slice(facts.n_entities, None)
-    assert torch.equal(
-        model.embedding.weight[relation_rows], before["embedding.weight"][relation_rows]
-    )
-    assert np.array_equal(answers_of(model, other), other.answers)
-
-
-def sizes_equal_the_formulas(name, model, facts):
-    expected = predicted(CATALOGUE[name], facts)
-    assert model.embedding.weight.shape == (len(model.vocabulary), expected.d_model)
-    assert sum(p.numel() for p in model.parameters()) == expected.parameters
-    assert (model.shape.d_mlp, model.shape.depth, model.shape.n_heads) == (
-        expected.d_mlp,
-        expected.n_layers,
-        expected.n_heads,
-    )
-
-
-def float32_equals_float64(build, facts):
-    narrow, wide = build(facts, dtype=torch.float32), build(facts, dtype=torch.float64)
-    assert np.array_equal(answers_of(narrow, facts), answers_of(wide, facts))
-    if not narrow.margin.rounds:
-        assert torch.equal(logits_of(narrow, facts).double(), logits_of(wide, facts))
-
-
-def batches_and_threads_change_nothing(model, facts):
-    """Exact arithmetic: the same numbers to the last bit. Otherwise: the same answers."""
-    threads = torch.get_num_threads()
-    found = []
-    try:
-        for count in (1, 2):
-            torch.set_num_threads(count)
-            found += [
-                check_recall(model, facts, logits="full", batch_rows=rows)
-                for rows in (1, 5, 10_000)
-            ]
-    finally:
-        torch.set_num_threads(threads)
-    assert all(recall.wrong == found[0].wrong for recall in found)
-    assert all(recall.queries == facts.answers.size for recall in found)
-    if not model.margin.rounds:
-        assert all(recall.margin == found[0].margin for recall in found)
-
-
-def other_tokens_stay_below_the_runner_up(model, facts):
-    """Relations and special tokens lie below every entity that is an answer, hence below the
-    runner-up entity.
-    """
-    logits = logits_of(model, facts)
-    answer_tokens = model.vocabulary.answer_tokens(facts.answers.T.ravel())
-    logits[torch.arange(len(logits)), torch.from_numpy(answer_tokens)] = -torch.inf
-    entities = logits[:, : facts.n_entities].amax(-1)
-    others = logits[:, facts.n_entities : model.vocabulary.unknown].amax(-1)
-    rivals = torch.from_numpy(np.isin(np.arange(facts.n_entities), facts.answers))
-    runner_up_exists = (logits[:, : facts.n_entities] > -torch.inf)[:, rivals].any(-1)
-    assert (others < entities)[runner_up_exists].all()
-    # sign codes: below every answer
-    if model.construction != "scalar_selector" and rivals.sum() > 1:
-        every_answer = logits[:, : facts.n_entities][:, rivals].masked_fill(
-            logits[:, : facts.n_entities][:, rivals] == -torch.inf, torch.inf
-        )
-        assert (others < every_answer.amin(-1)).all()
-
-
-# ------------------------------------------------------------------ they hold
 
 
 @given(case=construction_and_facts())
@@ -269,130 +151,6 @@ def test_answer_takes_names_ids_and_arrays(name):
         model.answer("Ann", ["mother", "mother"])
     with pytest.raises(InputError, match="got 0"):
         model.answer("Ann", np.empty(0, dtype=int))
-
-
-# ------------------------------------------------------------------ and their controls fail
-
-FACTS = FactTable.random_bijections(9, 3, seed=3)
-SPLIT = FactTable.random_disjoint(9, 3, seed=3)
-
-
-def facts_for(name):
-    return SPLIT if CATALOGUE[name].needs else FACTS
-
-
-def corrupted(name, corrupt):
-    """A builder whose models are damaged after they are built."""
-
-    def build_and_break(facts, **options):
-        model = CATALOGUE[name].constructor()(facts, **options)
-        claim = model.margin
-        with torch.no_grad():
-            corrupt(model)
-        model.margin = claim  # as a builder that errs would state it
-        return model
-
-    return build_and_break
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "corrupt",
-    [
-        lambda model: model.embedding.weight[:9].copy_(model.embedding.weight[:9].roll(1, 0)),
-        lambda model: model.layers[0].attention.value.weight.zero_(),
-        lambda model: model.unembedding.weight[:9].copy_(model.unembedding.weight[:9].roll(1, 0)),
-        lambda model: model.embedding.weight[9:12].copy_(model.embedding.weight[9:12].roll(1, 0)),
-        lambda model: model.unembedding.weight.fill_(torch.nan),
-    ],
-    ids=["subjects rolled", "attention off", "answers rolled", "relations rolled", "NaN"],
-)
-def test_recall_notices_a_broken_builder(name, corrupt):
-    with pytest.raises(AssertionError):
-        recalls_every_fact(corrupted(name, corrupt), facts_for(name))
-
-
-@pytest.mark.parametrize(
-    "name", [name for name in NAMES if predicted_for_bijections(CATALOGUE[name], 5, 2).d_mlp]
-)
-def test_recall_notices_a_selector_that_does_not_select(name):
-    with pytest.raises(AssertionError):
-        recalls_every_fact(
-            corrupted(name, lambda model: model.layers[0].mlp.matrix(0).zero_()), FACTS
-        )
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_relabelling_notices_a_builder_that_depends_on_labels(name):
-    facts = facts_for(name)
-    always_the_same = CATALOGUE[name].constructor()(facts)
-    with pytest.raises(AssertionError):
-        relabelling_permutes_the_answers(
-            lambda _: always_the_same, facts, np.roll(np.arange(9), 1), np.arange(3)
-        )
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_added_fact_notices_a_builder_that_mixes_facts(name):
-    def last_entities_only(facts):
-        return CATALOGUE[name].constructor()(
-            FactTable(np.roll(facts.answers, facts.n_facts % 2, axis=1))
-        )
-
-    partial = facts_for(name).answers.copy()
-    answer, partial[0, 0] = partial[0, 0], -1
-    with pytest.raises(AssertionError):
-        an_added_fact_changes_no_other_answer(last_entities_only, FactTable(partial), 0, 0, answer)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_install_notices_a_write_beside_the_embedding(name):
-    facts = facts_for(name)
-    model = CATALOGUE[name].constructor()(facts)
-    writer = model._write_facts
-
-    def careless(target, table):
-        writer(target, table)
-        target.unembedding.weight[0, 0] += 0
-
-    model._write_facts = careless
-    with pytest.raises(InternalError, match="unembedding"):
-        install_changes_embeddings_only(model, facts, facts)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_sizes_notice_an_extra_coordinate(name):
-    facts = facts_for(name)
-    model = CATALOGUE[name].constructor()(facts)
-    model.embedding = torch.nn.Embedding(len(model.vocabulary), model.shape.d_model + 1)
-    with pytest.raises(AssertionError):
-        sizes_equal_the_formulas(name, model, facts)
-
-
-@pytest.mark.parametrize("name", ["selector", "scalar_selector", "superposition"])
-def test_dtype_comparison_notices_weights_that_round(name):
-    with pytest.raises(AssertionError):
-        float32_equals_float64(
-            corrupted(name, lambda model: model.unembedding.weight.mul_(1 / 3)), facts_for(name)
-        )
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_batch_comparison_notices_a_model_that_depends_on_the_batch(name):
-    model = CATALOGUE[name].constructor()(facts_for(name))
-    model.unembedding.register_forward_hook(lambda module, x, y: y if x[0].shape[0] > 2 else -y)
-    with pytest.raises(AssertionError):
-        batches_and_threads_change_nothing(model, facts_for(name))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_runner_up_check_notices_a_loud_relation_token(name):
-    def raise_relation_tokens(model):
-        model.unembedding.weight[9:12] = model.unembedding.weight[0]
-
-    model = corrupted(name, raise_relation_tokens)(facts_for(name))
-    with pytest.raises(AssertionError):
-        other_tokens_stay_below_the_runner_up(model, facts_for(name))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -25,8 +25,7 @@ within `2 delta` of 1, for delta <= 1/4.
 
 All parts of a block are positively homogeneous (no biases): a common factor on all coordinates of
 a position passes through an MLP, and moves no argmax. Attention compares positions with different
-factors; `constructions.decoders.logit_error` follows what that, and all rounding, can add up
-to.
+factors; `constructions.decoders.logit_error` follows how far that, and all rounding, can go.
 """
 
 from __future__ import annotations

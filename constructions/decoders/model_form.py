@@ -156,6 +156,13 @@ def as_form(
     return made
 
 
+def margin_to_begin_with(model: FactModel, proven: bool) -> MarginClaim | None:
+    """The margin of the weights at hand, as `margin_of_weights`; if nothing is to be proven, None
+    where nothing is known of them.
+    """
+    return model.margin_of_weights() if proven else margin_if_proven(model)
+
+
 def margin_if_proven(model: FactModel | ModelForm) -> MarginClaim | None:
     """The margin of the weights at hand; None where nothing is proven of them."""
     try:

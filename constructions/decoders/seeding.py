@@ -1,9 +1,9 @@
 """A construction inside a standard decoder: written into a larger one that is then trained, or
 into the smallest that fits.
 
-    target = StandardDecoder(StandardShape(d_vocab=200, d_model=256, n_layers=4, n_heads=8,
-    d_head=64, d_mlp=1024, ...))
-    seeded = seed_into(target, selector(facts))      # the same modules; all facts are recalled
+    shape = StandardShape(d_vocab=200, d_model=256, n_layers=4, n_heads=8, d_head=64, ...)
+    target = StandardDecoder(shape)
+    seeded = seed_into(target, selector(facts))  # the same modules; all facts are recalled
     model = standard(selector(facts), norm="rmsnorm", tied=True)
 
 The construction gets the first tokens and positions, some columns of the stream, the first heads
@@ -25,7 +25,7 @@ import torch
 from constructions.decoders.blocks import Plan, plan_blocks
 from constructions.decoders.fitting import map_into, shape_of
 from constructions.decoders.identity_norms import make_norms_the_identity
-from constructions.decoders.model_form import ModelForm, margin_if_proven
+from constructions.decoders.model_form import ModelForm, margin_to_begin_with
 from constructions.decoders.plan_writing import make_room, write_plan
 from constructions.decoders.standard_decoder import (
     Norm,
@@ -73,7 +73,7 @@ def standard(
     """
     require_construction(model)
     require_dtype(model, dtype or model.embedding.weight.dtype)
-    margin = _margin(model, proven)
+    margin = margin_to_begin_with(model, proven)
     plan = plan_blocks(model, tied)
     shape = shape_of(plan, norm, placement, tied)
     decoder = StandardDecoder(shape, dtype or model.embedding.weight.dtype).to(
@@ -157,7 +157,7 @@ def seed_into(
     with torch.device("meta"):
         fresh = StandardDecoder(target.shape)
     require_plain(target, fresh)
-    margin = _margin(model, proven)
+    margin = margin_to_begin_with(model, proven)
     before = {name: value.clone() for name, value in target.state_dict().items()}
     size = _size_of_tokens(target)
     for gain in (
@@ -182,13 +182,6 @@ def seed_into(
                 raise
             refusal = error
     raise refusal
-
-
-def _margin(model: FactModel, proven: bool) -> MarginClaim | None:
-    """The margin of the weights at hand; None where nothing is proven of them, and nothing is to
-    be.
-    """
-    return model.margin_of_weights() if proven else margin_if_proven(model)
 
 
 @torch.no_grad()

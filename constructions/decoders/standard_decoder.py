@@ -94,11 +94,6 @@ class StandardShape:
         """How many blocks a token passes."""
         return self.n_layers
 
-    @property
-    def n_norms(self) -> int:
-        """How many norms a token passes."""
-        return 0 if self.norm is None else 2 * self.n_layers + (self.placement == "pre")
-
 
 class Block(nn.Module):
     """Attention, then MLP, each added to the stream, with a norm before or after."""

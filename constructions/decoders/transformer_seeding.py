@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from constructions.decoders.model_form import ModelForm, as_form, margin_if_proven
+from constructions.decoders.model_form import ModelForm, as_form, margin_to_begin_with
 from constructions.decoders.targets import require_dtype, require_plain
 from constructions.following.largest import largest_number
 from constructions.guards.errors import DoesNotFit, InputError
@@ -87,7 +87,7 @@ def seed_transformer(target: Transformer, model: FactModel, proven: bool = True)
     with torch.device("meta"):
         fresh = Transformer(target.shape)
     require_plain(target, fresh)
-    margin = model.margin_of_weights() if proven else margin_if_proven(model)
+    margin = margin_to_begin_with(model, proven)
     _require_room(target.shape, model.shape, model.hops)
     narrow = target.embedding.weight.dtype
     require_dtype(model, narrow)

@@ -2,8 +2,8 @@
 the forward pass, the loss. What attention sees, the arithmetic and `generate` are files of their
 own.
 
-The position of a token is the number of tokens that it sees
-before it: so padding, on either side, is as if it were not there, and there are no `position_ids`.
+The position of a token is the number of tokens that it sees before it: so padding, on either side,
+is as if it were not there, and there are no `position_ids`.
 What `forward` and `generate` cannot do right is refused, by an InputError.
 """
 
@@ -94,8 +94,8 @@ class FactualRecallForCausalLM(PreTrainedModel, QuestionGenerationMixin):
         exported, before = self.config.n_tokens, self.config.vocab_size
         if new_num_tokens is not None and exported is not None and new_num_tokens < exported:
             raise InputError(
-                f"the {exported} tokens of the exported vocabulary cannot be cut to "
-                f"{new_num_tokens}; export other facts"
+                f"the {exported} tokens of the exported vocabulary cannot be cut to"
+                f" {new_num_tokens}; export other facts"
             )
         embedding = super().resize_token_embeddings(
             new_num_tokens, pad_to_multiple_of, mean_resizing and exported is None

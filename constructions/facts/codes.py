@@ -29,9 +29,7 @@ def binary_codes(numbers: ArrayLike, bits: int) -> NDArray[np.int8]:
 
 
 def sign_codes(numbers: ArrayLike, bits: int) -> NDArray[np.int8]:
-    """c(t) = 2 b(t) - 1 for every t: integers of shape (...) to int8 signs of shape
-    (..., bits).
-    """
+    """c(t) = 2 b(t) - 1 for every t: integers of shape (...) to int8 signs, (..., bits)."""
     return 2 * binary_codes(numbers, bits) - 1
 
 

@@ -181,9 +181,7 @@ def _shown(row: Row) -> str:
 
 
 def _bare(name: str) -> str:
-    """The name as it is seen: no quotes around it, nothing invisible, white space as
-    plain spaces.
-    """
+    """The name as it is seen: no quotes around it, nothing invisible, plain spaces alone."""
     seen = " ".join(_INVISIBLE.sub("", name).split())
     if len(seen) > 2 and seen[0] == seen[-1] == '"':
         seen = seen[1:-1].strip()

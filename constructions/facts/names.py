@@ -55,8 +55,8 @@ def checked_names(kind: str, names: Sequence[str], count: int) -> tuple[str, ...
         other = first.setdefault(unicodedata.normalize("NFC", name), name)
         if other != name:
             raise InputError(
-                f"{kind} names {other!r} ({other!a}) and {name!r} ({name!a}) "
-                "differ only by Unicode normalization; spell the name alike"
+                f"{kind} names {other!r} ({other!a}) and {name!r} ({name!a})"
+                " differ only by Unicode normalization; spell the name alike"
             )
     return tuple(names)
 

@@ -156,8 +156,7 @@ class FactTable(Answers):
         names = [self.entity_name(entity), *(self.relation_name(r) for r in path)]
         return printable(" ".join(names))
 
-    # ---------------------------------------------------------------- where tables come from, and
-    # go to
+    # ---------------------------------------------------------------- from and to elsewhere
 
     @classmethod
     def random_bijections(cls, entities: int, relations: int, seed: int = 0) -> FactTable:
@@ -173,9 +172,7 @@ class FactTable(Answers):
     def random_functions(
         cls, entities: int, relations: int, seed: int = 0, missing: float = 0.0
     ) -> FactTable:
-        """R independent uniform functions, each fact missing with probability
-        `missing` (0 to 1).
-        """
+        """R independent uniform functions; facts are missing with this probability, 0 to 1."""
         return cls(random_answers.functions(entities, relations, seed, missing))
 
     @classmethod

@@ -22,10 +22,15 @@ UNIT = 2.0**-53
 
 @dataclass
 class Box:
-    """Bounds on vectors, float64 (..., L, n): without the change, in real arithmetic, within
-    low..high; with it, in floating point, at most `error` away from that, but for a `shift`: up to
-    so much, (..., L, 1), times a vector `along`, (n,), which is the same for all coordinates. What
-    reads differences may cancel it.
+    """Bounds on vectors (..., L, n), in float64.
+
+    Attributes:
+        low, high: (..., L, n), the ends of the values without the change, in real arithmetic.
+        error: (..., L, n), how far the values with the change, in floating point, are from those,
+            but for a common shift.
+        shift: (..., L, 1), on a further error: one factor of at most this for each position, times
+            `along`. It may cancel from what reads differences. None for none.
+        along: (n,), the vector that the shift multiplies; None for none.
     """
 
     low: Tensor

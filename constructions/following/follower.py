@@ -126,6 +126,6 @@ class _BoxRules(MatrixRules[Box]):
 
 
 def bytes_held(shape: Widths, n_positions: int) -> int:
-    """How many are held at once for a sequence."""
+    """The bytes that are held at once while the bounds of one sequence are followed."""
     vectors = n_positions * max(shape.d_model, shape.widest_layer, shape.d_vocab)
     return _COPIES * 8 * (vectors + n_positions**2)

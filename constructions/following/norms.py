@@ -28,9 +28,7 @@ from constructions.following.changes import Change
 from constructions.model.rounding import up
 
 _NARROW = 2.0**-30
-"""Intervals of this width, relative to what they hold, only come from the rounding of the
-bounds.
-"""
+"""Intervals of this width, relative to what they hold, only come from rounding the bounds."""
 
 
 def rms_norm(x: Box, gain: Tensor, eps: float, change: Change) -> Box:
@@ -109,9 +107,7 @@ def _scaled(x: Box, off: Tensor, gain: Tensor, eps: float, change: Change) -> Bo
 
 
 def _as_points(x: Box) -> Box:
-    """The same, with intervals that are narrow as points: what they are wide counts as an
-    error.
-    """
+    """The same, with narrow intervals as points: their width counts as an error."""
     middle, half = x.middle_and_half
     narrow = half <= _NARROW * (1 + middle.abs())
     low, high = torch.where(narrow, middle, x.low), torch.where(narrow, middle, x.high)

@@ -18,9 +18,13 @@ from constructions.model.rounding import magnitude, up
 
 @dataclass(frozen=True)
 class Size:
-    """Bounds on a vector, float64 (n,): of its numbers as they should be how large, of the same
-    numbers as they are how far off; beside that all may be off by as much as `shift` together,
-    which what reads differences cancels.
+    """Bounds on a vector that is computed with errors.
+
+    Attributes:
+        largest: float64 (n,), on the absolute value of each number without errors.
+        error: float64 (n,), on how far each number is off, but for a common shift.
+        shift: on a further error that is the same for all numbers, so that it cancels from what
+            reads differences of them.
     """
 
     largest: Tensor
@@ -29,7 +33,7 @@ class Size:
 
     @property
     def total(self) -> Tensor:
-        """The largest absolute value of the numbers as they are."""
+        """The largest absolute value of each number with its errors."""
         return self.largest + self.error + self.shift
 
 

@@ -1,6 +1,8 @@
 """Other facts in place of the present ones, in a construction of any form.
 
-install(noisy, other_facts)
+    install(noisy, other_facts)
+
+Only tables of tokens are written: no internal weight changes.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ def install(model: FactModel | ModelForm, facts: FactTable) -> None:
 
     As `FactModel.install`, for constructions in any form: only the rows of tokens are written, and
     of these only what lies in the construction's part of the stream. No internal weight changes;
-    that is asserted. `margin` and `logit_error` of a form were about the facts before: None then.
+    that is checked. `margin` and `logit_error` of a form were about the facts before: None then.
 
     Raises:
         InputError: as `FactModel.install`; nothing is changed then.

@@ -24,9 +24,7 @@ from constructions.model.margin import MarginClaim
 from constructions.writing.position_reading import SELECTED_GAP
 
 _LEAST, _MOST = -200.0, 10.0
-"""Exponents of 2 between which a radius is looked for; below, products of errors
-would underflow.
-"""
+"""Exponents of 2 between which a radius is looked for; below, products of errors underflow."""
 _STEPS = 24
 """Of bisection: the exponent is found to 1e-4."""
 _AT_ONCE = 64

@@ -1,6 +1,8 @@
 """A construction with standard norms, which act as the identity.
 
-normalized = normalize(model, "layernorm", "pre")
+    normalized = normalize(model, "layernorm", "pre")
+
+Why norms can do nothing is in `constructions.decoders.identity_norms`.
 """
 
 from __future__ import annotations

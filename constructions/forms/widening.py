@@ -1,6 +1,8 @@
 """A construction inside a larger model of the same architecture.
 
-wide = widen(model, d_model=256, d_mlp=1024, n_heads=8, n_layers=4)  # the very same logits
+    wide = widen(model, d_model=256, d_mlp=1024, n_heads=8, n_layers=4)  # the very same logits
+
+All weights beside the construction's are 0, or noise.
 """
 
 from __future__ import annotations

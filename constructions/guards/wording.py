@@ -26,8 +26,8 @@ def printable(text: object) -> str:
 
 
 def brief(text: object, most: int = 200) -> str:
-    """The beginning of what `str` makes of something, and how much there is where
-    that is not all.
+    """The beginning of what `str` makes of something, and how much there is where that
+    is not all.
     """
     whole = str(text)
     return whole if len(whole) <= most else f"{whole[:most]}... ({len(whole):,} characters)"

@@ -1,5 +1,5 @@
-"""In what torch multiplies, at this moment, where the dtype of the weights does not
-tell it alone.
+"""In which precision torch multiplies at this moment, where the dtype of the weights alone does
+not say it.
 """
 
 from __future__ import annotations

@@ -46,8 +46,12 @@ def why_not_as_written(model: nn.Module, kind: Kind) -> str | None:
 def why_not_plain_part(
     module: nn.Module, fresh: nn.Module, known: _Known | None = None
 ) -> str | None:
-    """As `why_not_plain`, for one submodule, held against a new one that it should be like; known:
-    by `_why_other_code`.
+    """As `why_not_as_written`, for one submodule.
+
+    Args:
+        module: the submodule.
+        fresh: a new one, which it should be like.
+        known: what was found of classes before; see `_Known`.
     """
     if type(module) is not type(fresh):
         return f"it is a {class_name(type(module))}, not a {class_name(type(fresh))}"
@@ -104,32 +108,11 @@ def _why_other_parts(model: nn.Module, fresh: nn.Module) -> str | None:
     return why and f"the {class_name(type(model))}: {why}"
 
 
-_HARMLESS = {
-    *(
-        "__init__",
-        "__module__",
-        "__doc__",
-        "__qualname__",
-        "__annotations__",
-        "__annotate__",
-        "__dict__",
-    ),
-    *(
-        "__annotate_func__",
-        "__annotations_cache__",
-        "__weakref__",
-        "__firstlineno__",
-        "__static_attributes__",
-    ),
-    *(
-        "__orig_bases__",
-        "__parameters__",
-        "__abstractmethods__",
-        "__orig_class__",
-        "__type_params__",
-    ),
-    *("_abc_impl", "__repr__", "extra_repr"),
-}
+_HARMLESS = {"__init__", "__module__", "__doc__", "__qualname__", "__dict__", "__weakref__"}
+_HARMLESS |= {"__repr__", "extra_repr", "__firstlineno__", "__static_attributes__"}
+_HARMLESS |= {"__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__"}
+_HARMLESS |= {"__orig_bases__", "__orig_class__", "__parameters__", "__type_params__"}
+_HARMLESS |= {"__abstractmethods__", "_abc_impl"}
 """What a class may define without changing what its modules compute."""
 _ADDED = frozenset({"smart_apply"})
 """What transformers adds to torch's Module where it makes or loads a model, and leaves there.

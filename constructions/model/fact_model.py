@@ -31,8 +31,8 @@ everything.
 
 
 def require_changeable(model: nn.Module) -> None:
-    """Raise InputError if a parameter is an inference tensor, of which no change can
-    be followed.
+    """Raise InputError if a parameter is an inference tensor, of which no change can be
+    followed.
     """
     for name, parameter in model.named_parameters():
         if parameter.is_inference():

@@ -12,9 +12,9 @@ them:
 Tokens in no field all have the logit `rest(x)`. `read`, `bonus`, `one`, `rest` are linear forms on
 the residual stream.
 
-Why a declaration: that the codes are distinct, and that the unembedding is
-what it is declared to be, is checked once, in one pass over its rows. The best token of a state is
-then known from the state alone, without computing all logits.
+Why a declaration: that the codes are distinct, and that the unembedding is what it is declared to
+be, is checked once, in one pass over its rows. The best token of a state is then known from the
+state alone, without computing all logits.
 """
 
 from __future__ import annotations

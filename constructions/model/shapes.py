@@ -79,8 +79,8 @@ class TransformerShape:
 
     @property
     def cached_widths(self) -> int:
-        """How many numbers attention remembers of a position, in all layers that a
-        token passes.
+        """How many numbers attention remembers of a position, in all layers that a token
+        passes.
         """
         return self.repeats * sum(
             head.d_qk + head.d_v for layer in self.layers for head in layer.heads

@@ -29,7 +29,11 @@ from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
-from constructions.theorems.lemmas.answer_trees import answers_to_all_words, write_answers
+from constructions.theorems.lemmas.answer_trees import (
+    along_axis,
+    answers_to_all_words,
+    write_answers,
+)
 from constructions.theorems.lemmas.code_readout import read_codes
 from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
 from constructions.theorems.lemmas.pointers import (
@@ -200,7 +204,7 @@ def _move_trees_up(
         tree = stream[f"words {length}"]
         layer.add(-layer.carry(f"old words {length}", tree), to=tree)
         if length > 1:
-            here = stream["letter"][(slice(None), *(None,) * (len(tree.shape) - 1))]
+            here = along_axis(stream["letter"], 0, len(tree.shape))
             branches = layer.relu(f"words {length}, asked branch", tree + here - one)
             taken = layer.relu(f"words {length}, asked branch, as one", branches.sum(axis=0))
             layer.add(taken, to=stream[f"words {length - 1}"])
@@ -211,7 +215,7 @@ def _fold_two_layers(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> 
     """As `answer_trees.fold`, through two hidden layers; the second adds up the branches."""
     if not tree.size:
         return
-    here = letter[(slice(None), *(None,) * (len(tree.shape) - 1))]
+    here = along_axis(letter, 0, len(tree.shape))
     name = f"{tree.name}, "
     hidden = layer.carry(name + "branch 0 if not asked", tree[0] - here[0])
     branches = layer.relu(name + "asked branch", tree[1:] + here[1:] - one)

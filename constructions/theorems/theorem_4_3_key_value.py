@@ -2,15 +2,15 @@
 
 Statement. For all facts of R relations on N entities and every k there is a transformer of depth k
 that answers every query `(s, r_1, ..., r_k)`, in dimension O(log N + log R + log k). b = max(1,
-ceil(log2 N')) bits name a state, N' = N entities, and *unknown* where facts are missing; m_R =
-max(1, ceil(log2 R)), p = max(1, ceil(log2 (k+1))).
+ceil(log2 (N + u))) bits name a state, an entity or, where facts are missing (then u = 1, else 0),
+*unknown*; c = max(1, ceil(log2 R)) bits name a relation, p = max(1, ceil(log2 (k+1))) a position.
 
 | construction | d_model | hidden layers |
 |---|---|---|
-| `key_value` | b + 2 m_R + p + 1 | N R + 2 b + 2 m_R (+1) |
-| `key_value_rows` | b + 2 m_R + p + 1 | 2 b + 2 m_R + P + 1; N' + R + P; |
-| | | R b + b + m_R + 1 (P = 1) |
-| ... `share_layers=True` | 2 b + 2 m_R + 2 p + 2 | the same with P = k, and k more in the last |
+| `key_value` | b + 2 c + p + 1 | N R + 2 b + 2 c + u |
+| `key_value_rows` | b + 2 c + p + 1 | 2 b + 2 c + P + 1; N + u + R + P; |
+| | | R b + b + c + 1 (P = 1) |
+| ... `share_layers=True` | 2 b + 2 c + 2 p + 2 | the same with P = k, and k more in the last |
 
 k layers are stored; with `share_layers=True` one, which is applied k times.
 
@@ -62,7 +62,7 @@ def key_value(
     """Theorem 4.3(1): one hidden unit for each (entity, relation).
 
     Weights. `E[s]` = `c(s)` in the slot `state`; `E[relation r]` = `c(r)` and a constant 1. Unit
-    (s, r) computes `ReLU(<c(s), state> + <c(r), asked> - (b + m_R) + 1)`: 1 on its pair, 0 on all
+    (s, r) computes `ReLU(<c(s), state> + <c(r), asked> - (b + c) + 1)`: 1 on its pair, 0 on all
     others. It writes `c(f_r(s))`, while `ReLU(x)` and `ReLU(-x)` clear the old state and the
     relation. A unit on *unknown* alone keeps it.
 
@@ -71,7 +71,7 @@ def key_value(
         hops: k, at least 1.
         share_layers: store one layer and apply it k times; a pointer to the next relation advances
             in the stream.
-        dtype: any floating dtype whose integers are exact up to `4 (b + m_R)`.
+        dtype: any floating dtype whose integers are exact up to `4 (b + c)`.
 
     Returns:
         A model of depth k with N R b fact bits in each stored layer.
@@ -92,7 +92,7 @@ def key_value_rows(
 
     Weights. As `key_value`, with three hidden layers. First: `ReLU(x)` and `ReLU(-x)` of state and
     relation, a constant 1 (if layers are shared, k units that say which pass it is) and the
-    constant `b + m_R`. Second: unit s is 1 iff the state is s, unit r iff r is asked, else 0.
+    constant `b + c`. Second: unit s is 1 iff the state is s, unit r iff r is asked, else 0.
     Third: unit (r, j) is `ReLU(sum_s c(f_r(s))_j [state is s] + [r is asked] - sum_{q != r} [q is
     asked] - 1)`: bit j of the answer for the asked r, else 0. The state moves by twice the new
     bits minus twice the old. All weights between hidden layers are +1 or -1.
@@ -131,14 +131,12 @@ def _memory(
     states = Codebook.of_states(facts)
     b, n_positions = states.bits, hops + 1
     vocabulary = Vocabulary(facts.n_entities, facts.n_relations)
-    p, m_relation = bits_needed(n_positions), bits_needed(facts.n_relations)
-    require_exact(4 * (b + m_relation), dtype, f"{name} with {b}-bit states")
+    p, c = bits_needed(n_positions), bits_needed(facts.n_relations)
+    require_exact(4 * (b + c), dtype, f"{name} with {b}-bit states")
     extra: dict[str, tuple[int, ...]] = (
         {"subject": (b,), "pointer": (p,), "first": ()} if share_layers else {}
     )
-    stream = Space(
-        state=(b,), relation=(m_relation,), asked=(m_relation,), position=(p,), one=(), **extra
-    )
+    stream = Space(state=(b,), relation=(c,), asked=(c,), position=(p,), one=(), **extra)
 
     passes = position_codes(n_positions)[1:] if share_layers else None
     draft = Draft(f"{name}_shared" if share_layers else name, vocabulary, stream)

@@ -40,7 +40,11 @@ from constructions.model.margin import MarginClaim
 from constructions.model.readout import SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot, nothing
-from constructions.theorems.lemmas.answer_trees import answers_to_all_words, write_answers
+from constructions.theorems.lemmas.answer_trees import (
+    along_axis,
+    answers_to_all_words,
+    write_answers,
+)
 from constructions.theorems.lemmas.code_readout import read_codes
 from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
 from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
@@ -183,15 +187,10 @@ def _point(draft: Draft, stream: Space, max_hops: int, per_token: int, n_positio
 
 
 def _matches(tree: Slot, letters: Slot, length: int, per_token: int, one: Form) -> Form:
-    """`x_w + sum_{l <= n} e_{l, w_l} - [there is a letter n + 1] - n` for all words
-    w of length n.
-    """
+    """`x_w + sum_{l <= n} e_{l, w_l} - [there is a letter n + 1] - n`, |w| = n, for all w."""
     form: Form = tree - length * one
     for axis in range(length):
-        form = (
-            form
-            + letters[axis][tuple(slice(None) if i == axis else None for i in range(length + 1))]
-        )
+        form = form + along_axis(letters[axis], axis, length + 1)
     if length < per_token:
         form = form - letters[length].sum()
     return form

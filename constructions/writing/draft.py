@@ -1,12 +1,12 @@
 """From a plan to weights: declare the stream, say what each head copies and each unit computes,
 then plan the model.
 
-draft = Draft("selector", vocabulary, stream)
-layer = draft.layer()
-layer.head("read the subject", copy=2 * attributes, to=attributes)
-mask = layer.relu("mask", attributes - relation[:, None])
-layer.add(-mask, to=attributes)
-return draft.plan(...)
+    draft = Draft("selector", vocabulary, stream)
+    layer = draft.layer()
+    layer.head("read the subject", copy=2 * attributes, to=attributes)
+    mask = layer.relu("mask", attributes - relation[:, None])
+    layer.add(-mask, to=attributes)
+    return draft.plan(...)
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ A test is skipped where its tool is not installed, unless EXPORT_TOOLS_REQUIRED 
 
 import dataclasses
 import json
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -202,13 +201,6 @@ def test_what_cannot_be_exported_is_refused_by_name_and_what_can_be_is_said(tool
         ):
             export(other, tool, tmp_path / "out")
         assert not list(tmp_path.iterdir())
-
-
-def booted(shape, **others):
-    module = import_module("constructions.export.transformerlens")
-    return module.TransformerBridge.boot_native(
-        module.TransformerBridgeConfig(**module._config(shape) | others), device="cpu"
-    )
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -7,8 +7,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
-from export.test_every_tool import booted
-from export_tools import lens
+from export_tools import booted, lens
 from hand_made import built
 
 from constructions import (

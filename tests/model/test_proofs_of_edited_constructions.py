@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_forms import built, rotation, wider, wrong
 from stated_modules import through_data
-from test_forms import built, rotation, wider, wrong
 
 from constructions import (
     CATALOGUE,

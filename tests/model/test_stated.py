@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 import torch
+from small_forms import built, wrong
 from stated_modules import STATES, made, measured, next_number, some_weight, through_data
-from test_forms import built, wrong
 from tiers import diagonal
 from torch import nn
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_forms import built, rotation, wider
+from small_forms import built, rotation, wider
 
 from constructions import (
     InputError,

@@ -8,8 +8,8 @@ import random
 
 import pytest
 import torch
+from small_forms import built, rotation, wider
 from stated_modules import STATES, made, measured, some_weight, through_data
-from test_forms import built, rotation, wider
 from tiers import few
 
 from constructions import (

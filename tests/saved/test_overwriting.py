@@ -11,8 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from saved.test_what_cannot_be_saved import a_file, a_folder, a_model_and_notes
-from saved_models import FACTS, PARTIAL, ROOT, assert_same, comes_back, contents
+from saved_models import (
+    FACTS,
+    PARTIAL,
+    ROOT,
+    a_file,
+    a_folder,
+    a_model_and_notes,
+    assert_same,
+    comes_back,
+    contents,
+)
 
 from constructions import (
     Codebook,

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 import torch
-from saved_models import FACTS, PARTIAL, contents
+from saved_models import FACTS, PARTIAL, a_file, a_folder, a_model_and_notes, contents
 
 from constructions import (
     FactTable,
@@ -82,23 +82,9 @@ def test_a_model_whose_certificate_is_refused_is_not_saved(monkeypatch, tmp_path
     assert not list(tmp_path.iterdir())
 
 
-def a_file(path):
-    path.write_text("mine")
-
-
-def a_folder(path):
-    path.mkdir()
-    (path / "thesis.tex").write_text("mine")
-
-
 def a_folder_with_a_manifest(path):
     a_folder(path)
     (path / "manifest.json").write_text('{"name": "an app"}')
-
-
-def a_model_and_notes(path):
-    save(selector(FACTS), path)
-    (path / "notes.txt").write_text("mine")
 
 
 @pytest.mark.parametrize(

@@ -134,8 +134,7 @@ def test_more_than_the_memory_is_refused_beforehand_with_the_number_of_bytes(mon
         selector(facts)
 
 
-# ------------------------------------------------------------------ the margin of 4.1b in real
-# arithmetic
+# ------------------------------------------------------------------ the margin in real arithmetic
 
 
 @given(n_relations=st.integers(1, 200), beta=st.integers(1, 40))
@@ -153,9 +152,7 @@ def test_attention_margin_is_a_tight_rational_lower_bound(n_relations, beta):
 
 @pytest.mark.parametrize(("n_relations", "beta"), [(3, 1), (4, 2), (21, 4)])
 def test_attention_margin_is_attained_by_the_worst_facts(n_relations, beta):
-    """All other relations answer with the code that differs in one bit: the bound of 4.1b is
-    reached.
-    """
+    """All other relations answer with the code that differs in one bit: the bound is reached."""
     answers = np.zeros((n_relations, 2), dtype=int)
     answers[1:] = 1
     facts = FactTable(answers)

@@ -36,7 +36,7 @@ def fold(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> None:
     """Make branch 0 of a tree (R, ..., m) of bits equal to the branch that the one-hot letter
     names.
     """
-    here = letter[(slice(None), *(None,) * (len(tree.shape) - 1))]
+    here = along_axis(letter, 0, len(tree.shape))
     hidden = layer.relu("branch 0 if not asked", tree[0] - here[0])
     taken = layer.relu("asked branch", tree[1:] + here[1:] - one)
     layer.add(taken.sum(axis=0) - hidden, to=tree[0])
@@ -49,14 +49,17 @@ def pick(layer: LayerDraft, tree: Slot, letters: Slot, one: Form) -> None:
     depth = len(tree.shape) - 1
     matches: Form = tree - depth * one
     for axis in range(depth):
-        place = [None] * (depth + 1)
-        letter = letters[axis][tuple(slice(None) if i == axis else p for i, p in enumerate(place))]
-        matches = matches + letter
+        matches = matches + along_axis(letters[axis], axis, depth + 1)
     leaves: Form = layer.relu("asked leaf", matches)
     for _ in range(depth):
         leaves = leaves.sum(axis=0)
     old = layer.relu("leaf 0", tree[(0,) * depth])
     layer.add(leaves - old, to=tree[(0,) * depth])
+
+
+def along_axis(letter: Slot, axis: int, n_axes: int) -> Slot:
+    """A one-hot letter (R,) shaped so that it broadcasts along one of the axes of a tree."""
+    return letter[tuple(slice(None) if i == axis else None for i in range(n_axes))]
 
 
 def words(n_relations: int, length: int) -> NDArray[np.int64]:

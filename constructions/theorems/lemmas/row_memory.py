@@ -39,11 +39,7 @@ def answer_rows(
     is_asked: Slot,
     always: Form,
 ) -> Slot:
-    """Units (r, j) of the next hidden layer: bit j of `f_r(s)` for the state s, if r is asked,
-    else 0.
-
-    Unit (r, j) is `ReLU(sum_s c(f_r(s))_j [state is s] + [r is asked] - sum_{q != r} [q is asked]
-    - 1)`: the first sum and the rest before the 1 are each +1 or -1.
+    """The units (r, j) of the lemma: bit j of `f_r(s)` for the state s, if r is asked, else 0.
 
     Args:
         layer: gets the units.

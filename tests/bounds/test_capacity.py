@@ -1,6 +1,4 @@
-"""Bits of built models: measured from the weights, equal to the formulas; and wrong
-accounts, which must be caught.
-"""
+"""Bits of built models: measured from the weights, equal to the formulas."""
 
 import re
 from dataclasses import replace
@@ -9,17 +7,16 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from accounts import measured_equals_formula
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import bijections, disjoint, functions
 from tiers import diagonal
 
-from bounds.capacity import EMBEDDING, UNEMBEDDING, Capacity, TensorBits
-from bounds.grids import Grid, fixed_point_width, grid_of
+from bounds.grids import fixed_point_width
 from bounds.sizes import predicted, predicted_for_bijections, table_values
 from constructions import CATALOGUE, FactTable, InputError, key_value_rows, selector
 from constructions.sizes.symbols import Symbols
-from verify.queries import capacity as module
 from verify.queries.capacity import capacity, fact_capacity, format_of
 from verify.runner.cells import Cell
 from verify.runner.verifying import run_cell
@@ -85,31 +82,6 @@ def build_cases(name):
     return (disjoint() if entry.needs else st.one_of(bijections(), functions())), st.just(1)
 
 
-def measured_equals_formula(name, facts, hops, given_options):
-    """A table that is no tuple of bijections may leave a value of the format unused, and then take
-    fewer bits.
-    """
-    entry = CATALOGUE[name]
-    model = entry.build(facts, hops, given_options)
-    reference = model
-    if facts.is_bijective:
-        reference = entry.build(
-            FactTable.rotations(facts.n_entities, facts.n_relations), hops, given_options
-        )
-    found = module.capacity(model, format_of(reference))
-    assert not found.outside
-    assert found.description == 0
-    assert not (
-        facts.is_bijective
-        and found.other_unembedding
-        and not predicted_unembedding(entry, facts, hops)
-    )
-    expected = predicted(entry, facts, hops, given_options)
-    for bits in ("internal_bits", "embedding_bits", "unembedding_bits"):
-        assert getattr(found, bits) <= getattr(expected, bits)
-        assert getattr(found, bits) == getattr(expected, bits) or not facts.is_bijective
-
-
 KINDS = (
     (r"positions", "positions"),
     (r"attention\.query", "queries"),
@@ -159,10 +131,6 @@ def test_every_tensor_that_a_formula_names_has_its_entries_and_its_bits(name, n,
     first, last = replace(first, entries=first.entries + 1), rest.pop()
     moved = (first, *rest, replace(last, entries=last.entries - 1))
     assert stated_by_kind(replace(sizing, internal=moved)) != measured
-
-
-def predicted_unembedding(entry, facts, hops):
-    return predicted(entry, facts, hops if entry.multi_hop else 1).unembedding_fact_bits
 
 
 @pytest.mark.parametrize("name", list(CATALOGUE))
@@ -258,131 +226,6 @@ def test_a_damaged_weight_fails_the_cell(monkeypatch):
     result = run_cell(Cell("selector", 20, 3))
     assert (result.verdict, result.wrong) == ("FAIL", 0)
     assert "internal_bits" in result.reason
-
-
-# ------------------------------------------------------------------ wrong accounts are caught
-
-
-def inside(counted):
-    """B_T of other tensors than those beside the embedding and the unembedding."""
-    return property(
-        lambda found: (
-            sum(cost.bits for name, cost in found.tensors.items() if counted(name))
-            + found.description
-        )
-    )
-
-
-def otherwise(change):
-    """`capacity`, but for the fields that `change` gives of what is found and of the model."""
-    return lambda model, within=None: replace(
-        right := capacity(model, within), **change(right, model)
-    )
-
-
-def on_another_grid(change):
-    """`grid_of`, but for the fields that `change` gives of the grid."""
-    return lambda pieces: replace(right := grid_of(pieces), **change(right))
-
-
-def without_zeros(found, model):
-    return {
-        "tensors": {
-            name: replace(found.tensors[name], entries=int((parameter != 0).sum()))
-            for name, parameter in model.named_parameters()
-        }
-    }
-
-
-BESIDE = (EMBEDDING, UNEMBEDDING)
-WRONG = {
-    "positions are forgotten": (
-        Capacity,
-        "internal_bits",
-        inside(lambda name: name.startswith("layers")),
-    ),
-    "attention is forgotten": (
-        Capacity,
-        "internal_bits",
-        inside(lambda name: "attention" not in name and name not in BESIDE),
-    ),
-    "MLPs are forgotten": (
-        Capacity,
-        "internal_bits",
-        inside(lambda name: "mlp" not in name and name not in BESIDE),
-    ),
-    "the unembedding is internal": (
-        Capacity,
-        "internal_bits",
-        inside(lambda name: name != EMBEDDING),
-    ),
-    "the embedding is internal": (
-        Capacity,
-        "internal_bits",
-        inside(lambda name: name != UNEMBEDDING),
-    ),
-    "a bit for each entry": (TensorBits, "bits", property(lambda cost: cost.entries)),
-    "the whole embedding for a row of it": (
-        Capacity,
-        "embedding_bits",
-        property(lambda found: found.tensors[EMBEDDING].bits),
-    ),
-    "rows of the unembedding like those of the embedding": (
-        Capacity,
-        "unembedding_bits",
-        Capacity.embedding_bits,
-    ),
-    "a width is one bit short": (
-        Grid,
-        "width",
-        property(lambda grid: max(grid.steps.bit_length() - 1, 0)),
-    ),
-    "a grid has the spacing of integers": (
-        module,
-        "grid_of",
-        on_another_grid(lambda grid: {"steps": grid.steps << max(grid.spacing, 0)}),
-    ),
-    "steps are counted from zero": (
-        module,
-        "grid_of",
-        on_another_grid(
-            lambda grid: {"steps": grid.steps + int(grid.low / Fraction(2) ** grid.spacing)}
-        ),
-    ),
-    "zeros are free": (module, "capacity", otherwise(without_zeros)),
-    "the last tensors are forgotten": (
-        module,
-        "capacity",
-        otherwise(lambda found, _: {"tensors": dict(list(found.tensors.items())[:-2])}),
-    ),
-    "a format is described in the model too": (
-        module,
-        "capacity",
-        otherwise(lambda _, model: {"description": module.description_bits(format_of(model))}),
-    ),
-    "every model is in another format": (
-        module,
-        "capacity",
-        otherwise(lambda *_: {"outside": "elsewhere"}),
-    ),
-}
-
-
-@pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_account_is_caught(wrong, monkeypatch):
-    monkeypatch.setattr(*WRONG[wrong])
-    with pytest.raises((AssertionError, KeyError)):
-        accounts_for_everything()
-
-
-def test_the_right_account_holds():
-    accounts_for_everything()
-    assert isinstance(capacity(selector(FactTable([[0, 1]]))), Capacity)
-
-
-def accounts_for_everything():
-    for name in ("selector", "key_value", "key_value_rows_shared", "chain_of_thought"):
-        measured_equals_formula(name, FactTable.random_bijections(9, 3), 1, {})
 
 
 def test_a_construction_needs_its_facts_to_be_priced():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_forms import NAMES, built, examples, rotation, wider, wrong
+from small_forms import NAMES, built, examples, rotation, wider, wrong
 from tiers import diagonal, few
 
 from constructions import InputError, construction

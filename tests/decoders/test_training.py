@@ -5,9 +5,9 @@ none of them.
 import numpy as np
 import pytest
 import torch
+from larger_decoders import larger
+from standard_decoders import last_logits, named
 from strategies import all_queries
-from test_seeding import larger
-from test_standard import last_logits, named
 from tiers import few
 
 from constructions import (
