@@ -1,7 +1,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from constructions.guards.wording import brief, printable, shortened
@@ -53,6 +53,7 @@ def test_an_integer_of_any_size_is_reported_in_a_few_characters(number):
 
 
 @given(large, large.filter(bool), st.integers(0, 5000))
+@example(918_071_735_131_421_058_697_590_210_560, 1190738, 0)  # of 30 digits
 def test_a_fraction_is_reported_in_a_few_characters_and_never_as_more_than_it_is(
     numerator, denominator, power
 ):

@@ -53,4 +53,6 @@ def shortened(number: int | Fraction) -> str:
         return f"{shortened(above)} - 2^-{power}"
     if abs(number) > _WHOLE:
         return shortened(number.numerator // number.denominator)
-    return f"{Decimal(number.numerator * 10**6 // number.denominator).scaleb(-6):f}"
+    millionths = number.numerator * 10**6 // number.denominator
+    digits = f"{abs(millionths):07d}"  # Decimal would round them to 28
+    return f"{'-' if millionths < 0 else ''}{digits[:-6]}.{digits[-6:]}"
