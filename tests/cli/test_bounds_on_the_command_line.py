@@ -32,7 +32,8 @@ def test_bound_prints_the_values_of_theorem_4_2(capsys):
     assert main(["bound", "-N", "4096", "-R", "4", "-k", "3", "--embedding-bits", "12"]) == 0
     printed = capsys.readouterr().out
     assert "80,550.140669" in printed  # 80550.1406698..., rounded down
-    assert "disjoint trees      30,681.336919  at M = 48" in printed
+    assert "disjoint trees          30,681.336919  at M = 48" in printed
+    assert "fact-aware unembedding  43,283.065280  at M = 110" in printed
     assert "124,541.597182  at M = 195" in printed
     assert (
         main(

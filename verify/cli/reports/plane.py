@@ -120,11 +120,12 @@ def bounds_at(
         ),
         "with an unembedding that does not depend on the facts",
     ]
+    width = max(map(len, COLUMNS.values())) + 2
     for name, bound in found.items():
         reported = bound if isinstance(bound, str) else f"{down(bound.bits)}{_where(bound)}"
         if name == "fact_aware_unembedding":
             lines.append("with any unembedding")
-        lines.append(f"  {COLUMNS[name]:<20}{reported}")
+        lines.append(f"  {COLUMNS[name]:<{width}}{reported}")
     return joined([*lines, f"rounded down; {_SOURCES}"])
 
 
