@@ -50,7 +50,7 @@ class PlannedBlock:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BlockPlan:
     """A construction in standard blocks.
 
     Attributes:
@@ -73,7 +73,7 @@ class Plan:
 
 
 @torch.no_grad()
-def plan_blocks(model: FactModel, tied: bool = False) -> Plan:
+def plan_blocks(model: FactModel, tied: bool = False) -> BlockPlan:
     """The plan of a construction, in the dtype of its weights."""
     unembedding = model.unembedding.weight
     read_out = (
@@ -105,7 +105,7 @@ def plan_blocks(model: FactModel, tied: bool = False) -> Plan:
     positions = unembedding.new_zeros(n_positions, space.width)
     if model.positions is not None:
         positions[:, stream.columns] = model.positions.weight
-    return Plan(
+    return BlockPlan(
         space,
         _lift(model.embedding.weight, stream),
         positions,

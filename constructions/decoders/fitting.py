@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from constructions.decoders.blocks import Plan
+from constructions.decoders.blocks import BlockPlan
 from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.decoders.standard_decoder import Norm, Placement, StandardShape
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
 
 
-def shape_of(plan: Plan, norm: Norm | None, placement: Placement, tied: bool) -> StandardShape:
+def shape_of(
+    plan: BlockPlan, norm: Norm | None, placement: Placement, tied: bool
+) -> StandardShape:
     """The smallest standard decoder that a plan fits in. `d_head` is a power of 4: its root is a
     power of 2.
     """
@@ -33,7 +35,7 @@ def shape_of(plan: Plan, norm: Norm | None, placement: Placement, tied: bool) ->
     )
 
 
-def _widest_head(plan: Plan) -> int:
+def _widest_head(plan: BlockPlan) -> int:
     """The most channels of queries or values of a head; 0 where there is none."""
     return max(
         (
@@ -46,7 +48,9 @@ def _widest_head(plan: Plan) -> int:
     )
 
 
-def map_into(shape: StandardShape, model: FactModel, plan: Plan, first_block: int) -> EmbeddingMap:
+def map_into(
+    shape: StandardShape, model: FactModel, plan: BlockPlan, first_block: int
+) -> EmbeddingMap:
     """The first columns, heads, units and tokens; refused if there are too few of any."""
     needed = shape_of(plan, shape.norm, shape.placement, shape.tied)
     sizes = [

@@ -36,7 +36,7 @@ from fractions import Fraction
 import torch
 from torch import nn
 
-from constructions.decoders.blocks import Plan
+from constructions.decoders.blocks import BlockPlan
 from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.decoders.logit_error import NormError, logit_error
 from constructions.decoders.standard_decoder import StandardDecoder, StandardShape
@@ -50,7 +50,7 @@ from constructions.model.margin import MarginClaim
 def make_norms_the_identity(
     decoder: StandardDecoder,
     model: FactModel,
-    plan: Plan,
+    plan: BlockPlan,
     embedding_map: EmbeddingMap,
     margin: MarginClaim | None,
     slack: int | None,

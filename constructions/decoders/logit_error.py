@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from constructions.decoders.blocks import Plan, PlannedBlock
+from constructions.decoders.blocks import BlockPlan, PlannedBlock
 from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.decoders.network import network_of_decoder
 from constructions.decoders.standard_decoder import StandardDecoder
@@ -44,7 +44,7 @@ class NormError:
 def logit_error(
     decoder: StandardDecoder,
     model: FactModel,
-    plan: Plan,
+    plan: BlockPlan,
     embedding_map: EmbeddingMap,
     norm: NormError,
     slack: int | None,
@@ -126,7 +126,7 @@ class _Errors(Sizes):
         return min(changed, 2) + self.exponentials
 
 
-def _planned(network: Network, plan: Plan, embedding_map: EmbeddingMap) -> Network:
+def _planned(network: Network, plan: BlockPlan, embedding_map: EmbeddingMap) -> Network:
     """The network with the plan's parts in place of the decoder's, on the plan's coordinates."""
     parts = []
     for index, part in enumerate(network.parts):

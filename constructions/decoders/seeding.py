@@ -22,11 +22,11 @@ from typing import overload
 
 import torch
 
-from constructions.decoders.blocks import Plan, plan_blocks
+from constructions.decoders.block_writing import make_room, write_plan
+from constructions.decoders.blocks import BlockPlan, plan_blocks
 from constructions.decoders.fitting import map_into, shape_of
 from constructions.decoders.identity_norms import make_norms_the_identity
 from constructions.decoders.model_form import ModelForm, margin_to_begin_with
-from constructions.decoders.plan_writing import make_room, write_plan
 from constructions.decoders.standard_decoder import (
     Norm,
     Placement,
@@ -188,7 +188,7 @@ def seed_into(
 def _seed(
     target: StandardDecoder,
     model: FactModel,
-    plan: Plan,
+    plan: BlockPlan,
     margin: MarginClaim | None,
     slack: int | None,
     proven: bool,

@@ -12,7 +12,7 @@ from constructions import (
     StandardShape,
     standard,
 )
-from constructions.decoders import blocks, identity_norms, plan_writing
+from constructions.decoders import block_writing, blocks, identity_norms
 
 
 @pytest.mark.parametrize("norm", [None, "rmsnorm", "layernorm"])
@@ -112,7 +112,7 @@ def test_a_missing_mirror_is_noticed(monkeypatch):
         tall[embedding_map.mirror] = 0
         return tall
 
-    broken(monkeypatch, plan_writing, "_writing", one_sided)
+    broken(monkeypatch, block_writing, "_writing", one_sided)
     notices("selector", norm="layernorm")
 
 

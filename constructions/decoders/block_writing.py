@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from constructions.decoders.blocks import Plan, PlannedHead
+from constructions.decoders.blocks import BlockPlan, PlannedHead
 from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.decoders.standard_decoder import StandardDecoder
 from constructions.model.fact_model import FactModel
@@ -28,7 +28,7 @@ def make_room(target: StandardDecoder, embedding_map: EmbeddingMap) -> None:
 
 
 def write_plan(
-    target: StandardDecoder, model: FactModel, plan: Plan, embedding_map: EmbeddingMap
+    target: StandardDecoder, model: FactModel, plan: BlockPlan, embedding_map: EmbeddingMap
 ) -> None:
     """All weights of the construction, into the room made for it."""
     target.embedding.weight[: embedding_map.d_vocab] += _writing(
