@@ -15,6 +15,24 @@ PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
 CONSOLE = re.findall(r"^(<!-- numbers vary.*?-->\n)?```console\n(.*?)^```", README, re.M | re.S)
 
 
+def in_order(blocks):
+    """The blocks in groups: what reads a model that an earlier block has saved is run after it, by
+    the same process.
+    """
+    groups, of_model = [], {}
+    for vary, text in blocks:
+        used = next((name for name in of_model if re.search(rf"\b{name}\b", text)), None)
+        group = [] if used is None else of_model[used]
+        if used is None:
+            groups.append(group)
+        group.append((vary, text))
+        of_model.update(dict.fromkeys(re.findall(r"--save (\S+)", text), group))
+    return groups
+
+
+GROUPS = in_order(CONSOLE)
+
+
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
     """A folder in which the Python of the README has run, and left its files."""
@@ -31,11 +49,12 @@ def test_python_runs(workshop):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("block", range(len(CONSOLE)))
-def test_commands_print_what_stands_there(block, workshop):
-    vary, text = CONSOLE[block]
+@pytest.mark.parametrize("group", range(len(GROUPS)))
+def test_commands_print_what_stands_there(group, workshop):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for command, expected in runs(text):
+    for vary, command, expected in (
+        (vary, *run) for vary, text in GROUPS[group] for run in runs(text)
+    ):
         # it has just been run
         if command == "python -m verify all" and "VERIFY_ALL_OUTPUT" in os.environ:
             printed = Path(os.environ["VERIFY_ALL_OUTPUT"]).read_text()
@@ -63,6 +82,20 @@ def test_the_comparison_notices_a_difference():
     assert matches(["a 2 b"], ["a 1 b"], numbers_vary=True)
     assert not matches(["a b"], ["a 1 b"], numbers_vary=True)
     assert not matches(["a", "b"], ["a"], numbers_vary=False)
+
+
+def test_what_reads_a_saved_model_is_run_after_what_saves_it():
+    blocks = [
+        ("", "$ a --save one\n"),
+        ("", "$ b\n"),
+        ("", "$ c one\n$ d --save two\n"),
+        ("", "$ two\n"),
+    ]
+    first, *others = in_order(blocks)
+    assert first == [blocks[0], blocks[2], blocks[3]]
+    assert others == [[blocks[1]]]
+    assert any(len(group) > 1 for group in GROUPS)
+    assert sum(map(len, GROUPS)) == len(CONSOLE)
 
 
 def test_there_is_something_to_run():
