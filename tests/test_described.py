@@ -7,6 +7,7 @@ prove. `check` proves the answers, so it also refuses weights, facts and certifi
 described and not right; `load` takes them.
 """
 
+import hashlib
 import itertools
 import json
 import random
@@ -151,6 +152,17 @@ def test_a_false_size_is_refused_by_both(size, saved, tmp_path):
         assert not not_rebuilt
         assert proven.verdict == "FAIL"
         assert size in proven.reason
+
+
+@pytest.mark.parametrize("name", ["facts.tsv", "weights.safetensors"])
+def test_a_file_of_another_size_is_refused_unread(name, saved, monkeypatch):
+    """A sparse file of 64 GiB in its place kept `check` busy for minutes."""
+    files = saved["text"] | {name: saved["text"][name] + bytes(10**6)}
+    digest, hashed = hashlib.sha256, []
+    monkeypatch.setattr(hashlib, "sha256", lambda data: hashed.append(len(data)) or digest(data))
+    assert check_files(files).verdict == "FAIL"
+    assert hashed
+    assert max(hashed) < 10**6
 
 
 # ------------------------------------------------------------------ the two differences

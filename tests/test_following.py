@@ -11,6 +11,7 @@ from constructions import StandardDecoder, StandardShape, Transformer
 from constructions.decoders import logit_error
 from constructions.decoders.network import network_of_decoder
 from constructions.following.largest import largest_number
+from constructions.following.sizes import Size
 from constructions.following.walk import MatrixRules, follow, network_of
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 
@@ -142,3 +143,15 @@ def test_what_sums_lose_in_the_worst_order_is_within_the_error_of_logits(name, m
     assert 0.9 * products <= lost <= allowed
     rules.unit /= 4
     assert rules.rounded(name, weight, torch.ones(n, dtype=torch.float64)).item() < lost
+
+
+def test_a_sum_rounds_by_its_shift_too():
+    """After LayerNorm in the stream: the shift cancels where differences are read, and not in
+    what the sum has lost before.
+    """
+    rules = logit_error._Errors(torch.float32, logit_error.NormError(), 0, 2, True, True)
+    one, nothing = torch.ones(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    stream, update = Size(one, nothing, shift=2.0**24), Size(one, nothing)
+    lost = 2**24 + 1 - (torch.tensor([2.0**24]) + 1).item()
+    assert 0 < lost <= rules.plus(stream, update).error.item()
+    assert rules.plus(replace(stream, shift=0), update).error.item() < lost

@@ -54,7 +54,8 @@ class Sizes(MatrixRules[Size]):
         """The sum; where 0 is added nothing becomes larger."""
         error = x.error + update.error
         largest = torch.where(update.largest == 0, x.largest, up(x.largest + update.largest))
-        rounded = self.rounded_sum(x.largest + update.largest + error)
+        shift = x.shift + update.shift
+        rounded = self.rounded_sum(x.largest + update.largest + error + shift)
         return replace(x, largest=largest, error=up(error + rounded))
 
     def rounded_sum(self, total: Tensor) -> Tensor | float:

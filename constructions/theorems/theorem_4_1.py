@@ -34,6 +34,7 @@ from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.integers import whole
+from constructions.guards.wording import shortened
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.readout import NumberField, Readout, SignField
@@ -44,6 +45,9 @@ from constructions.theorems.lemmas.code_readout import read_codes
 from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
 from constructions.writing.draft import Draft, require_exact, write_rows
 from constructions.writing.plan import Plan
+
+_LARGEST_POWER = 1000
+"""Of e: far beyond what float64 holds."""
 
 
 @recorded
@@ -203,7 +207,8 @@ def attention_selector(
         A one-layer model without MLP; d_model R m + m + R + 1.
 
     Raises:
-        DoesNotFit: the dtype is too coarse for this margin, or the weights exceed the memory.
+        DoesNotFit: the dtype is too coarse for this margin or does not hold beta, or the weights
+            exceed the memory.
         InputError: beta is not a positive integer or too small, or an answer is not in the
             codebook.
     """
@@ -215,6 +220,11 @@ def attention_selector(
     stream = Space(attributes=(n_relations, m), output=(m,), relation=(n_relations,), is_entity=())
     attributes, output, relation = stream["attributes"], stream["output"], stream["relation"]
     rounding = _rounding(margin, stream.width, m, dtype)
+    if beta > (most := min(2**62, int(torch.finfo(dtype).max))):
+        raise DoesNotFit(
+            f"attention_selector: beta is {shortened(beta)}, and weights in {dtype} are at most"
+            f" {shortened(most)}"
+        )
 
     draft = Draft("attention_selector", vocabulary, stream)
     layer = draft.layer()
@@ -243,13 +253,14 @@ def attention_margin(n_relations: int, beta: int) -> Fraction:
     """A rational lower bound of `2 (e^beta - (R-1)) / (e^beta + 1)`, which increases with e^beta.
 
     e is replaced by a partial sum of its series, so the bound holds in real arithmetic, without
-    any rounding.
+    any rounding. A gain beyond `_LARGEST_POWER` is taken for that, which has a smaller margin:
+    the digits of the power grow with the gain, and a saved model may ask for any gain.
 
     Raises:
         InputError: beta is not a positive integer, or the margin is not positive.
     """
     n_relations, beta = whole("n_relations", n_relations, 1), whole("beta", beta, 1)
-    power = sum(Fraction(1, math.factorial(i)) for i in range(20)) ** beta
+    power = sum(Fraction(1, math.factorial(i)) for i in range(20)) ** min(beta, _LARGEST_POWER)
     margin = 2 * (power - (n_relations - 1)) / (power + 1)
     if margin <= 0:
         raise InputError(

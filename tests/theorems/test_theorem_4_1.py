@@ -187,6 +187,40 @@ def test_beta_is_a_positive_integer(beta):
         attention_selector(FactTable([[0]]), beta=beta)
 
 
+@pytest.mark.parametrize(
+    ("beta", "dtype"),
+    [
+        (65_505, torch.float16),
+        (2**63, torch.float32),
+        (10**400, torch.float64),
+    ],
+)
+def test_a_beta_that_the_dtype_does_not_hold_is_refused(beta, dtype):
+    """In float16 the query weights were infinite: no answer was right, and the margin was stated
+    as 1.67.
+    """
+    with pytest.raises(DoesNotFit, match=r"attention_selector: beta is .*weights in torch"):
+        attention_selector(FactTable.random_bijections(6, 2, seed=3), beta=beta, dtype=dtype)
+
+
+@pytest.mark.parametrize("beta", [2**16, 2**30, 2**62])
+def test_a_large_beta_is_built_at_once_and_right(beta):
+    """It is an option of saved models too: the power was computed with all its digits, and took
+    hours.
+    """
+    facts = FactTable.random_bijections(6, 2, seed=3)
+    model = attention_selector(facts, beta=beta)
+    assert 1 < model.margin.in_dtype < model.margin.real < 2
+    assert check_recall(model, facts, logits="full").wrong == 0
+
+
+def test_a_conversion_that_does_not_hold_beta_has_no_margin():
+    model = attention_selector(FactTable.random_bijections(6, 2, seed=3), beta=70_000)
+    assert model.margin.real > 1
+    with pytest.raises(DoesNotFit, match=r"nothing is proven of these weights in torch\.float16"):
+        _ = model.half().margin
+
+
 # ------------------------------------------------------------------ installing facts with other
 # answers
 
