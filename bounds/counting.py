@@ -1,8 +1,8 @@
 """The combinatorial cores of Theorem 4.2, by brute force: all k-hop tables, and the families of
 the local proofs.
 
-Each lower bound of `bounds.theorem_4_2` counts tuples of bijections that must be told apart. Here
-they are written down, for sizes where that is possible: all of them (`count_tables`), or the
+Each lower bound of `bounds.theorem_4_2` counts tuples of bijections that must be distinguished.
+Here they are written down, for sizes where that is possible: all of them (`count_tables`), or the
 families that the proofs describe. A family knows the queries by which the proof tells its members
 apart, and the number that the proof claims.
 """

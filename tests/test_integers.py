@@ -11,9 +11,8 @@ import torch
 
 import bounds
 import constructions
-from bounds import counting, separation, sizes
+from bounds import counting, separation, sizes, theorem_4_2
 from bounds import plans as plans
-from bounds import theorem_4_2 as no_cot
 from constructions import (
     CATALOGUE,
     Codebook,
@@ -113,13 +112,13 @@ CALLS = {
     constructions.widen: (widened, {"d_model": 30, "d_mlp": 20, "n_heads": 3, "n_layers": 2, "seed": 3}),
     attention_margin: (attention_margin, {"n_relations": 3, "beta": 3}),
     # bounds and formulas
-    no_cot.global_bound: (no_cot.global_bound, bits := {"n_entities": 100, "n_relations": 3, "hops": 2, "embedding_bits": 5}),
-    no_cot.sharpened_global_bound: (no_cot.sharpened_global_bound, bits),
-    no_cot.disjoint_trees_bound: (no_cot.disjoint_trees_bound, bits),
-    no_cot.shared_leaves_bound: (no_cot.shared_leaves_bound, bits),
-    no_cot.fact_aware_unembedding_bound: (no_cot.fact_aware_unembedding_bound, bits | {"unembedding_bits": 5}),
-    no_cot.every_bound: (no_cot.every_bound, bits | {"unembedding_bits": 5}),
-    no_cot.information_limit: (no_cot.information_limit, {"n_entities": 100, "n_relations": 3}),
+    theorem_4_2.global_bound: (theorem_4_2.global_bound, bits := {"n_entities": 100, "n_relations": 3, "hops": 2, "embedding_bits": 5}),
+    theorem_4_2.sharpened_global_bound: (theorem_4_2.sharpened_global_bound, bits),
+    theorem_4_2.disjoint_trees_bound: (theorem_4_2.disjoint_trees_bound, bits),
+    theorem_4_2.shared_leaves_bound: (theorem_4_2.shared_leaves_bound, bits),
+    theorem_4_2.fact_aware_unembedding_bound: (theorem_4_2.fact_aware_unembedding_bound, bits | {"unembedding_bits": 5}),
+    theorem_4_2.every_bound: (theorem_4_2.every_bound, bits | {"unembedding_bits": 5}),
+    theorem_4_2.information_limit: (theorem_4_2.information_limit, {"n_entities": 100, "n_relations": 3}),
     plans.require_listable: (plans.require_listable, {"n_relations": 3, "hops": 2}),
     plans.plans: (lambda **sizes: list(plans.plans(**sizes)), {"n_entities": 100, "n_relations": 3, "hops": 2}),
     separation.smallest_separation: (separation.smallest_separation, {"n_relations": 4, "hops": 3}),

@@ -19,11 +19,8 @@ def key_value(s: Symbols) -> Sizing:
     units = _pairs(s)
     threshold = s.bits_between(-(s.b + s.c - 1), 1)
     d = s.b + 2 * s.c + s.p + 1
-    layers = (
-        Tensor("units that read", s.k * units * d, threshold),
-        Tensor("units that write", s.k * units * d, 2),
-    )
-    return _memory_in_each_layer(s, d, units, layers)
+    layer = mlp([units], (threshold, 2), d)
+    return _memory(s, d, units, layer, s.k, select_from_known_places(s, d))
 
 
 def key_value_shared(s: Symbols) -> Sizing:
@@ -32,18 +29,16 @@ def key_value_shared(s: Symbols) -> Sizing:
     threshold = s.bits_between(-(s.max(s.b + s.c, s.p) - 1), 1)
     moves = 2 + s.if_any(s.k - 1)
     d = 2 * s.b + 2 * s.c + 2 * s.p + 2
-    return _memory_in_one_layer(s, d, units, mlp([units], (threshold, moves), d))
+    layer = mlp([units], (threshold, moves), d)
+    return _memory(s, d, units, layer, 1, select_by_pointer(s, d))
 
 
 def key_value_rows(s: Symbols) -> Sizing:
     """k layers of three hidden layers, between which all weights are signs."""
     widths = _row_widths(s, passes=1, moved=0)
     d = s.b + 2 * s.c + s.p + 1
-    one_layer = mlp(widths, _row_bits(s, lowest=1), d)
-    layers = tuple(
-        Tensor(tensor.name, s.k * tensor.entries, tensor.entry_bits) for tensor in one_layer
-    )
-    return _memory_in_each_layer(s, d, s.max(*widths), layers)
+    layer = mlp(widths, _row_bits(s, lowest=1), d)
+    return _memory(s, d, s.max(*widths), layer, s.k, select_from_known_places(s, d))
 
 
 def key_value_rows_shared(s: Symbols) -> Sizing:
@@ -51,7 +46,7 @@ def key_value_rows_shared(s: Symbols) -> Sizing:
     widths = _row_widths(s, passes=s.k, moved=s.k)
     d = 2 * s.b + 2 * s.c + 2 * s.p + 2
     layer = mlp(widths, _row_bits(s, lowest=s.max(s.p - 1, 1)), d)
-    return _memory_in_one_layer(s, d, s.max(*widths), layer)
+    return _memory(s, d, s.max(*widths), layer, 1, select_by_pointer(s, d))
 
 
 def _pairs(s: Symbols) -> int:
@@ -79,43 +74,27 @@ def _row_bits(s: Symbols, lowest: int) -> tuple[int, int, int, int]:
     return s.bits_between(-lowest, s.b + s.c), 1, 1, 3
 
 
-def _memory_in_each_layer(s: Symbols, d: int, widest: int, mlps: tuple[Tensor, ...]) -> Sizing:
-    """k stored layers around their MLPs: the subject is read once, each relation in its layer."""
+def _memory(
+    s: Symbols,
+    d: int,
+    widest: int,
+    layer: tuple[Tensor, ...],
+    stored: int,
+    selecting: tuple[Tensor, ...],
+) -> Sizing:
+    """So many stored layers with this MLP each, applied k times in all: the subject is read once,
+    the relation in each stored layer, which holds every fact.
+    """
+    mlps = (Tensor(one.name, stored * one.entries, one.entry_bits) for one in layer)
     return Sizing(
         d_vocab=s.V,
         d_model=d,
         d_mlp=widest,
         n_layers=s.k,
         n_heads=2,
-        internal=(
-            positions(s.k + 1, d),
-            *select_from_known_places(s, d),
-            *copies(s.b + s.k * s.c, d),
-            *mlps,
-        ),
+        internal=(positions(s.k + 1, d), *selecting, *copies(s.b + stored * s.c, d), *mlps),
         embedding_entry_bits=2,
         unembedding_entry_bits=sign_readout(s, s.N + s.u, s.b),
-        internal_fact_bits=s.k * s.N * s.R * s.b,
-        embedding_fact_bits=0,
-    )
-
-
-def _memory_in_one_layer(s: Symbols, d: int, widest: int, layer: tuple[Tensor, ...]) -> Sizing:
-    """One stored layer around its MLP, applied k times: two heads, each fact once."""
-    return Sizing(
-        d_vocab=s.V,
-        d_model=d,
-        d_mlp=widest,
-        n_layers=s.k,
-        n_heads=2,
-        internal=(
-            positions(s.k + 1, d),
-            *select_by_pointer(s, d),
-            *copies(s.b + s.c, d),
-            *layer,
-        ),
-        embedding_entry_bits=2,
-        unembedding_entry_bits=sign_readout(s, s.N + s.u, s.b),
-        internal_fact_bits=s.N * s.R * s.b,
+        internal_fact_bits=stored * s.N * s.R * s.b,
         embedding_fact_bits=0,
     )

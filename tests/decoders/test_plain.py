@@ -1,4 +1,6 @@
-"""No module that is tampered with passes while it answers wrong, or states what was proven of its weights."""
+"""No module that is tampered with passes while it answers wrong, or states what was proven of its
+weights.
+"""
 
 import contextlib
 from contextlib import nullcontext

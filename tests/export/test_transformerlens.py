@@ -201,7 +201,7 @@ def test_lens_compatibility_mode_changes_logits_by_one_number_a_position_whateve
 
 
 @lens
-def test_lens_compatibility_mode_rounds_weights_to_float32_so_large_numbers_need_it_without_processing():
+def test_compatibility_mode_rounds_to_float32_so_large_numbers_need_it_without_processing():
     model = built("scalar_selector", 6000, 1, dtype=torch.float64)
     assert ask(in_compatibility_mode(to_transformerlens(model, margin=0)), model, most=1000).wrong
     bridge = to_transformerlens(model, margin=0)
