@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,16 @@ def test_a_worker_that_ends_is_reported_and_the_others_go_on():
     }, items
 
 
-def test_a_program_whose_workers_all_crash_ends(monkeypatch):
+@pytest.mark.parametrize("processes", [1, MOST])
+def test_a_program_whose_workers_all_crash_ends(processes, monkeypatch):
+    """With one process none is left when the rest is given up; with more, all may end at once."""
+
+    def wait_for_some(pipes):
+        assert pipes, "waiting for no process never ends"
+        return wait(pipes)
+
+    monkeypatch.setattr("verify.runner.workers.wait", wait_for_some)
+    monkeypatch.setattr("verify.runner.workers.MOST", processes)
     monkeypatch.setattr("verify.runner.workers.MOST_LOST", 3)
     items = ["a", "b", *["leave"] * 30]
     with side_by_side(done_or_lost, items, reported) as results:

@@ -111,6 +111,8 @@ class _Pool(Generic[Item, Result]):
                     self.workers.append(worker)
                     busy.append(worker)
                     self.send(worker, next_place)
+                if not busy:  # the rest was given up just now, this place with it
+                    continue
                 ready = wait([worker.pipe for worker in busy])
                 busy = [
                     worker for worker in busy if worker.pipe not in ready or self.receive(worker)
