@@ -152,8 +152,11 @@ integers.
 
 ELSEWHERE = {"add_noise", "normalize", "standard"} | {
     *("argmax", "capped_tree", "require_tree", "rounded_down", "whole_sizes"),
+    *("Sizing", "Symbols"),
 }
-"""Their integers are read by functions of the table: `widen`, `seed_into`, the bounds."""
+"""Their integers are read by functions of the table: `widen`, `seed_into`, the bounds, the
+formulas.
+"""
 
 
 def public_functions():

@@ -6,12 +6,17 @@ import argparse
 import json
 from pathlib import Path
 
+from bounds.lower_bound import LowerBound
+from constructions.catalogue import own_constructions
+from constructions.entry import Construction
 from constructions.guards.errors import InputError
-from verify.cli.commands.options import Commands, add_json, add_sizes, add_wide
-from verify.cli.output import is_wide, say, say_text
+from verify.cli.commands.options import Commands, add_json, add_own, add_sizes, add_wide
+from verify.cli.commands.own import own_of
+from verify.cli.output import is_wide, say, say_text, say_verdict
 from verify.cli.places import check_writable, write_text
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import budget, count, size
+from verify.runner.held_bounds import GRID, check_bound
 
 
 def add_bound(commands: Commands) -> None:
@@ -40,6 +45,11 @@ def add_bound(commands: Commands) -> None:
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE.svg", help="also draw the plane (needs matplotlib)"
+    )
+    add_own(
+        parser,
+        "a construction of your own, drawn as a point, or a bound of your own, drawn as a curve"
+        " and held against every construction at many sizes",
     )
     add_json(parser, "the plane")
     parser.set_defaults(run=_run_bound)
@@ -76,6 +86,7 @@ def add_plan(commands: Commands) -> None:
         action="store_true",
         help="every choice of options, not just the one with the fewest bits",
     )
+    add_own(parser, "a construction of your own that is planned as well")
     add_wide(parser, "the bits of facts")
     parser.set_defaults(run=_run_plan)
 
@@ -107,6 +118,7 @@ def _run_bound(options: argparse.Namespace) -> int:
     from verify.cli.reports import plane, plane_picture
 
     sizes = (options.N, options.R, options.k)
+    constructions, bounds = own_of(options.own)
     if options.embedding_bits is not None:
         if options.plot or options.json:
             raise InputError(
@@ -118,8 +130,8 @@ def _run_bound(options: argparse.Namespace) -> int:
             if options.unembedding_bits is None
             else options.unembedding_bits
         )
-        say_text(plane.bounds_at(*sizes, options.embedding_bits, b_u))
-        return PASSED
+        say_text(plane.bounds_at(*sizes, options.embedding_bits, b_u, bounds))
+        return _hold(bounds, constructions, sizes)
     if options.unembedding_bits is not None:
         raise InputError("--unembedding-bits needs --embedding-bits: give both, or neither")
     for path in (options.plot, options.json):
@@ -130,7 +142,7 @@ def _run_bound(options: argparse.Namespace) -> int:
         )
     if options.plot is not None:
         plane_picture.require_matplotlib()
-    shown = plane.plane(*sizes)
+    shown = plane.plane(*sizes, constructions, bounds)
     say_text(plane.tables(shown))
     if options.plot is not None:
         plane_picture.draw(shown, options.plot)
@@ -138,7 +150,20 @@ def _run_bound(options: argparse.Namespace) -> int:
     write_text(
         options.json, lambda: json.dumps(plane.as_json(shown), indent=1, allow_nan=False) + "\n"
     )
-    return PASSED
+    return _hold(bounds, constructions, sizes)
+
+
+def _hold(
+    bounds: list[LowerBound], constructions: list[Construction], size: tuple[int, int, int]
+) -> int:
+    """Hold the user's bounds against all constructions, at this size and many others."""
+    status = PASSED
+    for bound in bounds:
+        found = check_bound(bound, constructions, list(dict.fromkeys([*GRID, size])))
+        say_verdict(str(found))
+        if found.verdict != "PASS":
+            status = FAILED
+    return status
 
 
 def _run_plan(options: argparse.Namespace) -> int:
@@ -148,7 +173,8 @@ def _run_plan(options: argparse.Namespace) -> int:
 
     budget = Budget(options.max_d, options.max_bits, options.max_depth, options.max_tokens)
     wide = is_wide(options.wide)
-    table, fits = plan_table(options.N, options.R, options.k, budget, options.all, wide)
+    own = own_constructions(options.own)
+    table, fits = plan_table(options.N, options.R, options.k, budget, options.all, wide, own)
     say_text(table)
     return PASSED if fits else FAILED
 
