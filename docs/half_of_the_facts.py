@@ -1,4 +1,4 @@
-"""A lower bound of one's own, true but weak: most of the facts are inside, or in the embeddings."""
+"""A lower bound of one's own, true but weak: half of the facts are inside, or in embeddings."""
 
 from __future__ import annotations
 
@@ -14,4 +14,4 @@ def half_of_the_facts(n_entities: int, n_relations: int, hops: int, embedding_bi
     return tables - (n_entities + n_relations) * embedding_bits
 
 
-true = LowerBound(half_of_the_facts, unembedding="fixed", of_facts=True)
+half = LowerBound(half_of_the_facts, unembedding="fixed", of_facts=True)
