@@ -80,9 +80,8 @@ def test_a_plan_knows_all_sizes_and_holds_no_weight(name, monkeypatch):
 def test_a_builder_is_a_function_that_returns_a_model(name):
     """As it is seen by `inspect`, by `help`, and by pickle, which finds it by its name."""
     build = CATALOGUE[name].constructor()
-    kind = "ChainOfThought" if name == "chain_of_thought" else "FactModel"
     assert inspect.isfunction(build)
-    assert inspect.signature(build).return_annotation == kind
-    assert get_type_hints(build)["return"].__name__ == kind
+    assert inspect.signature(build).return_annotation == "FactModel"
+    assert get_type_hints(build)["return"].__name__ == "FactModel"
     assert pickle.loads(pickle.dumps(build)) is build is copy.deepcopy(build)
     assert "Weights." in inspect.getdoc(build)
