@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from constructions.entry import Construction
 from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
+from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
 from constructions.sizes.symbols import Symbols
 
@@ -128,11 +129,17 @@ def bijection_values(
     }
 
 
+_NAMES = {field.name for field in fields(Symbols)}
+"""Of the symbols that all constructions share."""
+
+
 def _costs(entry: Construction, values: Mapping[str, int]) -> Costs:
     """All that the formulas of an entry say at these values of the symbols."""
-    sizing = entry.sizing(Symbols(**values))
+    own = {name: value for name, value in values.items() if name not in _NAMES}
+    named = {name: value for name, value in values.items() if name in _NAMES}
+    sizing = entry.sized(Symbols(**named, options=own))
     numbers = {field.name: getattr(sizing, field.name) for field in fields(Costs)}
     for name, number in numbers.items():
         if not isinstance(number, int):
-            raise ValueError(f"{entry.name}: the formula {name} gives {number}, not an integer")
+            raise InputError(f"{entry.name}: the formula {name} gives {number}, not an integer")
     return Costs(**numbers)

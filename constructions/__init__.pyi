@@ -21,6 +21,7 @@ from constructions.decoders.standard_model import (
 )
 from constructions.entry import (
     Construction as Construction,
+    Option as Option,
 )
 from constructions.facts.answers import (
     MISSING as MISSING,
@@ -58,6 +59,7 @@ from constructions.guards.errors import (
     DoesNotFit as DoesNotFit,
     FactFileError as FactFileError,
     InputError as InputError,
+    UserCodeError as UserCodeError,
 )
 from constructions.model.fact_model import (
     FactModel as FactModel,
@@ -83,6 +85,12 @@ from constructions.model.transformer import (
 from constructions.saved.folder import (
     load as load,
     save as save,
+)
+from constructions.sizes.sizing import (
+    Sizing as Sizing,
+)
+from constructions.sizes.symbols import (
+    Symbols as Symbols,
 )
 from constructions.theorems.hybrid import (
     hybrid as hybrid,

@@ -14,12 +14,14 @@ from constructions.catalogue import CATALOGUE
 
 AT_ONCE = {
     "catalogue": ("CATALOGUE", "construction"),
-    "entry": ("Construction",),
+    "entry": ("Construction", "Option"),
     "facts.answers": ("MISSING",),
     "facts.codes": ("Codebook",),
     "facts.table": ("FactTable",),
     "facts.vocabulary": ("Vocabulary",),
-    "guards.errors": ("DoesNotFit", "FactFileError", "InputError"),
+    "guards.errors": ("DoesNotFit", "FactFileError", "InputError", "UserCodeError"),
+    "sizes.sizing": ("Sizing",),
+    "sizes.symbols": ("Symbols",),
 }
 """Names that are imported with the package, without torch, by module."""
 

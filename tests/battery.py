@@ -42,7 +42,7 @@ from verify.runner import attack, attack_kinds, attack_target
 def honest_models():
     for name, entry in CATALOGUE.items():
         yield name, files_of(built(name, 3, hops=2))
-        if entry.random_partial_facts and name in (
+        if entry.missing and name in (
             "selector",
             "key_value_rows_shared",
             "hybrid",

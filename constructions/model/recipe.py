@@ -111,7 +111,13 @@ def recorded(
             elif declares_integers(declared):
                 options[name] = as_declared(name, value, declared)
         call.arguments.update(options)
-        return plan(*call.args, **call.kwargs).made_by(Recipe(builder, options))
+        planned = plan(*call.args, **call.kwargs)
+        if not hasattr(planned, "made_by"):
+            raise InputError(
+                f"the builder {plan.__name__} has returned a {type(planned).__name__}; it must"
+                " return the plan of a model, draft.plan(...)"
+            )
+        return planned.made_by(Recipe(builder, options))
 
     @functools.wraps(plan)
     def building(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Built:

@@ -149,7 +149,11 @@ class Form:
     def __getitem__(self, key: Any) -> Form:
         form = self.form()
         keys = key if isinstance(key, tuple) else (key,)
-        full = (*keys, slice(None)) if Ellipsis in keys else (*keys, Ellipsis, slice(None))
+        full = (
+            (*keys, slice(None))
+            if any(one is Ellipsis for one in keys)
+            else (*keys, Ellipsis, slice(None))
+        )
         terms = [
             tuple(np.broadcast_to(part, (*form.shape, part.shape[-1]))[full] for part in term)
             for term in form.terms

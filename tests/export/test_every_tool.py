@@ -34,7 +34,7 @@ from verify.queries.exported import MOST_ASKED, ask, export_and_ask
 def test_every_query_is_answered_right_in_the_other_tool(
     name, dtype, tool, tmp_path, record_property
 ):
-    partial = dtype == "float64" and CATALOGUE[name].random_partial_facts is not None
+    partial = dtype == "float64" and CATALOGUE[name].missing
     model = built(name, 5, 3, hops=2, partial=partial, dtype=DTYPES[dtype])
     asked = export_and_ask(model, tool, tmp_path / "out")
     record_property("difference", asked.difference)

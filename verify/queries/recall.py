@@ -165,7 +165,7 @@ def _affordable(model: Answering, facts: FactTable, hops: int) -> Logits:
     work.
     """
     work = facts.n_queries(hops) * model.shape.d_vocab * model.shape.d_model
-    if not isinstance(model, FactModel):
+    if not isinstance(model, FactModel) or not model.readout.tells_codes_apart:
         return "full"
     return "both" if work <= AFFORDABLE_FULL_WORK else "fast"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from constructions.catalogue import CATALOGUE, construction
+from constructions.catalogue import construction
 from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import read_tsv
@@ -36,9 +36,11 @@ def add_facts(commands: Commands) -> None:
     )
     parser.add_argument(
         "--construction",
-        choices=list(CATALOGUE),
         metavar="NAME",
-        help="as `list` names it; by default one that suits the table and the questions",
+        help=(
+            "as `list` names it, or path/file.py:name for one of your own; by default one that"
+            " suits the table and the questions"
+        ),
     )
     parser.add_argument(
         "--ask",
@@ -59,6 +61,8 @@ def add_facts(commands: Commands) -> None:
 
 def _run_facts(options: argparse.Namespace) -> int:
     """Read the table, choose a construction, verify it for each length of paths, and answer."""
+    if options.construction is not None:
+        construction(options.construction)  # a missing one is reported before the table is read
     facts = _read(options.file)
     questions = [_question(facts, words) for words in options.ask]
     lengths = sorted(

@@ -37,7 +37,7 @@ def catalogue_table() -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for e in CATALOGUE.values():
-        sizing = e.sizing(Expressions(**SYMBOLS))
+        sizing = e.sized(Expressions(**SYMBOLS))
         check = f"python -m verify {e.name} -N 100 -R 4" + (" -k 2" if e.multi_hop else "")
         rows.append(
             f"| {e.theorem} | `{e.name}` | `{sizing.d_model}` | `{sizing.d_mlp}` |"
