@@ -21,7 +21,6 @@ from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError, InternalError, UserCodeError
 from constructions.guards.memory import is_out_of_memory, require_memory
 from constructions.guards.wording import shortened
-from constructions.model.answering import Writing
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.saved.folder import save
@@ -258,7 +257,7 @@ def _sizes_of(
         expected = predicted(entry, facts, cell.hops, dict(cell.options))
         if expected is None:
             raise InternalError(f"the formulas of {entry.name} have said nothing")
-    steps = -(-cell.hops // model.hops_per_token) if isinstance(model, Writing) else 1
+    steps = -(-cell.hops // model.hops_per_token) if model.hops_per_token else 1
     return SizesFound(found, expected, bits, facts.is_bijective, steps)
 
 
