@@ -107,10 +107,6 @@ def bijection_values(
     then R m.
     """
     settings = entry.settings(n_relations, hops, given)
-    n_positions = hops + 1
-    if "max_hops" in settings:
-        longest = settings["max_hops"]
-        n_positions = longest + -(-longest // settings["hops_per_token"]) + 1
     bits = bits_needed(n_entities)
     return {
         "N": n_entities,
@@ -123,7 +119,7 @@ def bijection_values(
         "w": bits,
         "b": bits,
         "c": bits_needed(n_relations),
-        "p": bits_needed(n_positions),
+        "p": bits_needed(entry.positions(hops, settings)),
         "u": 0,
         **{option.symbol: settings[option.name] for option in entry.options},
     }

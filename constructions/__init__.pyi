@@ -64,6 +64,21 @@ from constructions.guards.errors import (
 from constructions.model.fact_model import (
     FactModel as FactModel,
 )
+from constructions.model.margin import (
+    MarginClaim as MarginClaim,
+)
+from constructions.model.readout import (
+    NumberField as NumberField,
+    Readout as Readout,
+    SignField as SignField,
+)
+from constructions.model.recipe import (
+    recorded as recorded,
+)
+from constructions.model.stream import (
+    Space as Space,
+    dot as dot,
+)
 from constructions.model.transformer import (
     Transformer as Transformer,
 )
@@ -96,11 +111,24 @@ from constructions.theorems.theorem_4_3_precomputed import (
     precomputed as precomputed,
 )
 from constructions.theorems.theorem_4_4 import (
-    ChainOfThought as ChainOfThought,
     chain_of_thought as chain_of_thought,
 )
 from constructions.theorems.theorem_F_1 import (
     superposition as superposition,
+)
+from constructions.writing.claims import (
+    Holds as Holds,
+)
+from constructions.writing.codes import (
+    Bits as Bits,
+    Number as Number,
+    Signs as Signs,
+)
+from constructions.writing.draft import (
+    Draft as Draft,
+)
+from constructions.writing.plan import (
+    Plan as Plan,
 )
 
 __version__: str

@@ -4,11 +4,12 @@ from it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from constructions.entry import Construction, Option
-from constructions.guards.errors import InputError
+from constructions.facts.table import FactTable
+from constructions.guards.errors import InputError, InternalError
 from constructions.guards.user_code import is_reference, kind_of, loaded
 from constructions.sizes import (
     hybrid,
@@ -26,7 +27,54 @@ _LOOKED_UP = Option(
     "relations in the row memory, 0 to R (default R - 1)",
     default=lambda R, k: R - 1,
     choices=lambda R, k: range(R + 1),
+    most=lambda R, k: R,
 )
+_LONGEST = Option(
+    "max_hops",
+    "K",
+    "the longest path (default 4, or -k if that is more)",
+    default=lambda R, k: max(k, 4),
+    choices=lambda R, k: [k],
+    counts_hops=True,
+    longest_path=True,
+)
+_STEP = Option(
+    "hops_per_token",
+    "j",
+    "hops that a written token makes (default 1)",
+    default=lambda R, k: 1,
+    choices=lambda R, k: range(1, k + 1),
+    counts_hops=True,
+)
+
+
+def _shared_answers(facts: FactTable, lengths: Sequence[int]) -> str:
+    """Of paths of one relation, where two relations share an answer."""
+    if list(lengths) != [1] or facts.has_disjoint_answers:
+        return ""
+    return "the relations share answers; every table is taken"
+
+
+def _disjoint_answers(facts: FactTable, lengths: Sequence[int]) -> str:
+    """Of paths of one relation, where each relation has answers of its own."""
+    if list(lengths) != [1] or not facts.has_disjoint_answers:
+        return ""
+    return "the relations answer in disjoint sets, so that no MLP is needed"
+
+
+def _longer_paths(facts: FactTable, lengths: Sequence[int]) -> str:
+    """Of longer paths."""
+    if list(lengths) == [1]:
+        return ""
+    return "one set of weights for paths of every length, whatever the facts"
+
+
+def _prompt_and_written(hops: int, options: Mapping[str, int]) -> int:
+    """The positions of a chain of thought: the prompt, and one for each token but END."""
+    longest, step = options[_LONGEST.name], options[_STEP.name]
+    return longest + -(-longest // step) + 1
+
+
 _ENTRIES = (
     Construction(
         name="selector",
@@ -37,6 +85,7 @@ _ENTRIES = (
             "embeddings stack the answers' codes;"
             " an MLP of one hidden layer masks all but the queried block"
         ),
+        suits=_shared_answers,
     ),
     Construction(
         name="scalar_selector",
@@ -60,6 +109,7 @@ _ENTRIES = (
         claim="disjoint answer sets: no MLP, no query or key weights",
         tables="disjoint",
         needs="relations with disjoint answer sets",
+        suits=_disjoint_answers,
     ),
     Construction(
         name="key_value",
@@ -76,6 +126,7 @@ _ENTRIES = (
         theorem="4.3(1) (ours)",
         claim="key_value with one stored layer, applied k times",
         fixed={"share_layers": True},
+        largest_in_grid=64,
         multi_hop=True,
     ),
     Construction(
@@ -96,6 +147,8 @@ _ENTRIES = (
         theorem="4.3(1) (ours)",
         claim="key_value_rows with one stored layer, applied k times",
         fixed={"share_layers": True},
+        largest_in_grid=64,
+        near_bounds=((1024, 8, 2),),
         multi_hop=True,
     ),
     Construction(
@@ -116,6 +169,7 @@ _ENTRIES = (
         theorem="4.3(2) (ours)",
         claim="the same in one layer with k + 1 heads",
         fixed={"layers": 1},
+        largest_in_grid=64,
         multi_hop=True,
     ),
     Construction(
@@ -137,6 +191,7 @@ _ENTRIES = (
         ),
         fixed={"share_layers": True},
         options=(_LOOKED_UP,),
+        largest_in_grid=16,
         multi_hop=True,
     ),
     Construction(
@@ -161,23 +216,11 @@ _ENTRIES = (
             "one layer and one set of weights for all paths of up to K hops;"
             " intermediate entities are written"
         ),
-        options=(
-            Option(
-                "max_hops",
-                "K",
-                "the longest path (default 4, or -k if that is more)",
-                default=lambda R, k: max(k, 4),
-                choices=lambda R, k: [k],
-            ),
-            Option(
-                "hops_per_token",
-                "j",
-                "hops that a written token makes (default 1)",
-                default=lambda R, k: 1,
-                choices=lambda R, k: range(1, k + 1),
-            ),
-        ),
+        options=(_LONGEST, _STEP),
         n_specials=3,
+        positions=_prompt_and_written,
+        suits=_longer_paths,
+        near_bounds=((1024, 4, 3), (4096, 4, 2)),
         multi_hop=True,
     ),
 )
@@ -210,6 +253,23 @@ def construction(name: str) -> Construction:
         )
     require_new_name(own, name)
     return own
+
+
+def writing_tokens() -> list[Construction]:
+    """The constructions of the catalogue whose models write intermediate entities."""
+    return [entry for entry in CATALOGUE.values() if entry.longest_path is not None]
+
+
+def suggested(facts: FactTable, lengths: Sequence[int]) -> tuple[Construction, str]:
+    """A construction that suits a table and the lengths of its paths, in order, and why.
+
+    Raises:
+        InternalError: none does.
+    """
+    for entry in CATALOGUE.values():
+        if why := entry.suits(facts, lengths):
+            return entry, why
+    raise InternalError(f"no construction is suggested for paths of {list(lengths)} relations")
 
 
 def own_constructions(references: Sequence[str]) -> list[Construction]:

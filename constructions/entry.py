@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +29,12 @@ class Option:
         help: what it is, in one line.
         default: (relations, hops) to the value where none is given.
         choices: (relations, hops) to all values that are worth comparing.
+        most: (relations, hops) to the largest value that the builder takes; None where that is not
+            so easily said.
+        counts_hops: whether it is a number of hops, so that it is as long as a path may be.
+        longest_path: whether it is the length of the longest path that the model answers, with
+            tokens that it writes; the builder gets it in place of the hops, and the model answers
+            every shorter path, too.
     """
 
     name: str
@@ -36,6 +42,9 @@ class Option:
     help: str
     default: Callable[[int, int], int]
     choices: Callable[[int, int], Iterable[int]]
+    most: Callable[[int, int], int] | None = None
+    counts_hops: bool = False
+    longest_path: bool = False
 
 
 Tables = Callable[[int, int, int], FactTable]
@@ -49,6 +58,16 @@ TABLES: dict[str, Tables] = {
 """The kinds of random tables that have a name; `disjoint`: relations with answer sets of their
 own.
 """
+
+
+def hops_and_subject(hops: int, options: Mapping[str, int]) -> int:
+    """The positions of a model that answers at once: the subject, and a relation for each hop."""
+    return hops + 1
+
+
+def never(facts: FactTable, lengths: Sequence[int]) -> str:
+    """A construction that is suggested for no table."""
+    return ""
 
 
 RESERVED = tuple(
@@ -80,6 +99,12 @@ class Construction:
         fixed: arguments of the builder that make this variant of it.
         options: further arguments.
         n_specials: how many special tokens it has.
+        positions: (hops, options by name) to the positions of its model.
+        suits: (facts, lengths of paths) to why it is the one to take for these, in words; empty if
+            it is not.
+        largest_in_grid: the most entities with which the default grid builds it.
+        near_bounds: sizes (entities, relations, hops) at which it is near a lower bound, or below
+            that for models that write no tokens: further cells of the default grid.
 
     Raises:
         InputError: an attribute of another kind.
@@ -97,6 +122,10 @@ class Construction:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     options: tuple[Option, ...] = ()
     n_specials: int = 1
+    positions: Callable[[int, Mapping[str, int]], int] = hops_and_subject
+    suits: Callable[[FactTable, Sequence[int]], str] = never
+    largest_in_grid: int = 4096
+    near_bounds: tuple[tuple[int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
         for word, make in TABLES.items():
@@ -141,6 +170,13 @@ class Construction:
                     f"{name}: the option {option.name!r} has the symbol {option.symbol!r}, and"
                     f" {', '.join(RESERVED)} are those of all size formulas; give it another"
                 )
+
+    @property
+    def longest_path(self) -> Option | None:
+        """The option that is the length of the longest path; None for a construction whose models
+        answer paths of one length, and write no tokens on the way.
+        """
+        return next((option for option in self.options if option.longest_path), None)
 
     @property
     def takes_bijections(self) -> bool:
@@ -290,7 +326,8 @@ class Construction:
         settings = self.settings(facts.n_relations, hops, given)
         positional: tuple[Any, ...] = ()
         if self.multi_hop:
-            positional = (settings.pop("max_hops", hops),)
+            longest = self.longest_path
+            positional = (hops if longest is None else settings.pop(longest.name),)
         arguments = {**self.fixed, **settings, **others}
         what = f"the builder of {self.name}"
         return self._called(self.constructor(), what, facts, *positional, **arguments)

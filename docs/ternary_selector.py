@@ -17,7 +17,7 @@ add-a-construction.md.
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -30,7 +30,8 @@ from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot
 from constructions.sizes.tensors import copies, mlp
 from constructions.sizes.whole_numbers import digits
-from constructions.writing.draft import Draft, require_exact, write_rows
+from constructions.writing.claims import Holds
+from constructions.writing.draft import Draft, require_exact
 from constructions.writing.plan import Plan
 
 
@@ -54,25 +55,23 @@ def ternary_selector(
     attributes, output, one = stream["attributes"], stream["output"], stream["one"]
 
     draft = Draft("ternary_selector", vocabulary, stream)
+    draft.entities(Holds(attributes, words=1, code=Digits(codebook, n)))
+    lowered = np.eye(n_relations, dtype=int) - 1
+    draft.relations(attributes, np.repeat(lowered, n, axis=1))
+    draft.relations(output, -1)
+    draft.relations(one, 1)
     layer = draft.layer()
     layer.head("read the subject", copy=2 * attributes, to=attributes)
     asked = layer.relu("asked", attributes)
     layer.add(asked.sum(axis=0), to=output)
+    layer.takes([1])
 
     codes = ternary(np.arange(len(codebook)), n) - 1
     squares = dot((codes**2).sum(-1)[:, None], one.flat())
     answers = FormField(codebook.tokens, 2 * dot(codes, output) - squares)
     # the runner-up's logit is |y|^2 - 1, at least -1
     rest = -(1 if len(codebook) > 1 else 0) * one
-    writer = partial(_write, codebook=codebook, n=n)
-    return draft.plan(
-        facts,
-        Readout((answers,), rest),
-        writer,
-        MarginClaim.exactly(1),
-        dtype,
-        codebooks=(codebook,),
-    )
+    return draft.plan(facts, Readout((answers,), rest), MarginClaim.exactly(1), dtype)
 
 
 def ternary(numbers: np.ndarray, n: int) -> np.ndarray:
@@ -80,15 +79,17 @@ def ternary(numbers: np.ndarray, n: int) -> np.ndarray:
     return np.asarray(numbers)[..., None] // 3 ** np.arange(n) % 3
 
 
-def _write(model: FactModel, facts: FactTable, codebook: Codebook, n: int) -> None:
-    vocabulary, weight, stream = model.vocabulary, model.embedding.weight, model.stream
-    numbers = codebook.numbers(vocabulary.answer_tokens(facts.answers))
-    for r in range(facts.n_relations):
-        write_rows(weight, vocabulary.entities, stream["attributes"][r], ternary(numbers[r], n))
-    lowered = np.eye(facts.n_relations, dtype=int) - 1
-    write_rows(weight, vocabulary.relations, stream["attributes"], np.repeat(lowered, n, axis=1))
-    write_rows(weight, vocabulary.relations, stream["output"], -1)
-    write_rows(weight, vocabulary.relations, stream["one"], 1)
+@dataclass(frozen=True)
+class Digits:
+    """A node is written by the digits of its number; no certificate spells that out."""
+
+    codebook: Codebook
+    n: int
+    form: None = None
+
+    def rows(self, tokens: np.ndarray) -> np.ndarray:
+        """int64 (n tokens, n digits)."""
+        return ternary(self.codebook.numbers(tokens), self.n)
 
 
 def sizes(s: Symbols) -> Sizing:

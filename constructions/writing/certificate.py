@@ -67,7 +67,7 @@ class _Claims:
         self.k, self.n_relations = model.hops, self.facts.n_relations
         self.looked_up = int(self.options.get("looked_up") or 0)
         self.shared = "pointer" in model.stream.slots
-        self.per_token = getattr(model, "hops_per_token", 0)
+        self.per_token = model.hops_per_token
 
     def all(self) -> list[_Claim]:
         """All claims, in the order in which a proof needs them."""
@@ -217,10 +217,9 @@ class _Claims:
         layer = self.model.layer_sequence()[number - 1]
         if layer.attention is None:
             return []
-        index, claims, at = (number - 1) % len(self.model.shape.layers), [], 0
-        for h, (name, shape) in enumerate(
-            zip(self.model.head_names[index], layer.attention.heads, strict=True)
-        ):
+        recorded, claims, at = self.model.record.applied(number - 1), [], 0
+        for h, (head, shape) in enumerate(zip(recorded.heads, layer.attention.heads, strict=True)):
+            name = head.name
             channels = slice(at, at + shape.d_v)
             read = (layer.attention.value.weight[channels] != 0).any(0).cpu().numpy()
             written = (layer.attention.output.weight[:, channels] != 0).any(1).cpu().numpy()

@@ -12,11 +12,8 @@ from verify.runner.cells import FACT_KINDS, FORM_NAMES, Cell, FactKind
 GRID_ENTITIES = (1, 2, 3, 5, 16, 100, 1000, 4096)
 GRID_RELATIONS = (1, 2, 7, 16)
 MULTI_HOP_ENTITIES = (2, 5, 16, 64, 256)
-LARGEST_VARIANT = 64
-LARGEST_VARIANT_WITH_OPTIONS = 16
 MULTI_HOP_RELATIONS = (1, 2, 3, 4)
 MULTI_HOP_HOPS = (1, 2, 3, 4)
-SEPARATED = ((1024, 3), (4096, 2))
 FORM_SIZE = (5, 3, 2)
 
 
@@ -37,8 +34,8 @@ def default_grid(*own: str) -> list[Cell]:
     cells = []
     for name in (*CATALOGUE, *own):
         cells += _many_hops(name) if construction(name).multi_hop else _one_hop(name)
-    cells += [Cell("chain_of_thought", n, 4, k, options=(("max_hops", k),)) for n, k in SEPARATED]
-    cells.append(Cell("key_value_rows_shared", 1024, 8, 2))
+    near = [cell for name in (*CATALOGUE, *own) for cell in _near_bounds(name)]
+    cells += sorted(near, key=lambda cell: cell.relations)
     n, r, k = FORM_SIZE
     return cells + [
         Cell(name, n, r, k if construction(name).multi_hop else 1, form=form)
@@ -55,10 +52,7 @@ def _one_hop(name: str) -> list[Cell]:
 def _many_hops(name: str) -> list[Cell]:
     """The cells of a construction that answers paths."""
     entry, cells = construction(name), []
-    largest = max(MULTI_HOP_ENTITIES)
-    if entry.fixed:
-        largest = LARGEST_VARIANT_WITH_OPTIONS if entry.options else LARGEST_VARIANT
-    entities = [n for n in MULTI_HOP_ENTITIES if n <= largest]
+    entities = [n for n in MULTI_HOP_ENTITIES if n <= entry.largest_in_grid]
     for n, r, k in itertools.product(entities, MULTI_HOP_RELATIONS, MULTI_HOP_HOPS):
         cells.append(Cell(name, n, r, k))
         if n == 16 and _takes(name, "partial"):
@@ -66,6 +60,15 @@ def _many_hops(name: str) -> list[Cell]:
         if n == 5:
             cells += [Cell(name, n, r, k, options=some) for some in _choices(entry, r, k)]
     return cells
+
+
+def _near_bounds(name: str) -> list[Cell]:
+    """The cells of a construction that is near a lower bound; no path is longer than asked for."""
+    longest = construction(name).longest_path
+    return [
+        Cell(name, n, r, k, options=() if longest is None else ((longest.name, k),))
+        for n, r, k in construction(name).near_bounds
+    ]
 
 
 def _takes(name: str, facts: FactKind) -> bool:

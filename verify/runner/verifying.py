@@ -21,7 +21,6 @@ from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError, InternalError, UserCodeError
 from constructions.guards.memory import is_out_of_memory, require_memory
 from constructions.guards.wording import shortened
-from constructions.model.answering import Writing
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.saved.folder import save
@@ -213,12 +212,17 @@ def _require_room(entry: Construction, cell: Cell) -> None:
     """Raise DoesNotFit, before any table is made, for paths that are too long, and for bijections
     whose weights, at two bytes a number, exceed the memory by the formulas.
     """
-    for name, value in (("hops", cell.hops), *cell.options):
-        if name in ("hops", "max_hops", "hops_per_token"):
-            require_path(value, name)
-    looked_up = dict(cell.options).get("looked_up", 0)
-    bijections = cell.facts == "total" and entry.takes_bijections and looked_up <= cell.relations
-    if bijections and entry.sizing is not None:
+    require_path(cell.hops)
+    given = dict(cell.options)
+    for option in entry.options:
+        if option.counts_hops:
+            require_path(given.get(option.name, 0), option.name)
+    in_range = all(
+        option.most is None or given.get(option.name, 0) <= option.most(cell.relations, cell.hops)
+        for option in entry.options
+    )
+    bijections = cell.facts == "total" and entry.takes_bijections
+    if bijections and in_range and entry.sizing is not None:
         size = (cell.entities, cell.relations, cell.hops)
         parameters = predicted_for_bijections(entry, *size, dict(cell.options)).parameters
         require_memory(
@@ -258,7 +262,7 @@ def _sizes_of(
         expected = predicted(entry, facts, cell.hops, dict(cell.options))
         if expected is None:
             raise InternalError(f"the formulas of {entry.name} have said nothing")
-    steps = -(-cell.hops // model.hops_per_token) if isinstance(model, Writing) else 1
+    steps = -(-cell.hops // model.hops_per_token) if model.hops_per_token else 1
     return SizesFound(found, expected, bits, facts.is_bijective, steps)
 
 
