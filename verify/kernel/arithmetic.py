@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from verify.kernel.folder import Model
-from verify.kernel.verdict import Undecided
+from verify.kernel.verdict import Undecided, require
 
 LARGEST = 2.0**52
 EXACT = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
@@ -23,8 +23,8 @@ ONE_HOT_GAP = 800
 
 def small(numbers: np.ndarray, most: float | None = None) -> np.ndarray:
     """The same integers, if they, or partial sums of them up to `most`, are exact (Lemma K1)."""
-    if not (np.abs(numbers).max(initial=0) if most is None else most) < LARGEST:
-        raise Undecided("numbers may reach 2^52, and the kernel's integers are below")
+    most = np.abs(numbers).max(initial=0) if most is None else most
+    require(most < LARGEST, "numbers may reach 2^52: the kernel's integers are below", Undecided)
     return numbers
 
 
@@ -39,8 +39,7 @@ def grown(sizes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     exact below 2^52, else rounded up (Lemma K1).
     """
     bound: np.ndarray = np.abs(matrix) @ sizes
-    if not np.isfinite(bound).all():
-        raise Undecided("a bound overflows")
+    require(np.isfinite(bound).all(), "a bound overflows", Undecided)
     return np.where(bound < LARGEST, bound, bound * (1 + 2.0**-20))
 
 

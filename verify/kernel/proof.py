@@ -104,15 +104,16 @@ class Position:
             self.add_heads(layer[0], where)
             self.add_units(layer[1], where)
             if claim["keeps"] is not None:
-                self.rebase(claim["keeps"], where)
+                self.rebase(claim["keeps"], where, number == len(self.model.layers))
         require(first == end, f"step {self.step}: letters {first} to {end - 1} are never taken")
         return self.decide()
 
     def take(self, letters: list[int], width: int) -> None:
         """Letters come to hand: from now on there is a case for each choice (Lemma K2)."""
         self.letters, r = self.letters + letters, self.model.r
-        if (needed := len(self.nodes) * r ** len(self.letters) * width) > MOST_NUMBERS:
-            raise Undecided(f"a table has {needed:,} numbers, and {MOST_NUMBERS:,} are held")
+        needed = len(self.nodes) * r ** len(self.letters) * width
+        many = f"a table has {needed:,} numbers, and {MOST_NUMBERS:,} are held"
+        require(needed <= MOST_NUMBERS, many, Undecided)
         choices = [*product(range(r), repeat=len(self.letters))]
         self.cases = np.array(choices, int).reshape(len(choices), -1)
         self.known = np.repeat(self.known, r ** len(letters), axis=1)
@@ -125,11 +126,11 @@ class Position:
         the tables stand for all, since it tells none apart (Lemma K2).
         """
         lost = matrix[:, self.unknown].any()
-        require(not lost, f"{what} reads a column of which nothing is known")
+        require(not lost, f"{what} reads a column of which nothing is known", Undecided)
         stream, sizes = self.known, np.abs(self.known).max(axis=(0, 1))
         for place, table in self.tables.items():
             told = times(table - table[0], matrix).any()
-            require(not told, f"{what} tells letters apart that are not at hand ({place})")
+            require(not told, f"{what} tells apart what is not at hand: {place}", Undecided)
             stream, sizes = small(stream + table[0]), sizes + np.abs(table).max(axis=0)
         self.noted.product(sizes, matrix)
         return stream, sizes
@@ -141,11 +142,13 @@ class Position:
         for h, (query, key, value, output) in enumerate(heads):
             what = f"{where}, head {h}"
             elsewhere = key[:, self.written].any() or value[:, self.written].any()
-            require(not elsewhere, f"{what}: reads elsewhere what a layer has written")  # Lemma K3
+            require(
+                not elsewhere, f"{what}: reads what a layer has written", Undecided
+            )  # Lemma K3
             keys = self.seen(key)
             for p, of_tokens in enumerate(keys):
-                alike = (of_tokens == of_tokens[0]).all()
-                require(alike, f"{what}: the key of position {p} depends on its token")  # Lemma K4
+                alike = (of_tokens == of_tokens[0]).all()  # Lemma K4
+                require(alike, f"{what}: the key of {p} depends on its token", Undecided)
             held = np.stack([of_tokens[0] for of_tokens in keys])
             stream, sizes = self.read(query, f"{what}: its query")
             most = self.noted.product(self.beside, key)
@@ -154,12 +157,12 @@ class Position:
             chosen = scores == scores.max(axis=-1, keepdims=True)
             count, ever = chosen.sum(axis=-1, keepdims=True), chosen.any(axis=(0, 1))
             alike = (count == 1).all() or (held[ever] == held[ever][0]).all()
-            require(alike, f"{what}: positions with different keys have one score")  # Lemma K4
+            require(alike, f"{what}: different keys have one score", Undecided)  # Lemma K4
             seen = self.seen(value)
             mixed, later = self.mixed(seen, chosen, what)
             added = times(mixed, output)
-            if (added % count).any() or (count & (count - 1)).any():
-                raise Undecided(f"{what}: an average of {count.max()} positions is not exact")
+            exact = not (added % count).any() and not (count & (count - 1)).any()
+            require(exact, f"{what}: an average of {count.max()} is rounded", Undecided)
             known = small(known + added / count)
             for p in later:
                 tables[p] = small(tables.get(p, 0) + times(seen[p], output))
@@ -209,8 +212,7 @@ class Position:
         self.noted.gap = min(self.noted.gap, gap)
         span = keys.max(axis=0) - keys.min(axis=0)
         shaken = self.leak * Fraction(float(grown(grown(self.error, query), span[None])[0]))
-        if shaken > 1:
-            raise Undecided("earlier leaks may move the scores of a head by more than 1")
+        require(shaken <= 1, "earlier leaks may move scores by more than 1", Undecided)
         self.leak = max(self.leak, leaked(gap - (shaken > 0), len(keys) - 1))
         high, low = ([f(rows, axis=0) for rows in added] for f in (np.max, np.min))
         ever = np.flatnonzero((below == 0).any(axis=(0, 1))).tolist()
@@ -238,10 +240,10 @@ class Position:
             nodes = self.model.facts[letters, nodes]
         return nodes
 
-    def rebase(self, blocks: list[dict[str, Any]], where: str) -> None:
+    def rebase(self, blocks: list[dict[str, Any]], where: str, last: bool) -> None:
         """The nodes to which the letters at hand lead are the nodes from now on: a column is known
         where it is a function of that node, else by a table where the letters alone decide it;
-        else nothing is known of it (Lemma K7).
+        else nothing is known of it (Lemma K7). After the last layer claims are looked at alone.
         """
         reached, claimed = self.reached(), np.zeros(len(self.error), bool)
         for block in blocks:
@@ -253,6 +255,8 @@ class Position:
         told = [(table != table[0]).any(axis=0) for table in self.tables.values()]
         false = claimed & (~kept | np.any(told, axis=0))
         require(not false.any(), f"{where}: column {false.argmax()} is no function of the node")
+        if last:
+            return
         by_letters = (self.known == self.known[:1]).all(axis=(0, 1)) & ~kept & ~self.unknown
         self.tables[where] = np.where(by_letters, self.known[0], 0)
         self.nodes, self.known, self.unknown = nodes, np.where(kept, known, 0), ~kept & ~by_letters
@@ -284,6 +288,5 @@ class Position:
                 rounded = (np.abs(logits).max() * 2 + moved.max()) * len(self.error) * 2.0**-50
                 margins[-1] = least, Fraction(float((apart - moved).min() - rounded))
         limit, real = (min(some) for some in zip(*margins, strict=True))
-        if not real > 0:
-            raise Undecided(f"the margin is {limit}, and leaks may take all of it")
+        require(real > 0, f"the margin is {limit}, and leaks may take all of it", Undecided)
         return limit, real
