@@ -97,7 +97,14 @@ def sizes(s):
     assert s.options["e"] in (0, 1, 2, 3)
     return right.sizing(s)
 
-spare = Option("spare", "e", "50% of nothing", default=lambda R, k: 1, choices=lambda R, k: (0, 1))
+spare = Option(
+    "spare",
+    "e",
+    "50% of nothing",
+    default=lambda R, k: 1,
+    choices=lambda R, k: (0, 1),
+    most=lambda R, k: 3,
+)
 mine = Construction(padded, sizing=sizes, options=(spare,))
 """
 
