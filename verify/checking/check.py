@@ -18,10 +18,12 @@ import numpy as np
 
 from verify import symbolic
 from verify.checking import described
+from verify.kernel import proof as kernel
 from verify.kernel.verdict import Refuted, Undecided, Verdict, escaped
 
 CHECKERS: dict[str, Callable[[Mapping[str, Any], Any], Verdict]] = {
     "symbolic": symbolic.prove,
+    "kernel": kernel.prove,
 }
 """By name: from the files and the manifest to a verdict, or Refuted or Undecided is raised."""
 CHOICES = ("auto", *CHECKERS)
@@ -60,7 +62,7 @@ def _which(folder: str | os.PathLike[str]) -> tuple[int, ...] | None:
 
 def check_files(files: Mapping[str, Any], by: str = "auto") -> Verdict:
     """Check the files of a folder, given by name as bytes-like objects."""
-    names = tuple(CHECKERS) if by == "auto" else (by,)
+    names = ("symbolic",) if by == "auto" else (by,)
     return _stopped(lambda: _checked(files, names))
 
 

@@ -47,10 +47,10 @@ class Verdict:
     by: str = ""
 
 
-def require(holds: object, otherwise: str) -> None:
-    """Raise Refuted unless it holds."""
+def require(holds: object, otherwise: str, error: type[Refuted | Undecided] = Refuted) -> None:
+    """Raise the error unless it holds."""
     if not bool(holds):
-        raise Refuted(otherwise)
+        raise error(otherwise)
 
 
 def escaped(text: object) -> str:
