@@ -288,7 +288,7 @@ def misdescribed():
     for key in ("d_vocab", "parameters"):
         for change in (-1, 1):
             yield f"{key} {change:+d}", described(sizes=sizes | {key: sizes[key] + change})
-    yield "an option that the builder does not take", described(options={"hops": 2})
+    yield "more hops than positions", described(sizes=sizes | {"hops": 2})
     yield "an option of another name", described(options={"x": "y"})
     yield "a builder that is a number", described(builder=1)
     yield "a note", described(note="mine")
