@@ -10,7 +10,7 @@ START = f"""
 from dataclasses import replace
 from functools import partial
 import torch
-from constructions import Construction, FactTable, InputError, Option, construction
+from constructions import Codebook, Construction, FactTable, InputError, Option, construction
 from constructions.model.recipe import recorded
 right = construction({TERNARY!r})
 build = right.builder
@@ -27,7 +27,7 @@ def own_file(folder, text, name="own.py"):
 
 RAISES = """
 @recorded
-def unlucky(facts, *, codebook=None, dtype=torch.float32):
+def unlucky(facts, *, codebook: Codebook | None = None, dtype=torch.float32):
     return inner(facts.n_entities)
 
 def inner(n):
@@ -38,14 +38,14 @@ mine = Construction(unlucky)
 
 RETURNS_NOTHING = """
 @recorded
-def forgetful(facts, *, codebook=None, dtype=torch.float32):
+def forgetful(facts, *, codebook: Codebook | None = None, dtype=torch.float32):
     build.plan(facts, dtype=dtype)
 
 mine = Construction(forgetful)
 """
 
 UNDECORATED = """
-def plain(facts, *, codebook=None, dtype=torch.float32):
+def plain(facts, *, codebook: Codebook | None = None, dtype=torch.float32):
     return build.plan(facts, dtype=dtype)
 
 mine = Construction(plain)
@@ -64,7 +64,7 @@ mine = replace(right, sizing=None)
 
 WRONG_ANSWERS = """
 @recorded
-def shifted(facts, *, codebook=None, dtype=torch.float32):
+def shifted(facts, *, codebook: Codebook | None = None, dtype=torch.float32):
     other = FactTable((facts.answers + 1) % facts.n_entities)
     return replace(build.plan(facts, dtype=dtype), write=build.plan(other, dtype=dtype).write)
 
@@ -76,7 +76,7 @@ TOO_MUCH_CLAIMED = """
 from constructions.model.margin import MarginClaim
 
 @recorded
-def boastful(facts, *, codebook=None, dtype=torch.float32):
+def boastful(facts, *, codebook: Codebook | None = None, dtype=torch.float32):
     return replace(build.plan(facts, dtype=dtype), claim=MarginClaim.exactly(2))
 
 mine = Construction(boastful, sizing=right.sizing)
@@ -87,7 +87,7 @@ from constructions import Sizing
 from constructions.model.readout import Readout
 
 @recorded
-def padded(facts, spare: int = 1, *, codebook=None, dtype=torch.float32):
+def padded(facts, spare: int = 1, *, codebook: Codebook | None = None, dtype=torch.float32):
     \"\"\"As the page has it; spare does nothing but be recorded.\"\"\"
     if spare > 3:
         raise InputError(f"spare is at most 3; got {spare}")

@@ -63,7 +63,9 @@ def test_no_file_is_run_for_a_name_that_a_folder_holds(folder, tmp_path):
     them.
     """
     trap = tmp_path / "trap.py"
-    trap.write_text(f"open({str(tmp_path / 'run')!r}, 'w')\nmine = 5\n")
+    trap.write_text(
+        f"from pathlib import Path\nPath({str(tmp_path / 'run')!r}).touch()\nmine = 5\n"
+    )
     (tmp_path / "other").mkdir()
     for path in folder.iterdir():
         shutil.copyfile(path, tmp_path / "other" / path.name)
@@ -98,7 +100,7 @@ def test_a_builder_that_has_changed_since_is_refused(folder, tmp_path):
     whole = construction(TERNARY)
     text = """
 @recorded
-def ternary_selector(facts, *, codebook=None, dtype=torch.float32):
+def ternary_selector(facts, *, codebook: Codebook | None = None, dtype=torch.float32):
     return {}
 
 mine = Construction(ternary_selector)
