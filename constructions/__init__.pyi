@@ -68,6 +68,7 @@ from constructions.model.margin import (
     MarginClaim as MarginClaim,
 )
 from constructions.model.readout import (
+    FormField as FormField,
     NumberField as NumberField,
     Readout as Readout,
     SignField as SignField,
@@ -76,6 +77,7 @@ from constructions.model.recipe import (
     recorded as recorded,
 )
 from constructions.model.stream import (
+    Slot as Slot,
     Space as Space,
     dot as dot,
 )
@@ -126,6 +128,7 @@ from constructions.writing.codes import (
 )
 from constructions.writing.draft import (
     Draft as Draft,
+    require_exact as require_exact,
 )
 from constructions.writing.plan import (
     Plan as Plan,

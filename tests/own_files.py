@@ -4,7 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TERNARY = f"{ROOT / 'docs' / 'ternary_selector.py'}:mine"
-HALF = f"{ROOT / 'docs' / 'half_of_the_facts.py'}:half"
+IDLE = f"{ROOT / 'docs' / 'idle_relation.py'}:mine"
 
 START = f"""
 from dataclasses import replace

@@ -162,10 +162,10 @@ integers.
 
 ELSEWHERE = {"add_noise", "normalize", "standard"} | {
     *("argmax", "capped_tree", "require_tree", "rounded_down", "whole_sizes"),
-    *("Sizing", "Symbols"),
+    *("Sizing", "Symbols", "require_exact"),
 }
-"""Their integers are read by functions of the table: `widen`, `seed_into`, the bounds, the
-formulas.
+"""Their integers are read by functions of the table: `widen`, `seed_into`, the bounds; or computed
+by formulas and builders.
 """
 
 

@@ -17,7 +17,7 @@ from bounds.plans import plans
 from bounds.theorem_4_2 import LOWER_BOUNDS
 from constructions.entry import Construction
 from constructions.guards.errors import InputError
-from constructions.guards.wording import shortened
+from constructions.guards.wording import printable, shortened
 from verify.queries.evidence import Evidence
 from verify.runner.against_bounds import hold_against
 
@@ -94,18 +94,19 @@ class BoundHeld(Evidence):
             yield "it is positive nowhere where it applies, and so says nothing there"
 
     def __str__(self) -> str:
-        """The verdict in a line, and why; both sides of what lies below."""
-        said = (
+        """The verdict, and in further lines why, with both sides of what lies below."""
+        said = [
             f"{self.verdict}: {self.bound.name} is held against all constructions at"
-            f" {self.sizes:,} sizes: it applies {self.applied:,} times, {self.positive:,} times"
-            " positive"
-        )
+            f" {self.sizes:,} sizes",
+            f"it applies {self.applied:,} times, {self.positive:,} times positive",
+        ]
         if self.verdict == "FAIL":
-            faults = "; ".join(self.faults())
-            return f"{said}; the bound is wrong, or lacks a hypothesis: {faults}"
-        if self.verdict == "UNKNOWN":
-            return f"{said}; {'; '.join(self.doubts())}"
-        return f"{said}, and nothing lies below it; the nearest: {self.nearest}"
+            said += ["the bound is wrong, or lacks a hypothesis:", *self.faults()]
+        elif self.verdict == "UNKNOWN":
+            said += self.doubts()
+        else:
+            said += ["nothing lies below it; the nearest:", str(self.nearest)]
+        return "\n    ".join(map(printable, said))
 
 
 def check_bound(

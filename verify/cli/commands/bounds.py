@@ -163,7 +163,10 @@ def _hold(
     status = PASSED
     for bound in bounds:
         found = check_bound(bound, constructions, list(dict.fromkeys([*GRID, size])))
-        say_verdict(str(found))
+        verdict, *why = str(found).split("\n")
+        say_verdict(verdict)
+        for line in why:
+            say(line)
         if found.verdict != "PASS":
             status = FAILED
     return status
