@@ -27,6 +27,7 @@ AT_ONCE = 2**23
 """Of one that is made piece by piece."""
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def prove(files: Mapping[str, Any], manifest: Any) -> Verdict:
     """PASS, or an exception.
 
@@ -80,9 +81,8 @@ class Position:
         self.tables: dict[int | str, Array] = {} if step > 1 else {here: self.rows[here]}
         if step > 1:
             self.known = small(self.known + self.rows[here][:, None])
-        self.letters: list[int] = []
+        self.letters, self.leak, self.error = list[int](), Fraction(0), np.zeros(d)
         self.unknown, self.written = np.zeros(d, bool), np.zeros(d, bool)
-        self.error, self.leak = np.zeros(d), Fraction(0)
         most = np.max([np.abs(rows).max(axis=0) for rows in self.rows], axis=0)
         self.beside = most + np.abs(model.positions[: here + 1]).max(axis=0)
         noted.sums(self.beside)
@@ -112,8 +112,7 @@ class Position:
         """Letters come to hand: from now on there is a case for each choice (Lemma K2)."""
         self.letters, r = self.letters + letters, self.model.r
         needed = len(self.nodes) * r ** len(self.letters) * width
-        many = f"a table has {needed:,} numbers, and {MOST_NUMBERS:,} are held"
-        require(needed <= MOST_NUMBERS, many, Undecided)
+        require(needed <= MOST_NUMBERS, f"a table of {needed:,} numbers is not held", Undecided)
         choices = [*product(range(r), repeat=len(self.letters))]
         self.cases = np.array(choices, int).reshape(len(choices), -1)
         self.known = np.repeat(self.known, r ** len(letters), axis=1)
@@ -124,7 +123,7 @@ class Position:
     def sizes(self) -> Array:
         """Bounds on the absolute values of the stream, (d,)."""
         tables = [np.abs(table).max(axis=0) for table in self.tables.values()]
-        return np.asarray(np.sum([np.abs(self.known).max(axis=(0, 1)), *tables], axis=0))
+        return np.asarray(np.abs(self.known).max(axis=(0, 1)) + sum(tables))
 
     def read(self, matrix: Array, what: str) -> Array:
         """The stream as the matrix sees it, (A, C, d): the first rows of the tables stand for all,
