@@ -92,6 +92,13 @@ def mechanism(model: FactModel | ModelForm) -> list[Step]:
             " source"
         )
     source.margin_of_weights()
+    return steps_of_weights(source)
+
+
+def steps_of_weights(source: FactModel) -> list[Step]:
+    """The heads and groups of units as the weights at hand have them, edited or not: what
+    `mechanism` lists where these are still the builder's.
+    """
     steps = []
     for index, layer in enumerate(source.layer_sequence()):
         stored = index % len(source.layers)
