@@ -83,6 +83,6 @@ def _understood(
         whole.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     for name, value in vars(options).items():
         # what argparse makes of --name=-- before Python 3.13
-        if value == [] and name != "ask":
+        if value == [] and name not in ("ask", "query"):
             whole.error(f"argument --{name.replace('_', '-')}: '--' is no value")
     return whole, options
