@@ -124,10 +124,18 @@ def _loaded(options: argparse.Namespace) -> tuple[FactModel, Question]:
 
 
 def _one_with_an_answer(model: FactModel, hops: int) -> Question:
-    """A query whose answer is known, and whose path has several relations if there are any."""
+    """The first query, along one path with several relations if there are any, that passes
+    different entities and not the first of all, whose code may be all zeros; else the first that
+    has an answer.
+    """
     facts = model.facts
     path = [facts.n_relations - 1 - i % facts.n_relations for i in range(hops)]
+    prefixes = [path[: i + 1] for i in range(min(hops, 3))]
+    answered = None
     for subject in range(min(facts.n_entities, 1000)):
-        if int(facts.answer(subject, path)) > 0:
+        passed = [int(facts.answer(subject, prefix)) for prefix in prefixes]
+        if min(passed) > 0 and len({subject, *passed}) == len(passed) + 1:
             return subject, path
-    return 0, path
+        if answered is None and int(facts.answer(subject, path)) >= 0:
+            answered = subject
+    return answered or 0, path
