@@ -13,7 +13,6 @@ from constructions import (
     precomputed,
     selector,
 )
-from constructions.model.answering import Writing
 from verify.queries.showing import shown
 
 NAMES = list(CATALOGUE)
@@ -33,7 +32,7 @@ def tokens_of(model, subject, path):
     """The whole sequence, put together from the facts alone."""
     vocabulary = model.vocabulary
     letters = [vocabulary.n_entities + r for r in path]
-    if not isinstance(model, Writing):
+    if not model.hops_per_token:
         return [subject, *letters]
     pads = [vocabulary.special("pad")] * (model.hops - len(path))
     passed = [int(model.facts.answer(subject, path[: i + 1])) for i in range(len(path))]
@@ -92,7 +91,7 @@ def test_the_answer_is_named_where_the_unembedding_reads_it(name):
     facts, path = model.facts, path_of(model)
     for subject in range(facts.n_entities):
         for number, step in enumerate(shown(model, subject, path).steps[: len(path)], start=1):
-            lengths = {number} if isinstance(model, Writing) else set(range(1, len(path) + 1))
+            lengths = {number} if model.hops_per_token else set(range(1, len(path) + 1))
             reached = [int(facts.answer(subject, path[:length])) for length in lengths]
             held = [
                 one.text.lstrip("~")

@@ -1,14 +1,12 @@
-"""Where a model's certificate says that codes of entities stand in the residual stream."""
+"""Where a model's builder says that codes of entities stand in the residual stream."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from constructions.model.fact_model import FactModel
-from constructions.writing.certificate import certificate
+from constructions.model.record import Block as Recorded
 
 Word = tuple[int, ...]
 """Relations, one after the other."""
@@ -16,13 +14,13 @@ Word = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Spelled:
-    """Columns that hold a code for each word of n letters, as the certificate claims.
+    """Columns that hold a code for each word of n letters, as the builder has recorded.
 
     Attributes:
         start, stop: the columns.
         words: n; 0 for one code, of the node itself.
         last: the words are those whose last letter is in range(*last).
-        form: "bits", "signs" or "number".
+        form: "bits", "signs", "number", or "own" for a code of the builder's own.
         book: which of the model's codebooks.
         relations: R, how many letters there are.
     """
@@ -67,35 +65,30 @@ class Spelled:
 
 
 class Claims:
-    """What the certificate says of columns: what an entity's embedding holds, and what each pass
-    keeps.
+    """What the builder has recorded of columns: what an entity's embedding holds, and what each
+    layer keeps.
 
     Attributes:
         subject: of embeddings.
-        kept: (written token from 1, letters at hand, layer from 0) to what is left; None if that
-            pass leaves nothing for another.
+        passes: for each layer, in the order of application, what is left; None if it leaves
+            nothing for another.
     """
 
     def __init__(self, model: FactModel):
-        self.model = model
-        self.subject: list[Spelled] = []
-        self.kept: dict[tuple[int, int, int], list[Spelled] | None] = {}
-        run = (1, 1)
-        for claim in json.loads(certificate(model)):
-            if claim["claim"] == "subject":
-                self.subject = [self._spelled(block) for block in claim["blocks"]]
-            elif claim["claim"] == "run":
-                run = claim["step"], claim["letters"]
-            elif claim["claim"] == "pass":
-                after = claim["after"]
-                self.kept[(*run, claim["number"] - 1)] = (
-                    None if after is None else [self._spelled(block) for block in after]
-                )
+        relations = model.facts.n_relations
+        self.subject = [_spelled(block, relations) for block in model.record.subject]
+        self.passes = [
+            None if one.keeps is None else [_spelled(block, relations) for block in one.keeps]
+            for one in model.record.passes
+        ]
 
-    def _spelled(self, block: dict[str, Any]) -> Spelled:
-        """A block of the certificate, by its columns."""
-        form, book = block["form"], block["book"]
-        start = int(self.model.stream[block["slot"]].columns.min())
-        others = block["words"], tuple(block["last"]), form, book, self.model.facts.n_relations
-        bits = 1 if form == "number" else self.model.codebooks[book].bits
-        return Spelled(start, start + bits * len(Spelled(start, start, *others)), *others)
+    def kept(self, layer: int, left: int) -> list[Spelled] | None:
+        """What a layer leaves, counted from 0, of so many letters; None if nothing is claimed."""
+        return self.passes[layer] if left and layer < len(self.passes) else None
+
+
+def _spelled(block: Recorded, relations: int) -> Spelled:
+    """A block of the record."""
+    return Spelled(
+        *block.columns, block.words, block.last, block.form or "own", block.book, relations
+    )

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from constructions.forms.mechanism import Step
-from constructions.model.answering import Writing
 from constructions.model.fact_model import FactModel
 from constructions.model.trace import Trace
 from verify.queries.claimed_blocks import Claims, Spelled
@@ -42,9 +41,9 @@ def shown(model: FactModel, subject: int, path: Sequence[int]) -> Shown:
     said = int(model.answer(subject, list(path)))
     claims = Claims(model)
     found, cut = blocks(model, claims, path)
-    reader = Reader(model)
+    reader = Reader(model, claims)
     entities, relations = np.array(subject), np.array(path, dtype=np.int64)
-    if isinstance(model, Writing):
+    if model.hops_per_token:
         prompt = model.prompt(entities, relations)
         written = model.generate(prompt).tokens
         tokens = torch.cat([prompt, torch.from_numpy(written[:-1]).to(prompt)], -1)
@@ -55,10 +54,8 @@ def shown(model: FactModel, subject: int, path: Sequence[int]) -> Shown:
     trace = model.trace(tokens[None])
     steps = []
     for deciding in range(first, tokens.shape[-1]):
-        number = deciding - first + 1
-        left = min(per_token, max(0, len(path) - (number - 1) * per_token))
-        run = (number, left if isinstance(model, Writing) else len(path))
-        steps.append(_Follower(model, claims, reader, found, tokens, trace).step(deciding, run))
+        left = min(per_token, max(0, len(path) - (deciding - first) * per_token))
+        steps.append(_Follower(model, claims, reader, found, tokens, trace).step(deciding, left))
     return Shown(
         construction=model.construction,
         query=model.facts.query_text(subject, path),
@@ -83,8 +80,8 @@ class _Follower:
     tokens: Tensor
     trace: Trace
 
-    def step(self, deciding: int, run: tuple[int, int]) -> ShownStep:
-        """All that leads to the token that follows this position."""
+    def step(self, deciding: int, left: int) -> ShownStep:
+        """All that leads to the token that follows this position, with so many letters left."""
         looks = tuple(self._look(step, deciding) for step in self.reader.steps if not step.units)
         fired = tuple(self._fired(step, deciding) for step in self.reader.steps if step.units)
         positions = sorted({deciding, *(at for look in looks for at, _ in look.looked)})
@@ -92,7 +89,7 @@ class _Follower:
         before = rows[-1]
         is_code = self._embedded(self._stream("embedding", deciding))
         for index, layer in enumerate(self.model.layer_sequence()):
-            kept = self.claims.kept.get((*run, index))
+            kept = self.claims.kept(index, left)
             labels = None if kept is None else self._labels(kept)
             if layer.attention is not None:
                 here = [look for look in looks if look.step.layer == index]
@@ -128,7 +125,7 @@ class _Follower:
             before: the row of this position before it.
             is_code: the first columns of the blocks in which zeros are a code; by default those of
                 which an embedding of an entity claims it.
-            labels: by the first column, whose code the certificate claims; None if it claims
+            labels: by the first column, whose code the builder claims; None if he claims
                 nothing of this row.
         """
         stream = self._stream(point, position)
@@ -151,7 +148,7 @@ class _Follower:
 
     def _embedded(self, stream: Values) -> set[int]:
         """The first columns of the blocks in which this embedding has codes of entities: all that
-        the certificate claims, if it has any.
+        the builder claims, if it has any.
         """
         columns = [c for s in self.claims.subject for c in range(s.start, s.stop)]
         claimed = set(columns) if stream[columns].any() else set()

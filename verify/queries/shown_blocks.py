@@ -2,26 +2,30 @@
 words.
 
 A block holds the code of an entity, the letter of a relation, the code of a position, or numbers.
-Where codes of entities stand is read from the model's certificate; what a relation's or a
-position's vector looks like is read from the weights.
+Where codes of entities stand is what the builder has recorded; what a relation's or a position's
+vector looks like, or a code of the builder's own, is read from the weights.
 """
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from constructions.facts.codes import Codebook
-from constructions.forms.mechanism import Step, steps_of_weights
+from constructions.forms.mechanism import Step, recorded_steps
 from constructions.model.fact_model import FactModel
 from verify.queries.claimed_blocks import Claims, Spelled
 
 Values = NDArray[np.float64]
 OTHERS = 8
 """So many blocks of words that are not asked for are shown; the others are cut."""
+MOST_READ = 4096
+"""So many entities' embeddings are read to know the codes of the builder's own."""
 MOST_CHARACTERS = 12
 """Of the text of a block."""
 
@@ -34,7 +38,8 @@ class Block:
         slot: the name of their slot in the stream.
         label: whose code stands there: the relations of a word, or the number of the part.
         columns: their numbers.
-        form: of the code of an entity, "bits", "signs" or "number"; None for other things.
+        form: of the code of an entity, "bits", "signs" or "number", "own" for a code of the
+            builder's own, "any" for bits or signs; None for other things.
         book: which of the model's codebooks the code is from.
     """
 
@@ -57,7 +62,7 @@ def blocks(model: FactModel, claims: Claims, path: Sequence[int]) -> tuple[list[
     found: dict[int, Block] = {}
     covered: set[int] = set()
     cut = 0
-    kept = [after for after in claims.kept.values() if after]
+    kept = [after for after in claims.passes if after]
     for spelled in [*claims.subject, *(block for after in kept for block in after)]:
         if spelled.start in covered:
             continue
@@ -131,9 +136,9 @@ def copied_relations(model: FactModel) -> Iterator[NDArray[np.float64]]:
 class Reader:
     """Says in words what stands in a block."""
 
-    def __init__(self, model: FactModel):
-        self.model = model
-        self.steps: list[Step] = steps_of_weights(model)
+    def __init__(self, model: FactModel, claims: Claims):
+        self.model, self.claims = model, claims
+        self.steps: list[Step] = recorded_steps(model)
         self._embedded = model.embedding.weight[model.vocabulary.relations].detach().double()
         self._letters = [self._embedded.cpu().numpy(), *copied_relations(model)]
         self._known: dict[tuple[int, ...], dict[bytes, tuple[str, str]]] = {}
@@ -156,6 +161,9 @@ class Reader:
     def _entity(self, block: Block, values: Values) -> tuple[str, str] | None:
         """The entity whose code it is."""
         book: Codebook = self.model.codebooks[block.book]
+        if block.form == "own":
+            token = self._own_codes.get(values.tobytes())
+            return None if token is None else (token_name(self.model, token), "entity")
         if block.form == "number":
             return self._named(book, int(values[0]) if float(values[0]).is_integer() else -1)
         if not np.isfinite(values).all():
@@ -167,6 +175,24 @@ class Reader:
             return None
         found = self._named(book, sum(int(value > 0) << i for i, value in enumerate(values)))
         return found and (f"~{found[0]}" if kind == "near" else found[0], kind)
+
+    @cached_property
+    def _own_codes(self) -> dict[bytes, int]:
+        """The tokens that most embeddings write by these vectors, in codes of the builder's own:
+        of the first entities and words.
+        """
+        facts, votes = self.model.facts, defaultdict[bytes, Counter[int]](Counter)
+        entities = np.arange(min(facts.n_entities, MOST_READ))
+        for spelled in (one for one in self.claims.subject if one.form == "own"):
+            for index in range(min(len(spelled), OTHERS)):
+                word = np.array(spelled.word(index), dtype=np.int64)
+                nodes = facts.answer(entities, word) if len(word) else entities
+                tokens = self.model.vocabulary.answer_tokens(np.asarray(nodes)).tolist()
+                columns = list(spelled.columns(index))
+                rows = self.model.embedding.weight[: len(entities), columns].detach().double()
+                for row, token in zip(rows.cpu().numpy(), tokens, strict=True):
+                    votes[row.tobytes()][token] += 1
+        return {vector: found.most_common(1)[0][0] for vector, found in votes.items()}
 
     def _named(self, book: Codebook, number: int) -> tuple[str, str] | None:
         """The entity that has this number in a codebook."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from constructions.catalogue import CATALOGUE
 from constructions.entry import Construction
 from verify.queries.answers import Recall
 from verify.queries.evidence import Evidence
@@ -43,8 +42,8 @@ class CellResult(Evidence):
 
     @property
     def entry(self) -> Construction:
-        """The construction's row of the catalogue."""
-        return CATALOGUE[self.cell.construction]
+        """The construction."""
+        return self.cell.entry
 
     @property
     def evidence(self) -> list[Evidence]:

@@ -15,16 +15,17 @@ from tempfile import TemporaryDirectory
 import torch
 
 from bounds.sizes import Sizes, predicted, predicted_for_bijections
-from constructions.catalogue import construction
 from constructions.entry import Construction
 from constructions.facts.limits import MOST_QUERIES, require_path
 from constructions.facts.table import FactTable
-from constructions.guards.errors import DoesNotFit, InputError
+from constructions.guards.errors import DoesNotFit, InputError, InternalError, UserCodeError
 from constructions.guards.memory import is_out_of_memory, require_memory
 from constructions.guards.wording import shortened
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.saved.folder import save
+from verify.checking.check import check
+from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Logits
 from verify.queries.capacity import Format, capacity, format_of
 from verify.queries.forms import check_form
@@ -34,8 +35,6 @@ from verify.runner.cells import Cell, DType
 from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
 from verify.runner.phases import ASKING, BUILDING, COUNTING, PROVING, Begin, unwatched
 from verify.runner.results import CellResult
-from verify.symbolic.checker import Verdict as Proven
-from verify.symbolic.checker import check
 
 WORK_FOR_THREADS = 5 * 10**9
 SMALL = 10_000
@@ -47,9 +46,9 @@ def run_cell(
     """Make the cell's table, and verify what is built from it. Never raises for what a
     construction or a check does.
     """
-    entry = construction(cell.construction)
     started = time.perf_counter()
     try:
+        entry = cell.entry
         _require_room(entry, cell)
         facts = cell.table()
         if cell.form:
@@ -57,6 +56,10 @@ def run_cell(
         else:
             result, _ = _verify(entry, facts, cell, begin, proven_size, save)
         result.verdict  # noqa: B018  # evidence that cannot be judged is a crash of the cell, too
+    except UserCodeError as error:
+        first, *places = error.lines
+        ended = Ended(first, crashed=True, traceback="\n".join(places))
+        result = CellResult(cell, cell.dtype, ended=ended)
     except InputError as error:
         result = CellResult(cell, cell.dtype, ended=Ended(str(error)))
     except Exception as error:
@@ -99,7 +102,7 @@ def verify_facts(
     started = time.perf_counter()
     given = tuple((options or {}).items())
     size = (facts.n_entities, facts.n_relations, hops)
-    cell = Cell(entry.name, *size, facts="given", options=given, dtype=dtype, logits=logits)
+    cell = Cell(entry.name, *size, "given", options=given, dtype=dtype, logits=logits, given=entry)
     result, model = _verify(entry, facts, cell, begin, proven_size, save)
     return replace(result, seconds=time.perf_counter() - started), model
 
@@ -113,6 +116,11 @@ def build(
 ) -> FactModel:
     """Build in the asked dtype; `auto` takes the narrower of float32 and float64 that the builder
     accepts.
+
+    Raises:
+        InputError: the construction does not take these facts, or not in this dtype or memory; or
+            a user's own builder has made something else than a model.
+        UserCodeError: a user's own builder has raised another error.
     """
     narrow = torch.float32 if dtype == "auto" else getattr(torch, dtype)
     model: FactModel
@@ -122,6 +130,11 @@ def build(
         if dtype != "auto":
             raise
         model = entry.build(facts, hops, options, dtype=torch.float64)
+    if not isinstance(model, FactModel):
+        raise InputError(
+            f"the builder of {entry.name} has returned a {type(model).__name__}; it must be"
+            " decorated with @recorded and return draft.plan(...)"
+        )
     return model
 
 
@@ -199,11 +212,17 @@ def _require_room(entry: Construction, cell: Cell) -> None:
     """Raise DoesNotFit, before any table is made, for paths that are too long, and for bijections
     whose weights, at two bytes a number, exceed the memory by the formulas.
     """
-    for name, value in (("hops", cell.hops), *cell.options):
-        if name in ("hops", "max_hops", "hops_per_token"):
-            require_path(value, name)
-    looked_up = dict(cell.options).get("looked_up", 0)
-    if cell.facts == "total" and entry.takes_bijections and looked_up <= cell.relations:
+    require_path(cell.hops)
+    given = dict(cell.options)
+    for option in entry.options:
+        if option.counts_hops:
+            require_path(given.get(option.name, 0), option.name)
+    in_range = all(
+        option.most is None or given.get(option.name, 0) <= option.most(cell.relations, cell.hops)
+        for option in entry.options
+    )
+    bijections = cell.facts == "total" and entry.takes_bijections
+    if bijections and in_range and entry.sizing is not None:
         size = (cell.entities, cell.relations, cell.hops)
         parameters = predicted_for_bijections(entry, *size, dict(cell.options)).parameters
         require_memory(
@@ -238,8 +257,13 @@ def _sizes_of(
         embedding_bits=bits.embedding_bits,
         unembedding_bits=bits.unembedding_bits,
     )
-    expected = predicted(entry, facts, cell.hops, dict(cell.options))
-    return SizesFound(found, expected, bits, facts.is_bijective)
+    expected = None
+    if entry.sizing is not None:
+        expected = predicted(entry, facts, cell.hops, dict(cell.options))
+        if expected is None:
+            raise InternalError(f"the formulas of {entry.name} have said nothing")
+    steps = -(-cell.hops // model.hops_per_token) if model.hops_per_token else 1
+    return SizesFound(found, expected, bits, facts.is_bijective, steps)
 
 
 def _claim_of(model: FactModel) -> MarginClaim | str:

@@ -35,6 +35,18 @@ def add_sizes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", type=size, default=1, metavar="K", help="hops (default 1)")
 
 
+def add_own(parser: argparse.ArgumentParser, what: str) -> None:
+    """What of the user's own is taken as well, `path/file.py:name`."""
+    parser.add_argument(
+        "--with",
+        dest="own",
+        action="append",
+        default=[],
+        metavar="FILE.py:NAME",
+        help=f"{what} (or package.module:name); may be repeated",
+    )
+
+
 def add_checks(parser: argparse.ArgumentParser) -> None:
     """How a model is built, asked and saved, and how its result is shown."""
     parser.add_argument(

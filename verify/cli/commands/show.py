@@ -35,7 +35,10 @@ def add_show(commands: Commands) -> None:
     parser.add_argument(
         "what",
         metavar="NAME|FOLDER",
-        help="a construction, of which a small one is built; or the folder of a saved model",
+        help=(
+            "a construction, or path/file.py:name for one of your own, of which a small one is"
+            " built; or the folder of a saved model"
+        ),
     )
     parser.add_argument(
         "query",

@@ -14,19 +14,16 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from verify.symbolic.stored import (
+from verify.kernel.reading import (
+    DTYPES,
     FORMAT,
     MOST_BYTES_OF_JSON,
     MOST_LAYERS,
-    MOST_SHOWN,
-    escaped,
     read_json,
     read_tensors,
-    require,
-    shown,
 )
+from verify.kernel.verdict import MOST_SHOWN, escaped, require, shown
 
-DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 ALWAYS = {"weights.safetensors", "vocabulary.txt", "certificate.json"}
 FILES = ALWAYS | {"facts.tsv", "facts.safetensors", "codebooks.safetensors"}
@@ -93,7 +90,7 @@ def read_manifest(files: Mapping[str, Any]) -> Any:
     version = manifest["format"]
     require(
         type(version) is int and version == FORMAT,
-        f"manifest.json: format {version!r}, expected {FORMAT}",
+        f"manifest.json: format {version!r}, expected {FORMAT}: save the model again",
     )
     _conform(manifest, SCHEMA, "manifest.json")
     layers = len(manifest["architecture"]["layers"])
@@ -166,17 +163,15 @@ def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
             found == entry["sha256"],
             f"{name}: its SHA-256 is {found}, manifest.json has {entry['sha256']}",
         )
-    sizes, options, specials = manifest["sizes"], manifest["options"], manifest["specials"]
+    sizes, specials = manifest["sizes"], manifest["specials"]
     tokens = sizes["entities"] + sizes["relations"] + len(specials)
     require(
         sizes["d_vocab"] == tokens,
         f"manifest.json: d_vocab is {sizes['d_vocab']}, there are {tokens} tokens",
     )
-    hops = options.get("hops", options.get("max_hops", 1))
-    same = type(hops) is int and sizes["hops"] == hops <= max(1, sizes["positions"])
     require(
-        same,
-        f"manifest.json: {sizes['hops']} hops, options for {hops}, {sizes['positions']} positions",
+        sizes["hops"] <= max(1, sizes["positions"]),
+        f"manifest.json: {sizes['hops']} hops, {sizes['positions']} positions",
     )
     tensors = read_tensors(files["weights.safetensors"], "weights.safetensors")
     entries = sum(tensor.size for _, tensor in tensors.values())
