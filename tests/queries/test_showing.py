@@ -1,6 +1,7 @@
 """What `show` says of a query is what the forward pass holds, and what the facts say."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from constructions import (
 )
 from verify.queries.showing import shown
 
+ROOT = Path(__file__).parents[2]
 NAMES = list(CATALOGUE)
 
 
@@ -182,3 +184,18 @@ def test_an_edited_weight_changes_what_is_shown():
     assert found.steps[0].rows[0].held[0].text == facts.entity_name(
         facts.answer((subject + 1) % 8, [0])
     )
+
+
+def test_a_code_of_the_builders_own_is_named_as_embeddings_write_it():
+    """Digits of base 3, of a construction that a user has made; with an edited embedding."""
+    entry = construction(f"{ROOT / 'docs' / 'ternary_selector.py'}:mine")
+    facts = FactTable.random_bijections(9, 2, seed=7)
+    model = entry.build(facts)
+    found = shown(model, 4, [1])
+    assert found.right
+    for r, held in enumerate(found.steps[0].rows[0].held[:2]):
+        named = facts.entity_name(facts.answer(4, [r]))
+        assert (held.kind, held.text) in {("entity", named), ("zero", "")}
+    with torch.no_grad():
+        model.embedding.weight[4, found.blocks[0].columns] = 5
+    assert shown(model, 4, [1]).steps[0].rows[0].held[0].text == "5 5"

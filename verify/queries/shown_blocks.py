@@ -179,9 +179,9 @@ class Reader:
     @cached_property
     def _own_codes(self) -> dict[bytes, int]:
         """The tokens that most embeddings write by these vectors, in codes of the builder's own:
-        of the first entities and words.
+        of the first entities and words. Where two vectors are as frequent, none is the code.
         """
-        facts, votes = self.model.facts, defaultdict[bytes, Counter[int]](Counter)
+        facts, votes = self.model.facts, defaultdict[int, Counter[bytes]](Counter)
         entities = np.arange(min(facts.n_entities, MOST_READ))
         for spelled in (one for one in self.claims.subject if one.form == "own"):
             for index in range(min(len(spelled), OTHERS)):
@@ -191,8 +191,13 @@ class Reader:
                 columns = list(spelled.columns(index))
                 rows = self.model.embedding.weight[: len(entities), columns].detach().double()
                 for row, token in zip(rows.cpu().numpy(), tokens, strict=True):
-                    votes[row.tobytes()][token] += 1
-        return {vector: found.most_common(1)[0][0] for vector, found in votes.items()}
+                    votes[token][row.tobytes()] += 1
+        best = {token: found.most_common(2) for token, found in votes.items()}
+        return {
+            first[0]: token
+            for token, (first, *others) in best.items()
+            if not others or first[1] > others[0][1]
+        }
 
     def _named(self, book: Codebook, number: int) -> tuple[str, str] | None:
         """The entity that has this number in a codebook."""
