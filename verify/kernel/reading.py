@@ -125,30 +125,6 @@ def integers(stored: np.ndarray, what: str) -> np.ndarray:
     return found
 
 
-def stored_as(numbers: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Integers in the form in which `like` holds numbers; exactly, or refused."""
-    if like.dtype.kind == "u":
-        found = (numbers.astype(np.float32).view(np.uint32) >> 16).astype(like.dtype)
-    else:
-        with np.errstate(over="ignore"):
-            found = numbers.astype(like.dtype)
-    require(
-        (integers(found, "a code") == numbers).all(),
-        f"a code holds a number that {like.dtype} does not",
-    )
-    return found
-
-
-def differing(held: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
-    """The first place (at most one, as rows of indices) where numbers are not the wanted integers,
-    both as stored.
-    """
-    bits = f"u{held.itemsize}"
-    if (held.view(bits) == wanted.view(bits)).all():
-        return np.zeros((0, held.ndim), int)
-    return np.argwhere(integers(held, what) != integers(wanted, what))[:1]  # minus zero is zero
-
-
 def read_text(raw: Any, name: str) -> str:
     """The text of a file, if it is UTF-8."""
     try:
