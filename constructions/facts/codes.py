@@ -88,10 +88,12 @@ class Codebook:
     def numbers(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         """The number of each token, any shape. Raises InputError for a token that has none."""
         last = len(self) - 1
-        if len(self) and int(self.tokens[-1]) - int(self.tokens[0]) == last:  # without a gap
-            numbers = np.clip(tokens - self.tokens[0], 0, last)
-        else:
-            numbers = np.minimum(np.searchsorted(self.tokens, tokens), last)
+        without_gap = last >= 0 and int(self.tokens[-1]) - int(self.tokens[0]) == last
+        numbers: NDArray[np.int64] = (
+            np.clip(tokens - self.tokens[0], 0, last)
+            if without_gap
+            else np.minimum(np.searchsorted(self.tokens, tokens), last)
+        )
         strangers = tokens[self.tokens[numbers] != tokens]
         if strangers.size:
             raise InputError(
