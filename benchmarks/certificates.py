@@ -40,7 +40,7 @@ def prove(folder: str, repeat: int) -> None:
     """In a process of its own: the numpy pass, the digests and the proof, each the median of some
     runs.
     """
-    from verify.symbolic.checker import check
+    from verify.checking.check import check
 
     paths = sorted(Path(folder).iterdir())
     weights = Path(folder) / "weights.safetensors"

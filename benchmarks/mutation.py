@@ -26,7 +26,7 @@ TESTS = {
     "bounds/theorem_4_2.py": ["tests/theorems/test_theorem_4_2.py", "tests/bounds"],
     "bounds/lower_bound.py": ["tests/theorems/test_theorem_4_2.py"],
     "verify/symbolic/checker.py": CHECKER,
-    "verify/symbolic/stored.py": CHECKER,
+    "verify/kernel/reading.py": CHECKER,
     "verify/symbolic/values.py": CHECKER,
 }
 PACKAGES = ("constructions", "bounds", "verify")

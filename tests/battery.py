@@ -16,7 +16,6 @@ from corners.wrong import wrong
 from exploits import EXPLOITS, ROUNDED
 from exploits.small_models import BOTH, FOUR, THREE, TWO_BITS, C, one_letter, two_bits
 from hand_made import (
-    NODE,
     ONE_BIT,
     Head,
     Layer,
@@ -69,7 +68,7 @@ def honest_models():
     # rounds
     yield (
         "a head that rounds",
-        one_letter(heads=[Head([{"one": 4095}], [{"p0": 8193}], [("a", "c", 1)], 0, 4095 * 8193)]),
+        one_letter(heads=[Head([{"one": 4095}], [{"p0": 8193}], [("a", "c", 1)])]),
     )
     yield (
         "a unit that rounds upwards",
@@ -83,9 +82,7 @@ def honest_models():
     # leaks
     yield (
         "a head that leaks",
-        one_letter(
-            heads=[Head([{"one": 8}], [{"p0": 1}], [("a", "c", 2)], 0, 8)], unembedding=scaled
-        ),
+        one_letter(heads=[Head([{"one": 8}], [{"p0": 1}], [("a", "c", 2)])], unembedding=scaled),
     )
     yield (
         "a unit of 2^26 for a single code",
@@ -120,12 +117,11 @@ def average_of_three():
         ["one", "a", "c"],
         {1: {"a": 1}},
         [{"one": 1}] * 3,
-        [Layer([Head([], [], [("a", "c", 3)], "all", 0)]), Layer()],
+        [Layer([Head([], [], [("a", "c", 3)])]), Layer()],
         ONE_BIT,
         [book(1)],
         [block("a", 2)],
         [([1, 2], C), ([], C)],
-        NODE,
         hops=2,
     )
 
@@ -154,35 +150,39 @@ def forged():
             if type(value) is int:
                 yield f"claim {i} has a {key} more by one", reported(i, **{key: value + 1})
                 yield f"claim {i} has a {key} that is true", reported(i, **{key: True})
-    yield "hops for each token of one that writes none", reported(0, hops_per_token=1, queries=2)
-    slots = claims[1]["slots"]
-    yield "a slot of another width", reported(1, slots=[*slots[:-1], ["c", 2]])
-    yield (
-        "a constant's slot of another width",
-        reported(1, slots=[slots[0], slots[1], ["one", 1], *slots[3:]]),
-    )
-    yield "a book too many", reported(2, books=[*claims[2]["books"], {"bits": 1, "unknown": None}])
-    yield "a book whose *unknown* is a node", reported(2, books=[{"bits": 1, "unknown": 0}])
-    one = claims[3]["blocks"][0]
+    yield "hops for each token of one that writes none", reported(0, hops_per_token=1)
+    one = claims[1]["blocks"][0]
+    other = {"columns": [4, 5]}  # the column `c` of the same model
+    for unknown in ([None, None], [], [0], [1], None, 1, [True], [2**50]):
+        yield f"the numbers {unknown} of *unknown*", reported(1, unknown=unknown)
     for change in (
         {"note": 1},
         {"form": "number"},
+        {"form": "other"},
         {"words": 2},
         {"last": [0, 2]},
         {"last": [-1, 1]},
+        {"columns": [3, 3]},
+        {"columns": [3, 5]},
+        {"columns": [4, 3]},
+        {"columns": [5, 6]},
+        {"columns": [3]},
+        {"columns": [3, True]},
+        {"columns": None},
+        {"book": 1},
+        other,
     ):
-        yield f"a block with {change}", reported(3, blocks=[one | change])
-    yield "a block that stands twice", reported(3, blocks=[one, one])
-    yield "a head reads 1", reported(6, reads=1)
-    yield (
-        "a head reads 0.0",
-        resealed(
-            files,
-            certificate_json=files["certificate.json"].replace(b'"reads": 0', b'"reads": 0.0'),
-        ),
-    )
-    yield "a head reads from a slot and another", reported(6, **{"from": ["a", "c"]})
-    yield "a head writes nowhere", reported(6, to=[])
+        yield f"a block with {change}", reported(1, blocks=[one | change])
+    yield "a block that stands twice", reported(1, blocks=[one, one])
+    yield "a block of columns alone", reported(1, blocks=[{"columns": [3, 4]}])
+    yield "a block of columns alone beside it", reported(1, blocks=[one, other])
+    yield "a block that is a number", reported(1, blocks=[1])
+    yield "no blocks", reported(1, blocks=[])
+    yield "a pass that keeps columns alone", reported(2, keeps=[other])
+    yield "a pass that keeps the node before", reported(2, keeps=[one])
+    yield "a pass that keeps the word once more", reported(2, keeps=[one | other])
+    yield "a pass that keeps what it wrote", reported(2, keeps=[one | other | {"words": 0}])
+    yield "a letter that is true", reported(2, letters=[True])
     # files
     yield (
         "a vocabulary whose hash is another",
@@ -250,7 +250,7 @@ def forged():
     text = json.dumps(header).encode()
     moved = len(text).to_bytes(8, "little") + text + files["weights.safetensors"][header_ends:]
     yield "a hole before the last tensor", resealed(files, weights_safetensors=moved)
-    yield "a block's words are true", reported(3, blocks=[one | {"words": True}])
+    yield "a block's words are true", reported(1, blocks=[one | {"words": True}])
 
 
 def misdescribed():

@@ -104,15 +104,11 @@ def with_weights(files, weights):
 
 @dataclass
 class Head:
-    """Queries and keys row by row as {column: weight}, (from, to, weight) for what it copies, and
-    what is claimed of it.
-    """
+    """Queries and keys row by row as {column: weight}, and (from, to, weight) for what it copies."""
 
     query: list
     key: list
     copies: list
-    reads: object = 0
-    gap: int = 1024
 
 
 @dataclass
@@ -127,10 +123,11 @@ class Layer:
 
 def at(position, *copies, gain=1024):
     """A head that reads one position: `one` asks for its column."""
-    return Head([{"one": gain}], [{f"p{position}": 1}], list(copies), position, gain)
+    return Head([{"one": gain}], [{f"p{position}": 1}], list(copies))
 
 
 def block(slot, words, form="bits", book=0, last=(0, 1)):
+    """A block that begins with a slot; `placed` says which columns those are."""
     return {"slot": slot, "words": words, "last": list(last), "form": form, "book": book}
 
 
@@ -138,7 +135,33 @@ def book(bits, unknown=None):
     return {"bits": bits, "unknown": unknown}
 
 
-NODE, LETTERS, END = ({"reads": reads, "then": None} for reads in ("node", "letters", "end"))
+def placed(blocks, slots, books, n_relations):
+    """The blocks as a certificate has them: {slot: columns} in place of slots, (name, width)."""
+    if blocks is None:
+        return None
+    ends = dict(zip([name for name, _ in slots], np.cumsum([w for _, w in slots]), strict=True))
+    found = []
+    for claimed in blocks:
+        low, high = claimed["last"]
+        words = n_relations ** (claimed["words"] - 1) * (high - low) if claimed["words"] else 1
+        start = int(ends[claimed["slot"]] - dict(slots)[claimed["slot"]])
+        stop = start + words * max(1, books[claimed["book"]]["bits"])
+        rest = {key: value for key, value in claimed.items() if key != "slot"}
+        found.append({"columns": [start, stop]} | rest)
+    return found
+
+
+def subject_claim(blocks, books):
+    """What is claimed of an entity's embedding, in blocks of columns."""
+    return {"claim": "subject", "blocks": blocks, "unknown": [book["unknown"] for book in books]}
+
+
+def pass_claim(layer, letters, keeps, step=1, left=1):
+    """What is claimed of a layer in a run, in blocks of columns."""
+    run = {"claim": "pass", "step": step, "left": left, "layer": layer}
+    return run | {"letters": letters, "keeps": keeps}
+
+
 ONE_BIT = {0: {"one": 1, "c": -2}, 1: {"one": -1, "c": 2}, "rest": {"one": -100}}
 """An unembedding that reads a bit of two entities in column c."""
 
@@ -162,7 +185,6 @@ def hand_made(
     books,
     subject,
     passes,
-    decoder,
     hops=1,
     dtype="float32",
 ):
@@ -186,25 +208,15 @@ def hand_made(
     def table(rows):
         return np.stack([row(rows.get(token, rows.get("rest", {}))) for token in range(n_vocab)])
 
-    def touched(some):
-        some = set(some)
-        return [
-            name for name, width in slots if {name, *(f"{name}{i}" for i in range(width))} & some
-        ]
-
     weights = {"embedding.weight": table(embedding), "unembedding.weight": table(unembedding)}
     weights["positions.weight"] = np.stack([row(values) for values in position])
+
+    def place(blocks):
+        return placed(blocks, slots, books, len(facts))
+
     shapes, claims = [], []
     for i, (layer, (letters, after)) in enumerate(zip(layers, passes, strict=True)):
-        claims.append({"claim": "pass", "number": i + 1, "letters": letters, "after": after})
-        for h, head in enumerate(layer.heads):
-            sides = {
-                "from": touched(a for a, _, _ in head.copies),
-                "to": touched(b for _, b, _ in head.copies),
-            }
-            claims.append(
-                {"claim": "head", "number": h, "reads": head.reads, "gap": head.gap, **sides}
-            )
+        claims.append(pass_claim(i + 1, letters, place(after), left=hops))
         if layer.heads:
             copies = [copied for head in layer.heads for copied in head.copies]
             parts = {
@@ -227,34 +239,17 @@ def hand_made(
             )
         heads = [[len(head.query), len(head.copies)] for head in layer.heads]
         shapes.append({"heads": heads, "d_mlp": [len(layer.units)] if layer.units else []})
-    claims = [
-        {"claim": "codes", "books": books},
-        {"claim": "subject", "blocks": subject},
-        {"claim": "run", "step": 1, "letters": hops},
-        *claims,
-        {"claim": "decoder", **decoder},
-    ]
-    return assembled(facts, hops, weights, shapes, slots, claims, dtype)
+    claims = [subject_claim(place(subject), books), *claims]
+    return assembled(facts, hops, weights, shapes, claims, dtype)
 
 
-def assembled(
-    facts, hops, weights, layers, slots, claims, dtype="float32", repeats=1, per_token=0
-):
-    """Files of weights, with the claims about the task and the slots put before the given ones; a
-    chain if `per_token`.
+def assembled(facts, hops, weights, layers, claims, dtype="float32", repeats=1, per_token=0):
+    """Files of weights, with the claim about the task put before the given ones; a chain if
+    `per_token`.
     """
     n_relations, n = facts.shape
     specials = ["unknown", "pad", "end"] if per_token else ["unknown"]
-    task = {
-        "claim": "task",
-        "format": FORMAT,
-        "entities": n,
-        "relations": n_relations,
-        "hops": hops,
-    }
-    lengths = range(1 if per_token else hops, hops + 1)
-    task |= {"facts": int((facts >= 0).sum()), "hops_per_token": per_token}
-    task |= {"queries": sum(n * n_relations**length for length in lengths)}
+    task = {"claim": "task", "hops_per_token": per_token}
     names = [*(f"e{i}" for i in range(n)), *(f"r{i}" for i in range(n_relations)), *specials]
     sizes = {
         "entities": n,
@@ -277,7 +272,7 @@ def assembled(
     files = {"vocabulary.txt": ("\n".join(names) + "\n").encode(), "facts.safetensors": packed}
     files |= {
         "manifest.json": canonical(manifest),
-        "certificate.json": text_of([task, {"claim": "slots", "slots": slots}, *claims]).encode(),
+        "certificate.json": text_of([task, *claims]).encode(),
     }
     return with_weights(files, weights)
 

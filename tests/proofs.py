@@ -6,8 +6,8 @@ from fractions import Fraction
 import torch
 from hand_made import files_of
 
+from verify.checking.check import check_files
 from verify.queries.recall import check_recall
-from verify.symbolic.checker import check_files
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 

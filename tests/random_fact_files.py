@@ -24,7 +24,7 @@ from constructions import FactFileError, FactTable, InputError
 from constructions.facts.tsv import fact_lines
 from constructions.saved import folder as folders
 from constructions.saved.reading import read_facts
-from verify.symbolic import stored
+from verify.kernel import reading
 
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 NAMES = [
@@ -309,11 +309,11 @@ def folder_readers(place, sizes, specials, files):
     except (InputError, SafetensorError) as error:  # which `load` makes InputErrors
         why["load"] = error
     try:
-        names = stored.read_vocabulary(files["vocabulary.txt"], n, n_relations, specials)
-        table = stored.read_facts(files, names, n, n_relations)
+        names = reading.read_vocabulary(files["vocabulary.txt"], n, n_relations, specials)
+        table = reading.read_facts(files, names, n, n_relations)
     except Exception as error:  # for which `check` says FAIL, or UNKNOWN
         why["check"] = error
-    foreseen = isinstance(why.get("check", stored.Refuted()), stored.Refuted)
+    foreseen = isinstance(why.get("check", reading.Refuted()), reading.Refuted)
     assert foreseen or "facts.safetensors" in files, (files, why)
     assert len(why) != 1, f"refused by one reader alone: {files}: {why}"
     if why:

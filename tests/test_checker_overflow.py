@@ -15,10 +15,11 @@ from strategies import all_queries
 
 from constructions import CATALOGUE, DoesNotFit, FactTable, key_value, selector
 from constructions.following.largest import largest_number
+from verify.checking import described
+from verify.checking.check import check_files
 from verify.runner.cells import Cell
 from verify.runner.verifying import build, run_cell
-from verify.symbolic import checker, described
-from verify.symbolic.checker import check_files
+from verify.symbolic import checker
 
 MEMORIES = ["key_value", "key_value_shared", "key_value_rows", "key_value_rows_shared"]
 MANY_HOPS = [name for name, entry in CATALOGUE.items() if entry.multi_hop]
@@ -158,7 +159,7 @@ def test_a_model_whose_proof_stops_is_unknown_and_a_refuted_one_fails(monkeypatc
         patch.setattr(checker, "MOST_CASES", 1)
         result = run_cell(cell)
     assert (result.verdict, result.wrong, result.proof.proven.verdict) == ("UNKNOWN", 0, "UNKNOWN")
-    monkeypatch.setattr(checker, "FORMAT", 1)
+    monkeypatch.setattr(described, "FORMAT", 1)
     result = run_cell(cell)
     assert (result.verdict, result.proof.proven.verdict) == ("FAIL", "FAIL")
 

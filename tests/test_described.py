@@ -24,7 +24,7 @@ from random_folder_edits import described_as_they_are, random_edit
 from tiers import few
 
 from constructions import Codebook, FactTable, InputError, key_value, load, save, selector
-from verify.symbolic.checker import check, check_files
+from verify.checking.check import check, check_files
 
 NOT_REBUILT = re.compile(r" cannot be built of this folder: |, but \w+ makes ")
 """What `load` says of a folder that is well described, and not made by the builder that it names.

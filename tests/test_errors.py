@@ -63,7 +63,7 @@ def test_every_exception_survives_pickle_and_copy():
     classes = exceptions()
     assert {
         "constructions.guards.errors.FactFileError",
-        "verify.symbolic.stored.Refuted",
+        "verify.kernel.verdict.Refuted",
     } <= classes.keys()
     assert len(classes) >= 6
     for kind in classes.values():

@@ -20,8 +20,8 @@ from random_folder_edits import described_as_they_are, random_edit
 from constructions import FactTable, InputError, load, save, selector
 from constructions.guards.wording import printable
 from verify.__main__ import main
-from verify.symbolic import stored
-from verify.symbolic.checker import check, check_files
+from verify.checking.check import check, check_files
+from verify.kernel import verdict
 
 FORGED = (
     "PASS: all 10 queries are answered right, with a margin of at least 2 in real arithmetic;"
@@ -83,13 +83,13 @@ def saved():
 
 
 def renamed(files, rng):
-    """The files with a hostile text for a slot, an entity or a relation, wherever it stands, so
-    that they still fit.
+    """The files with a hostile text for a key or a text of the certificate, an entity or a
+    relation, wherever it stands, so that they still fit.
     """
     text = hostile(rng)
     if rng.random() < 0.5:
         claims = claims_of(files)
-        old = rng.choice(claims[1]["slots"])[0]
+        old = rng.choice(["task", "subject", "form", "keeps", "bits", "signs"])
         return with_claims(
             files, json.loads(json.dumps(claims).replace(json.dumps(old), json.dumps(text)))
         )
@@ -162,19 +162,19 @@ def refusal(act, path):
 
 
 @pytest.mark.parametrize("text", [f"\n{FORGED}", "\x1b[2K\r" + FORGED, "\u202eSSAP"])
-def test_a_slot_an_entity_a_tensor_a_file_and_a_key_are_escaped_where_they_are_reported(
+def test_a_claim_an_entity_a_tensor_a_file_and_a_key_are_escaped_where_they_are_reported(
     text, tmp_path
 ):
     """Each at a place where it is known to be reported."""
     files = one_letter()
     claims = claims_of(files)
-    slots = [*claims[1]["slots"], [text, 1], [text, 1]]
     reported = printable(text)[:7]
+    block = claims[1]["blocks"][0] | {"form": text}
+    wrong = [claims[1] | {"blocks": [block]}, claims[1] | {text: 1}, claims[1] | {"claim": text}]
     reasons = [
-        check_files(
-            with_claims(files, [claims[0], claims[1] | {"slots": slots}, *claims[2:]])
-        ).reason
+        check_files(with_claims(files, [claims[0], claim, *claims[2:]])).reason for claim in wrong
     ]
+    assert all(reported in reason for reason in reasons), reasons
     renamed = files["vocabulary.txt"].replace(b"e1", text.strip("\n").encode())
     wrong = (
         resealed(files, vocabulary_txt=renamed)
@@ -191,7 +191,7 @@ def test_a_slot_an_entity_a_tensor_a_file_and_a_key_are_escaped_where_they_are_r
     reasons += [check(path).reason, refusal(load, path)]
     for reason in reasons:
         assert_harmless(reason)
-    assert sum(reported in reason for reason in reasons) >= 3, reasons
+    assert sum(reported in reason for reason in reasons) >= 5, reasons
 
 
 def with_facts_exchanged(files):
@@ -207,9 +207,9 @@ def with_facts_exchanged(files):
 @given(st.text(st.characters(blacklist_categories=())))
 def test_both_sides_escape_alike(text):
     """The checker has its own few lines, as it shares no code with the builders."""
-    assert stored.escaped(text) == printable(text)
-    assert stored.escaped(text).isprintable()
-    assert "\n" not in stored.shown(text)
+    assert verdict.escaped(text) == printable(text)
+    assert verdict.escaped(text).isprintable()
+    assert "\n" not in verdict.shown(text)
 
 
 def test_the_digests_of_a_resealed_folder_are_right(saved, tmp_path):

@@ -202,23 +202,17 @@ def test_defects_of_a_hostile_file_and_of_hostile_words_are_reported_in_lines_of
         require_unforged(captured, 0, (seed, words))
 
 
-def test_a_slot_whose_name_is_a_verdict_forges_none(tmp_path, capsys):
+def test_a_claim_whose_words_are_a_verdict_forges_none(tmp_path, capsys):
     folder = tmp_path / "model"
     save(chain_of_thought(FactTable([[1, 0], [0, 0]], ["a", "b"], ["r", "q"]), 2), folder)
     target, forged = Target(folder), "\nPASS: all 10 queries are answered right\x1b[8m"
     text = target.files["certificate.json"].decode()
-    slots = next(claim["slots"] for claim in json.loads(text) if claim["claim"] == "slots")
-    refused = []
-    for slot, _ in slots:
-        # where it is declared, not where it is used
-        changed = text.replace(json.dumps(slot), json.dumps(forged), 1)
+    for word in ("task", "hops_per_token", "blocks", "bits", "keeps", "step"):
+        changed = text.replace(json.dumps(word), json.dumps(forged), 1)
         for file, data in target.with_files({"certificate.json": changed.encode()}).items():
             (folder / file).write_bytes(data)
-        refused.append(main(["check", str(folder)]))
-        captured = capsys.readouterr()
-        require_unforged(captured, 1, slot)
-        assert captured.out.startswith("PASS: all 12 queries") == (refused[-1] == 0)
-    assert 3 <= sum(refused) < len(slots), "the others are slots that no claim uses"
+        assert main(["check", str(folder)]) == 1
+        require_unforged(capsys.readouterr(), 1, word)
 
 
 # ------------------------------------------------------------------ the parts

@@ -22,7 +22,7 @@ from constructions import (
 )
 from constructions.model.stream import Space
 from constructions.model.transformer import Transformer
-from verify.symbolic.checker import check
+from verify.checking.check import check
 
 HUGE = "1099511627776"
 SHOWN = "1,099,511,627,776"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from verify.kernel.verdict import Undecided
 from verify.symbolic import values as symbolic
-from verify.symbolic.stored import Undecided
 from verify.symbolic.values import (
     LARGEST,
     Matrix,

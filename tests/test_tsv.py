@@ -29,8 +29,8 @@ from constructions.facts.fact_reader import MAX_DEFECTS_SHOWN
 from constructions.facts.tsv import read_tsv
 from constructions.saved import reading
 from verify.__main__ import main
-from verify.symbolic import stored
-from verify.symbolic.checker import check, check_files
+from verify.checking.check import check, check_files
+from verify.kernel import reading as stored
 
 
 def test_there_are_enough_bad_and_odd_tables():

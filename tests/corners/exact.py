@@ -68,7 +68,7 @@ def exact_or_not():
     yield (
         "a half that a head for a constant writes",
         one_letter(
-            heads=[at(0, ("a", "c", 1)), Head([], [], [("one", "w", half)], "all", 0)],
+            heads=[at(0, ("a", "c", 1)), Head([], [], [("one", "w", half)])],
             columns=["w"],
         ),
     )
@@ -77,7 +77,7 @@ def exact_or_not():
         one_letter(
             embedding={1: {"a": 1}, 2: {"f": 4096}},
             columns=["f"],
-            heads=[Head([{"f": 4097}], [{"p0": 1}], [("a", "c", 1)], 0, 4096 * 4097)],
+            heads=[Head([{"f": 4097}], [{"p0": 1}], [("a", "c", 1)])],
         ),
     )
     yield (

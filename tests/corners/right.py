@@ -17,8 +17,6 @@ from exploits.small_models import (
     two_bits,
 )
 from hand_made import (
-    LETTERS,
-    NODE,
     ONE_BIT,
     Head,
     Layer,
@@ -86,7 +84,6 @@ def of_logits_and_leaks():
     yield "kinds of rows that bits tell apart", two_bits(identity(3), three, BOTH, THREE_KINDS)
     yield "three kinds of rows", three_kinds()
     leaky = [at(0, *BOTH, gain=20)]
-    leaky[0].gap = 20
     yield (
         "two bits that leak together",
         hand_made(
@@ -99,7 +96,6 @@ def of_logits_and_leaks():
             [book(2)],
             [block("a", 1)],
             [([1], None)],
-            LETTERS,
         ),
     )
 
@@ -136,7 +132,7 @@ def of_numbers():
         "a number next to the largest",
         numbers(BENT_TWICE | {2: {"c": 2.0**29 - 2, "one": 5 - 2.0**31}}, dtype="float64"),
     )
-    average = Head([], [], [("a", "a", 2)], "all", 0)
+    average = Head([], [], [("a", "a", 2)])
     yield (
         "a single column that holds a number",
         hand_made(  # one column
@@ -149,7 +145,6 @@ def of_numbers():
             [book(0)],
             [block("a", 1, "number")],
             [([1], None)],
-            LETTERS,
         ),
     )
     for unit in ({"c": 2, "one": -1}, {"c": 1, "one": 3}):  # a number that is a bit
@@ -160,12 +155,11 @@ def of_numbers():
                 ["one", "a", "c", "w"],
                 {1: {"a": 1}},
                 [{"one": 1}] * 2,
-                [Layer([Head([], [], [("a", "c", 2)], "all", 0)], [(unit, {})])],
+                [Layer([Head([], [], [("a", "c", 2)])], [(unit, {})])],
                 BENT,
                 [book(0)],
                 [block("a", 1, "number")],
                 [([1], None)],
-                LETTERS,
             ),
         )
 
@@ -174,9 +168,7 @@ def of_heads():
     """Heads that average, leak, or read several letters."""
     yield (
         "a head for a constant beside the head for the subject",
-        one_letter(
-            columns=["w"], heads=[Head([], [], [("one", "w", 1)], "all", 0), at(0, ("a", "c", 1))]
-        ),
+        one_letter(columns=["w"], heads=[Head([], [], [("one", "w", 1)]), at(0, ("a", "c", 1))]),
     )
     yield (
         "four positions in equal parts",
@@ -185,12 +177,11 @@ def of_heads():
             ["one", "a", "c"],
             {1: {"a": 1}},
             [{"one": 1}] * 4,
-            [Layer([Head([], [], [("a", "c", 4)], "all", 0)]), Layer(), Layer()],
+            [Layer([Head([], [], [("a", "c", 4)])]), Layer(), Layer()],
             ONE_BIT,
             [book(1)],
             [block("a", 3)],
             [([1], [block("c", 2)]), ([2], [block("c", 1)]), ([3], [block("c", 0)])],
-            NODE,
             hops=3,
         ),
     )
@@ -220,7 +211,6 @@ def of_heads():
             [book(1)],
             [block("a", 0, last=(0, 2))],
             [([1], again), ([2], again)],
-            NODE,
             hops=2,
         ),
     )
@@ -256,7 +246,6 @@ def of_units():
             embedding={0: {}},
             units=[({"c": 1}, {"c": -1})],
             after=C,
-            decoder=NODE,
         ),
     )
     yield (
@@ -302,7 +291,7 @@ def of_units():
             subject=[block("a", 0)],
         ),
     )
-    average = Head([], [], [("a", "a", 4)], "all", 0)
+    average = Head([], [], [("a", "a", 4)])
     yield (
         "one column whose only node has the bit 1",
         hand_made(  # one column; it holds 2 bits less 1, and the bit of the only node is 1
@@ -315,7 +304,6 @@ def of_units():
             [book(1)],
             [block("a", 0)],
             [([1], [block("a", 0)])],
-            NODE,
         ),
     )
     again = [block("c", 0, last=(0, 2))]
@@ -330,7 +318,6 @@ def of_units():
             subject=[block("a", 0, last=(0, 2))],
             after=again,
             later=[(Layer(), [], again)],
-            decoder=NODE,
         ),
     )
     yield "a column that is settled", settled()

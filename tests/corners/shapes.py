@@ -15,8 +15,6 @@ from exploits.small_models import (
     two_bits,
 )
 from hand_made import (
-    LETTERS,
-    NODE,
     ONE_BIT,
     Head,
     Layer,
@@ -36,7 +34,7 @@ from hand_made import (
 def leaking(gap, unembedding=ONE_BIT, **others):
     """A head whose scores differ by `gap`."""
     return one_letter(
-        heads=[Head([{"one": gap}], [{"p0": 1}], [("a", "c", 1)], 0, gap)],
+        heads=[Head([{"one": gap}], [{"p0": 1}], [("a", "c", 1)])],
         unembedding=unembedding,
         **others,
     )
@@ -58,7 +56,7 @@ def shaken(first, second):
     key.
     """
     keys = [{"p0": first, "p1": second}]
-    return leaking_into(Head([{"q": 1, "one": 3}], keys, [("z", "y", 1)], 0, 5 * (first - second)))
+    return leaking_into(Head([{"q": 1, "one": 3}], keys, [("z", "y", 1)]))
 
 
 def three_kinds():
@@ -74,12 +72,11 @@ def three_letters_at_once():
         ["one", "a", "c"],
         {1: {"a": 1}},
         [{"one": 1}] * 4,
-        [Layer([Head([], [], [("a", "c", 4)], "all", 0)])],
+        [Layer([Head([], [], [("a", "c", 4)])])],
         ONE_BIT,
         [book(1)],
         [block("a", 0, last=(0, 2))],
         [([1, 2, 3], [block("c", 0, last=(0, 2))])],
-        NODE,
         hops=3,
     )
 
@@ -103,7 +100,6 @@ def exclusive_or():
         [book(1)],
         [block("a", 0, last=(0, 2))],
         [([], blocks), ([1], blocks), ([2], blocks)],
-        NODE,
         hops=2,
     )
 
@@ -147,7 +143,6 @@ def in_the_second_book():
         [book(2, 3), book(2)],
         [block("b", 1), block("a", 0, book=1)],
         [([1], [block("c", 0)])],
-        NODE,
     )
 
 
@@ -165,7 +160,6 @@ def two_hops_at_once():
         [book(2)],
         [block("a", 0)],
         [([1], [block("c", 1)]), ([2], None)],
-        LETTERS,
         hops=2,
     )
 
@@ -222,7 +216,6 @@ def fifty_bits():
         [book(50)],
         [block("a", 1)],
         [([1], None)],
-        LETTERS,
     )
 
 
@@ -249,6 +242,5 @@ def logits_that_cancel_apart():
         [book(1)],
         [block("a", 0, last=(0, 2))],
         [([1], blocks), ([2], blocks), ([], blocks)],
-        NODE,
         hops=2,
     )

@@ -19,7 +19,7 @@ from saved_contents import NEW, OLD, is_whole
 from constructions import InputError, load, save
 from constructions.files import locks, new_folder
 from constructions.saved import folder
-from verify.symbolic.checker import check
+from verify.checking.check import check
 
 ROOT = Path(__file__).resolve().parents[2]
 SAVERS = ROOT / "tests" / "two_savers.py"

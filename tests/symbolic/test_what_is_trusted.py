@@ -13,11 +13,12 @@ from hand_made import built
 from constructions import (
     save,
 )
-from verify.symbolic import checker, described, stored
-from verify.symbolic import values as symbolic
+from verify.checking import check, described
+from verify.kernel import reading, verdict
+from verify.symbolic import checker, values
 
 ROOT = Path(__file__).resolve().parents[2]
-TRUSTED = [checker, described, stored, symbolic]
+TRUSTED = [check, checker, described, reading, values, verdict]
 ALLOWED = {
     "collections",
     "dataclasses",
@@ -46,7 +47,13 @@ INEXACT = {
     "rint",
     "pow",
 }
-READERS = ("described", "stored", "values")
+KERNEL = {"verify.kernel", "verify.kernel.reading", "verify.kernel.verdict"}
+SHARED = {
+    "kernel": KERNEL,
+    "symbolic": KERNEL | {"verify.symbolic", "verify.symbolic.values"},
+    "checking": KERNEL | {"verify", "verify.checking"},
+}
+"""What a folder of the checkers imports of `verify`."""
 INEXACT |= {"divide", "true_divide", "mean", "average", "linalg", "random", "eval", "exec"}
 
 
@@ -64,8 +71,8 @@ def test_the_checker_imports_no_more_than_numpy_and_the_standard_library(module)
     assert all(node.level == 0 for node in froms)
     assert {name.split(".")[0] for name in imported} <= ALLOWED
     inner = {name for name in imported if name.startswith("verify")}
-    assert inner <= {"verify.symbolic"} | {f"verify.symbolic.{name}" for name in READERS}
-    assert imported & {"numpy", "hashlib"}, "the control: imports are found"
+    assert inner <= SHARED[module.__name__.split(".")[1]]
+    assert imported & {"numpy", "hashlib", "dataclasses"}, "the control: imports are found"
 
 
 @pytest.mark.parametrize("module", TRUSTED, ids=lambda module: module.__name__)
@@ -109,9 +116,9 @@ def test_the_command_proves_without_torch_and_without_the_builders(tmp_path):
     imported = {line.split("|")[-1].strip() for line in lines}
     assert {
         "numpy",
+        "verify.checking.described",
+        "verify.kernel.reading",
         "verify.symbolic.checker",
-        "verify.symbolic.described",
-        "verify.symbolic.stored",
         "verify.symbolic.values",
     } <= imported
     assert not {

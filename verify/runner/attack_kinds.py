@@ -122,8 +122,8 @@ def _facts(target: Target, rng: np.random.Generator) -> Iterator[Attack]:
 
 
 def _forgeries(target: Target, rng: np.random.Generator) -> Iterator[Attack]:
-    """One claim dropped, repeated, moved or altered: another slot, position, letter, gap, length,
-    form, number of queries.
+    """One claim dropped, repeated, moved or altered: another column, layer, letter, length or
+    form.
     """
     original = json.loads(target.files[CERTIFICATE])
     while True:
@@ -142,7 +142,7 @@ def _forgeries(target: Target, rng: np.random.Generator) -> Iterator[Attack]:
             case _:
                 place, old = _leaf(claims[i], rng)
                 reported = f"claim {i}, {place}: {old!r} is altered"
-                _set(claims[i], place, _other(old, claims, rng))
+                _set(claims[i], place, _other(old, rng))
         if claims != original:
             files = target.with_files({CERTIFICATE: text_of(claims).encode()})
             yield reported, files, target.model, target.facts
@@ -181,14 +181,11 @@ def _set(claim: Any, path: list[Any], value: Any) -> None:
     claim[path[-1]] = value
 
 
-def _other(old: Any, claims: list[Any], rng: np.random.Generator) -> Any:
+def _other(old: Any, rng: np.random.Generator) -> Any:
     """Something else of the same kind, as often as not; else a list less an entry, a number, a
     name, or nothing.
     """
-    slots = [
-        name for claim in claims if claim.get("claim") == "slots" for name, _ in claim["slots"]
-    ]
-    names = [*slots, "bits", "signs", "number", "node", "letters", "end", "all"]
+    names = ["bits", "signs", "number", "task", "subject", "pass"]
     if isinstance(old, list) and old and rng.random() < 0.7:
         return old[:-1] if rng.random() < 0.5 else [*old, old[-1]]
     if isinstance(old, bool):

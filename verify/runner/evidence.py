@@ -11,9 +11,9 @@ from bounds.capacity import Capacity
 from bounds.sizes import Costs, Sizes
 from constructions.guards.wording import shortened
 from constructions.model.margin import MarginClaim
+from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Recall
 from verify.queries.evidence import Evidence
-from verify.symbolic.checker import Verdict as Proven
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from constructions.guards.wording import shortened
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.saved.folder import save
+from verify.checking.check import check
+from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Logits
 from verify.queries.capacity import Format, capacity, format_of
 from verify.queries.forms import check_form
@@ -34,8 +36,6 @@ from verify.runner.cells import Cell, DType
 from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
 from verify.runner.phases import ASKING, BUILDING, COUNTING, PROVING, Begin, unwatched
 from verify.runner.results import CellResult
-from verify.symbolic.checker import Verdict as Proven
-from verify.symbolic.checker import check
 
 WORK_FOR_THREADS = 5 * 10**9
 SMALL = 10_000

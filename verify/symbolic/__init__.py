@@ -1,1 +1,7 @@
-"""The checker of saved models: their certificate, proven from the files alone."""
+"""The symbolic checker: it proves a saved model right from its files, symbol by symbol, fast also
+for large tables.
+"""
+
+from verify.symbolic.checker import prove
+
+__all__ = ["prove"]

@@ -1,10 +1,9 @@
-"""The small trusted checker: proves from a saved folder alone that its model answers every query
-right.
+"""The symbolic checker: proves from a saved folder alone that its model answers every query right.
 
-It shares no code with the builders. With `verify.symbolic.stored`, `verify.symbolic.values` and
-`verify.symbolic.described` it is all that is trusted: the standard library, numpy, no
-floating-point arithmetic, no tolerance. What is proven, from what, and why the steps imply every
-answer: docs/certificates.md. In short, for the position that answers:
+It shares no code with the builders. With `verify.symbolic.values` and `verify.kernel.reading` it
+is all that is trusted of its verdict: the standard library, numpy, no floating-point arithmetic,
+no tolerance. What is proven, from what, and why the steps imply every answer:
+docs/certificates.md. In short, for the position that answers:
 
 * the embedding of every entity spells, in named columns, codes of nodes of the fact graph (one
   pass over the table);
@@ -21,21 +20,19 @@ answer: docs/certificates.md. In short, for the position that answers:
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain, product
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from verify.symbolic import described, stored
+from verify.kernel import reading as stored
+from verify.kernel.reading import DTYPES
+from verify.kernel.verdict import Refuted, Undecided, Verdict, require, shown, whole
 from verify.symbolic import values as symbolic
-from verify.symbolic.described import DTYPES
-from verify.symbolic.stored import FORMAT, Refuted, Undecided, require, whole
 from verify.symbolic.values import LARGEST, Matrix, Sizes, Values, added_up, bounded, size_of
 
 EXACT = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}  # sums below 2^this are exact
@@ -45,101 +42,41 @@ ONE_HOT_GAP = 800  # e^-800 underflows to 0 in every dtype
 MOST_BITS = 50
 MOST_CASES = 2**24  # coordinates of all cases together
 MOST_KINDS = 64  # ways in which rows of the unembedding may differ beside their codes
-MOST_TRIES = 100  # to map a folder that does not change meanwhile
-MOST_TOLD = 2000  # characters of a reason
 AT_ONCE = 2**18  # entries of a table that are looked at together
 
 
+def prove(files: Mapping[str, Any], manifest: Any) -> Verdict:
+    """Prove the model of a folder right; or raise Refuted, or Undecided."""
+    return _Proof(files, manifest).verdict()
+
+
 @dataclass(frozen=True)
-class Verdict:
-    """What was found.
+class _Block:
+    """Columns start..stop-1 spell, for every word of `length` letters whose last letter is in
+    low..high-1, the code of the node it leads to, words in lexicographic order.
 
     Attributes:
-        verdict: PASS, FAIL (`reason` names the first refuted claim) or UNKNOWN (`reason` says what
-            is not understood).
-        reason: why it is not PASS.
-        queries: how many queries are proven right.
-        margin: the least logit of an answer minus the next one, where softmax selects without a
-            leak.
-        real_margin: the same in real arithmetic, leaks included.
-        exact: the dtype of the weights, if the module computes in it without any rounding.
-        hops_per_token: of a chain of thought: a token is written for every so many hops; 0 of
-            other models.
-        claims: how many claims the certificate holds.
-        rounds: where `exact` is None, why it is.
+        form: "bits", "signs" or "number".
+        book: which book the codes are of.
+        words: the words, by their place among all words of their length.
+        bits: of a code; 0 of a number.
     """
 
-    verdict: Literal["PASS", "FAIL", "UNKNOWN"]
-    reason: str = ""
-    queries: int = 0
-    margin: Fraction = Fraction(0)
-    real_margin: Fraction = Fraction(0)
-    exact: str | None = None
-    hops_per_token: int = 0
-    claims: int = 0
-    rounds: str = ""
+    start: int
+    stop: int
+    length: int
+    form: str
+    book: int
+    words: np.ndarray
+    bits: int
 
+    @property
+    def columns(self) -> np.ndarray:
+        """The columns, int64."""
+        return np.arange(self.start, self.stop)
 
-def check(folder: str | os.PathLike[str]) -> Verdict:
-    """Check a model folder. Files are mapped, not loaded; what is no model folder is a FAIL."""
-    for _ in range(MOST_TRIES):
-        before, reported = _which(folder), ""
-        try:
-            paths = {path.name: path for path in sorted(Path(folder).iterdir())}
-            files = {
-                name: np.memmap(p, np.uint8, "r") if p.stat().st_size else b""
-                for name, p in paths.items()
-            }
-        except (OSError, ValueError) as error:
-            reported = f"{folder}: cannot be read: {getattr(error, 'strerror', None) or error}"
-        # else another folder has got the name meanwhile, and files are of both
-        if _which(folder) == before:
-            return Verdict("FAIL", stored.escaped(reported)) if reported else check_files(files)
-    return Verdict(
-        "UNKNOWN", stored.escaped(f"{folder}: is replaced again and again while it is read")
-    )
-
-
-def _which(folder: str | os.PathLike[str]) -> tuple[int, ...] | None:
-    """Which folder has a name, and since when: a saved model may be replaced by another one at any
-    moment.
-    """
-    try:
-        found = os.stat(folder)
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
-
-
-def check_files(files: Mapping[str, Any]) -> Verdict:
-    """Check the files of a folder, given by name as bytes-like objects."""
-    try:
-        manifest = described.read_manifest(files)
-        with ThreadPoolExecutor(1) as beside:
-            agreement = beside.submit(described.require_agreement, files, manifest)
-            try:
-                proven = _Proof(files, manifest).verdict()
-            finally:
-                agreement.result()  # first of all, the folder is what its manifest says
-        return proven
-    except Refuted as error:
-        return Verdict("FAIL", stored.escaped(_brief(str(error))))
-    except Undecided as error:
-        return Verdict("UNKNOWN", stored.escaped(_brief(str(error))))
-    except Exception as error:  # what is not foreseen is not proven
-        return Verdict(
-            "UNKNOWN",
-            stored.escaped(_brief(f"the checker stopped: {type(error).__name__}: {error}")),
-        )
-
-
-def _brief(reason: str) -> str:
-    """The beginning of what is reported, which may hold all that a file holds."""
-    return (
-        reason
-        if len(reason) <= MOST_TOLD
-        else f"{reason[:MOST_TOLD]}... ({len(reason)} characters)"
-    )
+    def __str__(self) -> str:
+        return f"the block of columns {self.start}..{self.stop - 1}"
 
 
 @dataclass
@@ -175,6 +112,12 @@ def _leak(gap: int, others: int) -> Fraction:
     return Fraction(others) / (others + power)
 
 
+def _pair(value: Any, what: str) -> tuple[int, int]:
+    """Two counts, as a list of a file."""
+    require(type(value) is list and len(value) == 2, f"{what} are {shown(value)}")
+    return whole(value[0], 0, what), whole(value[1], 0, what)
+
+
 def _segments(columns: np.ndarray) -> Iterator[tuple[Any, int]]:
     """Columns (cases, n), cut where a slice cannot read on: what reads each part, case by case,
     and its width.
@@ -205,9 +148,9 @@ class _Proof:
             self.n + self.n_relations + len(specials),
         )
         claims = stored.read_json(files["certificate.json"], "certificate.json")
-        parts = (1 + len(layer["heads"]) for layer in shape["layers"])
-        applied = whole(shape["repeats"], 1, "repeats") * sum(parts)
-        few = f"certificate.json: {len(claims)} claims are too few for {applied} layers and heads"
+        applied = whole(shape["repeats"], 1, "repeats") * len(shape["layers"])
+        require(type(claims) is list, "certificate.json is not a list of claims")
+        few = f"certificate.json: {len(claims)} claims are too few for {applied} layers"
         require(applied <= len(claims), few)
         self.tensors = stored.read_tensors(files["weights.safetensors"], "weights.safetensors")
         self._shapes(shape["layers"], whole(sizes["positions"], 0, "positions"))
@@ -233,7 +176,7 @@ class _Proof:
             bytes(files["certificate.json"]) == text.encode(),
             "certificate.json is not in its canonical form",
         )
-        self.n_claims, self.claims = len(claims), iter(claims)
+        self.claims = iter(claims)
         self.peak, self.highest, self.gap = 0, 0, ONE_HOT_GAP
         self.placed: dict[tuple[int, bool], np.ndarray] = {}
         self.largest = np.abs(np.concatenate([self.letters, self.special_rows])).max(axis=0)
@@ -309,30 +252,29 @@ class _Proof:
 
     # ---------------------------------------------------------------- claims about facts and codes
 
-    def claim(self, kind: str, *reported: str, **proven: Any) -> Any:
+    def claim(self, kind: str, *reported: str, **proven: int) -> Any:
         """The next claim: it must be of this kind, say what is proven, and beside that only what
         is reported.
         """
         found = next(self.claims, {"claim": "nothing more"})
+        named = type(found) is dict and found.get("claim")
         require(
-            found["claim"] == kind,
-            f"the certificate claims {found['claim']} where a claim of {kind} is needed",
+            named == kind,
+            f"the certificate claims {shown(named)} where a claim of {kind} is needed",
+        )
+        require(
+            set(found) == {"claim", *reported, *proven},
+            f"{kind}: claims something about {shown(sorted(found))}",
         )
         for name, value in proven.items():
             same = found[name] == value and type(found[name]) is type(value)
-            require(same, f"{kind}: {name} is {value}, claimed is {found[name]}")
-        require(
-            set(found) == {"claim", *reported, *proven},
-            f"{kind}: claims something about {sorted(found)}",
-        )
+            require(same, f"{kind}: {name} is {value}, claimed is {shown(found[name])}")
         return found
 
     def verdict(self) -> Verdict:
         """Prove everything, or raise."""
         n, r, k = self.n, self.n_relations, self.hops
-        n_facts = int((self.table[:, :n] < n).sum())
-        sizes = {"entities": n, "relations": r, "hops": k, "facts": n_facts}
-        task = self.claim("task", "hops_per_token", "queries", format=FORMAT, **sizes)
+        task = self.claim("task", "hops_per_token")
         self.per_token = whole(task["hops_per_token"], int(self.chain), "hops_per_token")
         require(self.per_token <= (k if self.chain else 0), "task: hops_per_token")
         steps = -(-k // self.per_token) if self.chain else 0
@@ -340,19 +282,8 @@ class _Proof:
             len(self.positions) == k + 1 + steps, f"positions.weight: {len(self.positions)} rows"
         )
         queries = sum(n * r**length for length in range(1 if self.chain else k, k + 1))
-        require(
-            task["queries"] == queries,
-            f"task: there are {queries} queries, claimed are {task['queries']}",
-        )
-        self.slots: dict[str, tuple[int, int]] = {}
-        end = 0
-        for name, size in self.claim("slots", "slots")["slots"]:
-            require(name not in self.slots, f"slots: {name} stands twice")
-            self.slots[name], end = (end, whole(size, 1, name)), end + size
-        require(end == self.d, f"slots: they have {end} columns, d_model is {self.d}")
-        self._codes(
-            self.claim("codes", "books")["books"], self.claim("subject", "blocks")["blocks"]
-        )
+        subject = self.claim("subject", "blocks", "unknown")
+        self._codes(subject["unknown"], subject["blocks"])
         for step in range(1, steps + 2):
             left = k - (step - 1) * self.per_token
             lengths = (
@@ -366,9 +297,7 @@ class _Proof:
             next(self.claims, None) is None, "the certificate holds more claims than are needed"
         )
         exact = None if rounds else self.dtype
-        return Verdict(
-            "PASS", "", queries, margin, real, exact, self.per_token, self.n_claims, rounds
-        )
+        return Verdict("PASS", "", queries, margin, real, exact, self.per_token, rounds)
 
     def _room(self, rows: int, what: str) -> None:
         """Raise Undecided if so many rows of N + 1 nodes are more numbers than may be held: many,
@@ -394,78 +323,84 @@ class _Proof:
             self.reached[length] = found
         return self.reached[length]
 
-    def columns(self, block: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        """The columns of a block, and the words whose nodes it spells, by their place in
-        lexicographic order.
-        """
-        start, size = self.slots[block["slot"]]
-        n, (low, high), m = (
-            whole(block["words"], 0, "words"),
-            block["last"],
-            max(self.books[block["book"]]["bits"], 1),
-        )
-        require(set(block) == {"slot", "words", "last", "form", "book"}, f"{block}: what is this")
-        whole(block["book"], 0, "book")
-        exist = 0 <= low < high <= self.n_relations if n else [low, high] == [0, self.n_relations]
-        require(exist and n <= self.hops, f"{block}: words that do not exist")
-        prefixes = self.n_relations ** (n - 1) if n else 1
+    def blocks(self, claimed: Any, where: str) -> list[_Block]:
+        """The blocks of a list of claimed ones, which is not empty."""
+        require(type(claimed) is list and claimed, f"{where}: the blocks are {shown(claimed)}")
+        return [self._block(block, f"{where}: {shown(block)}") for block in claimed]
+
+    def _block(self, claimed: Any, what: str) -> _Block:
+        """A claimed block: its words exist, and its columns have one code for each of them."""
+        require(type(claimed) is dict and "columns" in claimed, f"{what} is no block")
+        start, stop = _pair(claimed["columns"], f"{what}: its columns")
+        require(start < stop <= self.d, f"{what}: there are {self.d} columns")
+        if set(claimed) == {"columns"}:
+            raise Undecided(f"{what}: columns in a code that is not spelled out")
+        keys = {"columns", "words", "last", "form", "book"}
+        require(set(claimed) == keys, f"{what} is no block")
+        low, high = _pair(claimed["last"], f"{what}: its last letters")
+        n, book = whole(claimed["words"], 0, f"{what}: words"), whole(claimed["book"], 0, "book")
+        exist = low < high <= self.n_relations if n else [low, high] == [0, self.n_relations]
+        require(exist and n <= self.hops, f"{what}: words that do not exist")
+        require(book < len(self.bits), f"{what}: there are {len(self.bits)} books")
+        count = self.n_relations ** (n - 1) * (high - low) if n else 1
         require(
-            prefixes * (high - low if n else 1) * m <= size, f"{block}: does not fit into its slot"
+            (stop - start) % count == 0,
+            f"{what}: {stop - start} columns for {count} words",
         )
         words = np.zeros(1, int)
         if n:
-            words = (
-                np.arange(prefixes)[:, None] * self.n_relations + np.arange(low, high)
-            ).ravel()
-        return start + np.arange(len(words) * m), words
+            prefixes = np.arange(count // (high - low))[:, None]
+            words = (prefixes * self.n_relations + np.arange(low, high)).ravel()
+        form, bits = claimed["form"], (stop - start) // count
+        require(form in ("bits", "signs", "number"), f"{what}: its form is {shown(form)}")
+        require(form != "number" or bits == 1, f"{what}: a number of {bits} columns")
+        bits = bits if form != "number" else 0
+        require(bits <= MOST_BITS, f"{what}: too many bits")
+        known = self.bits[book]
+        require(known in (None, bits), f"{what}: a code of {bits} bits, its book has {known}")
+        self.bits[book] = bits
+        return _Block(start, stop, n, form, book, words, bits)
 
-    def layout(self, blocks: list[dict[str, Any]]) -> _Layout:
+    def layout(self, blocks: list[_Block]) -> _Layout:
         """The columns that blocks claim."""
         length, word, bit, book, off, scale, top = np.full((7, self.d), -1)
         for block in blocks:
-            (columns, words), m = self.columns(block), self.books[block["book"]]["bits"]
+            columns, m = block.columns, max(block.bits, 1)
             require((length[columns] < 0).all(), f"{block}: columns are claimed twice")
-            require((block["form"] == "number") == (m == 0), f"{block}: a code of {m} bits")
-            length[columns], word[columns] = block["words"], np.repeat(words, max(m, 1))
-            bit[columns], book[columns] = np.tile(np.arange(max(m, 1)), len(words)), block["book"]
-            off[columns], scale[columns] = {"bits": (0, 1), "number": (0, 1), "signs": (-1, 2)}[
-                block["form"]
-            ]
-            top[columns] = 1 if m else max(1, int(self.numbers[block["book"]].max()))
+            length[columns], word[columns] = block.length, np.repeat(block.words, m)
+            bit[columns], book[columns] = np.tile(np.arange(m), len(block.words)), block.book
+            off[columns], scale[columns] = (-1, 2) if block.form == "signs" else (0, 1)
+            top[columns] = 1 if block.bits else max(1, int(self.numbers[block.book].max()))
         spelled = np.stack([length, word, bit])[:, length >= 0]
         require(
             np.unique(spelled, axis=1).shape == spelled.shape, "blocks: a word is spelled twice"
         )
         return _Layout(length, word, bit, book, off, scale, top)
 
-    def _codes(self, books: list[dict[str, Any]], blocks: list[dict[str, Any]]) -> None:
+    def _codes(self, unknown: Any, claimed: Any) -> None:
         """The embedding of every entity spells the codes of the nodes that its words lead to, and
         is constant elsewhere.
 
         The code of a node is read where it is spelled first; it must be the same wherever that
         node is reached.
         """
-        used = {block["book"] for block in blocks}
-        require(
-            used == set(range(len(books))),
-            f"codes: {len(books)} books, the subject's blocks are of {sorted(used)}",
-        )
-        for book in books:
-            require(set(book) == {"bits", "unknown"}, f"codes: {book}")
-            require(whole(book["bits"], 0, "bits") <= MOST_BITS, "codes: too many bits")
-            require(
-                book["unknown"] is None or whole(book["unknown"], 0, "unknown") < 2**MOST_BITS,
-                "codes: unknown",
-            )
-        self.books, self.numbers = books, [np.full(self.n + 1, -1) for _ in books]
+        require(type(unknown) is list, f"subject: unknown is {shown(unknown)}, not a list")
+        for number in unknown:
+            fits = number is None or whole(number, 0, "subject: unknown") < 2**MOST_BITS
+            require(fits, f"subject: unknown is {shown(number)}")
+        self.bits: list[int | None] = [None] * len(unknown)
+        blocks = self.blocks(claimed, "subject")
+        missing = [book for book, bits in enumerate(self.bits) if bits is None]
+        require(not missing, f"subject: no block is of the books {shown(missing)}")
+        self.numbers = [np.full(self.n + 1, -1) for _ in unknown]
         table, known = self.tensors["embedding.weight"][1], self.n
         if self.chain and self.some_missing:  # the token *unknown* is written, and read again
             known = self.n + 1
         row_of = np.append(np.arange(self.n), self.n + self.n_relations)
         spelled = []
         for block in blocks:
-            (columns, words), numbers = self.columns(block), self.numbers[block["book"]]
-            every, m = self.words(block["words"])[:, :known], len(columns) // len(words)
+            columns, words, numbers = block.columns, block.words, self.numbers[block.book]
+            every, m = self.words(block.length)[:, :known], max(block.bits, 1)
             reached = every[words] if len(words) < len(every) else every
             spelled.append((columns, reached))
             for at, nodes in zip(columns[::m], reached, strict=True):
@@ -474,21 +409,19 @@ class _Proof:
                 new = np.flatnonzero(numbers[nodes] < 0)
                 held = stored.integers(table[row_of[new], at : at + m], "embedding.weight")
                 number = symbolic.product(
-                    held + 1 >> 1 if block["form"] == "signs" else held, 1 << np.arange(m)
+                    held + 1 >> 1 if block.form == "signs" else held, 1 << np.arange(m)
                 )
-                require(
-                    (number >= 0).all(), f"subject: slot {block['slot']} holds a negative number"
-                )
+                require((number >= 0).all(), f"subject: {block} holds a negative number")
                 numbers[nodes[new]] = number
-        for book, numbers in zip(books, self.numbers, strict=True):
-            numbers[self.n] = -1 if book["unknown"] is None else book["unknown"]
+        for book, numbers in enumerate(self.numbers):
+            numbers[self.n] = -1 if unknown[book] is None else unknown[book]
             require(
-                self.some_missing or book["unknown"] is None,
-                "codes: unknown has a code, but no fact is missing",
+                self.some_missing or unknown[book] is None,
+                "subject: unknown has a code, but no fact is missing",
             )
             require(
-                not book["bits"] or numbers.max() >> book["bits"] == 0,
-                "codes: a number has too many bits",
+                not self.bits[book] or numbers.max() >> self.bits[book] == 0,
+                "subject: a number has too many bits",
             )
         layout, first = self.layout(blocks), self._rows("embedding", slice(1))[0]
         self.subject, self.subject_blocks = layout, blocks
@@ -498,10 +431,10 @@ class _Proof:
         fixed = [columns for columns, _ in _segments(np.flatnonzero(layout.length < 0)[None])]
         codes = []
         for block, (columns, reached) in zip(blocks, spelled, strict=True):
-            numbers, m = self.numbers[block["book"]], books[block["book"]]["bits"]
+            numbers, m = self.numbers[block.book], block.bits
             require(
                 (numbers[self.n] >= 0) | (reached < self.n).all(),
-                "codes: unknown is reached, and has no code",
+                "subject: unknown is reached, and has no code",
             )
             at = columns[: max(m, 1)]
             number = (numbers[:, None] >> layout.bit[at]) & 1 if m else numbers[:, None]
@@ -526,7 +459,7 @@ class _Proof:
                         for part in (found, wanted)
                     )
                     raise Refuted(
-                        f"subject: {self._name(rows.start + row)}: slot {block['slot']} holds"
+                        f"subject: {self._name(rows.start + row)}: {block} holds"
                         f" {is_} in bit {bit} of word {word}, the code of"
                         f" {self._name(nodes[row, word])} has {should} there"
                     )
@@ -546,7 +479,6 @@ class _Proof:
         A chain's step has `per_token` letters unless the path ends before; PAD follows. Every
         other model has one step.
         """
-        self.claim("run", step=step, letters=n_letters)
         self.here, first = self.hops + step - 1, (step - 1) * self.per_token + 1
         end, pad = first + n_letters, self.special_rows[1:2]
         # For each position the rows of the embedding that its token may have: None is an entity,
@@ -579,15 +511,16 @@ class _Proof:
             size_of(np.abs(self.positions[: self.here + 1]) + self._kind_sizes()[self.kind])
         )
         for number, (heads, mlp) in enumerate(self.layers, start=1):
-            claim = self.claim("pass", "letters", "after", number=number)
-            letters, after = claim["letters"], claim["after"]
+            claim = self.claim("pass", "letters", "keeps", step=step, left=n_letters, layer=number)
+            letters, kept = claim["letters"], claim["keeps"]
+            after = None if kept is None else self.blocks(kept, f"pass {number}")
             require(
-                after is None or (isinstance(after, list) and after),
-                f"pass {number}: leaves {after}",
+                type(letters) is list and all(type(letter) is int for letter in letters),
+                f"pass {number}: letters {shown(letters)}",
             )
             require(
                 letters == list(range(first, first + len(letters))),
-                f"pass {number}: letters {letters}, next is {first}",
+                f"pass {number}: letters {shown(letters)}, next is {first}",
             )
             require(
                 first + len(letters) <= end, f"pass {number}: reads more letters than the path has"
@@ -620,12 +553,10 @@ class _Proof:
         if n_letters:
             self._all_used(blocks)
 
-    def _all_used(self, blocks: list[dict[str, Any]]) -> None:
+    def _all_used(self, blocks: list[_Block]) -> None:
         for block in blocks:
-            require(
-                self.used[self.columns(block)[0]].any(),
-                f"{block} is claimed, but nothing reads it",
-            )
+            read = self.used[block.columns].any()
+            require(read, f"{block} is claimed, but nothing reads it")
 
     def _read(self, x: Values, matrix: Matrix, what: str) -> Values:
         """The matrix times the stream: it may not read what is not known, nor tell letters apart
@@ -683,7 +614,6 @@ class _Proof:
             read = np.sort(largest.max(axis=1, initial=0))
             if not len(query.dense):
                 parts = len(everywhere)  # numbers are multiples of the reciprocal
-                self._head(h, "all", 0, value, output)
                 total, count = Values(np.zeros_like(x.const)), len(everywhere)
                 for p in everywhere:
                     part, reported = self._value(value, output, cases, letters, p, what)
@@ -708,7 +638,6 @@ class _Proof:
             ordered = np.sort(scores, axis=1)
             gap, best = int((ordered[:, -1] - ordered[:, -2]).min()), scores.argmax(axis=1)
             require(gap > 0, f"{what}: two positions have the same score")
-            self._head(h, best, gap, value, output, cases)
             # Queries, and so scores, are multiples of a power of two, which takes no bits of a
             # float.
             sums = query.sums(self._sizes(before))
@@ -748,28 +677,6 @@ class _Proof:
         self._exact_up_to(parts * size_of(together))
         self.error += error
         return x
-
-    def _head(
-        self, h: int, best: Any, gap: int, value: Matrix, output: Matrix, cases: Any = None
-    ) -> None:
-        """The claim about a head: between which slots it copies, from which position, and by what
-        gap of scores.
-        """
-        sides = {"from": value.reads, "to": output.writes}
-        touched = {
-            side: [s for s, (at, size) in self.slots.items() if on[at : at + size].any()]
-            for side, on in sides.items()
-        }
-        reads = self.claim("head", "reads", number=h, gap=gap, **touched)["reads"]
-        wanted: Any = reads
-        require(
-            type(reads) is int or reads == "all" or isinstance(reads, dict),
-            f"head {h}: reads {reads}",
-        )
-        if isinstance(reads, dict):
-            wanted = np.where(cases[:, -1] == reads["letter"], reads["then"], reads["else"])
-            require(set(reads) == {"letter", "then", "else"}, f"head {h}: reads {reads}")
-        require(np.all(wanted == best), f"head {h} reads {best}, claimed is {reads}")
 
     def _kind_sizes(self) -> np.ndarray:
         """The largest absolute value of each coordinate of the embedding of a token of each kind,
@@ -937,7 +844,7 @@ class _Proof:
         known = self.numbers[book][order]
         require(
             not ((np.diff(known) == 0) & (known[1:] >= 0)).any(),
-            "codes: two nodes have the same code",
+            "two nodes have the same code",
         )
         at = np.minimum(np.searchsorted(known, numbers), self.n)
         return np.where(known[at] == numbers, order[at], -1)
@@ -953,7 +860,7 @@ class _Proof:
         bits = (numbers[nodes] >> self.now.bit[keys][:, None]) & 1
         return np.repeat(np.arange(len(keys)), len(nodes)), np.tile(nodes, len(keys)), bits.ravel()
 
-    def _rebase(self, x: Values, length: int, blocks: list[dict[str, Any]], number: int) -> Values:
+    def _rebase(self, x: Values, length: int, blocks: list[_Block], number: int) -> Values:
         """After a pass the columns of `blocks` spell codes as seen from the next node: the one
         that its letters lead to.
         """
@@ -1041,7 +948,7 @@ class _Proof:
             else np.arange(self.n + 1) < self.n + self.some_missing
         )
         nodes, place = np.flatnonzero(there), np.cumsum(there) - 1
-        if not all(self.books[b]["bits"] for b in new.book[column]):
+        if not all(self.bits[b] for b in new.book[column]):
             raise Undecided("a number is claimed where something is written")
         mine = np.minimum(np.searchsorted(at, x.at), len(at) - 1)
         row, bits = np.where(at[mine] == x.at, mine, -1), x.key < self.d
@@ -1075,16 +982,6 @@ class _Proof:
         `at_hand` letters of the last pass are still to be applied: by reading the node that they
         lead to, or because the unembedding holds that node's token in its row for these letters.
         """
-        claim = self.claim("decoder", "reads", "then")
-        reads, then = claim["reads"], claim["then"]
-        fits = (
-            reads in ("letters", "node")
-            and then in (None, "letters")
-            and [reads, then].count("letters") == (at_hand > 0)
-        )
-        require(
-            (reads, then) == ("end", None) if end else fits, f"decoder: reads {reads}, then {then}"
-        )
         const = x.plus(self._first_choices()).const
         # Cases that differ in the columns that are read, at most.
         groups: dict[tuple[bytes, ...], list[tuple[Any, ...]]] = {}
@@ -1093,23 +990,26 @@ class _Proof:
             mine = slice(ends[case], ends[case + 1])
             column, key, coef = x.at[mine] % self.d, x.key[mine], x.coef[mine]
             require((key < self.d).all(), "decoder: the final state is no code")
-            length, word = (at_hand, case) if reads == "letters" else (0, 0)
-            spelled = (self.now.length == length) & (self.now.word == word) & (reads != "end")
+            word = case if at_hand else 0
+            spelled = (self.now.length == at_hand) & (self.now.word == word) & (not end)
+            applied = at_hand > 0 and not end and not spelled.any()  # by the unembedding
+            if applied:
+                spelled = self.now.length == 0
             answer, fixed = spelled[key], np.flatnonzero(const[case])
             nodes, target = np.zeros(1, int), np.array([self.n_vocab - 1])  # END is the last token
-            if reads != "end":
+            if not end:
                 book = self.now.book[spelled][:1]
                 nodes = np.flatnonzero(self.numbers[int(book[0])] >= 0) if len(book) else nodes
                 require(
                     len(book) and (answer.any() or len(nodes) == 1),
                     "decoder: no column spells the answer",
                 )
-                reached = self.words(at_hand)[case][nodes] if then == "letters" else nodes
+                reached = self.words(at_hand)[case][nodes] if applied else nodes
                 target = np.where(reached == self.n, self.n + self.n_relations, reached)
             self.used[key] = True
             roles = (coef, answer, self.now.bit[key], self.now.book[key], self.now.top[key])
             # nodes and targets
-            same = np.array([case if then == "letters" else -1, *(book if reads != "end" else ())])
+            same = np.array([case if applied else -1, *(() if end else book)])
             group = groups.setdefault(
                 tuple(part.tobytes() for part in (const[case][fixed], *roles, same)), []
             )
@@ -1202,7 +1102,7 @@ class _Proof:
             size_of(np.abs(sure) @ np.abs(const[fixed]) + np.abs(reported) @ top) + self.beside
         )
         book = int(self.now.book[key[answer]][0]) if answer.any() else 0
-        bits = self.books[book]["bits"] if answer.any() else 0
+        bits = (self.bits[book] or 0) if answer.any() else 0
         if answer.any() and not bits:
             self._nearest(sure @ const[fixed], reported, self.numbers[book][nodes], target)
             return

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.symbolic.stored import Undecided
+from verify.kernel.verdict import Undecided
 
 LARGEST = 2**58
 MOST_NUMBERS = 2**27  # held at once

@@ -127,8 +127,8 @@ def add_export(commands: Commands) -> None:
 
 def _run_check(options: argparse.Namespace) -> int:
     """Prove a saved model."""
+    from verify.checking.check import check
     from verify.cli.reports.checks import proof_as_json, proof_line
-    from verify.symbolic.checker import check
 
     if not options.folder.is_dir():
         raise InputError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from constructions.guards.wording import shortened
 from verify.cli.output import joined
-from verify.symbolic.checker import Verdict as Proven
+from verify.kernel.verdict import Verdict as Proven
 
 if TYPE_CHECKING:  # which imports torch
     from verify.runner.attack import Tally
@@ -34,7 +34,7 @@ def proof_as_json(proven: Proven) -> str:
     """What the checker says as JSON text."""
     reported: dict[str, Any] = {"verdict": proven.verdict, "reason": proven.reason}
     if proven.verdict == "PASS":
-        reported |= {"queries": proven.queries, "claims": proven.claims, "exact": proven.exact}
+        reported |= {"queries": proven.queries, "by": proven.by, "exact": proven.exact}
         reported |= {"hops_per_token": proven.hops_per_token}
         reported |= {
             "margin_without_leaks": str(proven.margin),

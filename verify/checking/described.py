@@ -14,19 +14,16 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from verify.symbolic.stored import (
+from verify.kernel.reading import (
+    DTYPES,
     FORMAT,
     MOST_BYTES_OF_JSON,
     MOST_LAYERS,
-    MOST_SHOWN,
-    escaped,
     read_json,
     read_tensors,
-    require,
-    shown,
 )
+from verify.kernel.verdict import MOST_SHOWN, escaped, require, shown
 
-DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 ALWAYS = {"weights.safetensors", "vocabulary.txt", "certificate.json"}
 FILES = ALWAYS | {"facts.tsv", "facts.safetensors", "codebooks.safetensors"}
@@ -93,7 +90,7 @@ def read_manifest(files: Mapping[str, Any]) -> Any:
     version = manifest["format"]
     require(
         type(version) is int and version == FORMAT,
-        f"manifest.json: format {version!r}, expected {FORMAT}",
+        f"manifest.json: format {version!r}, expected {FORMAT}: save the model again",
     )
     _conform(manifest, SCHEMA, "manifest.json")
     layers = len(manifest["architecture"]["layers"])

@@ -1,4 +1,4 @@
-"""Reading the files of a model folder, for the checker: exactly, with nothing but the standard
+"""Reading the files of a model folder, for both checkers: exactly, with nothing but the standard
 library and numpy.
 """
 
@@ -11,55 +11,17 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 2
+from verify.kernel.verdict import MOST_SHOWN, Refuted, require, shown, whole
+
+FORMAT = 3
+DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
 MOST_LAYERS = 4096
 MOST_BYTES_OF_JSON = 100_000_000
 MOST_AXES = 64  # numpy has no more
-MOST_SHOWN = 100
-
 
 NO_LETTERS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029", "\ufeff"]
 """What no name of docs/fact-files.md holds: control characters, line ends, byte order marks."""
-
-
-class Refuted(Exception):
-    """A claim is false, or the folder is not what its manifest says."""
-
-
-class Undecided(Exception):
-    """The rules do not reach a verdict."""
-
-
-def require(holds: object, otherwise: str) -> None:
-    """Raise Refuted unless it holds."""
-    if not bool(holds):
-        raise Refuted(otherwise)
-
-
-def escaped(text: object) -> str:
-    r"""The text on one line, without a character that could steer a terminal or forge a line:
-    others become `\n`, `\x1b`.
-
-    Everything in a folder is written by whom one likes, and parts of it stand in what is said of
-    the folder.
-    """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
-
-
-def shown(value: object) -> str:
-    """A value of a file as a reason shows it: escaped, and cut where it is long."""
-    text = escaped(repr(value))
-    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
-
-
-def whole(value: Any, least: int, what: str) -> int:
-    """The value, if it is an integer of at least `least`."""
-    require(
-        type(value) is int and value >= least,
-        f"{what} is {shown(value)}, not an integer of at least {least}",
-    )
-    return int(value)
 
 
 def read_json(raw: Any, name: str) -> Any:

@@ -1,0 +1,1 @@
+"""What is checked of a model folder, and by which checker."""

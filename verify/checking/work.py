@@ -1,0 +1,38 @@
+"""How much the kernel would have to do, by the sizes and the claims alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+MOST_WORK = 10**10
+"""Multiplications that the kernel does unasked: some seconds. Asked for, it does any number, as
+long as its tables fit (`verify.kernel.proof.MOST_NUMBERS`).
+"""
+
+
+def work(files: Mapping[str, Any], manifest: Any) -> int:
+    """Multiplications, at most: nodes x cases x weights of every pass; and of the unembedding for
+    what is left in the end.
+
+    Args:
+        files, manifest: of a model folder that is what its manifest says.
+    """
+    _, _, *claims = json.loads(bytes(files["certificate.json"]))
+    sizes, shape = manifest["sizes"], manifest["architecture"]
+    n, r, d = sizes["entities"] + 1, sizes["relations"], sizes["d_model"]
+    weights = []
+    for layer in shape["layers"]:
+        pairs = pairwise([d, *layer["d_mlp"], d]) if layer["d_mlp"] else ()
+        heads = sum(2 * d * (d_qk + d_v) for d_qk, d_v in layer["heads"])
+        weights.append(heads + sum(wide * tall for wide, tall in pairs))
+    depth, held, total = len(weights) * shape["repeats"], 0, 0
+    for number, claim in enumerate(claims):
+        held += len(claim["letters"])
+        total += n * r**held * weights[number % len(weights)]
+        held = 0 if claim["keeps"] is not None else held
+        if number % depth == depth - 1:
+            total, held = total + n * r**held * sizes["d_vocab"] * d, 0
+    return total

@@ -1,0 +1,292 @@
+"""The kernel: proves from the files of a model alone that it answers every query right.
+
+It tabulates. For every node of the fact graph that may be at hand (an entity, or *unknown*) and
+every choice of the letters that layers take it computes what the deciding position holds, in
+exact integers; after a layer it keeps the columns that are a function of the next node. Codes,
+bits and blocks are nowhere spoken of, so that a model in a code of one's own is proven like any
+other. Lemmas K1 to K9 of docs/certificates.md say why that suffices; each check names its lemma.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from verify.kernel.arithmetic import LARGEST, Noted, grown, leaked, small, times
+from verify.kernel.folder import Head, Model
+from verify.kernel.verdict import Undecided, Verdict, require
+
+Array = np.ndarray
+MOST_NUMBERS = 2**28
+"""Of a table that is held: nodes x cases x columns or units."""
+AT_ONCE = 2**23
+"""Of one that is made piece by piece."""
+
+
+def prove(files: Mapping[str, Any], manifest: Any) -> Verdict:
+    """PASS, or an exception.
+
+    Args:
+        files: of a model folder, by name, as bytes-like objects.
+        manifest: what manifest.json says.
+
+    Raises:
+        Refuted: a claim is false, or the files are not those of the architecture.
+        Undecided: the lemmas do not reach a verdict, or tables are larger than is held.
+    """
+    model, noted = Model(files, manifest), Noted()
+    claims = iter(model.claims)
+    margins = [Position(model, noted, *run).margin(claims) for run in model.runs()]
+    require(next(claims, None) is None, "the certificate holds more claims than are needed")
+    limit, real = (min(some) for some in zip(*margins, strict=True))
+    lengths = range(1 if model.per_token else model.hops, model.hops + 1)
+    queries, rounds = sum(model.n * model.r**length for length in lengths), noted.doubt(model)
+    exact = None if rounds else model.dtype
+    return Verdict("PASS", "", queries, limit, real, exact, model.per_token, rounds, "kernel")
+
+
+class Position:
+    """A deciding position: what it holds, for every node and all choices of the letters at hand,
+    is `known` plus one row of each table, whichever they are, up to an error.
+
+    Attributes:
+        step, left, kinds: which it is, and what the positions up to it hold, see `Model`.
+        rows: of each position, the embeddings of the tokens that it may hold.
+        beside: (d,): bounds on what any of them holds before the first layer.
+        nodes: int (A,): one of them is at hand; the letters at hand are applied to it.
+        origin: the position whose token it is; None once letters have been applied.
+        letters: the places in the path of the letters at hand.
+        cases: int (C, letters): all choices of them.
+        known: (A, C, d).
+        tables: (rows, d) each, by the position or the pass whose choice it is.
+        unknown: bool (d,): columns of which nothing is known.
+        written: bool (d,): columns that a layer has written.
+        error: (d,): how far the stream may be from its limit, in units of `leak`.
+        leak: the largest weight that a head has put outside of the positions that it selects.
+    """
+
+    def __init__(self, model: Model, noted: Noted, step: int, left: int):
+        """Before the first layer it holds its own token and its position (Lemma K2)."""
+        self.model, self.noted, self.step, self.left = model, noted, step, left
+        self.rows = [model.embedding[model.tokens[kind]] for kind in model.kinds(step, left)]
+        here, d = len(self.rows) - 1, model.embedding.shape[1]
+        self.origin: int | None = here if step > 1 else 0
+        self.nodes, self.cases = np.arange(len(self.rows[self.origin])), np.zeros((1, 0), int)
+        self.known = np.zeros((len(self.nodes), 1, d)) + model.positions[here]
+        self.tables: dict[int | str, Array] = {} if step > 1 else {here: self.rows[here]}
+        if step > 1:
+            self.known = small(self.known + self.rows[here][:, None])
+        self.letters: list[int] = []
+        self.unknown, self.written = np.zeros(d, bool), np.zeros(d, bool)
+        self.error, self.leak = np.zeros(d), Fraction(0)
+        most = np.max([np.abs(rows).max(axis=0) for rows in self.rows], axis=0)
+        self.beside = most + np.abs(model.positions[: here + 1]).max(axis=0)
+        noted.sums(self.beside)
+
+    def margin(self, claims: Iterator[dict[str, Any]]) -> tuple[Fraction, Fraction]:
+        """Of the token that this position says: in the limit of attention, and with leaks. By
+        induction over the layers (Theorem K).
+        """
+        first = (self.step - 1) * self.model.per_token + 1
+        end = first + self.left
+        for number, layer in enumerate(self.model.layers, start=1):
+            named = {"claim": "pass", "step": self.step, "left": self.left, "layer": number}
+            claim, where = next(claims, {}), ", ".join(f"{s} {i}" for s, i in named.items())
+            require({s: claim.get(s) for s in named} == named, f"the next claim is not of {where}")
+            letters, first = claim["letters"], first + len(claim["letters"])
+            taken = letters == [*range(first - len(letters), first)] and first <= end
+            require(taken, f"{where}: takes the letters {letters}")
+            self.take(letters, max([self.known.shape[2], *map(len, layer[1])]))
+            self.add_heads(layer[0], where)
+            self.add_units(layer[1], where)
+            if claim["keeps"] is not None:
+                self.rebase(claim["keeps"], where, number == len(self.model.layers))
+        require(first == end, f"step {self.step}: letters {first} to {end - 1} are never taken")
+        return self.decide()
+
+    def take(self, letters: list[int], width: int) -> None:
+        """Letters come to hand: from now on there is a case for each choice (Lemma K2)."""
+        self.letters, r = self.letters + letters, self.model.r
+        needed = len(self.nodes) * r ** len(self.letters) * width
+        many = f"a table has {needed:,} numbers, and {MOST_NUMBERS:,} are held"
+        require(needed <= MOST_NUMBERS, many, Undecided)
+        choices = [*product(range(r), repeat=len(self.letters))]
+        self.cases = np.array(choices, int).reshape(len(choices), -1)
+        self.known = np.repeat(self.known, r ** len(letters), axis=1)
+        for letter in set(letters) & set(self.tables):
+            chosen = self.tables.pop(letter)[self.cases[:, self.letters.index(letter)]]
+            self.known = small(self.known + chosen)
+
+    def read(self, matrix: Array, what: str) -> tuple[Array, Array]:
+        """The stream as the matrix sees it, (A, C, d), and bounds on it, (d,): the first rows of
+        the tables stand for all, since it tells none apart (Lemma K2).
+        """
+        lost = matrix[:, self.unknown].any()
+        require(not lost, f"{what} reads a column of which nothing is known", Undecided)
+        stream, sizes = self.known, np.abs(self.known).max(axis=(0, 1))
+        for place, table in self.tables.items():
+            told = times(table - table[0], matrix).any()
+            require(not told, f"{what} tells apart what is not at hand: {place}", Undecided)
+            stream, sizes = small(stream + table[0]), sizes + np.abs(table).max(axis=0)
+        self.noted.product(sizes, matrix)
+        return stream, sizes
+
+    def add_heads(self, heads: list[Head], where: str) -> None:
+        """All heads of a layer read the stream; then what they copy is added to it."""
+        known, tables, error, written = self.known, {**self.tables}, self.error, self.written
+        sums, parts = np.abs(known).max(axis=(0, 1)), 1
+        for h, (query, key, value, output) in enumerate(heads):
+            what = f"{where}, head {h}"
+            elsewhere = key[:, self.written].any() or value[:, self.written].any()
+            require(
+                not elsewhere, f"{what}: reads what a layer has written", Undecided
+            )  # Lemma K3
+            keys = self.seen(key)
+            for p, of_tokens in enumerate(keys):
+                alike = (of_tokens == of_tokens[0]).all()  # Lemma K4
+                require(alike, f"{what}: the key of {p} depends on its token", Undecided)
+            held = np.stack([of_tokens[0] for of_tokens in keys])
+            stream, sizes = self.read(query, f"{what}: its query")
+            most = self.noted.product(self.beside, key)
+            self.noted.product(sizes, times(most[None], np.abs(query).T))
+            scores = times(times(stream, query), held)
+            chosen = scores == scores.max(axis=-1, keepdims=True)
+            count, ever = chosen.sum(axis=-1, keepdims=True), chosen.any(axis=(0, 1))
+            alike = (count == 1).all() or (held[ever] == held[ever][0]).all()
+            require(alike, f"{what}: different keys have one score", Undecided)  # Lemma K4
+            seen = self.seen(value)
+            mixed, later = self.mixed(seen, chosen, what)
+            added = times(mixed, output)
+            exact = not (added % count).any() and not (count & (count - 1)).any()
+            require(exact, f"{what}: an average of {count.max()} is rounded", Undecided)
+            known = small(known + added / count)
+            for p in later:
+                tables[p] = small(tables.get(p, 0) + times(seen[p], output))
+            if not chosen.all():
+                moved = [times(rows, output) for rows in seen]
+                error = error + self.leaks(query, held, scores, moved)
+            read = count.max() * self.noted.product(self.beside, value)
+            sums, parts = sums + grown(read, output), max(parts, int(count.max()))
+            self.noted.sums(read)
+            written = written | output.any(axis=1)
+        self.noted.sums(sums * parts)
+        self.known, self.tables, self.error, self.written = known, tables, error, written
+
+    def seen(self, matrix: Array) -> list[Array]:
+        """The matrix times what each position holds, (tokens, out): in every layer what it holds
+        before the first, as no layer has written what the matrix reads (Lemma K3).
+        """
+        at = times(self.model.positions, matrix)
+        return [small(times(rows, matrix) + at[p]) for p, rows in enumerate(self.rows)]
+
+    def mixed(self, seen: list[Array], chosen: Array, what: str) -> tuple[Array, list[int]]:
+        """The sum of the values of chosen positions, (A, C, d_v) or less where it is alike; and
+        the positions beside, whose token is not at hand (Lemma K4).
+        """
+        mixed, later = np.zeros((1, 1, seen[0].shape[1])), list[int]()
+        for p in np.flatnonzero(chosen.any(axis=(0, 1))).tolist():
+            value = seen[p]
+            if (value == value[0]).all():
+                value = value[0]
+            elif p == self.origin:
+                value = value[:, None]
+            elif p in self.letters:
+                value = value[self.cases[:, self.letters.index(p)]]
+            elif chosen[..., p].all() and (chosen.sum(axis=-1) == 1).all():
+                value, later = np.zeros_like(value[0]), [*later, p]
+            else:
+                raise Undecided(f"{what}: reads position {p}, whose token is not at hand")
+            mixed = small(mixed + np.where(chosen[..., p, None], value, 0))
+        return mixed, later
+
+    def leaks(self, query: Array, keys: Array, scores: Array, added: list[Array]) -> Array:
+        """How far positions that a head does not select move what it adds, (d,), in units of
+        `leak`, which may grow (Lemma K5). `added`: of each position and token, (tokens, d).
+        """
+        below = scores.max(axis=-1, keepdims=True) - scores
+        gap = int(below[below > 0].min())
+        self.noted.gap = min(self.noted.gap, gap)
+        span = keys.max(axis=0) - keys.min(axis=0)
+        shaken = self.leak * Fraction(float(grown(grown(self.error, query), span[None])[0]))
+        require(shaken <= 1, "earlier leaks may move scores by more than 1", Undecided)
+        self.leak = max(self.leak, leaked(gap - (shaken > 0), len(keys) - 1))
+        high, low = ([f(rows, axis=0) for rows in added] for f in (np.max, np.min))
+        ever = np.flatnonzero((below == 0).any(axis=(0, 1))).tolist()
+        pairs = [(p, t) for t in ever for p in range(len(keys)) if p != t]
+        moved = [np.maximum(high[p] - low[t], high[t] - low[p]) for p, t in pairs]
+        return np.asarray(np.max(moved, axis=0))
+
+    def add_units(self, mlp: list[Array], where: str) -> None:
+        """What the MLP adds; ReLU is 1-Lipschitz (Lemma K6)."""
+        if not mlp:
+            return
+        stream, sizes = self.read(mlp[0], f"{where}: the MLP")
+        hidden, error = times(stream, mlp[0]), grown(self.error, mlp[0])
+        for matrix in mlp[1:]:
+            self.noted.product(np.abs(hidden).max(axis=(0, 1)), matrix)
+            hidden, error = times(np.maximum(hidden, 0), matrix), grown(error, matrix)
+        self.noted.sums(sizes + np.abs(hidden).max(axis=(0, 1)))
+        self.known, self.error = small(self.known + hidden), self.error + error
+        self.written = self.written | mlp[-1].any(axis=1)
+
+    def reached(self) -> Array:
+        """The node to which the letters at hand lead from each node in each case, int (A, C)."""
+        nodes = np.repeat(self.nodes[:, None], len(self.cases), axis=1)
+        for letters in self.cases.T:
+            nodes = self.model.facts[letters, nodes]
+        return nodes
+
+    def rebase(self, blocks: list[dict[str, Any]], where: str, last: bool) -> None:
+        """The nodes to which the letters at hand lead are the nodes from now on: a column is known
+        where it is a function of that node, else by a table where the letters alone decide it;
+        else nothing is known of it (Lemma K7). After the last layer claims are looked at alone.
+        """
+        reached, claimed = self.reached(), np.zeros(len(self.error), bool)
+        for block in blocks:
+            claimed[slice(*block["columns"])] = True
+        nodes, at = np.unique(reached, return_inverse=True)
+        known, at = np.empty((len(nodes), 1, len(claimed))), at.reshape(reached.shape)
+        known[at, 0] = self.known
+        kept = (known[at, 0] == self.known).all(axis=(0, 1)) & ~self.unknown
+        told = [(table != table[0]).any(axis=0) for table in self.tables.values()]
+        false = claimed & (~kept | np.any(told, axis=0))
+        require(not false.any(), f"{where}: column {false.argmax()} is no function of the node")
+        if last:
+            return
+        by_letters = (self.known == self.known[:1]).all(axis=(0, 1)) & ~kept & ~self.unknown
+        self.tables[where] = np.where(by_letters, self.known[0], 0)
+        self.nodes, self.known, self.unknown = nodes, np.where(kept, known, 0), ~kept & ~by_letters
+        self.origin, self.letters, self.cases = None, [], np.zeros((1, 0), int)
+
+    def decide(self) -> tuple[Fraction, Fraction]:
+        """By how much the right token has the largest logit in every case, in the limit and with
+        leaks (Lemma K8).
+        """
+        model, matrix, margins = self.model, self.model.unembedding, []
+        stream, _ = self.read(matrix, "the unembedding")
+        states, token = stream.reshape(-1, matrix.shape[1]), [*range(model.n), model.n + model.r]
+        target = np.array(token)[self.reached().ravel()]
+        if model.per_token and not self.left:
+            target[:] = len(matrix) - 1  # END
+        most = self.leak * Fraction(2 * float(grown(self.error, matrix).max()))
+        sharp = most > Fraction(1, 2**64)
+        some = max(1, AT_ONCE // (matrix.size if sharp else len(matrix)))
+        for start in range(0, len(target), some):
+            own, each = target[start : start + some], np.arange(len(target[start : start + some]))
+            logits = times(states[start : start + some], matrix)
+            apart = small(logits[each, own][:, None] - logits)
+            apart[each, own] = LARGEST
+            least, worst = Fraction(float(apart.min())), own[apart.min(axis=1).argmin()]
+            require(least > 0, f"the logit of token {worst} is not above all others ({least})")
+            margins.append((least, least - most))
+            if sharp:  # |U_target - U_t| error for each token t; the sums are rounded
+                moved = np.abs(matrix[own][:, None] - matrix) @ self.error * float(self.leak)
+                rounded = (np.abs(logits).max() * 2 + moved.max()) * len(self.error) * 2.0**-50
+                margins[-1] = least, Fraction(float((apart - moved).min() - rounded))
+        limit, real = (min(some) for some in zip(*margins, strict=True))
+        require(real > 0, f"the margin is {limit}, and leaks may take all of it", Undecided)
+        return limit, real

@@ -1,0 +1,76 @@
+"""What a checker says of a model folder, and how it stops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
+
+MOST_SHOWN = 100
+
+
+class Refuted(Exception):
+    """A claim is false, or the folder is not what its manifest says."""
+
+
+class Undecided(Exception):
+    """The rules do not reach a verdict."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found.
+
+    Attributes:
+        verdict: PASS, FAIL (`reason` names the first refuted claim) or UNKNOWN (`reason` says what
+            is not understood).
+        reason: why it is not PASS.
+        queries: how many queries are proven right.
+        margin: the least logit of an answer minus the next one, where softmax selects without a
+            leak.
+        real_margin: the same in real arithmetic, leaks included.
+        exact: the dtype of the weights, if the module computes in it without any rounding.
+        hops_per_token: of a chain of thought: a token is written for every so many hops; 0 of
+            other models.
+        rounds: where `exact` is None, why it is.
+        by: which checker says so: "kernel", "symbolic" or "kernel and symbolic".
+    """
+
+    verdict: Literal["PASS", "FAIL", "UNKNOWN"]
+    reason: str = ""
+    queries: int = 0
+    margin: Fraction = Fraction(0)
+    real_margin: Fraction = Fraction(0)
+    exact: str | None = None
+    hops_per_token: int = 0
+    rounds: str = ""
+    by: str = ""
+
+
+def require(holds: object, otherwise: str, error: type[Refuted | Undecided] = Refuted) -> None:
+    """Raise the error unless it holds."""
+    if not bool(holds):
+        raise error(otherwise)
+
+
+def escaped(text: object) -> str:
+    r"""The text on one line, without a character that could steer a terminal or forge a line:
+    others become `\n`, `\x1b`.
+
+    Everything in a folder is written by whom one likes, and parts of it stand in what is said of
+    the folder.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def shown(value: object) -> str:
+    """A value of a file as a reason shows it: escaped, and cut where it is long."""
+    text = escaped(repr(value))
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
+
+
+def whole(value: Any, least: int, what: str) -> int:
+    """The value, if it is an integer of at least `least`."""
+    found = type(value) is int and value >= least
+    require(found, f"{what} is {shown(value)}, not an integer of at least {least}")
+    return int(value)
