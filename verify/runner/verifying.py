@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from bounds.sizes import Sizes, predicted, predicted_for_bijections
+from bounds.sizes import Costs, Sizes, predicted, predicted_for_bijections
 from constructions.catalogue import construction
 from constructions.entry import Construction
-from constructions.facts.limits import MOST_QUERIES, require_path
+from constructions.facts.limits import require_path, require_runnable
 from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.memory import is_out_of_memory, require_memory
@@ -25,27 +25,35 @@ from constructions.guards.wording import shortened
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.saved.folder import save
-from verify.checking.check import check
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Logits
 from verify.queries.capacity import Format, capacity, format_of
 from verify.queries.forms import check_form
 from verify.queries.recall import check_recall
+from verify.queries.sample import Sample
+from verify.queries.sampled import check_and_sample
 from verify.runner.against_bounds import hold_against_bounds
-from verify.runner.cells import Cell, DType
+from verify.runner.cells import By, Cell, DType
+from verify.runner.decided_by import require_disk, way
 from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
 from verify.runner.phases import ASKING, BUILDING, COUNTING, PROVING, Begin, unwatched
 from verify.runner.results import CellResult
 
 WORK_FOR_THREADS = 5 * 10**9
+WORTH_THREADS = 10**7
 SMALL = 10_000
 
 
 def run_cell(
-    cell: Cell, begin: Begin = unwatched, proven_size: int = SMALL, save: Path | None = None
+    cell: Cell,
+    begin: Begin = unwatched,
+    proven_size: int = SMALL,
+    save: Path | None = None,
+    by: By = "auto",
+    announce: Callable[[str], None] = lambda line: None,
 ) -> CellResult:
-    """Make the cell's table, and verify what is built from it. Never raises for what a
-    construction or a check does.
+    """Make the cell's table, and verify what is built from it as `verify_facts` does. Never raises
+    for what a construction or a check does.
     """
     entry = construction(cell.construction)
     started = time.perf_counter()
@@ -55,7 +63,7 @@ def run_cell(
         if cell.form:
             result = _verify_form(entry, facts, cell, begin)
         else:
-            result, _ = _verify(entry, facts, cell, begin, proven_size, save)
+            result, _ = _verify(entry, facts, cell, begin, proven_size, save, by, announce)
         result.verdict  # noqa: B018  # evidence that cannot be judged is a crash of the cell, too
     except InputError as error:
         result = CellResult(cell, cell.dtype, ended=Ended(str(error)))
@@ -79,28 +87,33 @@ def verify_facts(
     begin: Begin = unwatched,
     proven_size: int = SMALL,
     save: Path | None = None,
+    by: By = "auto",
+    announce: Callable[[str], None] = lambda line: None,
 ) -> tuple[CellResult, FactModel]:
-    """Build a construction from facts and check everything it claims: recall, sizes, margin,
+    """Build a construction from facts and check everything it claims: answers, sizes, margin,
     bounds, certificate.
 
-    A model of at most `proven_size` parameters is also saved, and its certificate checked: the two
-    opinions must agree. So is a larger one, if `save` names a folder for it. Where there are more
-    queries than are run, see `require_runnable`, the certificate alone decides, whatever the size:
-    PASS only if the module is proven to compute without rounding.
+    What decides the answers is chosen by `verify.runner.decided_by.way`. Where both do, they must
+    agree; where the proof decides alone, PASS needs that the module is proven to compute without
+    rounding, and that a sample of queries is answered as proven.
 
     Args:
         entry, facts, hops, options, dtype, logits: as in `Cell`.
         begin: hears of each phase, see `verify.runner.phases`.
-        proven_size, save: see above.
+        proven_size: a model of at most so many parameters is also proven where queries are run.
+        save: a folder for the model; it is proven there.
+        by: what decides.
+        announce: told in a line, beforehand, what a large model takes of memory and disk.
 
     Raises:
-        InputError: the construction does not take these facts, or not in this dtype or memory.
+        InputError: the construction does not take these facts, or not in this dtype, memory or
+            disk; or all queries are to be run, and are too many.
     """
     started = time.perf_counter()
     given = tuple((options or {}).items())
     size = (facts.n_entities, facts.n_relations, hops)
     cell = Cell(entry.name, *size, facts="given", options=given, dtype=dtype, logits=logits)
-    result, model = _verify(entry, facts, cell, begin, proven_size, save)
+    result, model = _verify(entry, facts, cell, begin, proven_size, save, by, announce)
     return replace(result, seconds=time.perf_counter() - started), model
 
 
@@ -125,14 +138,16 @@ def build(
     return model
 
 
-def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:
-    """Save the model, to a temporary folder if none is given, and let the checker prove what is
-    there.
+def saved_and_checked(
+    model: FactModel, folder: Path | None = None
+) -> tuple[Proven, Sample | None]:
+    """Save the model, to a temporary folder if none is given, let the checker prove what is there,
+    and run a sample of it.
     """
     with TemporaryDirectory() as temporary:
         folder = folder or Path(temporary) / "model"
         save(model, folder)
-        return check(folder)
+        return check_and_sample(folder)
 
 
 # -------------------------------------------------------------------- steps
@@ -145,28 +160,38 @@ def _verify(
     begin: Begin,
     proven_size: int,
     save: Path | None,
+    by: By,
+    announce: Callable[[str], None],
 ) -> tuple[CellResult, FactModel]:
     """See `verify_facts`."""
     planned = facts.n_queries(cell.hops)
+    expected = predicted(entry, facts, cell.hops, dict(cell.options))
+    chosen = way(by, expected, facts, cell.hops, proven_size, save is not None)
+    if chosen.run:
+        require_runnable(planned)
+    if chosen.prove and (taken := require_disk(expected, _itemsize(cell), facts, save)):
+        announce(taken)
     begin(BUILDING, None)
     of_size = _format_of_size(entry, facts, cell) if facts.is_bijective else None
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
     result = CellResult(cell, _dtype_of(model))
     work, recall = planned * sum(w.numel() for _, w in model.internal_weights()), None
-    if planned <= MOST_QUERIES:
+    if chosen.run:
         advance = begin(ASKING, planned)
         with _threads(None if work > WORK_FOR_THREADS else 1):
             recall = check_recall(model, facts, cell.hops, cell.logits, progress=advance)
     begin(COUNTING, None)
-    sizes = _sizes_of(model, of_size, entry, facts, cell)
+    sizes = _sizes_of(model, of_size, expected, facts)
     bounds = hold_against_bounds(
         sizes.costs, facts.n_entities, facts.n_relations, cell.hops, facts.is_bijective
     )
     claim, proof = MarginFound(_claim_of(model), recall), None
-    if recall is None or save is not None or sizes.found.parameters <= proven_size:
+    if chosen.prove:
         begin(PROVING, None)
         every_length = sum(map(facts.n_queries, model.path_lengths))
-        proof = ProofFound(saved_and_checked(model, save), every_length, claim, recall, planned)
+        with _threads(None if sizes.found.parameters > WORTH_THREADS else 1):
+            proven, sample = saved_and_checked(model, save)
+        proof = ProofFound(proven, every_length, claim, recall, planned, sample)
     return replace(
         result, sizes=sizes, bounds=bounds, recall=recall, claim=claim, proof=proof
     ), model
@@ -220,7 +245,7 @@ def _format_of_size(entry: Construction, facts: FactTable, cell: Cell) -> Format
 
 
 def _sizes_of(
-    model: FactModel, of_size: Format | None, entry: Construction, facts: FactTable, cell: Cell
+    model: FactModel, of_size: Format | None, expected: Costs, facts: FactTable
 ) -> SizesFound:
     """Count a model's sizes and bits. To facts that are no bijections no bound applies, and a
     model is in its own format.
@@ -238,7 +263,6 @@ def _sizes_of(
         embedding_bits=bits.embedding_bits,
         unembedding_bits=bits.unembedding_bits,
     )
-    expected = predicted(entry, facts, cell.hops, dict(cell.options))
     return SizesFound(found, expected, bits, facts.is_bijective)
 
 
@@ -248,6 +272,12 @@ def _claim_of(model: FactModel) -> MarginClaim | str:
         return model.margin
     except InputError as error:
         return str(error)
+
+
+def _itemsize(cell: Cell) -> int:
+    """Bytes of a weight; where the dtype is chosen, those of the narrower one."""
+    dtype: torch.dtype = torch.float32 if cell.dtype == "auto" else getattr(torch, cell.dtype)
+    return dtype.itemsize
 
 
 def _dtype_of(model: FactModel) -> str:
