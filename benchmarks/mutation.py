@@ -3,8 +3,8 @@ printed.
 
     pip install -c constraints.txt -e '.[test,mutation]'
     python benchmarks/mutation.py bounds/theorem_4_2.py  # minutes
-    python benchmarks/mutation.py verify/symbolic/checker.py  # minutes on 16 cores
-    python benchmarks/mutation.py verify/symbolic/checker.py --only '*_leak*' '*_nearest*'
+    python benchmarks/mutation.py verify/symbolic/logits.py  # minutes on 16 cores
+    python benchmarks/mutation.py verify/symbolic/logits.py --only '*_lost*' '*_nearest*'
 
 A survivor is either equivalent (it changes no result) or asks for a test. Exit status 1 if there
 are survivors.
@@ -25,9 +25,12 @@ CHECKER = [
 TESTS = {
     "bounds/theorem_4_2.py": ["tests/theorems/test_theorem_4_2.py", "tests/bounds"],
     "bounds/lower_bound.py": ["tests/theorems/test_theorem_4_2.py"],
-    "verify/symbolic/checker.py": CHECKER,
-    "verify/kernel/reading.py": CHECKER,
-    "verify/symbolic/values.py": CHECKER,
+    **{
+        path.relative_to(ROOT).as_posix(): CHECKER
+        for floor in ("checking", "kernel", "symbolic")
+        for path in sorted((ROOT / "verify" / floor).rglob("*.py"))
+        if path.stem != "__init__"
+    },
 }
 PACKAGES = ("constructions", "bounds", "verify")
 SETTINGS = """[mutmut]

@@ -15,6 +15,7 @@ import sympy
 
 from bounds.symbols import SYMBOLS, expression
 from bounds.symbols import bits as bits_function
+from bounds.symbols import digits as digits_function
 from constructions.entry import Construction
 from constructions.guards.errors import InternalError
 from constructions.sizes.sizing import Sizing
@@ -78,7 +79,7 @@ def efficiency_limit(entry: Construction) -> sympy.Expr:
 
     def all_fact_bits(s: Symbols) -> int:
         """Inside, and in the rows of all entities."""
-        sizing = entry.sizing(s)
+        sizing = entry.sized(s)
         per_entity = sizing.embedding_fact_bits + sizing.unembedding_fact_bits
         return sizing.internal_fact_bits + s.N * per_entity
 
@@ -89,7 +90,7 @@ def efficiency_limit(entry: Construction) -> sympy.Expr:
 
 def _formula_of(entry: Construction, size: Callable[[Sizing], int]) -> Callable[[Symbols], int]:
     """One size of an entry, as a function of the symbols."""
-    return lambda s: size(entry.sizing(s))
+    return lambda s: size(entry.sized(s))
 
 
 def _leading(term: sympy.Expr) -> Growth:
@@ -105,6 +106,12 @@ def _leading(term: sympy.Expr) -> Growth:
         parts = [_leading(part) for part in term.args]
         best = (max if isinstance(term, sympy.Max) else min)(part.powers for part in parts)
         return Growth(term.func(*(part.factor for part in parts if part.powers == best)), best)
+    if isinstance(term, digits_function):  # log_q n = log2 n / log2 q
+        values, base = term.args
+        inner = _leading(bits_function(values))
+        factor = inner.factor if inner.powers != (0, 0, 0) else digits_function(*term.args)
+        divided = factor / sympy.log(base, 2) if inner.powers != (0, 0, 0) else factor
+        return Growth(divided, inner.powers)
     if isinstance(term, bits_function):
         inner = _leading(term.args[0])
         if inner.powers == (0, 0, 0):

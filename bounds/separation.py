@@ -11,7 +11,8 @@ from typing import Literal
 from bounds.lower_bound import LARGEST_SIZE
 from bounds.sizes import Costs, predicted_for_bijections
 from bounds.theorem_4_2 import fact_aware_unembedding_bound, shared_leaves_bound
-from constructions.catalogue import CATALOGUE
+from constructions.catalogue import writing_tokens
+from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
 
@@ -50,7 +51,7 @@ def smallest_separation(
     hops: int,
     given: Mapping[str, int] | None = None,
     unembeddings: Unembeddings = "fixed",
-    construction: str = "chain_of_thought",
+    entry: Construction | None = None,
 ) -> Separation:
     """The separation with the fewest entities, from the formulas and `shared_leaves_bound` or
     `fact_aware_unembedding_bound`.
@@ -59,15 +60,21 @@ def smallest_separation(
     both bounds do not fall as N grows. So for each m the models are separated from some N on: m is
     tried upwards, at the largest N that has it, then N by bisection.
 
+    Args:
+        n_relations, hops: of the instance.
+        given: options of the construction.
+        unembeddings: see `Separation`.
+        entry: the construction that writes tokens; by default the first of the catalogue.
+
     Raises:
         InputError: no instance up to N = 2^40 is separated.
     """
 
+    chain = entry or writing_tokens()[0]
+
     def separation(n_entities: int) -> Separation | None:
         """The separation at this number of entities, or None."""
-        costs = predicted_for_bijections(
-            CATALOGUE[construction], n_entities, n_relations, hops, given
-        )
+        costs = predicted_for_bijections(chain, n_entities, n_relations, hops, given)
         sizes = (n_entities, n_relations, hops, costs.embedding_bits)
         try:
             if unembeddings == "fixed":
@@ -94,6 +101,6 @@ def smallest_separation(
             return found
     which = "fixed unembeddings" if unembeddings == "fixed" else "every unembedding"
     raise InputError(
-        f"{construction} is nowhere separated for R = {n_relations:,} and k = {hops} up to N ="
+        f"{chain.name} is nowhere separated for R = {n_relations:,} and k = {hops} up to N ="
         f" 2^40 entities: the bound for {which} at its own bits stays below its internal bits"
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from constructions.entry import Construction
 from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
+from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
 from constructions.sizes.symbols import Symbols
 
@@ -106,10 +107,6 @@ def bijection_values(
     then R m.
     """
     settings = entry.settings(n_relations, hops, given)
-    n_positions = hops + 1
-    if "max_hops" in settings:
-        longest = settings["max_hops"]
-        n_positions = longest + -(-longest // settings["hops_per_token"]) + 1
     bits = bits_needed(n_entities)
     return {
         "N": n_entities,
@@ -122,17 +119,23 @@ def bijection_values(
         "w": bits,
         "b": bits,
         "c": bits_needed(n_relations),
-        "p": bits_needed(n_positions),
+        "p": bits_needed(entry.positions(hops, settings)),
         "u": 0,
         **{option.symbol: settings[option.name] for option in entry.options},
     }
 
 
+_NAMES = {field.name for field in fields(Symbols)}
+"""Of the symbols that all constructions share."""
+
+
 def _costs(entry: Construction, values: Mapping[str, int]) -> Costs:
     """All that the formulas of an entry say at these values of the symbols."""
-    sizing = entry.sizing(Symbols(**values))
+    own = {name: value for name, value in values.items() if name not in _NAMES}
+    named = {name: value for name, value in values.items() if name in _NAMES}
+    sizing = entry.sized(Symbols(**named, options=own))
     numbers = {field.name: getattr(sizing, field.name) for field in fields(Costs)}
     for name, number in numbers.items():
         if not isinstance(number, int):
-            raise ValueError(f"{entry.name}: the formula {name} gives {number}, not an integer")
+            raise InputError(f"{entry.name}: the formula {name} gives {number}, not an integer")
     return Costs(**numbers)

@@ -14,6 +14,7 @@ from constructions.sizes.symbols import Symbols
 SYMBOLS = {
     field.name: sympy.Symbol(field.name, integer=True, nonnegative=True)
     for field in fields(Symbols)
+    if field.name != "options"
 }
 _LAYER = sympy.Symbol("h", integer=True, positive=True)
 
@@ -36,6 +37,17 @@ class bits(sympy.Function):  # type: ignore[misc]  # likewise
     def eval(cls, values: sympy.Expr) -> sympy.Expr | None:
         """A number as soon as n is one."""
         return sympy.Integer(whole_numbers.bits(int(values))) if values.is_Integer else None
+
+
+class digits(sympy.Function):  # type: ignore[misc]  # likewise
+    """digits(n, q) = ceil(log_q n), the digits of base q that tell n values apart; 0 for one."""
+
+    @classmethod
+    def eval(cls, values: sympy.Expr, base: sympy.Expr) -> sympy.Expr | None:
+        """A number as soon as both are numbers."""
+        if not (values.is_Integer and base.is_Integer):
+            return None
+        return sympy.Integer(whole_numbers.digits(int(values), int(base)))
 
 
 class odd(sympy.Function):  # type: ignore[misc]  # likewise
@@ -80,6 +92,10 @@ class Expressions(Symbols):
     def bits(self, values: Any) -> Any:
         """bits(n), or its value where n is a number."""
         return bits(values)
+
+    def digits(self, values: Any, base: Any) -> Any:
+        """digits(n, q), or its value where both are numbers."""
+        return digits(values, base)
 
     def odd(self, number: Any) -> Any:
         """odd(n), or its value where n is a number."""

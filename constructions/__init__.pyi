@@ -21,6 +21,7 @@ from constructions.decoders.standard_model import (
 )
 from constructions.entry import (
     Construction as Construction,
+    Option as Option,
 )
 from constructions.facts.answers import (
     MISSING as MISSING,
@@ -58,9 +59,25 @@ from constructions.guards.errors import (
     DoesNotFit as DoesNotFit,
     FactFileError as FactFileError,
     InputError as InputError,
+    UserCodeError as UserCodeError,
 )
 from constructions.model.fact_model import (
     FactModel as FactModel,
+)
+from constructions.model.margin import (
+    MarginClaim as MarginClaim,
+)
+from constructions.model.readout import (
+    NumberField as NumberField,
+    Readout as Readout,
+    SignField as SignField,
+)
+from constructions.model.recipe import (
+    recorded as recorded,
+)
+from constructions.model.stream import (
+    Space as Space,
+    dot as dot,
 )
 from constructions.model.transformer import (
     Transformer as Transformer,
@@ -68,6 +85,12 @@ from constructions.model.transformer import (
 from constructions.saved.folder import (
     load as load,
     save as save,
+)
+from constructions.sizes.sizing import (
+    Sizing as Sizing,
+)
+from constructions.sizes.symbols import (
+    Symbols as Symbols,
 )
 from constructions.theorems.hybrid import (
     hybrid as hybrid,
@@ -88,11 +111,24 @@ from constructions.theorems.theorem_4_3_precomputed import (
     precomputed as precomputed,
 )
 from constructions.theorems.theorem_4_4 import (
-    ChainOfThought as ChainOfThought,
     chain_of_thought as chain_of_thought,
 )
 from constructions.theorems.theorem_F_1 import (
     superposition as superposition,
+)
+from constructions.writing.claims import (
+    Holds as Holds,
+)
+from constructions.writing.codes import (
+    Bits as Bits,
+    Number as Number,
+    Signs as Signs,
+)
+from constructions.writing.draft import (
+    Draft as Draft,
+)
+from constructions.writing.plan import (
+    Plan as Plan,
 )
 
 __version__: str

@@ -4,11 +4,14 @@ from it.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cache
 
 from constructions.entry import Construction, Option
 from constructions.facts.table import FactTable
-from constructions.guards.errors import InputError
+from constructions.guards.errors import InputError, InternalError
+from constructions.guards.user_code import is_reference, loaded
+from constructions.guards.wording import brief
 from constructions.sizes import (
     hybrid,
     meet_in_the_middle,
@@ -19,18 +22,60 @@ from constructions.sizes import (
     theorem_F_1,
 )
 
-_MANY_HOPS: dict[str, Any] = {
-    "multi_hop": True,
-    "random_facts": FactTable.random_bijections,
-    "random_partial_facts": FactTable.random_functions,
-}
 _LOOKED_UP = Option(
     "looked_up",
     "q",
     "relations in the row memory, 0 to R (default R - 1)",
     default=lambda R, k: R - 1,
     choices=lambda R, k: range(R + 1),
+    most=lambda R, k: R,
 )
+_LONGEST = Option(
+    "max_hops",
+    "K",
+    "the longest path (default 4, or -k if that is more)",
+    default=lambda R, k: max(k, 4),
+    choices=lambda R, k: [k],
+    counts_hops=True,
+    longest_path=True,
+)
+_STEP = Option(
+    "hops_per_token",
+    "j",
+    "hops that a written token makes (default 1)",
+    default=lambda R, k: 1,
+    choices=lambda R, k: range(1, k + 1),
+    counts_hops=True,
+)
+
+
+def _shared_answers(facts: FactTable, lengths: Sequence[int]) -> str:
+    """Of paths of one relation, where two relations share an answer."""
+    if list(lengths) != [1] or facts.has_disjoint_answers:
+        return ""
+    return "the relations share answers; every table is taken"
+
+
+def _disjoint_answers(facts: FactTable, lengths: Sequence[int]) -> str:
+    """Of paths of one relation, where each relation has answers of its own."""
+    if list(lengths) != [1] or not facts.has_disjoint_answers:
+        return ""
+    return "the relations answer in disjoint sets, so that no MLP is needed"
+
+
+def _longer_paths(facts: FactTable, lengths: Sequence[int]) -> str:
+    """Of longer paths."""
+    if list(lengths) == [1]:
+        return ""
+    return "one set of weights for paths of every length, whatever the facts"
+
+
+def _prompt_and_written(hops: int, options: Mapping[str, int]) -> int:
+    """The positions of a chain of thought: the prompt, and one for each token but END."""
+    longest, step = options[_LONGEST.name], options[_STEP.name]
+    return longest + -(-longest // step) + 1
+
+
 _ENTRIES = (
     Construction(
         name="selector",
@@ -41,8 +86,7 @@ _ENTRIES = (
             "embeddings stack the answers' codes;"
             " an MLP of one hidden layer masks all but the queried block"
         ),
-        random_facts=FactTable.random_bijections,
-        random_partial_facts=FactTable.random_functions,
+        suits=_shared_answers,
     ),
     Construction(
         name="scalar_selector",
@@ -50,8 +94,6 @@ _ENTRIES = (
         sizing=theorem_4_1.scalar_selector,
         theorem="4.1 (ours)",
         claim="as selector with one integer for each block: MLP width R, independent of N",
-        random_facts=FactTable.random_bijections,
-        random_partial_facts=FactTable.random_functions,
     ),
     Construction(
         name="attention_selector",
@@ -59,8 +101,6 @@ _ENTRIES = (
         sizing=theorem_4_1.attention_selector,
         theorem="4.1 (no MLP)",
         claim="R attention heads, no MLP; head h reads the subject iff the relation is h",
-        random_facts=FactTable.random_bijections,
-        random_partial_facts=FactTable.random_functions,
     ),
     Construction(
         name="superposition",
@@ -68,9 +108,9 @@ _ENTRIES = (
         sizing=theorem_F_1.superposition,
         theorem="F.1",
         claim="disjoint answer sets: no MLP, no query or key weights",
-        random_facts=FactTable.random_disjoint,
-        random_partial_facts=FactTable.random_disjoint,
+        tables="disjoint",
         needs="relations with disjoint answer sets",
+        suits=_disjoint_answers,
     ),
     Construction(
         name="key_value",
@@ -78,7 +118,7 @@ _ENTRIES = (
         sizing=theorem_4_3_key_value.key_value,
         theorem="4.3(1)",
         claim="many hops: one hidden unit for each (entity, relation), embeddings of O(log N)",
-        **_MANY_HOPS,
+        multi_hop=True,
     ),
     Construction(
         name="key_value_shared",
@@ -87,7 +127,8 @@ _ENTRIES = (
         theorem="4.3(1) (ours)",
         claim="key_value with one stored layer, applied k times",
         fixed={"share_layers": True},
-        **_MANY_HOPS,
+        largest_in_grid=64,
+        multi_hop=True,
     ),
     Construction(
         name="key_value_rows",
@@ -98,7 +139,7 @@ _ENTRIES = (
             "many hops: N hidden units whose weights, all of them signs, hold the entities'"
             " rows of facts"
         ),
-        **_MANY_HOPS,
+        multi_hop=True,
     ),
     Construction(
         name="key_value_rows_shared",
@@ -107,7 +148,9 @@ _ENTRIES = (
         theorem="4.3(1) (ours)",
         claim="key_value_rows with one stored layer, applied k times",
         fixed={"share_layers": True},
-        **_MANY_HOPS,
+        largest_in_grid=64,
+        near_bounds=((1024, 8, 2),),
+        multi_hop=True,
     ),
     Construction(
         name="precomputed",
@@ -118,7 +161,7 @@ _ENTRIES = (
             "many hops: embeddings hold the answers to all words;"
             " layer l folds the tree onto letter l"
         ),
-        **_MANY_HOPS,
+        multi_hop=True,
     ),
     Construction(
         name="precomputed_depth_1",
@@ -127,7 +170,8 @@ _ENTRIES = (
         theorem="4.3(2) (ours)",
         claim="the same in one layer with k + 1 heads",
         fixed={"layers": 1},
-        **_MANY_HOPS,
+        largest_in_grid=64,
+        multi_hop=True,
     ),
     Construction(
         name="hybrid",
@@ -136,7 +180,7 @@ _ENTRIES = (
         theorem="4.3 (ours)",
         claim="q relations in a row memory, trees of the others in the embedding",
         options=(_LOOKED_UP,),
-        **_MANY_HOPS,
+        multi_hop=True,
     ),
     Construction(
         name="hybrid_shared",
@@ -148,7 +192,8 @@ _ENTRIES = (
         ),
         fixed={"share_layers": True},
         options=(_LOOKED_UP,),
-        **_MANY_HOPS,
+        largest_in_grid=16,
+        multi_hop=True,
     ),
     Construction(
         name="meet_in_the_middle",
@@ -160,7 +205,8 @@ _ENTRIES = (
             " the unembedding the second"
         ),
         needs="bijections",
-        **_MANY_HOPS | {"random_partial_facts": None},
+        missing=False,
+        multi_hop=True,
     ),
     Construction(
         name="chain_of_thought",
@@ -171,32 +217,96 @@ _ENTRIES = (
             "one layer and one set of weights for all paths of up to K hops;"
             " intermediate entities are written"
         ),
-        options=(
-            Option(
-                "max_hops",
-                "K",
-                "the longest path (default 4, or -k if that is more)",
-                default=lambda R, k: max(k, 4),
-                choices=lambda R, k: [k],
-            ),
-            Option(
-                "hops_per_token",
-                "j",
-                "hops that a written token makes (default 1)",
-                default=lambda R, k: 1,
-                choices=lambda R, k: range(1, k + 1),
-            ),
-        ),
+        options=(_LONGEST, _STEP),
         n_specials=3,
-        **_MANY_HOPS,
+        positions=_prompt_and_written,
+        suits=_longer_paths,
+        near_bounds=((1024, 4, 3), (4096, 4, 2)),
+        multi_hop=True,
     ),
 )
 
 CATALOGUE: dict[str, Construction] = {entry.name: entry for entry in _ENTRIES}
 
 
+@cache
 def construction(name: str) -> Construction:
-    """The catalogue's entry of that name. Raises InputError with all names where there is none."""
-    if name not in CATALOGUE:
-        raise InputError(f"no construction is named {name!r}; there are {', '.join(CATALOGUE)}")
-    return CATALOGUE[name]
+    """The catalogue's entry of that name, or a construction of a user's own,
+    `path/file.py:name` or `package.module:name`, whose file is run.
+
+    Raises:
+        InputError: there is none, or what is named so is no `Construction`, or has a name of the
+            catalogue.
+        UserCodeError: the file has raised an error.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    if not is_reference(name):
+        raise InputError(
+            f"no construction is named {name!r}; there are {', '.join(CATALOGUE)}; one of your own"
+            " is path/file.py:name or package.module:name"
+        )
+    own = loaded(name)
+    if not isinstance(own, Construction):
+        raise InputError(
+            f"{name} is {_kind(own)}; a Construction is needed: from constructions import"
+            " Construction; mine = Construction(builder, sizing=...)"
+        )
+    require_new_name(own, name)
+    return own
+
+
+def writing_tokens() -> list[Construction]:
+    """The constructions of the catalogue whose models write intermediate entities."""
+    return [entry for entry in CATALOGUE.values() if entry.longest_path is not None]
+
+
+def suggested(facts: FactTable, lengths: Sequence[int]) -> tuple[Construction, str]:
+    """A construction that suits a table and the lengths of its paths, in order, and why.
+
+    Raises:
+        InternalError: none does.
+    """
+    for entry in CATALOGUE.values():
+        if why := entry.suits(facts, lengths):
+            return entry, why
+    raise InternalError(f"no construction is suggested for paths of {list(lengths)} relations")
+
+
+def require_own(references: Sequence[str]) -> None:
+    """Raise InputError unless every text names a construction of the user's, and no two of these
+    have one name.
+    """
+    seen: dict[str, str] = {}
+    for reference in references:
+        name = construction(reference).name
+        if name in seen or reference in CATALOGUE:
+            other = seen.get(name, "the catalogue")
+            raise InputError(
+                f"{reference} is named {name!r}, and so is a construction of {other}; give each"
+                " once, and another name to one of your own"
+            )
+        seen[name] = reference
+
+
+def require_new_name(own: Construction, reported: str = "your construction") -> None:
+    """Raise InputError if the name of a user's own construction, or of its builder, is one of the
+    catalogue's.
+    """
+    if CATALOGUE.get(own.name) is own:
+        return
+    for what, name in (("is", own.name), ("has a builder that is", own.builder_name)):
+        if name in CATALOGUE:
+            raise InputError(
+                f"{reported} {what} named {name!r}, which is the catalogue's construction of"
+                f" Theorem {CATALOGUE[name].theorem}; give it another name"
+            )
+
+
+def _kind(value: object) -> str:
+    """What something is, in words."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if callable(value):
+        return f"the function {getattr(value, '__name__', brief(repr(value)))}"
+    return f"a {type(value).__name__}, {brief(repr(value), 60)}"

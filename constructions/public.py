@@ -14,12 +14,14 @@ from constructions.catalogue import CATALOGUE
 
 AT_ONCE = {
     "catalogue": ("CATALOGUE", "construction"),
-    "entry": ("Construction",),
+    "entry": ("Construction", "Option"),
     "facts.answers": ("MISSING",),
     "facts.codes": ("Codebook",),
     "facts.table": ("FactTable",),
     "facts.vocabulary": ("Vocabulary",),
-    "guards.errors": ("DoesNotFit", "FactFileError", "InputError"),
+    "guards.errors": ("DoesNotFit", "FactFileError", "InputError", "UserCodeError"),
+    "sizes.sizing": ("Sizing",),
+    "sizes.symbols": ("Symbols",),
 }
 """Names that are imported with the package, without torch, by module."""
 
@@ -35,9 +37,16 @@ ON_USE = {
     "forms.normalizing": ("normalize",),
     "forms.widening": ("widen",),
     "model.fact_model": ("FactModel",),
+    "model.margin": ("MarginClaim",),
+    "model.readout": ("NumberField", "Readout", "SignField"),
+    "model.recipe": ("recorded",),
+    "model.stream": ("Space", "dot"),
     "model.transformer": ("Transformer",),
     "saved.folder": ("load", "save"),
-    "theorems.theorem_4_4": ("ChainOfThought",),
+    "writing.claims": ("Holds",),
+    "writing.codes": ("Bits", "Number", "Signs"),
+    "writing.draft": ("Draft",),
+    "writing.plan": ("Plan",),
 }
 """Names beside the builders that are imported on first use, with torch, by module."""
 

@@ -267,7 +267,7 @@ DEFECTS = {
     ),
     "dtype of model": (in_manifest("dtype", value="float64"), r"found F32 .*architecture has F64"),
     "no dtype": (in_manifest("dtype", value="int8"), r"dtype is 'int8'; one of float64"),
-    "hops": (in_manifest("sizes", "hops", value=2), r"options for 1 hops, sizes.hops 2"),
+    "hops": (in_manifest("sizes", "hops", value=2), r"sizes.hops is 2, and there are 0 positions"),
     # contents that are not so
     "construction": (
         in_manifest("construction", value="superposition"),
@@ -338,11 +338,14 @@ DEFECTS = {
     ),
 }
 DEFECTS_OF_OPTIONS = [
-    (with_codebooks([0, 1], [2, 3]), r"key_value has one codebook; got 2"),
-    (with_codebooks([0, 1, 2]), r"key_value gives codes to all entities, and to no token but"),
+    (
+        with_codebooks([0, 1], [2, 3]),
+        r"the number of codebooks is 2, and a model of key_value has 1",
+    ),
+    (with_codebooks([0, 1, 2]), r"key_value takes no codebook, and gives codes to other tokens"),
     (with_codebooks([0, 1, 2, 3, 4, 5, 8]), r"key_value.* cannot be built of this folder"),
-    (in_manifest("options", "hops", value=10**9), r"options for 1000000000 hops, sizes.hops 2"),
-    (in_manifest("options", "hops", value=None), r"options for None hops"),
+    (in_manifest("options", "hops", value=10**9), r"hops is 1,000,000,000, and models are"),
+    (in_manifest("options", "hops", value=None), r"hops must be an integer; got None"),
     (in_manifest("options", "share_layers", value=True), r"key_value_shared has other sizes here"),
     (
         without("options", "share_layers"),
@@ -353,7 +356,7 @@ DEFECTS_OF_OPTIONS = [
             in_manifest("options", "hops", value=10**9)(path),
             in_manifest("sizes", "hops", value=10**9)(path),
         ),
-        r"sizes.hops 1000000000, 3 positions",
+        r"sizes.hops is 1000000000, and there are 3 positions",
     ),
     (in_manifest("builder", value="precomputed"), r"precomputed has the options"),
     (in_manifest("builder", value="key_value_rows"), r"key_value_rows has other sizes here"),

@@ -41,7 +41,7 @@ from verify.runner import attack, attack_kinds, attack_target
 def honest_models():
     for name, entry in CATALOGUE.items():
         yield name, files_of(built(name, 3, hops=2))
-        if entry.random_partial_facts and name in (
+        if entry.missing and name in (
             "selector",
             "key_value_rows_shared",
             "hybrid",
@@ -288,7 +288,7 @@ def misdescribed():
     for key in ("d_vocab", "parameters"):
         for change in (-1, 1):
             yield f"{key} {change:+d}", described(sizes=sizes | {key: sizes[key] + change})
-    yield "an option that the builder does not take", described(options={"hops": 2})
+    yield "more hops than positions", described(sizes=sizes | {"hops": 2})
     yield "an option of another name", described(options={"x": "y"})
     yield "a builder that is a number", described(builder=1)
     yield "a note", described(note="mine")

@@ -15,7 +15,6 @@ from constructions import (
     selector,
     standard,
 )
-from constructions.model.answering import Writing
 
 NAMES = int(os.environ.get("HUGGINGFACE_NAMES", "40"))
 QUESTIONS = int(os.environ.get("HUGGINGFACE_QUESTIONS", "60"))
@@ -46,7 +45,7 @@ def questions(model, count, rng):
     """Drawn questions as token ids, one list each, and the tokens that are to be written; of a
     chain of all lengths.
     """
-    chain, facts = isinstance(model, Writing), model.facts
+    chain, facts = model.hops_per_token > 0, model.facts
     asked, wanted = [], []
     for hops in range(1, model.hops + 1) if chain else [model.hops]:
         share = count // model.hops if chain else count

@@ -38,7 +38,8 @@ def assert_same(model, loaded):
         "vocabulary",
         "facts",
         "fact_tables",
-        "head_names",
+        "hops_per_token",
+        "record",
     ):
         assert getattr(loaded, name) == getattr(model, name), name
     one, other = margin_of(model), margin_of(loaded)

@@ -10,7 +10,6 @@ from constructions import (
     construction,
 )
 from constructions.forms.widening import widen
-from constructions.model.answering import Writing
 from verify.queries.recall import check_recall
 
 NAMES = list(CATALOGUE)
@@ -65,7 +64,7 @@ def final_logits(model, source):
 
 def examples(source):
     """All queries of all lengths, one batch for each."""
-    shortest = 1 if isinstance(source, Writing) else source.hops
+    shortest = 1 if source.hops_per_token else source.hops
     for hops in range(shortest, source.hops + 1):
         total = source.facts.n_entities * source.facts.n_relations**hops
         yield source.training_examples(*source.facts.queries(np.arange(total), hops))

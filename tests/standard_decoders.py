@@ -8,7 +8,6 @@ from strategies import all_queries
 from constructions import (
     CATALOGUE,
 )
-from constructions.model.answering import Writing
 from verify.queries.recall import check_recall
 
 FORMS = [
@@ -38,7 +37,7 @@ def last_logits(model, facts, hops):
     """After each query; of a chain of thought, those of its first written token."""
     subjects, paths = all_queries(facts, hops)
     columns = [torch.from_numpy(subjects)[:, None], facts.n_entities + torch.from_numpy(paths)]
-    tokens = model.prompt(subjects, paths) if isinstance(model, Writing) else torch.cat(columns, 1)
+    tokens = model.prompt(subjects, paths) if model.hops_per_token else torch.cat(columns, 1)
     with torch.no_grad():
         return model(tokens)[:, -1]
 

@@ -4,6 +4,7 @@ hops are found exact.
 
 import math
 import random
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -19,15 +20,27 @@ from verify.checking import described
 from verify.checking.check import check_files
 from verify.runner.cells import Cell
 from verify.runner.verifying import build, run_cell
-from verify.symbolic import checker
+from verify.symbolic import passes, proof, reading, rounding
+from verify.symbolic.values import Sizes
 
 MEMORIES = ["key_value", "key_value_shared", "key_value_rows", "key_value_rows_shared"]
 MANY_HOPS = [name for name, entry in CATALOGUE.items() if entry.multi_hop]
 
 
-def proof_of(files):
-    proof = checker._Proof(files, described.read_manifest(files))
-    return proof, proof.verdict()
+def noted_of(files):
+    """What a proof has noted of sums, with its bound on all numbers of a forward pass, and what it
+    has found.
+    """
+    noted = []
+
+    class Noted(rounding.Rounding):
+        def reason(self, model, tokens):
+            noted.append((self.peak, rounding.largest_bits(model, tokens, self.highest)))
+            return super().reason(model, tokens)
+
+    with mock.patch.object(proof, "Rounding", Noted):
+        found = proof.prove(files, described.read_manifest(files))
+    return *noted[0], found
 
 
 @pytest.mark.parametrize("name", MEMORIES)
@@ -61,15 +74,15 @@ def test_where_one_scale_for_all_columns_was_too_coarse(name, n, r, k, monkeypat
     """
     files = files_of(CATALOGUE[name].build(FactTable.random_bijections(n, r, seed=0), k))
     assert check_files(files).exact == "float32"
-    small = checker.Sizes.small
+    small = Sizes.small
 
     def one_scale(sizes):
         few = small(sizes)
         scale = int(few.scale[few.sizes > 0].max(initial=0))
-        return checker.Sizes(-(-few.sizes >> np.clip(scale - few.scale, 0, 62)), scale)
+        return Sizes(-(-few.sizes >> np.clip(scale - few.scale, 0, 62)), scale)
 
-    monkeypatch.setattr(checker.Sizes, "small", one_scale)
-    monkeypatch.setitem(checker.FINITE, "float32", 120)  # as it was then
+    monkeypatch.setattr(Sizes, "small", one_scale)
+    monkeypatch.setitem(rounding.FINITE, "float32", 120)  # as it was then
     found = check_files(files)
     assert (found.verdict, found.exact) == ("PASS", None)
     assert "numbers of a forward pass may reach" in found.rounds
@@ -89,15 +102,13 @@ def test_no_number_of_a_forward_pass_is_larger_than_its_bound(name, n, r, k, see
     """
     facts = FactTable.random_bijections(n, r, seed)
     model = CATALOGUE[name].build(facts, k, dtype=torch.float64)
-    proof, found = proof_of(files_of(model))
+    _, bits, found = noted_of(files_of(model))
     assert found.verdict == "PASS"
     subjects, paths = (part[:: max(1, len(part) // 50)] for part in all_queries(facts, k))
     tokens, _ = model.training_examples(subjects, paths)
     trace = model.trace(tokens)
-    assert (
-        max(x.abs().max().item() for x in trace.residual.values()) < 2.0 ** proof._largest_bits()
-    )
-    assert proof._largest_bits() <= math.log2(largest_number(model)) + 2
+    assert max(x.abs().max().item() for x in trace.residual.values()) < 2.0**bits
+    assert bits <= math.log2(largest_number(model)) + 2
 
 
 # ---------------------------------------------------------------- controls: what does round, or
@@ -112,9 +123,9 @@ def test_enlarged_weights_are_exact_below_the_limit_of_the_dtype_and_not_at_it(n
     entry = CATALOGUE[name]
     facts = FactTable.random_bijections(6, 2, seed=0)
     model = entry.build(facts, 2 if entry.multi_hop else 1)
-    proof, found = proof_of(files_of(model))
+    peak, _, found = noted_of(files_of(model))
     assert found.exact == "float32"
-    below = 2 ** (24 - proof.peak.bit_length())
+    below = 2 ** (24 - peak.bit_length())
     with torch.no_grad():
         model.unembedding.weight *= below
         found = check_files(files_of(model))
@@ -145,7 +156,7 @@ def test_a_model_that_overflows_at_a_position_of_the_prompt_is_not_called_exact(
 def test_a_right_model_of_which_exactness_is_not_proven_is_unknown_with_the_reason(monkeypatch):
     cell = Cell("key_value_rows_shared", 4, 2, 3)
     assert run_cell(cell).verdict == "PASS"
-    monkeypatch.setitem(checker.FINITE, "float32", 5)
+    monkeypatch.setitem(rounding.FINITE, "float32", 5)
     result = run_cell(cell)
     assert (result.verdict, result.wrong, result.proof.proven.verdict) == ("UNKNOWN", 0, "PASS")
     assert result.reason.startswith("no rounding is claimed (at least 2 in real arithmetic")
@@ -156,7 +167,7 @@ def test_a_right_model_of_which_exactness_is_not_proven_is_unknown_with_the_reas
 def test_a_model_whose_proof_stops_is_unknown_and_a_refuted_one_fails(monkeypatch):
     cell = Cell("selector", 4, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(checker, "MOST_CASES", 1)
+        patch.setattr(passes, "MOST_CASES", 1)
         result = run_cell(cell)
     assert (result.verdict, result.wrong, result.proof.proven.verdict) == ("UNKNOWN", 0, "UNKNOWN")
     monkeypatch.setattr(described, "FORMAT", 1)
@@ -170,8 +181,8 @@ def test_a_model_whose_proof_stops_is_unknown_and_a_refuted_one_fails(monkeypatc
 
 def test_a_table_that_is_larger_than_the_weights_is_undecided(monkeypatch):
     files = files_of(selector(FactTable.random_bijections(4, 3, seed=0)))
-    monkeypatch.setattr(checker, "MOST_CASES", 14)  # of 3 x 5 numbers, beside thousands of weights
-    monkeypatch.setattr(checker._Proof, "_shapes", lambda self, *given: self.tensors.clear())
+    monkeypatch.setattr(reading, "LEAST_ROOM", 14)  # of 3 x 5 numbers, beside thousands of weights
+    monkeypatch.setattr(reading, "stored_numbers", lambda tensors: 0)
     found = check_files(files)
     assert (found.verdict, found.reason) == (
         "UNKNOWN",

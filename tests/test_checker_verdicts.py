@@ -24,7 +24,7 @@ from hand_made import built, files_of, resealed
 from constructions import FactTable, selector
 from verify.checking import check
 from verify.checking.check import check_files
-from verify.symbolic import checker
+from verify.symbolic import logits, passes, reading
 
 RECORD = Path(__file__).with_name("verdicts.txt")
 
@@ -85,7 +85,7 @@ def test_tables_may_be_read_row_by_row(name, at_once, monkeypatch):
     """Also a fault in any row but the last, and one that tells two cases apart."""
     files = files_of(built(name, 4, 2))
     expected = check_files(files)
-    monkeypatch.setattr(checker, "AT_ONCE", at_once)
+    monkeypatch.setattr(reading, "AT_ONCE", at_once)
     assert check_files(files) == expected
     assert expected.verdict == "PASS"
     wrong = EXPLOITS["a_relation_that_is_decoded_the_other_way_round"][0]()
@@ -94,9 +94,9 @@ def test_tables_may_be_read_row_by_row(name, at_once, monkeypatch):
 
 def test_as_many_cases_as_there_may_be(monkeypatch):
     files = three_letters_at_once()  # 2^3 cases of 3 columns
-    monkeypatch.setattr(checker, "MOST_CASES", 24)
+    monkeypatch.setattr(passes, "MOST_CASES", 24)
     assert verdict(files)[0] == "PASS"
-    monkeypatch.setattr(checker, "MOST_CASES", 23)
+    monkeypatch.setattr(passes, "MOST_CASES", 23)
     assert verdict(files)[:2] == ("UNKNOWN", "pass 1: 2^3 cases are too many")
 
 
@@ -107,13 +107,13 @@ def test_as_many_kinds_of_rows_as_there_may_be(monkeypatch):
     files = numbers(
         {0: {}, 1: {"c": 6, "one": -9}, 2: {"c": 5, "one": -8}, "rest": {"one": -100}}, 3
     )
-    monkeypatch.setattr(checker, "MOST_KINDS", 2)
+    monkeypatch.setattr(logits, "MOST_KINDS", 2)
     assert verdict(files)[0] == "PASS"
-    monkeypatch.setattr(checker, "MOST_KINDS", 1)
+    monkeypatch.setattr(logits, "MOST_KINDS", 1)
     assert verdict(files)[:2] == ("UNKNOWN", "decoder: too many kinds of rows beside the numbers")
     found = []
     for kinds in (0, 1, 2, 3):
-        monkeypatch.setattr(checker, "MOST_KINDS", kinds)
+        monkeypatch.setattr(logits, "MOST_KINDS", kinds)
         found.append(verdict(three_kinds())[::2])
     assert found == [("FAIL", 0), ("FAIL", 0), ("FAIL", 0), ("PASS", 2)]
 

@@ -15,9 +15,12 @@ from bounds import counting, separation, sizes, theorem_4_2
 from bounds import plans as plans
 from constructions import (
     CATALOGUE,
+    Bits,
     Codebook,
     FactTable,
+    Holds,
     InputError,
+    Space,
     StandardDecoder,
     StandardShape,
     Vocabulary,
@@ -77,6 +80,12 @@ def weights(build):
     return lambda *args, **options: (build(FACTS, *args, **options).state_dict(), build.__name__)
 
 
+def held_words(words):
+    """The length of the words of which a slot holds the codes."""
+    held = Holds(Space(code=(4,))["code"], words, Bits(Codebook.of(FACTS))).words
+    return type(held), held
+
+
 def shape_fields(kind):
     return lambda **sizes: [(type(size), size) for size in dataclasses.astuple(kind(**sizes))]
 
@@ -106,6 +115,7 @@ CALLS = {
         {"d_vocab": 4, "d_model": 2, "n_positions": 3, "repeats": 2},
     ),
     LayerShape: (lambda d_mlp: shape_fields(LayerShape)(d_mlp=(d_mlp,)), {"d_mlp": 3}),
+    Holds: (held_words, {"words": 1}),
     StandardShape: (shape_fields(StandardShape), DECODER),
     # seeds and forms
     seed_into: (seeded, {"first_block": 1, "slack": 21}),

@@ -32,7 +32,7 @@ from verify.runner import verifying
 from verify.runner.attack import attack
 from verify.runner.cells import Cell
 from verify.runner.verifying import run_cell
-from verify.symbolic import checker
+from verify.symbolic import passes, rounding
 
 MANY_HOPS = [name for name, entry in CATALOGUE.items() if entry.multi_hop]
 
@@ -182,12 +182,12 @@ def test_the_proof_alone_fails_a_wrong_model_and_leaves_open_what_it_does_not_re
     cell = Cell("chain_of_thought", 3, 2, 40)
     assert run_cell(cell).verdict == "PASS"
     with monkeypatch.context() as patch:
-        patch.setattr(checker, "MOST_CASES", 1)
+        patch.setattr(passes, "MOST_CASES", 1)
         open_ = run_cell(cell)
     assert open_.verdict == "UNKNOWN"
     assert "queries are too many to be run: the checker says UNKNOWN" in open_.reason
     with monkeypatch.context() as patch:
-        patch.setattr(checker, "ONE_HOT_GAP", 10**6)  # so that rounding is not excluded
+        patch.setattr(rounding, "ONE_HOT_GAP", 10**6)  # so that rounding is not excluded
         rounds = run_cell(cell)
     assert rounds.verdict == "UNKNOWN"
     assert "not in floating point: scores of a head differ by" in rounds.reason

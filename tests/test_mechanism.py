@@ -66,7 +66,8 @@ def test_a_step_reads_and_writes_no_other_slots(name):
     """
     model = built(name)
     for step in mechanism(model):
-        deep = step.units is not None and len(model.units[step.layer % len(model.units)]) > 1
+        shape = (model.shape.layers * model.shape.repeats)[step.layer]
+        deep = step.units is not None and len(shape.d_mlp) > 1
         if deep:  # it reads or writes other units, not the stream alone
             continue
         layer = model.layer_sequence()[step.layer]

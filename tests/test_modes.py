@@ -190,7 +190,7 @@ def test_a_model_built_in_inference_mode_can_be_changed_and_trained(name):
     entry = CATALOGUE[name]
     with torch.inference_mode():
         model = built(name, 5, 2)
-    if model.fact_tables is not None and entry.random_facts == FactTable.random_bijections:
+    if model.fact_tables is not None and entry.tables == "bijections":
         model.install(OTHER_FACTS)
         path = [0] * model.hops
         assert model.answer(3, path) == OTHER_FACTS.answer(3, path)

@@ -13,13 +13,14 @@ from constructions import (
     CATALOGUE,
     Codebook,
     FactTable,
+    InputError,
     Transformer,
     hybrid,
     key_value,
     precomputed,
     superposition,
 )
-from constructions.model.recipe import RECORDED_ELSEWHERE, Recipe
+from constructions.model.recipe import Recipe, codebooks_argument, recorded
 
 FACTS = FactTable.random_bijections(5, 2, seed=1)
 
@@ -35,10 +36,8 @@ def test_every_construction_records_its_options(name):
     assert all(
         torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True)
     )
-    assert (
-        set(model.recipe.options)
-        == set(inspect.signature(entry.constructor()).parameters) - RECORDED_ELSEWHERE
-    )
+    arguments = set(inspect.signature(entry.constructor()).parameters)
+    assert set(model.recipe.options) == arguments - {"facts", "codebook", "codebooks", "dtype"}
     assert len(model.codebooks) == (2 if name == "superposition" else 1)
 
 
@@ -54,6 +53,24 @@ def test_options_are_plain_integers_and_flags():
         "looked_up": int,
         "share_layers": bool,
     }
+
+
+def test_a_module_that_does_not_keep_annotations_as_text_is_read_the_same():
+    """`from __future__ import annotations` may stand at the top of a builder's file, or not."""
+
+    def plan(
+        facts, hops, *, beta: int = 3, flag: bool = False, books: list[Codebook] | None = None
+    ):
+        found.append((hops, beta, flag, books))
+        return key_value.plan(facts, hops)
+
+    found = []
+    assert codebooks_argument(plan) == ("books", True)
+    recipe = recorded(plan)(FACTS, 2, beta=np.int64(4), flag=1).recipe
+    assert recipe.options == {"hops": 2, "beta": 4, "flag": True}
+    assert [type(value) for value in found[0][1:3]] == [int, bool]
+    with pytest.raises(InputError, match="beta must be an integer"):
+        recorded(plan)(FACTS, 2, beta=2.5)
 
 
 def test_codebooks_are_those_given():
@@ -80,9 +97,8 @@ def test_a_plan_knows_all_sizes_and_holds_no_weight(name, monkeypatch):
 def test_a_builder_is_a_function_that_returns_a_model(name):
     """As it is seen by `inspect`, by `help`, and by pickle, which finds it by its name."""
     build = CATALOGUE[name].constructor()
-    kind = "ChainOfThought" if name == "chain_of_thought" else "FactModel"
     assert inspect.isfunction(build)
-    assert inspect.signature(build).return_annotation == kind
-    assert get_type_hints(build)["return"].__name__ == kind
+    assert inspect.signature(build).return_annotation == "FactModel"
+    assert get_type_hints(build)["return"].__name__ == "FactModel"
     assert pickle.loads(pickle.dumps(build)) is build is copy.deepcopy(build)
     assert "Weights." in inspect.getdoc(build)

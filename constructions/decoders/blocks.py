@@ -90,7 +90,7 @@ def plan_blocks(model: FactModel, tied: bool = False) -> BlockPlan:
     stream, scratch, answer = space["stream"], space["scratch"], space["answer"]
     blocks: list[PlannedBlock] = []
     for index, layer in enumerate(model.layer_sequence()):
-        names = model.head_names[index % len(model.head_names)]
+        names = tuple(head.name for head in model.record.applied(index).heads)
         heads = _heads(layer.attention, names, stream) if layer.attention is not None else ()
         steps = (
             _mlp_steps(layer.mlp, stream, scratch)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.guards.errors import InputError
-from constructions.model.answering import Answering, Writing
+from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.stated import Stated, Stating, require_arithmetic
@@ -51,7 +51,8 @@ class ModelForm(Stating, Transformer, Answering):
         identity = torch.eye(self.shape.d_model, source.shape.d_model).to(self.embedding.weight)
         self.register_buffer("basis", identity if basis is None else basis, persistent=False)
         self.construction = source.construction
-        self.vocabulary, self.facts, self.hops = source.vocabulary, source.facts, source.hops
+        self.vocabulary, self.facts = source.vocabulary, source.facts
+        self.hops, self.hops_per_token = source.hops, source.hops_per_token
 
     @property
     def margin(self) -> MarginClaim | None:
@@ -127,19 +128,6 @@ class ModelForm(Stating, Transformer, Answering):
         return states + (self.source.set_slot(held, slot, value) - held) @ self.basis.mT
 
 
-class ModelFormWriter(Writing, ModelForm):
-    """A chain of thought in another form."""
-
-    def __init__(self, transformer: Transformer, source: FactModel, basis: Tensor | None = None):
-        super().__init__(transformer, source, basis)
-        if not isinstance(source, Writing):
-            raise InputError(
-                f"{source.construction} is no chain of thought, so that no form of it writes"
-                " tokens"
-            )
-        self.hops_per_token = source.hops_per_token
-
-
 def as_form(
     transformer: Transformer,
     source: FactModel,
@@ -150,8 +138,7 @@ def as_form(
     """The transformer as a form of the construction, of which a copy is kept; with what is
     proven.
     """
-    kind = ModelFormWriter if isinstance(source, Writing) else ModelForm
-    made = kind(transformer, copy.deepcopy(source), basis)
+    made = ModelForm(transformer, copy.deepcopy(source), basis)
     made.state(margin, logit_error)
     return made
 

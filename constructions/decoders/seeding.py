@@ -33,12 +33,11 @@ from constructions.decoders.standard_decoder import (
     StandardDecoder,
     StandardShape,
 )
-from constructions.decoders.standard_model import StandardModel, StandardWriter
+from constructions.decoders.standard_model import StandardModel
 from constructions.decoders.targets import require_construction, require_dtype, require_plain
 from constructions.decoders.transformer_seeding import seed_transformer
 from constructions.guards.errors import InputError
 from constructions.guards.integers import whole
-from constructions.model.answering import Writing
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.ordinary_tensors import of_ordinary_tensors
@@ -206,7 +205,7 @@ def _seed(
     for norm in target.norms():
         norm.weight.mul_(gain)
     write_plan(target, model, plan, embedding_map)
-    seeded = (StandardWriter if isinstance(model, Writing) else StandardModel)(target, model)
+    seeded = StandardModel(target, model)
     seeded.embedding_map, seeded.rest_gain = embedding_map, gain
     seeded.slack, bounds = make_norms_the_identity(
         target, model, plan, embedding_map, margin, slack, proven

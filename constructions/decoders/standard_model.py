@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from constructions.decoders.embedding_map import EmbeddingMap
 from constructions.decoders.standard_decoder import STANDARD_DECODER, StandardDecoder
 from constructions.guards.errors import InputError
-from constructions.model.answering import Answering, Writing
+from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.stated import Stated, Stating, Value, require_arithmetic
@@ -56,7 +56,8 @@ class StandardModel(Stating, StandardDecoder, Answering):
         for name, module in decoder.named_children():
             self.add_module(name, module)
         self.construction = model.construction
-        self.vocabulary, self.facts, self.hops = model.vocabulary, model.facts, model.hops
+        self.vocabulary, self.facts = model.vocabulary, model.facts
+        self.hops, self.hops_per_token = model.hops, model.hops_per_token
 
     @property
     def distortion(self) -> Fraction:
@@ -188,16 +189,3 @@ class StandardModel(Stating, StandardDecoder, Answering):
             parameter = self.get_parameter(name)
             here = mask.to(parameter.device)
             parameter.register_hook(partial(Tensor.masked_fill, mask=here, value=0))  # type: ignore[no-untyped-call]
-
-
-class StandardWriter(Writing, StandardModel):
-    """A standard decoder in which a chain of thought stands; see `Writing`."""
-
-    def __init__(self, decoder: StandardDecoder, model: FactModel):
-        super().__init__(decoder, model)
-        if not isinstance(model, Writing):
-            raise InputError(
-                f"{model.construction} is no chain of thought, so that no decoder of it writes"
-                " tokens"
-            )
-        self.hops_per_token = model.hops_per_token

@@ -25,7 +25,7 @@ from constructions.export.huggingface_tokenizer import FactualRecallTokenizer, t
 from constructions.export.names import as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
-from constructions.model.answering import Answering, Writing
+from constructions.model.answering import Answering
 
 README = """# Facts in a transformer, for Hugging Face transformers 5.x
 
@@ -63,8 +63,8 @@ def pretrained(model: Answering, margin: float | None = None) -> FactualRecallFo
         margin: the least logit margin; see `scale.logit_scale`.
     """
     decoder = as_standard(model)
-    vocabulary, chain = decoder.vocabulary, isinstance(decoder, Writing)
-    written = 1 + -(-decoder.hops // decoder.hops_per_token) if isinstance(decoder, Writing) else 1
+    vocabulary, chain = decoder.vocabulary, decoder.hops_per_token > 0
+    written = 1 + -(-decoder.hops // decoder.hops_per_token) if chain else 1
     pad = vocabulary.special("pad") if chain else len(vocabulary)
     end = vocabulary.special("end") if chain else None
     shape = replace(

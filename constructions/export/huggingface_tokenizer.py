@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast
 from constructions.export.names import distinct_names, special_name
 from constructions.facts.names import NameIndex
 from constructions.guards.errors import InputError
-from constructions.model.answering import Answering, Writing
+from constructions.model.answering import Answering
 
 
 class FactualRecallTokenizer(PreTrainedTokenizerFast):
@@ -55,7 +55,7 @@ def tokenizer(model: Answering) -> FactualRecallTokenizer:
     names = distinct_names(model)
     pad = special_name("pad", names)
     end = None
-    if isinstance(model, Writing):
+    if model.hops_per_token:
         pad, end = (names[model.vocabulary.special(special)] for special in ("pad", "end"))
     else:
         names.append(pad)

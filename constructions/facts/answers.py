@@ -84,6 +84,14 @@ class Answers:
             (np.sort(self.answers, axis=1) == np.arange(self.n_entities)).all()
         )
 
+    @cached_property
+    def has_disjoint_answers(self) -> bool:
+        """Whether no entity is an answer of two relations."""
+        relations = np.zeros(self.n_entities, dtype=np.int64)
+        for answers in self.answers:
+            relations[np.unique(answers[answers != MISSING])] += 1
+        return bool((relations <= 1).all())
+
     # ---------------------------------------------------------------- the oracle
 
     def answer(self, entities: ArrayLike, paths: ArrayLike) -> np.ndarray:

@@ -54,6 +54,14 @@ def disjoint(entities: int, relations: int, seed: int, missing: float) -> NDArra
     return np.where(rng.random(answers.shape) < missing, MISSING, answers)
 
 
+def thinned(answers: NDArray[np.int64], seed: int, missing: float) -> NDArray[np.int64]:
+    """The same answers, each missing with this probability (0 to 1)."""
+    relations, entities = answers.shape
+    *_, seed = _checked_sizes(entities, relations, seed, missing)
+    kept = np.random.default_rng(seed).random(answers.shape) >= missing
+    return np.where(kept, answers, MISSING)
+
+
 def _checked_sizes(
     entities: int, relations: int, seed: int, missing: float = 0.0
 ) -> tuple[int, int, int]:

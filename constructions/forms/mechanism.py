@@ -5,7 +5,7 @@ it.
         print(step)
 
 Each head and each group of hidden units does one step of the proof, between named slots of the
-residual stream. The list is read off the weights and the names that the builder gave;
+residual stream. The list is the record that the builder has left in the model;
 `docs/certificates.md` says how the same is proven. Use it as the ground truth that probes,
 patching or circuit finding are scored against; `Transformer.trace` watches and edits the stream.
 """
@@ -14,14 +14,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from constructions.decoders.model_form import ModelForm
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
-from constructions.model.parts import MLP, Attention
-from constructions.model.stream import Space
 
 
 @dataclass(frozen=True)
@@ -93,50 +88,12 @@ def mechanism(model: FactModel | ModelForm) -> list[Step]:
         )
     source.margin_of_weights()
     steps = []
-    for index, layer in enumerate(source.layer_sequence()):
-        stored = index % len(source.layers)
-        if layer.attention is not None:
-            steps += _heads(source, layer.attention, index, source.head_names[stored])
-        if layer.mlp is not None:
-            steps += _units(source, layer.mlp, index, source.units[stored])
+    for index in range(source.shape.depth):
+        layer = source.record.applied(index)
+        for number, head in enumerate(layer.heads):
+            by = head.queries, head.keys
+            steps.append(Step(head.name, index, number, None, None, by, head.reads, head.writes))
+        for group in layer.units:
+            at = group.hidden_layer, group.numbers
+            steps.append(Step(group.name, index, None, *at, ((), ()), group.reads, group.writes))
     return steps
-
-
-def _heads(
-    model: FactModel, attention: Attention, layer: int, names: tuple[str, ...]
-) -> list[Step]:
-    """The steps of a layer's heads, by the slots that their matrices have entries for."""
-    steps, at_qk, at_v = [], 0, 0
-    for head, (name, shape) in enumerate(zip(names, attention.heads, strict=True)):
-        scored, read = slice(at_qk, at_qk + shape.d_qk), slice(at_v, at_v + shape.d_v)
-        queries, keys, values = (
-            _read(model.stream, weight.weight[rows])
-            for weight, rows in (
-                (attention.query, scored),
-                (attention.key, scored),
-                (attention.value, read),
-            )
-        )
-        writes = _read(model.stream, attention.output.weight[:, read].T)
-        steps.append(Step(name, layer, head, None, None, (queries, keys), values, writes))
-        at_qk, at_v = scored.stop, read.stop
-    return steps
-
-
-def _units(model: FactModel, mlp: MLP, layer: int, spaces: tuple[Space, ...]) -> list[Step]:
-    """The steps of a layer's groups of hidden units, one hidden layer after the other."""
-    steps, around = [], (model.stream, *spaces, model.stream)
-    for depth, space in enumerate(spaces):
-        for name, slot in space.slots.items():
-            units = range(int(slot.columns.min()), int(slot.columns.max()) + 1)
-            rows = slice(units.start, units.stop)
-            reads = _read(around[depth], mlp.matrix(depth)[rows])
-            writes = _read(around[depth + 2], mlp.matrix(depth + 1)[:, rows].T)
-            steps.append(Step(name, layer, None, depth, units, ((), ()), reads, writes))
-    return steps
-
-
-def _read(space: Space, matrix: Tensor) -> tuple[str, ...]:
-    """The slots in whose columns a matrix (n, width) has entries."""
-    used = torch.any(matrix.detach() != 0, 0).cpu().numpy()
-    return tuple(name for name, slot in space.slots.items() if used[slot.columns].any())

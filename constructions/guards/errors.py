@@ -41,6 +41,23 @@ class FactFileError(InputError):
         return type(self), (self.defects, self.total), self.__dict__
 
 
+class UserCodeError(InputError):
+    """Code that a user has named has raised an error. `lines` says what was done, which error it
+    was, and where in his code.
+
+    The message has all lines.
+    """
+
+    def __init__(self, lines: list[str]):
+        self.lines = [printable(line) for line in lines]
+        super().__init__("")
+        self.args = ("\n".join(self.lines),)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How another process makes it again: from its lines, not from its message."""
+        return type(self), (self.lines,), self.__dict__
+
+
 class InternalError(RuntimeError):
     """The program has broken a rule of its own that proofs lean on: a bug, whatever was given; the
     message says which.

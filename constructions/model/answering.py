@@ -1,8 +1,8 @@
 """Asking a model: what all modules have in common that name entities, take paths and answer with
 an entity.
 
-Two ways of answering: at once, after the last relation (`Answering`); or by writing the
-intermediate entities first, the chain of thought of Theorem 4.4 (`Writing`).
+Two ways of answering: at once, after the last relation; or by writing the intermediate entities
+first, a chain of thought. `hops_per_token` says which.
 """
 
 from __future__ import annotations
@@ -52,12 +52,29 @@ class Widths(Protocol):
         """Rows of the positional embedding; 0 for none."""
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a model wrote.
+
+    Attributes:
+        tokens: int64 (..., steps), END included; PAD after it.
+        ended: bool (...): whether END was written.
+    """
+
+    tokens: NDArray[np.int64]
+    ended: NDArray[np.bool_]
+
+
 class Answering(Traced):
-    """A module that answers paths of `hops` relations at the path's last token.
+    """A module that answers paths of relations: at the last token of the path, or, in a chain of
+    thought, by writing the intermediate entities first.
 
     Attributes:
         vocabulary: the token ids.
-        hops: how many relations a path has.
+        hops: how many relations a path has; of a chain of thought the longest path, and shorter
+            ones are padded.
+        hops_per_token: of a chain of thought, how many hops each written token makes; 0 of a model
+            that answers at once.
         facts: the table that the model was built for, or that was installed last: the names, and
             what it should say.
         shape: the module's sizes; see `Widths`.
@@ -65,6 +82,7 @@ class Answering(Traced):
 
     vocabulary: Vocabulary
     hops: int
+    hops_per_token: int = 0
     facts: FactTable
     shape: Any
     embedding: nn.Embedding
@@ -72,38 +90,62 @@ class Answering(Traced):
     @property
     def path_lengths(self) -> range:
         """How many relations the paths have that it answers."""
-        return range(self.hops, self.hops + 1)
+        return range(1 if self.hops_per_token else self.hops, self.hops + 1)
 
     @torch.no_grad()
     def answer(
         self, entity: _Ids, path: Sequence[int] | Sequence[str] | np.ndarray
     ) -> int | np.ndarray:
         """What the model says: its argmax over the whole vocabulary after the tokens `entity,
-        path...`.
+        path...`; in a chain of thought the last token that it writes before END.
 
         Args:
             entity: an id or a name, or an array of ids or a list of names, shape (...).
             path: relation ids or names, shape (k,) for one path, or (..., k).
 
         Returns:
-            Entity ids, int for one query, else int64 of the broadcast shape; -1 is *unknown*.
+            Entity ids, int for one query, else int64 of the broadcast shape; -1 is *unknown*, and
+            also the answer of a (damaged) chain of thought that writes no END or nothing before
+            it.
 
         Raises:
-            InputError: an id or a name that does not exist.
+            InputError: an id or a name that does not exist, or a path of another length than it
+                answers.
         """
         entities, relations = self._checked_query(entity, path)
-        if relations.shape[-1] != self.hops:
-            raise InputError(
-                f"this model answers paths of {self.hops} relations; got {relations.shape[-1]}"
-            )
-        lead = np.broadcast_shapes(entities.shape, relations.shape[:-1])
-        tokens = np.empty((*lead, 1 + relations.shape[-1]), dtype=np.int64)
-        tokens[..., 0] = entities
-        tokens[..., 1:] = self.vocabulary.n_entities + relations
-        states, _ = self.states(self._placed(tokens))
-        said: Tensor = self.unembedding(states[..., -1, :]).argmax(-1)
-        answers = self.vocabulary.answers(said.cpu().numpy())
+        prompt = self.prompt(entities, relations)
+        if self.hops_per_token:
+            answers = self._last_before_end(self.generate(prompt))
+        else:
+            states, _ = self.states(prompt)
+            said: Tensor = self.unembedding(states[..., -1, :]).argmax(-1)
+            answers = self.vocabulary.answers(said.cpu().numpy())
         return int(answers) if answers.ndim == 0 else answers
+
+    def _last_before_end(self, written: Written) -> NDArray[np.int64]:
+        """The entity that the last token before END names; -1 where there is none."""
+        length = (written.tokens == self.vocabulary.special("end")).argmax(-1)
+        last = np.take_along_axis(written.tokens, np.maximum(length - 1, 0)[..., None], -1)[..., 0]
+        return np.where(written.ended & (length > 0), self.vocabulary.answers(last), -1)
+
+    def prompt(self, entities: NDArray[np.int64], paths: NDArray[np.int64]) -> Tensor:
+        """The tokens of queries: subjects (...) and paths (..., k) to int64 (..., k + 1); of a
+        chain of thought padded to the longest path.
+
+        Raises:
+            InputError: the paths are of another length than it answers.
+        """
+        hops, lengths = paths.shape[-1], self.path_lengths
+        if hops not in lengths:
+            wanted = f"1 to {self.hops}" if self.hops_per_token else f"{self.hops}"
+            raise InputError(f"this model answers paths of {wanted} relations; got {hops}")
+        lead = np.broadcast_shapes(entities.shape, paths.shape[:-1])
+        tokens = np.empty((*lead, self.hops + 1), dtype=np.int64)
+        tokens[..., 0] = entities
+        tokens[..., 1 : hops + 1] = self.vocabulary.n_entities + paths
+        if hops < self.hops:
+            tokens[..., hops + 1 :] = self.vocabulary.special("pad")
+        return self._placed(tokens)
 
     def training_examples(
         self, entities: NDArray[np.int64], paths: NDArray[np.int64]
@@ -120,87 +162,24 @@ class Answering(Traced):
             one, the answer's token; of a chain of thought each token that it writes, and the
             sequences hold all of them but END.
         """
-        tokens = np.concatenate([entities[..., None], self.vocabulary.n_entities + paths], axis=-1)
-        said = self.vocabulary.answer_tokens(self.facts.answer(entities, paths))[..., None]
-        return self._placed(tokens), self._placed(said)
-
-    def _placed(self, tokens: NDArray[np.int64]) -> Tensor:
-        """As a tensor beside the weights."""
-        return torch.from_numpy(tokens).to(self.embedding.weight.device)
-
-    def _checked_query(self, entity: _Ids, path: object) -> tuple[np.ndarray, np.ndarray]:
-        """Entity ids (...) and relation ids (..., k) of a query by ids or names; all in range."""
-        entities = _ids(entity, self.facts.entity_id)
-        relations = _ids(path, self.facts.relation_id)
-        self.facts.answer(entities, relations)  # the ranges are checked in one place
-        return entities, relations
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a model wrote.
-
-    Attributes:
-        tokens: int64 (..., steps), END included; PAD after it.
-        ended: bool (...): whether END was written.
-    """
-
-    tokens: NDArray[np.int64]
-    ended: NDArray[np.bool_]
-
-
-class Writing(Answering):
-    """A module that writes the intermediate entities. `hops` is the longest path; shorter ones are
-    padded.
-
-    Attributes:
-        hops_per_token: how many hops each written token makes.
-    """
-
-    hops_per_token: int
-
-    @property
-    def path_lengths(self) -> range:
-        """All lengths up to `hops`."""
-        return range(1, self.hops + 1)
-
-    def prompt(self, entities: NDArray[np.int64], paths: NDArray[np.int64]) -> Tensor:
-        """The padded prompts of queries: subjects (...) and paths (..., k), 1 <= k <= K, to int64
-        (..., K + 1).
-
-        Raises:
-            InputError: the paths are empty or longer than K.
-        """
-        hops = paths.shape[-1]
-        if not 1 <= hops <= self.hops:
-            raise InputError(f"this model answers paths of 1 to {self.hops} relations; got {hops}")
-        lead = np.broadcast_shapes(entities.shape, paths.shape[:-1])
-        tokens = np.full((*lead, self.hops + 1), self.vocabulary.special("pad"))
-        tokens[..., 0] = entities
-        tokens[..., 1 : hops + 1] = self.vocabulary.n_entities + paths
-        return self._placed(tokens)
-
-    def training_examples(
-        self, entities: NDArray[np.int64], paths: NDArray[np.int64]
-    ) -> tuple[Tensor, Tensor]:
-        """See `Answering.training_examples`: the prompt and the intermediate entities; these, and
-        END.
-        """
-        hops = paths.shape[-1]
-        read = [*range(self.hops_per_token, hops, self.hops_per_token), hops]
+        hops, step = paths.shape[-1], self.hops_per_token
+        read = [*range(step, hops, step), hops] if step else [hops]
         passed = np.stack(
             [self.facts.answer(entities, paths[..., :length]) for length in read], axis=-1
         )
-        written = self._placed(self.vocabulary.answer_tokens(passed))
-        end = torch.full_like(written[..., :1], self.vocabulary.special("end"))
-        return torch.cat([self.prompt(entities, paths), written], -1), torch.cat(
-            [written, end], -1
+        said, prompt = (
+            self._placed(self.vocabulary.answer_tokens(passed)),
+            self.prompt(entities, paths),
         )
+        if not step:
+            return prompt, said
+        end = torch.full_like(said[..., :1], self.vocabulary.special("end"))
+        return torch.cat([prompt, said], -1), torch.cat([said, end], -1)
 
     @torch.no_grad()
     def generate(self, prompt: Tensor) -> Written:
         """Greedy decoding with a cache, fed back with the model's own tokens, until all have
-        written END or no position is left: prompts (..., K + 1).
+        written END or no position is left: prompts (..., K + 1) of a chain of thought.
         """
         end, pad = self.vocabulary.special("end"), self.vocabulary.special("pad")
         states, cache = self.states(prompt)
@@ -215,19 +194,16 @@ class Writing(Answering):
             states, cache = self.states(said[..., None], cache)
         return Written(torch.stack(written, -1).cpu().numpy(), ended.cpu().numpy())
 
-    def answer(self, entity: Any, path: Any) -> int | NDArray[np.int64]:
-        """What the model's last written token before END names; as `FactModel.answer`, for every k
-        from 1 to K.
+    def _placed(self, tokens: NDArray[np.int64]) -> Tensor:
+        """As a tensor beside the weights."""
+        return torch.from_numpy(tokens).to(self.embedding.weight.device)
 
-        -1 is *unknown*, and also the answer of a (damaged) model that writes no END or nothing
-        before it.
-        """
-        entities, relations = self._checked_query(entity, path)
-        written = self.generate(self.prompt(entities, relations))
-        length = (written.tokens == self.vocabulary.special("end")).argmax(-1)
-        last = np.take_along_axis(written.tokens, np.maximum(length - 1, 0)[..., None], -1)[..., 0]
-        answers = np.where(written.ended & (length > 0), self.vocabulary.answers(last), -1)
-        return int(answers) if answers.ndim == 0 else answers
+    def _checked_query(self, entity: _Ids, path: object) -> tuple[np.ndarray, np.ndarray]:
+        """Entity ids (...) and relation ids (..., k) of a query by ids or names; all in range."""
+        entities = _ids(entity, self.facts.entity_id)
+        relations = _ids(path, self.facts.relation_id)
+        self.facts.answer(entities, relations)  # the ranges are checked in one place
+        return entities, relations
 
 
 def _ids(given: object, id_of: Callable[[str], int]) -> np.ndarray:

@@ -18,12 +18,11 @@ from constructions.model.margin import MarginClaim
 from constructions.model.readout import Readout
 from constructions.model.rebuild import as_built
 from constructions.model.recipe import Recipe
+from constructions.model.record import Record
 from constructions.model.shapes import TransformerShape
 from constructions.model.stated import Stated, Stating, require_arithmetic
 from constructions.model.stream import Space
 from constructions.model.transformer import TRANSFORMER, Transformer
-
-EMBEDDING_ONLY = frozenset({"embedding.weight"})
 
 FactWriter = Callable[["FactModel", FactTable], None]
 """Writes facts into the token embedding (and what else is in `fact_tables`), after checking
@@ -68,10 +67,9 @@ class FactModel(Stating, Transformer, Answering):
         construction: the name in the catalogue.
         vocabulary: the token ids.
         stream: the residual stream's named slots.
-        units: for each layer, the MLP's hidden units as one space of named slots for each hidden
-            layer.
-        head_names: for each layer, the names of its heads.
+        record: what embeddings, heads, units and layers do, as the builder has said it.
         readout: how the unembedding reads the final state.
+        hops: how many relations a path has; of a chain of thought, the longest one.
         fact_tables: the parameters that hold facts and that `install` may write; None if internal
             weights hold facts.
         codebooks: what gives the answers, or the states of a path, their codes; in superposition
@@ -81,6 +79,7 @@ class FactModel(Stating, Transformer, Answering):
     """
 
     recipe: Recipe
+    readout: Readout
     _margin: Stated[MarginClaim] | None = None
     may_raise: ClassVar = frozenset({"margin"})
 
@@ -91,23 +90,21 @@ class FactModel(Stating, Transformer, Answering):
         dtype: torch.dtype,
         vocabulary: Vocabulary,
         stream: Space,
-        units: tuple[tuple[Space, ...], ...],
-        head_names: tuple[tuple[str, ...], ...],
-        readout: Readout,
+        record: Record,
         writer: FactWriter,
         facts: FactTable,
-        hops: int = 1,
-        fact_tables: frozenset[str] | None = EMBEDDING_ONLY,
-        codebooks: tuple[Codebook, ...] = (),
+        *,
+        hops: int,
+        hops_per_token: int,
+        fact_tables: frozenset[str] | None,
+        codebooks: tuple[Codebook, ...],
     ):
         super().__init__(shape, dtype)
         self.construction = construction
         self.vocabulary = vocabulary
         self.stream = stream
-        self.units = units
-        self.head_names = head_names
-        self.readout = readout
-        self.hops = hops
+        self.record = record
+        self.hops, self.hops_per_token = hops, hops_per_token
         self.fact_tables = fact_tables
         self.codebooks = codebooks
         self.built_dtype = dtype

@@ -7,7 +7,9 @@ them:
 * sign field:   `logit_t = <c_t, read(x)> + bonus(x)`, with `c_t` in {-1,+1}^m distinct codes;
 * bank field:   `logit_t = sum_v <c_{v,t}, read_v(x)>`, with codes that are distinct within each
   bank v, for states in which all banks but one read 0;
-* number field: `logit_t = 2 v_t read(x) - v_t^2 one(x)`, with `v_t` distinct integers.
+* number field: `logit_t = 2 v_t read(x) - v_t^2 one(x)`, with `v_t` distinct integers;
+* form field:   `logit_t` any linear form on x, one for each token. Nothing is known of what tells
+  these tokens apart: answers are decided by all logits.
 
 Tokens in no field all have the logit `rest(x)`. `read`, `bonus`, `one`, `rest` are linear forms on
 the residual stream.
@@ -100,13 +102,39 @@ class BankField:
 
 
 @dataclass(frozen=True)
+class FormField:
+    """Tokens whose logits are any linear forms.
+
+    Attributes:
+        tokens: int64 (n,).
+        logits: forms of shape (n,).
+    """
+
+    tokens: NDArray[np.int64]
+    logits: Form
+
+    def rows(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The rows of the unembedding for the tokens at the given places of `tokens`:
+        (len(chosen), d_model).
+        """
+        return self.logits[chosen].matrix()
+
+
+@dataclass(frozen=True)
 class Readout:
     """The fields, and the logit of every token that is in none of them (the same form for all, or
     0).
     """
 
-    fields: tuple[SignField | NumberField | BankField, ...]
+    fields: tuple[SignField | NumberField | BankField | FormField, ...]
     rest: Form | None = None
+
+    @property
+    def tells_codes_apart(self) -> bool:
+        """Whether all fields say what tells their tokens apart, so that the best token of a state
+        is known from the state alone.
+        """
+        return not any(isinstance(part, FormField) for part in self.fields)
 
     def weight_rows(
         self, d_vocab: int, d_model: int, rows_at_once: int = 8192

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar, cast
 
@@ -16,7 +15,7 @@ from constructions.facts.codes import Codebook
 from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.model.margin import MarginClaim
-from constructions.model.recipe import RECORDED_ELSEWHERE, Builder, Planned, Recipe
+from constructions.model.recipe import Planned, Recipe, codebooks_argument, option_names
 from constructions.model.stated import Fingerprint
 
 
@@ -38,14 +37,6 @@ class Recorded(Protocol):
 Model = TypeVar("Model", bound=Recorded)
 
 
-def default_codebooks(build: Builder[..., Any], facts: FactTable) -> tuple[Codebook, ...]:
-    """The codebooks that a builder makes of the facts where none are given."""
-    parameters = inspect.signature(build).parameters
-    if "codebooks" in parameters:
-        return tuple(Codebook.of(facts, relation=r) for r in range(facts.n_relations))
-    return (Codebook.of(facts) if "codebook" in parameters else Codebook.of_states(facts),)
-
-
 def same_codebooks(some: Sequence[Codebook], others: Sequence[Codebook]) -> bool:
     """Whether the two give codes to the same tokens, book by book."""
     return len(some) == len(others) and all(
@@ -54,41 +45,57 @@ def same_codebooks(some: Sequence[Codebook], others: Sequence[Codebook]) -> bool
 
 
 def planned(
-    recipe: Recipe, facts: FactTable, books: Sequence[Codebook], dtype: torch.dtype
+    recipe: Recipe, facts: FactTable, books: Sequence[Codebook] | None, dtype: torch.dtype
 ) -> Planned[Any]:
     """The plan of the model that the recipe makes: its sizes are known, no weight is allocated.
 
-    A builder that takes no codebook gives codes to all states. Its model differs from the default
-    only if it was built for facts some of which were missing, and total ones were installed since;
-    so this is done again.
+    A builder that takes no codebook makes those that its model needs. Its model has others only if
+    it was built for facts some of which were missing, and total ones were installed since; so this
+    is done again.
+
+    Args:
+        recipe, facts, dtype: of the model.
+        books: the model's codebooks; None for those that the builder makes of the facts.
 
     Raises:
         InputError: the builder has other options or no such codebooks, or what it raises.
     """
-    build = recipe.build
-    parameters = inspect.signature(build).parameters
-    names = parameters.keys() - RECORDED_ELSEWHERE
-    if recipe.options.keys() != names:
+    build, names = recipe.build, option_names(recipe.build)
+    if recipe.options.keys() != set(names):
         raise InputError(
             f"{recipe.builder} has the options {sorted(names)}; got {sorted(recipe.options)}"
         )
-    if "codebooks" in parameters:
-        return build.plan(facts, **recipe.options, codebooks=list(books), dtype=dtype)
-    if len(books) != 1:
-        raise InputError(f"{recipe.builder} has one codebook; got {len(books)}")
-    if "codebook" in parameters:
-        return build.plan(facts, **recipe.options, codebook=books[0], dtype=dtype)
-    if same_codebooks(books, default_codebooks(build, facts)):
+    argument, several = codebooks_argument(build)
+    if books is None:
         return build.plan(facts, **recipe.options, dtype=dtype)
+    if several:
+        return build.plan(facts, **recipe.options, **{str(argument): list(books)}, dtype=dtype)
+    if argument is not None:
+        _require_count(recipe, books, 1)
+        return build.plan(facts, **recipe.options, **{argument: books[0]}, dtype=dtype)
+    plan = build.plan(facts, **recipe.options, dtype=dtype)
+    _require_count(recipe, books, len(plan.codebooks))
+    if same_codebooks(books, plan.codebooks):
+        return plan
     answers = facts.answers.copy()
     answers[0, 0] = MISSING
     partial = FactTable(answers, facts.entity_names, facts.relation_names)
-    if not same_codebooks(books, default_codebooks(build, partial)):
+    plan = build.plan(partial, **recipe.options, dtype=dtype)
+    if not same_codebooks(books, plan.codebooks):
         raise InputError(
-            f"{recipe.builder} gives codes to all entities, and to no token but them and unknown;"
-            " the codebook does not"
+            f"{recipe.builder} takes no codebook, and gives codes to other tokens than the"
+            " codebook that the model is to have"
         )
-    return build.plan(partial, **recipe.options, dtype=dtype).then_install(facts)
+    return plan.then_install(facts)
+
+
+def _require_count(recipe: Recipe, books: Sequence[Codebook], expected: int) -> None:
+    """Raise InputError unless there are as many codebooks as expected."""
+    if len(books) != expected:
+        raise InputError(
+            f"the number of codebooks is {len(books)}, and a model of {recipe.builder} has"
+            f" {expected}"
+        )
 
 
 def as_built(model: Model) -> Model:

@@ -12,6 +12,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
+from constructions.facts.codes import Codebook
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.integers import as_declared, declares_integers
@@ -20,11 +21,6 @@ from constructions.model.shapes import TransformerShape
 Arguments = ParamSpec("Arguments")
 Built = TypeVar("Built")
 Built_co = TypeVar("Built_co", covariant=True)
-
-RECORDED_ELSEWHERE = frozenset({"facts", "codebook", "codebooks", "dtype"})
-"""Arguments of builders that a model holds itself: as its table, its codebooks and the dtype of
-its weights.
-"""
 
 
 class Planned(Protocol[Built_co]):
@@ -39,6 +35,10 @@ class Planned(Protocol[Built_co]):
     @property
     def shape(self) -> TransformerShape:
         """All sizes of the model."""
+
+    @property
+    def codebooks(self) -> tuple[Codebook, ...]:
+        """What gives the nodes their codes."""
 
     def made_by(self, recipe: Recipe) -> Planned[Built_co]:
         """The same plan, which leaves this recipe in the model."""
@@ -96,23 +96,28 @@ def recorded(
         InputError: an option is of another type.
     """
     signature = inspect.signature(plan)
+    names = option_names(plan)
 
     @functools.wraps(plan)
     def planning(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Planned[Built]:
         """The plan, with the recipe for the model."""
         call = signature.bind(*args, **kwargs)
         call.apply_defaults()
-        options = {
-            name: value for name, value in call.arguments.items() if name not in RECORDED_ELSEWHERE
-        }
+        options = {name: call.arguments[name] for name in names}
         for name, value in options.items():
-            declared = str(signature.parameters[name].annotation)
+            declared = _declared(signature.parameters[name])
             if declared == "bool":
                 options[name] = _flag(name, value)
             elif declares_integers(declared):
                 options[name] = as_declared(name, value, declared)
         call.arguments.update(options)
-        return plan(*call.args, **call.kwargs).made_by(Recipe(builder, options))
+        planned = plan(*call.args, **call.kwargs)
+        if not hasattr(planned, "made_by"):
+            raise InputError(
+                f"the builder {plan.__name__} has returned a {type(planned).__name__}; it must"
+                " return the plan of a model, draft.plan(...)"
+            )
+        return planned.made_by(Recipe(builder, options))
 
     @functools.wraps(plan)
     def building(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Built:
@@ -125,6 +130,31 @@ def recorded(
     building.__annotations__ = {**plan.__annotations__, "return": returned}
     building.plan = planning  # type: ignore[attr-defined]
     return builder
+
+
+def option_names(build: Callable[..., Any]) -> list[str]:
+    """The arguments of a builder that its recipe records: all but those that a model holds itself,
+    as its table, its codebooks and the dtype of its weights.
+    """
+    held = {"facts", "dtype", codebooks_argument(build)[0]}
+    return [name for name in inspect.signature(build).parameters if name not in held]
+
+
+def codebooks_argument(build: Callable[..., Any]) -> tuple[str | None, bool]:
+    """The name of a builder's argument that is declared as a `Codebook`, or as a list of them, and
+    whether it is a list; None where there is no such argument.
+    """
+    for name, parameter in inspect.signature(build).parameters.items():
+        declared = _declared(parameter)
+        if Codebook.__name__ in declared:
+            return name, declared.startswith(("list", "Sequence", "tuple"))
+    return None, False
+
+
+def _declared(parameter: inspect.Parameter) -> str:
+    """How a parameter is declared, whether its module keeps annotations as text or not."""
+    declared = parameter.annotation
+    return declared.__name__ if type(declared) is type else str(declared)
 
 
 def _flag(name: str, value: object) -> bool:

@@ -79,6 +79,12 @@ class Space:
             np.concatenate([self.slots[name].columns.ravel() for name in names]),
         )
 
+    def names(self, columns: NDArray[np.integer]) -> tuple[str, ...]:
+        """The slots that have one of these columns, in the order in which they were declared."""
+        here = np.zeros(self.width, dtype=bool)
+        here[columns.ravel()] = True
+        return tuple(name for name, slot in self.slots.items() if here[slot.columns].any())
+
     def __repr__(self) -> str:
         slots = ", ".join(f"{name}={slot.shape}" for name, slot in self.slots.items())
         return f"Space({slots})"
@@ -143,7 +149,11 @@ class Form:
     def __getitem__(self, key: Any) -> Form:
         form = self.form()
         keys = key if isinstance(key, tuple) else (key,)
-        full = (*keys, slice(None)) if Ellipsis in keys else (*keys, Ellipsis, slice(None))
+        full = (
+            (*keys, slice(None))
+            if any(one is Ellipsis for one in keys)
+            else (*keys, Ellipsis, slice(None))
+        )
         terms = [
             tuple(np.broadcast_to(part, (*form.shape, part.shape[-1]))[full] for part in term)
             for term in form.terms
@@ -165,19 +175,56 @@ class Form:
             terms.append((columns.reshape(summed), values.reshape(summed)))
         return Form(form.space, shape, terms)
 
+    def reads(self) -> tuple[str, ...]:
+        """The slots for whose columns there is a coefficient that is not 0."""
+        form, none = self.form(), np.zeros(0, dtype=np.int64)
+        found = [none, *(_used(*term) for term in form.terms)]
+        used, times = np.unique(np.concatenate(found), return_counts=True)
+        in_one, in_several = used[times == 1], used[times > 1]
+        if in_several.size:
+            in_several = form._left_of(in_several)
+        return self.space.names(np.append(in_one, in_several))
+
+    def _left_of(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of the chosen columns for which the coefficients of all terms do not cancel
+        out.
+        """
+        found = []
+        for term in self.terms:
+            entries = np.stack(self._entries(term))
+            found.append(entries[:, np.isin(entries[1], chosen)])
+        rows, columns, values = np.concatenate(found, axis=1)
+        places, which = np.unique(np.stack([rows, columns]), axis=1, return_inverse=True)
+        left: NDArray[np.int64] = places[1, np.bincount(which.ravel(), values) != 0].astype(int)
+        return left
+
     def matrix(self) -> NDArray[np.float64]:
         """The coefficients as a float64 matrix of shape (size, space.width)."""
         form = self.form()
         matrix = np.zeros((form.size, form.space.width))
-        rows = np.arange(form.size).reshape(*form.shape, 1)
-        for columns, values in form.terms:
-            whole = np.broadcast_shapes(rows.shape, columns.shape, values.shape)
-            every_row, every_column = (
-                np.broadcast_to(rows, whole).ravel(),
-                np.broadcast_to(columns, whole).ravel(),
-            )
-            np.add.at(matrix, (every_row, every_column), np.broadcast_to(values, whole).ravel())
+        for term in form.terms:
+            rows, columns, values = form._entries(term)
+            np.add.at(matrix, (rows, columns), values)
         return matrix
+
+    def _entries(
+        self, term: tuple[np.ndarray, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The rows, columns and coefficients that a term adds to the matrix, each (entries,)."""
+        rows = np.arange(self.size).reshape(*self.shape, 1)
+        whole = np.broadcast_shapes(rows.shape, *(part.shape for part in term))
+        every = [np.broadcast_to(part, whole).ravel() for part in (rows, *term)]
+        return every[0], every[1], every[2]
+
+
+def _used(columns: np.ndarray, values: np.ndarray) -> NDArray[np.int64]:
+    """The columns for which a term has a coefficient that is not 0, in order."""
+    whole = np.broadcast_shapes(columns.shape, values.shape)
+    columns = columns.reshape((1,) * (len(whole) - columns.ndim) + columns.shape)
+    # where all functionals have the same columns, one look at these is enough
+    same = tuple(axis for axis, size in enumerate(columns.shape) if size == 1)
+    there = np.broadcast_to(values != 0, whole).any(axis=same, keepdims=True)
+    return np.unique(np.broadcast_to(columns, there.shape)[there])
 
 
 class Slot(Form):

@@ -46,7 +46,7 @@ def checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
         DoesNotFit: the weights need more memory than the machine has.
     """
     at = folder / manifests.NAME
-    sizes, options, shape = manifest["sizes"], manifest["options"], manifests.shape_of(manifest)
+    sizes, shape = manifest["sizes"], manifests.shape_of(manifest)
     dtype = manifests.DTYPES[manifest["dtype"]]
     header = read_header(folder / WEIGHTS)
     tokens = sizes["entities"] + sizes["relations"] + len(manifest["specials"])
@@ -71,11 +71,9 @@ def checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
                 f"{folder / WEIGHTS}: tensor {name!r}: found {_written(found)}; the architecture"
                 f" has {_written(wanted)}"
             )
-    hops = options.get("hops", options.get("max_hops", 1))
-    if hops != sizes["hops"] or sizes["hops"] > max(1, sizes["positions"]):
+    if sizes["hops"] > max(1, sizes["positions"]):
         raise InputError(
-            f"{at}: options for {hops} hops, sizes.hops {sizes['hops']}, {sizes['positions']}"
-            " positions"
+            f"{at}: sizes.hops is {sizes['hops']}, and there are {sizes['positions']} positions"
         )
     require_memory(sizes["parameters"] * dtype.itemsize, f"{folder}: the weights")
     return shape

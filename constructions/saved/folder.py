@@ -34,7 +34,7 @@ from constructions.files.undisturbed import undisturbed
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.wording import brief
 from constructions.model.fact_model import FactModel
-from constructions.model.rebuild import default_codebooks, planned, same_codebooks
+from constructions.model.rebuild import planned, same_codebooks
 from constructions.model.recipe import Recipe
 from constructions.saved import manifest as manifests
 from constructions.saved.agreement import checked_shape, require_contents, require_files
@@ -90,7 +90,8 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
             write_tensors(
                 part / PACKED_FACTS, {"facts": torch.from_numpy(facts.answers.astype(np.int32))}
             )
-        if not same_codebooks(model.codebooks, default_codebooks(model.recipe.build, facts)):
+        by_default = planned(model.recipe, facts, None, model.built_dtype)
+        if not same_codebooks(model.codebooks, by_default.codebooks):
             books = {
                 str(i): torch.from_numpy(book.tokens.astype(np.int64))
                 for i, book in enumerate(model.codebooks)
@@ -201,8 +202,7 @@ def _loaded(folder: Path) -> FactModel:
     given = read_codebooks(folder, shape.d_vocab) if CODEBOOKS in manifest["files"] else None
     try:
         recipe = Recipe(builder_named(manifest["builder"]), manifest["options"])
-        books = given or default_codebooks(recipe.build, facts)
-        plan = planned(recipe, facts, books, manifests.DTYPES[manifest["dtype"]])
+        plan = planned(recipe, facts, given, manifests.DTYPES[manifest["dtype"]])
         if plan.shape != shape:  # before any weight is allocated
             raise InputError(
                 f"{plan.construction} has other sizes here: {brief(plan.shape)} is not"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from constructions.sizes import whole_numbers
 
@@ -25,6 +25,7 @@ class Symbols:
         u: 1 if facts are missing, else 0.
         q: relations in the row memory, of the hybrid.
         K, j: the longest path, and the hops that a written token makes, of chains of thought.
+        options: the options of a user's own construction that have other symbols, by symbol.
     """
 
     N: int
@@ -42,6 +43,7 @@ class Symbols:
     q: int = 0
     K: int = 0
     j: int = 0
+    options: Mapping[str, int] = field(default_factory=dict)
 
     def max(self, *values: int) -> int:
         """The largest of some values."""
@@ -60,6 +62,10 @@ class Symbols:
     def ceiling(self, number: int, divisor: int) -> int:
         """A quotient, rounded up."""
         return -(-number // divisor)
+
+    def digits(self, values: int, base: int) -> int:
+        """The digits of base q >= 2 that tell n values apart: ceil(log_q n)."""
+        return whole_numbers.digits(values, base)
 
     def tree(self, base: int, terms: int) -> int:
         """tree(R, n) = 1 + R + ... + R^(n-1)."""

@@ -8,6 +8,14 @@ def bits(values: int) -> int:
     return (values - 1).bit_length()
 
 
+def digits(values: int, base: int) -> int:
+    """ceil(log_q n): the digits of base q >= 2 that tell n >= 1 values apart; 0 for one."""
+    count, told_apart = 0, 1
+    while told_apart < values:
+        count, told_apart = count + 1, told_apart * base
+    return count
+
+
 def tree(base: int, terms: int) -> int:
     """1 + R + ... + R^(n-1): the vertices of an R-ary tree of depth n - 1; 0 for n = 0."""
     if base == 1:

@@ -17,8 +17,6 @@ Hypotheses. None on the facts. Proof: docs/theorems/hybrid.md.
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 
 from constructions.facts.codes import Codebook, bits_needed
@@ -29,13 +27,9 @@ from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot
-from constructions.theorems.lemmas.answer_trees import (
-    along_axis,
-    answers_to_all_words,
-    write_answers,
-)
+from constructions.theorems.lemmas.answer_trees import along_axis
 from constructions.theorems.lemmas.code_readout import read_codes
-from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
+from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
 from constructions.theorems.lemmas.pointers import (
     advance_pointer,
     follow_pointer,
@@ -43,7 +37,10 @@ from constructions.theorems.lemmas.pointers import (
 )
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
 from constructions.theorems.lemmas.row_memory import answer_rows
-from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
+from constructions.writing.claims import Holds
+from constructions.writing.codes import Bits, Signs
+from constructions.writing.draft import Draft, require_exact, require_hops
+from constructions.writing.layer import LayerDraft
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import position_codes
 
@@ -111,6 +108,12 @@ def hybrid(
 
     draft = Draft("hybrid_shared" if share_layers else "hybrid", vocabulary, stream)
     draft.position(stream["position"], position_codes(n_positions))
+    place_of = "subject's {}" if share_layers else "{}"
+    draft.entities(Holds(stream[place_of.format("state")], words=0, code=Signs(states)))
+    for length in range(1, hops + 1):
+        tree = stream[place_of.format(f"words {length}")]
+        draft.entities(*_words(tree, length, looked_up, states))
+    one_hot_relations(draft, stream["relation"])
     if share_layers:
         start_pointer(draft, stream, n_positions)
         layer = draft.layer(hidden_layers=2)
@@ -120,6 +123,9 @@ def hybrid(
         found = _move_trees_up(layer, stream, hops, looked_up, one)
         _move_state(layer, stream, looked_up, facts, states, one, asked, found)
         advance_pointer(layer, stream, position_codes(n_positions)[1:], one)
+        for hop in range(1, n_positions):
+            left = {length: stream[f"words {length}"] for length in range(1, n_positions - hop)}
+            layer.takes([hop], keeps=_state_and_words(stream, left, looked_up, states))
     for hop in range(1, 1 if share_layers else n_positions):
         layer = draft.layer(hidden_layers=2)
         stored = [stream[name] for name in blocks]
@@ -131,20 +137,39 @@ def hybrid(
             )
         found = _found(layer, stream, stream[f"words {hop}"][(0,) * (hop - 1)], looked_up, one)
         _move_state(layer, stream, looked_up, facts, states, one, asked, found)
+        left = {
+            length - hop: stream[f"words {length}"][(0,) * hop]
+            for length in range(hop + 1, n_positions)
+        }
+        layer.takes([hop], keeps=_state_and_words(stream, left, looked_up, states))
 
     readout = read_codes(states, stream["state"], one)
-    write_facts = partial(_write_prefixes, hops=hops, looked_up=looked_up, states=states)
     return draft.plan(
         facts,
         readout,
-        write_facts,
         MarginClaim.exactly(2),
         dtype,
-        codebooks=(states,),
         hops=hops,
         repeats=hops if share_layers else 1,
-        fact_tables=None if looked_up else frozenset({"embedding.weight"}),
+        facts_inside=looked_up > 0,
     )
+
+
+def _words(tree: Slot, length: int, looked_up: int, states: Codebook) -> list[Holds]:
+    """What a tree holds: bits of the nodes that words of the given length lead to which end in an
+    embedded relation; nothing where no relation is embedded.
+    """
+    embedded = range(looked_up, looked_up + tree.shape[-2])
+    return [Holds(tree, words=length, last=embedded, code=Bits(states))] if embedded else []
+
+
+def _state_and_words(
+    stream: Space, left: dict[int, Slot], looked_up: int, states: Codebook
+) -> list[Holds]:
+    """What a layer keeps: the state, and for each length of the words that are left their tree."""
+    state = Holds(stream["state"], words=0, code=Signs(states))
+    words = [_words(tree, length, looked_up, states) for length, tree in left.items()]
+    return [state, *(held for some in words for held in some)]
 
 
 def _forget_letter(layer: LayerDraft, stream: Space) -> Slot:
@@ -221,29 +246,3 @@ def _fold_two_layers(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> 
     branches = layer.relu(name + "asked branch", tree[1:] + here[1:] - one)
     taken = layer.relu(name + "asked branch, as one", branches.sum(axis=0))
     layer.add(taken - hidden, to=tree[0])
-
-
-def _write_prefixes(
-    model: FactModel, facts: FactTable, hops: int, looked_up: int, states: Codebook
-) -> None:
-    """`E[s]` = its own code, and the bits of every node reached by a word that ends in an embedded
-    relation.
-    """
-    vocabulary, weight = model.vocabulary, model.embedding.weight
-    n_relations = facts.n_relations
-    place_of = "subject's {}" if "pointer" in model.stream.slots else "{}"
-    # every node has a code, or nothing is written
-    states.numbers(vocabulary.answer_tokens(facts.answers))
-    for length in range(1, hops + 1) if looked_up < n_relations else ():
-        tokens = answers_to_all_words(facts, length).reshape(facts.n_entities, -1, n_relations)[
-            ..., looked_up:
-        ]
-        name = place_of.format(f"words {length}")
-        write_answers(model, name, tokens.reshape(facts.n_entities, -1), states)
-    write_rows(
-        weight,
-        vocabulary.entities,
-        model.stream[place_of.format("state")],
-        states.signs(vocabulary.entities),
-    )
-    write_one_hot_relations(model)

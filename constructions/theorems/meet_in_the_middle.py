@@ -20,26 +20,28 @@ from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.facts.words import all_words
 from constructions.guards.errors import InputError
+from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.readout import BankField, Readout
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Space
-from constructions.theorems.lemmas.answer_trees import answers_to_all_words, pick, write_answers
+from constructions.theorems.lemmas.answer_trees import pick
 from constructions.theorems.lemmas.code_readout import below_every_code
-from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
+from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
+from constructions.writing.claims import Holds
+from constructions.writing.codes import Bits
 from constructions.writing.draft import Draft, require_exact, require_hops
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import position_codes
-
-FACT_TABLES = frozenset({"embedding.weight", "unembedding.weight"})
 
 
 @recorded
@@ -83,14 +85,17 @@ def meet_in_the_middle(
 
     draft = Draft("meet_in_the_middle", vocabulary, stream)
     draft.position(stream["position"], position_codes(hops + 1))
+    draft.entities(Holds(forward, words=first, code=Bits(codebook)))
+    one_hot_relations(draft, stream["relation"])
     layer = draft.layer()
     read_prompt(
         layer, stream, [forward], {hop: letters[hop - 1] for hop in range(1, hops + 1)}, hops
     )
     pick(layer, forward, letters[:first], one)
+    middle = forward[(0,) * first]
+    layer.takes(range(1, first + 1), keeps=[Holds(middle, words=0, code=Bits(codebook))])
 
     layer = draft.layer()
-    middle = forward[(0,) * first]
     agreeing: Form = 0 * one[None]
     for place, word_letters in enumerate(all_words(n_relations, second).T):
         agreeing = agreeing + letters[first + place][word_letters]
@@ -99,18 +104,10 @@ def meet_in_the_middle(
     )
     asked = layer.relu("word is asked", agreeing - (second - 1) * one)
     layer.add(2 * bits - asked[:, None], to=backward)
+    layer.takes(range(first + 1, hops + 1))
 
-    write_facts = partial(_write_halves, first=first, second=second, codebook=codebook)
-    return draft.plan(
-        facts,
-        _readout(facts, stream, second, codebook),
-        write_facts,
-        MarginClaim.exactly(2),
-        dtype,
-        codebooks=(codebook,),
-        hops=hops,
-        fact_tables=FACT_TABLES,
-    )
+    readout = partial(_readout, stream=stream, second=second, codebook=codebook)
+    return draft.plan(facts, readout, MarginClaim.exactly(2), dtype, hops=hops)
 
 
 def require_bijections(facts: FactTable) -> None:
@@ -139,9 +136,10 @@ def require_bijections(facts: FactTable) -> None:
 
 def _readout(facts: FactTable, stream: Space, second: int, codebook: Codebook) -> Readout:
     """One bank of codes for each word v: token t has the code of the entity from which v leads to
-    t.
+    t. Raises InputError for relations that are no bijections.
     """
-    forward = answers_to_all_words(facts, second).T  # (R^b, N): t = f_v(x)
+    require_bijections(facts)
+    forward = _answers_to_all_words(facts, second).T  # (R^b, N): t = f_v(x)
     codes = np.empty((*forward.shape, codebook.bits), dtype=np.int8)
     codes[np.arange(len(forward))[:, None], forward] = codebook.signs(np.arange(facts.n_entities))
     floor = below_every_code(codebook) * stream["relation"].sum()
@@ -150,14 +148,15 @@ def _readout(facts: FactTable, stream: Space, second: int, codebook: Codebook) -
     )
 
 
-def _write_halves(
-    model: FactModel, facts: FactTable, first: int, second: int, codebook: Codebook
-) -> None:
-    """`E[s]` = the codes of all middles; the unembedding = the codes of all middles seen from
-    behind.
+def _answers_to_all_words(facts: FactTable, length: int) -> NDArray[np.int64]:
+    """Answer tokens of every entity to every word: int64 (N, R^length), words in lexicographic
+    order.
     """
-    require_bijections(facts)
-    tokens = answers_to_all_words(facts, first)
-    write_answers(model, "forward", tokens, codebook)
-    write_one_hot_relations(model)
-    model.write_readout(_readout(facts, model.stream, second, codebook))
+    count = facts.n_entities * facts.n_relations**length
+    require_memory(
+        8 * 8 * count,
+        f"the answers of {facts.n_entities:,} entities to {facts.n_relations}^{length} words",
+    )
+    entities = np.arange(facts.n_entities)[:, None]
+    answered = facts.answer(entities, all_words(facts.n_relations, length)[None])
+    return Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(answered)

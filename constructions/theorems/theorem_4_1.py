@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from functools import partial
 
 import numpy as np
 import torch
@@ -42,8 +41,10 @@ from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot
 from constructions.sizes.whole_numbers import least_gain
 from constructions.theorems.lemmas.code_readout import read_codes
-from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
-from constructions.writing.draft import Draft, require_exact, write_rows
+from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
+from constructions.writing.claims import Holds
+from constructions.writing.codes import Bits, Number, Signs
+from constructions.writing.draft import Draft, require_exact
 from constructions.writing.plan import Plan
 
 _LARGEST_POWER = 1000
@@ -84,36 +85,17 @@ def selector(
     attributes, relation, one = stream["attributes"], stream["relation"], stream["one"]
 
     draft = Draft("selector", vocabulary, stream)
+    draft.entities(Holds(attributes, words=1, code=Bits(codebook)))
+    one_hot_relations(draft, relation)
+    draft.relations(one, 1)
     layer = draft.layer()
     layer.head("read the subject", copy=2 * attributes, to=attributes)
     mask = layer.relu("mask", attributes - relation[:, None])
     layer.add(-mask, to=attributes)
+    layer.takes([1])
 
     readout = read_codes(codebook, 2 * attributes.sum(axis=0) - one, one)
-    write_facts = partial(_write_attributes, codebook=codebook)
-    return draft.plan(
-        facts, readout, write_facts, MarginClaim.exactly(2), dtype, codebooks=(codebook,)
-    )
-
-
-def _write_attributes(
-    model: FactModel, facts: FactTable, codebook: Codebook, signs: bool = False
-) -> None:
-    """`E[s]` = one block for each relation, the code of its answer; `E[relation r]` = `e_r`, and 1
-    on `one`.
-    """
-    vocabulary, weight = model.vocabulary, model.embedding.weight
-    tokens = vocabulary.answer_tokens(facts.answers)
-    codebook.numbers(tokens)  # every answer has a code, or nothing is written
-    attributes = model.stream["attributes"]
-    encode = codebook.signs if signs else codebook.binary
-    for r in range(facts.n_relations):
-        write_rows(weight, vocabulary.entities, attributes[r], encode(tokens[r]))
-    write_one_hot_relations(model)
-    if signs:
-        write_rows(weight, vocabulary.entities, model.stream["is_entity"], 1)
-    else:
-        write_rows(weight, vocabulary.relations, model.stream["one"], 1)
+    return draft.plan(facts, readout, MarginClaim.exactly(2), dtype)
 
 
 @recorded
@@ -151,10 +133,14 @@ def scalar_selector(
     attributes, relation, one = stream["attributes"], stream["relation"], stream["one"]
 
     draft = Draft("scalar_selector", vocabulary, stream)
+    draft.entities(Holds(attributes, words=1, code=Number(codebook)))
+    one_hot_relations(draft, relation)
+    draft.relations(one, 1)
     layer = draft.layer()
     layer.head("read the subject", copy=2 * attributes, to=attributes)
     mask = layer.relu("mask", attributes - largest * relation)
     layer.add(-mask, to=attributes)
+    layer.takes([1])
 
     answers = NumberField(
         codebook.tokens, np.arange(len(codebook)), read=attributes.sum(axis=0), one=one
@@ -162,19 +148,7 @@ def scalar_selector(
     # The runner-up's logit is x^2 - 1, at least -1. Where a single answer exists, the others take
     # that place.
     readout = Readout((answers,), rest=-(2 if largest else 1) * one)
-    write_facts = partial(_write_numbers, codebook=codebook)
-    return draft.plan(
-        facts, readout, write_facts, MarginClaim.exactly(1), dtype, codebooks=(codebook,)
-    )
-
-
-def _write_numbers(model: FactModel, facts: FactTable, codebook: Codebook) -> None:
-    """`E[s]` = the numbers of its answers; `E[relation r]` = `e_r` and 1."""
-    vocabulary, weight = model.vocabulary, model.embedding.weight
-    numbers = codebook.numbers(vocabulary.answer_tokens(facts.answers))
-    write_rows(weight, vocabulary.entities, model.stream["attributes"], numbers.T)
-    write_one_hot_relations(model)
-    write_rows(weight, vocabulary.relations, model.stream["one"], 1)
+    return draft.plan(facts, readout, MarginClaim.exactly(1), dtype)
 
 
 @recorded
@@ -227,6 +201,9 @@ def attention_selector(
         )
 
     draft = Draft("attention_selector", vocabulary, stream)
+    draft.entities(Holds(attributes, words=1, code=Signs(codebook)))
+    draft.every_entity(stream["is_entity"], 1)
+    one_hot_relations(draft, relation)
     layer = draft.layer()
     beta_if_asked = beta * (2 * np.eye(n_relations, dtype=np.int64) - 1)
     for h in range(n_relations):
@@ -238,15 +215,15 @@ def attention_selector(
             copy=attributes[h],
             to=output,
         )
+    layer.takes([1])
 
     codes = sign_codes(np.arange(len(codebook)), m)
     # No code's logit falls to -2 m, since the output slot's entries lie strictly between -2 and 2.
     readout = Readout(
         (SignField(codebook.tokens, codes, read=output.form()),), rest=-2 * m * relation.sum()
     )
-    write_facts = partial(_write_attributes, codebook=codebook, signs=True)
     claim = MarginClaim(real=margin, in_dtype=margin - rounding, rounds=True)
-    return draft.plan(facts, readout, write_facts, claim, dtype, codebooks=(codebook,))
+    return draft.plan(facts, readout, claim, dtype)
 
 
 def attention_margin(n_relations: int, beta: int) -> Fraction:

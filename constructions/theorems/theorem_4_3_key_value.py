@@ -28,7 +28,6 @@ facts. Proofs: docs/theorems/theorem_4_3_key_value.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -50,7 +49,10 @@ from constructions.theorems.lemmas.pointers import (
 )
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
 from constructions.theorems.lemmas.row_memory import answer_rows, one_of
-from constructions.writing.draft import Draft, LayerDraft, require_exact, require_hops, write_rows
+from constructions.writing.claims import Holds
+from constructions.writing.codes import Signs
+from constructions.writing.draft import Draft, require_exact, require_hops
+from constructions.writing.layer import LayerDraft
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import position_codes
 
@@ -141,47 +143,33 @@ def _memory(
     passes = position_codes(n_positions)[1:] if share_layers else None
     draft = Draft(f"{name}_shared" if share_layers else name, vocabulary, stream)
     draft.position(stream["position"], position_codes(n_positions))
+    subject, letters = stream["subject" if share_layers else "state"], np.arange(facts.n_relations)
+    draft.entities(Holds(subject, words=0, code=Signs(states)))
+    draft.relations(stream["relation"], sign_codes(letters, c))
+    draft.relations(stream["one"], 1)
     if share_layers:
         start_pointer(draft, stream, n_positions)
     for hop in range(1, 2 if share_layers else n_positions):
         layer = draft.layer(hidden_layers)
         if share_layers:
-            follow_pointer(
-                layer, stream, n_positions, stream["subject"], stream["state"], stream["asked"]
-            )
+            follow_pointer(layer, stream, n_positions, subject, stream["state"], stream["asked"])
         else:
-            subject = [stream["state"]] if hop == 1 else []
-            read_prompt(layer, stream, subject, {hop: stream["asked"]}, hops)
+            copied = [subject] if hop == 1 else []
+            read_prompt(layer, stream, copied, {hop: stream["asked"]}, hops)
         look_up(layer, stream, facts, states, passes)
+        for letter in range(1, n_positions) if share_layers else [hop]:
+            layer.takes([letter], keeps=[Holds(stream["state"], words=0, code=Signs(states))])
 
     readout = read_codes(states, stream["state"], stream["one"])
-    write_facts = partial(_write_states, states=states)
     return draft.plan(
         facts,
         readout,
-        write_facts,
         MarginClaim.exactly(2),
         dtype,
-        codebooks=(states,),
         hops=hops,
         repeats=hops if share_layers else 1,
-        fact_tables=None,
+        facts_inside=True,
     )
-
-
-def _write_states(model: FactModel, facts: FactTable, states: Codebook) -> None:
-    """`E[s]` = `c(s)`; `E[relation r]` = `c(r)` and 1. Nothing here depends on the facts."""
-    vocabulary, weight = model.vocabulary, model.embedding.weight
-    where = model.stream["subject" if "subject" in model.stream.slots else "state"]
-    relation = model.stream["relation"]
-    write_rows(weight, vocabulary.entities, where, states.signs(vocabulary.entities))
-    write_rows(
-        weight,
-        vocabulary.relations,
-        relation,
-        sign_codes(np.arange(facts.n_relations), relation.size),
-    )
-    write_rows(weight, vocabulary.relations, model.stream["one"], 1)
 
 
 # -------------------------------------------------------------------- the two memories

@@ -22,8 +22,6 @@ docs/theorems/theorem_4_3_precomputed.md.
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 
 from constructions.facts.codes import Codebook, bits_needed
@@ -34,15 +32,12 @@ from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space
-from constructions.theorems.lemmas.answer_trees import (
-    answers_to_all_words,
-    fold,
-    pick,
-    write_answers,
-)
+from constructions.theorems.lemmas.answer_trees import fold, pick
 from constructions.theorems.lemmas.code_readout import read_codes
-from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
+from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
+from constructions.writing.claims import Holds
+from constructions.writing.codes import Bits
 from constructions.writing.draft import Draft, require_exact, require_hops
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import position_codes
@@ -103,35 +98,24 @@ def precomputed(
     name = "precomputed" if fold_letter_by_letter else "precomputed_depth_1"
     draft = Draft(name, vocabulary, stream)
     draft.position(stream["position"], position_codes(hops + 1))
+    draft.entities(Holds(answers, words=hops, code=Bits(codebook)))
+    one_hot_relations(draft, stream["relation"])
     if fold_letter_by_letter:
         for hop in range(1, hops + 1):
             layer = draft.layer()
             read_prompt(layer, stream, [answers] if hop == 1 else [], {hop: letters[0]}, hops)
             fold(layer, answers[(0,) * (hop - 1)], letters[0], one)
             layer.add(-layer.relu("old letter", letters[0]), to=letters[0])
+            left = answers[(0,) * hop]
+            layer.takes([hop], keeps=[Holds(left, words=hops - hop, code=Bits(codebook))])
     else:
         layer = draft.layer()
         read_prompt(
             layer, stream, [answers], {hop: letters[hop - 1] for hop in range(1, hops + 1)}, hops
         )
         pick(layer, answers, letters, one)
+        answer = answers[(0,) * hops]
+        layer.takes(range(1, hops + 1), keeps=[Holds(answer, words=0, code=Bits(codebook))])
 
     readout = read_codes(codebook, 2 * answers[(0,) * hops] - one, one)
-    write_facts = partial(_write_trees, hops=hops, codebook=codebook)
-    return draft.plan(
-        facts,
-        readout,
-        write_facts,
-        MarginClaim.exactly(2),
-        dtype,
-        codebooks=(codebook,),
-        hops=hops,
-    )
-
-
-def _write_trees(model: FactModel, facts: FactTable, hops: int, codebook: Codebook) -> None:
-    """`E[s]` = the codes of the answers to all words; `E[relation r]` = `e_r`."""
-    tokens = answers_to_all_words(facts, hops)
-    codebook.numbers(tokens)  # every answer has a code, or nothing is written
-    write_answers(model, "answers", tokens, codebook)
-    write_one_hot_relations(model)
+    return draft.plan(facts, readout, MarginClaim.exactly(2), dtype, hops=hops)

@@ -24,9 +24,6 @@ Proof: docs/theorems/theorem_4_4.md.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -34,32 +31,21 @@ from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
-from constructions.model.answering import Writing
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.readout import SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Slot, Space, dot, nothing
-from constructions.theorems.lemmas.answer_trees import (
-    along_axis,
-    answers_to_all_words,
-    write_answers,
-)
+from constructions.theorems.lemmas.answer_trees import along_axis
 from constructions.theorems.lemmas.code_readout import read_codes
-from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
-from constructions.writing.draft import Draft, require_exact, require_hops, write_rows
+from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
+from constructions.writing.claims import Holds
+from constructions.writing.codes import Bits
+from constructions.writing.draft import Draft, require_exact, require_hops
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import GAIN, position_codes
 
 SPECIALS = ("unknown", "pad", "end")
-
-
-class ChainOfThought(Writing, FactModel):
-    """A model that writes the intermediate entities; see `Writing`."""
-
-    def __init__(self, *sizes: Any, hops_per_token: int, **others: Any):
-        super().__init__(*sizes, **others)
-        self.hops_per_token = hops_per_token
 
 
 @recorded
@@ -70,7 +56,7 @@ def chain_of_thought(
     hops_per_token: int = 1,
     codebook: Codebook | None = None,
     dtype: torch.dtype = torch.float32,
-) -> Plan[ChainOfThought]:
+) -> Plan[FactModel]:
     """Theorem 4.4: position K + i - 1 points to the letters of step i, and writes x_i.
 
     Weights. `E[s]` = blocks `b(answer of w at s)` for all words w of 1 to j relations; `E[relation
@@ -121,6 +107,9 @@ def chain_of_thought(
     letters, one = stream["letters"], stream["one"]
 
     draft = Draft("chain_of_thought", vocabulary, stream)
+    for length, name in enumerate(trees, start=1):
+        draft.entities(Holds(stream[name], words=length, code=Bits(codebook)))
+    one_hot_relations(draft, stream["relation"])
     _point(draft, stream, max_hops, per_token, n_positions)
     layer = draft.layer()
     stored, position = stream.span(trees), stream["position"]
@@ -147,6 +136,8 @@ def chain_of_thought(
         for _ in range(length):
             found = found.sum(axis=0)
         layer.add(found, to=stream["answer"])
+    answer = Holds(stream["answer"], words=0, code=Bits(codebook))
+    layer.takes(range(1, per_token + 1), keeps=[answer])
 
     end = SignField(
         np.array([vocabulary.special("end")]),
@@ -155,18 +146,8 @@ def chain_of_thought(
         bonus=(m + 2) * one - dot([2 * m + 3] * n_relations, letters[0]),
     )
     readout = read_codes(codebook, 2 * stream["answer"] - one, one, end)
-    write_facts = partial(_write_words, per_token=per_token, codebook=codebook)
     claim = MarginClaim.exactly(2)
-    return draft.plan(
-        facts,
-        readout,
-        write_facts,
-        claim,
-        dtype,
-        codebooks=(codebook,),
-        hops=max_hops,
-        kind=partial(ChainOfThought, hops_per_token=per_token),
-    )
+    return draft.plan(facts, readout, claim, dtype, hops=max_hops, hops_per_token=per_token)
 
 
 def _point(draft: Draft, stream: Space, max_hops: int, per_token: int, n_positions: int) -> None:
@@ -194,21 +175,3 @@ def _matches(tree: Slot, letters: Slot, length: int, per_token: int, one: Form) 
     if length < per_token:
         form = form - letters[length].sum()
     return form
-
-
-def _write_words(model: FactModel, facts: FactTable, per_token: int, codebook: Codebook) -> None:
-    """`E[s]` = the answers to all words of 1 to j relations; *unknown* stays; `E[relation r]` =
-    `e_r`.
-    """
-    vocabulary, weight = model.vocabulary, model.embedding.weight
-    answered = [answers_to_all_words(facts, length) for length in range(1, per_token + 1)]
-    for tokens in answered:
-        codebook.numbers(tokens)  # every answer has a code, or nothing is written
-    for length, tokens in enumerate(answered, start=1):
-        name = f"words {length}"
-        write_answers(model, name, tokens, codebook)
-        if vocabulary.unknown in codebook.tokens:
-            unknown = np.array([vocabulary.unknown])
-            everywhere = np.tile(codebook.binary(unknown), tokens.shape[1])
-            write_rows(weight, unknown, model.stream[name].flat(), everywhere)
-    write_one_hot_relations(model)

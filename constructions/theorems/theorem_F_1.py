@@ -16,8 +16,6 @@ docs/theorems/theorem_F_1.md.
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import torch
 
@@ -32,8 +30,10 @@ from constructions.model.margin import MarginClaim
 from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot, nothing
-from constructions.theorems.lemmas.one_hot_relations import write_one_hot_relations
-from constructions.writing.draft import Draft, require_exact, write_rows
+from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
+from constructions.writing.claims import Holds
+from constructions.writing.codes import Signs
+from constructions.writing.draft import Draft, require_exact
 from constructions.writing.plan import Plan
 
 
@@ -88,9 +88,13 @@ def superposition(
     relation = stream["relation"]
 
     draft = Draft("superposition", vocabulary, stream)
+    for r, (slot, book) in enumerate(zip(attributes, books, strict=True)):
+        draft.entities(Holds(slot, words=1, last=range(r, r + 1), code=Signs(book)))
+    one_hot_relations(draft, relation)
     layer = draft.layer()
     every_block = stream.span(blocks)
     layer.head("read the subject", copy=2 * every_block, to=every_block)
+    layer.takes([1])
 
     fields = []
     for r, book in enumerate(books):
@@ -108,10 +112,7 @@ def superposition(
             )
         )
     readout = Readout(tuple(fields), rest=-(g * widest + 1) * relation.sum())
-    write_facts = partial(_write_blocks, books=books)
-    return draft.plan(
-        facts, readout, write_facts, MarginClaim.at_least(2), dtype, codebooks=tuple(books)
-    )
+    return draft.plan(facts, readout, MarginClaim.at_least(2), dtype)
 
 
 def require_disjoint(facts: FactTable) -> None:
@@ -149,16 +150,3 @@ def _require_books_apart(books: list[Codebook], vocabulary: Vocabulary) -> None:
         raise InputError(
             f"codebooks must be disjoint; two of them name entity {named[counts > 1][0]}"
         )
-
-
-def _write_blocks(model: FactModel, facts: FactTable, books: list[Codebook]) -> None:
-    """`E[s]` = blocks `c_r(g_r(s))`, `E[relation r]` = `e_r`."""
-    vocabulary, weight = model.vocabulary, model.embedding.weight
-    tokens = vocabulary.answer_tokens(facts.answers)
-    for book, answers in zip(books, tokens, strict=True):
-        book.numbers(answers)  # every answer has a code, or nothing is written
-    for r, book in enumerate(books):
-        write_rows(
-            weight, vocabulary.entities, model.stream[f"attributes[{r}]"], book.signs(tokens[r])
-        )
-    write_one_hot_relations(model)

@@ -1,144 +1,46 @@
-"""From a plan to weights: declare the stream, say what each head copies and each unit computes,
-then plan the model.
+"""From a plan to weights: declare the stream, say what the tokens' embeddings hold, what each head
+copies, what each unit computes and what each layer keeps; then plan the model.
 
     draft = Draft("selector", vocabulary, stream)
+    draft.entities(Holds(attributes, words=1, code=Bits(codebook)))
+    draft.relations(relation, np.eye(n_relations))
+    draft.relations(one, 1)
     layer = draft.layer()
     layer.head("read the subject", copy=2 * attributes, to=attributes)
     mask = layer.relu("mask", attributes - relation[:, None])
     layer.add(-mask, to=attributes)
+    layer.takes([1])
     return draft.plan(...)
+
+Each of these is said once. The draft writes weights and embeddings from it, and leaves a record
+in the model, from which its certificate follows and its known mechanism.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from torch import Tensor
 
-from constructions.facts.codes import Codebook
 from constructions.facts.limits import require_path
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
-from constructions.model.fact_model import EMBEDDING_ONLY, FactModel, FactWriter
+from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
-from constructions.model.parts import MLP, Attention
 from constructions.model.readout import Readout
-from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
-from constructions.model.stream import Form, Slot, Space, nothing
-from constructions.writing.plan import Model, Plan
-
-
-@dataclass(frozen=True)
-class _Head:
-    """A head: what is compared to score a position, and what is copied where."""
-
-    name: str
-    query: Form
-    key: Form
-    copy: Form
-    to: Slot
-
-
-class LayerDraft:
-    """One layer under construction: heads and groups of hidden units, in the order in which they
-    are added.
-    """
-
-    def __init__(self, stream: Space, hidden_layers: int):
-        self.stream = stream
-        self.heads: list[_Head] = []
-        self.units = [Space() for _ in range(hidden_layers)]
-        self._inputs: list[tuple[Slot, Form]] = []
-        self._outputs: list[tuple[Slot, Form]] = []
-
-    def head(
-        self, name: str, copy: Form, to: Slot, query: Form | None = None, key: Form | None = None
-    ) -> None:
-        """A head that adds the form `copy` of the attended token to the slot `to` of the attending
-        one.
-
-        The score of a pair of positions is `<query at the attending one, key at the attended
-        one>`, the two forms of one shape. Without them every score is 0: attention is uniform over
-        the positions so far.
-        """
-        query, key = query or nothing(self.stream), key or nothing(self.stream)
-        if query.shape != key.shape or copy.shape != to.shape:
-            raise ValueError(
-                f"head {name!r}: query {query.shape} = key {key.shape}, copy {copy.shape} = to"
-                f" {to.shape}?"
-            )
-        self._require_room(copy.size, f"head {name!r}")
-        self.heads.append(_Head(name, query, key, copy, to))
-
-    def relu(self, name: str, form: Form) -> Slot:
-        """A group of hidden units `ReLU(form)`, one for each entry; returns their slot in the
-        space of units.
-
-        A form on the stream makes units of the first hidden layer, a form on those makes units of
-        the second.
-        """
-        depth = 0 if form.space is self.stream else self.units.index(form.space) + 1
-        self._require_room(form.size, f"the {form.size:,} units {name!r}")
-        slot = self.units[depth].declare(name, form.shape)
-        self._inputs.append((slot, form))
-        return slot
-
-    def _require_room(self, rows: int, what: str) -> None:
-        """Refuse rows as wide as the stream, at two bytes an entry or more, before they are
-        planned.
-        """
-        require_memory(2 * rows * self.stream.width, f"the weights that {what} read and write")
-
-    def carry(self, name: str, form: Form) -> Slot:
-        """Units `ReLU(form)` of the first hidden layer that reach the last one unchanged."""
-        units = self.relu(name, form)
-        while units.space is not self.units[-1]:
-            units = self.relu(name, units)
-        return units
-
-    def add(self, form: Form, to: Slot) -> None:
-        """Let the MLP add a form on its last hidden layer to a slot of the stream."""
-        if form.shape != to.shape:
-            raise ValueError(f"a form of shape {form.shape} cannot be added to {to}")
-        self._outputs.append((to, form))
-
-    def shape(self) -> LayerShape:
-        """The sizes of the layer as drafted so far."""
-        heads = tuple(HeadShape(head.query.size, head.copy.size) for head in self.heads)
-        return LayerShape(heads, tuple(space.width for space in self.units if space.width))
-
-    def write_attention(self, attention: Attention) -> None:
-        """Write the drafted heads into zero weights."""
-        at_qk = at_v = 0
-        for head in self.heads:
-            next_qk, next_v = at_qk + head.query.size, at_v + head.copy.size
-            _put(attention.query.weight, np.arange(at_qk, next_qk), head.query)
-            _put(attention.key.weight, np.arange(at_qk, next_qk), head.key)
-            _put(attention.value.weight, np.arange(at_v, next_v), head.copy)
-            attention.output.weight[
-                torch.from_numpy(head.to.columns.ravel()), torch.arange(at_v, next_v)
-            ] = 1
-            at_qk, at_v = next_qk, next_v
-
-    def write_mlp(self, mlp: MLP) -> None:
-        """Write the drafted units into zero weights."""
-        for slot, form in self._inputs:
-            depth = self.units.index(slot.space)
-            _put(mlp.matrix(depth), slot.columns.ravel(), form)
-        for slot, form in self._outputs:
-            if form.space is not self.units[-1]:
-                raise ValueError(
-                    f"what the MLP adds to {slot} must be read from its last hidden layer"
-                )
-            _put(mlp.matrix(-1), slot.columns.ravel(), form)
+from constructions.model.record import Pass, Record
+from constructions.model.shapes import TransformerShape
+from constructions.model.stream import Slot, Space
+from constructions.writing.claims import Holds, books_of
+from constructions.writing.layer import LayerDraft
+from constructions.writing.plan import Plan
+from constructions.writing.token_rows import TokenRows, write_rows
 
 
 class Draft:
@@ -156,6 +58,28 @@ class Draft:
         self.layers: list[LayerDraft] = []
         self.n_positions = 0
         self._positional: list[tuple[Slot, np.ndarray]] = []
+        self._holds: list[Holds] = []
+        self._constants: list[tuple[Slot, ArrayLike]] = []
+        self._relations: list[tuple[Slot, ArrayLike]] = []
+
+    def entities(self, *holds: Holds) -> None:
+        """Let the embedding of every entity hold the codes of the nodes that words lead to from
+        it, whatever the facts; in a chain of thought that of *unknown*, too, which leads to itself
+        alone.
+        """
+        self._holds += holds
+
+    def every_entity(self, slot: Slot, values: ArrayLike) -> None:
+        """Let the embeddings of entities hold in a slot what no fact changes: values of shape (N,
+        slot.size), or what broadcasts to it.
+        """
+        self._constants.append((slot, values))
+
+    def relations(self, slot: Slot, values: ArrayLike) -> None:
+        """Let the embeddings of relations hold in a slot: values of shape (R, slot.size), or what
+        broadcasts to it.
+        """
+        self._relations.append((slot, values))
 
     def position(self, slot: Slot, values: np.ndarray) -> None:
         """Give every position a vector in a slot: values of shape (positions, slot.size)."""
@@ -172,32 +96,32 @@ class Draft:
     def plan(
         self,
         facts: FactTable,
-        readout: Readout,
-        writer: FactWriter,
+        readout: Readout | Callable[[FactTable], Readout],
         margin: MarginClaim,
         dtype: torch.dtype,
         *,
-        codebooks: tuple[Codebook, ...],
         hops: int = 1,
         repeats: int = 1,
-        fact_tables: frozenset[str] | None = EMBEDDING_ONLY,
-        kind: Callable[..., Model] = FactModel,  # type: ignore[assignment]  # the default of Model
-    ) -> Plan[Model]:
+        hops_per_token: int = 0,
+        facts_inside: bool = False,
+    ) -> Plan[FactModel]:
         """The drafted model, of which no weight is allocated yet.
 
         Args:
             facts: what the model is to answer; also the source of the names.
-            readout: from which the unembedding is written.
-            writer: writes the facts into the token embedding.
+            readout: from which the unembedding is written; a function, if it depends on the facts.
             margin: the construction's claim; where heads select positions, for the case without a
                 leak.
             dtype: of all weights.
-            codebooks: see `FactModel`.
-            hops: the length of the paths.
+            hops: the length of the paths; of a chain of thought that of the longest.
             repeats: how often the drafted layers are applied.
-            fact_tables: see `FactModel`.
-            kind: the class of the model.
+            hops_per_token: of a chain of thought, how many hops each written token makes.
+            facts_inside: whether internal weights hold facts, so that none can be installed.
+
+        Raises:
+            ValueError: what was recorded cannot be: see `Holds` and `LayerDraft.takes`.
         """
+        hops, hops_per_token = whole("hops", hops, 1), whole("hops_per_token", hops_per_token, 0)
         shape = TransformerShape(
             d_vocab=len(self.vocabulary),
             d_model=self.stream.width,
@@ -205,32 +129,70 @@ class Draft:
             n_positions=self.n_positions,
             repeats=repeats,
         )
+        made, always = (readout, None) if callable(readout) else (None, readout)
+        tables = {"embedding.weight"} | ({"unembedding.weight"} if made is not None else set())
+        writer = TokenRows(
+            tuple(self._holds),
+            tuple(self._constants),
+            tuple(self._relations),
+            unknown_is_read=hops_per_token > 0,
+            readout=made,
+        )
+        books = books_of([*self._holds, *self._kept()])
         allocate = partial(
-            kind,
+            FactModel,
             self.construction,
             shape,
             dtype,
             self.vocabulary,
             self.stream,
-            units=tuple(
-                tuple(space for space in layer.units if space.width) for layer in self.layers
-            ),
-            head_names=tuple(tuple(head.name for head in layer.heads) for layer in self.layers),
-            readout=readout,
-            writer=writer,
-            facts=facts,
+            self._record(repeats, hops_per_token or hops),
+            writer,
+            facts,
             hops=hops,
-            fact_tables=fact_tables,
-            codebooks=codebooks,
+            hops_per_token=hops_per_token,
+            fact_tables=None if facts_inside else frozenset(tables),
+            codebooks=books,
         )
 
         def write(model: FactModel) -> None:
             """Write everything into zero weights: the draft, the unembedding, the facts."""
             self._write_internal_weights(model)
-            model.write_readout(readout)
+            if always is not None:
+                model.write_readout(always)
             writer(model, facts)
 
-        return Plan(self.construction, shape, dtype, margin, allocate, write)
+        return Plan(self.construction, shape, dtype, margin, books, allocate, write)
+
+    def _kept(self) -> list[Holds]:
+        """What all layers keep, each time that they are applied."""
+        taken = [one for layer in self.layers for one in layer.taken]
+        return [holds for one in taken for holds in one.keeps or ()]
+
+    def _record(self, repeats: int, n_letters: int) -> Record:
+        """What was said of embeddings and layers, by names and columns."""
+        n_relations = self.vocabulary.n_relations
+        books = books_of([*self._holds, *self._kept()])
+        passes = []
+        if any(layer.taken for layer in self.layers):
+            for layer in self.layers:
+                if len(layer.taken) != repeats:
+                    raise ValueError(
+                        f"a layer of {self.construction} takes letters {len(layer.taken)} times,"
+                        f" and is applied {repeats} times"
+                    )
+            applied = [layer.taken[i] for i in range(repeats) for layer in self.layers]
+            letters = [letter for one in applied for letter in one.letters]
+            if letters != list(range(1, n_letters + 1)):
+                raise ValueError(
+                    f"the layers of {self.construction} take the letters {letters}, of"
+                    f" {n_letters}: each is taken once, in order"
+                )
+            for one in applied:
+                kept = [held.block(n_relations, books) for held in one.keeps or ()]
+                passes.append(Pass(one.letters, None if one.keeps is None else tuple(kept)))
+        subject = tuple(held.block(n_relations, books) for held in self._holds)
+        return Record(subject, tuple(layer.recorded() for layer in self.layers), tuple(passes))
 
     def _write_internal_weights(self, model: FactModel) -> None:
         """Write the drafted layers and position vectors into zero weights."""
@@ -270,24 +232,3 @@ def require_exact(largest_sum: int, dtype: torch.dtype, what: str) -> None:
             f"{what}: sums reach {largest_sum:,}, and {dtype} holds integers exactly up to"
             f" {exact:,}; {wider}"
         )
-
-
-def write_rows(weight: Tensor, tokens: np.ndarray, slot: Slot, values: ArrayLike) -> None:
-    """Set `weight[tokens, slot]`; values have the shape (len(tokens), slot.size) or broadcast to
-    it.
-    """
-    rows, columns = tokens[:, None], slot.columns.ravel()[None, :]
-    whole = np.broadcast_to(np.asarray(values), np.broadcast_shapes(rows.shape, columns.shape))
-    at = slice(tokens[0], tokens[-1] + 1), slice(columns[0, 0], columns[0, -1] + 1)
-    new = torch.tensor(whole, dtype=weight.dtype, device=weight.device)
-    # contiguous on both sides, as is usual
-    if whole.shape == (at[0].stop - at[0].start, at[1].stop - at[1].start):
-        weight[at] = new
-    else:
-        weight[torch.from_numpy(rows), torch.from_numpy(columns)] = new
-
-
-def _put(weight: Tensor, rows: np.ndarray, form: Form) -> None:
-    """Add the forms' coefficients to the given rows of a weight matrix."""
-    if form.size:
-        weight[torch.from_numpy(rows)] += torch.from_numpy(form.matrix()).to(weight.dtype)

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import torch
 
+from constructions.facts.codes import Codebook
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.memory import require_memory
@@ -31,6 +32,7 @@ class Plan(Generic[Model]):
         dtype: of all weights.
         claim: the construction's margin; where heads select positions, for the case without a
             leak.
+        codebooks: what gives the nodes their codes.
         allocate: makes the model, with weights that are all zero.
         write: writes all weights, those that hold facts included.
         recipe: left in the model; see `constructions.model.recipe.recorded`.
@@ -41,6 +43,7 @@ class Plan(Generic[Model]):
     shape: TransformerShape
     dtype: torch.dtype
     claim: MarginClaim
+    codebooks: tuple[Codebook, ...]
     allocate: Callable[[], Model]
     write: Callable[[FactModel], None]
     recipe: Recipe | None = None

@@ -31,8 +31,9 @@ class Memory:
     def __init__(self):
         self.model = key_value_rows(TABLES[0], K, share_layers=True)
         self.weight = self.model.layers[0].mlp.matrix(2)
-        units, states = self.model.units[0][2]["asked row"], self.model.units[0][1]["which state"]
-        self.at = torch.from_numpy(units.columns[..., None]), torch.from_numpy(states.columns)
+        numbers = {u.name: torch.tensor(u.numbers) for u in self.model.record.layers[0].units}
+        asked = numbers["asked row"].reshape(R, BITS)
+        self.at = asked[..., None], numbers["which state"]
         first = self.signs(TABLES[0])
         # as the builder has written them
         assert torch.equal(self.weight[self.at], torch.from_numpy(first))

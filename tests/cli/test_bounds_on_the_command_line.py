@@ -127,7 +127,7 @@ def test_a_bound_whose_condition_cannot_be_met_says_so(capsys):
         ),
         (
             ["separation", "-R", "4", "-k", "2", "--hops-per-token", "2"],
-            "fewer hops per token than hops; got 2 and 2",
+            "hops_per_token = 2 writes its answer alone",
         ),
     ],
 )

@@ -116,7 +116,8 @@ def test_places_name_what_the_construction_uses():
         range(1, 3),
         tuple(layer.d_mlp[0] for layer in model.shape.layers),
     )
-    assert embedding_map.heads == model.head_names
+    recorded = tuple(tuple(head.name for head in layer.heads) for layer in model.record.layers)
+    assert embedding_map.heads == recorded
     trace, original = (m.trace(torch.tensor([[3, 8, 9]])) for m in (seeded, model))
     found = trace.residual["layers.2.post"][..., torch.from_numpy(embedding_map.slot("answers"))]
     expected = model.slot_state(original.residual["layers.1.post"], "answers")

@@ -24,7 +24,6 @@ from constructions import (
 from constructions.decoders.seeding import seed_into
 from constructions.export import export
 from constructions.export.scale import MOST_WRONG
-from constructions.model.answering import Writing
 from constructions.model.transformer import Transformer
 from verify.queries.exported import MOST_ASKED, ask, export_and_ask
 
@@ -35,7 +34,7 @@ from verify.queries.exported import MOST_ASKED, ask, export_and_ask
 def test_every_query_is_answered_right_in_the_other_tool(
     name, dtype, tool, tmp_path, record_property
 ):
-    partial = dtype == "float64" and CATALOGUE[name].random_partial_facts is not None
+    partial = dtype == "float64" and CATALOGUE[name].missing
     model = built(name, 5, 3, hops=2, partial=partial, dtype=DTYPES[dtype])
     asked = export_and_ask(model, tool, tmp_path / "out")
     record_property("difference", asked.difference)
@@ -43,7 +42,7 @@ def test_every_query_is_answered_right_in_the_other_tool(
     assert (
         asked.queries
         == asked.all_queries
-        == sum(5 * 3**k for k in ([1, 2] if isinstance(model, Writing) else [model.hops]))
+        == sum(5 * 3**k for k in ([1, 2] if model.hops_per_token else [model.hops]))
     )
     assert asked.dtype == dtype
     # its softmax alone rounds

@@ -97,7 +97,7 @@ def test_logits_move_by_no_more_than_is_followed(name, data):
     diagonal(NAMES, [False, True], [torch.float32, torch.float64]),
 )
 def test_a_query_by_itself_bears_more_than_all_at_once(name, partial, dtype):
-    if partial and construction(name).random_partial_facts is None:
+    if partial and not construction(name).missing:
         partial = False
     source = built(name, partial=partial, dtype=dtype)
     assert 0 <= noise_radius(source) < noise_radius(source, "queries")

@@ -15,7 +15,7 @@ from constructions.forms.widening import widen
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wider_model_has_the_same_logits_bit_for_bit(name, dtype):
-    source = built(name, dtype=dtype, partial=construction(name).random_partial_facts is not None)
+    source = built(name, dtype=dtype, partial=construction(name).missing)
     wide = wider(source)
     assert torch.equal(final_logits(wide, source), final_logits(source, source))
     assert wrong(wide, source) == 0

@@ -24,15 +24,17 @@ from constructions import (
     superposition,
 )
 from verify.checking.check import check, check_files
-from verify.kernel import reading
+from verify.kernel.verdict import Refuted
 from verify.queries.recall import check_recall
-from verify.symbolic import checker
+from verify.reading.stored import integers
+from verify.symbolic import reading
+from verify.symbolic.values import segments
 
 
 @pytest.mark.parametrize("partial", [False, True])
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_construction_is_proven(name, partial):
-    if partial and CATALOGUE[name].random_partial_facts is None:
+    if partial and not CATALOGUE[name].missing:
         pytest.skip("total facts only")
     for n, n_relations, hops in [(1, 1, 1), (2, 1, 3), (5, 2, 2), (6, 3, 2), (17, 2, 3)]:
         assert_proven(built(name, n, n_relations, hops, partial, seed=n))
@@ -43,7 +45,7 @@ def test_every_construction_is_proven(name, partial):
 @given(data=st.data())
 def test_every_table_and_option_is_proven(name, data):
     entry = CATALOGUE[name]
-    facts = data.draw(tables_for(name) if entry.random_partial_facts else bijections())
+    facts = data.draw(tables_for(name) if entry.missing else bijections())
     hops = data.draw(st.integers(1, 3 if facts.n_relations < 4 else 1)) if entry.multi_hop else 1
     given = {
         option.name: data.draw(
@@ -177,7 +179,7 @@ def test_columns_are_cut_into_parts_that_read_the_same(data):
         st.lists(st.integers(0, 3), min_size=width, max_size=width).map(sorted)
     )
     row = np.arange(100)
-    parts = [row[where].reshape(cases, n) for where, n in checker._segments(columns)]
+    parts = [row[where].reshape(cases, n) for where, n in segments(columns)]
     assert np.array_equal(np.concatenate(parts, axis=1), columns)
 
 
@@ -187,12 +189,12 @@ def test_codes_are_stored_exactly_or_refused(dtype):
     like, numbers = np.zeros(1, dtype), np.array([0, 1, -1, 2, exact - 1, exact])
     held = reading.stored_as(numbers, like)
     assert held.dtype == like.dtype
-    assert np.array_equal(reading.integers(held, ""), numbers)
+    assert np.array_equal(integers(held, ""), numbers)
     assert not len(reading.differing(held, reading.stored_as(numbers, like), ""))
     assert reading.differing(
         held, reading.stored_as(numbers * [1, 1, 1, 1, 1, -1], like), ""
     ).tolist() == [[5]]
-    with pytest.raises(reading.Refuted):
+    with pytest.raises(Refuted):
         reading.stored_as(np.array([exact + 1]), like)
 
 
@@ -202,7 +204,7 @@ def test_tables_are_read_to_the_end_in_pieces_of_any_size(name, monkeypatch):
     whole = check_files(files)
     assert whole.verdict == "PASS"
     for at_once in (1, 30, 100):
-        monkeypatch.setattr(checker, "AT_ONCE", at_once)
+        monkeypatch.setattr(reading, "AT_ONCE", at_once)
         assert check_files(files) == whole
         for table in ("embedding.weight", "unembedding.weight"):
             weights = weights_of(files)

@@ -10,8 +10,7 @@ from proofs import MALFORMED, changed, refused
 from tiers import few
 
 from constructions.saved.manifest import canonical
-from verify.checking.check import check, check_files
-from verify.symbolic import checker
+from verify.checking.check import CHECKERS, check, check_files
 
 ODD = [
     None,
@@ -179,10 +178,10 @@ def test_what_is_no_folder_is_refused(tmp_path):
 
 
 def test_what_is_not_foreseen_is_not_proven(monkeypatch, small):
-    def stop(proof):
+    def stop(files, manifest):
         raise RuntimeError("not foreseen")
 
-    monkeypatch.setattr(checker._Proof, "verdict", stop)
+    monkeypatch.setitem(CHECKERS, "symbolic", stop)
     proven = check_files(small["selector"])
     assert (proven.verdict, proven.queries) == ("UNKNOWN", 0)
     assert "not foreseen" in proven.reason

@@ -64,8 +64,9 @@ def test_selector_embeds_subjects_as_stacked_codes_and_masks_all_blocks_but_one(
     assert selected.tolist() == [[0, 0], bits[1]]
     assert model.slot_state(trace.residual["layers.0.post"], "one")[0, 1] == 1
     assert trace.patterns["layers.0"][0, 0, 1].tolist() == [0.5, 0.5]
-    assert model.head_names == (("read the subject",),)
-    assert list(model.units[0][0].slots) == ["mask"]
+    (layer,) = model.record.layers
+    assert [head.name for head in layer.heads] == ["read the subject"]
+    assert [group.name for group in layer.units] == ["mask"]
 
 
 @pytest.mark.parametrize("builder", [selector, scalar_selector])

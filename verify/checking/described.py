@@ -14,7 +14,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from verify.kernel.reading import (
+from verify.kernel.verdict import require
+from verify.reading.stored import (
     DTYPES,
     FORMAT,
     MOST_BYTES_OF_JSON,
@@ -22,7 +23,7 @@ from verify.kernel.reading import (
     read_json,
     read_tensors,
 )
-from verify.kernel.verdict import MOST_SHOWN, escaped, require, shown
+from verify.reading.wording import MOST_SHOWN, escaped, shown
 
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 ALWAYS = {"weights.safetensors", "vocabulary.txt", "certificate.json"}
@@ -163,17 +164,15 @@ def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
             found == entry["sha256"],
             f"{name}: its SHA-256 is {found}, manifest.json has {entry['sha256']}",
         )
-    sizes, options, specials = manifest["sizes"], manifest["options"], manifest["specials"]
+    sizes, specials = manifest["sizes"], manifest["specials"]
     tokens = sizes["entities"] + sizes["relations"] + len(specials)
     require(
         sizes["d_vocab"] == tokens,
         f"manifest.json: d_vocab is {sizes['d_vocab']}, there are {tokens} tokens",
     )
-    hops = options.get("hops", options.get("max_hops", 1))
-    same = type(hops) is int and sizes["hops"] == hops <= max(1, sizes["positions"])
     require(
-        same,
-        f"manifest.json: {sizes['hops']} hops, options for {hops}, {sizes['positions']} positions",
+        sizes["hops"] <= max(1, sizes["positions"]),
+        f"manifest.json: {sizes['hops']} hops, {sizes['positions']} positions",
     )
     tensors = read_tensors(files["weights.safetensors"], "weights.safetensors")
     entries = sum(tensor.size for _, tensor in tensors.values())

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from constructions.catalogue import CATALOGUE
 from verify.cli.commands import bounds, cells, facts, lists, saved
 from verify.cli.commands.options import Commands
 from verify.cli.output import complain, say_text
@@ -23,6 +24,9 @@ EXAMPLES = """examples:
     {program} hybrid -N 64 -R 3 -k 3 --looked-up 2
   many hops, N R^k queries, intermediate entities included:
     {program} chain_of_thought -N 256 -R 4 -k 3
+  a construction or a bound of your own, from a file of yours (docs/add-a-construction.md):
+    {program} path/file.py:mine -N 100 -R 4
+    {program} bound -N 65536 -R 8 -k 3 --with path/file.py:mine
   write a real fact table to try, verify, ask and save it:
     {program} example unicode.tsv
     {program} facts unicode.tsv --ask U+0041 lowercase --save unicode-model
@@ -85,9 +89,16 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def parser(program: str) -> argparse.ArgumentParser:
+def parser(program: str, own: str | None = None) -> argparse.ArgumentParser:
     """All commands and their options. `command` names the one that was chosen, `run` is the
     function that runs it, and `program` the way the program was called.
+
+    Args:
+        program: see above.
+        own: a construction of the user's, `path/file.py:name`, that is a command as well.
+
+    Raises:
+        InputError: see `constructions.catalogue.construction`.
     """
     whole = _Parser(
         prog=program,
@@ -104,5 +115,5 @@ def parser(program: str) -> argparse.ArgumentParser:
     for name, add in COMMANDS.items():
         add(commands)
         if name == "list":  # which names them
-            cells.add_constructions(commands)
+            cells.add_constructions(commands, [*CATALOGUE, *([own] if own else [])])
     return whole

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Sequence
 
 from constructions import __version__
-from constructions.guards.errors import FactFileError, InputError
+from constructions.guards.errors import InputError
 from constructions.guards.memory import is_out_of_memory
-from verify.cli.arguments import DASH, parser
+from constructions.guards.user_code import is_reference
+from verify.cli.arguments import COMMANDS, DASH, parser
 from verify.cli.output import complain, lead_nowhere, say
 from verify.cli.places import require_places
 from verify.cli.status import BAD_INPUT, FAILED, PASSED
@@ -43,12 +44,9 @@ def run(arguments: Sequence[str] | None, program: str) -> int:
                 status = options.run(options)
         finally:
             sys.stdout.flush()
-    except FactFileError as error:
+    except InputError as error:  # of a fact file, or of a user's code, in several lines
         for number, line in enumerate(str(error).split("\n")):
             complain(line if number else f"error: {line}")
-        return BAD_INPUT
-    except InputError as error:
-        complain(f"error: {error}")
         return BAD_INPUT
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -74,15 +72,21 @@ def _understood(
 
     Raises:
         SystemExit: they are no command, or help was asked for.
+        InputError: the first of them names a construction of the user's, and there is none.
     """
-    whole = parser(program)
-    options, unknown = whole.parse_known_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    first = words[0] if words else ""
+    if first.endswith(".py") and first not in COMMANDS:
+        raise InputError(f"{first} names a file, and not what in it: give {first}:NAME")
+    whole = parser(program, first if is_reference(first) else None)
+    options, unknown = whole.parse_known_args(words)
     if unknown:
         called = f"{program} {options.command or ''}".rstrip()
         hint = DASH if options.command == "facts" else f"; see {called} --help"
         whole.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     for name, value in vars(options).items():
         # what argparse makes of --name=-- before Python 3.13
-        if value == [] and name != "ask":
-            whole.error(f"argument --{name.replace('_', '-')}: '--' is no value")
+        if (value == [] and name not in ("ask", "own")) or (name == "own" and [] in value):
+            called = "with" if name == "own" else name.replace("_", "-")
+            whole.error(f"argument --{called}: '--' is no value")
     return whole, options

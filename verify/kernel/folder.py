@@ -52,9 +52,9 @@ def read_facts(files: Mapping[str, Any], n: int, r: int) -> np.ndarray:
     """
     table = np.full((r, n + 1), n)
     if "facts.safetensors" in files:
-        facts = read_tensors(files["facts.safetensors"])["facts"][1]
-        require(facts.dtype.kind == "i" and facts.shape == (r, n), "facts.safetensors: no (R, N)")
-        require(facts.min() >= -1 and facts.max() < n, "facts.safetensors: an answer is no entity")
+        kind, facts = read_tensors(files["facts.safetensors"])["facts"]
+        fits = kind == "I32" and facts.shape == (r, n) and -1 <= facts.min() <= facts.max() < n
+        require(fits, "facts.safetensors: not the entity, or -1, of each relation and subject")
         table[:, :n] = np.where(facts < 0, n, facts)
         return table
     names = bytes(files["vocabulary.txt"]).decode().split("\n")
@@ -65,8 +65,8 @@ def read_facts(files: Mapping[str, Any], n: int, r: int) -> np.ndarray:
     cells = (line.split("\t") for line in lines)
     found = [(entities[s], relations[p], entities[o]) for s, p, o in cells]
     subjects, letters, answers = np.array(found, int).reshape(-1, 3).T
-    distinct = np.unique(subjects * r + letters)
-    require(len(distinct) == len(found), "facts.tsv: a subject has two answers to one relation")
+    once = len(np.unique(subjects * r + letters)) == len(found)
+    require(once, "facts.tsv: a subject has two answers to one relation")
     table[letters, subjects] = answers
     return table
 
@@ -112,17 +112,16 @@ class Model:
         self.layers = layers * whole(stored["repeats"], 1, "repeats")
         entity, letter, pad = np.arange(n), n + np.arange(r), n + r + 1 + np.arange(int(chain))
         some_missing = int((self.facts[:, :n] == n).any())  # then *unknown* is written, and read
-        self.tokens = {"entity": entity, "letter": letter, "pad": pad}
-        self.tokens["either"] = np.append(letter, pad)
+        either = np.append(letter, pad)
+        self.tokens = {"entity": entity, "letter": letter, "pad": pad, "either": either}
         self.tokens["written"] = np.append(entity, [n + r] * some_missing).astype(int)
 
     def runs(self) -> list[tuple[int, int]]:
         """Every deciding position: (step, letters that are left for it)."""
         if not self.per_token:
             return [(1, self.hops)]
-        steps, j = range(1, len(self.positions) - self.hops + 1), self.per_token
-        left = {i: max(0, min(j, self.hops - (i - 1) * j)) for i in steps}
-        return [(i, n) for i in steps for n in range(int(i == 1), left[i] + 1)]
+        steps, j, k = range(1, len(self.positions) - self.hops + 1), self.per_token, self.hops
+        return [(i, n) for i in steps for n in range(i == 1, max(0, min(j, k - (i - 1) * j)) + 1)]
 
     def kinds(self, step: int, left: int) -> list[str]:
         """What each position up to the deciding one may hold (Lemma K2)."""

@@ -27,6 +27,7 @@ AT_ONCE = 2**23
 """Of one that is made piece by piece."""
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def prove(files: Mapping[str, Any], manifest: Any) -> Verdict:
     """PASS, or an exception.
 
@@ -76,13 +77,12 @@ class Position:
         here, d = len(self.rows) - 1, model.embedding.shape[1]
         self.origin: int | None = here if step > 1 else 0
         self.nodes, self.cases = np.arange(len(self.rows[self.origin])), np.zeros((1, 0), int)
-        self.known = np.zeros((len(self.nodes), 1, d)) + model.positions[here]
+        self.known: Array = np.zeros((len(self.nodes), 1, d)) + model.positions[here]
         self.tables: dict[int | str, Array] = {} if step > 1 else {here: self.rows[here]}
         if step > 1:
             self.known = small(self.known + self.rows[here][:, None])
-        self.letters: list[int] = []
+        self.letters, self.leak, self.error = list[int](), Fraction(0), np.zeros(d)
         self.unknown, self.written = np.zeros(d, bool), np.zeros(d, bool)
-        self.error, self.leak = np.zeros(d), Fraction(0)
         most = np.max([np.abs(rows).max(axis=0) for rows in self.rows], axis=0)
         self.beside = most + np.abs(model.positions[: here + 1]).max(axis=0)
         noted.sums(self.beside)
@@ -112,8 +112,7 @@ class Position:
         """Letters come to hand: from now on there is a case for each choice (Lemma K2)."""
         self.letters, r = self.letters + letters, self.model.r
         needed = len(self.nodes) * r ** len(self.letters) * width
-        many = f"a table has {needed:,} numbers, and {MOST_NUMBERS:,} are held"
-        require(needed <= MOST_NUMBERS, many, Undecided)
+        require(needed <= MOST_NUMBERS, f"a table of {needed:,} numbers is not held", Undecided)
         choices = [*product(range(r), repeat=len(self.letters))]
         self.cases = np.array(choices, int).reshape(len(choices), -1)
         self.known = np.repeat(self.known, r ** len(letters), axis=1)
@@ -121,39 +120,42 @@ class Position:
             chosen = self.tables.pop(letter)[self.cases[:, self.letters.index(letter)]]
             self.known = small(self.known + chosen)
 
-    def read(self, matrix: Array, what: str) -> tuple[Array, Array]:
-        """The stream as the matrix sees it, (A, C, d), and bounds on it, (d,): the first rows of
-        the tables stand for all, since it tells none apart (Lemma K2).
+    def sizes(self) -> Array:
+        """Bounds on the absolute values of the stream, (d,)."""
+        tables = [np.abs(table).max(axis=0) for table in self.tables.values()]
+        return np.asarray(np.abs(self.known).max(axis=(0, 1)) + sum(tables))
+
+    def read(self, matrix: Array, what: str) -> Array:
+        """The stream as the matrix sees it, (A, C, d): the first rows of the tables stand for all,
+        since it tells none apart (Lemma K2).
         """
         lost = matrix[:, self.unknown].any()
         require(not lost, f"{what} reads a column of which nothing is known", Undecided)
-        stream, sizes = self.known, np.abs(self.known).max(axis=(0, 1))
+        stream = self.known
         for place, table in self.tables.items():
             told = times(table - table[0], matrix).any()
             require(not told, f"{what} tells apart what is not at hand: {place}", Undecided)
-            stream, sizes = small(stream + table[0]), sizes + np.abs(table).max(axis=0)
-        self.noted.product(sizes, matrix)
-        return stream, sizes
+            stream = small(stream + table[0])
+        self.noted.product(self.sizes(), matrix)
+        return stream
 
     def add_heads(self, heads: list[Head], where: str) -> None:
         """All heads of a layer read the stream; then what they copy is added to it."""
         known, tables, error, written = self.known, {**self.tables}, self.error, self.written
-        sums, parts = np.abs(known).max(axis=(0, 1)), 1
+        sums, parts = self.sizes(), 1
         for h, (query, key, value, output) in enumerate(heads):
             what = f"{where}, head {h}"
             elsewhere = key[:, self.written].any() or value[:, self.written].any()
-            require(
-                not elsewhere, f"{what}: reads what a layer has written", Undecided
-            )  # Lemma K3
+            # Lemma K3
+            require(not elsewhere, f"{what}: reads what a layer has written", Undecided)
             keys = self.seen(key)
             for p, of_tokens in enumerate(keys):
                 alike = (of_tokens == of_tokens[0]).all()  # Lemma K4
                 require(alike, f"{what}: the key of {p} depends on its token", Undecided)
             held = np.stack([of_tokens[0] for of_tokens in keys])
-            stream, sizes = self.read(query, f"{what}: its query")
+            scores = times(times(self.read(query, f"{what}: its query"), query), held)
             most = self.noted.product(self.beside, key)
-            self.noted.product(sizes, times(most[None], np.abs(query).T))
-            scores = times(times(stream, query), held)
+            self.noted.product(self.sizes(), times(most[None], np.abs(query).T))
             chosen = scores == scores.max(axis=-1, keepdims=True)
             count, ever = chosen.sum(axis=-1, keepdims=True), chosen.any(axis=(0, 1))
             alike = (count == 1).all() or (held[ever] == held[ever][0]).all()
@@ -164,11 +166,10 @@ class Position:
             exact = not (added % count).any() and not (count & (count - 1)).any()
             require(exact, f"{what}: an average of {count.max()} is rounded", Undecided)
             known = small(known + added / count)
-            for p in later:
-                tables[p] = small(tables.get(p, 0) + times(seen[p], output))
+            tables |= {p: small(tables.get(p, 0) + times(seen[p], output)) for p in later}
             if not chosen.all():
-                moved = [times(rows, output) for rows in seen]
-                error = error + self.leaks(query, held, scores, moved)
+                added_by = [times(rows, output) for rows in seen]
+                error = error + self.leaks(query, held, scores, added_by)
             read = count.max() * self.noted.product(self.beside, value)
             sums, parts = sums + grown(read, output), max(parts, int(count.max()))
             self.noted.sums(read)
@@ -224,12 +225,13 @@ class Position:
         """What the MLP adds; ReLU is 1-Lipschitz (Lemma K6)."""
         if not mlp:
             return
-        stream, sizes = self.read(mlp[0], f"{where}: the MLP")
-        hidden, error = times(stream, mlp[0]), grown(self.error, mlp[0])
+        hidden = times(self.read(mlp[0], f"{where}: the MLP"), mlp[0])
+        error = grown(self.error, mlp[0])
         for matrix in mlp[1:]:
-            self.noted.product(np.abs(hidden).max(axis=(0, 1)), matrix)
-            hidden, error = times(np.maximum(hidden, 0), matrix), grown(error, matrix)
-        self.noted.sums(sizes + np.abs(hidden).max(axis=(0, 1)))
+            hidden = np.maximum(hidden, 0)
+            self.noted.product(hidden.max(axis=(0, 1)), matrix)
+            hidden, error = times(hidden, matrix), grown(error, matrix)
+        self.noted.sums(self.sizes() + np.abs(hidden).max(axis=(0, 1)))
         self.known, self.error = small(self.known + hidden), self.error + error
         self.written = self.written | mlp[-1].any(axis=1)
 
@@ -267,8 +269,8 @@ class Position:
         leaks (Lemma K8).
         """
         model, matrix, margins = self.model, self.model.unembedding, []
-        stream, _ = self.read(matrix, "the unembedding")
-        states, token = stream.reshape(-1, matrix.shape[1]), [*range(model.n), model.n + model.r]
+        states = self.read(matrix, "the unembedding").reshape(-1, matrix.shape[1])
+        token = [*range(model.n), model.n + model.r]
         target = np.array(token)[self.reached().ravel()]
         if model.per_token and not self.left:
             target[:] = len(matrix) - 1  # END

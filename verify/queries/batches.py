@@ -16,7 +16,7 @@ from torch import Tensor
 from constructions.facts.table import FactTable
 from constructions.following.static_prefix import prefix_is_static
 from constructions.guards.errors import InternalError
-from constructions.model.answering import Answering, Writing
+from constructions.model.answering import Answering
 from constructions.model.trace import Cache, KeysAndValues
 from constructions.model.transformer import Transformer
 
@@ -137,7 +137,7 @@ def batches_of_chains(
     The oracle only names what each step should say (the intermediate entities, then END); it is
     never fed.
     """
-    if not isinstance(model, Writing):
+    if not model.hops_per_token:
         raise InternalError(
             f"a {type(model).__name__} writes no tokens; its queries are run by _batches"
         )

@@ -43,6 +43,11 @@ class Decider:
                 raise InputError(
                     f"a {type(model).__name__} declares no readout; ask for full logits"
                 )
+            if not model.readout.tells_codes_apart:
+                raise InputError(
+                    f"{model.construction} reads answers by linear forms of any kind, of which no"
+                    " state alone tells the best; ask for full logits"
+                )
             result.defect = check_readout(model)
             if result.defect is None:
                 self.reader = MarginReader(model)

@@ -22,7 +22,7 @@ from constructions.export import export
 from constructions.export.names import as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import sampling_margin
-from constructions.model.answering import Answering, Writing
+from constructions.model.answering import Answering
 from verify.queries.asked import Asked
 
 MOST_ASKED = 4096
@@ -173,7 +173,7 @@ def _steps(
     for each written token.
     """
     facts, vocabulary = model.facts, model.vocabulary
-    if not isinstance(model, Writing):
+    if not model.hops_per_token:
         tokens, said = (part.cpu() for part in model.training_examples(subjects, paths))
         yield tokens, said, run(tokens)
         return

@@ -26,8 +26,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from constructions.guards.errors import InternalError
 from constructions.model.fact_model import FactModel
-from constructions.model.readout import BankField, SignField
+from constructions.model.readout import BankField, FormField, SignField
 from verify.queries.readout_declared import number_of_signs
 
 
@@ -97,6 +98,8 @@ class MarginReader:
                     _BankReader(codes, _taken_numbers(codes), slice(at, at + part.read.size))
                 )
                 rows.append(part.read.matrix())
+            elif isinstance(part, FormField):
+                raise InternalError("a form field was to be read without all logits")
             else:
                 numbers = torch.from_numpy(part.numbers).double().to(weight.device)
                 self.readers.append(_NumberReader(numbers, at, at + 1))

@@ -9,7 +9,7 @@ from torch import Tensor
 from constructions.model.as_written import why_not_plain_part
 from constructions.model.fact_model import FactModel
 from constructions.model.parts import Weight
-from constructions.model.readout import BankField, NumberField, Readout, SignField
+from constructions.model.readout import BankField, FormField, NumberField, Readout, SignField
 
 
 def check_readout(model: FactModel) -> str | None:
@@ -57,9 +57,9 @@ def _unsound_declaration(readout: Readout, d_vocab: int) -> str | None:
     return None
 
 
-def _unsound_field(part: SignField | BankField | NumberField) -> str | None:
+def _unsound_field(part: SignField | BankField | NumberField | FormField) -> str | None:
     """Why a field of a readout cannot be: wrong types or shapes, or two tokens with one code."""
-    if type(part) not in (SignField, BankField, NumberField):
+    if isinstance(part, FormField) or type(part) not in (SignField, BankField, NumberField):
         return f"is a {type(part).__name__}"
     if isinstance(part, NumberField):
         labels = part.numbers

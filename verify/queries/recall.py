@@ -35,7 +35,7 @@ from constructions.decoders.plain import why_not_plain
 from constructions.facts.limits import require_runnable
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
-from constructions.model.answering import Answering, Widths, Writing
+from constructions.model.answering import Answering, Widths
 from constructions.model.fact_model import FactModel
 from verify.queries.answers import Logits, Recall
 from verify.queries.batches import Batch, batches_of_chains, batches_of_paths
@@ -103,7 +103,7 @@ def check_recall(
     if decider.reader is None and mode == "fast":
         return result
     chosen = np.arange(facts.n_entities) if subjects is None else np.array(subjects)
-    batches = batches_of_chains if isinstance(model, Writing) else batches_of_paths
+    batches = batches_of_chains if model.hops_per_token else batches_of_paths
     watched = _watched(batches(model, facts, hops, rows, chosen), decider.exactness)
     for number, batch in enumerate(watched):
         _judge(decider, facts, batch, first=number == 0)
@@ -120,7 +120,7 @@ def _judge(decider: Decider, facts: FactTable, batch: Batch, first: bool) -> Non
     smallest = margins.min().item()
     if smallest < result.margin or smallest != smallest:  # a NaN stays
         result.margin = smallest
-    if isinstance(model, Writing):
+    if model.hops_per_token:
         batch.said = _said(model, batch, margins)
     wrong = decider.decide(batch, margins)
     if first:
@@ -165,7 +165,7 @@ def _affordable(model: Answering, facts: FactTable, hops: int) -> Logits:
     work.
     """
     work = facts.n_queries(hops) * model.shape.d_vocab * model.shape.d_model
-    if not isinstance(model, FactModel):
+    if not isinstance(model, FactModel) or not model.readout.tells_codes_apart:
         return "full"
     return "both" if work <= AFFORDABLE_FULL_WORK else "fast"
 

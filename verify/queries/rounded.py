@@ -38,7 +38,7 @@ from constructions.following.queries import sequences_at_once
 from constructions.following.walk import network_of
 from constructions.forms.basis_bounds import Turned
 from constructions.guards.errors import DoesNotFit
-from constructions.model.answering import Answering, Writing
+from constructions.model.answering import Answering
 from constructions.model.transformer import Transformer
 
 
@@ -55,8 +55,8 @@ class Rounding:
         self.model = model
         self.error: float | None = None
         self.why: str | None = None
-        self.written = -(-hops // model.hops_per_token) if isinstance(model, Writing) else 0
-        self.prompt = 1 + (model.hops if isinstance(model, Writing) else hops)
+        self.written = -(-hops // model.hops_per_token) if model.hops_per_token else 0
+        self.prompt = 1 + (model.hops if model.hops_per_token else hops)
         self._found: list[tuple[Follower, Change]] | None = None
 
     def decide(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from constructions.catalogue import construction
+from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from verify.queries.answers import Logits
@@ -37,7 +38,7 @@ class Cell:
     """What is to be verified.
 
     Attributes:
-        construction: name in the catalogue.
+        construction: name in the catalogue, or where a user's own is: `path/file.py:name`.
         entities, relations, hops: N, R, k.
         facts: `total`, the tables of the theorem, `partial`, functions with a quarter of the facts
             missing, or `given`, a table from elsewhere.
@@ -48,6 +49,7 @@ class Cell:
         logits: how answers are decided, see `verify.queries.recall`.
         form: another form that the construction is put in, see `verify.queries.forms`; "" for
             itself.
+        given: the construction itself, where it was handed over and no name leads to it.
     """
 
     construction: str
@@ -60,6 +62,12 @@ class Cell:
     dtype: DType = "auto"
     logits: Logits = "auto"
     form: str = ""
+    given: Construction | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def entry(self) -> Construction:
+        """The construction: a row of the catalogue, or a user's own."""
+        return self.given or construction(self.construction)
 
     def n_queries(self) -> int:
         """N R^k: a Python integer; 2^63 where it is not less."""
@@ -74,13 +82,10 @@ class Cell:
         Raises:
             InputError: the construction takes no table of this kind, or the table is given.
         """
-        entry = construction(self.construction)
         if self.facts == "given":
             raise InputError("the facts of this cell are given, and no table is made for it")
         if self.facts == "total":
-            return entry.random_facts(self.entities, self.relations, self.seed)
-        if entry.random_partial_facts is None:
-            raise InputError(
-                f"{entry.name} needs {entry.needs}; it takes no table with facts missing"
-            )
-        return entry.random_partial_facts(self.entities, self.relations, self.seed, MISSING_SHARE)
+            return self.entry.random_facts(self.entities, self.relations, self.seed)
+        return self.entry.random_partial_facts(
+            self.entities, self.relations, self.seed, MISSING_SHARE
+        )

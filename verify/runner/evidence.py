@@ -23,32 +23,47 @@ class SizesFound(Evidence):
 
     Attributes:
         found: of the built model.
-        expected: what the formulas say, bits of facts included.
+        expected: what the formulas say, bits of facts included; None of a construction without
+            formulas.
         bits: what was counted, tensor by tensor, and whether anything depends on the facts that is
             not counted.
         bijective: whether the facts are bijections; the formulas of bits are for these.
+        written_tokens: that the model writes until its answer stands.
     """
 
     found: Sizes
-    expected: Costs
+    expected: Costs | None
     bits: Capacity
     bijective: bool
+    written_tokens: int = 1
 
     @property
     def costs(self) -> Costs:
-        """The sizes as found; bits of facts and written tokens by the formulas."""
-        return replace(self.expected, **asdict(self.found))
+        """The sizes as found; bits of facts and written tokens by the formulas. Without formulas
+        all bits count as bits of facts: what holds of more bits holds of those that are.
+        """
+        if self.expected is not None:
+            return replace(self.expected, **asdict(self.found))
+        found = self.found
+        return Costs(
+            **asdict(found),
+            internal_fact_bits=found.internal_bits,
+            embedding_fact_bits=found.embedding_bits,
+            unembedding_fact_bits=found.unembedding_bits * self.bits.other_unembedding,
+            written_tokens=self.written_tokens,
+        )
 
     def faults(self) -> Iterator[str]:
         """A size that is not as the formula says, and facts in what is not counted."""
-        if different := self.expected.differs_from(self.found, self.bijective):
+        expected = self.expected
+        if expected and (different := expected.differs_from(self.found, self.bijective)):
             yield different
         if self.bits.outside:
             yield (
                 "sizes, widths or constants depend on the facts, and are counted:"
                 f" {self.bits.outside}"
             )
-        if self.bits.other_unembedding and not self.expected.unembedding_fact_bits:
+        if self.bits.other_unembedding and expected and not expected.unembedding_fact_bits:
             yield "the unembedding depends on the facts, and is claimed not to"
 
     def doubts(self) -> Iterator[str]:

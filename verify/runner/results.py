@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from constructions.catalogue import CATALOGUE
 from constructions.entry import Construction
 from verify.queries.answers import Recall
 from verify.queries.evidence import Evidence
@@ -44,8 +43,8 @@ class CellResult(Evidence):
 
     @property
     def entry(self) -> Construction:
-        """The construction's row of the catalogue."""
-        return CATALOGUE[self.cell.construction]
+        """The construction."""
+        return self.cell.entry
 
     @property
     def evidence(self) -> list[Evidence]:

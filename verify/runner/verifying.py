@@ -14,12 +14,11 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from bounds.sizes import Costs, Sizes, predicted, predicted_for_bijections
-from constructions.catalogue import construction
+from bounds.sizes import Sizes, predicted, predicted_for_bijections
 from constructions.entry import Construction
 from constructions.facts.limits import require_path, require_runnable
 from constructions.facts.table import FactTable
-from constructions.guards.errors import DoesNotFit, InputError
+from constructions.guards.errors import DoesNotFit, InputError, InternalError, UserCodeError
 from constructions.guards.memory import is_out_of_memory, require_memory
 from constructions.guards.wording import shortened
 from constructions.model.fact_model import FactModel
@@ -55,9 +54,9 @@ def run_cell(
     """Make the cell's table, and verify what is built from it as `verify_facts` does. Never raises
     for what a construction or a check does.
     """
-    entry = construction(cell.construction)
     started = time.perf_counter()
     try:
+        entry = cell.entry
         _require_room(entry, cell)
         facts = cell.table()
         if cell.form:
@@ -65,6 +64,10 @@ def run_cell(
         else:
             result, _ = _verify(entry, facts, cell, begin, proven_size, save, by, announce)
         result.verdict  # noqa: B018  # evidence that cannot be judged is a crash of the cell, too
+    except UserCodeError as error:
+        first, *places = error.lines
+        ended = Ended(first, crashed=True, traceback="\n".join(places))
+        result = CellResult(cell, cell.dtype, ended=ended)
     except InputError as error:
         result = CellResult(cell, cell.dtype, ended=Ended(str(error)))
     except Exception as error:
@@ -112,7 +115,7 @@ def verify_facts(
     started = time.perf_counter()
     given = tuple((options or {}).items())
     size = (facts.n_entities, facts.n_relations, hops)
-    cell = Cell(entry.name, *size, facts="given", options=given, dtype=dtype, logits=logits)
+    cell = Cell(entry.name, *size, "given", options=given, dtype=dtype, logits=logits, given=entry)
     result, model = _verify(entry, facts, cell, begin, proven_size, save, by, announce)
     return replace(result, seconds=time.perf_counter() - started), model
 
@@ -126,6 +129,11 @@ def build(
 ) -> FactModel:
     """Build in the asked dtype; `auto` takes the narrower of float32 and float64 that the builder
     accepts.
+
+    Raises:
+        InputError: the construction does not take these facts, or not in this dtype or memory; or
+            a user's own builder has made something else than a model.
+        UserCodeError: a user's own builder has raised another error.
     """
     narrow = torch.float32 if dtype == "auto" else getattr(torch, dtype)
     model: FactModel
@@ -135,6 +143,11 @@ def build(
         if dtype != "auto":
             raise
         model = entry.build(facts, hops, options, dtype=torch.float64)
+    if not isinstance(model, FactModel):
+        raise InputError(
+            f"the builder of {entry.name} has returned a {type(model).__name__}; it must be"
+            " decorated with @recorded and return draft.plan(...)"
+        )
     return model
 
 
@@ -165,23 +178,22 @@ def _verify(
 ) -> tuple[CellResult, FactModel]:
     """See `verify_facts`."""
     planned = facts.n_queries(cell.hops)
-    expected = predicted(entry, facts, cell.hops, dict(cell.options))
-    chosen = way(by, expected, facts, cell.hops, proven_size, save is not None)
-    if chosen.run:
+    if by in ("queries", "both"):
         require_runnable(planned)
-    if chosen.prove and (taken := require_disk(expected, _itemsize(cell), facts, save)):
-        announce(taken)
     begin(BUILDING, None)
     of_size = _format_of_size(entry, facts, cell) if facts.is_bijective else None
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
     result = CellResult(cell, _dtype_of(model))
-    work, recall = planned * sum(w.numel() for _, w in model.internal_weights()), None
+    chosen, recall = way(by, model.shape, planned, proven_size, save is not None), None
+    if chosen.prove and (taken := require_disk(model, save)):
+        announce(taken)
     if chosen.run:
         advance = begin(ASKING, planned)
+        work = planned * sum(weight.numel() for _, weight in model.internal_weights())
         with _threads(None if work > WORK_FOR_THREADS else 1):
             recall = check_recall(model, facts, cell.hops, cell.logits, progress=advance)
     begin(COUNTING, None)
-    sizes = _sizes_of(model, of_size, expected, facts)
+    sizes = _sizes_of(model, of_size, entry, facts, cell)
     bounds = hold_against_bounds(
         sizes.costs, facts.n_entities, facts.n_relations, cell.hops, facts.is_bijective
     )
@@ -224,11 +236,17 @@ def _require_room(entry: Construction, cell: Cell) -> None:
     """Raise DoesNotFit, before any table is made, for paths that are too long, and for bijections
     whose weights, at two bytes a number, exceed the memory by the formulas.
     """
-    for name, value in (("hops", cell.hops), *cell.options):
-        if name in ("hops", "max_hops", "hops_per_token"):
-            require_path(value, name)
-    looked_up = dict(cell.options).get("looked_up", 0)
-    if cell.facts == "total" and entry.takes_bijections and looked_up <= cell.relations:
+    require_path(cell.hops)
+    given = dict(cell.options)
+    for option in entry.options:
+        if option.counts_hops:
+            require_path(given.get(option.name, 0), option.name)
+    in_range = all(
+        option.most is None or given.get(option.name, 0) <= option.most(cell.relations, cell.hops)
+        for option in entry.options
+    )
+    bijections = cell.facts == "total" and entry.takes_bijections
+    if bijections and in_range and entry.sizing is not None:
         size = (cell.entities, cell.relations, cell.hops)
         parameters = predicted_for_bijections(entry, *size, dict(cell.options)).parameters
         require_memory(
@@ -245,7 +263,7 @@ def _format_of_size(entry: Construction, facts: FactTable, cell: Cell) -> Format
 
 
 def _sizes_of(
-    model: FactModel, of_size: Format | None, expected: Costs, facts: FactTable
+    model: FactModel, of_size: Format | None, entry: Construction, facts: FactTable, cell: Cell
 ) -> SizesFound:
     """Count a model's sizes and bits. To facts that are no bijections no bound applies, and a
     model is in its own format.
@@ -263,7 +281,13 @@ def _sizes_of(
         embedding_bits=bits.embedding_bits,
         unembedding_bits=bits.unembedding_bits,
     )
-    return SizesFound(found, expected, bits, facts.is_bijective)
+    expected = None
+    if entry.sizing is not None:
+        expected = predicted(entry, facts, cell.hops, dict(cell.options))
+        if expected is None:
+            raise InternalError(f"the formulas of {entry.name} have said nothing")
+    steps = -(-cell.hops // model.hops_per_token) if model.hops_per_token else 1
+    return SizesFound(found, expected, bits, facts.is_bijective, steps)
 
 
 def _claim_of(model: FactModel) -> MarginClaim | str:
@@ -272,12 +296,6 @@ def _claim_of(model: FactModel) -> MarginClaim | str:
         return model.margin
     except InputError as error:
         return str(error)
-
-
-def _itemsize(cell: Cell) -> int:
-    """Bytes of a weight; where the dtype is chosen, those of the narrower one."""
-    dtype: torch.dtype = torch.float32 if cell.dtype == "auto" else getattr(torch, cell.dtype)
-    return dtype.itemsize
 
 
 def _dtype_of(model: FactModel) -> str:

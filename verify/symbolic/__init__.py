@@ -2,6 +2,6 @@
 for large tables.
 """
 
-from verify.symbolic.checker import prove
+from verify.symbolic.proof import prove
 
 __all__ = ["prove"]

@@ -7,6 +7,7 @@ numpy wraps silently. So every product is bounded before it is taken, and every 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,17 @@ def added_up(first: np.ndarray, *others: np.ndarray) -> np.ndarray:
     for array in others:
         found = found + array
     return found
+
+
+def segments(columns: np.ndarray) -> Iterator[tuple[Any, int]]:
+    """Columns (cases, n), cut where a slice cannot read on: what reads each part, case by case,
+    and its width.
+    """
+    cuts = np.flatnonzero((np.diff(columns, axis=1) != 1).any(axis=0)) + 1
+    for part in np.split(columns, cuts, axis=1) if columns.size else ():
+        start, flat = int(part[0, 0]), part.ravel()
+        in_one = (flat == start + np.arange(part.size)).all()
+        yield (slice(start, start + part.size) if in_one else flat), part.shape[1]
 
 
 class Matrix:

@@ -6,31 +6,21 @@ answer to the word w. `fold` makes branch 0 of the tree equal to the branch of a
 with one hidden layer of R times the branch. `pick` makes leaf (0, ..., 0) equal to the leaf that n
 one-hot letters name, with one hidden layer of `R^n m + m` units.
 
-Hypotheses. Entries of the tree are 0 or 1, letters are one-hot, and a form is 1. The answers are
-written by `write_answers`, whatever the facts.
+Hypotheses. Entries of the tree are 0 or 1, letters are one-hot, and a form is 1.
 
 Weights. `fold`: `x_0 <- x_0 - ReLU(x_0 - e_0) + sum_{r > 0} ReLU(x_r + e_r - 1)`; the first
 difference is x_0 if letter 0 is asked, else 0, and the summand is x_r if r is asked, else 0.
 `pick`: `x_0 <- x_0 - ReLU(x_0) + sum_w ReLU(x_w + sum_l e_{l, w_l} - n)`; a summand is x_w if all
 letters are those of w, else 0.
 
-Used by: `precomputed` (both), `meet_in_the_middle` (`pick`), `hybrid` and `chain_of_thought` (the
-answers). Proof: docs/theorems/theorem_4_3_precomputed.md.
+Used by: `precomputed` (both), `meet_in_the_middle` (`pick`). Proof:
+docs/theorems/theorem_4_3_precomputed.md.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from constructions.facts.codes import Codebook
-from constructions.facts.table import FactTable
-from constructions.facts.vocabulary import Vocabulary
-from constructions.facts.words import all_words
-from constructions.guards.memory import require_memory
-from constructions.model.fact_model import FactModel
 from constructions.model.stream import Form, Slot
-from constructions.writing.draft import LayerDraft, write_rows
+from constructions.writing.layer import LayerDraft
 
 
 def fold(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> None:
@@ -61,38 +51,3 @@ def pick(layer: LayerDraft, tree: Slot, letters: Slot, one: Form) -> None:
 def along_axis(letter: Slot, axis: int, n_axes: int) -> Slot:
     """A one-hot letter (R,) shaped so that it broadcasts along one of the axes of a tree."""
     return letter[tuple(slice(None) if i == axis else None for i in range(n_axes))]
-
-
-def answers_to_all_words(facts: FactTable, length: int) -> NDArray[np.int64]:
-    """Answer tokens of every entity to every word: int64 (N, R^length), words in lexicographic
-    order.
-    """
-    count = facts.n_entities * facts.n_relations**length
-    require_memory(
-        8 * 8 * count,
-        f"the answers of {facts.n_entities:,} entities to {facts.n_relations}^{length} words",
-    )
-    entities = np.arange(facts.n_entities)[:, None]
-    answered = facts.answer(entities, all_words(facts.n_relations, length)[None])
-    return Vocabulary(facts.n_entities, facts.n_relations).answer_tokens(answered)
-
-
-def write_answers(
-    model: FactModel, name: str, tokens: NDArray[np.int64], codebook: Codebook
-) -> None:
-    """Write into every entity's embedding the binary codes of its answers to a list of words.
-
-    Args:
-        model: gets the rows.
-        name: of the slot, of shape (..., m) with as many blocks as there are words.
-        tokens: int64 (N, words), the answers.
-        codebook: names the answers.
-    """
-    blocks = model.stream[name].columns.reshape(-1, codebook.bits)
-    for word, columns in enumerate(blocks):
-        write_rows(
-            model.embedding.weight,
-            model.vocabulary.entities,
-            Slot(model.stream, name, columns),
-            codebook.binary(tokens[:, word]),
-        )

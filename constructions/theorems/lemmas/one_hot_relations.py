@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from constructions.model.fact_model import FactModel
-from constructions.writing.draft import write_rows
+from constructions.model.stream import Slot
+from constructions.writing.draft import Draft
 
 
-def write_one_hot_relations(model: FactModel) -> None:
-    """Write `E[relation r]` = `e_r` for all relations."""
-    relations = model.vocabulary.relations
-    one_hot = np.eye(len(relations), dtype=np.int8)
-    write_rows(model.embedding.weight, relations, model.stream["relation"], one_hot)
+def one_hot_relations(draft: Draft, relation: Slot) -> None:
+    """Let `E[relation r]` hold `e_r` in the slot."""
+    draft.relations(relation, np.eye(relation.size, dtype=np.int8))

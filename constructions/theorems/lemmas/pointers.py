@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constructions.model.stream import Form, Slot, Space, dot
-from constructions.writing.draft import Draft, LayerDraft
+from constructions.writing.draft import Draft
+from constructions.writing.layer import LayerDraft
 from constructions.writing.position_reading import GAIN, position_codes
 
 

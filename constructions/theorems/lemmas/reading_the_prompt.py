@@ -18,7 +18,7 @@ docs/position_reading.md, "Selection by position".
 from __future__ import annotations
 
 from constructions.model.stream import Slot, Space
-from constructions.writing.draft import LayerDraft
+from constructions.writing.layer import LayerDraft
 from constructions.writing.position_reading import at_position
 
 

@@ -27,7 +27,7 @@ from constructions.facts.codes import Codebook
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.model.stream import Form, Slot, dot
-from constructions.writing.draft import LayerDraft
+from constructions.writing.layer import LayerDraft
 
 
 def answer_rows(

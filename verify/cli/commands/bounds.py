@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+from constructions.catalogue import writing_tokens
 from constructions.guards.errors import InputError
 from verify.cli.commands.options import Commands, add_json, add_sizes, add_wide
 from verify.cli.output import is_wide, say, say_text
@@ -82,6 +84,7 @@ def add_plan(commands: Commands) -> None:
 
 def add_separation(commands: Commands) -> None:
     """The words of `verify separation`."""
+    entry = writing_tokens()[0]
     parser = commands.add_parser(
         "separation",
         help=(
@@ -89,16 +92,17 @@ def add_separation(commands: Commands) -> None:
             " 4.2 asks without"
         ),
         description=(
-            "Finds the fewest entities N for which chain_of_thought has fewer bits inside than"
+            f"Finds the fewest entities N for which {entry.name} has fewer bits inside than"
             " Theorem 4.2 asks of every model without chain-of-thought whose embeddings are as"
             " small. `bound` shows the factor at a given N."
         ),
     )
     parser.add_argument("-R", type=size, required=True, metavar="R", help="relations")
     parser.add_argument("-k", type=size, required=True, metavar="K", help="hops")
-    parser.add_argument(
-        "--hops-per-token", type=size, default=1, metavar="j", help="of the chain (default 1)"
-    )
+    for known in entry.options:
+        if not known.longest_path:
+            flag = f"--{known.name.replace('_', '-')}"
+            parser.add_argument(flag, type=size, metavar=known.symbol, help=known.help)
     parser.set_defaults(run=_run_separation)
 
 
@@ -157,18 +161,26 @@ def _run_separation(options: argparse.Namespace) -> int:
     """The fewest entities for which a chain of thought needs fewer bits than any model without."""
     from bounds.plans import require_listable
     from bounds.separation import smallest_separation
+    from bounds.sizes import predicted_for_bijections
     from verify.cli.reports.plans import separation_line
 
-    given = {"max_hops": options.k, "hops_per_token": options.hops_per_token}
-    if options.hops_per_token >= options.k:
-        raise InputError(
-            "a chain of thought writes entities before its answer, so it needs fewer hops per"
-            f" token than hops; got {options.hops_per_token} and {options.k}"
-        )
+    entry = writing_tokens()[0]
+    given = {
+        known.name: value
+        for known in entry.options
+        if (value := options.k if known.longest_path else getattr(options, known.name)) is not None
+    }
     require_listable(options.R, options.k)
+    written = predicted_for_bijections(entry, 2, options.R, options.k, given).written_tokens
+    if written < 2:
+        raise InputError(
+            f"a chain of thought writes entities before its answer; {entry.name} of {options.k}"
+            f" hops with {_in_words(given)} writes its answer alone: it needs fewer hops for each"
+            " token than hops"
+        )
     fixed = smallest_separation(options.R, options.k, given)
     say(
-        f"R = {options.R:,}, k = {options.k:,}: chain_of_thought against all models without, with"
+        f"R = {options.R:,}, k = {options.k:,}: {entry.name} against all models without, with"
         " embeddings as small"
     )
     say(separation_line(fixed))
@@ -177,3 +189,8 @@ def _run_separation(options: argparse.Namespace) -> int:
     except InputError as error:
         say(f"any unembedding: {error}")
     return PASSED
+
+
+def _in_words(given: Mapping[str, int]) -> str:
+    """Options and their values."""
+    return ", ".join(f"{name} = {value:,}" for name, value in given.items())

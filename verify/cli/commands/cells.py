@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructions.catalogue import CATALOGUE
+from constructions.catalogue import CATALOGUE, construction, require_own
 from constructions.guards.errors import InputError
-from verify.cli.commands.options import CELL_COLUMNS, Commands, add_checks, add_json, add_wide
+from verify.cli.commands.options import (
+    CELL_COLUMNS,
+    Commands,
+    add_checks,
+    add_json,
+    add_own,
+    add_wide,
+)
 from verify.cli.output import complain, is_wide, say, say_row, say_text, say_verdict
 from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
@@ -37,14 +45,18 @@ def add_all(commands: Commands) -> None:
         action="store_true",
         help="then each of these cells in every other form too: hours (docs/forms.md)",
     )
+    add_own(parser, "a construction of your own that is verified as well")
     add_wide(parser, CELL_COLUMNS)
     parser.set_defaults(run=_run_all)
 
 
-def add_constructions(commands: Commands) -> None:
-    """The words of one command for each construction."""
-    for entry in CATALOGUE.values():
-        one = commands.add_parser(entry.name, help=f"Theorem {entry.theorem}: {entry.claim}")
+def add_constructions(commands: Commands, names: Iterable[str]) -> None:
+    """The words of one command for each construction: of the catalogue, or a user's own."""
+    for name in names:
+        entry = construction(name)
+        where = f"Theorem {entry.theorem}" if name in CATALOGUE else "your own construction"
+        said = f"{where}: {entry.claim}".replace("%", "%%")
+        one = commands.add_parser(name, help=said, description=said)
         one.add_argument("-N", type=size, required=True, metavar="N", help="entities")
         one.add_argument("-R", type=size, required=True, metavar="R", help="relations")
         if entry.multi_hop:
@@ -54,7 +66,7 @@ def add_constructions(commands: Commands) -> None:
                 f"--{known.name.replace('_', '-')}",
                 type=option,
                 metavar=known.symbol,
-                help=known.help,
+                help=known.help.replace("%", "%%"),
             )
         one.add_argument(
             "--facts",
@@ -82,13 +94,14 @@ def add_constructions(commands: Commands) -> None:
 
 def _run_all(options: argparse.Namespace) -> int:
     """`verify all`: the default grid, side by side."""
-    cells = default_grid() + (forms_grid() if options.forms else [])
+    require_own(options.own)
+    cells = default_grid(*options.own) + (forms_grid(*options.own) if options.forms else [])
     return _run_cells(cells, options)
 
 
 def _run_construction(options: argparse.Namespace) -> int:
     """One construction at one size."""
-    entry = CATALOGUE[options.command]
+    entry = construction(options.command)
     asked = [(known.name, getattr(options, known.name)) for known in entry.options]
     cell = Cell(
         construction=options.command,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from constructions.catalogue import CATALOGUE, construction
+from constructions.catalogue import construction, suggested, writing_tokens
 from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import read_tsv
@@ -40,9 +40,11 @@ def add_facts(commands: Commands) -> None:
     )
     parser.add_argument(
         "--construction",
-        choices=list(CATALOGUE),
         metavar="NAME",
-        help="as `list` names it; by default one that suits the table and the questions",
+        help=(
+            "as `list` names it, or path/file.py:name for one of your own; by default one that"
+            " suits the table and the questions"
+        ),
     )
     parser.add_argument(
         "--ask",
@@ -63,6 +65,8 @@ def add_facts(commands: Commands) -> None:
 
 def _run_facts(options: argparse.Namespace) -> int:
     """Read the table, choose a construction, verify it for each length of paths, and answer."""
+    if options.construction is not None:
+        construction(options.construction)  # a missing one is reported before the table is read
     facts = _read(options.file)
     questions = [_question(facts, words) for words in options.ask]
     lengths = sorted(
@@ -115,42 +119,21 @@ def _chosen(asked: str | None, facts: FactTable, lengths: list[int]) -> Construc
     Raises:
         InputError: the questions have several lengths, and it answers one.
     """
-    name, why = (asked, "as asked") if asked else _suggested(facts, lengths)
-    entry = construction(name)
-    if len(lengths) > 1 and not _answers_any_length(entry):
+    entry, why = (construction(asked), "as asked") if asked else suggested(facts, lengths)
+    if len(lengths) > 1 and entry.longest_path is None:
         raise InputError(
-            f"{name} answers paths of one length, but the questions have"
+            f"{entry.name} answers paths of one length, but the questions have"
             f" {' and '.join(map(str, lengths))} relations; ask them apart, or use"
-            " chain_of_thought"
+            f" {' or '.join(entry.name for entry in writing_tokens())}"
         )
-    say(f"construction: {name} ({why})")
+    say(f"construction: {entry.name} ({why})")
     return entry
-
-
-def _answers_any_length(entry: Construction) -> bool:
-    """Whether one model of the construction answers paths of every length."""
-    return any(option.name == "max_hops" for option in entry.options)
-
-
-def _suggested(facts: FactTable, lengths: list[int]) -> tuple[str, str]:
-    """A construction that suits a table and the lengths of its paths, and why."""
-    from constructions.theorems.theorem_F_1 import require_disjoint
-
-    if lengths != [1]:
-        return (
-            "chain_of_thought",
-            "one set of weights for paths of every length, whatever the facts",
-        )
-    try:
-        require_disjoint(facts)
-    except InputError:
-        return "selector", "the relations share answers; every table is taken"
-    return "superposition", "the relations answer in disjoint sets, so that no MLP is needed"
 
 
 def _options_of(entry: Construction, lengths: list[int]) -> dict[str, int]:
     """The builder's options: one model for all lengths, where there is such a one."""
-    return {"max_hops": lengths[-1]} if _answers_any_length(entry) else {}
+    longest = entry.longest_path
+    return {} if longest is None else {longest.name: lengths[-1]}
 
 
 def _built(

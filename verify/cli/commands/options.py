@@ -35,6 +35,18 @@ def add_sizes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", type=size, default=1, metavar="K", help="hops (default 1)")
 
 
+def add_own(parser: argparse.ArgumentParser, what: str) -> None:
+    """What of the user's own is taken as well, `path/file.py:name`."""
+    parser.add_argument(
+        "--with",
+        dest="own",
+        action="append",
+        default=[],
+        metavar="FILE.py:NAME",
+        help=f"{what} (or package.module:name); may be repeated",
+    )
+
+
 def add_checks(parser: argparse.ArgumentParser, *also: str) -> None:
     """How a model is built, decided and saved, and how its result is shown; `also` are further
     ways to decide.
@@ -46,9 +58,9 @@ def add_checks(parser: argparse.ArgumentParser, *also: str) -> None:
         help=(
             "what decides: the proof of the saved model and a sample of 256 queries (proof), all"
             " queries, run (queries), or both, which must agree; auto: all queries where queries x"
-            " tokens written x (internal weights + 5,000) is at most 2 * 10^10, which takes some"
-            " seconds, with the proof beside them up to 50 million parameters; else the proof. A"
-            " model that is not to be saved is proven in a temporary folder"
+            " (internal weights + 5,000) is at most 2 * 10^10, which takes some seconds, with the"
+            " proof beside them up to 50 million parameters; else the proof. A model that is not"
+            " to be saved is proven in a temporary folder"
             + ("; none: nothing is verified, and that is said" if also else "")
         ),
     )

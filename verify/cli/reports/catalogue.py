@@ -37,7 +37,7 @@ def catalogue_table() -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for e in CATALOGUE.values():
-        sizing = e.sizing(Expressions(**SYMBOLS))
+        sizing = e.sized(Expressions(**SYMBOLS))
         check = f"python -m verify {e.name} -N 100 -R 4" + (" -k 2" if e.multi_hop else "")
         rows.append(
             f"| {e.theorem} | `{e.name}` | `{sizing.d_model}` | `{sizing.d_mlp}` |"
@@ -58,11 +58,15 @@ def limits_lines() -> str:
     from bounds.limits import efficiency_limit, growth
     from bounds.symbols import SYMBOLS
 
-    relations, looked_up = SYMBOLS["R"], SYMBOLS["q"]
-    usual = {sympy.Min(1, e): 1 for e in (looked_up, relations - looked_up, relations - 1)}
+    relations, hops = SYMBOLS["R"], SYMBOLS["k"]
+    options = {option.symbol: option for e in CATALOGUE.values() for option in e.options}
+    most = {s: one.most(relations, hops) for s, one in options.items() if one.most is not None}
+    between = "".join(f" and 1 <= {symbol} < {last}" for symbol, last in most.items())
+    positive = [e for s, last in most.items() for e in (SYMBOLS[s], last - SYMBOLS[s])]
+    usual = {sympy.Min(1, e): 1 for e in (*positive, relations - 1)}
     lines = [
-        "as N -> oo, with everything else fixed, for R >= 2 and 1 <= q < R; B_T, B_e: bits inside,"
-        " of one embedding"
+        f"as N -> oo, with everything else fixed, for R >= 2{between}; B_T, B_e: bits inside, of"
+        " one embedding"
     ]
     for entry in CATALOGUE.values():
         lines.append(f"{entry.name} ({entry.theorem})")
@@ -86,8 +90,6 @@ def limits_lines() -> str:
             lines.append(f"  {title} = 0" if leading == "0" else f"  {title} / ({leading}) -> 1")
         limit = str(efficiency_limit(entry)).replace("**", "^")
         lines.append(f"  all fact bits / log2 (N!)^R -> {limit}")
-    lines.append(
-        "tree(R, n) = 1 + R + ... + R^(n-1); bits(n) = ceil(log2 n); q looked-up relations, j hops"
-        " per token"
-    )
+    lines.append("tree(R, n) = 1 + R + ... + R^(n-1); bits(n) = ceil(log2 n)")
+    lines += [f"{symbol}: {option.help}" for symbol, option in options.items()]
     return joined(lines)

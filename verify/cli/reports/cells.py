@@ -72,6 +72,11 @@ def notes(result: CellResult) -> str:
     said = []
     if (verdict := result.verdict) != "PASS":
         said.append(f"    why {verdict}: {result.reason}")
+    if result.sizes is not None and result.sizes.expected is None:
+        said.append(
+            f"    sizes are counted and compared with nothing: {result.entry.name} has no size"
+            " formulas"
+        )
     if result.bounds is not None and result.bounds.separation is not None:
         costs = result.bounds.costs
         said.append(
@@ -116,8 +121,11 @@ def _values(result: CellResult) -> dict[str, str]:
     options = [(o.symbol, given[o.name]) for o in entry.options if o.name in given]
     d_model = None if built is None else str(built.d_model)
     if sizes is not None:
-        found, expected = sizes.found.d_model, sizes.expected.d_model
-        d_model = f"{found}{'=' if found == expected else '!='}{expected}"
+        found = sizes.found.d_model
+        d_model = str(found)
+        if sizes.expected is not None:
+            formula = sizes.expected.d_model
+            d_model += f"{'=' if found == formula else '!='}{formula}"
     return {
         "theorem": entry.theorem,
         "construction": entry.name + "".join(f" {symbol}={value}" for symbol, value in options),

@@ -66,7 +66,7 @@ def cell_as_data(result: CellResult) -> dict[str, Any]:
         "by": result.by,
         "sample": sample and sample_as_data(sample),
         "d_model": built and built.d_model,
-        "d_model_formula": sizes and sizes.expected.d_model,
+        "d_model_formula": sizes and sizes.expected and sizes.expected.d_model,
         "d_mlp": built and built.d_mlp,
         "n_layers": built and built.n_layers,
         "n_heads": built and built.n_heads,

@@ -1,5 +1,7 @@
-"""Reading the files of a model folder, for both checkers: exactly, with nothing but the standard
-library and numpy.
+"""Reading the files of a model folder, and refusing what is not as it should be: exactly, with
+nothing but the standard library and numpy.
+
+The kernel reads them by code of its own (`verify.kernel.folder`), which asks for less.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from verify.kernel.verdict import MOST_SHOWN, Refuted, require, shown, whole
+from verify.kernel.verdict import Refuted, require, whole
+from verify.reading.wording import MOST_SHOWN, shown
 
 FORMAT = 3
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
@@ -123,30 +126,6 @@ def integers(stored: np.ndarray, what: str) -> np.ndarray:
         # but minus zero is 0
         require((same | (given << 1 == 0)).all(), f"{what} holds a number that is no integer")
     return found
-
-
-def stored_as(numbers: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Integers in the form in which `like` holds numbers; exactly, or refused."""
-    if like.dtype.kind == "u":
-        found = (numbers.astype(np.float32).view(np.uint32) >> 16).astype(like.dtype)
-    else:
-        with np.errstate(over="ignore"):
-            found = numbers.astype(like.dtype)
-    require(
-        (integers(found, "a code") == numbers).all(),
-        f"a code holds a number that {like.dtype} does not",
-    )
-    return found
-
-
-def differing(held: np.ndarray, wanted: np.ndarray, what: str) -> np.ndarray:
-    """The first place (at most one, as rows of indices) where numbers are not the wanted integers,
-    both as stored.
-    """
-    bits = f"u{held.itemsize}"
-    if (held.view(bits) == wanted.view(bits)).all():
-        return np.zeros((0, held.ndim), int)
-    return np.argwhere(integers(held, what) != integers(wanted, what))[:1]  # minus zero is zero
 
 
 def read_text(raw: Any, name: str) -> str:

@@ -1,0 +1,100 @@
+"""The rows of the token embedding, and how facts are written into them: what `install` does.
+
+Everything is checked before anything is written. Codes are written some words at a time, so that
+the memory which this takes does not grow with the number of words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from constructions.facts.table import FactTable
+from constructions.facts.words import reached, some_words
+from constructions.model.fact_model import FactModel
+from constructions.model.readout import Readout
+from constructions.model.stream import Slot
+from constructions.writing.claims import Holds
+
+AT_ONCE = 2**16
+"""Nodes whose codes are made at once."""
+
+
+@dataclass(frozen=True)
+class TokenRows:
+    """What the rows of the token embedding hold, for any facts.
+
+    Attributes:
+        holds: the codes in an entity's row; and in that of *unknown* if it is read again.
+        constants: slots of an entity's row, and what they hold for all facts: (N, slot.size), or
+            what broadcasts to it.
+        relations: slots of a relation's row, and what they hold: (R, slot.size), or what
+            broadcasts to it.
+        unknown_is_read: whether the token *unknown* is read like an entity: of a chain of thought.
+        readout: makes the unembedding of the facts, if it depends on them. Raises InputError for
+            facts that it cannot be made of.
+    """
+
+    holds: tuple[Holds, ...]
+    constants: tuple[tuple[Slot, ArrayLike], ...]
+    relations: tuple[tuple[Slot, ArrayLike], ...]
+    unknown_is_read: bool
+    readout: Callable[[FactTable], Readout] | None
+
+    def __call__(self, model: FactModel, facts: FactTable) -> None:
+        """Write the facts, after every node that is to be written is known to have a code.
+
+        Raises:
+            InputError: one has none; or see `readout`. Nothing is written then.
+        """
+        readout = None if self.readout is None else self.readout(facts)
+        vocabulary = model.vocabulary
+        for one in self.holds:
+            last = one.last_of(facts.n_relations)
+            one.code.codebook.numbers(vocabulary.answer_tokens(reached(facts, one.words, last)))
+        weight = model.embedding.weight
+        for one in self.holds:
+            self._write_codes(weight, one, model, facts)
+        for slot, values in self.constants:
+            write_rows(weight, vocabulary.entities, slot, values)
+        for slot, values in self.relations:
+            write_rows(weight, vocabulary.relations, slot, values)
+        if readout is not None:
+            model.write_readout(readout)
+
+    def _write_codes(self, weight: Tensor, one: Holds, model: FactModel, facts: FactTable) -> None:
+        """Write the codes of one claim into the rows of all entities, some words at a time."""
+        vocabulary, columns = model.vocabulary, one.columns(facts.n_relations)
+        last, entities = one.last_of(facts.n_relations), vocabulary.entities
+        some = max(1, AT_ONCE // len(entities))
+        for start in range(0, len(columns), some):
+            here = columns[start : start + some]
+            numbers = np.arange(start, start + len(here))
+            words = some_words(numbers, facts.n_relations, one.words, last)
+            tokens = vocabulary.answer_tokens(facts.answer(entities[:, None], words[None]))
+            codes = one.code.rows(tokens.ravel()).reshape(len(entities), -1)
+            write_rows(weight, entities, Slot(one.slot.space, one.slot.name, here), codes)
+        if self.unknown_is_read and vocabulary.unknown in one.code.codebook.tokens:
+            unknown = np.array([vocabulary.unknown])
+            everywhere = np.tile(one.code.rows(unknown), len(columns))
+            write_rows(weight, unknown, one.slot.flat(), everywhere)
+
+
+def write_rows(weight: Tensor, tokens: NDArray[np.int64], slot: Slot, values: ArrayLike) -> None:
+    """Set `weight[tokens, slot]`; values have the shape (len(tokens), slot.size) or broadcast to
+    it.
+    """
+    rows, columns = tokens[:, None], slot.columns.ravel()[None, :]
+    whole = np.broadcast_to(np.asarray(values), np.broadcast_shapes(rows.shape, columns.shape))
+    at = slice(tokens[0], tokens[-1] + 1), slice(columns[0, 0], columns[0, -1] + 1)
+    new = torch.tensor(whole, dtype=weight.dtype, device=weight.device)
+    # contiguous on both sides, as is usual
+    if whole.shape == (at[0].stop - at[0].start, at[1].stop - at[1].start):
+        weight[at] = new
+    else:
+        weight[torch.from_numpy(rows), torch.from_numpy(columns)] = new

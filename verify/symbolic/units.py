@@ -1,0 +1,94 @@
+"""What the units of an MLP compute, each from the few values that its input can have."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from verify.kernel.verdict import Undecided
+from verify.symbolic.run import Run
+from verify.symbolic.values import Matrix, Values, size_of
+
+Terms = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def mlp(run: Run, x: Values, matrices: list[Matrix]) -> Values:
+    """The stream and what the MLP adds to it."""
+    hidden, gain, sizes = run.read(x, matrices[0], "the MLP"), 1, run.sizes(x)
+    for matrix in matrices:
+        if matrix is not matrices[0]:
+            hidden = relu(run, hidden)
+            sizes = hidden.sizes(run.now.top)
+            hidden = hidden.through(matrix)
+        run.setting.rounding.note(size_of(matrix.sums(sizes)))
+        gain *= matrix.norm
+    run.error *= 1 + gain  # ReLU is 1-Lipschitz: Lemma S16
+    run.moved |= matrices[-1].writes
+    x = x.plus(hidden.const, hidden.at, hidden.key, hidden.coef)
+    run.setting.rounding.note(size_of(run.sizes(x)))
+    return x
+
+
+def relu(run: Run, x: Values) -> Values:
+    """The positive parts (Lemmas S7 to S10)."""
+    variable = x.key < run.setting.model.d
+    n_variables, n_nodes = (
+        np.bincount(x.at[kind], minlength=x.const.size) for kind in (variable, ~variable)
+    )
+    mixed = variable & (n_nodes[x.at] > 0)
+    # bits of the node beside amounts that depend on it: written as such amounts (Lemma S10)
+    if mixed.any():
+        which, node, bit = run.setting.books.node_bits(run.now, x.key[mixed])
+        amounts = run.setting.model.d + node, x.coef[mixed][which] * bit
+        return relu(run, x.only(~mixed).plus(0, x.at[mixed][which], *amounts))
+    run.used[x.key[variable]] = True
+    x.sizes(run.now.top)  # refuses what could overflow below
+    low = x.const.ravel()
+    base = np.maximum(low, 0)
+    new = [_of_one(run, x, low, base, variable & (n_variables[x.at] == 1))]
+    many = variable & (n_variables[x.at] > 1)
+    if many.any():
+        new.append(_of_several(run, x, low, base, many, n_variables))
+    at = x.at[~variable]  # amounts that depend on the node: a value for each (Lemma S10)
+    new.append((at, x.key[~variable], np.maximum(low[at] + x.coef[~variable], 0) - base[at]))
+    terms = (np.concatenate(parts) for parts in zip(*new, strict=True))
+    return Values(base.reshape(x.const.shape)).plus(0, *terms)
+
+
+def _of_one(run: Run, x: Values, low: np.ndarray, base: np.ndarray, one: np.ndarray) -> Terms:
+    """Units of one bit, or of one number on which the sign does not depend: known from both ends
+    of its range (Lemmas S7 and S8).
+    """
+    at, key = x.at[one], x.key[one]
+    top = run.now.top[key]
+    high = low[at] + x.coef[one] * top
+    bends = (np.minimum(low[at], high) < 0) & (np.maximum(low[at], high) > 0)
+    if ((top > 1) & bends).any():
+        raise Undecided("a unit bends within the range of a number")
+    return at, key, (np.maximum(high, 0) - base[at]) // top
+
+
+def _of_several(
+    run: Run,
+    x: Values,
+    low: np.ndarray,
+    base: np.ndarray,
+    many: np.ndarray,
+    n_variables: np.ndarray,
+) -> Terms:
+    """Units of several bits: never above 0, or above 0 for a single code of the node (Lemma S9).
+    Their constants in `base` become 0.
+    """
+    now, books = run.now, run.setting.books
+    key, coef = x.key[many], x.coef[many]
+    at, first = np.unique(x.at[many], return_index=True)
+    most = low[at] + np.add.reduceat(np.maximum(coef, 0) * now.top[key], first)
+    bits, book = now.node()
+    own = np.logical_and.reduceat((now.length[key] == 0) & (now.book[key] == book), first)
+    least = np.minimum.reduceat(np.abs(coef), first)
+    sharp = own & (n_variables[at] == bits) & (most <= least)
+    if ((most > 0) & ~sharp).any():
+        raise Undecided("a unit depends on several bits, and not on a single code of the node")
+    number = np.add.reduceat((coef > 0) * (1 << now.bit[key]), first)
+    node = books.node_of(number, book)
+    base[at], fires = 0, (most > 0) & (node >= 0)
+    return at[fires], run.setting.model.d + node[fires], most[fires]
