@@ -21,7 +21,6 @@ from constructions.decoders.standard_model import (
 )
 from constructions.entry import (
     Construction as Construction,
-    Option as Option,
 )
 from constructions.facts.answers import (
     MISSING as MISSING,
@@ -83,6 +82,9 @@ from constructions.model.stream import (
 )
 from constructions.model.transformer import (
     Transformer as Transformer,
+)
+from constructions.option import (
+    Option as Option,
 )
 from constructions.saved.folder import (
     load as load,

@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from constructions.entry import Construction, Option
+from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError, InternalError
 from constructions.guards.user_code import is_reference, kind_of, loaded
+from constructions.option import Option
 from constructions.sizes import (
     hybrid,
     meet_in_the_middle,

@@ -14,11 +14,12 @@ from constructions.catalogue import CATALOGUE
 
 AT_ONCE = {
     "catalogue": ("CATALOGUE", "construction"),
-    "entry": ("Construction", "Option"),
+    "entry": ("Construction",),
     "facts.answers": ("MISSING",),
     "facts.codes": ("Codebook",),
     "facts.table": ("FactTable",),
     "facts.vocabulary": ("Vocabulary",),
+    "option": ("Option",),
     "guards.errors": ("DoesNotFit", "FactFileError", "InputError", "UserCodeError"),
     "sizes.sizing": ("Sizing",),
     "sizes.symbols": ("Symbols",),

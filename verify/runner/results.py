@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from constructions.entry import Construction
 from constructions.guards.wording import printable
@@ -105,9 +106,16 @@ class CellResult(Evidence):
         return self.recall or self.form
 
     @property
+    def by(self) -> Literal["queries", "proof", "both"] | None:
+        """What decides the answers; None if nothing does."""
+        if self.proof is None:
+            return None if self.answers is None else "queries"
+        return "proof" if self.recall is None else "both"
+
+    @property
     def by_proof_alone(self) -> bool:
-        """Whether no query was run, and the proof decides."""
-        return self.proof is not None and self.recall is None
+        """Whether no query was run but a sample, and the proof decides."""
+        return self.by == "proof"
 
     @property
     def queries(self) -> int | None:
