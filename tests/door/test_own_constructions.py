@@ -106,6 +106,15 @@ def test_without_formulas_sizes_are_counted_and_that_is_said(tmp_path, capsys):
         assert "ternary_selector has no size formulas" in said(capsys)
 
 
+def test_a_form_field_is_decided_by_all_logits(capsys):
+    """Of a state alone nothing is known of what tells such tokens apart."""
+    for logits in ("fast", "both"):
+        assert main([TERNARY, "-N", "9", "-R", "2", "--logits", logits]) == 1
+        assert "of which no state alone tells the best; ask for full logits" in said(capsys)
+    assert check_construction(TERNARY, N=9, R=2).recall.logits == "full"
+    assert check_construction("selector", N=9, R=2).recall.logits == "both", "the control"
+
+
 def test_options_of_a_users_own_are_options_of_the_command(tmp_path, capsys):
     mine = own_file(tmp_path, own_files.WITH_AN_OPTION)
     assert main([mine, "-N", "9", "-R", "2", "--spare", "2"]) == 0
