@@ -76,6 +76,7 @@ from constructions.model.recipe import (
     recorded as recorded,
 )
 from constructions.model.stream import (
+    Slot as Slot,
     Space as Space,
     dot as dot,
 )
@@ -129,6 +130,7 @@ from constructions.writing.codes import (
 )
 from constructions.writing.draft import (
     Draft as Draft,
+    require_exact as require_exact,
 )
 from constructions.writing.plan import (
     Plan as Plan,

@@ -41,12 +41,12 @@ ON_USE = {
     "model.margin": ("MarginClaim",),
     "model.readout": ("FormField", "NumberField", "Readout", "SignField"),
     "model.recipe": ("recorded",),
-    "model.stream": ("Space", "dot"),
+    "model.stream": ("Slot", "Space", "dot"),
     "model.transformer": ("Transformer",),
     "saved.folder": ("load", "save"),
     "writing.claims": ("Holds",),
     "writing.codes": ("Bits", "Number", "Signs"),
-    "writing.draft": ("Draft",),
+    "writing.draft": ("Draft", "require_exact"),
     "writing.plan": ("Plan",),
 }
 """Names beside the builders that are imported on first use, with torch, by module."""

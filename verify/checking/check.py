@@ -19,7 +19,8 @@ import numpy as np
 from verify import symbolic
 from verify.checking import described
 from verify.kernel import proof as kernel
-from verify.kernel.verdict import Refuted, Undecided, Verdict, escaped
+from verify.kernel.verdict import Refuted, Undecided, Verdict
+from verify.reading.wording import escaped
 
 CHECKERS: dict[str, Callable[[Mapping[str, Any], Any], Verdict]] = {
     "symbolic": symbolic.prove,
