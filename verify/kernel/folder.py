@@ -61,8 +61,8 @@ def read_facts(files: Mapping[str, Any], n: int, r: int) -> np.ndarray:
     entities = {name: i for i, name in enumerate(names[:n])}
     relations = {name: i for i, name in enumerate(names[n : n + r])}
     require(len(entities) == n and len(relations) == r, "vocabulary.txt: a name stands twice")
-    lines = bytes(files["facts.tsv"]).decode().split("\n")[:-1]
-    cells = (line.split("\t") for line in lines)
+    text = bytes(files["facts.tsv"]).decode().removesuffix("\n")
+    cells = (line.split("\t") for line in text.split("\n") if text)
     found = [(entities[s], relations[p], entities[o]) for s, p, o in cells]
     subjects, letters, answers = np.array(found, int).reshape(-1, 3).T
     once = len(np.unique(subjects * r + letters)) == len(found)
@@ -94,9 +94,10 @@ class Model:
         chain, d = len(specials) == 3, sizes["d_model"]
         task, _, *self.claims = json.loads(bytes(files["certificate.json"]))
         self.per_token = whole(task["hops_per_token"], int(chain), "hops_per_token")
-        require(self.per_token <= self.hops * chain, f"{self.per_token} hops for a written token")
         self.n, self.r, self.dtype, self.facts = n, r, manifest["dtype"], read_facts(files, n, r)
         length = self.hops + 1 + (-(-self.hops // self.per_token) if chain else 0)
+        fits = self.per_token <= self.hops * chain and sizes["positions"] in (0, length)
+        require(fits, f"{self.per_token} hops for a written token, {sizes['positions']} positions")
         shapes = {name: (n + r + len(specials), d) for name in ("embedding", "unembedding")}
         shapes |= {"positions": (length, d)} if sizes["positions"] else {}
         for i, layer in enumerate(stored["layers"]):
@@ -136,7 +137,7 @@ class Model:
 
 def _shapes(layer: Any, d: int) -> list[tuple[str, tuple[int, int]]]:
     """The tensors of a layer, name and shape."""
-    qk, v = np.sum(layer["heads"] or [[0, 0]], axis=0).tolist()
+    qk, v = (sum(widths) for widths in zip(*layer["heads"] or [[0, 0]], strict=True))
     heads = zip(PARTS, ((qk, d), (qk, d), (v, d), (d, v)), strict=True)
     found = [(f"attention.{name}", size) for name, size in heads if layer["heads"]]
     pairs = pairwise([d, *layer["d_mlp"], d] if layer["d_mlp"] else [])

@@ -77,10 +77,9 @@ class Position:
         here, d = len(self.rows) - 1, model.embedding.shape[1]
         self.origin: int | None = here if step > 1 else 0
         self.nodes, self.cases = np.arange(len(self.rows[self.origin])), np.zeros((1, 0), int)
-        self.known: Array = np.zeros((len(self.nodes), 1, d)) + model.positions[here]
+        own = self.rows[here][:, None] if step > 1 else np.zeros((len(self.nodes), 1, d))
+        self.known: Array = small(own + model.positions[here])
         self.tables: dict[int | str, Array] = {} if step > 1 else {here: self.rows[here]}
-        if step > 1:
-            self.known = small(self.known + self.rows[here][:, None])
         self.letters, self.leak, self.error = list[int](), Fraction(0), np.zeros(d)
         self.unknown, self.written = np.zeros(d, bool), np.zeros(d, bool)
         most = np.max([np.abs(rows).max(axis=0) for rows in self.rows], axis=0)
@@ -155,7 +154,8 @@ class Position:
             held = np.stack([of_tokens[0] for of_tokens in keys])
             scores = times(times(self.read(query, f"{what}: its query"), query), held)
             most = self.noted.product(self.beside, key)
-            self.noted.product(self.sizes(), times(most[None], np.abs(query).T))
+            # scores, in the units of the query
+            self.noted.product(self.sizes(), np.vstack([times(most[None], abs(query).T), query]))
             chosen = scores == scores.max(axis=-1, keepdims=True)
             count, ever = chosen.sum(axis=-1, keepdims=True), chosen.any(axis=(0, 1))
             alike = (count == 1).all() or (held[ever] == held[ever][0]).all()
@@ -163,8 +163,8 @@ class Position:
             seen = self.seen(value)
             mixed, later = self.mixed(seen, chosen, what)
             added = times(mixed, output)
-            exact = not (added % count).any() and not (count & (count - 1)).any()
-            require(exact, f"{what}: an average of {count.max()} is rounded", Undecided)
+            rounded = (added % count).any() or (count & (count - 1)).any()
+            require(not rounded, f"{what}: an average of {count.max()} is rounded", Undecided)
             known = small(known + added / count)
             tables |= {p: small(tables.get(p, 0) + times(seen[p], output)) for p in later}
             if not chosen.all():
@@ -216,8 +216,8 @@ class Position:
         require(shaken <= 1, "earlier leaks may move scores by more than 1", Undecided)
         self.leak = max(self.leak, leaked(gap - (shaken > 0), len(keys) - 1))
         high, low = ([f(rows, axis=0) for rows in added] for f in (np.max, np.min))
-        ever = np.flatnonzero((below == 0).any(axis=(0, 1))).tolist()
-        pairs = [(p, t) for t in ever for p in range(len(keys)) if p != t]
+        ever, every = np.flatnonzero((below == 0).any(axis=(0, 1))), range(len(keys))
+        pairs = [(p, t) for t in ever for p in every if p != t]
         moved = [np.maximum(high[p] - low[t], high[t] - low[p]) for p, t in pairs]
         return np.asarray(np.max(moved, axis=0))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructions.catalogue import CATALOGUE, construction, require_own
+from constructions.catalogue import CATALOGUE, construction, own_constructions
 from constructions.guards.errors import InputError
 from verify.cli.commands.options import (
     CELL_COLUMNS,
@@ -94,7 +94,7 @@ def add_constructions(commands: Commands, names: Iterable[str]) -> None:
 
 def _run_all(options: argparse.Namespace) -> int:
     """`verify all`: the default grid, side by side."""
-    require_own(options.own)
+    own_constructions(options.own)  # said before any cell is run
     cells = default_grid(*options.own) + (forms_grid(*options.own) if options.forms else [])
     return _run_cells(cells, options)
 

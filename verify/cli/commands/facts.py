@@ -17,6 +17,7 @@ from verify.cli.commands.options import Commands, add_checks
 from verify.cli.output import is_wide, say, say_verdict
 from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
+from verify.cli.questions import Question, question
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import size
 
@@ -28,8 +29,6 @@ NOT_VERIFIED = (
     "not verified (--by none): the model was built, no query was run and nothing is proven; what"
     " follows is what the model says"
 )
-Question = tuple[int, list[int]]
-"""A subject and a path of relations."""
 
 
 def add_facts(commands: Commands) -> None:
@@ -68,7 +67,7 @@ def _run_facts(options: argparse.Namespace) -> int:
     if options.construction is not None:
         construction(options.construction)  # a missing one is reported before the table is read
     facts = _read(options.file)
-    questions = [_question(facts, words) for words in options.ask]
+    questions = [question(facts, words) for words in options.ask]
     lengths = sorted(
         {len(path) for _, path in questions} | ({options.k} if options.k else set())
     ) or [1]
@@ -94,23 +93,6 @@ def _read(file: str) -> FactTable:
         f" fact{repeats}"
     )
     return facts
-
-
-def _question(facts: FactTable, words: list[str]) -> Question:
-    """What is asked for in words."""
-    if len(words) == 1:
-        # all the words of one quoted string, if any
-        words = words[0].split("\t" if "\t" in words[0] else None)
-    if len(words) < 2:
-        got = f"1 name: {words[0]}" if words else "no name"
-        raise InputError(f"--ask takes a subject and one relation or more; got {got}")
-    try:
-        subject = facts.entity_id(words[0])
-    except InputError as error:
-        raise InputError(
-            f"{error}; give names with spaces as words of their own, each in quotes"
-        ) from None
-    return subject, [facts.relation_id(word) for word in words[1:]]
 
 
 def _chosen(asked: str | None, facts: FactTable, lengths: list[int]) -> Construction:
