@@ -52,6 +52,7 @@ def attack(
     each: int,
     seed: int = 0,
     kinds: list[str] | None = None,
+    by: str = "auto",
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Tally]:
     """Attack a model folder `each` times in every way of `KINDS`, or in the given ones.
@@ -61,6 +62,7 @@ def attack(
         each: attacks of each kind; fewer where a kind has no more (no facts to swap).
         seed: of the random choices.
         kinds: names of `KINDS`.
+        by: the checker that is attacked, see `verify.checking.check`.
         progress: called with the number of attacks done.
 
     Raises:
@@ -69,7 +71,7 @@ def attack(
     """
     target = Target(Path(folder))
     require_runnable(sum(map(target.facts.n_queries, target.model.path_lengths)))
-    if (first := check_files(target.files)).verdict != "PASS":
+    if (first := check_files(target.files, by)).verdict != "PASS":
         raise InputError(
             f"{folder}: there is nothing to attack: the checker says {first.verdict}:"
             f" {first.reason}"
@@ -79,7 +81,7 @@ def attack(
         tally, rng = Tally(kind), np.random.default_rng([seed, list(KINDS).index(kind)])
         for reported, files, model, facts in islice(KINDS[kind](target, rng), each):
             tally.generated += 1
-            if check_files(files).verdict != "PASS":
+            if check_files(files, by).verdict != "PASS":
                 tally.killed += 1
             elif is_right(model, facts):
                 tally.harmless += 1

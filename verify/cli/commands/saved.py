@@ -16,6 +16,8 @@ from verify.cli.values import count, margin, size
 
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
 """The kinds of `verify.runner.attack_kinds`, which imports torch, as help does not."""
+CHECKERS = ("auto", "both", "kernel", "symbolic")
+"""The choices of `verify.checking.check`, which imports numpy, as help does not."""
 
 
 def add_check(commands: Commands) -> None:
@@ -35,6 +37,15 @@ def add_check(commands: Commands) -> None:
     )
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="as written by --save or by `save`"
+    )
+    parser.add_argument(
+        "--by",
+        choices=CHECKERS,
+        default="auto",
+        help=(
+            "which checker: the kernel, which tabulates; the symbolic one, fast also for large"
+            " tables; or both, which must agree (default auto: both where that takes seconds)"
+        ),
     )
     add_json(parser)
     parser.set_defaults(run=_run_check)
@@ -135,7 +146,7 @@ def _run_check(options: argparse.Namespace) -> int:
             f"{options.folder}: no such folder; give one that save or --save has written"
         )
     check_writable(options.json)
-    proven = check(options.folder)
+    proven = check(options.folder, options.by)
     say_verdict(proof_line(proven))
     write_text(options.json, lambda: proof_as_json(proven))
     return PASSED if proven.verdict == "PASS" else FAILED
@@ -152,7 +163,7 @@ def _run_attack(options: argparse.Namespace) -> int:
     kinds = options.kind or list(ATTACKS)
     with progress("attacks") as begin:
         advance = begin("attacking", options.n * len(kinds))
-        tallies = attack(options.folder, options.n, options.seed, kinds, advance)
+        tallies = attack(options.folder, options.n, options.seed, kinds, progress=advance)
     say_text(attack_table(tallies))
     say_verdict(attack_verdict(tallies))
     return PASSED if all(tally.sound for tally in tallies) else FAILED
