@@ -24,7 +24,7 @@ from constructions import FactFileError, FactTable, InputError
 from constructions.facts.tsv import fact_lines
 from constructions.saved import folder as folders
 from constructions.saved.reading import read_facts
-from verify.kernel import reading
+from verify.reading import stored as reading
 
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 NAMES = [

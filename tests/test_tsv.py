@@ -30,7 +30,7 @@ from constructions.facts.tsv import read_tsv
 from constructions.saved import reading
 from verify.__main__ import main
 from verify.checking.check import check, check_files
-from verify.kernel import reading as stored
+from verify.reading import stored
 
 
 def test_there_are_enough_bad_and_odd_tables():

@@ -24,9 +24,9 @@ from constructions import (
     superposition,
 )
 from verify.checking.check import check, check_files
-from verify.kernel.reading import integers
 from verify.kernel.verdict import Refuted
 from verify.queries.recall import check_recall
+from verify.reading.stored import integers
 from verify.symbolic import reading
 from verify.symbolic.values import segments
 

@@ -21,7 +21,8 @@ from verify import symbolic
 from verify.checking import described
 from verify.checking.work import MOST_WORK, work
 from verify.kernel import proof as kernel
-from verify.kernel.verdict import Refuted, Undecided, Verdict, escaped, require
+from verify.kernel.verdict import Refuted, Undecided, Verdict, require
+from verify.reading.wording import escaped
 
 CHECKERS: dict[str, Callable[[Mapping[str, Any], Any], Verdict]] = {
     "kernel": kernel.prove,

@@ -14,7 +14,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from verify.kernel.reading import (
+from verify.kernel.verdict import require
+from verify.reading.stored import (
     DTYPES,
     FORMAT,
     MOST_BYTES_OF_JSON,
@@ -24,7 +25,7 @@ from verify.kernel.reading import (
     read_tensors,
     read_vocabulary,
 )
-from verify.kernel.verdict import MOST_SHOWN, escaped, require, shown
+from verify.reading.wording import MOST_SHOWN, escaped, shown
 from verify.symbolic.claims import Claims
 
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])

@@ -52,21 +52,21 @@ def read_facts(files: Mapping[str, Any], n: int, r: int) -> np.ndarray:
     """
     table = np.full((r, n + 1), n)
     if "facts.safetensors" in files:
-        facts = read_tensors(files["facts.safetensors"])["facts"][1]
-        require(facts.dtype.kind == "i" and facts.shape == (r, n), "facts.safetensors: no (R, N)")
-        require(facts.min() >= -1 and facts.max() < n, "facts.safetensors: an answer is no entity")
+        kind, facts = read_tensors(files["facts.safetensors"])["facts"]
+        fits = kind == "I32" and facts.shape == (r, n) and -1 <= facts.min() <= facts.max() < n
+        require(fits, "facts.safetensors: not the entity, or -1, of each relation and subject")
         table[:, :n] = np.where(facts < 0, n, facts)
         return table
     names = bytes(files["vocabulary.txt"]).decode().split("\n")
     entities = {name: i for i, name in enumerate(names[:n])}
     relations = {name: i for i, name in enumerate(names[n : n + r])}
     require(len(entities) == n and len(relations) == r, "vocabulary.txt: a name stands twice")
-    lines = bytes(files["facts.tsv"]).decode().split("\n")[:-1]
-    cells = (line.split("\t") for line in lines)
+    text = bytes(files["facts.tsv"]).decode().removesuffix("\n")
+    cells = (line.split("\t") for line in text.split("\n") if text)
     found = [(entities[s], relations[p], entities[o]) for s, p, o in cells]
     subjects, letters, answers = np.array(found, int).reshape(-1, 3).T
-    distinct = np.unique(subjects * r + letters)
-    require(len(distinct) == len(found), "facts.tsv: a subject has two answers to one relation")
+    once = len(np.unique(subjects * r + letters)) == len(found)
+    require(once, "facts.tsv: a subject has two answers to one relation")
     table[letters, subjects] = answers
     return table
 
@@ -94,9 +94,10 @@ class Model:
         chain, d = len(specials) == 3, sizes["d_model"]
         task, _, *self.claims = json.loads(bytes(files["certificate.json"]))
         self.per_token = whole(task["hops_per_token"], int(chain), "hops_per_token")
-        require(self.per_token <= self.hops * chain, f"{self.per_token} hops for a written token")
         self.n, self.r, self.dtype, self.facts = n, r, manifest["dtype"], read_facts(files, n, r)
         length = self.hops + 1 + (-(-self.hops // self.per_token) if chain else 0)
+        fits = self.per_token <= self.hops * chain and sizes["positions"] in (0, length)
+        require(fits, f"{self.per_token} hops for a written token, {sizes['positions']} positions")
         shapes = {name: (n + r + len(specials), d) for name in ("embedding", "unembedding")}
         shapes |= {"positions": (length, d)} if sizes["positions"] else {}
         for i, layer in enumerate(stored["layers"]):
@@ -112,17 +113,16 @@ class Model:
         self.layers = layers * whole(stored["repeats"], 1, "repeats")
         entity, letter, pad = np.arange(n), n + np.arange(r), n + r + 1 + np.arange(int(chain))
         some_missing = int((self.facts[:, :n] == n).any())  # then *unknown* is written, and read
-        self.tokens = {"entity": entity, "letter": letter, "pad": pad}
-        self.tokens["either"] = np.append(letter, pad)
+        either = np.append(letter, pad)
+        self.tokens = {"entity": entity, "letter": letter, "pad": pad, "either": either}
         self.tokens["written"] = np.append(entity, [n + r] * some_missing).astype(int)
 
     def runs(self) -> list[tuple[int, int]]:
         """Every deciding position: (step, letters that are left for it)."""
         if not self.per_token:
             return [(1, self.hops)]
-        steps, j = range(1, len(self.positions) - self.hops + 1), self.per_token
-        left = {i: max(0, min(j, self.hops - (i - 1) * j)) for i in steps}
-        return [(i, n) for i in steps for n in range(int(i == 1), left[i] + 1)]
+        steps, j, k = range(1, len(self.positions) - self.hops + 1), self.per_token, self.hops
+        return [(i, n) for i in steps for n in range(i == 1, max(0, min(j, k - (i - 1) * j)) + 1)]
 
     def kinds(self, step: int, left: int) -> list[str]:
         """What each position up to the deciding one may hold (Lemma K2)."""
@@ -137,7 +137,7 @@ class Model:
 
 def _shapes(layer: Any, d: int) -> list[tuple[str, tuple[int, int]]]:
     """The tensors of a layer, name and shape."""
-    qk, v = np.sum(layer["heads"] or [[0, 0]], axis=0).tolist()
+    qk, v = (sum(widths) for widths in zip(*layer["heads"] or [[0, 0]], strict=True))
     heads = zip(PARTS, ((qk, d), (qk, d), (v, d), (d, v)), strict=True)
     found = [(f"attention.{name}", size) for name, size in heads if layer["heads"]]
     pairs = pairwise([d, *layer["d_mlp"], d] if layer["d_mlp"] else [])

@@ -27,6 +27,7 @@ AT_ONCE = 2**23
 """Of one that is made piece by piece."""
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def prove(files: Mapping[str, Any], manifest: Any) -> Verdict:
     """PASS, or an exception.
 
@@ -76,13 +77,11 @@ class Position:
         here, d = len(self.rows) - 1, model.embedding.shape[1]
         self.origin: int | None = here if step > 1 else 0
         self.nodes, self.cases = np.arange(len(self.rows[self.origin])), np.zeros((1, 0), int)
-        self.known: Array = np.zeros((len(self.nodes), 1, d)) + model.positions[here]
+        own = self.rows[here][:, None] if step > 1 else np.zeros((len(self.nodes), 1, d))
+        self.known: Array = small(own + model.positions[here])
         self.tables: dict[int | str, Array] = {} if step > 1 else {here: self.rows[here]}
-        if step > 1:
-            self.known = small(self.known + self.rows[here][:, None])
-        self.letters: list[int] = []
+        self.letters, self.leak, self.error = list[int](), Fraction(0), np.zeros(d)
         self.unknown, self.written = np.zeros(d, bool), np.zeros(d, bool)
-        self.error, self.leak = np.zeros(d), Fraction(0)
         most = np.max([np.abs(rows).max(axis=0) for rows in self.rows], axis=0)
         self.beside = most + np.abs(model.positions[: here + 1]).max(axis=0)
         noted.sums(self.beside)
@@ -112,8 +111,7 @@ class Position:
         """Letters come to hand: from now on there is a case for each choice (Lemma K2)."""
         self.letters, r = self.letters + letters, self.model.r
         needed = len(self.nodes) * r ** len(self.letters) * width
-        many = f"a table has {needed:,} numbers, and {MOST_NUMBERS:,} are held"
-        require(needed <= MOST_NUMBERS, many, Undecided)
+        require(needed <= MOST_NUMBERS, f"a table of {needed:,} numbers is not held", Undecided)
         choices = [*product(range(r), repeat=len(self.letters))]
         self.cases = np.array(choices, int).reshape(len(choices), -1)
         self.known = np.repeat(self.known, r ** len(letters), axis=1)
@@ -124,7 +122,7 @@ class Position:
     def sizes(self) -> Array:
         """Bounds on the absolute values of the stream, (d,)."""
         tables = [np.abs(table).max(axis=0) for table in self.tables.values()]
-        return np.asarray(np.sum([np.abs(self.known).max(axis=(0, 1)), *tables], axis=0))
+        return np.asarray(np.abs(self.known).max(axis=(0, 1)) + sum(tables))
 
     def read(self, matrix: Array, what: str) -> Array:
         """The stream as the matrix sees it, (A, C, d): the first rows of the tables stand for all,
@@ -156,7 +154,8 @@ class Position:
             held = np.stack([of_tokens[0] for of_tokens in keys])
             scores = times(times(self.read(query, f"{what}: its query"), query), held)
             most = self.noted.product(self.beside, key)
-            self.noted.product(self.sizes(), times(most[None], np.abs(query).T))
+            # scores, in the units of the query
+            self.noted.product(self.sizes(), np.vstack([times(most[None], abs(query).T), query]))
             chosen = scores == scores.max(axis=-1, keepdims=True)
             count, ever = chosen.sum(axis=-1, keepdims=True), chosen.any(axis=(0, 1))
             alike = (count == 1).all() or (held[ever] == held[ever][0]).all()
@@ -164,8 +163,8 @@ class Position:
             seen = self.seen(value)
             mixed, later = self.mixed(seen, chosen, what)
             added = times(mixed, output)
-            exact = not (added % count).any() and not (count & (count - 1)).any()
-            require(exact, f"{what}: an average of {count.max()} is rounded", Undecided)
+            rounded = (added % count).any() or (count & (count - 1)).any()
+            require(not rounded, f"{what}: an average of {count.max()} is rounded", Undecided)
             known = small(known + added / count)
             tables |= {p: small(tables.get(p, 0) + times(seen[p], output)) for p in later}
             if not chosen.all():
@@ -217,8 +216,8 @@ class Position:
         require(shaken <= 1, "earlier leaks may move scores by more than 1", Undecided)
         self.leak = max(self.leak, leaked(gap - (shaken > 0), len(keys) - 1))
         high, low = ([f(rows, axis=0) for rows in added] for f in (np.max, np.min))
-        ever = np.flatnonzero((below == 0).any(axis=(0, 1))).tolist()
-        pairs = [(p, t) for t in ever for p in range(len(keys)) if p != t]
+        ever, every = np.flatnonzero((below == 0).any(axis=(0, 1))), range(len(keys))
+        pairs = [(p, t) for t in ever for p in every if p != t]
         moved = [np.maximum(high[p] - low[t], high[t] - low[p]) for p, t in pairs]
         return np.asarray(np.max(moved, axis=0))
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal
 
-MOST_SHOWN = 100
-
 
 class Refuted(Exception):
     """A claim is false, or the folder is not what its manifest says."""
@@ -53,24 +51,8 @@ def require(holds: object, otherwise: str, error: type[Refuted | Undecided] = Re
         raise error(otherwise)
 
 
-def escaped(text: object) -> str:
-    r"""The text on one line, without a character that could steer a terminal or forge a line:
-    others become `\n`, `\x1b`.
-
-    Everything in a folder is written by whom one likes, and parts of it stand in what is said of
-    the folder.
-    """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
-
-
-def shown(value: object) -> str:
-    """A value of a file as a reason shows it: escaped, and cut where it is long."""
-    text = escaped(repr(value))
-    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
-
-
 def whole(value: Any, least: int, what: str) -> int:
     """The value, if it is an integer of at least `least`."""
-    found = type(value) is int and value >= least
-    require(found, f"{what} is {shown(value)}, not an integer of at least {least}")
+    fits = type(value) is int and value >= least
+    require(fits, f"{what} is {ascii(value)[:100]}, not an integer of at least {least}")
     return int(value)

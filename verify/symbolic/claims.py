@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from verify.kernel.reading import read_json
-from verify.kernel.verdict import require, shown
+from verify.kernel.verdict import require
+from verify.reading.stored import read_json
+from verify.reading.wording import shown
 
 
 class Claims:

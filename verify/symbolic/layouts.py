@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from verify.kernel.verdict import Undecided, require, shown, whole
+from verify.kernel.verdict import Undecided, require, whole
+from verify.reading.wording import shown
 from verify.symbolic.reading import Model
 
 MOST_BITS = 50

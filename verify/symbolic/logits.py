@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from verify.kernel.reading import integers
 from verify.kernel.verdict import Refuted, Undecided, require
+from verify.reading.stored import integers
 from verify.symbolic.layouts import MOST_BITS
 from verify.symbolic.run import Run
 from verify.symbolic.values import LARGEST, bounded, size_of

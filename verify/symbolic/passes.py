@@ -7,7 +7,8 @@ from itertools import product as all_choices
 
 import numpy as np
 
-from verify.kernel.verdict import Undecided, require, shown
+from verify.kernel.verdict import Undecided, require
+from verify.reading.wording import shown
 from verify.symbolic.claims import Claims
 from verify.symbolic.heads import Cases, attend
 from verify.symbolic.layouts import Block, read_blocks

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from verify.kernel.reading import (
+from verify.kernel.verdict import Refuted, Undecided, require, whole
+from verify.reading.stored import (
     DTYPES,
     integers,
     read_facts,
     read_tensors,
     read_vocabulary,
 )
-from verify.kernel.verdict import Refuted, Undecided, require, whole
 from verify.symbolic.values import Matrix
 
 LEAST_ROOM = 2**24  # numbers of a table that may be held, and as many as there are weights

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from verify.kernel.reading import integers
-from verify.kernel.verdict import Refuted, require, shown
+from verify.kernel.verdict import Refuted, require
+from verify.reading.stored import integers
+from verify.reading.wording import shown
 from verify.symbolic.layouts import Block, Books, Layout, Words, layout_of, read_blocks
 from verify.symbolic.reading import Model, differing, stored_as
 from verify.symbolic.values import product, segments

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from verify.kernel.reading import integers
 from verify.kernel.verdict import Undecided, require
+from verify.reading.stored import integers
 from verify.symbolic.logits import Final, separate
 from verify.symbolic.run import Run
 from verify.symbolic.values import Values, added_up, product, segments, size_of

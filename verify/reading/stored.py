@@ -1,5 +1,7 @@
-"""Reading the files of a model folder, for both checkers: exactly, with nothing but the standard
-library and numpy.
+"""Reading the files of a model folder, and refusing what is not as it should be: exactly, with
+nothing but the standard library and numpy.
+
+The kernel reads them by code of its own (`verify.kernel.folder`), which asks for less.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from verify.kernel.verdict import MOST_SHOWN, Refuted, require, shown, whole
+from verify.kernel.verdict import Refuted, require, whole
+from verify.reading.wording import MOST_SHOWN, shown
 
 FORMAT = 3
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}

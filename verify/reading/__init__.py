@@ -1,0 +1,1 @@
+"""Reading the files of a model folder, and all that they must be."""
