@@ -95,11 +95,14 @@ def way(result: CellResult, saved: bool) -> str:
     """
     if result.by is None or result.form is not None:
         return ""
-    weights = "the weights, as saved," if saved else "the weights, saved to a temporary folder,"
+    weights = "the weights, as saved" if saved else "the weights, saved to a temporary folder"
+    opinion = f"{weights}, are proven"
+    if result.proof is not None and result.proof.proven.verdict != "PASS":
+        opinion = f"the checker says {result.proof.proven.verdict} of {weights}"
     said = {
         "queries": "by queries: all were run",
-        "proof": f"by proof: {weights} are proven, and a sample of the queries was run",
-        "both": f"by both: all queries were run, and {weights} are proven",
+        "proof": f"by proof: {opinion}",
+        "both": f"by both: all queries were run, and {opinion}",
     }
     lines = [said[result.by]]
     if result.proof is not None and result.proof.sample is not None:
