@@ -65,8 +65,7 @@ def run_cell(
             result, _ = _verify(entry, facts, cell, begin, proven_size, save, by, announce)
         result.verdict  # noqa: B018  # evidence that cannot be judged is a crash of the cell, too
     except UserCodeError as error:
-        first, *places = error.lines
-        ended = Ended(first, crashed=True, traceback="\n".join(places))
+        ended = Ended(error.lines[0], crashed=True, traceback=error.places)
         result = CellResult(cell, cell.dtype, ended=ended)
     except InputError as error:
         result = CellResult(cell, cell.dtype, ended=Ended(str(error)))
