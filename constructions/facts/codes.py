@@ -25,7 +25,11 @@ def bits_needed(count: int) -> int:
 
 def binary_codes(numbers: ArrayLike, bits: int) -> NDArray[np.int8]:
     """b(t) for every t: integers of shape (...) to int8 zeros and ones of shape (..., bits)."""
-    return ((np.asarray(numbers)[..., None] >> np.arange(bits)) & 1).astype(np.int8)
+    whole_numbers = np.asarray(numbers)
+    if bits > 64:
+        return ((whole_numbers[..., None] >> np.arange(bits)) & 1).astype(np.int8)
+    used = whole_numbers.astype("<i8")[..., None].view(np.uint8)[..., : -(-bits // 8)]
+    return np.unpackbits(used, axis=-1, count=bits, bitorder="little").view(np.int8)
 
 
 def sign_codes(numbers: ArrayLike, bits: int) -> NDArray[np.int8]:

@@ -26,7 +26,7 @@ def builder_named(name: str) -> Builder[..., FactModel]:
     if name not in entries:
         raise InputError(
             f"no builder is named {name!r}; there are {', '.join(entries)}; if it is your own,"
-            " hand it over: load(folder, builder=mine)"
+            " hand it over: load(folder, builder=mine), or --with path/file.py:mine"
         )
     return cast("Builder[..., FactModel]", entries[name].constructor())
 

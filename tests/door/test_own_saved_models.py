@@ -51,6 +51,34 @@ def test_load_takes_the_construction_or_its_builder(folder):
         assert all(model.answer(s, [r]) == FACTS.answer(s, [r]) for s in (0, 9) for r in range(3))
 
 
+def test_commands_that_load_it_are_told_whose_it_is(folder, tmp_path, capsys):
+    made_by = ["--with", TERNARY]
+    commands = {
+        "show": ["show", str(folder)],
+        "attack": ["attack", str(folder), "-n", "5", "--kind", "weights"],
+    }
+    for name, words in commands.items():
+        assert main(words) == 2
+        assert "--with path/file.py:mine" in capsys.readouterr().err
+        assert main([*words, *made_by]) == 0, name
+        assert ("ternary_selector, d_model" if name == "show" else "PASS") in (
+            capsys.readouterr().out
+        )
+        assert main([*words, *made_by, *made_by]) == 2
+        assert "a saved model was made by one construction; got" in capsys.readouterr().err
+    assert main(["show", "selector", *made_by]) == 2
+    assert "--with is for the folder of a saved model" in capsys.readouterr().err
+    assert main(["show", TERNARY]) == 0
+    assert "ternary_selector, d_model" in capsys.readouterr().out
+
+
+def test_it_is_exported_like_any_other(folder, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    words = ["export", str(folder), "--to", "onnx", str(tmp_path / "out"), "--with", TERNARY]
+    assert main(words) == 0
+    assert "0 wrong; largest logit difference 0 in float32" in capsys.readouterr().out
+
+
 def test_load_without_the_builder_says_what_to_do(folder):
     with pytest.raises(InputError, match=r"no builder is named 'ternary_selector'.*if it is your"):
         load(folder)

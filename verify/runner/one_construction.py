@@ -9,7 +9,7 @@ from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from constructions.guards.integers import whole
 from constructions.guards.user_code import kind_of
-from verify.runner.cells import FACT_KINDS, Cell, DType, FactKind
+from verify.runner.cells import FACT_KINDS, By, Cell, DType, FactKind
 from verify.runner.results import CellResult
 from verify.runner.verifying import run_cell
 
@@ -27,6 +27,7 @@ def check_construction(
     options: Mapping[str, int] | None = None,
     dtype: DType = "auto",
     seed: int = 0,
+    by: By = "auto",
 ) -> CellResult:
     """Build a construction on a random table, run every query, hold it against its formulas, its
     margin and every bound that applies, and prove it.
@@ -41,6 +42,7 @@ def check_construction(
         options: of the construction, by name.
         dtype: of the module; `auto` is float32, or float64 where exactness needs it.
         seed: of the random table.
+        by: what decides: `queries`, the `proof`, or both; `auto`, see `verify.runner.decided_by`.
 
     Returns:
         All evidence; `verdict` is PASS, FAIL or UNKNOWN, `reason` says why, `str` all in a few
@@ -74,4 +76,4 @@ def check_construction(
         dtype,
         given=entry,
     )
-    return run_cell(cell, proven_size=PROVEN)
+    return run_cell(cell, proven_size=PROVEN, by=by)

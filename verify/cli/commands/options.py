@@ -47,6 +47,10 @@ def add_own(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+MADE_BY = "the construction of your own that has made the model"
+"""What `--with` names beside a saved model."""
+
+
 def add_checks(parser: argparse.ArgumentParser, *also: str) -> None:
     """How a model is built, decided and saved, and how its result is shown; `also` are further
     ways to decide.

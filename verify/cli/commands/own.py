@@ -12,6 +12,20 @@ from constructions.guards.user_code import is_reference, kind_of, loaded
 from verify.runner.held_bounds import require_new_bound
 
 
+def builder_of(references: Sequence[str]) -> Construction | None:
+    """The construction of the user's own whose saved model is to be loaded; None if none is named.
+
+    Raises:
+        InputError: several are named, or see `constructions.catalogue.construction`.
+        UserCodeError: the user's file has raised an error.
+    """
+    if len(references) > 1:
+        raise InputError(
+            f"a saved model was made by one construction; got --with {' --with '.join(references)}"
+        )
+    return next(iter(own_constructions(references)), None)
+
+
 def own_of(references: Sequence[str]) -> tuple[list[Construction], list[LowerBound]]:
     """The constructions and the bounds that these texts name.
 

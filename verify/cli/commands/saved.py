@@ -7,7 +7,8 @@ from pathlib import Path
 
 from constructions.export import TOOLS
 from constructions.guards.errors import InputError
-from verify.cli.commands.options import Commands, add_json
+from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
+from verify.cli.commands.own import builder_of
 from verify.cli.output import say, say_text, say_verdict
 from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
@@ -78,6 +79,7 @@ def add_attack(commands: Commands) -> None:
     parser.add_argument(
         "--seed", type=count, default=0, help="of the random choices, at least 0 (default 0)"
     )
+    add_own(parser, MADE_BY)
     parser.set_defaults(run=_run_attack)
 
 
@@ -122,6 +124,7 @@ def add_export(commands: Commands) -> None:
             " a million; 0 for the logits as they are"
         ),
     )
+    add_own(parser, MADE_BY)
     add_json(parser)
     parser.set_defaults(run=_run_export)
 
@@ -153,10 +156,10 @@ def _run_attack(options: argparse.Namespace) -> int:
     for kind in options.kind or []:
         if kind not in ATTACKS:
             raise InputError(f"--kind {kind}: no such kind; there are {', '.join(ATTACKS)}")
-    kinds = options.kind or list(ATTACKS)
+    kinds, own = options.kind or list(ATTACKS), builder_of(options.own)
     with progress("attacks") as begin:
         advance = begin("attacking", options.n * len(kinds))
-        tallies = attack(options.folder, options.n, options.seed, kinds, advance)
+        tallies = attack(options.folder, options.n, options.seed, kinds, advance, own)
     say_text(attack_table(tallies))
     say_verdict(attack_verdict(tallies))
     return PASSED if all(tally.sound for tally in tallies) else FAILED
@@ -171,7 +174,7 @@ def _run_export(options: argparse.Namespace) -> int:
     check_writable(options.json)
     check_folder(options.out)
     tool(options.to)  # a missing one is reported before the model is read
-    model = load(options.folder)
+    model = load(options.folder, builder_of(options.own))
     with progress("queries") as begin:
         advance = begin(f"asking {options.to}", n_asked(model))
         asked = export_and_ask(model, options.to, options.out, advance, options.margin)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from constructions.catalogue import CATALOGUE, construction
 from constructions.guards.errors import InputError
-from verify.cli.commands.options import Commands
+from verify.cli.commands.options import MADE_BY, Commands, add_own
+from verify.cli.commands.own import builder_of
 from verify.cli.output import say, say_text
 from verify.cli.places import check_writable
 from verify.cli.questions import Question, question
@@ -70,6 +71,7 @@ def add_show(commands: Commands) -> None:
         metavar="FILE",
         help="also draw it, as FILE.svg, FILE.png or FILE.pdf (needs matplotlib)",
     )
+    add_own(parser, MADE_BY)
     parser.set_defaults(run=_run_show)
 
 
@@ -97,6 +99,11 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Question]:
     """The model that is shown, built or loaded, and the query."""
     if options.what not in CATALOGUE and Path(options.what).is_dir():
         return _loaded(options)
+    if options.own:
+        raise InputError(
+            f"--with is for the folder of a saved model; {options.what} is built: give"
+            " path/file.py:mine in its place"
+        )
     try:
         entry = construction(options.what)
     except InputError as error:
@@ -120,7 +127,7 @@ def _loaded(options: argparse.Namespace) -> tuple[FactModel, Question]:
             f"{options.what} is a saved model, which has its sizes; -N, -R and --seed are for a"
             " construction that is built"
         )
-    model = load(options.what)
+    model = load(options.what, builder_of(options.own))
     if options.query:
         return model, question(model.facts, options.query, "QUERY", ids=True)
     return model, _one_with_an_answer(model, options.k or model.path_lengths[-1])
