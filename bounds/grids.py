@@ -29,6 +29,11 @@ class Grid:
     steps: int
 
     @property
+    def high(self) -> Fraction:
+        """The largest value."""
+        return self.low + self.steps * Fraction(2) ** self.spacing
+
+    @property
     def width(self) -> int:
         """The bits that name a number of it."""
         return self.steps.bit_length()
@@ -65,19 +70,15 @@ def grid_of(pieces: Iterable[NDArray[np.float64]]) -> Grid:
     """The coarsest dyadic grid that holds all values; {0} of no value. Raises ValueError as
     `fixed_point_width`.
     """
-    integers, scale = _as_integers([piece for piece in pieces if piece.size])
-    if not integers:
+    grids = {_grid_of_piece(piece) for piece in pieces if piece.size}
+    if not grids:
         return Grid(Fraction(0), 0, 0)
-    low, high = (
-        min(int(piece.min()) for piece in integers),
-        max(int(piece.max()) for piece in integers),
-    )
-    used = 0
-    for piece in integers:
-        used |= int(np.bitwise_or.reduce(piece - low, axis=None))
-    spacing = used & -used  # the largest power of two that divides all differences
-    exponent = scale + spacing.bit_length() - 1 if spacing else 0
-    return Grid(low * Fraction(2) ** scale, exponent, (high - low) // spacing if spacing else 0)
+    low, high = min(grid.low for grid in grids), max(grid.high for grid in grids)
+    apart = [grid.spacing for grid in grids if grid.steps]
+    apart += [_odd_part(grid.low - low)[1] for grid in grids if grid.low != low]
+    if not apart:
+        return Grid(low, 0, 0)
+    return Grid(low, min(apart), int((high - low) / Fraction(2) ** min(apart)))
 
 
 def natural_bits(number: int) -> int:
@@ -94,27 +95,32 @@ def signed_bits(number: int) -> int:
     return natural_bits(2 * number if number >= 0 else -2 * number - 1)
 
 
-def _as_integers(pieces: list[NDArray[np.float64]]) -> tuple[list[NDArray[Any]], int]:
+def _grid_of_piece(piece: NDArray[np.float64]) -> Grid:
+    """The coarsest grid of some values, at least one, that are looked at together."""
+    integers, scale = _as_integers(piece)
+    low, high = int(integers.min()), int(integers.max())
+    used = int(np.bitwise_or.reduce(integers - integers.flat[0], axis=None))
+    spacing = used & -used  # the largest power of two that divides all differences
+    exponent = scale + spacing.bit_length() - 1 if spacing else 0
+    return Grid(low * Fraction(2) ** scale, exponent, (high - low) // spacing if spacing else 0)
+
+
+def _as_integers(piece: NDArray[np.float64]) -> tuple[NDArray[Any], int]:
     """The values as integers times 2^scale: int64 where they are such integers (scale 0), Python
     integers otherwise.
     """
-    for piece in pieces:
-        if not np.isfinite(piece).all():
-            raise ValueError("a weight is not a finite number, so that no number of bits holds it")
-    if all(max(piece.max(), -piece.min()) < 2.0**62 for piece in pieces):
-        integers = [piece.astype(np.int64) for piece in pieces]
-        if all((whole == piece).all() for whole, piece in zip(integers, pieces, strict=True)):
+    low, high = piece.min(), piece.max()  # NaN, if any is
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError("a weight is not a finite number, so that no number of bits holds it")
+    if max(high, -low) < 2.0**61:  # so that no difference of two overflows
+        integers = piece.astype(np.int64)
+        if (integers == piece).all():
             return integers, 0
-    # Each value is an integer of 53 bits times a power of two; the smallest power is the common
-    # one.
-    parts = [np.frexp(piece) for piece in pieces]
-    least = min(int(powers.min()) for _, powers in parts)
-    mantissas = [np.ldexp(m, 53).astype(np.int64).astype(object) for m, _ in parts]
-    shifted = [
-        m << (powers - least).astype(object)
-        for m, (_, powers) in zip(mantissas, parts, strict=True)
-    ]
-    return shifted, least - 53
+    # each value is an integer of 53 bits times a power of two; the least power is the common one
+    parts, powers = np.frexp(piece)
+    least = int(powers.min())
+    mantissas = np.ldexp(parts, 53).astype(np.int64).astype(object)
+    return mantissas << (powers - least).astype(object), least - 53
 
 
 def _odd_part(number: Fraction) -> tuple[int, int]:

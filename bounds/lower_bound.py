@@ -1,14 +1,21 @@
-"""A lower bound as a number: what it is, and the steps of evaluating one exactly or downwards."""
+"""A lower bound: as a function with its hypotheses, as a number, and the steps of evaluating one
+exactly or downwards.
+"""
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from fractions import Fraction
+from typing import Any, Literal
 
 from bounds.logarithms import Enclosure, round_down
 from constructions.guards.errors import InputError
 from constructions.guards.integers import whole
+from constructions.guards.user_code import in_his_code, ours_to_report
+from constructions.guards.wording import brief
 from constructions.sizes.whole_numbers import tree
 
 LARGEST_SIZE = 2**40
@@ -35,6 +42,98 @@ class Bound:
     Q: int | None = None
     i: int | None = None
     j: int | None = None
+
+
+@dataclass(frozen=True)
+class LowerBound:
+    """A lower bound on B_T as a function, and its hypotheses: of which models it is one.
+
+        def mine(n_entities, n_relations, hops, embedding_bits):
+            \"""Half of the facts must be inside.\"""
+            return n_entities * n_relations / 2 - n_entities * embedding_bits
+
+        half = LowerBound(mine, unembedding="fixed")
+
+    Attributes:
+        function: of N, R, k and B_e (Python integers), and where `unembedding` is `any` of B_u as
+            well, to bits: a number, or a `Bound`. It raises InputError where there is no bound.
+        unembedding: `fixed`: of models whose unembedding does not depend on the facts; `any`: of
+            all models.
+        facts: of models that answer every tuple of `bijections`, or of `functions`; the second are
+            fewer.
+        writing: whether it holds of models, too, that write tokens before the answer
+            (chain-of-thought).
+        of_facts: whether it holds, too, for the bits of facts alone, as B_T and as B_e: so does
+            what counts tables, since all other bits are the same whatever the facts.
+        name: by default the function's.
+        claim: in one line; by default the first of the function's docstring.
+
+    Raises:
+        InputError: an attribute of another kind.
+    """
+
+    function: Callable[..., Any]
+    unembedding: Literal["fixed", "any"] = "fixed"
+    facts: Facts = "bijections"
+    writing: bool = False
+    of_facts: bool = False
+    name: str = ""
+    claim: str = ""
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise InputError(
+                "function must be a function of N, R, k and the bits of an embedding; got"
+                f" {brief(repr(self.function))}"
+            )
+        told = (inspect.getdoc(self.function) or "").strip().split("\n\n")[0]
+        name = self.name or getattr(self.function, "__name__", "")
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "claim", self.claim or " ".join(told.split()).rstrip("."))
+        for attribute, known in (
+            ("unembedding", ("fixed", "any")),
+            ("facts", ("bijections", "functions")),
+        ):
+            if (given := getattr(self, attribute)) not in known:
+                raise InputError(
+                    f"{name}: {attribute} must be {' or '.join(map(repr, known))}; got {given!r}"
+                )
+
+    def at(
+        self,
+        n_entities: int,
+        n_relations: int,
+        hops: int,
+        embedding_bits: int,
+        unembedding_bits: int,
+    ) -> Bound | str:
+        """The bound at a size; where there is none, why.
+
+        Raises:
+            InputError: what the function returns is no number.
+            UserCodeError: a user's own function has raised an error.
+        """
+        sizes = (n_entities, n_relations, hops, embedding_bits)
+        more = (unembedding_bits,) if self.unembedding == "any" else ()
+        try:
+            found = self.function(*sizes, *more)
+        except InputError as error:
+            return str(error)
+        except Exception as error:
+            if ours_to_report(error):
+                raise
+            at = f"N = {sizes[0]}, R = {sizes[1]}, k = {sizes[2]}, B_e = {sizes[3]}"
+            raise in_his_code(self.function, f"the bound {self.name} at {at}", error) from error
+        if isinstance(found, Bound):
+            return found
+        try:
+            exact = Fraction(found)
+            bits = float(exact)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(
+                f"the bound {self.name} must return a number of bits; got {brief(repr(found))}"
+            ) from None
+        return Bound(self.name, bits if bits <= exact else math.nextafter(bits, -math.inf))
 
 
 def rounded_down(name: str, bits: Enclosure, **where: int) -> Bound:

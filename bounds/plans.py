@@ -5,7 +5,7 @@ formulas alone, at any size.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bounds.sizes import Costs, predicted_for_bijections
@@ -84,14 +84,21 @@ def require_listable(n_relations: int, hops: int) -> None:
 
 
 @takes_integers
-def plans(n_entities: int, n_relations: int, hops: int) -> Iterator[Plan]:
+def plans(
+    n_entities: int, n_relations: int, hops: int, own: Sequence[Construction] = ()
+) -> Iterator[Plan]:
     """Every construction that answers paths of that length, with every choice of its options.
 
+    Args:
+        n_entities, n_relations, hops: N, R, k.
+        own: constructions of the user's, beside those of the catalogue.
+
     Raises:
-        InputError: see `require_listable`.
+        InputError: see `require_listable`; or a user's construction has no size formulas.
+        UserCodeError: its formulas have raised an error.
     """
     require_listable(n_relations, hops)
-    for entry in CATALOGUE.values():
+    for entry in (*CATALOGUE.values(), *own):
         if hops > 1 and not entry.multi_hop:
             continue
         names = [option.name for option in entry.options]

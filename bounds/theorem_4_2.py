@@ -33,13 +33,13 @@ Every number returned is a lower end: `bits` never exceeds the exact value (see
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 
 from bounds.logarithms import Enclosure, log2, log2_factorial, log2_falling
 from bounds.lower_bound import (
     Bound,
     Facts,
+    LowerBound,
     argmax,
     capped_tree,
     require_tree,
@@ -232,18 +232,8 @@ def every_bound(
 
     The first four are for fixed unembeddings; `fact_aware_unembedding` holds for all.
     """
-    sizes = (n_entities, n_relations, hops, embedding_bits)
-    found: dict[str, Bound | str] = {}
-    for name, evaluate in FIXED_UNEMBEDDING_BOUNDS.items():
-        try:
-            found[name] = evaluate(*sizes)
-        except InputError as error:
-            found[name] = str(error)
-    try:
-        found["fact_aware_unembedding"] = fact_aware_unembedding_bound(*sizes, unembedding_bits)
-    except InputError as error:
-        found["fact_aware_unembedding"] = str(error)
-    return found
+    sizes = (n_entities, n_relations, hops, embedding_bits, unembedding_bits)
+    return {name: bound.at(*sizes) for name, bound in LOWER_BOUNDS.items()}
 
 
 def information_limit(n_entities: int, n_relations: int, facts: Facts = "bijections") -> Enclosure:
@@ -257,9 +247,21 @@ def information_limit(n_entities: int, n_relations: int, facts: Facts = "bijecti
     return one.times(n_relations)
 
 
-FIXED_UNEMBEDDING_BOUNDS: dict[str, Callable[[int, int, int, int], Bound]] = {
-    "global": global_bound,
-    "sharpened_global": sharpened_global_bound,
-    "disjoint_trees": disjoint_trees_bound,
-    "shared_leaves": shared_leaves_bound,
+LOWER_BOUNDS: dict[str, LowerBound] = {
+    bound.name: bound
+    for bound in (
+        LowerBound(global_bound, of_facts=True, name="global"),
+        LowerBound(sharpened_global_bound, of_facts=True, name="sharpened_global"),
+        LowerBound(disjoint_trees_bound, of_facts=True, name="disjoint_trees"),
+        LowerBound(shared_leaves_bound, of_facts=True, name="shared_leaves"),
+        LowerBound(
+            fact_aware_unembedding_bound,
+            unembedding="any",
+            of_facts=True,
+            name="fact_aware_unembedding",
+        ),
+    )
 }
+"""The bounds with their hypotheses: of models that answer every tuple of bijections in one
+pass.
+"""

@@ -15,7 +15,6 @@ from typing import Any
 from constructions.catalogue import CATALOGUE as CATALOGUE
 from constructions.catalogue import construction as construction
 from constructions.entry import Construction as Construction
-from constructions.entry import Option as Option
 from constructions.facts.answers import MISSING as MISSING
 from constructions.facts.codes import Codebook as Codebook
 from constructions.facts.table import FactTable as FactTable
@@ -24,6 +23,7 @@ from constructions.guards.errors import DoesNotFit as DoesNotFit
 from constructions.guards.errors import FactFileError as FactFileError
 from constructions.guards.errors import InputError as InputError
 from constructions.guards.errors import UserCodeError as UserCodeError
+from constructions.option import Option as Option
 from constructions.public import AT_ONCE, defined_in
 from constructions.sizes.sizing import Sizing as Sizing
 from constructions.sizes.symbols import Symbols as Symbols

@@ -21,7 +21,6 @@ from constructions.decoders.standard_model import (
 )
 from constructions.entry import (
     Construction as Construction,
-    Option as Option,
 )
 from constructions.facts.answers import (
     MISSING as MISSING,
@@ -68,6 +67,7 @@ from constructions.model.margin import (
     MarginClaim as MarginClaim,
 )
 from constructions.model.readout import (
+    FormField as FormField,
     NumberField as NumberField,
     Readout as Readout,
     SignField as SignField,
@@ -76,11 +76,15 @@ from constructions.model.recipe import (
     recorded as recorded,
 )
 from constructions.model.stream import (
+    Slot as Slot,
     Space as Space,
     dot as dot,
 )
 from constructions.model.transformer import (
     Transformer as Transformer,
+)
+from constructions.option import (
+    Option as Option,
 )
 from constructions.saved.folder import (
     load as load,
@@ -126,6 +130,7 @@ from constructions.writing.codes import (
 )
 from constructions.writing.draft import (
     Draft as Draft,
+    require_exact as require_exact,
 )
 from constructions.writing.plan import (
     Plan as Plan,

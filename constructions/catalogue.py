@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from constructions.entry import Construction, Option
+from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError, InternalError
-from constructions.guards.user_code import is_reference, loaded
-from constructions.guards.wording import brief
+from constructions.guards.user_code import is_reference, kind_of, loaded
+from constructions.option import Option
 from constructions.sizes import (
     hybrid,
     meet_in_the_middle,
@@ -249,7 +249,7 @@ def construction(name: str) -> Construction:
     own = loaded(name)
     if not isinstance(own, Construction):
         raise InputError(
-            f"{name} is {_kind(own)}; a Construction is needed: from constructions import"
+            f"{name} is {kind_of(own)}; a Construction is needed: from constructions import"
             " Construction; mine = Construction(builder, sizing=...)"
         )
     require_new_name(own, name)
@@ -273,20 +273,23 @@ def suggested(facts: FactTable, lengths: Sequence[int]) -> tuple[Construction, s
     raise InternalError(f"no construction is suggested for paths of {list(lengths)} relations")
 
 
-def require_own(references: Sequence[str]) -> None:
-    """Raise InputError unless every text names a construction of the user's, and no two of these
-    have one name.
+def own_constructions(references: Sequence[str]) -> list[Construction]:
+    """The constructions of a user's own that these texts name, of which no two have one name.
+
+    Raises:
+        InputError: see `construction`; or two have one name, or one is of the catalogue.
+        UserCodeError: see `construction`.
     """
-    seen: dict[str, str] = {}
+    own: dict[str, Construction] = {}
     for reference in references:
-        name = construction(reference).name
-        if name in seen or reference in CATALOGUE:
-            other = seen.get(name, "the catalogue")
+        entry = construction(reference)
+        if entry.name in own or reference in CATALOGUE:
             raise InputError(
-                f"{reference} is named {name!r}, and so is a construction of {other}; give each"
-                " once, and another name to one of your own"
+                f"{reference} is named {entry.name!r}, and so is another one that is taken; give"
+                " each once, and another name to one of your own"
             )
-        seen[name] = reference
+        own[entry.name] = entry
+    return list(own.values())
 
 
 def require_new_name(own: Construction, reported: str = "your construction") -> None:
@@ -301,12 +304,3 @@ def require_new_name(own: Construction, reported: str = "your construction") -> 
                 f"{reported} {what} named {name!r}, which is the catalogue's construction of"
                 f" Theorem {CATALOGUE[name].theorem}; give it another name"
             )
-
-
-def _kind(value: object) -> str:
-    """What something is, in words."""
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    if callable(value):
-        return f"the function {getattr(value, '__name__', brief(repr(value)))}"
-    return f"a {type(value).__name__}, {brief(repr(value), 60)}"

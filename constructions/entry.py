@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,37 +15,9 @@ from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
 from constructions.guards.user_code import in_his_code, ours_to_report
 from constructions.guards.wording import brief
+from constructions.option import RESERVED, Option
 from constructions.sizes.sizing import Sizing
 from constructions.sizes.symbols import Symbols
-
-
-@dataclass(frozen=True)
-class Option:
-    """An integer argument of a builder beside the facts and the hops.
-
-    Attributes:
-        name: of the builder's argument.
-        symbol: in the size formulas.
-        help: what it is, in one line.
-        default: (relations, hops) to the value where none is given.
-        choices: (relations, hops) to all values that are worth comparing.
-        most: (relations, hops) to the largest value that the builder takes; None where that is not
-            so easily said.
-        counts_hops: whether it is a number of hops, so that it is as long as a path may be.
-        longest_path: whether it is the length of the longest path that the model answers, with
-            tokens that it writes; the builder gets it in place of the hops, and the model answers
-            every shorter path, too.
-    """
-
-    name: str
-    symbol: str
-    help: str
-    default: Callable[[int, int], int]
-    choices: Callable[[int, int], Iterable[int]]
-    most: Callable[[int, int], int] | None = None
-    counts_hops: bool = False
-    longest_path: bool = False
-
 
 Tables = Callable[[int, int, int], FactTable]
 """Makes a random table: (entities, relations, seed) to total facts."""
@@ -68,12 +40,6 @@ def hops_and_subject(hops: int, options: Mapping[str, int]) -> int:
 def never(facts: FactTable, lengths: Sequence[int]) -> str:
     """A construction that is suggested for no table."""
     return ""
-
-
-RESERVED = tuple(
-    one.name for one in fields(Symbols) if one.default is MISSING or one.name == "options"
-)
-"""The symbols that no option may have."""
 
 
 @dataclass(frozen=True)

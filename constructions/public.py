@@ -14,11 +14,12 @@ from constructions.catalogue import CATALOGUE
 
 AT_ONCE = {
     "catalogue": ("CATALOGUE", "construction"),
-    "entry": ("Construction", "Option"),
+    "entry": ("Construction",),
     "facts.answers": ("MISSING",),
     "facts.codes": ("Codebook",),
     "facts.table": ("FactTable",),
     "facts.vocabulary": ("Vocabulary",),
+    "option": ("Option",),
     "guards.errors": ("DoesNotFit", "FactFileError", "InputError", "UserCodeError"),
     "sizes.sizing": ("Sizing",),
     "sizes.symbols": ("Symbols",),
@@ -38,14 +39,14 @@ ON_USE = {
     "forms.widening": ("widen",),
     "model.fact_model": ("FactModel",),
     "model.margin": ("MarginClaim",),
-    "model.readout": ("NumberField", "Readout", "SignField"),
+    "model.readout": ("FormField", "NumberField", "Readout", "SignField"),
     "model.recipe": ("recorded",),
-    "model.stream": ("Space", "dot"),
+    "model.stream": ("Slot", "Space", "dot"),
     "model.transformer": ("Transformer",),
     "saved.folder": ("load", "save"),
     "writing.claims": ("Holds",),
     "writing.codes": ("Bits", "Number", "Signs"),
-    "writing.draft": ("Draft",),
+    "writing.draft": ("Draft", "require_exact"),
     "writing.plan": ("Plan",),
 }
 """Names beside the builders that are imported on first use, with torch, by module."""

@@ -22,17 +22,28 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from constructions import Codebook, Construction, FactTable, Sizing, Symbols, Vocabulary
-from constructions.model.fact_model import FactModel
-from constructions.model.margin import MarginClaim
-from constructions.model.readout import FormField, Readout
-from constructions.model.recipe import recorded
-from constructions.model.stream import Space, dot
+from constructions import (
+    Codebook,
+    Construction,
+    Draft,
+    FactModel,
+    FactTable,
+    FormField,
+    Holds,
+    MarginClaim,
+    Plan,
+    Readout,
+    Sizing,
+    Slot,
+    Space,
+    Symbols,
+    Vocabulary,
+    dot,
+    recorded,
+    require_exact,
+)
 from constructions.sizes.tensors import copies, mlp
 from constructions.sizes.whole_numbers import digits
-from constructions.writing.claims import Holds
-from constructions.writing.draft import Draft, require_exact
-from constructions.writing.plan import Plan
 
 
 @recorded
@@ -56,7 +67,7 @@ def ternary_selector(
 
     draft = Draft("ternary_selector", vocabulary, stream)
     draft.entities(Holds(attributes, words=1, code=Digits(codebook, n)))
-    lowered = np.eye(n_relations, dtype=int) - 1
+    lowered = np.eye(n_relations, dtype=np.int64) - 1
     draft.relations(attributes, np.repeat(lowered, n, axis=1))
     draft.relations(output, -1)
     draft.relations(one, 1)
@@ -66,12 +77,28 @@ def ternary_selector(
     layer.add(asked.sum(axis=0), to=output)
     layer.takes([1])
 
-    codes = ternary(np.arange(len(codebook)), n) - 1
-    squares = dot((codes**2).sum(-1)[:, None], one.flat())
-    answers = FormField(codebook.tokens, 2 * dot(codes, output) - squares)
-    # the runner-up's logit is |y|^2 - 1, at least -1
+    return draft.plan(facts, _nearest(codebook, n, output, one), MarginClaim.exactly(1), dtype)
+
+
+def _nearest(codebook: Codebook, n: int, output: Slot, one: Slot) -> Readout:
+    """The answer with the nearest balanced digits; below all of them what is no answer."""
+    y = ternary(np.arange(len(codebook)), n) - 1
+    squares = dot((y**2).sum(axis=1)[:, None], one.flat())
     rest = -(1 if len(codebook) > 1 else 0) * one
-    return draft.plan(facts, Readout((answers,), rest), MarginClaim.exactly(1), dtype)
+    return Readout((FormField(codebook.tokens, 2 * dot(y, output) - squares),), rest)
+
+
+@dataclass(frozen=True)
+class Digits:
+    """A node is written by the digits of its number, in a code that certificates do not spell."""
+
+    codebook: Codebook
+    n: int
+    form: None = None
+
+    def rows(self, tokens: np.ndarray) -> np.ndarray:
+        """The digits of some nodes, given by their tokens (Q,): int64 (Q, n)."""
+        return ternary(self.codebook.numbers(tokens), self.n)
 
 
 def ternary(numbers: np.ndarray, n: int) -> np.ndarray:
@@ -79,24 +106,13 @@ def ternary(numbers: np.ndarray, n: int) -> np.ndarray:
     return np.asarray(numbers)[..., None] // 3 ** np.arange(n) % 3
 
 
-@dataclass(frozen=True)
-class Digits:
-    """A node is written by the digits of its number; no certificate spells that out."""
-
-    codebook: Codebook
-    n: int
-    form: None = None
-
-    def rows(self, tokens: np.ndarray) -> np.ndarray:
-        """int64 (n tokens, n digits)."""
-        return ternary(self.codebook.numbers(tokens), self.n)
-
-
 def sizes(s: Symbols) -> Sizing:
-    """n digits for each relation and for the answer, and a constant."""
+    """n digits for each relation and for the answer, and a constant. E holds -1, 0, 1 and with a
+    third answer 2; U holds twice a balanced digit, and down to -n on the constant.
+    """
     n = s.max(1, s.digits(s.a, 3))
     d, width = s.R * n + n + 1, s.R * n
-    third_digit = s.if_any(s.max(s.a - 2, 0))
+    third = s.if_any(s.max(s.a - 2, 0))
     return Sizing(
         d_vocab=s.V,
         d_model=d,
@@ -105,7 +121,7 @@ def sizes(s: Symbols) -> Sizing:
         n_heads=1,
         internal=(*copies(width, d), *mlp([width], (1, 1), d)),
         embedding_entry_bits=2,
-        unembedding_entry_bits=s.bits_between(-s.max(n, 2), 2 * third_digit),
+        unembedding_entry_bits=s.bits_between(-s.max(n, 2), 2 * third),
         internal_fact_bits=0,
         embedding_fact_bits=width * s.bits(s.min(s.a, 3)),
     )

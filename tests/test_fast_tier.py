@@ -31,6 +31,7 @@ EVERY = {
     "test_all_facts_are_recalled_with_the_same_logits": CATALOGUE,
     "test_every_head_and_unit_is_reported_once_in_each_pass": CATALOGUE,
     "test_gradients_flow": CATALOGUE,
+    "test_what_is_shown_stands_in_the_stream": CATALOGUE,
     "test_every_query_is_answered_right_in_the_other_tool": CATALOGUE,
     "test_a_form_is_run_on_all_queries_of_all_lengths": FORMS,
     "test_every_command_ends_with_0_and_says_what_it_found": COMMANDS,
@@ -49,6 +50,7 @@ CHECKS = {
     "saved folders": "test_every_defect_is_reported_before_weights_are_allocated",
     "fact files": "test_a_reader_that_knows_one_rule_less_is_noticed",
     "bounds of Theorem 4.2": "test_a_wrong_bound_is_caught",
+    "what is shown": "test_an_edited_weight_changes_what_is_shown",
     "noise": "test_noise_at_the_radius_changes_no_answer_and_some_larger_noise_does",
 }
 """For each check a test in which it fails what is wrong."""

@@ -162,8 +162,11 @@ integers.
 
 ELSEWHERE = {"add_noise", "normalize", "standard"} | {
     *("argmax", "capped_tree", "require_tree", "rounded_down", "whole_sizes"),
+    *("Sizing", "Symbols", "require_exact"),
 }
-"""Their integers are read by functions of the table: `widen`, `seed_into`, the bounds."""
+"""Their integers are read by functions of the table: `widen`, `seed_into`, the bounds; or computed
+by formulas and builders.
+"""
 
 
 def public_functions():

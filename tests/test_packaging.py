@@ -19,6 +19,8 @@ ROOT = Path(__file__).parent.parent
 SHIPPED = ("constructions", "bounds", "verify", "tests", "docs", "benchmarks", ".ci")
 SINGLE = (
     ".gitignore",
+    "CHANGELOG.md",
+    "CITATION.cff",
     "CONTRIBUTING.md",
     "README.md",
     "LICENSE",

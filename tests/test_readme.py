@@ -1,60 +1,54 @@
-"""The README tells the truth: its Python runs, and its commands print what stands there."""
+"""README and pages tell the truth: their Python runs, and their commands print what stands
+there.
+"""
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from console_blocks import matches, runs
+from page_blocks import PAGES, ROOT, all_groups, console_of, in_order, python_of
 
-ROOT = Path(__file__).parent.parent
+from constructions import CATALOGUE
+from verify.__main__ import main
+
 README = (ROOT / "README.md").read_text()
-PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
-CONSOLE = re.findall(r"^(<!-- numbers vary.*?-->\n)?```console\n(.*?)^```", README, re.M | re.S)
-
-
-def in_order(blocks):
-    """The blocks in groups: what reads a model that an earlier block has saved is run after it, by
-    the same process.
-    """
-    groups, of_model = [], {}
-    for vary, text in blocks:
-        used = next((name for name in of_model if re.search(rf"\b{name}\b", text)), None)
-        group = [] if used is None else of_model[used]
-        if used is None:
-            groups.append(group)
-        group.append((vary, text))
-        of_model.update(dict.fromkeys(re.findall(r"--save (\S+)", text), group))
-    return groups
-
-
-GROUPS = in_order(CONSOLE)
+GROUPS = all_groups()
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory):
-    """A folder in which the Python of the README has run, and left its files."""
-    folder = tmp_path_factory.mktemp("readme")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for code in PYTHON:
-            exec(compile(code, "README.md", "exec"), {})
-    return folder
+def workshops(tmp_path_factory):
+    """For each page a folder in which its Python has run, and left its files."""
+    made = {}
+
+    def workshop(page):
+        """The folder of a page."""
+        if page not in made:
+            made[page] = tmp_path_factory.mktemp("page")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(made[page])
+                for code in python_of(page):
+                    exec(compile(code, page, "exec"), {})
+        return made[page]
+
+    return workshop
 
 
-def test_python_runs(workshop):
-    assert (workshop / "family.tsv").is_file()
+@pytest.mark.parametrize("page", [page for page in PAGES if python_of(page)])
+def test_python_runs(page, workshops):
+    assert workshops(page).is_dir()
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("group", range(len(GROUPS)))
-def test_commands_print_what_stands_there(group, workshop):
+@pytest.mark.parametrize(("page", "group"), GROUPS, ids=[page for page, _ in GROUPS])
+def test_commands_print_what_stands_there(page, group, workshops):
+    workshop = workshops(page)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    for vary, command, expected in (
-        (vary, *run) for vary, text in GROUPS[group] for run in runs(text)
-    ):
+    for vary, command, expected in ((vary, *run) for vary, text in group for run in runs(text)):
         # it has just been run
         if command == "python -m verify all" and "VERIFY_ALL_OUTPUT" in os.environ:
             printed = Path(os.environ["VERIFY_ALL_OUTPUT"]).read_text()
@@ -76,6 +70,38 @@ def test_commands_print_what_stands_there(group, workshop):
         assert matches(done.stdout.splitlines(), expected, bool(vary)), done.stdout[-3000:]
 
 
+def test_the_picture_of_the_readme_is_drawn_by_its_command(workshops, monkeypatch, capsys):
+    """The committed file has the texts and the shapes of the one that is drawn now, and all its
+    bytes where the same matplotlib draws.
+    """
+    monkeypatch.chdir(workshops("README.md"))
+    (command,) = re.findall(r"^\$ python -m verify (show .*)$", README, re.M)
+    assert main([*shlex.split(command)[:-1], "drawn.svg"]) == 0
+    capsys.readouterr()
+    drawn, committed = Path("drawn.svg").read_text(), (ROOT / "docs/mechanism.svg").read_text()
+    assert "](docs/mechanism.svg)" in README
+    assert shlex.split(command)[-1] == "mechanism.svg"
+    assert what_is_drawn(drawn) == what_is_drawn(committed)
+    assert {"Paris", "Euro", "French"} <= set(what_is_drawn(committed)[0])
+    if version_of(drawn) == version_of(committed):
+        assert drawn == committed
+    other = ["show", "countries", "Japan currency", "--plot", "drawn.svg"]
+    assert main(other) == 0
+    assert what_is_drawn(Path("drawn.svg").read_text()) != what_is_drawn(committed), "the control"
+
+
+def what_is_drawn(svg):
+    """The texts of a picture, which matplotlib writes as remarks beside their outlines, and how
+    many shapes it has.
+    """
+    return re.findall(r"<!-- (.*?) -->", svg), len(re.findall('<g id="patch_', svg))
+
+
+def version_of(svg):
+    """The version of matplotlib that has drawn it."""
+    return re.search(r"Matplotlib v([\d.]+)", svg)[1]
+
+
 def test_the_comparison_notices_a_difference():
     assert matches(["a 1 b", "x", "c"], ["a 1 b", "...", "c"], numbers_vary=False)
     assert not matches(["a 2 b", "x", "c"], ["a 1 b", "...", "c"], numbers_vary=False)
@@ -94,14 +120,29 @@ def test_what_reads_a_saved_model_is_run_after_what_saves_it():
     first, *others = in_order(blocks)
     assert first == [blocks[0], blocks[2], blocks[3]]
     assert others == [[blocks[1]]]
-    assert any(len(group) > 1 for group in GROUPS)
-    assert sum(map(len, GROUPS)) == len(CONSOLE)
+    assert any(len(group) > 1 for _, group in GROUPS)
+    assert sum(len(group) for _, group in GROUPS) == sum(len(console_of(page)) for page in PAGES)
 
 
 def test_there_is_something_to_run():
-    assert len(PYTHON) >= 2
-    assert len(CONSOLE) >= 3
-    assert sum(len(runs(block)) for _, block in CONSOLE) >= 4
+    assert len(python_of("README.md")) == 1
+    assert len(console_of("README.md")) == 3
+    assert sum(len(python_of(page)) for page in PAGES) >= 5
+    assert sum(len(runs(block)) for page in PAGES for _, block in console_of(page)) >= 15
+
+
+def test_the_readme_is_short_and_names_every_construction():
+    prose = re.sub(r"^```.*?^```$", "", README, flags=re.M | re.S)
+    assert README.count("\n") <= 150
+    assert max(map(len, prose.splitlines())) <= 100
+    rows = re.findall(r"^\| \[.*$", README, re.M)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    shared = {f"{name}_shared" for name in re.findall(r"`(key_value\w*)`", README)}
+    assert named - {"_shared"} | shared == CATALOGUE.keys()
+    targets = dict(re.findall(r"^\[(.+?)\]: (\S+)$", README, re.M))
+    assert all((ROOT / target).is_file() for target in targets.values())
+    words = re.sub(r"`[^`]*`", "", prose)
+    assert set(re.findall(r"\[([^\]]+)\](?![(:])", words)) <= targets.keys()
 
 
 def test_ci_runs_the_two_commands_of_the_readme():

@@ -18,6 +18,7 @@ from constructions import (
     hybrid,
     key_value,
     precomputed,
+    selector,
     superposition,
 )
 from constructions.model.recipe import Recipe, codebooks_argument, recorded
@@ -102,3 +103,17 @@ def test_a_builder_is_a_function_that_returns_a_model(name):
     assert get_type_hints(build)["return"].__name__ == "FactModel"
     assert pickle.loads(pickle.dumps(build)) is build is copy.deepcopy(build)
     assert "Weights." in inspect.getdoc(build)
+
+
+def test_an_argument_that_no_recipe_can_record_is_refused():
+    @recorded
+    def vague(facts, codebook=None, spare: str = "", *, dtype=torch.float32):
+        return selector.plan(facts, dtype=dtype)
+
+    facts = FactTable([[1, 0]])
+    assert vague.plan(facts, spare=None).recipe.options == {"codebook": None, "spare": None}
+    with pytest.raises(InputError, match="the builder vague declares codebook as nothing, and a"):
+        vague(facts, Codebook.of(facts))
+    with pytest.raises(InputError, match="declares spare as str, and a recipe records integers"):
+        vague(facts, spare="a")
+    assert selector(facts, codebook=Codebook.of(facts)).recipe.options == {}

@@ -25,7 +25,11 @@ def bits_needed(count: int) -> int:
 
 def binary_codes(numbers: ArrayLike, bits: int) -> NDArray[np.int8]:
     """b(t) for every t: integers of shape (...) to int8 zeros and ones of shape (..., bits)."""
-    return ((np.asarray(numbers)[..., None] >> np.arange(bits)) & 1).astype(np.int8)
+    whole_numbers = np.asarray(numbers)
+    if bits > 64:
+        return ((whole_numbers[..., None] >> np.arange(bits)) & 1).astype(np.int8)
+    used = whole_numbers.astype("<i8")[..., None].view(np.uint8)[..., : -(-bits // 8)]
+    return np.unpackbits(used, axis=-1, count=bits, bitorder="little").view(np.int8)
 
 
 def sign_codes(numbers: ArrayLike, bits: int) -> NDArray[np.int8]:
@@ -61,11 +65,11 @@ class Codebook:
         vocabulary = Vocabulary(tables[0].n_entities, tables[0].n_relations)
         if relation is not None:
             relation = whole("relation", relation, 0, vocabulary.n_relations - 1)
-        answers = [
-            np.unique(table.answers if relation is None else table.answers[relation])
-            for table in tables
-        ]
-        return cls(np.unique(vocabulary.answer_tokens(np.concatenate(answers))))
+        occurs = np.zeros(len(vocabulary), dtype=bool)
+        for table in tables:
+            answers = table.answers if relation is None else table.answers[relation]
+            occurs[vocabulary.answer_tokens(answers)] = True
+        return cls(np.flatnonzero(occurs))
 
     @classmethod
     def of_states(cls, facts: FactTable) -> Codebook:
@@ -87,7 +91,13 @@ class Codebook:
 
     def numbers(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         """The number of each token, any shape. Raises InputError for a token that has none."""
-        numbers = np.minimum(np.searchsorted(self.tokens, tokens), len(self) - 1)
+        last = len(self) - 1
+        without_gap = last >= 0 and int(self.tokens[-1]) - int(self.tokens[0]) == last
+        numbers: NDArray[np.int64] = (
+            np.clip(tokens - self.tokens[0], 0, last)
+            if without_gap
+            else np.minimum(np.searchsorted(self.tokens, tokens), last)
+        )
         strangers = tokens[self.tokens[numbers] != tokens]
         if strangers.size:
             raise InputError(

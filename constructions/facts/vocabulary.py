@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 
 from constructions.guards.integers import require_integer_fields
 
+WRITING = ("unknown", "pad", "end")
+"""The special tokens of a model that writes tokens before its answer: its prompt is filled with
+PAD, and after the answer it writes END.
+"""
+
 
 @dataclass(frozen=True)
 class Vocabulary:

@@ -1,4 +1,4 @@
-"""A text file that is written whole or not at all."""
+"""A file that is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from constructions.guards.errors import InputError
 
 
-def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str]) -> None:
-    """Write text so that `path` holds either what it held before or all of the new text, also
-    after a crash.
+def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str | bytes]) -> None:
+    """Write text, as UTF-8, or bytes so that `path` holds either what it held before or all that
+    is new, also after a crash.
 
     A link is followed. What is no regular file, such as a terminal or a pipe, is written to as it
     is; so is the file that standard output or standard error goes to, which holds what was
@@ -27,8 +27,8 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str]) -> Non
         place = Path(path)  # as it was given: what /dev/stdout leads to may have no name
     if place is not None:
         try:
-            with open(place, "w", encoding="utf-8", newline="") as file:
-                file.writelines(chunks)
+            with open(place, "wb") as file:
+                file.writelines(map(_encoded, chunks))
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror}") from None
         return
@@ -39,8 +39,8 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str]) -> Non
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from None
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.writelines(chunks)
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(map(_encoded, chunks))
             file.flush()
             os.fsync(file.fileno())
         umask = os.umask(0)
@@ -52,6 +52,11 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str]) -> Non
         if isinstance(error, OSError):
             raise InputError(f"{target}: cannot be written: {error.strerror}") from None
         raise
+
+
+def _encoded(chunk: str | bytes) -> bytes:
+    """A piece of a file as bytes."""
+    return chunk.encode() if isinstance(chunk, str) else chunk
 
 
 def _own_stream(path: str | os.PathLike[str]) -> int | None:

@@ -87,6 +87,11 @@ def mechanism(model: FactModel | ModelForm) -> list[Step]:
             " source"
         )
     source.margin_of_weights()
+    return recorded_steps(source)
+
+
+def recorded_steps(source: FactModel) -> list[Step]:
+    """All steps as the builder has recorded them, whatever has become of the weights since."""
     steps = []
     for index in range(source.shape.depth):
         layer = source.record.applied(index)

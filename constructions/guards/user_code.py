@@ -57,6 +57,15 @@ def loaded(reference: str) -> Any:
     return getattr(module, name)
 
 
+def kind_of(value: object) -> str:
+    """What an object is, in words."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if callable(value):
+        return f"the function {getattr(value, '__name__', brief(repr(value)))}"
+    return f"a {type(value).__name__}, {brief(repr(value), 60)}"
+
+
 def in_his_code(function: Callable[..., Any], what: str, error: Exception) -> UserCodeError:
     """An error that a function of the user's has raised, as he is told of it: `what` was done, and
     the last places in the file of that function.

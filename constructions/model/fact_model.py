@@ -72,8 +72,7 @@ class FactModel(Stating, Transformer, Answering):
         hops: how many relations a path has; of a chain of thought, the longest one.
         fact_tables: the parameters that hold facts and that `install` may write; None if internal
             weights hold facts.
-        codebooks: what gives the answers, or the states of a path, their codes; in superposition
-            one for each relation.
+        codebooks: what gives the answers, or the states of a path, their codes.
         built_dtype: the dtype that the weights were written in.
         recipe: the builder and its options; set by every public builder.
     """

@@ -110,6 +110,12 @@ def recorded(
                 options[name] = _flag(name, value)
             elif declares_integers(declared):
                 options[name] = as_declared(name, value, declared)
+            elif not isinstance(value, bool | int | None):
+                raise InputError(
+                    f"the builder {plan.__name__} declares {name} as {declared}, and a recipe"
+                    " records integers and truth values: declare it as int, bool, int | None, or"
+                    " as the Codebook that it is"
+                )
         call.arguments.update(options)
         planned = plan(*call.args, **call.kwargs)
         if not hasattr(planned, "made_by"):
@@ -154,6 +160,8 @@ def codebooks_argument(build: Callable[..., Any]) -> tuple[str | None, bool]:
 def _declared(parameter: inspect.Parameter) -> str:
     """How a parameter is declared, whether its module keeps annotations as text or not."""
     declared = parameter.annotation
+    if declared is inspect.Parameter.empty:
+        return "nothing"
     return declared.__name__ if type(declared) is type else str(declared)
 
 

@@ -29,6 +29,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
@@ -41,8 +42,13 @@ from constructions.model.as_written import Kind, why_not_as_written
 Value = TypeVar("Value")
 
 _PLAIN = (bool, int, float, str, type(None))
-_AT_ONCE = 2**16
-"""Numbers that are digested together."""
+_AT_ONCE = 2**15
+"""Numbers that are digested together: few enough that torch starts no threads for them, which wait
+for each other where another program has the other core.
+"""
+
+
+_WORTH_A_THREAD = 2**22
 
 
 class Fingerprint:
@@ -52,7 +58,7 @@ class Fingerprint:
         tensors = _named_tensors(module)
         self.settings = dict(_settings(module))
         self.sorts = _sorts(tensors)
-        self.digests = {name: _digest(tensor) for name, tensor in tensors.items()}
+        self.digests = dict(zip(tensors, _digests(tensors), strict=True))
         self.facts = getattr(module, "facts", None)
 
     def change(self, module: nn.Module) -> str | None:
@@ -83,8 +89,8 @@ class Fingerprint:
             for now, then in zip(sorts[name], self.sorts[name], strict=True):
                 if now != then:
                     yield f"{name} is {now}, and was {then}"
-        for name, tensor in tensors.items():
-            if tensor.is_meta or _digest(tensor) != self.digests[name]:
+        for (name, tensor), digest in zip(tensors.items(), _digests(tensors), strict=True):
+            if tensor.is_meta or digest != self.digests[name]:
                 yield f"{name} has changed"
         facts = getattr(module, "facts", None)
         if facts is not self.facts and facts != self.facts:
@@ -195,14 +201,22 @@ def _sorts(tensors: dict[str, Tensor]) -> dict[str, tuple[str, str, str, str]]:
     }
 
 
-def _digest(tensor: Tensor) -> bytes | None:
+def _digests(tensors: dict[str, Tensor]) -> list[bytes | None]:
+    """Those of all tensors; where there is much to digest, two tensors at a time."""
+    if sum(tensor.numel() for tensor in tensors.values()) < _WORTH_A_THREAD:
+        return list(map(digest, tensors.values()))
+    with ThreadPoolExecutor(2) as threads:
+        return list(threads.map(digest, tensors.values()))
+
+
+def digest(tensor: Tensor) -> bytes | None:
     """SHA-256 of the contents, minus zero taken for zero; None on the meta device, where there are
     none.
     """
     if tensor.is_meta:
         return None
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for part in torch.split(tensor.detach().cpu().contiguous().reshape(-1), _AT_ONCE):
         numbers = part + 0.0 if part.is_floating_point() else part
-        digest.update(numbers.view(torch.uint8).numpy().data)
-    return digest.digest()
+        found.update(numbers.view(torch.uint8).numpy().data)
+    return found.digest()

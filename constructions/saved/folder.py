@@ -32,13 +32,14 @@ from constructions.facts.tsv import fact_lines, is_plain
 from constructions.files.new_folder import new_folder
 from constructions.files.undisturbed import undisturbed
 from constructions.guards.errors import DoesNotFit, InputError
+from constructions.guards.user_code import in_his_code
 from constructions.guards.wording import brief
 from constructions.model.fact_model import FactModel
 from constructions.model.rebuild import planned, same_codebooks
 from constructions.model.recipe import Recipe
 from constructions.saved import manifest as manifests
 from constructions.saved.agreement import checked_shape, require_contents, require_files
-from constructions.saved.builders import builder_named
+from constructions.saved.builders import Own, builder_named, own_builder
 from constructions.saved.manifest import (
     CERTIFICATE,
     CODEBOOKS,
@@ -115,7 +116,8 @@ def _checked_weights(model: FactModel) -> dict[str, Tensor]:
     """
     if not hasattr(model, "recipe"):
         raise InputError(
-            "only a model made by a builder of the catalogue can be saved; this one has no recipe"
+            "only a model made by a builder, of the catalogue or decorated with @recorded, can be"
+            " saved; this one has no recipe"
         )
     weights = {
         name: tensor.detach().to("cpu").contiguous() for name, tensor in model.state_dict().items()
@@ -173,25 +175,31 @@ def _description(model: FactModel) -> Manifest:
 # -------------------------------------------------------------------- loading
 
 
-def load(folder: str | os.PathLike[str]) -> FactModel:
+def load(folder: str | os.PathLike[str], builder: Own | None = None) -> FactModel:
     """The model of a folder, on torch's default device: built again from its facts, with the
     weights that were saved.
 
+    Args:
+        folder: as `save` leaves it.
+        builder: of a user's own construction, or the construction; by default the public builder
+            that the manifest names.
+
     Raises:
         InputError: the folder is not as `save` leaves it; the message names the file, what was
-            found, what was expected.
+            found, what was expected. Or the builder is not public, and was not given.
+        UserCodeError: the user's builder has raised another error.
         DoesNotFit: the model needs more memory than the machine has.
     """
     path = Path(folder)
     try:
-        return undisturbed(path, lambda: _loaded(path))
+        return undisturbed(path, lambda: _loaded(path, builder))
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from None
 
 
-def _loaded(folder: Path) -> FactModel:
+def _loaded(folder: Path, own: Own | None) -> FactModel:
     """The model of a folder, after everything in it has been held against everything else."""
     manifest = manifests.read_manifest(folder)
     at = folder / manifests.NAME
@@ -201,7 +209,9 @@ def _loaded(folder: Path) -> FactModel:
     facts = read_facts(folder, manifest)
     given = read_codebooks(folder, shape.d_vocab) if CODEBOOKS in manifest["files"] else None
     try:
-        recipe = Recipe(builder_named(manifest["builder"]), manifest["options"])
+        named = manifest["builder"]
+        build = builder_named(named) if own is None else own_builder(own, named)
+        recipe = Recipe(build, manifest["options"])
         plan = planned(recipe, facts, given, manifests.DTYPES[manifest["dtype"]])
         if plan.shape != shape:  # before any weight is allocated
             raise InputError(
@@ -214,6 +224,10 @@ def _loaded(folder: Path) -> FactModel:
         raise kind(
             f"{at}: {manifest['builder']} cannot be built of this folder: {error}"
         ) from None
+    except Exception as error:
+        if own is None:
+            raise
+        raise in_his_code(recipe.build, f"{at}: the builder {recipe.builder}", error) from error
     for key, made in _description(model).items():
         if manifest[key] != made:
             raise InputError(

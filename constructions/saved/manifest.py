@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from constructions.facts.vocabulary import WRITING
 from constructions.guards.errors import InputError
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 from constructions.saved.json_text import is_count, parse_json, shown
@@ -24,7 +25,7 @@ FILES = ALWAYS | {FACTS, PACKED_FACTS, CODEBOOKS}
 MOST_LAYERS = 4096
 _MOST_BYTES = 100_000_000
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in FORMAT_NAMES}
-SPECIALS = (["unknown"], ["unknown", "pad", "end"])
+SPECIALS = (["unknown"], list(WRITING))
 """The special tokens: without a chain of thought, and with one."""
 
 Manifest = dict[str, Any]

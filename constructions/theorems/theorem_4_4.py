@@ -29,7 +29,7 @@ import torch
 
 from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
-from constructions.facts.vocabulary import Vocabulary
+from constructions.facts.vocabulary import WRITING, Vocabulary
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
@@ -44,8 +44,6 @@ from constructions.writing.codes import Bits
 from constructions.writing.draft import Draft, require_exact, require_hops
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import GAIN, position_codes
-
-SPECIALS = ("unknown", "pad", "end")
 
 
 @recorded
@@ -88,7 +86,7 @@ def chain_of_thought(
     codebook = codebook or Codebook.of(facts)
     m, n_relations, per_token = codebook.bits, facts.n_relations, hops_per_token
     require_exact(max(3 * m + 3, 2 * per_token + 2), dtype, f"chain_of_thought with {m}-bit codes")
-    vocabulary = Vocabulary(facts.n_entities, n_relations, SPECIALS)
+    vocabulary = Vocabulary(facts.n_entities, n_relations, WRITING)
     n_positions = max_hops + -(-max_hops // per_token) + 1
     p = bits_needed(n_positions)
     trees = {

@@ -1,1 +1,3 @@
-"""The draft: what heads copy and units compute, and the certificate of it."""
+"""The draft: what embeddings hold, heads copy, units compute and layers keep; and the certificate
+of it.
+"""

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike
 
 from constructions.facts.limits import require_path
 from constructions.facts.table import FactTable
-from constructions.facts.vocabulary import Vocabulary
+from constructions.facts.vocabulary import WRITING, Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
@@ -129,6 +129,11 @@ class Draft:
             n_positions=self.n_positions,
             repeats=repeats,
         )
+        if hops_per_token and self.vocabulary.specials != WRITING:
+            raise ValueError(
+                f"{self.construction} writes tokens, so that its special tokens are {WRITING}; got"
+                f" {self.vocabulary.specials}"
+            )
         made, always = (readout, None) if callable(readout) else (None, readout)
         tables = {"embedding.weight"} | ({"unembedding.weight"} if made is not None else set())
         writer = TokenRows(

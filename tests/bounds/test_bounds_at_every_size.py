@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bounds import logarithms
 from bounds.lower_bound import Bound
 from bounds.theorem_4_2 import (
-    FIXED_UNEMBEDDING_BOUNDS,
+    LOWER_BOUNDS,
     disjoint_trees_bound,
     every_bound,
     fact_aware_unembedding_bound,
@@ -112,11 +112,10 @@ def test_one_entity_needs_nothing_and_nothing_is_not_written_as_minus_zero():
     assert (bound.bits, math.copysign(1, bound.bits), bound.M) == (0, 1, 1)
 
 
-def test_the_table_of_fixed_unembedding_bounds_is_complete():
-    assert list(every_bound(64, 2, 2, 6, 6)) == [
-        *FIXED_UNEMBEDDING_BOUNDS,
-        "fact_aware_unembedding",
-    ]
+def test_the_table_of_bounds_is_complete():
+    assert list(every_bound(64, 2, 2, 6, 6)) == list(LOWER_BOUNDS)
+    fixed = [name for name, bound in LOWER_BOUNDS.items() if bound.unembedding == "fixed"]
+    assert [*fixed, "fact_aware_unembedding"] == list(LOWER_BOUNDS)
     assert sharpened_global_bound(64, 2, 1, 6).bits == global_bound(64, 2, 1, 6).bits
 
 

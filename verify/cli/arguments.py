@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from constructions.catalogue import CATALOGUE
-from verify.cli.commands import bounds, cells, facts, lists, saved
+from verify.cli.commands import bounds, cells, facts, lists, saved, show
 from verify.cli.commands.options import Commands
 from verify.cli.output import complain, say_text
 
@@ -30,6 +30,9 @@ EXAMPLES = """examples:
   write a real fact table to try, verify, ask and save it:
     {program} example unicode.tsv
     {program} facts unicode.tsv --ask U+0041 lowercase --save unicode-model
+  what happens to one query, block by block of the residual stream; as a picture:
+    {program} show chain_of_thought -k 2
+    {program} show unicode-model "U+00C9 base" --plot mechanism.svg
   prove a saved model right, from its files alone:
     {program} check unicode-model
   change a small saved model: the checker must refuse all that is wrong:
@@ -59,6 +62,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "plan": bounds.add_plan,
     "separation": bounds.add_separation,
     "facts": facts.add_facts,
+    "show": show.add_show,
     "check": saved.add_check,
     "attack": saved.add_attack,
     "export": saved.add_export,

@@ -86,7 +86,8 @@ def _understood(
         whole.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     for name, value in vars(options).items():
         # what argparse makes of --name=-- before Python 3.13
-        if (value == [] and name not in ("ask", "own")) or (name == "own" and [] in value):
+        lists = ("ask", "query", "own")
+        if (value == [] and name not in lists) or (name == "own" and [] in value):
             called = "with" if name == "own" else name.replace("_", "-")
             whole.error(f"argument --{called}: '--' is no value")
     return whole, options

@@ -6,8 +6,8 @@ fact tuples.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,13 @@ from bounds.grids import Grid, fixed_point_width, grid_of, natural_bits
 from constructions.decoders.targets import require_plain
 from constructions.guards.errors import InputError
 from constructions.model.shapes import TransformerShape
+from constructions.model.stated import digest
 from constructions.model.transformer import Transformer
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 """Whose place in this list describes a dtype, in two bits."""
-_ENTRIES_AT_ONCE = 2**22
+_ENTRIES_AT_ONCE = 2**17
+"""Few enough for the caches."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Format:
     shape: TransformerShape
     dtype: str
     grids: Mapping[str, Grid]
-    unembedding: str
+    unembedding: bytes
 
     def excludes(self, other: Format) -> str:
         """Why a model of the other format is none of this one, the unembedding's values aside;
@@ -88,11 +90,10 @@ def capacity(model: Transformer, within: Format | None = None) -> Capacity:
 def format_of(model: Transformer) -> Format:
     """The narrowest format that a model is in. Raises ValueError and InputError as `capacity`."""
     _require_transformer(model)
-    grids = {name: grid_of(_pieces(parameter)) for name, parameter in model.named_parameters()}
-    digest = hashlib.sha256()
-    for piece in _pieces(model.unembedding.weight):
-        digest.update((piece + 0.0).data)  # + 0.0: one zero
-    return Format(model.shape, _dtype_of(model), grids, digest.hexdigest())
+    with ThreadPoolExecutor(1) as beside:
+        unembedding = beside.submit(digest, model.unembedding.weight)
+        grids = {name: grid_of(_pieces(parameter)) for name, parameter in model.named_parameters()}
+        return Format(model.shape, _dtype_of(model), grids, unembedding.result() or b"")
 
 
 def description_bits(described: Format) -> int:
@@ -149,7 +150,8 @@ def _pieces(weight: Tensor) -> Iterator[NDArray[np.float64]]:
     """All entries in their order, some at once."""
     flat = weight.detach().flatten()
     for start in range(0, len(flat), _ENTRIES_AT_ONCE):
-        yield flat[start : start + _ENTRIES_AT_ONCE].double().cpu().numpy()
+        piece = flat[start : start + _ENTRIES_AT_ONCE].cpu()
+        yield (piece.float() if piece.dtype == torch.bfloat16 else piece).numpy().astype(float)
 
 
 def _require_transformer(model: Transformer) -> None:

@@ -4,13 +4,13 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bounds.lower_bound import Bound
+from bounds.lower_bound import Bound, LowerBound
 from bounds.sizes import Costs
-from bounds.theorem_4_2 import FIXED_UNEMBEDDING_BOUNDS, every_bound
+from bounds.theorem_4_2 import LOWER_BOUNDS, every_bound
 from verify.queries.evidence import Evidence
 
 
@@ -25,7 +25,8 @@ class BoundCheck:
         bits: the bound on B_T at the model's dense bits of embedding (and unembedding); None if it
             does not exist.
         ratio: dense B_T over `bits`; None unless `bits` is positive.
-        fact_bits, fact_ratio: the same for the bits of facts alone.
+        fact_bits, fact_ratio: the same for the bits of facts alone; None where it is no bound on
+            these.
     """
 
     name: str
@@ -35,6 +36,7 @@ class BoundCheck:
     ratio: float | None
     fact_bits: float | None
     fact_ratio: float | None
+    of_facts: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,11 @@ class BoundsFound(Evidence):
         accounting or the bound.
         """
         for check in self.checks:
-            for what, have, need in (
-                ("dense", self.costs.internal_bits, check.bits),
-                ("fact", self.costs.internal_fact_bits, check.fact_bits),
+            for what, have, need, is_bound in (
+                ("dense", self.costs.internal_bits, check.bits, True),
+                ("fact", self.costs.internal_fact_bits, check.fact_bits, check.of_facts),
             ):
-                if check.applies and (need is None or not have >= need):
+                if check.applies and is_bound and (need is None or not have >= need):
                     yield (
                         f"{have:,} internal {what} bits, and the {check.name} bound says at least"
                         f" {need}"
@@ -93,7 +95,9 @@ class BoundsFound(Evidence):
             (
                 check.bits
                 for check in self.checks
-                if check.name in FIXED_UNEMBEDDING_BOUNDS and check.bits
+                if check.name in LOWER_BOUNDS
+                and LOWER_BOUNDS[check.name].unembedding == "fixed"
+                and check.bits
             ),
             default=0.0,
         )
@@ -101,40 +105,84 @@ class BoundsFound(Evidence):
 
 
 def hold_against_bounds(
-    costs: Costs, n_entities: int, n_relations: int, hops: int, bijective: bool
+    costs: Costs,
+    n_entities: int,
+    n_relations: int,
+    hops: int,
+    bijective: bool,
+    own: Sequence[LowerBound] = (),
+    functions: bool = True,
 ) -> BoundsFound:
     """Evaluate every bound at the model's own embedding bits.
 
-    A bound is about models that answer all tuples of bijections in one pass; it does not apply
-    where tokens are written before the answer (chain-of-thought), or to facts that are no
+    A bound of ours is about models that answer all tuples of bijections in one pass; it does not
+    apply where tokens are written before the answer (chain-of-thought), or to facts that are no
     bijections. Bounds for fixed unembeddings do not apply where the unembedding holds facts. The
     counting argument holds for dense bits, and for fact bits as well: the other entries are the
     same whatever the facts.
+
+    Args:
+        costs: of the model.
+        n_entities, n_relations, hops: its size.
+        bijective: whether its facts are bijections.
+        own: further bounds, of the user's, whose hypotheses may be others.
+        functions: whether it is one of models that answer every tuple of functions.
     """
-    dense = _every_bound(
-        n_entities, n_relations, hops, costs.embedding_bits, costs.unembedding_bits
-    )
-    of_facts = _every_bound(
-        n_entities, n_relations, hops, costs.embedding_fact_bits, costs.unembedding_fact_bits
-    )
-    checks = []
-    for name, bound in dense.items():
-        why = _exemption(name, costs, bijective) or (bound if isinstance(bound, str) else "")
-        bits, ratio = _beside(costs.internal_bits, bound)
-        fact_bits, fact_ratio = _beside(costs.internal_fact_bits, of_facts[name])
-        checks.append(BoundCheck(name, not why, why, bits, ratio, fact_bits, fact_ratio))
+    sizes = (n_entities, n_relations, hops)
+    dense = _every_bound(*sizes, costs.embedding_bits, costs.unembedding_bits)
+    of_facts = _every_bound(*sizes, costs.embedding_fact_bits, costs.unembedding_fact_bits)
+    checks = [
+        _check(LOWER_BOUNDS[name], costs, bound, of_facts[name], bijective, functions)
+        for name, bound in dense.items()
+    ]
+    checks += [hold_against(bound, costs, *sizes, bijective, functions) for bound in own]
     return BoundsFound(costs, tuple(checks), bijective)
 
 
-def _exemption(name: str, costs: Costs, bijective: bool) -> str:
+def hold_against(
+    bound: LowerBound,
+    costs: Costs,
+    n_entities: int,
+    n_relations: int,
+    hops: int,
+    bijective: bool,
+    functions: bool,
+) -> BoundCheck:
+    """One bound beside a model; arguments as of `hold_against_bounds`."""
+    sizes = (n_entities, n_relations, hops)
+    dense = bound.at(*sizes, costs.embedding_bits, costs.unembedding_bits)
+    facts: Bound | str = "it is no bound on the bits of facts alone"
+    if bound.of_facts:
+        facts = bound.at(*sizes, costs.embedding_fact_bits, costs.unembedding_fact_bits)
+    return _check(bound, costs, dense, facts, bijective, functions)
+
+
+def _check(
+    bound: LowerBound,
+    costs: Costs,
+    dense: Bound | str,
+    of_facts: Bound | str,
+    bijective: bool,
+    functions: bool,
+) -> BoundCheck:
+    """A bound, evaluated in both ways, beside a model."""
+    why = _exemption(bound, costs, bijective, functions)
+    why = why or (dense if isinstance(dense, str) else "")
+    beside = (*_beside(costs.internal_bits, dense), *_beside(costs.internal_fact_bits, of_facts))
+    return BoundCheck(bound.name, not why, why, *beside, bound.of_facts)
+
+
+def _exemption(bound: LowerBound, costs: Costs, bijective: bool, functions: bool) -> str:
     """Why a bound does not apply to a model of such costs; empty if it does."""
     if not bijective:
         return "the facts are no bijections"
-    if costs.written_tokens > 1:
+    if bound.facts == "functions" and not functions:
+        return "no other models are claimed than those of such bijections"
+    if costs.written_tokens > 1 and not bound.writing:
         return (
             f"{costs.written_tokens} tokens are written until the answer stands (chain-of-thought)"
         )
-    if costs.unembedding_fact_bits and name in FIXED_UNEMBEDDING_BOUNDS:
+    if costs.unembedding_fact_bits and bound.unembedding == "fixed":
         return "the unembedding holds facts"
     return ""
 

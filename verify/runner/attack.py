@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from constructions.entry import Construction
 from constructions.facts.limits import require_runnable
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
@@ -53,6 +54,7 @@ def attack(
     seed: int = 0,
     kinds: list[str] | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    own: Construction | None = None,
 ) -> list[Tally]:
     """Attack a model folder `each` times in every way of `KINDS`, or in the given ones.
 
@@ -62,12 +64,13 @@ def attack(
         seed: of the random choices.
         kinds: names of `KINDS`.
         progress: called with the number of attacks done.
+        own: the construction of the user's that has made the model; None for one of the catalogue.
 
     Raises:
         InputError: the folder is no model, one whose certificate is not proven as it is, or one
             with more queries than are run.
     """
-    target = Target(Path(folder))
+    target = Target(Path(folder), own)
     require_runnable(sum(map(target.facts.n_queries, target.model.path_lengths)))
     if (first := check_files(target.files)).verdict != "PASS":
         raise InputError(

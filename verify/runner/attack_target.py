@@ -13,6 +13,7 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import fact_lines
 from constructions.model.fact_model import FactModel
@@ -26,8 +27,8 @@ WEIGHTS, CERTIFICATE, MANIFEST = "weights.safetensors", "certificate.json", "man
 class Target:
     """A model folder in memory, and the model that it makes."""
 
-    def __init__(self, folder: Path):
-        self.model = load(folder)
+    def __init__(self, folder: Path, own: Construction | None = None):
+        self.model = load(folder, own)
         self.spare = copy.deepcopy(self.model)
         self.facts = self.model.facts
         self.files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

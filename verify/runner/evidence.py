@@ -14,6 +14,7 @@ from constructions.model.margin import MarginClaim
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Recall
 from verify.queries.evidence import Evidence
+from verify.queries.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -125,16 +126,18 @@ class ProofFound(Evidence):
         proven: the checker's verdict.
         planned: how many queries it should prove: of a chain of thought, those of all lengths.
         margin: what the construction claims.
-        recall: the pass over all queries; None if there are too many to be run, so that the proof
-            decides alone.
-        too_many: how many those are, N R^k.
+        recall: the pass over all queries; None if none was run, so that the proof decides alone.
+        of: how many queries the cell has, N R^k.
+        sample: what a sample of queries has answered; None if there is no proof to be held
+            against.
     """
 
     proven: Proven
     planned: int
     margin: MarginFound
     recall: Recall | None
-    too_many: int
+    of: int
+    sample: Sample | None = None
 
     @property
     def queries(self) -> int | None:
@@ -167,6 +170,8 @@ class ProofFound(Evidence):
             )
         if self.recall is not None:
             yield from self._against(self.recall)
+        if self.sample is not None:
+            yield from self.sample.faults()
 
     def _against(self, recall: Recall) -> Iterator[str]:
         """What the forward pass has found otherwise than is proven."""
@@ -194,7 +199,7 @@ class ProofFound(Evidence):
             yield (
                 doubt
                 if self.recall is not None
-                else f"N R^k = {shortened(self.too_many)} queries are too many to be run: {doubt}"
+                else f"the proof alone decides N R^k = {shortened(self.of)} queries: {doubt}"
             )
 
     def _open(self) -> Iterator[str]:
@@ -202,18 +207,20 @@ class ProofFound(Evidence):
         proven, claim = self.proven, self.margin.claim
         if proven.verdict == "UNKNOWN":
             yield self._refusal()
-        if proven.verdict != "PASS" or proven.exact is not None:
+        if proven.verdict != "PASS":
             return
-        if not isinstance(claim, str) and not claim.rounds:
+        if proven.exact is None and not isinstance(claim, str) and not claim.rounds:
             yield (
                 f"no rounding is claimed ({self.margin.in_words()}), and not proven:"
                 f" {proven.rounds}"
             )
-        if self.recall is None:
+        if self.recall is None and proven.exact is None:
             yield (
                 "all answers are proven in real arithmetic, but not in floating point:"
                 f" {proven.rounds}"
             )
+        elif self.recall is None and self.sample is not None:
+            yield from self.sample.doubts()
 
     def _refusal(self) -> str:
         """What the checker says where it has not proven the model."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from constructions.entry import Construction
+from constructions.guards.wording import printable
 from verify.queries.answers import Recall
 from verify.queries.evidence import Evidence
 from verify.queries.form_answers import FormAnswers
@@ -39,6 +41,28 @@ class CellResult(Evidence):
     form: FormAnswers | None = None
     ended: Ended | None = None
     seconds: float = 0.0
+
+    def __str__(self) -> str:
+        """The verdict and what it rests on, and why it is not PASS."""
+        cell, sizes, bounds, proof = self.cell, self.sizes, self.bounds, self.proof
+        size = f"N = {cell.entities:,}, R = {cell.relations:,}, k = {cell.hops:,}"
+        said = [f"{self.verdict}: {self.entry.name}, {size}"]
+        if self.verdict != "PASS":
+            said.append(f"why {self.verdict}: {self.reason}")
+        if self.answers is not None:
+            margin = "none" if self.margin is None else f"{self.margin:.6g}"
+            said.append(f"{self.queries:,} queries run, {self.wrong} wrong, margin {margin}")
+        if sizes is not None:
+            compared = "sizes as counted, without formulas"
+            if sizes.expected is not None:
+                compared = "sizes as counted and as the formulas say"
+            found = f"d_model {sizes.found.d_model:,}, B_T {sizes.found.internal_bits:,} bits"
+            said.append(f"{compared if self.verdict == 'PASS' else 'sizes'}: {found}")
+        if bounds is not None:
+            said.append(f"{sum(check.applies for check in bounds.checks)} lower bounds apply")
+        if proof is not None:
+            said.append(f"the proof from the saved weights says {proof.proven.verdict}")
+        return "\n    ".join(map(printable, said))
 
     @property
     def entry(self) -> Construction:
@@ -82,9 +106,16 @@ class CellResult(Evidence):
         return self.recall or self.form
 
     @property
+    def by(self) -> Literal["queries", "proof", "both"] | None:
+        """What decides the answers; None if nothing does."""
+        if self.proof is None:
+            return None if self.answers is None else "queries"
+        return "proof" if self.recall is None else "both"
+
+    @property
     def by_proof_alone(self) -> bool:
-        """Whether no query was run, and the proof decides."""
-        return self.proof is not None and self.recall is None
+        """Whether no query was run but a sample, and the proof decides."""
+        return self.by == "proof"
 
     @property
     def queries(self) -> int | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 
 from bounds.sizes import Sizes, predicted, predicted_for_bijections
 from constructions.entry import Construction
-from constructions.facts.limits import MOST_QUERIES, require_path
+from constructions.facts.limits import require_path, require_runnable
 from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError, InternalError, UserCodeError
 from constructions.guards.memory import is_out_of_memory, require_memory
@@ -24,27 +24,35 @@ from constructions.guards.wording import shortened
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.saved.folder import save
-from verify.checking.check import check
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Logits
 from verify.queries.capacity import Format, capacity, format_of
 from verify.queries.forms import check_form
 from verify.queries.recall import check_recall
+from verify.queries.sample import Sample
+from verify.queries.sampled import check_and_sample
 from verify.runner.against_bounds import hold_against_bounds
-from verify.runner.cells import Cell, DType
+from verify.runner.cells import By, Cell, DType
+from verify.runner.decided_by import require_disk, way
 from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
 from verify.runner.phases import ASKING, BUILDING, COUNTING, PROVING, Begin, unwatched
 from verify.runner.results import CellResult
 
 WORK_FOR_THREADS = 5 * 10**9
+WORTH_THREADS = 10**7
 SMALL = 10_000
 
 
 def run_cell(
-    cell: Cell, begin: Begin = unwatched, proven_size: int = SMALL, save: Path | None = None
+    cell: Cell,
+    begin: Begin = unwatched,
+    proven_size: int = SMALL,
+    save: Path | None = None,
+    by: By = "auto",
+    announce: Callable[[str], None] = lambda line: None,
 ) -> CellResult:
-    """Make the cell's table, and verify what is built from it. Never raises for what a
-    construction or a check does.
+    """Make the cell's table, and verify what is built from it as `verify_facts` does. Never raises
+    for what a construction or a check does.
     """
     started = time.perf_counter()
     try:
@@ -54,7 +62,7 @@ def run_cell(
         if cell.form:
             result = _verify_form(entry, facts, cell, begin)
         else:
-            result, _ = _verify(entry, facts, cell, begin, proven_size, save)
+            result, _ = _verify(entry, facts, cell, begin, proven_size, save, by, announce)
         result.verdict  # noqa: B018  # evidence that cannot be judged is a crash of the cell, too
     except UserCodeError as error:
         first, *places = error.lines
@@ -82,28 +90,33 @@ def verify_facts(
     begin: Begin = unwatched,
     proven_size: int = SMALL,
     save: Path | None = None,
+    by: By = "auto",
+    announce: Callable[[str], None] = lambda line: None,
 ) -> tuple[CellResult, FactModel]:
-    """Build a construction from facts and check everything it claims: recall, sizes, margin,
+    """Build a construction from facts and check everything it claims: answers, sizes, margin,
     bounds, certificate.
 
-    A model of at most `proven_size` parameters is also saved, and its certificate checked: the two
-    opinions must agree. So is a larger one, if `save` names a folder for it. Where there are more
-    queries than are run, see `require_runnable`, the certificate alone decides, whatever the size:
-    PASS only if the module is proven to compute without rounding.
+    What decides the answers is chosen by `verify.runner.decided_by.way`. Where both do, they must
+    agree; where the proof decides alone, PASS needs that the module is proven to compute without
+    rounding, and that a sample of queries is answered as proven.
 
     Args:
         entry, facts, hops, options, dtype, logits: as in `Cell`.
         begin: hears of each phase, see `verify.runner.phases`.
-        proven_size, save: see above.
+        proven_size: a model of at most so many parameters is also proven where queries are run.
+        save: a folder for the model; it is proven there.
+        by: what decides.
+        announce: told in a line, beforehand, what a large model takes of memory and disk.
 
     Raises:
-        InputError: the construction does not take these facts, or not in this dtype or memory.
+        InputError: the construction does not take these facts, or not in this dtype, memory or
+            disk; or all queries are to be run, and are too many.
     """
     started = time.perf_counter()
     given = tuple((options or {}).items())
     size = (facts.n_entities, facts.n_relations, hops)
     cell = Cell(entry.name, *size, "given", options=given, dtype=dtype, logits=logits, given=entry)
-    result, model = _verify(entry, facts, cell, begin, proven_size, save)
+    result, model = _verify(entry, facts, cell, begin, proven_size, save, by, announce)
     return replace(result, seconds=time.perf_counter() - started), model
 
 
@@ -138,14 +151,16 @@ def build(
     return model
 
 
-def saved_and_checked(model: FactModel, folder: Path | None = None) -> Proven:
-    """Save the model, to a temporary folder if none is given, and let the checker prove what is
-    there.
+def saved_and_checked(
+    model: FactModel, folder: Path | None = None
+) -> tuple[Proven, Sample | None]:
+    """Save the model, to a temporary folder if none is given, let the checker prove what is there,
+    and run a sample of it.
     """
     with TemporaryDirectory() as temporary:
         folder = folder or Path(temporary) / "model"
         save(model, folder)
-        return check(folder)
+        return check_and_sample(folder)
 
 
 # -------------------------------------------------------------------- steps
@@ -158,16 +173,23 @@ def _verify(
     begin: Begin,
     proven_size: int,
     save: Path | None,
+    by: By,
+    announce: Callable[[str], None],
 ) -> tuple[CellResult, FactModel]:
     """See `verify_facts`."""
     planned = facts.n_queries(cell.hops)
+    if by in ("queries", "both"):
+        require_runnable(planned)
     begin(BUILDING, None)
     of_size = _format_of_size(entry, facts, cell) if facts.is_bijective else None
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
     result = CellResult(cell, _dtype_of(model))
-    work, recall = planned * sum(w.numel() for _, w in model.internal_weights()), None
-    if planned <= MOST_QUERIES:
+    chosen, recall = way(by, model.shape, planned, proven_size, save is not None), None
+    if chosen.prove and (taken := require_disk(model, save)):
+        announce(taken)
+    if chosen.run:
         advance = begin(ASKING, planned)
+        work = planned * sum(weight.numel() for _, weight in model.internal_weights())
         with _threads(None if work > WORK_FOR_THREADS else 1):
             recall = check_recall(model, facts, cell.hops, cell.logits, progress=advance)
     begin(COUNTING, None)
@@ -176,10 +198,12 @@ def _verify(
         sizes.costs, facts.n_entities, facts.n_relations, cell.hops, facts.is_bijective
     )
     claim, proof = MarginFound(_claim_of(model), recall), None
-    if recall is None or save is not None or sizes.found.parameters <= proven_size:
+    if chosen.prove:
         begin(PROVING, None)
         every_length = sum(map(facts.n_queries, model.path_lengths))
-        proof = ProofFound(saved_and_checked(model, save), every_length, claim, recall, planned)
+        with _threads(None if sizes.found.parameters > WORTH_THREADS else 1):
+            proven, sample = saved_and_checked(model, save)
+        proof = ProofFound(proven, every_length, claim, recall, planned, sample)
     return replace(
         result, sizes=sizes, bounds=bounds, recall=recall, claim=claim, proof=proof
     ), model

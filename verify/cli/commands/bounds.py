@@ -7,13 +7,17 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from constructions.catalogue import writing_tokens
+from bounds.lower_bound import LowerBound
+from constructions.catalogue import own_constructions, writing_tokens
+from constructions.entry import Construction
 from constructions.guards.errors import InputError
-from verify.cli.commands.options import Commands, add_json, add_sizes, add_wide
-from verify.cli.output import is_wide, say, say_text
+from verify.cli.commands.options import Commands, add_json, add_own, add_sizes, add_wide
+from verify.cli.commands.own import own_of
+from verify.cli.output import is_wide, say, say_text, say_verdict
 from verify.cli.places import check_writable, write_text
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import budget, count, size
+from verify.runner.held_bounds import GRID, check_bound
 
 
 def add_bound(commands: Commands) -> None:
@@ -42,6 +46,11 @@ def add_bound(commands: Commands) -> None:
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE.svg", help="also draw the plane (needs matplotlib)"
+    )
+    add_own(
+        parser,
+        "a construction of your own, drawn as a point, or a bound of your own, drawn as a curve"
+        " and held against every construction at many sizes",
     )
     add_json(parser, "the plane")
     parser.set_defaults(run=_run_bound)
@@ -78,6 +87,7 @@ def add_plan(commands: Commands) -> None:
         action="store_true",
         help="every choice of options, not just the one with the fewest bits",
     )
+    add_own(parser, "a construction of your own that is planned as well")
     add_wide(parser, "the bits of facts")
     parser.set_defaults(run=_run_plan)
 
@@ -111,6 +121,7 @@ def _run_bound(options: argparse.Namespace) -> int:
     from verify.cli.reports import plane, plane_picture
 
     sizes = (options.N, options.R, options.k)
+    constructions, bounds = own_of(options.own)
     if options.embedding_bits is not None:
         if options.plot or options.json:
             raise InputError(
@@ -122,8 +133,8 @@ def _run_bound(options: argparse.Namespace) -> int:
             if options.unembedding_bits is None
             else options.unembedding_bits
         )
-        say_text(plane.bounds_at(*sizes, options.embedding_bits, b_u))
-        return PASSED
+        say_text(plane.bounds_at(*sizes, options.embedding_bits, b_u, bounds))
+        return _hold(bounds, constructions, sizes)
     if options.unembedding_bits is not None:
         raise InputError("--unembedding-bits needs --embedding-bits: give both, or neither")
     for path in (options.plot, options.json):
@@ -134,7 +145,7 @@ def _run_bound(options: argparse.Namespace) -> int:
         )
     if options.plot is not None:
         plane_picture.require_matplotlib()
-    shown = plane.plane(*sizes)
+    shown = plane.plane(*sizes, constructions, bounds)
     say_text(plane.tables(shown))
     if options.plot is not None:
         plane_picture.draw(shown, options.plot)
@@ -142,7 +153,23 @@ def _run_bound(options: argparse.Namespace) -> int:
     write_text(
         options.json, lambda: json.dumps(plane.as_json(shown), indent=1, allow_nan=False) + "\n"
     )
-    return PASSED
+    return _hold(bounds, constructions, sizes)
+
+
+def _hold(
+    bounds: list[LowerBound], constructions: list[Construction], size: tuple[int, int, int]
+) -> int:
+    """Hold the user's bounds against all constructions, at this size and many others."""
+    status = PASSED
+    for bound in bounds:
+        found = check_bound(bound, constructions, list(dict.fromkeys([*GRID, size])))
+        verdict, *why = str(found).split("\n")
+        say_verdict(verdict)
+        for line in why:
+            say(line)
+        if found.verdict != "PASS":
+            status = FAILED
+    return status
 
 
 def _run_plan(options: argparse.Namespace) -> int:
@@ -152,7 +179,8 @@ def _run_plan(options: argparse.Namespace) -> int:
 
     budget = Budget(options.max_d, options.max_bits, options.max_depth, options.max_tokens)
     wide = is_wide(options.wide)
-    table, fits = plan_table(options.N, options.R, options.k, budget, options.all, wide)
+    own = own_constructions(options.own)
+    table, fits = plan_table(options.N, options.R, options.k, budget, options.all, wide, own)
     say_text(table)
     return PASSED if fits else FAILED
 

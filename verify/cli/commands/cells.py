@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructions.catalogue import CATALOGUE, construction, require_own
+from constructions.catalogue import CATALOGUE, construction, own_constructions
 from constructions.guards.errors import InputError
 from verify.cli.commands.options import (
     CELL_COLUMNS,
@@ -23,7 +23,7 @@ from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
 from verify.cli.values import count, option, size
-from verify.runner.cells import FACT_KINDS, FORM_NAMES, Cell
+from verify.runner.cells import FACT_KINDS, FORM_NAMES, By, Cell
 from verify.runner.grid import default_grid, forms_grid
 from verify.runner.workers import Lost, side_by_side
 
@@ -94,7 +94,7 @@ def add_constructions(commands: Commands, names: Iterable[str]) -> None:
 
 def _run_all(options: argparse.Namespace) -> int:
     """`verify all`: the default grid, side by side."""
-    require_own(options.own)
+    own_constructions(options.own)  # said before any cell is run
     cells = default_grid(*options.own) + (forms_grid(*options.own) if options.forms else [])
     return _run_cells(cells, options)
 
@@ -120,10 +120,16 @@ def _run_construction(options: argparse.Namespace) -> int:
             "a certificate is about a construction as it is built; --save takes no --form"
             f" {cell.form}"
         )
-    return _run_cells([cell], options, options.save)
+    if cell.form and options.by == "proof":
+        raise InputError(
+            "a proof is about a construction as it is built; --form is decided by queries"
+        )
+    return _run_cells([cell], options, options.save, options.by)
 
 
-def _run_cells(cells: list[Cell], options: argparse.Namespace, save: Path | None = None) -> int:
+def _run_cells(
+    cells: list[Cell], options: argparse.Namespace, save: Path | None = None, by: By = "auto"
+) -> int:
     """Run cells, print a line for each and a summary, and write the results."""
     from verify.cli.reports import cells as table
     from verify.cli.reports import summaries
@@ -137,8 +143,9 @@ def _run_cells(cells: list[Cell], options: argparse.Namespace, save: Path | None
     say(table.header(wide))
     try:
         if len(cells) == 1:
-            results.append(_run_one(cells[0], save))
+            results.append(_run_one(cells[0], save, by))
             say_cell(results[0], wide)
+            say_way(results[0])
         else:
             with (
                 progress("cells") as begin,
@@ -177,22 +184,39 @@ def say_cell(result: CellResult, wide: bool) -> None:
         say_text(said)
 
 
-def _run_one(cell: Cell, save: Path | None) -> CellResult:
+def say_way(result: CellResult) -> None:
+    """Say what has decided a cell that was run alone."""
+    from verify.cli.reports.cells import way
+
+    if said := way(result):
+        say_text(said)
+
+
+def proven_beside(by: By) -> int:
+    """Up to how many parameters a cell that is run alone is also proven where its queries are
+    run.
+    """
+    return 0 if by == "queries" else PROVEN_ALONE
+
+
+def _run_one(cell: Cell, save: Path | None, by: By) -> CellResult:
     """Run a cell in this process, and show its phases."""
     from verify.runner.verifying import run_cell
 
     with progress("queries") as begin:
-        return run_cell(cell, begin, PROVEN_ALONE, save)
+        return run_cell(cell, begin, proven_beside(by), save, by, say)
 
 
 def _run_in_worker(cell: Cell) -> CellResult:
-    """Run a cell in a process of its own, of which others may run beside it."""
+    """Run all queries of a cell, in a process of its own, of which others may run beside it; a
+    small model is also proven.
+    """
     import torch
 
     from verify.runner.verifying import run_cell
 
     torch.set_num_threads(1)
-    return run_cell(cell)
+    return run_cell(cell, by="queries")
 
 
 def _lost(cell: Cell, why: Lost) -> CellResult:

@@ -12,11 +12,12 @@ from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import read_tsv
 from constructions.guards.errors import InputError
-from verify.cli.commands.cells import PROVEN_ALONE, say_cell
+from verify.cli.commands.cells import proven_beside, say_cell, say_way
 from verify.cli.commands.options import Commands, add_checks
 from verify.cli.output import is_wide, say, say_verdict
 from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
+from verify.cli.questions import Question, question
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import size
 
@@ -24,8 +25,10 @@ if TYPE_CHECKING:  # which import torch, or take a second to import
     from constructions.model.fact_model import FactModel
     from verify.runner.results import CellResult
 
-Question = tuple[int, list[int]]
-"""A subject and a path of relations."""
+NOT_VERIFIED = (
+    "not verified (--by none): the model was built, no query was run and nothing is proven; what"
+    " follows is what the model says"
+)
 
 
 def add_facts(commands: Commands) -> None:
@@ -55,7 +58,7 @@ def add_facts(commands: Commands) -> None:
         ),
     )
     parser.add_argument("-k", type=size, metavar="K", help="also verify all paths of K relations")
-    add_checks(parser)
+    add_checks(parser, "none")
     parser.set_defaults(run=_run_facts)
 
 
@@ -64,13 +67,16 @@ def _run_facts(options: argparse.Namespace) -> int:
     if options.construction is not None:
         construction(options.construction)  # a missing one is reported before the table is read
     facts = _read(options.file)
-    questions = [_question(facts, words) for words in options.ask]
+    questions = [question(facts, words) for words in options.ask]
     lengths = sorted(
         {len(path) for _, path in questions} | ({options.k} if options.k else set())
     ) or [1]
     check_writable(options.json)
     check_folder(options.save)
     entry = _chosen(options.construction, facts, lengths)
+    if options.by == "none":
+        model = _built(entry, facts, lengths, options)
+        return _report([], questions, dict.fromkeys(lengths, model), facts, options)
     results, models = _verify(entry, facts, lengths, options)
     return _report(results, questions, models, facts, options)
 
@@ -87,23 +93,6 @@ def _read(file: str) -> FactTable:
         f" fact{repeats}"
     )
     return facts
-
-
-def _question(facts: FactTable, words: list[str]) -> Question:
-    """What is asked for in words."""
-    if len(words) == 1:
-        # all the words of one quoted string, if any
-        words = words[0].split("\t" if "\t" in words[0] else None)
-    if len(words) < 2:
-        got = f"1 name: {words[0]}" if words else "no name"
-        raise InputError(f"--ask takes a subject and one relation or more; got {got}")
-    try:
-        subject = facts.entity_id(words[0])
-    except InputError as error:
-        raise InputError(
-            f"{error}; give names with spaces as words of their own, each in quotes"
-        ) from None
-    return subject, [facts.relation_id(word) for word in words[1:]]
 
 
 def _chosen(asked: str | None, facts: FactTable, lengths: list[int]) -> Construction:
@@ -123,19 +112,39 @@ def _chosen(asked: str | None, facts: FactTable, lengths: list[int]) -> Construc
     return entry
 
 
+def _options_of(entry: Construction, lengths: list[int]) -> dict[str, int]:
+    """The builder's options: one model for all lengths, where there is such a one."""
+    longest = entry.longest_path
+    return {} if longest is None else {longest.name: lengths[-1]}
+
+
+def _built(
+    entry: Construction, facts: FactTable, lengths: list[int], options: argparse.Namespace
+) -> FactModel:
+    """Build the model, and save it where that is asked for; nothing is verified."""
+    from constructions.saved.folder import save
+    from verify.runner.verifying import build
+
+    given = _options_of(entry, lengths)
+    model = build(entry, facts, lengths[-1], given, options.dtype)
+    if options.save is not None:
+        save(model, options.save)
+    return model
+
+
 def _verify(
     entry: Construction, facts: FactTable, lengths: list[int], options: argparse.Namespace
 ) -> tuple[list[CellResult], dict[int, FactModel]]:
-    """Verify a model for each length; the last one is saved, if that is asked for."""
+    """Verify a model for each length, the longest first, which is saved if that is asked for.
+    Where its proof decides, it is about the shorter ones too, and there is one cell.
+    """
     from verify.runner.verifying import verify_facts
 
-    longest = entry.longest_path
-    given = {} if longest is None else {longest.name: lengths[-1]}
+    given = _options_of(entry, lengths)
     results, models = [], {}
     with progress("queries") as begin:
-        for hops in lengths:
-            save = options.save if hops == lengths[-1] else None
-            result, models[hops] = verify_facts(
+        for hops in reversed(lengths):
+            result, model = verify_facts(
                 entry,
                 facts,
                 hops,
@@ -143,11 +152,16 @@ def _verify(
                 options.dtype,
                 options.logits,
                 begin,
-                PROVEN_ALONE,
-                save,
+                proven_beside(options.by),
+                options.save if hops == lengths[-1] else None,
+                options.by,
+                say,
             )
             results.append(result)
-    return results, models
+            models[hops] = model
+            if result.by_proof_alone:
+                return results, dict.fromkeys(lengths, model)
+    return results[::-1], models
 
 
 def _report(
@@ -163,10 +177,15 @@ def _report(
     from verify.cli.reports.summaries import count, summary
 
     wide = is_wide(options.wide)
-    say(header(wide))
+    if results:
+        say(header(wide))
     for result in results:
         say_cell(result, wide)
-    say_verdict(summary(results, len(results), sum(result.seconds for result in results)))
+    if results:
+        say_way(results[-1])
+        say_verdict(summary(results, len(results), sum(result.seconds for result in results)))
+    else:
+        say(NOT_VERIFIED)
     answers: list[dict[str, object]] = []
     for subject, path in questions:
         answer = int(models[len(path)].answer(subject, path))
@@ -176,4 +195,5 @@ def _report(
         names = [facts.relation_name(relation) for relation in path]
         answers.append({"subject": facts.entity_name(subject), "path": names, "answer": known})
     write_text(options.json, lambda: as_json(results, len(results), answers))
-    return PASSED if count(results, len(results))["verdict"] == "PASS" else FAILED
+    unverified = options.by == "none"  # as asked
+    return PASSED if unverified or count(results, len(results))["verdict"] == "PASS" else FAILED

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from constructions.catalogue import own_constructions
+from constructions.guards.errors import InputError
 from verify.cli import examples
-from verify.cli.commands.options import Commands
+from verify.cli.commands.options import Commands, add_own
 from verify.cli.output import say, say_text
 from verify.cli.reports import catalogue
 from verify.cli.status import PASSED
@@ -21,6 +23,7 @@ def add_list(commands: Commands) -> None:
         action="store_true",
         help="how sizes and bits grow as N -> oo, from the formulas",
     )
+    add_own(parser, "a construction of your own that is listed as well")
     parser.set_defaults(run=_run_list)
 
 
@@ -35,10 +38,14 @@ def add_example(commands: Commands) -> None:
 
 def _run_list(options: argparse.Namespace) -> int:
     """The catalogue."""
+    own = own_constructions(options.own)
+    if own and options.markdown:
+        raise InputError("--markdown is the table of the catalogue; it takes no --with")
     if options.limits:
-        say_text(catalogue.limits_lines())
+        say_text(catalogue.limits_lines(own))
     else:
-        say_text(catalogue.catalogue_table() if options.markdown else catalogue.catalogue_lines())
+        lines = catalogue.catalogue_lines(own)
+        say_text(catalogue.catalogue_table() if options.markdown else lines)
     return PASSED
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from verify.cli.values import size
 from verify.queries.answers import LOGITS
-from verify.runner.cells import DTYPES
+from verify.runner.cells import BY, DTYPES
 
 Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 """What a command is added to."""
@@ -47,8 +47,27 @@ def add_own(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def add_checks(parser: argparse.ArgumentParser) -> None:
-    """How a model is built, asked and saved, and how its result is shown."""
+MADE_BY = "the construction of your own that has made the model"
+"""What `--with` names beside a saved model."""
+
+
+def add_checks(parser: argparse.ArgumentParser, *also: str) -> None:
+    """How a model is built, decided and saved, and how its result is shown; `also` are further
+    ways to decide.
+    """
+    parser.add_argument(
+        "--by",
+        choices=(*BY, *also),
+        default="auto",
+        help=(
+            "what decides: the proof of the saved model and a sample of 256 queries (proof), all"
+            " queries, run (queries), or both, which must agree; auto: all queries where queries x"
+            " (internal weights + 5,000) is at most 2 * 10^10, which takes some seconds, with the"
+            " proof beside them up to 50 million parameters; else the proof. A model that is not"
+            " to be saved is proven in a temporary folder"
+            + ("; none: nothing is verified, and that is said" if also else "")
+        ),
+    )
     parser.add_argument(
         "--dtype",
         choices=DTYPES,
@@ -71,8 +90,8 @@ def add_checks(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FOLDER",
         help=(
-            "also save the model, for `check` and for Python; a saved model that is there is"
-            " replaced"
+            "also save the model, for `check` and for Python, and prove what is saved; a saved"
+            " model that is there is replaced"
         ),
     )
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from constructions.export import TOOLS
 from constructions.guards.errors import InputError
-from verify.cli.commands.options import Commands, add_json
+from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
+from verify.cli.commands.own import builder_of
 from verify.cli.output import say, say_text, say_verdict
 from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
@@ -23,14 +24,15 @@ def add_check(commands: Commands) -> None:
     parser = commands.add_parser(
         "check",
         help=(
-            "prove a saved model right from its weights and facts alone, without torch and without"
-            " the builders"
+            "prove a saved model right from its weights and facts alone, without the builders, and"
+            " run a sample of its queries"
         ),
         description=(
             "Proves from a model folder alone that every query is answered right, in integers: a"
             " small checker reads each weight about once and re-proves the claims of"
-            " certificate.json. See docs/certificates.md. Exit status 0 if proven, 1 if refuted or"
-            " undecided."
+            " certificate.json. A sample of 256 queries, or all if there are fewer, is then run"
+            " through a module made of the stored weights: a difference refutes the proof. See"
+            " docs/certificates.md. Exit status 0 if proven, 1 if refuted or undecided."
         ),
     )
     parser.add_argument(
@@ -77,6 +79,7 @@ def add_attack(commands: Commands) -> None:
     parser.add_argument(
         "--seed", type=count, default=0, help="of the random choices, at least 0 (default 0)"
     )
+    add_own(parser, MADE_BY)
     parser.set_defaults(run=_run_attack)
 
 
@@ -121,24 +124,28 @@ def add_export(commands: Commands) -> None:
             " a million; 0 for the logits as they are"
         ),
     )
+    add_own(parser, MADE_BY)
     add_json(parser)
     parser.set_defaults(run=_run_export)
 
 
 def _run_check(options: argparse.Namespace) -> int:
-    """Prove a saved model."""
-    from verify.checking.check import check
-    from verify.cli.reports.checks import proof_as_json, proof_line
+    """Prove a saved model, and run a sample of its queries."""
+    from verify.cli.reports.checks import check_as_json, check_line
+    from verify.queries.sampled import check_and_sample
 
     if not options.folder.is_dir():
         raise InputError(
             f"{options.folder}: no such folder; give one that save or --save has written"
         )
     check_writable(options.json)
-    proven = check(options.folder)
-    say_verdict(proof_line(proven))
-    write_text(options.json, lambda: proof_as_json(proven))
-    return PASSED if proven.verdict == "PASS" else FAILED
+    proven, sample = check_and_sample(options.folder)
+    say_verdict(check_line(proven, sample))
+    if sample is not None:
+        say(sample.in_words())
+    write_text(options.json, lambda: check_as_json(proven, sample))
+    refuted = sample is not None and sample.verdict == "FAIL"
+    return PASSED if proven.verdict == "PASS" and not refuted else FAILED
 
 
 def _run_attack(options: argparse.Namespace) -> int:
@@ -149,10 +156,10 @@ def _run_attack(options: argparse.Namespace) -> int:
     for kind in options.kind or []:
         if kind not in ATTACKS:
             raise InputError(f"--kind {kind}: no such kind; there are {', '.join(ATTACKS)}")
-    kinds = options.kind or list(ATTACKS)
+    kinds, own = options.kind or list(ATTACKS), builder_of(options.own)
     with progress("attacks") as begin:
         advance = begin("attacking", options.n * len(kinds))
-        tallies = attack(options.folder, options.n, options.seed, kinds, advance)
+        tallies = attack(options.folder, options.n, options.seed, kinds, advance, own)
     say_text(attack_table(tallies))
     say_verdict(attack_verdict(tallies))
     return PASSED if all(tally.sound for tally in tallies) else FAILED
@@ -167,7 +174,7 @@ def _run_export(options: argparse.Namespace) -> int:
     check_writable(options.json)
     check_folder(options.out)
     tool(options.to)  # a missing one is reported before the model is read
-    model = load(options.folder)
+    model = load(options.folder, builder_of(options.own))
     with progress("queries") as begin:
         advance = begin(f"asking {options.to}", n_asked(model))
         asked = export_and_ask(model, options.to, options.out, advance, options.margin)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from constructions.catalogue import CATALOGUE
+from constructions.entry import Construction
 from verify.cli.output import joined
 
 
-def catalogue_lines() -> str:
-    """`python -m verify list`: name, theorem and claim of each construction."""
-    width = max(map(len, CATALOGUE)) + 2
+def catalogue_lines(own: Sequence[Construction] = ()) -> str:
+    """`python -m verify list`: name, theorem and claim of each construction; `own` are those of
+    the user's.
+    """
+    entries = (*CATALOGUE.values(), *own)
+    width = max(len(e.name) for e in entries) + 2
     rows = [
         (
             "construction",
@@ -17,8 +23,7 @@ def catalogue_lines() -> str:
         )
     ]
     rows += [
-        (e.name, e.theorem, e.claim + (f" (needs {e.needs})" if e.needs else ""))
-        for e in CATALOGUE.values()
+        (e.name, e.theorem, e.claim + (f" (needs {e.needs})" if e.needs else "")) for e in entries
     ]
     return joined(f"{name:<{width}}{theorem:<14}{claim}" for name, theorem, claim in rows)
 
@@ -49,9 +54,9 @@ def catalogue_table() -> str:
     return joined(rows)
 
 
-def limits_lines() -> str:
+def limits_lines(own: Sequence[Construction] = ()) -> str:
     """`python -m verify list --limits`: how each construction grows with N, and how near all its
-    fact bits come.
+    fact bits come; `own` are those of the user's.
     """
     import sympy
 
@@ -68,7 +73,7 @@ def limits_lines() -> str:
         f"as N -> oo, with everything else fixed, for R >= 2{between}; B_T, B_e: bits inside, of"
         " one embedding"
     ]
-    for entry in CATALOGUE.values():
+    for entry in (*CATALOGUE.values(), *own):
         lines.append(f"{entry.name} ({entry.theorem})")
         for title, formula in (
             ("d_model", "d_model"),

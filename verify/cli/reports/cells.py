@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from constructions.guards.wording import shortened
 from verify.cli.output import joined
+from verify.cli.reports.checks import proof_line
 from verify.cli.reports.columns import Column, row
 from verify.cli.reports.rounding import factor
 from verify.runner.results import CellResult
@@ -67,7 +67,7 @@ def line(result: CellResult, wide: bool) -> str:
 
 def notes(result: CellResult) -> str:
     """What is to be said of a cell beside its line, in lines of their own: why it did not pass,
-    that the proof alone decides, a separation, wrong answers. Empty if there is nothing.
+    a separation, wrong answers. Empty if there is nothing.
     """
     said = []
     if (verdict := result.verdict) != "PASS":
@@ -76,11 +76,6 @@ def notes(result: CellResult) -> str:
         said.append(
             f"    sizes are counted and compared with nothing: {result.entry.name} has no size"
             " formulas"
-        )
-    if result.by_proof_alone and result.proof is not None and result.proof.queries is not None:
-        said.append(
-            "    decided by the proof alone: no query was run, all"
-            f" {shortened(result.proof.queries)} queries are proven from the saved weights"
         )
     if result.bounds is not None and result.bounds.separation is not None:
         costs = result.bounds.costs
@@ -92,6 +87,28 @@ def notes(result: CellResult) -> str:
     if result.recall is not None:
         said += [f"    {counterexample}" for counterexample in result.recall.counterexamples]
     return joined(said)
+
+
+def way(result: CellResult) -> str:
+    """What has decided the answers, in lines of their own; empty if nothing has."""
+    if result.by is None or result.form is not None:
+        return ""
+    said = {
+        "queries": "by queries: all were run",
+        "proof": (
+            "by proof of the weights as they are saved (to a temporary folder, without --save); of"
+            " the queries a sample was run"
+        ),
+        "both": (
+            "by both: all queries were run; and the weights, as they are saved (to a temporary"
+            " folder, without --save), are proven"
+        ),
+    }
+    lines = [said[result.by]]
+    if result.proof is not None and result.proof.sample is not None:
+        lines += ["proof: " + proof_line(result.proof.proven)] * result.by_proof_alone
+        lines.append(result.proof.sample.in_words())
+    return joined(f"    {line}" for line in lines)
 
 
 def _values(result: CellResult) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from verify.cli.reports.checks import sample_as_data
 from verify.cli.reports.summaries import count
 from verify.runner.results import CellResult
 
@@ -32,14 +33,16 @@ def cell_as_data(result: CellResult) -> dict[str, Any]:
 
     `unknown` counts the queries that rounding may decide. `proof` is what the checker says of the
     saved model, None if it was not saved, and `proven` for how many queries; a chain of thought's
-    are those of every length up to `hops`. Where the proof alone decides, `logits` is "proof", no
-    query is run, and `margin` is the proven one. `form` and `difference`: another form of the
+    are those of every length up to `hops`. `by` says what decides: "queries", "proof" or "both".
+    Where the proof alone decides, `logits` is "proof", no query is run but those of `sample`, and
+    `margin` is the proven one. `form` and `difference`: another form of the
     construction, and how far its logits are from the original's at most. The bits are B_T (dense,
     and those of facts), B_e and B_u of Theorem 4.2; `separated` is the factor by which a model
     with chain-of-thought lies below every model without that has embeddings as small and a fixed
     unembedding.
     """
     cell, sizes, form, proof = result.cell, result.sizes, result.form, result.proof
+    sample = None if proof is None else proof.sample
     built = form.sizes if form is not None else sizes.found if sizes is not None else None
     costs = None if sizes is None else sizes.costs
     return {
@@ -60,6 +63,8 @@ def cell_as_data(result: CellResult) -> dict[str, Any]:
         "margin_claim": _claim(result),
         "proof": proof and proof.proven.verdict,
         "proven": proof and proof.queries,
+        "by": result.by,
+        "sample": sample and sample_as_data(sample),
         "d_model": built and built.d_model,
         "d_model_formula": sizes and sizes.expected and sizes.expected.d_model,
         "d_mlp": built and built.d_mlp,

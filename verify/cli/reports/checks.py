@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from constructions.guards.wording import shortened
 from verify.cli.output import joined
 from verify.kernel.verdict import Verdict as Proven
+from verify.queries.sample import Sample
 
 if TYPE_CHECKING:  # which imports torch
     from verify.runner.attack import Tally
@@ -30,9 +32,33 @@ def proof_line(proven: Proven) -> str:
     )
 
 
-def proof_as_json(proven: Proven) -> str:
-    """What the checker says as JSON text."""
-    reported: dict[str, Any] = {"verdict": proven.verdict, "reason": proven.reason}
+def check_line(proven: Proven, sample: Sample | None) -> str:
+    """What the checker says, in one sentence, unless a sample refutes it."""
+    if sample is None or sample.verdict != "FAIL":
+        return proof_line(proven)
+    return f"FAIL: {'; '.join(sample.faults())}"
+
+
+def sample_as_data(sample: Sample) -> dict[str, Any]:
+    """What a sample of queries has answered, as plain data."""
+    return {
+        "verdict": sample.verdict,
+        "reason": "; ".join([*sample.faults(), *sample.doubts()]),
+        "queries": sample.queries,
+        "seed": sample.seed,
+        "wrong": sample.wrong,
+        "margin": sample.margin if math.isfinite(sample.margin) else None,
+        "dtype": sample.dtype,
+    }
+
+
+def check_as_json(proven: Proven, sample: Sample | None) -> str:
+    """What the checker says, and what a sample of queries has answered, as JSON text."""
+    refuted = sample is not None and sample.verdict == "FAIL"
+    reported: dict[str, Any] = {
+        "verdict": "FAIL" if refuted else proven.verdict,
+        "reason": check_line(proven, sample).removeprefix("FAIL: ") if refuted else proven.reason,
+    }
     if proven.verdict == "PASS":
         reported |= {"queries": proven.queries, "by": proven.by, "exact": proven.exact}
         reported |= {"hops_per_token": proven.hops_per_token}
@@ -42,6 +68,7 @@ def proof_as_json(proven: Proven) -> str:
         }
         if not proven.exact:
             reported["rounds"] = proven.rounds
+        reported["sample"] = None if sample is None else sample_as_data(sample)
     return json.dumps(reported, indent=1, allow_nan=False) + "\n"
 
 

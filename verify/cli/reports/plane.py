@@ -5,13 +5,15 @@ constructions.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from bounds.logarithms import round_down
-from bounds.lower_bound import Bound
+from bounds.lower_bound import Bound, LowerBound
 from bounds.plans import Plan, plans
 from bounds.theorem_4_2 import every_bound, information_limit
+from constructions.entry import Construction
 from constructions.guards.wording import shortened
 from verify.cli.output import joined
 from verify.cli.reports.columns import columns
@@ -39,6 +41,7 @@ class Plane:
         limit: `log2 (N!)^R`, rounded down.
         curves: (B_e, all bounds there); the bound for fact-aware unembeddings with B_u = B_e.
         points: every construction with every choice of options, and the bounds beside it.
+        own: the user's bounds, which are evaluated as well.
     """
 
     n_entities: int
@@ -47,34 +50,64 @@ class Plane:
     limit: float
     curves: list[tuple[int, dict[str, Bound | str]]]
     points: list[tuple[Plan, BoundsFound]]
+    own: Sequence[LowerBound] = ()
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The titles of all bounds, by name."""
+        return COLUMNS | {bound.name: bound.name for bound in self.own}
 
 
-def plane(n_entities: int, n_relations: int, hops: int) -> Plane:
+def plane(
+    n_entities: int,
+    n_relations: int,
+    hops: int,
+    own: Sequence[Construction] = (),
+    own_bounds: Sequence[LowerBound] = (),
+) -> Plane:
     """Evaluate the bounds at the powers of two times log2 N up to beyond R^k log2 N, and all
-    constructions.
+    constructions; those of the user's as well.
     """
     sizes = (n_entities, n_relations, hops)
     # A construction that does not take bijections stands in the table as well, without bounds.
     points = [
-        (plan, hold_against_bounds(plan.costs, *sizes, plan.entry.takes_bijections))
-        for plan in plans(*sizes)
+        (
+            plan,
+            hold_against_bounds(
+                plan.costs, *sizes, plan.entry.takes_bijections, own_bounds, not plan.entry.needs
+            ),
+        )
+        for plan in plans(*sizes, own)
     ]
     return Plane(
         *sizes,
         round_down(information_limit(n_entities, n_relations).lower),
-        curves(*sizes, 1),
+        curves(*sizes, 1, own_bounds),
         points,
+        own_bounds,
     )
 
 
 def curves(
-    n_entities: int, n_relations: int, hops: int, steps: int
+    n_entities: int, n_relations: int, hops: int, steps: int, own: Sequence[LowerBound] = ()
 ) -> list[tuple[int, dict[str, Bound | str]]]:
-    """The bounds at B_e = 0 and at `2^(i / steps) log2 N`, rounded up."""
+    """The bounds, the user's as well, at B_e = 0 and at `2^(i / steps) log2 N`, rounded up."""
     unit = max(1, (n_entities - 1).bit_length())
     doublings = min(64, math.ceil(hops * math.log2(n_relations))) + 1
     at = sorted({0, *(math.ceil(unit * 2 ** (i / steps)) for i in range(doublings * steps + 1))})
-    return [(bits, every_bound(n_entities, n_relations, hops, bits, bits)) for bits in at]
+    sizes = (n_entities, n_relations, hops)
+    return [(bits, _bounds(sizes, bits, bits, own)) for bits in at]
+
+
+def _bounds(
+    size: tuple[int, int, int],
+    embedding_bits: int,
+    unembedding_bits: int,
+    own: Sequence[LowerBound],
+) -> dict[str, Bound | str]:
+    """All bounds by name, the user's as well."""
+    at = (*size, embedding_bits, unembedding_bits)
+    return every_bound(*at) | {bound.name: bound.at(*at) for bound in own}
 
 
 def tables(shown: Plane) -> str:
@@ -94,7 +127,8 @@ def tables(shown: Plane) -> str:
             " unembeddings that do not depend on the facts;"
         ),
         f"{_SOURCES})",
-        *_bounds_table(shown.curves),
+        *map(_in_words, shown.own),
+        *_bounds_table(shown.curves, shown.columns),
         "",
         (
             "the constructions, and the largest bound that applies at their own B_e: in dense"
@@ -106,12 +140,18 @@ def tables(shown: Plane) -> str:
 
 
 def bounds_at(
-    n_entities: int, n_relations: int, hops: int, embedding_bits: int, unembedding_bits: int
+    n_entities: int,
+    n_relations: int,
+    hops: int,
+    embedding_bits: int,
+    unembedding_bits: int,
+    own: Sequence[LowerBound] = (),
 ) -> str:
-    """All bounds at one B_e and B_u, each with the numbers that attain it, or the condition that
-    cannot be met.
+    """All bounds at one B_e and B_u, the user's as well, each with the numbers that attain it, or
+    the condition that cannot be met.
     """
-    found = every_bound(n_entities, n_relations, hops, embedding_bits, unembedding_bits)
+    sizes = (n_entities, n_relations, hops)
+    found = every_bound(*sizes, embedding_bits, unembedding_bits)
     lines = [
         (
             f"N = {n_entities:,}, R = {n_relations:,}, k = {hops:,}, B_e = {embedding_bits:,}, B_u"
@@ -126,7 +166,21 @@ def bounds_at(
         if name == "fact_aware_unembedding":
             lines.append("with any unembedding")
         lines.append(f"  {COLUMNS[name]:<{width}}{reported}")
+    for mine in own:
+        at = mine.at(*sizes, embedding_bits, unembedding_bits)
+        lines.append(f"{_in_words(mine)}: {at if isinstance(at, str) else down(at.bits)}")
     return joined([*lines, f"rounded down; {_SOURCES}"])
+
+
+def _in_words(bound: LowerBound) -> str:
+    """A bound of the user's, with its hypotheses."""
+    claim = f" ({bound.claim})" if bound.claim else ""
+    unembedding = "fixed unembeddings" if bound.unembedding == "fixed" else "any unembedding"
+    writing = ", with and without chain-of-thought" if bound.writing else ""
+    return (
+        f"{bound.name}{claim}, your own: of models that answer all {bound.facts}, with"
+        f" {unembedding}{writing}"
+    )
 
 
 def as_json(shown: Plane) -> dict[str, Any]:
@@ -159,11 +213,13 @@ def as_json(shown: Plane) -> dict[str, Any]:
     }
 
 
-def _bounds_table(at: list[tuple[int, dict[str, Bound | str]]]) -> list[str]:
+def _bounds_table(
+    at: list[tuple[int, dict[str, Bound | str]]], titles: Mapping[str, str]
+) -> list[str]:
     """The bounds by B_e, a line for each, and why a bound does not exist."""
-    rows = [["B_e", *COLUMNS.values()]]
+    rows = [["B_e", *titles.values()]]
     for bits, found in at:
-        cells = [found[name] for name in COLUMNS]
+        cells = [found[name] for name in titles]
         rows.append(
             [
                 shortened(bits),
@@ -175,7 +231,7 @@ def _bounds_table(at: list[tuple[int, dict[str, Bound | str]]]) -> list[str]:
     notes = {
         name: cell for _, found in at for name, cell in found.items() if isinstance(cell, str)
     }
-    return [*columns(rows), *(f"{COLUMNS[name]}: {why}" for name, why in notes.items())]
+    return [*columns(rows), *(f"{titles[name]}: {why}" for name, why in notes.items())]
 
 
 def _points_table(shown: Plane) -> list[str]:

@@ -43,7 +43,8 @@ def draw(shown: Plane, path: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    shown = replace(shown, curves=curves(shown.n_entities, shown.n_relations, shown.hops, 16))
+    sizes = (shown.n_entities, shown.n_relations, shown.hops)
+    shown = replace(shown, curves=curves(*sizes, 16, shown.own))
     settings: dict[Any, Any] = {
         "svg.hashsalt": "capacity plane",
         "svg.fonttype": "path",
@@ -74,7 +75,11 @@ def draw(shown: Plane, path: Path) -> None:
 
 def _draw_curves(axes: Any, shown: Plane) -> None:
     """The bounds as curves, and the bits of the facts as a line."""
-    for name, (color, style, label) in _LINES.items():
+    own = {
+        bound.name: (f"C{index}", "-.", f"{bound.name} (own)")
+        for index, bound in enumerate(shown.own)
+    }
+    for name, (color, style, label) in (_LINES | own).items():
         at = [(bits, found[name]) for bits, found in shown.curves]
         points = [
             (bits, bound.bits) for bits, bound in at if isinstance(bound, Bound) and bound.bits > 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from bounds.plans import Budget, Plan, plans
 from bounds.separation import Separation
 from constructions.catalogue import CATALOGUE
+from constructions.entry import Construction
 from constructions.guards.wording import shortened
 from verify.cli.output import joined
 from verify.cli.reports.columns import columns
@@ -40,19 +41,28 @@ _EXPLAINED_WIDE = [
 
 
 def plan_table(
-    n_entities: int, n_relations: int, hops: int, budget: Budget, every: bool, wide: bool = False
+    n_entities: int,
+    n_relations: int,
+    hops: int,
+    budget: Budget,
+    every: bool,
+    wide: bool = False,
+    own: Sequence[Construction] = (),
 ) -> tuple[str, bool]:
     """`python -m verify plan`: what fits, cheapest first, and why the rest does not; and whether
     anything fits.
 
     One line for each construction, with the choice of options that takes the fewest bits; all
-    choices if `every`. The bits of facts are columns of the wide table alone.
+    choices if `every`. The bits of facts are columns of the wide table alone. `own` are
+    constructions of the user's.
     """
     shown, written = (WIDE, shortened) if wide else (NARROW, _in_few_characters)
     rows = [["construction", *(title for title, _ in shown)]]
     named: set[str] = set()
     refused: dict[str, str] = {}
-    for plan in sorted(plans(n_entities, n_relations, hops), key=lambda plan: plan.total_bits):
+    for plan in sorted(
+        plans(n_entities, n_relations, hops, own), key=lambda plan: plan.total_bits
+    ):
         exceeded, name = budget.exceeded_by(plan), plan.entry.name
         if exceeded:
             refused.setdefault(name, f"{plan.label}: {', '.join(exceeded)}")
@@ -69,9 +79,9 @@ def plan_table(
     if named:
         lines += _EXPLAINED_WIDE if wide else _EXPLAINED
         lines += [
-            f"{name} needs {entry.needs}"
-            for name, entry in CATALOGUE.items()
-            if name in named and entry.needs
+            f"{entry.name} needs {entry.needs}"
+            for entry in (*CATALOGUE.values(), *own)
+            if entry.name in named and entry.needs
         ]
     return joined(lines), bool(named)
 

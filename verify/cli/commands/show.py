@@ -1,0 +1,151 @@
+"""`verify show`: one query as it passes through a model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from constructions.catalogue import CATALOGUE, construction
+from constructions.guards.errors import InputError
+from verify.cli.commands.options import MADE_BY, Commands, add_own
+from verify.cli.commands.own import builder_of
+from verify.cli.output import say, say_text
+from verify.cli.places import check_writable
+from verify.cli.questions import Question, question
+from verify.cli.status import PASSED
+from verify.cli.values import count, option, size
+
+if TYPE_CHECKING:  # which imports torch
+    from constructions.model.fact_model import FactModel
+
+ENTITIES, RELATIONS, HOPS = 4, 2, 2
+"""Of a table that is made to be shown, where nothing else is asked for."""
+
+
+def add_show(commands: Commands) -> None:
+    """The words of `verify show`."""
+    parser = commands.add_parser(
+        "show",
+        help="what happens to one query: the residual stream, block by block",
+        description=(
+            "Follows one query through a model: what the subject's embedding holds, what heads"
+            " copy, which units fire, what remains, and the logits."
+        ),
+    )
+    parser.add_argument(
+        "what",
+        metavar="NAME|FOLDER",
+        help=(
+            "a construction, or path/file.py:name for one of your own, of which a small one is"
+            " built; or the folder of a saved model"
+        ),
+    )
+    parser.add_argument(
+        "query",
+        nargs="*",
+        metavar="QUERY",
+        help=(
+            "a subject and its relations, by names or numbers, as words or in one quoted string;"
+            " by default one that has an answer"
+        ),
+    )
+    parser.add_argument("-N", type=size, metavar="N", help=f"entities (default {ENTITIES})")
+    parser.add_argument("-R", type=size, metavar="R", help=f"relations (default {RELATIONS})")
+    parser.add_argument(
+        "-k", type=size, metavar="K", help=f"hops (default {HOPS}, or the query's; 1 of one hop)"
+    )
+    parser.add_argument(
+        "--seed", type=count, metavar="SEED", help="of the random table (default 0)"
+    )
+    for known in {known.name: known for entry in CATALOGUE.values() for known in entry.options}:
+        parser.add_argument(
+            f"--{known.replace('_', '-')}",
+            type=option,
+            metavar="N",
+            help="of constructions that have it",
+        )
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help="also draw it, as FILE.svg, FILE.png or FILE.pdf (needs matplotlib)",
+    )
+    add_own(parser, MADE_BY)
+    parser.set_defaults(run=_run_show)
+
+
+def _run_show(options: argparse.Namespace) -> int:
+    """Print the table, and draw the picture."""
+    from verify.cli.reports.mechanism import table
+    from verify.cli.reports.mechanism_picture import draw, require_format
+    from verify.cli.reports.plane_picture import require_matplotlib
+    from verify.queries.showing import shown
+
+    check_writable(options.plot)
+    if options.plot is not None:
+        require_format(options.plot)
+        require_matplotlib()
+    model, (subject, path) = _model(options)
+    found = shown(model, subject, path)
+    say_text(table(found))
+    if options.plot is not None:
+        draw(found, options.plot)
+        say(f"drawn: {options.plot}")
+    return PASSED
+
+
+def _model(options: argparse.Namespace) -> tuple[FactModel, Question]:
+    """The model that is shown, built or loaded, and the query."""
+    if options.what not in CATALOGUE and Path(options.what).is_dir():
+        return _loaded(options)
+    if options.own:
+        raise InputError(
+            f"--with is for the folder of a saved model; {options.what} is built: give"
+            " path/file.py:mine in its place"
+        )
+    try:
+        entry = construction(options.what)
+    except InputError as error:
+        raise InputError(f"{error}; nor is there such a folder of a saved model") from None
+    n, r = options.N or ENTITIES, options.R or RELATIONS
+    facts = entry.random_facts(n, r, options.seed or 0)
+    asked = question(facts, options.query, "QUERY", ids=True) if options.query else None
+    hops = options.k or (len(asked[1]) if asked else HOPS if entry.multi_hop else 1)
+    names = [known.name for each in CATALOGUE.values() for known in each.options]
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    model = entry.build(facts, hops, given)
+    return model, asked or _one_with_an_answer(model, hops)
+
+
+def _loaded(options: argparse.Namespace) -> tuple[FactModel, Question]:
+    """A saved model, and the query."""
+    from constructions.saved.folder import load
+
+    if any(value is not None for value in (options.N, options.R, options.seed)):
+        raise InputError(
+            f"{options.what} is a saved model, which has its sizes; -N, -R and --seed are for a"
+            " construction that is built"
+        )
+    model = load(options.what, builder_of(options.own))
+    if options.query:
+        return model, question(model.facts, options.query, "QUERY", ids=True)
+    return model, _one_with_an_answer(model, options.k or model.path_lengths[-1])
+
+
+def _one_with_an_answer(model: FactModel, hops: int) -> Question:
+    """The first query, along one path with several relations if there are any, that passes
+    different entities and not the first of all, whose code may be all zeros; else the first that
+    has an answer.
+    """
+    facts = model.facts
+    path = [facts.n_relations - 1 - i % facts.n_relations for i in range(hops)]
+    prefixes = [path[: i + 1] for i in range(min(hops, 3))]
+    answered = None
+    for subject in range(min(facts.n_entities, 1000)):
+        passed = [int(facts.answer(subject, prefix)) for prefix in prefixes]
+        if min(passed) > 0 and len({subject, *passed}) == len(passed) + 1:
+            return subject, path
+        if answered is None and int(facts.answer(subject, path)) >= 0:
+            answered = subject
+    return answered or 0, path

@@ -1,0 +1,211 @@
+"""One query as it passes through a model, as a table: blocks of the stream by positions and
+layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+
+from constructions.guards.wording import printable
+from verify.cli.output import joined
+from verify.queries.shown import Fired, Held, Look, Row, Shown, ShownStep
+
+WIDTH = 99
+"""Characters of a line."""
+FIRST_STEPS = 3
+"""Of a chain of thought so many steps are shown, and the last."""
+MOST_NOTES = 12
+"""Heads, or groups of units, of one layer that are named."""
+LEGEND = (
+    ". nothing there; 0 cleared by this layer; * the code that this pass hands on; (x) left over:"
+    " no longer counted on; ~x the signs of x's code; @i position i"
+)
+
+
+def table(found: Shown) -> str:
+    """The whole query as text, in lines of at most 99 characters."""
+    lines = [*wrap(f"{sizes(found)}: {title(found)}", WIDTH, subsequent_indent="  "), ""]
+    for number, step in chosen(found):
+        if step is None:
+            lines += [f"... {number:,} steps like these", ""]
+            continue
+        if len(found.steps) > 1:
+            lines.append(f"step {number}: writes {printable(step.logits[0][0])}")
+        lines += [*_step(found, step), ""]
+    if found.cut:
+        lines.append(f"... {found.cut:,} more blocks, of words that are no part of this path")
+    return joined([*lines, *wrap(LEGEND, WIDTH)])
+
+
+def title(found: Shown) -> str:
+    """The query and what the model says."""
+    right = "" if found.right else " (WRONG: the facts say otherwise)"
+    return f"{found.query} -> {printable(found.answer)}{right}"
+
+
+def sizes(found: Shown) -> str:
+    """The construction, and how large it is."""
+    layers = "layer" if found.depth == 1 else "layers"
+    return f"{found.construction}, d_model = {found.d_model:,}, {found.depth} {layers}"
+
+
+def chosen(found: Shown) -> Iterator[tuple[int, ShownStep | None]]:
+    """The steps that are shown, numbered from 1; and how many are left out, with None."""
+    steps = found.steps
+    few = len(steps) <= FIRST_STEPS + 1
+    yield from enumerate(steps if few else steps[:FIRST_STEPS], start=1)
+    if not few:
+        yield len(steps) - FIRST_STEPS - 1, None
+        yield len(steps), steps[-1]
+
+
+def parts(found: Shown, step: ShownStep) -> Iterator[Row | list[str]]:
+    """Rows, and between them what heads and units do, in the order in which it happens."""
+    rows = {row.point: row for row in step.rows if row.point != "embedding"}
+    yield from (row for row in step.rows if row.point == "embedding")
+    names = {row.position: row.token for row in step.rows if row.point == "embedding"}
+    for layer in range(found.depth):
+        looks = [_look(look, names) for look in step.looks if look.step.layer == layer]
+        if looks:
+            yield _cut(looks)
+        if f"layers.{layer}.mid" in rows:
+            yield rows[f"layers.{layer}.mid"]
+        fired = [_fired(fired) for fired in step.fired if fired.step.layer == layer]
+        if fired:
+            yield [f"units that fire: {'; '.join(_cut(fired))}"]
+        if f"layers.{layer}.post" in rows:
+            yield rows[f"layers.{layer}.post"]
+
+
+def point_name(row: Row, depth: int) -> str:
+    """At which point of the forward pass a row stands."""
+    if row.point == "embedding":
+        return "embedding"
+    _, layer, part = row.point.split(".")
+    where = "attention" if part == "mid" else "the MLP"
+    return f"after {where}" + (f" {int(layer) + 1}" if depth > 1 else "")
+
+
+def _row_name(row: Row, depth: int) -> str:
+    """Where a row stands."""
+    name = printable(row.token) if row.point == "embedding" else point_name(row, depth)
+    return f"{row.position} {name}"
+
+
+def logits_line(step: ShownStep) -> str:
+    """The largest logits, and the margin between the first two."""
+    named = ", ".join(f"{printable(name)} {_number(logit)}" for name, logit in step.logits)
+    margin = step.logits[0][1] - step.logits[1][1] if len(step.logits) > 1 else 0.0
+    return f"logits: {named}, ...: margin {_number(margin)}"
+
+
+def cell(held: Held) -> str:
+    """What stands in a block, in a few characters."""
+    if held.kind == "zero":
+        return "0" if held.cleared else "."
+    text = printable(held.text)
+    if held.label is not None:
+        return f"{held.label}: {text}*" if held.label else f"{text}*"
+    return f"({text})" if held.left_over else text
+
+
+def _look(look: Look, names: dict[int, str]) -> str:
+    """What a head copies, and from where."""
+    step = look.step
+    where = ", ".join(
+        f"{position} {printable(names[position])}" + (f" {weight:.3g}" if weight < 0.9995 else "")
+        for position, weight in look.looked
+    )
+    return (
+        f"head {step.head}, {step.name}: {', '.join(step.reads)} -> {', '.join(step.writes)}, from"
+        f" {where}"
+    )
+
+
+def _fired(fired: Fired) -> str:
+    """How many units of a group fire."""
+    text = f"{fired.step.name} {fired.fired:,} of {fired.units:,}"
+    on = [f"{printable(label)} {number}" for label, number, _ in fired.by_block if number]
+    return f"{text} ({', '.join(on)})" if on else text
+
+
+def _cut(lines: list[str]) -> list[str]:
+    """The first lines, and how many there are more."""
+    if len(lines) <= MOST_NOTES:
+        return lines
+    return [*lines[: MOST_NOTES - 1], f"... and {len(lines) - MOST_NOTES + 1:,} more"]
+
+
+def _number(value: float) -> str:
+    """A logit in a few characters."""
+    return f"{value:.6g}"
+
+
+def _step(found: Shown, step: ShownStep) -> Iterator[str]:
+    """The lines of one step: all blocks, in several tables if they are too many for a line."""
+    items = list(parts(found, step))
+    slots = [block.slot for block in found.blocks]
+    heads = [slot if slot not in slots[:i] else "" for i, slot in enumerate(slots)]
+    labels = [printable(block.label) for block in found.blocks]
+    read = [_number(of_answer) for of_answer, _ in step.read]
+    names = [_row_name(item, found.depth) for item in items if isinstance(item, Row)]
+    adds = f"adds to {printable(step.logits[0][0])}"
+    left = min(24, max(map(len, [*names, adds])))
+    columns = [
+        [
+            heads[i],
+            labels[i],
+            *(cell(row.held[i]) for row in items if isinstance(row, Row)),
+            read[i],
+        ]
+        for i in range(len(found.blocks))
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    for number, group in enumerate(_groups(widths, WIDTH - left)):
+        lines = iter(zip(*(columns[i] for i in group), strict=True))
+        row = _Line(left, [widths[i] for i in group])
+        if number:
+            yield ""
+        yield row.text("", next(lines))
+        if any(labels[i] for i in group):
+            yield row.text("", next(lines))
+        else:
+            next(lines)
+        for item in items:
+            if isinstance(item, Row):
+                yield row.text(_row_name(item, found.depth), next(lines))
+            elif not number:
+                yield from (
+                    part
+                    for note in item
+                    for part in wrap(note, WIDTH, initial_indent="  ", subsequent_indent="    ")
+                )
+        yield row.text(adds, next(lines))
+    yield logits_line(step)
+
+
+class _Line:
+    """The lines of a table with columns of these widths."""
+
+    def __init__(self, left: int, widths: Sequence[int]):
+        self.left, self.widths = left, widths
+
+    def text(self, name: str, values: Sequence[str]) -> str:
+        """One line."""
+        short = name if len(name) <= self.left else f"{name[: self.left - 3]}..."
+        filled = (f"{value:<{width}}" for value, width in zip(values, self.widths, strict=True))
+        return f"{short:<{self.left}}  {'  '.join(filled)}".rstrip()
+
+
+def _groups(widths: Sequence[int], room: int) -> Iterator[list[int]]:
+    """The numbers of the columns, in groups that fit a line."""
+    group: list[int] = []
+    used = 0
+    for index, width in enumerate(widths):
+        if group and used + width + 2 > room:
+            yield group
+            group, used = [], 0
+        group.append(index)
+        used += width + 2
+    yield group

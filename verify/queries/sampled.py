@@ -1,0 +1,199 @@
+"""A random sample of queries beside every proof: the stored weights, run.
+
+A proof reads weights and runs nothing. So whoever gets a PASS from the checker also has some
+queries run, by `constructions.model.transformer.Transformer` made of the architecture in the
+manifest and of the tensors in the file alone: no builder and no catalogue takes part, so that it
+does for constructions of the user's own too. What should be answered is computed from the stored
+facts. A query that is answered otherwise refutes the proof, and so does a logit margin below the
+proven one where the proof says `exact`.
+
+* **Which queries**: all, if there are at most `MOST_SAMPLED`; else as many drawn at random, always
+  the same for one seed. A chain of thought is asked paths of random lengths; it is continued with
+  what it says itself, and must write each intermediate entity and then END.
+* **In which arithmetic**: in the stored dtype where the proof says that the module computes in it
+  without rounding. Any other proof is about real arithmetic, in which the module's own dtype may
+  be wrong where the proof is right; then weights and states are float64, the nearest there is.
+* **At what cost**: tensors are mapped from the file, and of the embedding only the rows of the
+  sampled tokens are read. Where one query takes much work, fewer are drawn. What does not fit in
+  memory in float64 is not run, and that is said.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from constructions.facts.table import FactTable
+from constructions.files.undisturbed import undisturbed
+from constructions.guards.errors import InputError
+from constructions.guards.memory import is_out_of_memory, memory_limit
+from constructions.model.shapes import TransformerShape
+from constructions.model.transformer import Transformer
+from constructions.saved.manifest import WEIGHTS, Manifest, read_manifest, shape_of
+from constructions.saved.reading import read_facts
+from verify.checking.check import check
+from verify.kernel.verdict import Verdict as Proven
+from verify.queries.drawn import Drawn, Questions
+from verify.queries.sample import SEED, Sample
+
+MOST_SAMPLED = 256
+MOST_WORK = 2**37
+"""So many products are made for a sample: some seconds."""
+MEMORY_CAP = 512 * 2**20
+"""Bytes for states and logits at once, beside the weights."""
+ALSO_WHOLE = 8
+"""So many queries of a batch are also asked by `model(tokens)`, without a cache."""
+
+
+def check_and_sample(folder: str | os.PathLike[str]) -> tuple[Proven, Sample | None]:
+    """Prove a saved model, and run a sample of its queries if it is proven; both of one folder,
+    also where another program replaces it meanwhile.
+
+    Returns:
+        The checker's verdict, and the sample; None where there is no proof to be held against.
+    """
+    path = Path(folder)
+
+    def both() -> tuple[Proven, Sample | None]:
+        """The proof and the sample of what is there now."""
+        proven = check(path)
+        return proven, sample(path, proven) if proven.verdict == "PASS" else None
+
+    try:
+        return undisturbed(path, both)
+    except InputError as error:
+        return Proven("UNKNOWN", str(error)), None
+
+
+def sample(folder: Path, proven: Proven, most: int = MOST_SAMPLED, seed: int = SEED) -> Sample:
+    """Run a sample of the queries of a saved model whose proof is known.
+
+    Args:
+        folder: of the model.
+        proven: what the checker says of it, a PASS.
+        most: how many queries are run at most.
+        seed: of the random choice.
+    """
+    started = Sample(proven, seed=seed)
+    try:
+        manifest = read_manifest(folder)
+        facts = read_facts(folder, manifest)
+        shape, dtype = shape_of(manifest), proven.exact or "float64"
+        if why := _no_room(shape, manifest, dtype):
+            return replace(started, not_run=why)
+        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+            module = _module(folder / WEIGHTS, shape, getattr(torch, dtype))
+            questions = Questions(manifest, facts, proven.hops_per_token)
+            drawn = questions.drawn(min(most, max(1, MOST_WORK // questions.work(shape))), seed)
+            return _run(module, questions, drawn, replace(started, dtype=dtype))
+    except (InputError, OSError, SafetensorError) as error:
+        return replace(started, not_run=str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return replace(started, not_run=f"out of memory: {error}")
+
+
+def _no_room(shape: TransformerShape, manifest: Manifest, dtype: str) -> str:
+    """Why weights are not converted to another dtype; empty if they are, or need not be."""
+    needed, limit = 8 * shape.n_parameters(), memory_limit() // 2
+    if dtype == manifest["dtype"] or needed <= limit:
+        return ""
+    return (
+        f"the weights in {dtype} need {needed:,} bytes, and half the memory of this machine is"
+        f" {limit:,}"
+    )
+
+
+def _module(path: Path, shape: TransformerShape, dtype: torch.dtype) -> Transformer:
+    """The transformer of a shape, with the tensors of a file for its weights: mapped, not read, in
+    their own dtype.
+    """
+    with torch.device("meta"):
+        module = Transformer(shape, dtype)
+    with safe_open(path, framework="pt") as file:
+        weights = {name: file.get_tensor(name).to(dtype) for name in file.keys()}  # noqa: SIM118
+    module.load_state_dict(weights, assign=True)
+    return module
+
+
+def _run(module: Transformer, questions: Questions, drawn: Drawn, started: Sample) -> Sample:
+    """Run the queries, some at a time, and say what was found."""
+    lengths = questions.path_lengths
+    at_once = _at_once(module.shape, drawn)
+    margins, largest = [], 0.0
+    for start in range(0, len(drawn.prompts), at_once):
+        some = slice(start, start + at_once)
+        found, own = _margins(module, drawn.prompts[some], drawn.wanted[some])
+        margins.append(found)
+        largest = max(largest, own)
+    smallest = torch.cat(margins)  # (Q,)
+    wrong = (~(smallest > 0)).nonzero().ravel().tolist()
+    return replace(
+        started,
+        queries=len(smallest),
+        all_queries=sum(map(questions.facts.n_queries, lengths)),
+        wrong=len(wrong),
+        margin=smallest.min().item(),
+        largest=largest,
+        first_wrong=_in_words(questions.facts, drawn, wrong[0]) if wrong else "",
+    )
+
+
+def _in_words(facts: FactTable, drawn: Drawn, query: int) -> str:
+    """One query in names."""
+    path = drawn.paths[query, : drawn.lengths[query]]
+    return facts.query_text(int(drawn.subjects[query]), path.tolist())
+
+
+def _at_once(shape: TransformerShape, drawn: Drawn) -> int:
+    """How many queries are run together: what they need is within the memory cap, if one's is."""
+    positions = drawn.prompts.shape[1]
+    everywhere = positions + drawn.wanted.shape[1]
+    numbers = positions * (4 * shape.d_model + shape.widest_layer)
+    numbers += 3 * shape.d_vocab + everywhere * shape.cached_widths
+    numbers += 3 * positions**2 * shape.n_heads
+    return max(1, MEMORY_CAP // (8 * numbers))
+
+
+def _margins(module: Transformer, prompts: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
+    """The smallest margin of each query (Q,) over all tokens that it writes, float64, NaN if any
+    is; and the largest absolute logit of a wanted token.
+
+    What the module says is fed back to it. Some queries are also asked without a cache.
+    """
+    states, cache = module.states(prompts)
+    found, said = [], [prompts]
+    largest = 0.0
+    for step in range(wanted.shape[1]):
+        if step:
+            states, cache = module.states(said[-1], cache)
+        logits = module.unembedding(states[:, -1])
+        margins, own = _judged(logits, wanted[:, step])
+        found.append(margins)
+        largest = max(largest, own)
+        said.append(logits.argmax(-1, keepdim=True))
+    tokens = torch.cat(said[:-1], dim=1)
+    some = max(1, min(ALSO_WHOLE, 2**24 // (tokens.shape[1] * module.shape.d_vocab)))
+    whole = module(tokens[:some])[:, prompts.shape[1] - 1 :]
+    for step in range(wanted.shape[1]):
+        again, _ = _judged(whole[:, step], wanted[:some, step])
+        found[step] = torch.cat([torch.minimum(found[step][:some], again), found[step][some:]])
+    return torch.stack(found).amin(0), largest  # both pass NaN on
+
+
+def _judged(logits: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
+    """The margins (Q,) of wanted tokens, infinite where none is asked for, and the largest
+    absolute logit of one.
+    """
+    place = wanted.clamp(min=0)[:, None]
+    own = logits.gather(-1, place)[:, 0].double()
+    others = logits.scatter(-1, place, -torch.inf).amax(-1).double()
+    asked = wanted >= 0
+    margins = torch.where(asked, own - others, torch.inf)
+    return margins, own[asked].abs().max().item() if bool(asked.any()) else 0.0

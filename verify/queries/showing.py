@@ -1,0 +1,229 @@
+"""Follows one query through a model, block by block of the residual stream.
+
+    found = shown(selector(facts), 3, [1])
+    found.steps[0].rows[-1].held     # what the unembedding reads, block by block
+
+Everything is computed from a forward pass (`Transformer.trace`) of the model as it is, so that an
+edited weight shows; only the names of blocks are the builder's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from constructions.forms.mechanism import Step
+from constructions.model.fact_model import FactModel
+from constructions.model.trace import Trace
+from verify.queries.claimed_blocks import Claims, Spelled
+from verify.queries.shown import Fired, Held, Look, Row, Shown, ShownStep
+from verify.queries.shown_blocks import Block, Reader, Values, blocks, token_name
+
+LEAST_WEIGHT = 0.005
+"""Of attention that is shown."""
+
+
+@torch.no_grad()
+def shown(model: FactModel, subject: int, path: Sequence[int]) -> Shown:
+    """Follow one query.
+
+    Args:
+        model: a construction, edited or not.
+        subject, path: ids of an entity and of relations.
+
+    Raises:
+        InputError: the model answers no paths of this length, or an id is out of range.
+    """
+    said = int(model.answer(subject, list(path)))
+    claims = Claims(model)
+    found, cut = blocks(model, claims, path)
+    reader = Reader(model, claims)
+    entities, relations = np.array(subject), np.array(path, dtype=np.int64)
+    if model.hops_per_token:
+        prompt = model.prompt(entities, relations)
+        written = model.generate(prompt).tokens
+        tokens = torch.cat([prompt, torch.from_numpy(written[:-1]).to(prompt)], -1)
+        first, per_token = prompt.shape[-1] - 1, model.hops_per_token
+    else:
+        tokens, _ = model.training_examples(entities, relations)
+        first, per_token = tokens.shape[-1] - 1, len(path)
+    trace = model.trace(tokens[None])
+    steps = []
+    for deciding in range(first, tokens.shape[-1]):
+        left = min(per_token, max(0, len(path) - (deciding - first) * per_token))
+        steps.append(_Follower(model, claims, reader, found, tokens, trace).step(deciding, left))
+    return Shown(
+        construction=model.construction,
+        query=model.facts.query_text(subject, path),
+        answer=model.facts.entity_name(said),
+        right=said == int(model.facts.answer(subject, path)),
+        d_model=model.shape.d_model,
+        depth=model.shape.depth,
+        blocks=tuple(found),
+        cut=cut,
+        steps=tuple(steps),
+    )
+
+
+@dataclass(frozen=True)
+class _Follower:
+    """What is needed to describe the steps of one forward pass."""
+
+    model: FactModel
+    claims: Claims
+    reader: Reader
+    blocks: list[Block]
+    tokens: Tensor
+    trace: Trace
+
+    def step(self, deciding: int, left: int) -> ShownStep:
+        """All that leads to the token that follows this position, with so many letters left."""
+        looks = tuple(self._look(step, deciding) for step in self.reader.steps if not step.units)
+        fired = tuple(self._fired(step, deciding) for step in self.reader.steps if step.units)
+        positions = sorted({deciding, *(at for look in looks for at, _ in look.looked)})
+        rows = [self._row("embedding", position) for position in positions]
+        before = rows[-1]
+        is_code = self._embedded(self._stream("embedding", deciding))
+        for index, layer in enumerate(self.model.layer_sequence()):
+            kept = self.claims.kept(index, left)
+            labels = None if kept is None else self._labels(kept)
+            if layer.attention is not None:
+                here = [look for look in looks if look.step.layer == index]
+                is_code = is_code | self._copied(rows, here)
+                ends = labels if layer.mlp is None else None
+                row = self._row(f"layers.{index}.mid", deciding, before, is_code, ends)
+                if layer.mlp is None or _values(row) != _values(before):
+                    rows.append(row)
+                before = row
+            is_code = set(labels or ())
+            if layer.mlp is not None:
+                before = self._row(f"layers.{index}.post", deciding, before, is_code, labels)
+                rows.append(before)
+        return ShownStep(tuple(rows), looks, fired, *self._logits(deciding))
+
+    def _stream(self, point: str, position: int) -> Values:
+        """The residual stream there."""
+        found: Values = self.trace.residual[point][0, position].double().cpu().numpy()
+        return found
+
+    def _row(
+        self,
+        point: str,
+        position: int,
+        before: Row | None = None,
+        is_code: set[int] | None = None,
+        labels: dict[int, str] | None = None,
+    ) -> Row:
+        """The stream at one point and position.
+
+        Args:
+            point, position: where.
+            before: the row of this position before it.
+            is_code: the first columns of the blocks in which zeros are a code; by default those of
+                which an embedding of an entity claims it.
+            labels: by the first column, whose code the builder claims; None if he claims
+                nothing of this row.
+        """
+        stream = self._stream(point, position)
+        token = int(self.tokens[position])
+        if is_code is None:
+            is_code = self._embedded(stream)
+        held = []
+        for index, block in enumerate(self.blocks):
+            values = stream[list(block.columns)]
+            text, kind = self.reader.text(block, values, block.columns[0] in is_code)
+            was = None if before is None else before.held[index]
+            label = (labels or {}).get(block.columns[0])
+            cleared = was is not None and bool(was.values.any()) and not values.any()
+            left_over = kind in ("entity", "near") and label is None
+            if labels is None:  # as before this step, where it is the same
+                same = was is not None and np.array_equal(was.values, values)
+                left_over = left_over and same and was is not None and was.left_over
+            held.append(Held(values, text, kind, label, cleared, left_over))
+        return Row(point, position, token_name(self.model, token), tuple(held))
+
+    def _embedded(self, stream: Values) -> set[int]:
+        """The first columns of the blocks in which this embedding has codes of entities: all that
+        the builder claims, if it has any.
+        """
+        columns = [c for s in self.claims.subject for c in range(s.start, s.stop)]
+        claimed = set(columns) if stream[columns].any() else set()
+        return {block.columns[0] for block in self.blocks} & claimed
+
+    def _copied(self, rows: list[Row], looks: list[Look]) -> set[int]:
+        """Where zeros are a code after attention: in the slots to which a head copies codes."""
+        slots: set[str] = set()
+        for look in looks:
+            seen = {position for position, _ in look.looked}
+            if any(
+                held.kind == "entity" and block.slot in look.step.reads
+                for row in rows
+                if row.point == "embedding" and row.position in seen
+                for block, held in zip(self.blocks, row.held, strict=True)
+            ):
+                slots |= set(look.step.writes)
+        return {block.columns[0] for block in self.blocks if block.slot in slots}
+
+    def _labels(self, kept: list[Spelled]) -> dict[int, str]:
+        """Whose codes a pass keeps, by the first columns of the blocks."""
+        labels = {}
+        for spelled in kept:
+            width = (spelled.stop - spelled.start) // len(spelled)
+            for block in self.blocks:
+                start = block.columns[0]
+                if spelled.start <= start < spelled.stop:
+                    word = spelled.word((start - spelled.start) // width)
+                    labels[start] = " ".join(map(self.model.facts.relation_name, word))
+        return labels
+
+    def _look(self, step: Step, deciding: int) -> Look:
+        """What a head of the deciding position looks at."""
+        pattern = self.trace.patterns[f"layers.{step.layer}"][0, step.head, deciding].tolist()
+        order = sorted(range(len(pattern)), key=lambda at: -pattern[at])
+        looked = tuple((at, pattern[at]) for at in order[:3] if pattern[at] >= LEAST_WEIGHT)
+        return Look(step, looked)
+
+    def _fired(self, step: Step, deciding: int) -> Fired:
+        """How many units of a group fire at the deciding position."""
+        mlp = self.model.layer_sequence()[step.layer].mlp
+        if mlp is None or step.units is None or step.hidden_layer is None:
+            return Fired(step, 0, 0, ())
+        hidden = self.trace.residual[f"layers.{step.layer}.mid"][0, deciding]
+        for depth in range(step.hidden_layer + 1):
+            hidden = (mlp.matrix(depth) @ (hidden.relu() if depth else hidden)).detach()
+        units = list(step.units)
+        on = (hidden[units] > 0).cpu().numpy()
+        by_block: dict[str, list[int]] = {}
+        if step.hidden_layer == 0:
+            weights = (mlp.matrix(0)[units] != 0).cpu().numpy()
+            for block in self.blocks:
+                if block.form is not None and block.label:
+                    reads = weights[:, list(block.columns)].any(1)
+                    by_block[block.label] = [int((on & reads).sum()), int(reads.sum())]
+        shown_units = sum(units for _, units in by_block.values())
+        parts = tuple((label, *counts) for label, counts in by_block.items() if counts[1])
+        return Fired(step, int(on.sum()), len(units), parts if shown_units == len(units) else ())  # type: ignore[arg-type]
+
+    def _logits(
+        self, deciding: int
+    ) -> tuple[tuple[tuple[str, float], ...], tuple[tuple[float, float], ...]]:
+        """The three largest logits, and what each block adds to the first two."""
+        logits = self.trace.logits[0, deciding].double()
+        best = logits.topk(min(3, len(logits))).indices.tolist()
+        state = self.trace.residual[f"layers.{self.model.shape.depth - 1}.post"][0, deciding]
+        rows = self.model.unembedding.weight[best[:2]].double() * state.double()
+        read = []
+        for block in self.blocks:
+            sums = rows[:, list(block.columns)].sum(1).tolist()
+            read.append((sums[0], sums[-1]))
+        named = tuple((token_name(self.model, token), float(logits[token])) for token in best)
+        return named, tuple(read)
+
+
+def _values(row: Row) -> list[bytes]:
+    """The numbers of a row, to be compared."""
+    return [held.values.tobytes() for held in row.held]

@@ -1,0 +1,89 @@
+"""How the answers of a cell are decided: by running all queries, by the proof of the saved model,
+or by both.
+
+Running takes a time that grows with the *work*, queries x (internal weights + 5,000); the 5,000
+stand for what a query takes beside its weights. Measured, a core does 10^9 to 3 * 10^10 of it a
+second. A proof takes some passes over the weights, however many queries there are. So where
+nothing is asked for, work of up to 2 * 10^10 (some seconds) is run, with the proof beside it for
+models of up to a size that the caller names; of more the proof decides alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from constructions.guards.errors import DoesNotFit
+from constructions.guards.wording import shortened
+from constructions.model.fact_model import FactModel
+from constructions.model.shapes import TransformerShape
+from verify.runner.cells import By
+
+MOST_WORK = 2 * 10**10
+BESIDE_WEIGHTS = 5_000
+LARGE = 2**30
+"""Bytes of a model of which it is said beforehand what it takes."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """What decides.
+
+    Attributes:
+        run: whether all queries are run.
+        prove: whether the model is saved and proven, and a sample of its queries run.
+    """
+
+    run: bool
+    prove: bool
+
+
+def way(by: By, shape: TransformerShape, queries: int, proven_size: int, saves: bool) -> Way:
+    """How a cell is decided.
+
+    Args:
+        by: what is asked for; `auto` for the rule at the top of this file.
+        shape: the sizes of the model.
+        queries: how many there are.
+        proven_size: where queries are run, a model of at most so many parameters is proven too.
+        saves: whether the model is saved for the user; what is saved is always proven.
+    """
+    parameters = shape.n_parameters()
+    internal = parameters - 2 * shape.d_vocab * shape.d_model
+    work = queries * (internal + BESIDE_WEIGHTS)
+    run = by in ("queries", "both") or (by == "auto" and work <= MOST_WORK)
+    prove = by in ("proof", "both") or not run or saves or parameters <= proven_size
+    return Way(run, prove)
+
+
+def require_disk(model: FactModel, folder: Path | None) -> str:
+    """Look whether the disk has room for a model that is to be saved, to a temporary folder if
+    none is given.
+
+    Returns:
+        What a large model takes, in a line; empty for a small one.
+
+    Raises:
+        DoesNotFit: it has not; with both numbers.
+    """
+    parameters, facts = model.shape.n_parameters(), model.facts
+    weights = parameters * model.embedding.weight.itemsize
+    needed = weights + 16 * facts.n_entities + 4 * facts.answers.size
+    where = Path(tempfile.gettempdir()) if folder is None else folder.absolute().parent
+    while not where.is_dir() and where != where.parent:
+        where = where.parent
+    free = shutil.disk_usage(where).free
+    if needed > free:
+        raise DoesNotFit(
+            f"to be proven the model is saved, which takes about {shortened(needed)} bytes, and"
+            f" {where} has {free:,} bytes free (TMPDIR names another place for temporary folders)"
+        )
+    if needed < LARGE:
+        return ""
+    to = f"a temporary folder in {where}" if folder is None else str(folder)
+    return (
+        f"{parameters:,} parameters take {weights:,} bytes of memory; to be proven they are saved"
+        f" to {to}: about {needed:,} bytes, of {free:,} free"
+    )

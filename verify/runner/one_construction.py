@@ -1,0 +1,79 @@
+"""One construction at one size, from Python: what `python -m verify NAME -N -R -k` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from constructions.catalogue import CATALOGUE, construction, require_new_name
+from constructions.entry import Construction
+from constructions.guards.errors import InputError
+from constructions.guards.integers import whole
+from constructions.guards.user_code import kind_of
+from verify.runner.cells import FACT_KINDS, By, Cell, DType, FactKind
+from verify.runner.results import CellResult
+from verify.runner.verifying import run_cell
+
+PROVEN = 5 * 10**7
+"""A model of up to so many parameters is also saved, for a moment, and proven."""
+
+
+def check_construction(
+    mine: Construction | str,
+    N: int,
+    R: int,
+    k: int = 1,
+    *,
+    facts: FactKind = "total",
+    options: Mapping[str, int] | None = None,
+    dtype: DType = "auto",
+    seed: int = 0,
+    by: By = "auto",
+) -> CellResult:
+    """Build a construction on a random table, run every query, hold it against its formulas, its
+    margin and every bound that applies, and prove it.
+
+        result = check_construction(mine, N=100, R=4)
+        print(result)                    # PASS: ternary_selector, N = 100, R = 4, k = 1: ...
+
+    Args:
+        mine: a user's own, or one of the catalogue by its name; `path/file.py:name` as well.
+        N, R, k: entities, relations, hops.
+        facts: `total`, or `partial` with a quarter of the facts missing.
+        options: of the construction, by name.
+        dtype: of the module; `auto` is float32, or float64 where exactness needs it.
+        seed: of the random table.
+        by: what decides: `queries`, the `proof`, or both; `auto`, see `verify.runner.decided_by`.
+
+    Returns:
+        All evidence; `verdict` is PASS, FAIL or UNKNOWN, `reason` says why, `str` all in a few
+        lines.
+
+    Raises:
+        InputError: there is no such construction, it has a name of the catalogue, or a size is no
+            positive integer.
+    """
+    if isinstance(mine, str):
+        name, entry = mine, construction(mine)
+    elif isinstance(mine, Construction):
+        name, entry = mine.name, mine
+        if mine is not CATALOGUE.get(mine.name):
+            require_new_name(mine)
+    else:
+        raise InputError(
+            f"a Construction, or the name of one, is needed; got {kind_of(mine)}: mine ="
+            " Construction(builder, sizing=...)"
+        )
+    if facts not in FACT_KINDS:
+        raise InputError(f"facts must be one of {', '.join(FACT_KINDS)}; got {facts!r}")
+    cell = Cell(
+        name,
+        whole("N", N, 1),
+        whole("R", R, 1),
+        whole("k", k, 1),
+        facts,
+        tuple((options or {}).items()),
+        whole("seed", seed, 0),
+        dtype,
+        given=entry,
+    )
+    return run_cell(cell, proven_size=PROVEN, by=by)
