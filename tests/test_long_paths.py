@@ -168,7 +168,7 @@ def test_what_cannot_be_run_is_proven_and_said_to_be(tmp_path, capsys):
     proven = sum(64 * 3**length for length in range(1, 41))
     assert f"    proof: PASS: all {proven:,} queries are answered right" in printed
     assert "    by proof: the weights, saved to a temporary folder, are proven" in printed
-    assert "    sample: 256 random queries (seed 0) run through the module in float32" in printed
+    assert "    sample: 256 random queries (seed 0) run in float32" in printed
     assert f"; 0 queries in {printed.split('; 0 queries in ')[1]}" in printed
     assert f"{proven:,} queries proven in place of being run" in printed
     (cell,) = json.loads(reported.read_text())["cells"]

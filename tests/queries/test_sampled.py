@@ -68,7 +68,7 @@ def test_the_tokens_of_a_chain_are_fed_back_and_end_is_asked_for(tmp_path):
 def test_all_are_run_where_there_are_few_and_the_seed_is_said(folder):
     proven = check(folder)
     found = sample(folder, proven)
-    assert found.in_words().startswith("sample: all 27 queries run through the module in float32")
+    assert found.in_words().startswith("sample: all 27 queries run in float32")
     few = sample(folder, proven, most=5, seed=3)
     assert few.in_words().startswith("sample: 5 random queries (seed 3) run")
     assert (few.queries, few.all_queries, few.verdict) == (5, 27, "PASS")

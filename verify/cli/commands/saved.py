@@ -142,7 +142,7 @@ def add_export(commands: Commands) -> None:
 
 def _run_check(options: argparse.Namespace) -> int:
     """Prove a saved model, and run a sample of its queries."""
-    from verify.cli.reports.checks import check_as_json, check_line
+    from verify.cli.reports.checks import check_as_json, check_line, margin_line
     from verify.queries.sampled import check_and_sample
 
     if not options.folder.is_dir():
@@ -152,6 +152,8 @@ def _run_check(options: argparse.Namespace) -> int:
     check_writable(options.json)
     proven, sample = check_and_sample(options.folder, options.by)
     say_verdict(check_line(proven, sample))
+    if proven.verdict == "PASS":
+        say(margin_line(proven))
     if sample is not None:
         say(sample.in_words())
     write_text(options.json, lambda: check_as_json(proven, sample))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from verify.cli.output import joined
-from verify.cli.reports.checks import proof_line
+from verify.cli.reports.checks import margin_line, proof_line
 from verify.cli.reports.columns import Column, row
 from verify.cli.reports.rounding import factor
 from verify.runner.results import CellResult
@@ -106,7 +106,10 @@ def way(result: CellResult, saved: bool) -> str:
     }
     lines = [said[result.by]]
     if result.proof is not None and result.proof.sample is not None:
-        lines += ["proof: " + proof_line(result.proof.proven)] * result.by_proof_alone
+        if result.by_proof_alone:
+            lines.append("proof: " + proof_line(result.proof.proven))
+            if result.proof.proven.verdict == "PASS":
+                lines.append(margin_line(result.proof.proven))
         lines.append(result.proof.sample.in_words())
     return joined(f"    {line}" for line in lines)
 

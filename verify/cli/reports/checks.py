@@ -18,27 +18,28 @@ if TYPE_CHECKING:  # which imports torch
 NAMES = {
     "kernel": "the kernel",
     "symbolic": "the symbolic checker",
-    "kernel and symbolic": "the kernel and the symbolic checker",
+    "kernel and symbolic": "both checkers",
 }
 """Who says so, in words."""
 
 
 def proof_line(proven: Proven) -> str:
-    """What the checker says, in one sentence, and which one it is."""
+    """What is proven, in one sentence, and by which checker."""
     by = NAMES.get(proven.by, "")
     if proven.verdict != "PASS":
         return f"{proven.verdict}: {proven.reason}" + (f" (says {by})" if by else "")
-    reported = (
-        f"PASS: all {shortened(proven.queries)} queries are answered right, with a margin of at"
-        " least "
-    )
-    reported += f"{shortened(proven.real_margin)} in real arithmetic"
-    reported += f", by {by}" if by else ""
-    return reported + (
-        f"; exact in {proven.exact}"
+    reported = f"PASS: all {shortened(proven.queries)} queries are answered right"
+    return reported + (f", by {by}" if by else "")
+
+
+def margin_line(proven: Proven) -> str:
+    """By which margin, and whether floating point is covered."""
+    floats = (
+        f"exact in {proven.exact}"
         if proven.exact
-        else f"; floating point rounds, which is not covered: {proven.rounds}"
+        else f"floating point rounds, which is not covered: {proven.rounds}"
     )
+    return f"margin: at least {shortened(proven.real_margin)} in real arithmetic; {floats}"
 
 
 def check_line(proven: Proven, sample: Sample | None) -> str:
