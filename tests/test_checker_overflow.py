@@ -16,6 +16,7 @@ from strategies import all_queries
 
 from constructions import CATALOGUE, DoesNotFit, FactTable, key_value, selector
 from constructions.following.largest import largest_number
+from verify.checking import check as checking
 from verify.checking import described
 from verify.checking.check import check_files
 from verify.runner.cells import Cell
@@ -55,7 +56,7 @@ def test_memories_of_many_hops_are_found_exact(name):
             model = build(CATALOGUE[name], facts, hops)
         except DoesNotFit:  # the builder's own bound leaves float64
             continue
-        found = check_files(files_of(model))
+        found = check_files(files_of(model), "symbolic")
         reported = f"seed {seed}: {name} N={n} R={r} k={hops}: {found}"
         assert (found.verdict, found.exact, found.rounds) == (
             "PASS",
@@ -73,7 +74,7 @@ def test_where_one_scale_for_all_columns_was_too_coarse(name, n, r, k, monkeypat
     numbers are small.
     """
     files = files_of(CATALOGUE[name].build(FactTable.random_bijections(n, r, seed=0), k))
-    assert check_files(files).exact == "float32"
+    assert check_files(files, "symbolic").exact == "float32"
     small = Sizes.small
 
     def one_scale(sizes):
@@ -83,7 +84,7 @@ def test_where_one_scale_for_all_columns_was_too_coarse(name, n, r, k, monkeypat
 
     monkeypatch.setattr(Sizes, "small", one_scale)
     monkeypatch.setitem(rounding.FINITE, "float32", 120)  # as it was then
-    found = check_files(files)
+    found = check_files(files, "symbolic")
     assert (found.verdict, found.exact) == ("PASS", None)
     assert "numbers of a forward pass may reach" in found.rounds
 
@@ -128,10 +129,10 @@ def test_enlarged_weights_are_exact_below_the_limit_of_the_dtype_and_not_at_it(n
     below = 2 ** (24 - peak.bit_length())
     with torch.no_grad():
         model.unembedding.weight *= below
-        found = check_files(files_of(model))
+        found = check_files(files_of(model), "symbolic")
         assert (found.verdict, found.exact, found.rounds) == ("PASS", "float32", "")
         model.unembedding.weight *= 2
-    found = check_files(files_of(model))
+    found = check_files(files_of(model), "symbolic")
     assert (found.verdict, found.exact) == ("PASS", None)
     assert found.rounds.startswith("sums may reach ")
     assert found.rounds.endswith("and float32 is exact below 2^24")
@@ -146,7 +147,7 @@ def test_a_model_that_overflows_at_a_position_of_the_prompt_is_not_called_exact(
         "constructions.writing.position_reading._require_no_overflow", lambda model: None
     )
     model = key_value(facts, 10, dtype=torch.float16)
-    found = check_files(files_of(model))
+    found = check_files(files_of(model), "symbolic")
     assert (found.verdict, found.exact) == ("PASS", None)
     assert found.rounds.startswith("numbers of a forward pass may reach 2^")
     tokens, _ = model.training_examples(np.array([0]), np.zeros((1, 10), np.int64))
@@ -157,6 +158,7 @@ def test_a_right_model_of_which_exactness_is_not_proven_is_unknown_with_the_reas
     cell = Cell("key_value_rows_shared", 4, 2, 3)
     assert run_cell(cell).verdict == "PASS"
     monkeypatch.setitem(rounding.FINITE, "float32", 5)
+    monkeypatch.setattr(checking, "MOST_WORK", -1)  # the symbolic checker alone
     result = run_cell(cell)
     assert (result.verdict, result.wrong, result.proof.proven.verdict) == ("UNKNOWN", 0, "PASS")
     assert result.reason.startswith("no rounding is claimed (at least 2 in real arithmetic")
@@ -168,6 +170,7 @@ def test_a_model_whose_proof_stops_is_unknown_and_a_refuted_one_fails(monkeypatc
     cell = Cell("selector", 4, 2)
     with monkeypatch.context() as patch:
         patch.setattr(passes, "MOST_CASES", 1)
+        patch.setattr(checking, "MOST_WORK", -1)  # the symbolic checker alone
         result = run_cell(cell)
     assert (result.verdict, result.wrong, result.proof.proven.verdict) == ("UNKNOWN", 0, "UNKNOWN")
     monkeypatch.setattr(described, "FORMAT", 1)
@@ -183,7 +186,7 @@ def test_a_table_that_is_larger_than_the_weights_is_undecided(monkeypatch):
     files = files_of(selector(FactTable.random_bijections(4, 3, seed=0)))
     monkeypatch.setattr(reading, "LEAST_ROOM", 14)  # of 3 x 5 numbers, beside thousands of weights
     monkeypatch.setattr(reading, "stored_numbers", lambda tensors: 0)
-    found = check_files(files)
+    found = check_files(files, "symbolic")
     assert (found.verdict, found.reason) == (
         "UNKNOWN",
         "the table of facts takes 15 numbers, and 14 may be held",

@@ -1,4 +1,4 @@
-"""What the checker says of each model of the battery, word by word and number by number, as it is
+"""What the symbolic checker says of each model of the battery, word by word and number by number, as it is
 recorded.
 
     python tests/test_checker_verdicts.py > tests/verdicts.txt     after a change that is meant: read the difference
@@ -40,7 +40,7 @@ def reported(files):
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numpy's, of what overflows
-        found = check_files(files)
+        found = check_files(files, "symbolic")
     if found.verdict != "PASS":
         assert (found.queries, found.margin, found.real_margin, found.exact) == (0, 0, 0, None)
         reason = re.sub(
@@ -75,7 +75,7 @@ def test_every_verdict_is_the_recorded_one(group):
 
 
 def verdict(files):
-    found = check_files(files)
+    found = check_files(files, "symbolic")
     return found.verdict, found.reason, found.margin
 
 

@@ -23,10 +23,7 @@ from verify.__main__ import main
 from verify.checking.check import check, check_files
 from verify.kernel import verdict
 
-FORGED = (
-    "PASS: all 10 queries are answered right, with a margin of at least 2 in real arithmetic;"
-    " exact in float32"
-)
+FORGED = "PASS: all 10 queries are answered right, by both checkers"
 ENDS = [
     "\n",
     "\r",

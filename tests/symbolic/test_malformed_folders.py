@@ -181,7 +181,9 @@ def test_what_is_not_foreseen_is_not_proven(monkeypatch, small):
     def stop(files, manifest):
         raise RuntimeError("not foreseen")
 
-    monkeypatch.setitem(CHECKERS, "symbolic", stop)
-    proven = check_files(small["selector"])
-    assert (proven.verdict, proven.queries) == ("UNKNOWN", 0)
-    assert "not foreseen" in proven.reason
+    for name in CHECKERS:
+        monkeypatch.setitem(CHECKERS, name, stop)
+        proven = check_files(small["selector"], name)
+        assert (proven.verdict, proven.queries, proven.by) == ("UNKNOWN", 0, name)
+        assert "not foreseen" in proven.reason
+    assert check_files(small["selector"]).verdict == "UNKNOWN"

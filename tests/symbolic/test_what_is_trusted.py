@@ -27,6 +27,7 @@ ALLOWED = {
     "hashlib",
     "itertools",
     "json",
+    "math",
     "numpy",
     "os",
     "pathlib",
@@ -54,7 +55,7 @@ SHARED = {
     "kernel": set(),
     "reading": VERDICT,
     "symbolic": READING,
-    "checking": READING | {"verify", "verify.kernel"},
+    "checking": READING | {"verify", "verify.kernel", "verify.symbolic.claims"},
 }
 """What a folder of the checkers imports of the others."""
 INEXACT |= {"divide", "true_divide", "mean", "average", "linalg", "random", "eval", "exec"}
@@ -103,8 +104,8 @@ def test_the_checker_computes_with_no_floating_point_numbers(path):
         assert not isinstance(node, ast.Assert), "an assertion may be switched off"
 
 
-def run(*arguments, options=()):
-    command = [sys.executable, *options, "-m", "verify", "check", *map(str, arguments)]
+def run(*arguments):
+    command = [sys.executable, "-m", "verify", "check", *map(str, arguments)]
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -115,13 +116,19 @@ def run(*arguments, options=()):
     )
 
 
-def test_the_command_proves_without_torch_and_without_the_builders(tmp_path):
+def test_the_proof_takes_neither_torch_nor_the_builders(tmp_path):
+    """The command runs a sample of queries beside it, which does."""
     save(built("hybrid", 3), tmp_path / "model")
-    done = run(
-        tmp_path / "model", "--json", tmp_path / "reported.json", options=["-X", "importtime"]
+    program = "import sys; from verify.checking.check import check; print(check(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", program, str(tmp_path / "model")],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("PASS: all 12 queries are answered right")
+    assert "verdict='PASS'" in done.stdout
     lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
     imported = {line.split("|")[-1].strip() for line in lines}
     assert {
@@ -139,6 +146,14 @@ def test_the_command_proves_without_torch_and_without_the_builders(tmp_path):
     floors = ("model", "writing", "theorems", "decoders", "forms", "saved")
     above_the_facts = tuple(f"constructions.{floor}" for floor in floors)
     assert [name for name in imported if name.startswith(above_the_facts)] == []
+
+
+def test_the_command_says_what_is_proven_and_by_whom(tmp_path):
+    save(built("hybrid", 3), tmp_path / "model")
+    done = run(tmp_path / "model", "--json", tmp_path / "reported.json", "--by", "symbolic")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("PASS: all 12 queries are answered right")
+    assert "in real arithmetic, by the symbolic checker; exact in float32" in done.stdout
     reported = json.loads((tmp_path / "reported.json").read_text())
     assert (reported["verdict"], reported["queries"], reported["exact"]) == ("PASS", 12, "float32")
     assert reported["margin_without_leaks"] == "2"

@@ -1,8 +1,9 @@
 """Check a model folder: that it is what its manifest says, and that its model answers every query
 right.
 
-Files are mapped, not loaded. What is said comes from a checker of `CHECKERS`: each has its own
-proof, and all read one certificate.
+Files are mapped, not loaded. What is said of the answers comes from a checker of `CHECKERS`, or
+from both: each has its own proof, and both read one certificate. Before that, whichever is asked,
+the folder must be what it says of itself: `verify.checking.described`.
 """
 
 from __future__ import annotations
@@ -18,36 +19,56 @@ import numpy as np
 
 from verify import symbolic
 from verify.checking import described
+from verify.checking.work import MOST_WORK, work
 from verify.kernel import proof as kernel
-from verify.kernel.verdict import Refuted, Undecided, Verdict
+from verify.kernel.verdict import Refuted, Undecided, Verdict, require
 from verify.reading.wording import escaped
 
 CHECKERS: dict[str, Callable[[Mapping[str, Any], Any], Verdict]] = {
-    "symbolic": symbolic.prove,
     "kernel": kernel.prove,
+    "symbolic": symbolic.prove,
 }
 """By name: from the files and the manifest to a verdict, or Refuted or Undecided is raised."""
-CHOICES = ("auto", *CHECKERS)
+CHOICES = ("auto", "both", *CHECKERS)
+"""`auto` is both where the kernel's work is little, else the symbolic checker."""
 MOST_TRIES = 100  # to map a folder that does not change meanwhile
 MOST_TOLD = 2000  # characters of a reason
 
 
 def check(folder: str | os.PathLike[str], by: str = "auto") -> Verdict:
-    """Check a model folder. What is no model folder is a FAIL."""
+    """Check a model folder. What is no model folder is a FAIL.
+
+    Args:
+        folder: as `constructions.save` writes it.
+        by: one of `CHOICES`.
+
+    Raises:
+        ValueError: there is no such choice.
+    """
     for _ in range(MOST_TRIES):
         before, reported = _which(folder), ""
         try:
-            paths = {path.name: path for path in sorted(Path(folder).iterdir())}
-            files = {
-                name: np.memmap(p, np.uint8, "r") if p.stat().st_size else b""
-                for name, p in paths.items()
-            }
+            files = _mapped(Path(folder))
         except (OSError, ValueError) as error:
             reported = f"{folder}: cannot be read: {getattr(error, 'strerror', None) or error}"
+        except Refuted as error:
+            reported = f"{error}"
         # else another folder has got the name meanwhile, and files are of both
         if _which(folder) == before:
             return Verdict("FAIL", escaped(reported)) if reported else check_files(files, by)
     return Verdict("UNKNOWN", escaped(f"{folder}: is replaced again and again while it is read"))
+
+
+def _mapped(folder: Path) -> dict[str, Any]:
+    """The files of a folder by name; refused where it is no model folder, before any is opened."""
+    paths = {path.name: path for path in sorted(folder.iterdir())}
+    require(described.MANIFEST in paths, described.NO_MODEL)
+    for name, path in paths.items():
+        require(path.is_file(), f"{name} is no file, and a model folder holds files alone")
+    return {
+        name: np.memmap(path, np.uint8, "r") if path.stat().st_size else b""
+        for name, path in paths.items()
+    }
 
 
 def _which(folder: str | os.PathLike[str]) -> tuple[int, ...] | None:
@@ -62,26 +83,68 @@ def _which(folder: str | os.PathLike[str]) -> tuple[int, ...] | None:
 
 
 def check_files(files: Mapping[str, Any], by: str = "auto") -> Verdict:
-    """Check the files of a folder, given by name as bytes-like objects."""
-    names = ("symbolic",) if by == "auto" else (by,)
-    return _stopped(lambda: _checked(files, names))
+    """Check the files of a folder, given by name as bytes-like objects; as `check` does."""
+    if by not in CHOICES:
+        raise ValueError(f"by {by!r}: there are {', '.join(CHOICES)}")
+    return _stopped(lambda: _checked(files, by))
 
 
-def _checked(files: Mapping[str, Any], names: tuple[str, ...]) -> Verdict:
-    """What the checkers of these names say of a folder that is what its manifest says."""
+def _checked(files: Mapping[str, Any], by: str) -> Verdict:
+    """What is said of a folder that is what its manifest says."""
     manifest = described.read_manifest(files)
+    described.require_sizes(files, manifest)
     with ThreadPoolExecutor(1) as beside:
         agreement = beside.submit(described.require_agreement, files, manifest)
+        asked = _asked(by, files, manifest)
         try:
-            (proven,) = (_proven(name, files, manifest) for name in names)
+            found = [_proven(name, files, manifest) for name in asked]
         finally:
             agreement.result()  # first of all, the folder is what its manifest says
-    return proven
+            if "symbolic" not in asked:
+                described.require_readable(files, manifest)
+    return combined(found)
+
+
+def _asked(by: str, files: Mapping[str, Any], manifest: Any) -> list[str]:
+    """Which checkers are asked."""
+    if by == "auto":
+        try:
+            by = "both" if work(files, manifest) <= MOST_WORK else "symbolic"
+        except Exception:  # a certificate that is none, which the symbolic checker refutes
+            by = "symbolic"
+    return list(CHECKERS) if by == "both" else [by]
 
 
 def _proven(name: str, files: Mapping[str, Any], manifest: Any) -> Verdict:
     """What one checker says."""
     return replace(_stopped(lambda: CHECKERS[name](files, manifest)), by=name)
+
+
+def combined(found: list[Verdict]) -> Verdict:
+    """What checkers say together: FAIL if one refutes, else PASS if one proves, else UNKNOWN.
+
+    Two proofs must agree: the number of queries is the same, and the margin of the symbolic
+    checker, a bound, is at most that of the kernel, which a query attains. The margins in real
+    arithmetic are both bounds, so that the larger one holds; that floating point is exact holds if
+    one has proven it.
+    """
+    said = {v: [one for one in found if one.verdict == v] for v in ("FAIL", "PASS", "UNKNOWN")}
+    several = next(some for some in said.values() if some)
+    by = " and ".join(one.by for one in several)
+    if len(several) == 1:
+        return several[0]
+    if not said["PASS"]:
+        reasons = dict.fromkeys(one.reason for one in reversed(several))
+        return replace(several[-1], reason="; and ".join(reasons), by=by)
+    one, other = several
+    attained = next(proof.margin for proof in several if proof.by == "kernel")
+    agree = (one.queries, one.hops_per_token) == (other.queries, other.hops_per_token)
+    if not agree or max(one.margin, other.margin) > attained:
+        figures = (f"{p.queries} queries by {p.margin} says the {p.by}" for p in several)
+        return Verdict("FAIL", f"the proofs contradict each other: {', '.join(figures)}", by=by)
+    exact = one if one.exact else other
+    real = max(one.real_margin, other.real_margin)
+    return replace(exact, margin=attained, real_margin=real, by=by)
 
 
 def _stopped(prove: Callable[[], Verdict]) -> Verdict:

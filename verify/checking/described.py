@@ -20,12 +20,16 @@ from verify.reading.stored import (
     FORMAT,
     MOST_BYTES_OF_JSON,
     MOST_LAYERS,
+    read_facts,
     read_json,
     read_tensors,
+    read_vocabulary,
 )
 from verify.reading.wording import MOST_SHOWN, escaped, shown
+from verify.symbolic.claims import Claims
 
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
+MANIFEST, NO_MODEL = "manifest.json", "manifest.json is missing: this is no model folder"
 ALWAYS = {"weights.safetensors", "vocabulary.txt", "certificate.json"}
 FILES = ALWAYS | {"facts.tsv", "facts.safetensors", "codebooks.safetensors"}
 
@@ -70,14 +74,45 @@ SCHEMA: dict[str, Any] = {
     "files": {ANY: {"bytes": COUNT, "sha256": SHA256}},
     "sha256": SHA256,
 }
-"""A dict lists the keys of an object, `ANY` stands for all of them; a list holds the schema of
-every item.
+FORMS = ("bits", "signs", "number")
+BLOCK: dict[str, Any] = {
+    "columns": WIDTHS,
+    "words": COUNT,
+    "last": WIDTHS,
+    "form": ("one of " + ", ".join(FORMS), lambda value: value in FORMS),
+    "book": COUNT,
+}
+BLOCKS: Leaf = "a list of blocks", lambda value: type(value) is list and len(value) > 0
+CLAIMS: list[tuple[str, dict[str, Any]]] = [
+    ("task", {"claim": TEXT, "hops_per_token": COUNT}),
+    (
+        "subject",
+        {
+            "claim": TEXT,
+            "blocks": BLOCKS,
+            "unknown": [("a count or null", lambda value: value is None or COUNT[1](value))],
+        },
+    ),
+    (
+        "pass",
+        {
+            "claim": TEXT,
+            "step": SIZE,
+            "left": COUNT,
+            "layer": SIZE,
+            "letters": [SIZE],
+            "keeps": ("a list of blocks or null", lambda value: value is None or BLOCKS[1](value)),
+        },
+    ),
+]
+"""The first claim of a certificate, the second, and all others. In a schema a dict lists the keys
+of an object, `ANY` stands for all of them; a list holds the schema of every item.
 """
 
 
 def read_manifest(files: Mapping[str, Any]) -> Any:
     """The manifest, if it is whole, fits the schema and lists all files of the folder."""
-    require("manifest.json" in files, "manifest.json is missing: this is no model folder")
+    require(MANIFEST in files, NO_MODEL)
     raw = files["manifest.json"]
     require(
         len(raw) <= MOST_BYTES_OF_JSON,
@@ -150,16 +185,24 @@ def _conform(value: Any, schema: Any, where: str) -> None:
             )
 
 
+def require_sizes(files: Mapping[str, Any], manifest: Any) -> None:
+    """Every file has the size that the manifest lists: before anything of it is read, as one of
+    another size may have no end.
+    """
+    for name, entry in manifest["files"].items():
+        size = len(files[name])
+        if name == "weights.safetensors" and size != entry["bytes"]:
+            read_tensors(files[name], name)  # what another tool has written is reported first
+        same = size == entry["bytes"]
+        require(same, f"{name}: has {size} bytes, manifest.json has {entry['bytes']}")
+
+
 def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
     """Every file is as the manifest lists it, and so are the sizes; codebooks are well formed."""
     for name, entry in manifest["files"].items():
-        size = len(files[name])  # a file of another size, which may have no end, is not read
-        found = hashlib.sha256(files[name]).hexdigest() if size == entry["bytes"] else None
+        found = hashlib.sha256(files[name]).hexdigest()
         if name == "weights.safetensors" and found != entry["sha256"]:
             read_tensors(files[name], name)  # what another tool has written is reported first
-        require(
-            size == entry["bytes"], f"{name}: has {size} bytes, manifest.json has {entry['bytes']}"
-        )
         require(
             found == entry["sha256"],
             f"{name}: its SHA-256 is {found}, manifest.json has {entry['sha256']}",
@@ -180,8 +223,34 @@ def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
         sizes["parameters"] == entries,
         f"manifest.json: {sizes['parameters']} parameters, the file has {entries}",
     )
+    rows = tensors["positions.weight"][1].shape[:1] if "positions.weight" in tensors else (0,)
+    require(
+        rows == (sizes["positions"],),
+        f"manifest.json: {sizes['positions']} positions, the file has {rows[0]}",
+    )
     if "codebooks.safetensors" in files:
         _codebooks(files["codebooks.safetensors"], sizes["d_vocab"])
+
+
+def require_readable(files: Mapping[str, Any], manifest: Any) -> None:
+    """Names, facts and claims are written as they should be. The symbolic checker refuses the same
+    by itself; the kernel takes them as they stand.
+    """
+    sizes, claims = manifest["sizes"], Claims(files["certificate.json"]).all
+    n, r = sizes["entities"], sizes["relations"]
+    names = read_vocabulary(files["vocabulary.txt"], n, r, manifest["specials"])
+    read_facts(files, names, n, r)
+    for i, claim in enumerate(claims):
+        where = f"certificate.json, claim {i}"
+        kind, schema = CLAIMS[min(i, 2)]
+        _conform(claim, schema, where)
+        require(claim["claim"] == kind, f"{where}: is no claim of {kind}")
+        for block in claim.get("blocks") or claim.get("keeps") or ():
+            alone = type(block) is dict and set(block) == {"columns"}
+            _conform(block, {"columns": WIDTHS} if alone else BLOCK, f"{where}, block")
+            start, stop = block["columns"]
+            fits = start < stop <= sizes["d_model"]
+            require(fits, f"{where}, block: {shown(block)}: there are {sizes['d_model']} columns")
 
 
 def _codebooks(raw: Any, n_vocab: int) -> None:

@@ -11,6 +11,8 @@ MOST_WORK = 10**10
 """Multiplications that the kernel does unasked: some seconds. Asked for, it does any number, as
 long as its tables fit (`verify.kernel.proof.MOST_NUMBERS`).
 """
+LISTED = 200
+"""What a letter of a case costs that is listed, in multiplications."""
 
 
 def work(files: Mapping[str, Any], manifest: Any) -> int:
@@ -31,7 +33,7 @@ def work(files: Mapping[str, Any], manifest: Any) -> int:
     depth, held, total = len(weights) * shape["repeats"], 0, 0
     for number, claim in enumerate(claims):
         held += len(claim["letters"])
-        total += n * r**held * weights[number % len(weights)]
+        total += r**held * (n * weights[number % len(weights)] + LISTED * held)
         held = 0 if claim["keeps"] is not None else held
         if number % depth == depth - 1:
             total, held = total + n * r**held * sizes["d_vocab"] * d, 0

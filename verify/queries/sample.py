@@ -77,7 +77,7 @@ class Sample(Evidence):
         found = f"{self.wrong:,} wrong, smallest margin {self.margin:.6g}"
         if not self.resolved:
             found = "of which the smallest margins are too small to be shown by a run"
-        return f"sample: {self._asked()} run through the module in {self.dtype}, {found}"
+        return f"sample: {self._asked()} run in {self.dtype}, {found}"
 
     def _asked(self) -> str:
         """Which queries were run, in words."""

@@ -50,9 +50,15 @@ ALSO_WHOLE = 8
 """So many queries of a batch are also asked by `model(tokens)`, without a cache."""
 
 
-def check_and_sample(folder: str | os.PathLike[str]) -> tuple[Proven, Sample | None]:
+def check_and_sample(
+    folder: str | os.PathLike[str], by: str = "auto"
+) -> tuple[Proven, Sample | None]:
     """Prove a saved model, and run a sample of its queries if it is proven; both of one folder,
     also where another program replaces it meanwhile.
+
+    Args:
+        folder: as `constructions.save` writes it.
+        by: the checker that is asked, see `verify.checking.check`.
 
     Returns:
         The checker's verdict, and the sample; None where there is no proof to be held against.
@@ -61,7 +67,7 @@ def check_and_sample(folder: str | os.PathLike[str]) -> tuple[Proven, Sample | N
 
     def both() -> tuple[Proven, Sample | None]:
         """The proof and the sample of what is there now."""
-        proven = check(path)
+        proven = check(path, by)
         return proven, sample(path, proven) if proven.verdict == "PASS" else None
 
     try:

@@ -55,6 +55,7 @@ def attack(
     kinds: list[str] | None = None,
     progress: Callable[[int], None] = lambda done: None,
     own: Construction | None = None,
+    by: str = "auto",
 ) -> list[Tally]:
     """Attack a model folder `each` times in every way of `KINDS`, or in the given ones.
 
@@ -65,6 +66,7 @@ def attack(
         kinds: names of `KINDS`.
         progress: called with the number of attacks done.
         own: the construction of the user's that has made the model; None for one of the catalogue.
+        by: the checker that is attacked, see `verify.checking.check`.
 
     Raises:
         InputError: the folder is no model, one whose certificate is not proven as it is, or one
@@ -72,7 +74,7 @@ def attack(
     """
     target = Target(Path(folder), own)
     require_runnable(sum(map(target.facts.n_queries, target.model.path_lengths)))
-    if (first := check_files(target.files)).verdict != "PASS":
+    if (first := check_files(target.files, by)).verdict != "PASS":
         raise InputError(
             f"{folder}: there is nothing to attack: the checker says {first.verdict}:"
             f" {first.reason}"
@@ -82,7 +84,7 @@ def attack(
         tally, rng = Tally(kind), np.random.default_rng([seed, list(KINDS).index(kind)])
         for reported, files, model, facts in islice(KINDS[kind](target, rng), each):
             tally.generated += 1
-            if check_files(files).verdict != "PASS":
+            if check_files(files, by).verdict != "PASS":
                 tally.killed += 1
             elif is_right(model, facts):
                 tally.harmless += 1

@@ -14,7 +14,7 @@ class Claims:
     """Hands out the claims in their order. Nothing in them is believed.
 
     Attributes:
-        number: how many claims there are.
+        all: the claims as they stand.
     """
 
     def __init__(self, raw: Any):
@@ -22,7 +22,7 @@ class Claims:
         require(type(claims) is list, "certificate.json is not a list of claims")
         text = "[\n" + ",\n".join(json.dumps(claim, sort_keys=True) for claim in claims) + "\n]\n"
         require(bytes(raw) == text.encode(), "certificate.json is not in its canonical form")
-        self.number, self._rest = len(claims), iter(claims)
+        self.all, self._rest = claims, iter(claims)
 
     def take(self, kind: str, *reported: str, **proven: int) -> Any:
         """The next claim: it must be of this kind, say what is proven, and beside that only what

@@ -139,7 +139,9 @@ def _require_same_at_every_node(
 def _at_every_node(
     run: Run, x: Values, claimed: _Claimed, new: Layout
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Every node that may be at hand, and what each place holds there, int64 (places, nodes)."""
+    """Every node that may be at hand, and what each place holds there, int64 (places, nodes)
+    (Lemma S11).
+    """
     books, model = run.setting.books, run.setting.model
     spelled, own = run.now.node()
     every = np.arange(model.n + 1) < model.n + model.some_missing

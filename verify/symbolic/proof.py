@@ -55,8 +55,8 @@ def prove(files: Mapping[str, Any], manifest: Any) -> Verdict:
     """Prove the model of a folder right; or raise Refuted, or Undecided."""
     claims, shape = Claims(files["certificate.json"]), manifest["architecture"]
     applied = whole(shape["repeats"], 1, "repeats") * len(shape["layers"])
-    few = f"certificate.json: {claims.number} claims are too few for {applied} layers"
-    require(applied <= claims.number, few)
+    few = f"certificate.json: {len(claims.all)} claims are too few for {applied} layers"
+    require(applied <= len(claims.all), few)
     model = read_model(files, manifest)
     task, words = _task(claims, model), Words(model)
     claim = claims.take("subject", "blocks", "unknown")

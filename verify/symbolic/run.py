@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from verify.kernel.verdict import require
+from verify.kernel.verdict import Undecided, require
 from verify.symbolic.layouts import Block, Books, Layout, Words
 from verify.symbolic.reading import Model
 from verify.symbolic.rounding import Rounding
@@ -106,10 +106,10 @@ class Run:
         return added_up(x.sizes(self.now.top), *tables)
 
     def require_used(self, blocks: list[Block]) -> None:
-        """Every claimed block is read by something."""
+        """Every claimed block is read by something; else more is claimed than is understood."""
         for block in blocks:
-            read = self.used[block.columns].any()
-            require(read, f"{block} is claimed, but nothing reads it")
+            if not self.used[block.columns].any():
+                raise Undecided(f"{block} is claimed, but nothing reads it")
 
 
 def begin(setting: Setting, step: int, left: int) -> tuple[Run, Values]:

@@ -73,7 +73,9 @@ def prove_subject(claimed: Any, model: Model, books: Books, words: Words) -> Sub
 
 
 def _read_numbers(spelled: _Spelled, model: Model, books: Books, row_of: np.ndarray) -> None:
-    """Take the numbers of nodes that have none yet from where a block spells them first."""
+    """Take the numbers of nodes that have none yet from where a block spells them first
+    (Lemma S2).
+    """
     block, numbers = spelled.block, books.numbers[spelled.block.book]
     m, table = max(block.bits, 1), model.tensors["embedding.weight"][1]
     for at, nodes in zip(block.columns[::m], spelled.nodes, strict=True):
@@ -88,7 +90,7 @@ def _read_numbers(spelled: _Spelled, model: Model, books: Books, row_of: np.ndar
 
 def _add_unknown(model: Model, books: Books) -> None:
     """The numbers of *unknown* are the claimed ones; all numbers have as many bits as their
-    book.
+    book (Lemma S2).
     """
     for claimed, bits, numbers in zip(books.unknown, books.bits, books.numbers, strict=True):
         numbers[model.n] = -1 if claimed is None else claimed
@@ -121,7 +123,9 @@ def _compare(
 
 
 def _codes(spelled: _Spelled, model: Model, books: Books, layout: Layout) -> np.ndarray:
-    """What a block should hold for each node, as it is stored, (N + 1, columns of a code)."""
+    """What a block should hold for each node, as it is stored, (N + 1, columns of a code)
+    (Lemma S2).
+    """
     block, numbers = spelled.block, books.numbers[spelled.block.book]
     require(
         (numbers[model.n] >= 0) | (spelled.nodes < model.n).all(),
@@ -136,7 +140,7 @@ def _codes(spelled: _Spelled, model: Model, books: Books, layout: Layout) -> np.
 def _compare_block(
     spelled: _Spelled, code: np.ndarray, rows: slice, held: np.ndarray, model: Model
 ) -> None:
-    """Some rows of the embedding hold the codes of a block's nodes."""
+    """Some rows of the embedding hold the codes of a block's nodes (Lemma S2)."""
     block, nodes = spelled.block, np.ascontiguousarray(spelled.nodes[:, rows].T)
     wanted = np.take(code, nodes, axis=0)
     found = held[:, block.start : block.stop].reshape(wanted.shape)

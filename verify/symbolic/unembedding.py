@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.kernel.verdict import require
+from verify.kernel.verdict import Undecided, require
 from verify.reading.stored import integers
 from verify.symbolic.logits import Final, separate
 from verify.symbolic.run import Run
@@ -49,14 +49,13 @@ def _groups(run: Run, x: Values, at_hand: int, end: bool) -> Groups:
     for case in range(len(const)):
         mine = slice(ends[case], ends[case + 1])
         column, key, coef = x.at[mine] % d, x.key[mine], x.coef[mine]
-        require((key < d).all(), "decoder: the final state is no code")
+        if not (key < d).all():
+            raise Undecided("decoder: the final state is no code")
         spelled, applied = _spelled(run, at_hand, case, end)
         answer, book = spelled[key], run.now.book[spelled][:1]
         nodes, target = _answers(run, at_hand, case, applied, spelled if not end else None)
-        require(
-            end or (len(book) and (answer.any() or len(nodes) == 1)),
-            "decoder: no column spells the answer",
-        )
+        if not (end or (len(book) and (answer.any() or len(nodes) == 1))):
+            raise Undecided("decoder: no column spells the answer")
         run.used[key] = True
         final = Final(const[case], column, key, coef, answer, nodes, target)
         # nodes and targets

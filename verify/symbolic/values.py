@@ -2,7 +2,7 @@
 and no overflow.
 
 numpy wraps silently. So every product is bounded before it is taken, and every number stays below
-`LARGEST`.
+`LARGEST` (Lemma S19).
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ from verify.cli.values import count, margin, size
 
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
 """The kinds of `verify.runner.attack_kinds`, which imports torch, as help does not."""
+CHECKERS = ("auto", "both", "kernel", "symbolic")
+"""The choices of `verify.checking.check`, which imports numpy, as help does not."""
 
 
 def add_check(commands: Commands) -> None:
@@ -37,6 +39,15 @@ def add_check(commands: Commands) -> None:
     )
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="as written by --save or by `save`"
+    )
+    parser.add_argument(
+        "--by",
+        choices=CHECKERS,
+        default="auto",
+        help=(
+            "which checker: the kernel, which tabulates; the symbolic one, fast also for large"
+            " tables; or both, which must agree (default auto: both where that takes seconds)"
+        ),
     )
     add_json(parser)
     parser.set_defaults(run=_run_check)
@@ -131,7 +142,7 @@ def add_export(commands: Commands) -> None:
 
 def _run_check(options: argparse.Namespace) -> int:
     """Prove a saved model, and run a sample of its queries."""
-    from verify.cli.reports.checks import check_as_json, check_line
+    from verify.cli.reports.checks import check_as_json, check_line, margin_line
     from verify.queries.sampled import check_and_sample
 
     if not options.folder.is_dir():
@@ -139,8 +150,10 @@ def _run_check(options: argparse.Namespace) -> int:
             f"{options.folder}: no such folder; give one that save or --save has written"
         )
     check_writable(options.json)
-    proven, sample = check_and_sample(options.folder)
+    proven, sample = check_and_sample(options.folder, options.by)
     say_verdict(check_line(proven, sample))
+    if proven.verdict == "PASS":
+        say(margin_line(proven))
     if sample is not None:
         say(sample.in_words())
     write_text(options.json, lambda: check_as_json(proven, sample))

@@ -15,21 +15,31 @@ from verify.queries.sample import Sample
 if TYPE_CHECKING:  # which imports torch
     from verify.runner.attack import Tally
 
+NAMES = {
+    "kernel": "the kernel",
+    "symbolic": "the symbolic checker",
+    "kernel and symbolic": "both checkers",
+}
+"""Who says so, in words."""
+
 
 def proof_line(proven: Proven) -> str:
-    """What the checker says, in one sentence."""
+    """What is proven, in one sentence, and by which checker."""
+    by = NAMES.get(proven.by, "")
     if proven.verdict != "PASS":
-        return f"{proven.verdict}: {proven.reason}"
-    reported = (
-        f"PASS: all {shortened(proven.queries)} queries are answered right, with a margin of at"
-        " least "
-    )
-    reported += f"{shortened(proven.real_margin)} in real arithmetic"
-    return reported + (
-        f"; exact in {proven.exact}"
+        return f"{proven.verdict}: {proven.reason}" + (f" (says {by})" if by else "")
+    reported = f"PASS: all {shortened(proven.queries)} queries are answered right"
+    return reported + (f", by {by}" if by else "")
+
+
+def margin_line(proven: Proven) -> str:
+    """By which margin, and whether floating point is covered."""
+    floats = (
+        f"exact in {proven.exact}"
         if proven.exact
-        else f"; floating point rounds, which is not covered: {proven.rounds}"
+        else f"floating point rounds, which is not covered: {proven.rounds}"
     )
+    return f"margin: at least {shortened(proven.real_margin)} in real arithmetic; {floats}"
 
 
 def check_line(proven: Proven, sample: Sample | None) -> str:
@@ -58,9 +68,10 @@ def check_as_json(proven: Proven, sample: Sample | None) -> str:
     reported: dict[str, Any] = {
         "verdict": "FAIL" if refuted else proven.verdict,
         "reason": check_line(proven, sample).removeprefix("FAIL: ") if refuted else proven.reason,
+        "by": proven.by,
     }
     if proven.verdict == "PASS":
-        reported |= {"queries": proven.queries, "by": proven.by, "exact": proven.exact}
+        reported |= {"queries": proven.queries, "exact": proven.exact}
         reported |= {"hops_per_token": proven.hops_per_token}
         reported |= {
             "margin_without_leaks": str(proven.margin),
