@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from verify.kernel.verdict import require, whole
+from verify.kernel.verdict import Undecided, require, whole
 
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
 PARTS = ("query", "key", "value", "output")
+MOST_NUMBERS = 2**28
+"""Of a table that is held: facts, or nodes x cases x columns or units."""
 Head = tuple[np.ndarray, ...]
 """Its `PARTS`: (d_qk, d), (d_qk, d), (d_v, d), (d, d_v)."""
 Layer = tuple[list[Head], list[np.ndarray]]
@@ -50,6 +52,7 @@ def read_facts(files: Mapping[str, Any], n: int, r: int) -> np.ndarray:
     """Where each relation leads from each node, int (R, N + 1): to N, *unknown*, where a fact is
     missing, and from N.
     """
+    require(r * (n + 1) <= MOST_NUMBERS, f"a table of {r * (n + 1):,} is not held", Undecided)
     table = np.full((r, n + 1), n)
     if "facts.safetensors" in files:
         kind, facts = read_tensors(files["facts.safetensors"])["facts"]
@@ -94,10 +97,11 @@ class Model:
         chain, d = len(specials) == 3, sizes["d_model"]
         task, _, *self.claims = json.loads(bytes(files["certificate.json"]))
         self.per_token = whole(task["hops_per_token"], int(chain), "hops_per_token")
-        self.n, self.r, self.dtype, self.facts = n, r, manifest["dtype"], read_facts(files, n, r)
+        self.n, self.r, self.dtype = n, r, manifest["dtype"]
         length = self.hops + 1 + (-(-self.hops // self.per_token) if chain else 0)
         fits = self.per_token <= self.hops * chain and sizes["positions"] in (0, length)
-        require(fits, f"{self.per_token} hops for a written token, {sizes['positions']} positions")
+        fits = fits and stored["repeats"] * len(stored["layers"]) <= len(self.claims)
+        require(fits, "hops for a written token, positions or claims are of another number")
         shapes = {name: (n + r + len(specials), d) for name in ("embedding", "unembedding")}
         shapes |= {"positions": (length, d)} if sizes["positions"] else {}
         for i, layer in enumerate(stored["layers"]):
@@ -110,7 +114,7 @@ class Model:
         self.embedding, self.unembedding = weights["embedding"], weights["unembedding"]
         self.positions = weights.get("positions", np.zeros((length, d)))
         layers = [_layer(weights, i, layer) for i, layer in enumerate(stored["layers"])]
-        self.layers = layers * whole(stored["repeats"], 1, "repeats")
+        self.layers, self.facts = layers * stored["repeats"], read_facts(files, n, r)
         entity, letter, pad = np.arange(n), n + np.arange(r), n + r + 1 + np.arange(int(chain))
         some_missing = int((self.facts[:, :n] == n).any())  # then *unknown* is written, and read
         either = np.append(letter, pad)

@@ -11,20 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from itertools import product
 from typing import Any
 
 import numpy as np
 
 from verify.kernel.arithmetic import LARGEST, Noted, grown, leaked, small, times
-from verify.kernel.folder import Head, Model
+from verify.kernel.folder import MOST_NUMBERS, Head, Model
 from verify.kernel.verdict import Undecided, Verdict, require
 
 Array = np.ndarray
-MOST_NUMBERS = 2**28
-"""Of a table that is held: nodes x cases x columns or units."""
 AT_ONCE = 2**23
-"""Of one that is made piece by piece."""
+"""Numbers of a table that is made piece by piece."""
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -73,7 +70,8 @@ class Position:
     def __init__(self, model: Model, noted: Noted, step: int, left: int):
         """Before the first layer it holds its own token and its position (Lemma K2)."""
         self.model, self.noted, self.step, self.left = model, noted, step, left
-        self.rows = [model.embedding[model.tokens[kind]] for kind in model.kinds(step, left)]
+        of_kind = {kind: model.embedding[tokens] for kind, tokens in model.tokens.items()}
+        self.rows = [of_kind[kind] for kind in model.kinds(step, left)]
         here, d = len(self.rows) - 1, model.embedding.shape[1]
         self.origin: int | None = here if step > 1 else 0
         self.nodes, self.cases = np.arange(len(self.rows[self.origin])), np.zeros((1, 0), int)
@@ -110,10 +108,10 @@ class Position:
     def take(self, letters: list[int], width: int) -> None:
         """Letters come to hand: from now on there is a case for each choice (Lemma K2)."""
         self.letters, r = self.letters + letters, self.model.r
-        needed = len(self.nodes) * r ** len(self.letters) * width
+        needed = len(self.nodes) * r ** len(self.letters) * max(width, len(self.letters))
         require(needed <= MOST_NUMBERS, f"a table of {needed:,} numbers is not held", Undecided)
-        choices = [*product(range(r), repeat=len(self.letters))]
-        self.cases = np.array(choices, int).reshape(len(choices), -1)
+        digits = r ** np.arange(len(self.letters))[::-1]
+        self.cases = np.arange(r ** len(self.letters))[:, None] // digits % r
         self.known = np.repeat(self.known, r ** len(letters), axis=1)
         for letter in set(letters) & set(self.tables):
             chosen = self.tables.pop(letter)[self.cases[:, self.letters.index(letter)]]
@@ -209,17 +207,16 @@ class Position:
         `leak`, which may grow (Lemma K5). `added`: of each position and token, (tokens, d).
         """
         below = scores.max(axis=-1, keepdims=True) - scores
-        gap = int(below[below > 0].min())
-        self.noted.gap = min(self.noted.gap, gap)
+        self.noted.gap = min(self.noted.gap, gap := int(below[below > 0].min()))
         span = keys.max(axis=0) - keys.min(axis=0)
         shaken = self.leak * Fraction(float(grown(grown(self.error, query), span[None])[0]))
         require(shaken <= 1, "earlier leaks may move scores by more than 1", Undecided)
         self.leak = max(self.leak, leaked(gap - (shaken > 0), len(keys) - 1))
-        high, low = ([f(rows, axis=0) for rows in added] for f in (np.max, np.min))
-        ever, every = np.flatnonzero((below == 0).any(axis=(0, 1))), range(len(keys))
-        pairs = [(p, t) for t in ever for p in every if p != t]
-        moved = [np.maximum(high[p] - low[t], high[t] - low[p]) for p, t in pairs]
-        return np.asarray(np.max(moved, axis=0))
+        high, low = (np.stack([f(rows, axis=0) for rows in added]) for f in (np.max, np.min))
+        two, last = np.sort(high, axis=0)[-2:], np.sort(low, axis=0)[:2]
+        above = np.where(high == two[1], two[0], two[1]) - low  # of the other positions
+        moved = np.maximum(above, high - np.where(low == last[0], last[1], last[0]))
+        return np.asarray(moved[(below == 0).any(axis=(0, 1))].max(axis=0))
 
     def add_units(self, mlp: list[Array], where: str) -> None:
         """What the MLP adds; ReLU is 1-Lipschitz (Lemma K6)."""
@@ -270,8 +267,7 @@ class Position:
         """
         model, matrix, margins = self.model, self.model.unembedding, []
         states = self.read(matrix, "the unembedding").reshape(-1, matrix.shape[1])
-        token = [*range(model.n), model.n + model.r]
-        target = np.array(token)[self.reached().ravel()]
+        target = np.append(np.arange(model.n), model.n + model.r)[self.reached().ravel()]
         if model.per_token and not self.left:
             target[:] = len(matrix) - 1  # END
         most = self.leak * Fraction(2 * float(grown(self.error, matrix).max()))
