@@ -153,7 +153,7 @@ def test_long_paths_on_the_command_line(tmp_path, capsys):
         assert main(list(map(str, arguments))) == 0, (hops, arguments)
         printed = capsys.readouterr().out
         assert reported in printed, (hops, printed)
-        assert ("decided by the proof alone" in printed) == (two in arguments)
+        assert ("    by proof: " in printed) == (two in arguments)
 
 
 # ---------------------------------------------------------------- more queries than can be run
@@ -166,7 +166,9 @@ def test_what_cannot_be_run_is_proven_and_said_to_be(tmp_path, capsys):
     )
     printed = capsys.readouterr().out
     proven = sum(64 * 3**length for length in range(1, 41))
-    assert f"no query was run, all {proven:,} queries are proven from the saved weights" in printed
+    assert f"    proof: PASS: all {proven:,} queries are answered right" in printed
+    assert "    by proof: the weights, saved to a temporary folder, are proven" in printed
+    assert "    sample: 256 random queries (seed 0) run through the module in float32" in printed
     assert f"; 0 queries in {printed.split('; 0 queries in ')[1]}" in printed
     assert f"{proven:,} queries proven in place of being run" in printed
     (cell,) = json.loads(reported.read_text())["cells"]
@@ -177,6 +179,11 @@ def test_what_cannot_be_run_is_proven_and_said_to_be(tmp_path, capsys):
         "proof",
     )
     assert (cell["proof"], cell["proven"], cell["margin"]) == ("PASS", proven, 2)
+    assert (cell["by"], cell["sample"]["verdict"], cell["sample"]["queries"]) == (
+        "proof",
+        "PASS",
+        256,
+    )
 
 
 def test_the_proof_alone_fails_a_wrong_model_and_leaves_open_what_it_does_not_reach(monkeypatch):
@@ -187,7 +194,8 @@ def test_the_proof_alone_fails_a_wrong_model_and_leaves_open_what_it_does_not_re
         patch.setattr(checking, "MOST_WORK", -1)  # the symbolic checker alone
         open_ = run_cell(cell)
     assert open_.verdict == "UNKNOWN"
-    assert "queries are too many to be run: the checker says UNKNOWN" in open_.reason
+    assert "the proof alone decides N R^k = " in open_.reason
+    assert "queries: the checker says UNKNOWN" in open_.reason
     with monkeypatch.context() as patch:
         patch.setattr(checking, "MOST_WORK", -1)
         patch.setattr(rounding, "ONE_HOT_GAP", 10**6)  # so that rounding is not excluded

@@ -10,7 +10,9 @@ MOST_HOPS = 2048
 of its own.
 """
 MOST_QUERIES = 10**9
-"""So many are run one by one, which may take hours; of more a proof decides, or nothing does."""
+"""So many are run one by one, which may take hours; of more a proof decides, or nothing does.
+Where nothing is asked for a proof decides of far fewer: `verify.runner.decided_by`.
+"""
 MOST_BITS = 10**6
 """Of the number of queries, wherever it is reported."""
 

@@ -53,6 +53,11 @@ class UserCodeError(InputError):
         super().__init__("")
         self.args = ("\n".join(self.lines),)
 
+    @property
+    def places(self) -> str:
+        """Where it was, a line for each place."""
+        return "\n".join(self.lines[1:])
+
     def __reduce__(self) -> tuple[Any, ...]:
         """How another process makes it again: from its lines, not from its message."""
         return type(self), (self.lines,), self.__dict__

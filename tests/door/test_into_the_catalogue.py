@@ -12,6 +12,7 @@ from own_files import ROOT
 
 from constructions.public import AT_ONCE, defined_in
 
+pytestmark = pytest.mark.long
 FILE = (ROOT / "docs" / "ternary_selector.py").read_text()
 (DIFF,) = re.findall(r"^```diff\n(.*?)^```", (ROOT / "CONTRIBUTING.md").read_text(), re.M | re.S)
 NAME = "ternary_selector"

@@ -150,6 +150,7 @@ def test_one_point_and_data_hold_it_as_well(tmp_path, capsys):
     assert data["constructions"][0]["bounds"][-1]["name"] == "idle_relation"
 
 
+@pytest.mark.long
 def test_it_is_a_curve_of_the_picture(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     texts = []

@@ -1,5 +1,6 @@
 """A construction that a user defines in a file of his own is verified like one of the catalogue."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import own_files
 import pytest
 from command_line import FAMILY, run
 from own_files import TERNARY, own_file
+from tiers import few
 
 from constructions import CATALOGUE, Construction, FactTable, InputError, Option, construction
 from verify import check_construction
@@ -32,7 +34,7 @@ def said(capsys):
     return captured.out + captured.err
 
 
-@pytest.mark.parametrize("kind", ["total", "partial"])
+@pytest.mark.parametrize("kind", few(["total", "partial"], "partial"))
 def test_the_file_of_the_page_passes_in_a_folder_of_the_users(kind, tmp_path):
     """As another process, outside of the project."""
     done = run(TERNARY, "-N", "100", "-R", "4", "--facts", kind, "--wide", cwd=tmp_path)
@@ -44,6 +46,7 @@ def test_the_file_of_the_page_passes_in_a_folder_of_the_users(kind, tmp_path):
     assert " 26=26 " in row
 
 
+@pytest.mark.long
 def test_a_module_of_a_package_is_named_with_dots(tmp_path):
     package = tmp_path / "tables"
     package.mkdir()
@@ -70,12 +73,11 @@ def test_one_call_of_python_does_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 9, 10, 28, 243])
-@pytest.mark.parametrize("r", [1, 2, 7])
-@pytest.mark.parametrize("kind", ["total", "partial"])
-def test_the_ternary_selector_is_as_its_page_says_at_the_edges_of_its_formulas(n, r, kind):
-    result = run_cell(Cell(TERNARY, n, r, facts=kind))
-    assert result.verdict == "PASS", str(result)
-    assert result.margin == 1
+def test_the_ternary_selector_is_as_its_page_says_at_the_edges_of_its_formulas(n):
+    for r, kind in itertools.product((1, 2, 7), ("total", "partial")):
+        result = run_cell(Cell(TERNARY, n, r, facts=kind))
+        assert result.verdict == "PASS", str(result)
+        assert result.margin == 1, (r, kind)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +106,15 @@ def test_without_formulas_sizes_are_counted_and_that_is_said(tmp_path, capsys):
     for words in (["plan"], ["bound"]):
         assert main([*words, "-N", "27", "-R", "2", "--with", mine]) == 2
         assert "ternary_selector has no size formulas" in said(capsys)
+
+
+def test_a_form_field_is_decided_by_all_logits(capsys):
+    """Of a state alone nothing is known of what tells such tokens apart."""
+    for logits in ("fast", "both"):
+        assert main([TERNARY, "-N", "9", "-R", "2", "--logits", logits]) == 1
+        assert "of which no state alone tells the best; ask for full logits" in said(capsys)
+    assert check_construction(TERNARY, N=9, R=2).recall.logits == "full"
+    assert check_construction("selector", N=9, R=2).recall.logits == "both", "the control"
 
 
 def test_options_of_a_users_own_are_options_of_the_command(tmp_path, capsys):
@@ -136,6 +147,7 @@ def test_every_command_that_names_constructions_takes_it(tmp_path, family, capsy
     assert "Alice wife -> Dora" in said(capsys)
 
 
+@pytest.mark.long
 def test_all_runs_a_grid_of_it_in_processes_of_their_own(monkeypatch, capsys):
     monkeypatch.setattr(grid, "CATALOGUE", {"selector": CATALOGUE["selector"]})
     for name, values in (("GRID_ENTITIES", (1, 5)), ("GRID_RELATIONS", (2,))):

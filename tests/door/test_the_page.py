@@ -48,6 +48,7 @@ def test_the_code_of_the_page_stands_in_its_files():
     assert elsewhere([changed]) == [changed], "the control"
 
 
+@pytest.mark.long
 def test_the_calls_of_the_page_run_in_a_folder_of_the_users(workshop):
     assert len(CALLS) >= 3
     done = python(workshop, "-c", "\n".join(CALLS))
@@ -56,6 +57,7 @@ def test_the_calls_of_the_page_run_in_a_folder_of_the_users(workshop):
     assert "AssertionError: PASS: ternary" in python(workshop, "-c", wrong).stderr, "the control"
 
 
+@pytest.mark.long
 def test_the_commands_of_the_page_print_what_stands_there(workshop):
     found = [run for block in CONSOLE for run in runs(block)]
     assert len(found) >= 3

@@ -150,6 +150,23 @@ def test_a_chain_of_thought_is_shown_step_by_step():
     assert written == [*map(facts.entity_name, passed), "END"]
 
 
+def test_what_a_head_has_copied_is_labelled_as_where_it_came_from():
+    """With shared layers the subject's trees are copied to slots of which nothing is claimed."""
+    model = built("hybrid_shared", hops=2)
+    facts = model.facts
+    found = shown(model, 2, [1, 0])
+    copied = next(row for row in found.steps[0].rows if row.point == "layers.0.mid")
+    labelled = [
+        (block, held)
+        for block, held in zip(found.blocks, copied.held, strict=True)
+        if block.label and not block.slot.startswith("subject") and held.kind == "entity"
+    ]
+    assert {block.slot for block, _ in labelled} >= {"words 1", "words 2"}
+    for block, held in labelled:
+        word = [facts.relation_id(letter) for letter in block.label.split()]
+        assert held.text == facts.entity_name(facts.answer(2, word))
+
+
 def test_blocks_of_words_that_are_no_part_of_the_path_are_cut_and_counted():
     facts = FactTable.random_bijections(5, 4, seed=5)
     model = precomputed(facts, 3)

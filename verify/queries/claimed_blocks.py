@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from constructions.model.fact_model import FactModel
 from constructions.model.record import Block as Recorded
@@ -81,6 +81,17 @@ class Claims:
             None if one.keeps is None else [_spelled(block, relations) for block in one.keeps]
             for one in model.record.passes
         ]
+
+    def copied(self, model: FactModel) -> Iterator[Spelled]:
+        """The codes of embeddings in the slots of the same size to which a head copies them."""
+        slots = model.stream.slots
+        for head in (head for layer in model.record.layers for head in layer.heads):
+            for source, target in zip(head.reads, head.writes, strict=False):
+                start, size = int(slots[source].columns.min()), slots[source].size
+                for one in self.subject if slots[target].size == size else ():
+                    if one.start == start and one.stop == start + size:
+                        there = int(slots[target].columns.min())
+                        yield replace(one, start=there, stop=there + size)
 
     def kept(self, layer: int, left: int) -> list[Spelled] | None:
         """What a layer leaves, counted from 0, of so many letters; None if nothing is claimed."""

@@ -63,7 +63,8 @@ def blocks(model: FactModel, claims: Claims, path: Sequence[int]) -> tuple[list[
     covered: set[int] = set()
     cut = 0
     kept = [after for after in claims.passes if after]
-    for spelled in [*claims.subject, *(block for after in kept for block in after)]:
+    handed_on = (block for after in kept for block in after)
+    for spelled in [*claims.subject, *handed_on, *claims.copied(model)]:
         if spelled.start in covered:
             continue
         covered |= set(range(spelled.start, spelled.stop))
@@ -77,7 +78,10 @@ def blocks(model: FactModel, claims: Claims, path: Sequence[int]) -> tuple[list[
             name = slot_of[columns[0]]
             found[columns[0]] = Block(name, label, columns, spelled.form, spelled.book)
     for name, slot in model.stream.slots.items():
-        if slot.size and not covered & set(map(int, slot.columns.ravel())):
+        left = tuple(int(column) for column in slot.columns.ravel() if int(column) not in covered)
+        if left and len(left) < slot.size:
+            found[left[0]] = Block(name, "rest", left)
+        elif left:
             found |= {block.columns[0]: block for block in _parts(model, name, slot.columns)}
     return [found[start] for start in sorted(found)], cut
 

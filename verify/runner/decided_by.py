@@ -5,26 +5,20 @@ Running takes a time that grows with the *work*, queries x (internal weights + 5
 stand for what a query takes beside its weights. Measured, a core does 10^9 to 3 * 10^10 of it a
 second. A proof takes some passes over the weights, however many queries there are. So where
 nothing is asked for, work of up to 2 * 10^10 (some seconds) is run, with the proof beside it for
-models of up to a size that the caller names; of more the proof decides alone.
+models of up to a size that the caller names; of more the proof decides alone. One that is about
+real arithmetic alone, where the module rounds, does not decide: then all queries are run after
+all, up to 10^9.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
-from constructions.guards.errors import DoesNotFit
-from constructions.guards.wording import shortened
-from constructions.model.fact_model import FactModel
 from constructions.model.shapes import TransformerShape
 from verify.runner.cells import By
 
 MOST_WORK = 2 * 10**10
 BESIDE_WEIGHTS = 5_000
-LARGE = 2**30
-"""Bytes of a model of which it is said beforehand what it takes."""
 
 
 @dataclass(frozen=True)
@@ -56,34 +50,3 @@ def way(by: By, shape: TransformerShape, queries: int, proven_size: int, saves: 
     run = by in ("queries", "both") or (by == "auto" and work <= MOST_WORK)
     prove = by in ("proof", "both") or not run or saves or parameters <= proven_size
     return Way(run, prove)
-
-
-def require_disk(model: FactModel, folder: Path | None) -> str:
-    """Look whether the disk has room for a model that is to be saved, to a temporary folder if
-    none is given.
-
-    Returns:
-        What a large model takes, in a line; empty for a small one.
-
-    Raises:
-        DoesNotFit: it has not; with both numbers.
-    """
-    parameters, facts = model.shape.n_parameters(), model.facts
-    weights = parameters * model.embedding.weight.itemsize
-    needed = weights + 16 * facts.n_entities + 4 * facts.answers.size
-    where = Path(tempfile.gettempdir()) if folder is None else folder.absolute().parent
-    while not where.is_dir() and where != where.parent:
-        where = where.parent
-    free = shutil.disk_usage(where).free
-    if needed > free:
-        raise DoesNotFit(
-            f"to be proven the model is saved, which takes about {shortened(needed)} bytes, and"
-            f" {where} has {free:,} bytes free (TMPDIR names another place for temporary folders)"
-        )
-    if needed < LARGE:
-        return ""
-    to = f"a temporary folder in {where}" if folder is None else str(folder)
-    return (
-        f"{parameters:,} parameters take {weights:,} bytes of memory; to be proven they are saved"
-        f" to {to}: about {needed:,} bytes, of {free:,} free"
-    )

@@ -29,8 +29,8 @@ def check_construction(
     seed: int = 0,
     by: By = "auto",
 ) -> CellResult:
-    """Build a construction on a random table, run every query, hold it against its formulas, its
-    margin and every bound that applies, and prove it.
+    """Build a construction on a random table, run every query or prove it (`by`), and hold it
+    against its formulas, its margin and every bound that applies.
 
         result = check_construction(mine, N=100, R=4)
         print(result)                    # PASS: ternary_selector, N = 100, R = 4, k = 1: ...
@@ -42,7 +42,8 @@ def check_construction(
         options: of the construction, by name.
         dtype: of the module; `auto` is float32, or float64 where exactness needs it.
         seed: of the random table.
-        by: what decides: `queries`, the `proof`, or both; `auto`, see `verify.runner.decided_by`.
+        by: what decides: `proof`, `queries` or `both`; `auto` is `both` where queries are few and
+            the model is not large, see `verify.runner.decided_by`.
 
     Returns:
         All evidence; `verdict` is PASS, FAIL or UNKNOWN, `reason` says why, `str` all in a few
@@ -76,4 +77,4 @@ def check_construction(
         dtype,
         given=entry,
     )
-    return run_cell(cell, proven_size=PROVEN, by=by)
+    return run_cell(cell, proven_size=0 if by == "queries" else PROVEN, by=by)

@@ -62,6 +62,8 @@ class CellResult(Evidence):
             said.append(f"{sum(check.applies for check in bounds.checks)} lower bounds apply")
         if proof is not None:
             said.append(f"the proof from the saved weights says {proof.proven.verdict}")
+            if proof.sample is not None:
+                said.append(proof.sample.in_words())
         return "\n    ".join(map(printable, said))
 
     @property

@@ -6,26 +6,24 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
 
-from bounds.sizes import Sizes, predicted, predicted_for_bijections
+from bounds.sizes import Sizes, predicted
 from constructions.entry import Construction
-from constructions.facts.limits import require_path, require_runnable
+from constructions.facts.limits import MOST_QUERIES, require_runnable
 from constructions.facts.table import FactTable
 from constructions.guards.errors import DoesNotFit, InputError, InternalError, UserCodeError
-from constructions.guards.memory import is_out_of_memory, require_memory
-from constructions.guards.wording import shortened
+from constructions.guards.memory import is_out_of_memory
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.saved.folder import save
 from verify.kernel.verdict import Verdict as Proven
-from verify.queries.answers import Logits
+from verify.queries.answers import Logits, Recall
 from verify.queries.capacity import Format, capacity, format_of
 from verify.queries.forms import check_form
 from verify.queries.recall import check_recall
@@ -33,10 +31,12 @@ from verify.queries.sample import Sample
 from verify.queries.sampled import check_and_sample
 from verify.runner.against_bounds import hold_against_bounds
 from verify.runner.cells import By, Cell, DType
-from verify.runner.decided_by import require_disk, way
+from verify.runner.decided_by import way
 from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
 from verify.runner.phases import ASKING, BUILDING, COUNTING, PROVING, Begin, unwatched
 from verify.runner.results import CellResult
+from verify.runner.room import require_disk, require_room
+from verify.runner.threads import threads
 
 WORK_FOR_THREADS = 5 * 10**9
 WORTH_THREADS = 10**7
@@ -57,7 +57,7 @@ def run_cell(
     started = time.perf_counter()
     try:
         entry = cell.entry
-        _require_room(entry, cell)
+        require_room(entry, cell)
         facts = cell.table()
         if cell.form:
             result = _verify_form(entry, facts, cell, begin)
@@ -65,8 +65,7 @@ def run_cell(
             result, _ = _verify(entry, facts, cell, begin, proven_size, save, by, announce)
         result.verdict  # noqa: B018  # evidence that cannot be judged is a crash of the cell, too
     except UserCodeError as error:
-        first, *places = error.lines
-        ended = Ended(first, crashed=True, traceback="\n".join(places))
+        ended = Ended(error.lines[0], crashed=True, traceback=error.places)
         result = CellResult(cell, cell.dtype, ended=ended)
     except InputError as error:
         result = CellResult(cell, cell.dtype, ended=Ended(str(error)))
@@ -188,10 +187,7 @@ def _verify(
     if chosen.prove and (taken := require_disk(model, save)):
         announce(taken)
     if chosen.run:
-        advance = begin(ASKING, planned)
-        work = planned * sum(weight.numel() for _, weight in model.internal_weights())
-        with _threads(None if work > WORK_FOR_THREADS else 1):
-            recall = check_recall(model, facts, cell.hops, cell.logits, progress=advance)
+        recall = _recall(model, facts, cell, begin)
     begin(COUNTING, None)
     sizes = _sizes_of(model, of_size, entry, facts, cell)
     bounds = hold_against_bounds(
@@ -201,12 +197,24 @@ def _verify(
     if chosen.prove:
         begin(PROVING, None)
         every_length = sum(map(facts.n_queries, model.path_lengths))
-        with _threads(None if sizes.found.parameters > WORTH_THREADS else 1):
+        with threads(None if sizes.found.parameters > WORTH_THREADS else 1):
             proven, sample = saved_and_checked(model, save)
+        if proven.rounds and by == "auto" and not chosen.run and planned <= MOST_QUERIES:
+            recall = _recall(model, facts, cell, begin)  # which decides in floating point
+            claim = replace(claim, recall=recall)
         proof = ProofFound(proven, every_length, claim, recall, planned, sample)
     return replace(
         result, sizes=sizes, bounds=bounds, recall=recall, claim=claim, proof=proof
     ), model
+
+
+def _recall(model: FactModel, facts: FactTable, cell: Cell, begin: Begin) -> Recall:
+    """Run all queries."""
+    queries = facts.n_queries(cell.hops)
+    work = queries * sum(weight.numel() for _, weight in model.internal_weights())
+    advance = begin(ASKING, queries)
+    with threads(None if work > WORK_FOR_THREADS else 1):
+        return check_recall(model, facts, cell.hops, cell.logits, progress=advance)
 
 
 def _verify_form(entry: Construction, facts: FactTable, cell: Cell, begin: Begin) -> CellResult:
@@ -222,7 +230,7 @@ def _verify_form(entry: Construction, facts: FactTable, cell: Cell, begin: Begin
         begin(BUILDING, None)
         model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
         advance = begin(ASKING, 2 * sum(map(facts.n_queries, model.path_lengths)))
-        with _threads(1):
+        with threads(1):
             found = check_form(model, cell.form, advance)
     except DoesNotFit:
         if cell.dtype != "auto":
@@ -230,28 +238,6 @@ def _verify_form(entry: Construction, facts: FactTable, cell: Cell, begin: Begin
         wider = _verify_form(entry, facts, replace(cell, dtype="float64"), begin)
         return replace(wider, cell=cell)
     return CellResult(cell, _dtype_of(model), form=found)
-
-
-def _require_room(entry: Construction, cell: Cell) -> None:
-    """Raise DoesNotFit, before any table is made, for paths that are too long, and for bijections
-    whose weights, at two bytes a number, exceed the memory by the formulas.
-    """
-    require_path(cell.hops)
-    given = dict(cell.options)
-    for option in entry.options:
-        if option.counts_hops:
-            require_path(given.get(option.name, 0), option.name)
-    in_range = all(
-        option.most is None or given.get(option.name, 0) <= option.most(cell.relations, cell.hops)
-        for option in entry.options
-    )
-    bijections = cell.facts == "total" and entry.takes_bijections
-    if bijections and in_range and entry.sizing is not None:
-        size = (cell.entities, cell.relations, cell.hops)
-        parameters = predicted_for_bijections(entry, *size, dict(cell.options)).parameters
-        require_memory(
-            2 * parameters, f"the weights of {entry.name} ({shortened(parameters)} parameters)"
-        )
 
 
 def _format_of_size(entry: Construction, facts: FactTable, cell: Cell) -> Format:
@@ -301,18 +287,3 @@ def _claim_of(model: FactModel) -> MarginClaim | str:
 def _dtype_of(model: FactModel) -> str:
     """The dtype of the weights, without torch's prefix."""
     return str(model.embedding.weight.dtype).removeprefix("torch.")
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Run with this many threads (None: as many as torch was given), and restore.
-
-    Small products gain nothing from more than one, and lose much where another process has the
-    other core.
-    """
-    given = torch.get_num_threads()
-    torch.set_num_threads(count or given)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(given)

@@ -145,7 +145,7 @@ def _run_cells(
         if len(cells) == 1:
             results.append(_run_one(cells[0], save, by))
             say_cell(results[0], wide)
-            say_way(results[0])
+            say_way(results[0], save)
         else:
             with (
                 progress("cells") as begin,
@@ -184,11 +184,11 @@ def say_cell(result: CellResult, wide: bool) -> None:
         say_text(said)
 
 
-def say_way(result: CellResult) -> None:
-    """Say what has decided a cell that was run alone."""
+def say_way(result: CellResult, save: Path | None) -> None:
+    """Say what has decided a cell that was run alone, and perhaps saved."""
     from verify.cli.reports.cells import way
 
-    if said := way(result):
+    if said := way(result, save is not None):
         say_text(said)
 
 

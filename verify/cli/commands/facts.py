@@ -182,7 +182,7 @@ def _report(
     for result in results:
         say_cell(result, wide)
     if results:
-        say_way(results[-1])
+        say_way(results[-1], options.save)
         say_verdict(summary(results, len(results), sum(result.seconds for result in results)))
     else:
         say(NOT_VERIFIED)

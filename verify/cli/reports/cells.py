@@ -89,20 +89,20 @@ def notes(result: CellResult) -> str:
     return joined(said)
 
 
-def way(result: CellResult) -> str:
-    """What has decided the answers, in lines of their own; empty if nothing has."""
+def way(result: CellResult, saved: bool) -> str:
+    """What has decided the answers, in lines of their own; empty if nothing has. `saved`: whether
+    the model was saved for the user.
+    """
     if result.by is None or result.form is not None:
         return ""
+    weights = "the weights, as saved" if saved else "the weights, saved to a temporary folder"
+    opinion = f"{weights}, are proven"
+    if result.proof is not None and result.proof.proven.verdict != "PASS":
+        opinion = f"the checker says {result.proof.proven.verdict} of {weights}"
     said = {
         "queries": "by queries: all were run",
-        "proof": (
-            "by proof of the weights as they are saved (to a temporary folder, without --save); of"
-            " the queries a sample was run"
-        ),
-        "both": (
-            "by both: all queries were run; and the weights, as they are saved (to a temporary"
-            " folder, without --save), are proven"
-        ),
+        "proof": f"by proof: {opinion}",
+        "both": f"by both: all queries were run, and {opinion}",
     }
     lines = [said[result.by]]
     if result.proof is not None and result.proof.sample is not None:
