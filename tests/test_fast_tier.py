@@ -50,6 +50,8 @@ CHECKS = {
     "saved folders": "test_every_defect_is_reported_before_weights_are_allocated",
     "fact files": "test_a_reader_that_knows_one_rule_less_is_noticed",
     "bounds of Theorem 4.2": "test_a_wrong_bound_is_caught",
+    "a construction of a user's own": "test_what_is_not_as_it_says_fails",
+    "a bound of a user's own": "test_a_false_bound_fails_with_both_numbers",
     "what is shown": "test_an_edited_weight_changes_what_is_shown",
     "noise": "test_noise_at_the_radius_changes_no_answer_and_some_larger_noise_does",
 }
