@@ -21,13 +21,14 @@ ROOT = Path(__file__).parent.parent
 CHECKER = [
     "tests/test_checker_verdicts.py",
     "tests/test_symbolic.py",
+    "tests/checking",  # the whole battery by each checker and by both
 ]  # seconds; the others have run on the same models
 TESTS = {
     "bounds/theorem_4_2.py": ["tests/theorems/test_theorem_4_2.py", "tests/bounds"],
     "bounds/lower_bound.py": ["tests/theorems/test_theorem_4_2.py"],
     **{
         path.relative_to(ROOT).as_posix(): CHECKER
-        for floor in ("checking", "kernel", "symbolic")
+        for floor in ("checking", "kernel", "reading", "symbolic")
         for path in sorted((ROOT / "verify" / floor).rglob("*.py"))
         if path.stem != "__init__"
     },

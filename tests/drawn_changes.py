@@ -188,6 +188,7 @@ def another_basis(rng, drawn):
     touched = set()
     for _ in range(int(rng.integers(1, 4))):
         blocks = [b for c in spelled for b in c.get("keeps") or c.get("blocks")]
+        blocks = [b for b in blocks if b["columns"][0] < b["columns"][1]]
         if blocks and rng.random() < 0.7:
             start, stop = blocks[rng.integers(len(blocks))]["columns"]
             a, b = rng.integers(start, stop, 2)

@@ -27,7 +27,8 @@ class SizesFound(Evidence):
             formulas.
         bits: what was counted, tensor by tensor, and whether anything depends on the facts that is
             not counted.
-        bijective: whether the facts are bijections; the formulas of bits are for these.
+        bijective: whether the facts are bijections, and bits were counted in the format of their
+            size: the formulas of bits are for these.
         written_tokens: that the model writes until its answer stands.
     """
 

@@ -40,6 +40,10 @@ from verify.runner.threads import threads
 
 WORK_FOR_THREADS = 5 * 10**9
 WORTH_THREADS = 10**7
+MOST_COUNTED = 10**8
+"""Parameters of a model whose bits are counted where the proof alone decides: counting them in the
+format of their size takes a second model. Bounds are held against the formulas' bits then.
+"""
 SMALL = 10_000
 
 
@@ -180,10 +184,12 @@ def _verify(
     if by in ("queries", "both"):
         require_runnable(planned)
     begin(BUILDING, None)
-    of_size = _format_of_size(entry, facts, cell) if facts.is_bijective else None
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
     result = CellResult(cell, _dtype_of(model))
     chosen, recall = way(by, model.shape, planned, proven_size, save is not None), None
+    of_size = None
+    if facts.is_bijective and (chosen.run or _parameters(model) <= MOST_COUNTED):
+        of_size = _format_of_size(entry, facts, cell)
     if chosen.prove and (taken := require_disk(model, save)):
         announce(taken)
     if chosen.run:
@@ -191,7 +197,11 @@ def _verify(
     begin(COUNTING, None)
     sizes = _sizes_of(model, of_size, entry, facts, cell)
     bounds = hold_against_bounds(
-        sizes.costs, facts.n_entities, facts.n_relations, cell.hops, facts.is_bijective
+        sizes.costs if of_size or sizes.expected is None else sizes.expected,
+        facts.n_entities,
+        facts.n_relations,
+        cell.hops,
+        facts.is_bijective,
     )
     claim, proof = MarginFound(_claim_of(model), recall), None
     if chosen.prove:
@@ -251,8 +261,8 @@ def _format_of_size(entry: Construction, facts: FactTable, cell: Cell) -> Format
 def _sizes_of(
     model: FactModel, of_size: Format | None, entry: Construction, facts: FactTable, cell: Cell
 ) -> SizesFound:
-    """Count a model's sizes and bits. To facts that are no bijections no bound applies, and a
-    model is in its own format.
+    """Count a model's sizes and bits, in the format of its size; where that is None, in its own,
+    and the bits are not held against the formulas.
     """
     bits = capacity(model, of_size)
     if of_size is None:
@@ -262,7 +272,7 @@ def _sizes_of(
         d_mlp=model.shape.d_mlp,
         n_layers=model.shape.depth,
         n_heads=model.shape.n_heads,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=_parameters(model),
         internal_bits=bits.internal_bits,
         embedding_bits=bits.embedding_bits,
         unembedding_bits=bits.unembedding_bits,
@@ -273,7 +283,7 @@ def _sizes_of(
         if expected is None:
             raise InternalError(f"the formulas of {entry.name} have said nothing")
     steps = -(-cell.hops // model.hops_per_token) if model.hops_per_token else 1
-    return SizesFound(found, expected, bits, facts.is_bijective, steps)
+    return SizesFound(found, expected, bits, of_size is not None, steps)
 
 
 def _claim_of(model: FactModel) -> MarginClaim | str:
@@ -282,6 +292,11 @@ def _claim_of(model: FactModel) -> MarginClaim | str:
         return model.margin
     except InputError as error:
         return str(error)
+
+
+def _parameters(model: FactModel) -> int:
+    """How many numbers a model holds."""
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _dtype_of(model: FactModel) -> str:
