@@ -19,7 +19,7 @@ import numpy as np
 
 from verify import symbolic
 from verify.checking import described
-from verify.checking.work import MOST_WORK, work
+from verify.checking.work import MOST_WORK, MOST_WORK_ALONE, work
 from verify.kernel import proof as kernel
 from verify.kernel.verdict import Refuted, Undecided, Verdict, require
 from verify.reading.wording import escaped
@@ -30,7 +30,9 @@ CHECKERS: dict[str, Callable[[Mapping[str, Any], Any], Verdict]] = {
 }
 """By name: from the files and the manifest to a verdict, or Refuted or Undecided is raised."""
 CHOICES = ("auto", "both", *CHECKERS)
-"""`auto` is both where the kernel's work is little, else the symbolic checker."""
+"""`auto` is both where the kernel's work is little; else the symbolic checker, and the kernel
+where that one does not decide.
+"""
 MOST_TRIES = 100  # to map a folder that does not change meanwhile
 MOST_TOLD = 2000  # characters of a reason
 
@@ -98,11 +100,15 @@ def _checked(files: Mapping[str, Any], by: str) -> Verdict:
         asked = _asked(by, files, manifest)
         try:
             found = [_proven(name, files, manifest) for name in asked]
+            undecided = by == "auto" and [proof.verdict for proof, _ in found] == ["UNKNOWN"]
+            if undecided and work(files, manifest) <= MOST_WORK_ALONE:
+                found.insert(0, _proven("kernel", files, manifest))
         finally:
             agreement.result()  # first of all, the folder is what its manifest says
             if "symbolic" not in asked:
                 described.require_readable(files, manifest)
-    return combined(found)
+    proven = any(proof.verdict == "PASS" for proof, _ in found)
+    return combined([proof for proof, unmet in found if not (unmet and proven)])
 
 
 def _asked(by: str, files: Mapping[str, Any], manifest: Any) -> list[str]:
@@ -115,14 +121,25 @@ def _asked(by: str, files: Mapping[str, Any], manifest: Any) -> list[str]:
     return list(CHECKERS) if by == "both" else [by]
 
 
-def _proven(name: str, files: Mapping[str, Any], manifest: Any) -> Verdict:
-    """What one checker says."""
-    return replace(_stopped(lambda: CHECKERS[name](files, manifest)), by=name)
+def _proven(name: str, files: Mapping[str, Any], manifest: Any) -> tuple[Verdict, bool]:
+    """What one checker says; and whether it is that its own proof needs more: that refutes nothing
+    that the other one proves.
+    """
+    unmet = False
+
+    def prove() -> Verdict:
+        nonlocal unmet
+        try:
+            return CHECKERS[name](files, manifest)
+        except symbolic.Unmet:
+            unmet = True
+            raise
+
+    return replace(_stopped(prove), by=name), unmet
 
 
 def combined(found: list[Verdict]) -> Verdict:
     """What checkers say together: FAIL if one refutes, else PASS if one proves, else UNKNOWN.
-
     Two proofs must agree: the number of queries is the same, and the margin of the symbolic
     checker, a bound, is at most that of the kernel, which a query attains. The margins in real
     arithmetic are both bounds, so that the larger one holds; that floating point is exact holds if

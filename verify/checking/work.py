@@ -9,8 +9,10 @@ from typing import Any
 
 MOST_WORK = 10**10
 """Multiplications that the kernel does unasked: some seconds. Asked for, it does any number, as
-long as its tables fit (`verify.kernel.proof.MOST_NUMBERS`).
+long as its tables fit (`verify.kernel.folder.MOST_NUMBERS`).
 """
+MOST_WORK_ALONE = 10**12
+"""The same where the symbolic checker does not decide: some minutes."""
 LISTED = 200
 """What a letter of a case costs that is listed, in multiplications."""
 

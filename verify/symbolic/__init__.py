@@ -3,5 +3,6 @@ for large tables.
 """
 
 from verify.symbolic.proof import prove
+from verify.symbolic.unmet import Unmet
 
-__all__ = ["prove"]
+__all__ = ["Unmet", "prove"]

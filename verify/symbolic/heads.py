@@ -11,6 +11,7 @@ from verify.kernel.verdict import Undecided, require
 from verify.symbolic.reading import Head
 from verify.symbolic.rounding import leak
 from verify.symbolic.run import Run, at_positions, token_sums
+from verify.symbolic.unmet import Unmet
 from verify.symbolic.values import Matrix, Values, added_up, product, size_of
 
 
@@ -67,7 +68,7 @@ def attend(run: Run, x: Values, heads: list[Head], cases: Cases, where: str) -> 
         what = f"{where}, head {h}"
         query, key, value, output = head
         elsewhere = not ((key.reads | value.reads) & layer.moved).any()
-        require(elsewhere, f"{what} reads elsewhere what a layer has written")  # Lemma S3
+        require(elsewhere, f"{what} reads elsewhere what a layer has written", Unmet)  # Lemma S3
         largest = token_sums(run, value)
         added = product(np.ones((1, len(largest)), np.int64), largest)[0]
         layer.together = added_up(layer.together, output.sums(added))
@@ -113,7 +114,7 @@ def _select(run: Run, layer: _Layer, head: Head, largest: np.ndarray, what: str)
         chosen = best == position
         if rows is not None:
             always = f"{what} reads letter {position}, which is not at hand, in some cases only"
-            require(chosen.all(), always)
+            require(chosen.all(), always, Unmet)
             layer.add_later(position, rows)
         kept = chosen[part.at // run.setting.model.d]
         const = part.const * chosen[:, None]
@@ -127,12 +128,12 @@ def _best(
     others in real arithmetic (Lemmas S4 and S16).
     """
     asked = run.read(layer.before, query, what)
-    require(not len(asked.at), f"{what}: its query depends on the facts")
+    require(not len(asked.at), f"{what}: its query depends on the facts", Unmet)
     keys = _keys(run, key, what)
     scores = product(asked.const, keys.T)
     ordered = np.sort(scores, axis=1)
     gap = int((ordered[:, -1] - ordered[:, -2]).min())
-    require(gap > 0, f"{what}: two positions have the same score")
+    require(gap > 0, f"{what}: two positions have the same score", Unmet)
     # Queries, and so scores, are multiples of a power of two, which takes no bits of a float.
     sums, held = query.sums(run.sizes(layer.before)), token_sums(run, key).max(axis=0)
     scored, rounding = int(product(sums, held)), run.setting.rounding
@@ -152,12 +153,12 @@ def _keys(run: Run, key: Matrix, what: str) -> np.ndarray:
     for i, rows in enumerate(run.tokens.kinds):
         if rows is None:
             constant = not key.reads[subject.columns].any()
-            require(constant, f"{what}: a key depends on the facts")
+            require(constant, f"{what}: a key depends on the facts", Unmet)
             rows = subject.row[None]
         keys = product(rows, key.dense.T)
         position = int(np.argmax(run.tokens.kind == i))
         alike = (keys == keys[0]).all()
-        require(alike, f"{what}: the key of position {position} depends on its letter")
+        require(alike, f"{what}: the key of position {position} depends on its letter", Unmet)
         found.append(keys[0])
     keys_of: np.ndarray = at_positions(run, key) + np.stack(found)[run.tokens.kind]
     return keys_of

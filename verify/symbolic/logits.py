@@ -11,6 +11,7 @@ from verify.kernel.verdict import Refuted, Undecided, require
 from verify.reading.stored import integers
 from verify.symbolic.layouts import MOST_BITS
 from verify.symbolic.run import Run
+from verify.symbolic.unmet import Unmet
 from verify.symbolic.values import LARGEST, bounded, size_of
 
 MOST_KINDS = 64  # ways in which rows of the unembedding may differ beside their codes
@@ -189,7 +190,7 @@ def _of_kind(
     code = ((logits.g[tokens] > 0) << np.arange(logits.g.shape[1])).sum(axis=1)
     order = np.argsort(code)
     tokens, code = tokens[order], code[order]
-    require((np.diff(code) > 0).all(), "decoder: two tokens have the same code")
+    require((np.diff(code) > 0).all(), "decoder: two tokens have the same code", Unmet)
     at = np.minimum(np.searchsorted(code, number), len(code) - 1)
     owner = np.where(code[at] == number, tokens[at], -1)
     first = tokens[0]
@@ -221,9 +222,9 @@ def _nearest(
     bounded(largest + size_of(base))
     field = (slope == 2 * n) & (base == -n * n)
     fits = (field[target] & (n[target] == number)).all()
-    require(fits, "decoder: an answer's row is not 2 n v - n^2 for its number n")
+    require(fits, "decoder: an answer's row is not 2 n v - n^2 for its number n", Unmet)
     known = np.sort(n[field])
-    require((np.diff(known) > 0).all(), "decoder: two tokens have the same number")
+    require((np.diff(known) > 0).all(), "decoder: two tokens have the same number", Unmet)
     padded = np.concatenate([[-(2**30)], known, [2**31]])
     at = np.searchsorted(known, number) + 1
     margin = int(np.minimum(number - padded[at - 1], padded[at + 1] - number).min()) ** 2

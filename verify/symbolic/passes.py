@@ -16,6 +16,7 @@ from verify.symbolic.next_node import rebase
 from verify.symbolic.run import Setting, begin
 from verify.symbolic.unembedding import Margins, unembed
 from verify.symbolic.units import mlp
+from verify.symbolic.unmet import Unmet
 
 MOST_CASES = 2**24  # coordinates of all cases together
 
@@ -54,7 +55,7 @@ def prove_run(setting: Setting, claims: Claims, step: int, left: int) -> Margins
         x = mlp(run, x, matrices) if matrices else x
         if claimed.keeps is None:
             last = layer == len(model.layers)
-            require(last, f"pass {layer} leaves nothing for the next")
+            require(last, f"pass {layer} leaves nothing for the next", Unmet)
             continue
         x = rebase(run, x, len(cases.letters), claimed.keeps, layer)
         run.require_used(blocks)

@@ -14,6 +14,7 @@ from verify.symbolic.layouts import Block, Books, Layout, Words
 from verify.symbolic.reading import Model
 from verify.symbolic.rounding import Rounding
 from verify.symbolic.subject import Subject
+from verify.symbolic.unmet import Unmet
 from verify.symbolic.values import Matrix, Values, added_up, product, size_of
 
 
@@ -86,11 +87,11 @@ class Run:
         """
         reads = matrix.reads
         known = not reads[self.stale].any()
-        require(known, f"{what} reads a column of which nothing is known")
+        require(known, f"{what} reads a column of which nothing is known", Unmet)
         for letter, table in self.free.items():
             apart = product((table - table[0])[:, reads], matrix.dense[:, reads].T)
             alike = not apart.any()
-            require(alike, f"{what} tells letters apart that are not at hand ({letter})")
+            require(alike, f"{what} tells letters apart that are not at hand ({letter})", Unmet)
         return x.plus(self.first_choices()).through(matrix)
 
     def first_choices(self) -> np.ndarray:

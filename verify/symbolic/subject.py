@@ -12,6 +12,7 @@ from verify.reading.stored import integers
 from verify.reading.wording import shown
 from verify.symbolic.layouts import Block, Books, Layout, Words, layout_of, read_blocks
 from verify.symbolic.reading import Model, differing, stored_as
+from verify.symbolic.unmet import Unmet
 from verify.symbolic.values import product, segments
 
 
@@ -97,6 +98,7 @@ def _add_unknown(model: Model, books: Books) -> None:
         require(
             model.some_missing or claimed is None,
             "subject: unknown has a code, but no fact is missing",
+            Unmet,
         )
         fits = not bits or numbers.max() >> bits == 0
         require(fits, "subject: a number has too many bits")
@@ -114,7 +116,7 @@ def _compare(
         for columns in fixed:
             for row, _ in differing(held[:, columns], table[0, columns], "embedding.weight"):
                 name = model.name(rows.start + row)
-                raise Refuted(f"subject: the embedding of {name} differs where no code is claimed")
+                raise Unmet(f"subject: the embedding of {name} differs where no code is claimed")
         for part, code in zip(spelled, codes, strict=True):
             _compare_block(part, code, rows, held, model)
 

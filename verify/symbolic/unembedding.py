@@ -15,6 +15,7 @@ from verify.kernel.verdict import Undecided, require
 from verify.reading.stored import integers
 from verify.symbolic.logits import Final, separate
 from verify.symbolic.run import Run
+from verify.symbolic.unmet import Unmet
 from verify.symbolic.values import Values, added_up, product, segments, size_of
 
 Margins = list[tuple[Fraction, Fraction]]
@@ -127,12 +128,12 @@ def _read_rows(run: Run, groups: Groups) -> tuple[set[tuple[bytes, ...]], int]:
     def look(_: slice, held: np.ndarray) -> tuple[int, set[tuple[bytes, ...]]]:
         rows = integers(held[:, beside.columns], "unembedding.weight")
         known = not rows[:, stale[beside.columns]].any()
-        require(known, "decoder: reads a column of which nothing is known")
+        require(known, "decoder: reads a column of which nothing is known", Unmet)
         told = any(
             product(rows[:, on[beside.columns]], table[:, on].T).any()
             for on, table in beside.apart
         )
-        require(not told, "decoder: tells letters apart that are not at hand")
+        require(not told, "decoder: tells letters apart that are not at hand", Unmet)
         bits, differ = held.view(f"u{held.itemsize}"), set()
         for name, parts in together.items():
             for columns, width in parts if len(groups[name]) > 1 else ():
