@@ -398,8 +398,6 @@ PROVEN_BY_THE_KERNEL_ALONE = {
     "a unit fires for the first node": "amounts that depend on the node may be decoded",
     "a leak in a number": "a number is a column like others",
     "a bit beside a number": "a number is a column like others",
-    "no blocks": "the kernel finds by itself what an embedding holds",
-    "a pass that leaves []": "letters alone decide what is left, and the answer",
     "a layer more than runs": "letters stay at hand where a pass keeps nothing",
     "the numbers [0] of *unknown*": "no fact is missing: nothing is known of a code for it",
     "the numbers [1] of *unknown*": "no fact is missing: nothing is known of a code for it",

@@ -14,7 +14,7 @@ from hand_made import built, claims_of, files_of, with_claims
 
 from verify.checking import check as checking
 from verify.checking.check import CHOICES, check_files, combined
-from verify.checking.work import MOST_WORK, work
+from verify.checking.work import MOST_WORK, MOST_WORK_ALONE, work
 from verify.kernel.verdict import Undecided, Verdict
 
 PROVEN = Verdict("PASS", "", 24, Fraction(2), Fraction(3, 2), "float32", by="symbolic")
@@ -97,6 +97,16 @@ def test_auto_asks_both_where_the_kernel_has_little_to_do(monkeypatch):
     monkeypatch.setattr(checking, "MOST_WORK", 10)
     assert check_files(files).by == "symbolic"
     assert check_files(files, "both").by == BOTH
+
+
+def test_the_work_of_claims_beyond_all_measure_is_found_at_once():
+    """A power of a million digits is never made."""
+    files = files_of(built("key_value", 3))
+    manifest, (task, subject, one, *_) = json.loads(files["manifest.json"]), claims_of(files)
+    claims = [task, subject, *[one | {"letters": [1] * 1_000_000, "keeps": None}] * 3]
+    forged = files | {"certificate.json": json.dumps(claims).encode()}
+    assert MOST_WORK_ALONE < work(forged, manifest) < 2**100
+    assert work(files, manifest) < 10**5
 
 
 def test_each_choice_says_who_has_proven_it():

@@ -13,13 +13,15 @@ long as its tables fit (`verify.kernel.folder.MOST_NUMBERS`).
 """
 MOST_WORK_ALONE = 10**12
 """The same where the symbolic checker does not decide: some minutes."""
+MOST_LETTERS = 64
+"""Of a case that are counted: of two relations or more these are too many already."""
 LISTED = 200
 """What a letter of a case costs that is listed, in multiplications."""
 
 
 def work(files: Mapping[str, Any], manifest: Any) -> int:
     """Multiplications, at most: nodes x cases x weights of every pass; and of the unembedding for
-    what is left in the end.
+    what is left in the end. Beyond `MOST_WORK_ALONE` only that it is more.
 
     Args:
         files, manifest: of a model folder that is what its manifest says.
@@ -35,8 +37,12 @@ def work(files: Mapping[str, Any], manifest: Any) -> int:
     depth, held, total = len(weights) * shape["repeats"], 0, 0
     for number, claim in enumerate(claims):
         held += len(claim["letters"])
-        total += r**held * (n * weights[number % len(weights)] + LISTED * held)
-        held = 0 if claim["keeps"] is not None else held
+        cases = r ** min(held, MOST_LETTERS)
+        total += cases * (n * weights[number % len(weights)] + LISTED * held)
+        if claim["keeps"] is not None:
+            held, cases = 0, 1
         if number % depth == depth - 1:
-            total, held = total + n * r**held * sizes["d_vocab"] * d, 0
+            total, held = total + n * cases * sizes["d_vocab"] * d, 0
+        if total > MOST_WORK_ALONE:
+            break
     return total

@@ -10,7 +10,6 @@ import numpy as np
 from verify.kernel.verdict import Undecided, require, whole
 from verify.reading.wording import shown
 from verify.symbolic.reading import Model
-from verify.symbolic.unmet import Unmet
 
 MOST_BITS = 50
 
@@ -138,8 +137,7 @@ class Words:
 
 def read_blocks(claimed: Any, where: str, model: Model, books: Books) -> list[Block]:
     """The blocks of a list of claimed ones, which is not empty."""
-    require(type(claimed) is list, f"{where}: the blocks are {shown(claimed)}")
-    require(claimed, f"{where}: no blocks are kept", Unmet)
+    require(type(claimed) is list and claimed, f"{where}: the blocks are {shown(claimed)}")
     return [_block(block, f"{where}: {shown(block)}", model, books) for block in claimed]
 
 
