@@ -152,7 +152,7 @@ def combined(found: list[Verdict]) -> Verdict:
         return several[0]
     if not said["PASS"]:
         reasons = dict.fromkeys(one.reason for one in reversed(several))
-        return replace(several[-1], reason="; and ".join(reasons), by=by)
+        return replace(several[-1], reason=_brief("; and ".join(reasons)), by=by)
     one, other = several
     attained = next(proof.margin for proof in several if proof.by == "kernel")
     agree = (one.queries, one.hops_per_token) == (other.queries, other.hops_per_token)
