@@ -34,7 +34,7 @@ CHOICES = ("auto", "both", *CHECKERS)
 where that one does not decide.
 """
 MOST_TRIES = 100  # to map a folder that does not change meanwhile
-MOST_TOLD = 2000  # characters of a reason
+MOST_REPORTED = 2000  # characters of a reason
 
 
 def check(folder: str | os.PathLike[str], by: str = "auto") -> Verdict:
@@ -179,6 +179,6 @@ def _stopped(prove: Callable[[], Verdict]) -> Verdict:
 
 def _brief(reason: str) -> str:
     """The beginning of what is reported, which may hold all that a file holds."""
-    if len(reason) <= MOST_TOLD:
+    if len(reason) <= MOST_REPORTED:
         return reason
-    return f"{reason[:MOST_TOLD]}... ({len(reason)} characters)"
+    return f"{reason[:MOST_REPORTED]}... ({len(reason)} characters)"

@@ -109,7 +109,7 @@ def verify_facts(
         proven_size: a model of at most so many parameters is also proven where queries are run.
         save: a folder for the model; it is proven there.
         by: what decides.
-        announce: told in a line, beforehand, what a large model takes of memory and disk.
+        announce: hears in a line, beforehand, what a large model takes of memory and disk.
 
     Raises:
         InputError: the construction does not take these facts, or not in this dtype, memory or
