@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructions.catalogue import CATALOGUE, construction, own_constructions
+from constructions.catalogue import CATALOGUE, construction
 from constructions.guards.errors import InputError
 from verify.cli.commands.options import (
     CELL_COLUMNS,
@@ -18,6 +18,7 @@ from verify.cli.commands.options import (
     add_own,
     add_wide,
 )
+from verify.cli.commands.own import own_constructions
 from verify.cli.output import complain, is_wide, say, say_row, say_text, say_verdict
 from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
