@@ -25,16 +25,12 @@ from verify.cli.progress import progress
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
 from verify.cli.values import count, option, size
 from verify.runner.cells import FACT_KINDS, FORM_NAMES, By, Cell
+from verify.runner.decided_by import proven_beside
 from verify.runner.grid import default_grid, forms_grid
 from verify.runner.workers import Lost, side_by_side
 
 if TYPE_CHECKING:  # which takes a second to import
     from verify.runner.results import CellResult
-
-PROVEN_ALONE = 5 * 10**7
-"""A cell that is run alone is also saved and proven up to this many parameters; in a grid up to
-`verify.runner.verifying.SMALL`.
-"""
 
 
 def add_all(commands: Commands) -> None:
@@ -191,13 +187,6 @@ def say_way(result: CellResult, save: Path | None) -> None:
 
     if said := way(result, save is not None):
         say_text(said)
-
-
-def proven_beside(by: By) -> int:
-    """Up to how many parameters a cell that is run alone is also proven where its queries are
-    run.
-    """
-    return 0 if by == "queries" else PROVEN_ALONE
 
 
 def _run_one(cell: Cell, save: Path | None, by: By) -> CellResult:

@@ -46,7 +46,8 @@ def add_check(commands: Commands) -> None:
         default="auto",
         help=(
             "which checker: the kernel, which tabulates; the symbolic one, fast also for large"
-            " tables; or both, which must agree (default auto: both where that takes seconds)"
+            " tables; or both, which must agree (default auto: both where that takes seconds,"
+            " else the symbolic one, and the kernel where that does not decide)"
         ),
     )
     add_json(parser)
