@@ -141,9 +141,9 @@ def _proven(name: str, files: Mapping[str, Any], manifest: Any) -> tuple[Verdict
 def combined(found: list[Verdict]) -> Verdict:
     """What checkers say together: FAIL if one refutes, else PASS if one proves, else UNKNOWN.
     Two proofs must agree: the number of queries is the same, and the margin of the symbolic
-    checker, a bound, is at most that of the kernel, which a query attains. The margins in real
-    arithmetic are both bounds, so that the larger one holds; that floating point is exact holds if
-    one has proven it.
+    checker, a bound, is at most that of the kernel, which a case attains that both examine. The
+    margins in real arithmetic are both bounds, so that the larger one holds; that floating point
+    is exact holds if one has proven it.
     """
     said = {v: [one for one in found if one.verdict == v] for v in ("FAIL", "PASS", "UNKNOWN")}
     several = next(some for some in said.values() if some)
