@@ -15,7 +15,7 @@ from bounds.logarithms import Enclosure, round_down
 from constructions.guards.errors import InputError
 from constructions.guards.integers import whole
 from constructions.guards.user_code import in_his_code, ours_to_report
-from constructions.guards.wording import brief
+from constructions.guards.wording import represented
 from constructions.sizes.whole_numbers import tree
 
 LARGEST_SIZE = 2**40
@@ -84,7 +84,7 @@ class LowerBound:
         if not callable(self.function):
             raise InputError(
                 "function must be a function of N, R, k and the bits of an embedding; got"
-                f" {brief(repr(self.function))}"
+                f" {represented(self.function)}"
             )
         docstring = (inspect.getdoc(self.function) or "").strip().split("\n\n")[0]
         name = self.name or getattr(self.function, "__name__", "")
@@ -119,7 +119,7 @@ class LowerBound:
             found = self.function(*sizes, *more)
         except InputError as error:
             return str(error)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if ours_to_report(error):
                 raise
             at = f"N = {sizes[0]}, R = {sizes[1]}, k = {sizes[2]}, B_e = {sizes[3]}"
@@ -131,7 +131,7 @@ class LowerBound:
             bits = float(exact)
         except (TypeError, ValueError, OverflowError):
             raise InputError(
-                f"the bound {self.name} must return a number of bits; got {brief(repr(found))}"
+                f"the bound {self.name} must return a number of bits; got {represented(found)}"
             ) from None
         return Bound(self.name, bits if bits <= exact else math.nextafter(bits, -math.inf))
 

@@ -14,7 +14,7 @@ from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
 from constructions.guards.user_code import in_his_code, ours_to_report
-from constructions.guards.wording import brief
+from constructions.guards.wording import represented
 from constructions.option import RESERVED, Option
 from constructions.sizes.sizing import Sizing
 from constructions.sizes.symbols import Symbols
@@ -113,7 +113,7 @@ class Construction:
         if not callable(self.builder):
             raise InputError(
                 "builder must be a function that takes facts and is decorated with `recorded`;"
-                f" got {brief(repr(self.builder))}"
+                f" got {represented(self.builder)}"
             )
         name = self.name or getattr(self.builder, "__name__", "")
         if not name.isidentifier():
@@ -121,15 +121,15 @@ class Construction:
         if self.sizing is not None and not callable(self.sizing):
             raise InputError(
                 f"{name}: sizing must be a function of the symbols of size formulas; got"
-                f" {brief(repr(self.sizing))}"
+                f" {represented(self.sizing)}"
             )
         if not callable(self.tables) and self.tables not in TABLES:
             raise InputError(
                 f"{name}: tables must be one of {', '.join(TABLES)}, or a function of entities,"
-                f" relations and a seed; got {brief(repr(self.tables))}"
+                f" relations and a seed; got {represented(self.tables)}"
             )
         if not all(isinstance(option, Option) for option in self.options):
-            raise InputError(f"{name}: options must be Options; got {brief(repr(self.options))}")
+            raise InputError(f"{name}: options must be Options; got {represented(self.options)}")
         for option in self.options:
             if option.symbol in RESERVED:
                 raise InputError(
@@ -247,7 +247,7 @@ class Construction:
         """What a function of the construction returns; its errors, if it is a user's, in words."""
         try:
             return function(*args, **kwargs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if isinstance(self.builder, str) or ours_to_report(error):
                 raise
             raise in_his_code(function, what, error) from error

@@ -21,7 +21,7 @@ from typing import Any
 
 from constructions.guards.errors import InputError, UserCodeError
 from constructions.guards.memory import is_out_of_memory
-from constructions.guards.wording import brief
+from constructions.guards.wording import brief, represented
 
 MOST_FRAMES = 3
 """So many of the places in the user's code, the last ones, are shown of an error."""
@@ -52,7 +52,8 @@ def loaded(reference: str) -> Any:
         public = [key for key in vars(module) if not key.startswith("_")]
         own = [key for key in public if not inspect.ismodule(getattr(module, key))][-MOST_NAMES:]
         raise InputError(
-            f"{where} defines no {name!r}; the last names in it are {', '.join(own) or 'none'}"
+            f"{where} defines no {name!r}; "
+            + (f"the last names in it are {', '.join(own)}" if own else "it has no names")
         )
     return getattr(module, name)
 
@@ -62,11 +63,11 @@ def kind_of(value: object) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__}"
     if callable(value):
-        return f"the function {getattr(value, '__name__', brief(repr(value)))}"
-    return f"a {type(value).__name__}, {brief(repr(value), 60)}"
+        return f"the function {getattr(value, '__name__', represented(value))}"
+    return f"a {type(value).__name__}, {brief(represented(value), 60)}"
 
 
-def in_his_code(function: Callable[..., Any], what: str, error: Exception) -> UserCodeError:
+def in_his_code(function: Callable[..., Any], what: str, error: BaseException) -> UserCodeError:
     """An error that a function of the user's has raised, as he is told of it: `what` was done, and
     the last places in the file of that function.
     """
@@ -74,11 +75,13 @@ def in_his_code(function: Callable[..., Any], what: str, error: Exception) -> Us
     return _told(what, error, "" if code is None else code.co_filename)
 
 
-def ours_to_report(error: Exception) -> bool:
+def ours_to_report(error: BaseException) -> bool:
     """Whether an error that comes out of a user's code is none of his: it says itself what was
     given and what to do, or memory has run out.
     """
-    return isinstance(error, InputError) or is_out_of_memory(error)
+    return isinstance(error, InputError) or (
+        isinstance(error, Exception) and is_out_of_memory(error)
+    )
 
 
 @cache
@@ -119,7 +122,9 @@ def _told(what: str, error: BaseException, file: str) -> UserCodeError:
     said = str(error) or "without a message"
     lines = [f"{what}: {type(error).__name__}: {brief(said, 500)}"]
     if isinstance(error, SyntaxError):
-        lines.append(f"  {error.filename}, line {error.lineno}: {(error.text or '').strip()}")
+        if error.filename is not None:
+            line = (error.text or "").strip()
+            lines.append(f"  {error.filename}, line {error.lineno}: {line}")
         return UserCodeError(lines)
     frames = traceback.extract_tb(error.__traceback__)
     if file:

@@ -33,6 +33,16 @@ def brief(text: object, most: int = 200) -> str:
     return whole if len(whole) <= most else f"{whole[:most]}... ({len(whole):,} characters)"
 
 
+def represented(value: object) -> str:
+    """What `repr` makes of an object of a user's, briefly; its type alone where that raises, as of
+    an integer of too many digits.
+    """
+    try:
+        return brief(repr(value))
+    except Exception:
+        return f"an object of the type {type(value).__name__}"
+
+
 def shortened(number: int | Fraction) -> str:
     """An exact number in at most a few dozen characters, whatever its size; a fraction is never
     reported as more than it is.

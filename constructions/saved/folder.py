@@ -224,7 +224,7 @@ def _loaded(folder: Path, own: Own | None) -> FactModel:
         raise kind(
             f"{at}: {manifest['builder']} cannot be built of this folder: {error}"
         ) from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if own is None:
             raise
         raise in_his_code(recipe.build, f"{at}: the builder {recipe.builder}", error) from error

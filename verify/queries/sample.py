@@ -55,12 +55,12 @@ class Sample(Evidence):
         if self.wrong != 0:
             yield (
                 f"the checker has proven a model that answers {self.wrong} of"
-                f" {self._asked()} wrong, run in {self.dtype}: {self.first_wrong}"
+                f" {self.asked()} wrong, run in {self.dtype}: {self.first_wrong}"
             )
         elif self.proven.exact is not None and not self.margin >= self.proven.margin:
             yield (
                 f"the checker has proven a margin of {shortened(self.proven.margin)}; of"
-                f" {self._asked()}, run in {self.dtype}, one has {self.margin}"
+                f" {self.asked()}, run in {self.dtype}, one has {self.margin}"
             )
 
     def doubts(self) -> Iterator[str]:
@@ -77,9 +77,9 @@ class Sample(Evidence):
         found = f"{self.wrong:,} wrong, smallest margin {self.margin:.6g}"
         if not self.resolved:
             found = "of which the smallest margins are too small to be shown by a run"
-        return f"sample: {self._asked()} run in {self.dtype}, {found}"
+        return f"sample: {self.asked()} run in {self.dtype}, {found}"
 
-    def _asked(self) -> str:
+    def asked(self) -> str:
         """Which queries were run, in words."""
         if self.queries == self.all_queries:
             return f"all {self.queries:,} queries"

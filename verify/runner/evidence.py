@@ -173,6 +173,22 @@ class ProofFound(Evidence):
             yield from self._against(self.recall)
         if self.sample is not None:
             yield from self.sample.faults()
+            if self.recall is None and proven.exact is not None and not isinstance(claim, str):
+                yield from self._against_claim(claim, self.sample)
+
+    def _against_claim(self, claim: MarginClaim, sample: Sample) -> Iterator[str]:
+        """Where no query but a sample is run: what refutes the margin that is claimed."""
+        least, proven = claim.in_dtype, self.proven.margin
+        if not sample.margin >= least:
+            yield (
+                f"of {sample.asked()} one has the margin {sample.margin}, claimed is at least"
+                f" {shortened(least)}"
+            )
+        if claim.attained and proven > least:
+            yield (
+                f"the checker has proven a margin of at least {shortened(proven)}, claimed is"
+                f" exactly {shortened(least)}"
+            )
 
     def _against(self, recall: Recall) -> Iterator[str]:
         """What the forward pass has found otherwise than is proven."""

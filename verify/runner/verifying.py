@@ -30,6 +30,7 @@ from verify.queries.recall import check_recall
 from verify.queries.sample import Sample
 from verify.queries.sampled import check_and_sample
 from verify.runner.against_bounds import hold_against_bounds
+from verify.runner.as_asked import not_as_asked
 from verify.runner.cells import By, Cell, DType
 from verify.runner.decided_by import PROVEN_IN_A_GRID, way
 from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
@@ -135,21 +136,25 @@ def build(
     Raises:
         InputError: the construction does not take these facts, or not in this dtype or memory; or
             a user's own builder has made something else than a model.
-        UserCodeError: a user's own builder has raised another error.
+        UserCodeError: a user's own builder has raised another error, or has made a model of
+            something else than it was given.
     """
-    narrow = torch.float32 if dtype == "auto" else getattr(torch, dtype)
+    asked = torch.float32 if dtype == "auto" else getattr(torch, dtype)
     model: FactModel
     try:
-        model = entry.build(facts, hops, options, dtype=narrow)
+        model = entry.build(facts, hops, options, dtype=asked)
     except DoesNotFit:
         if dtype != "auto":
             raise
-        model = entry.build(facts, hops, options, dtype=torch.float64)
+        asked = torch.float64
+        model = entry.build(facts, hops, options, dtype=asked)
     if not isinstance(model, FactModel):
         raise InputError(
             f"the builder of {entry.name} has returned a {type(model).__name__}; it must be"
             " decorated with @recorded and return draft.plan(...)"
         )
+    if other := not_as_asked(model, facts, hops, asked):
+        raise UserCodeError([f"the builder of {entry.name} {other}"])
     return model
 
 

@@ -1,0 +1,31 @@
+"""Whether a model is of what its builder was given. A proof is about the facts and paths of the
+saved model, so that these must be the ones that were asked for.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from constructions.facts.table import FactTable
+from constructions.model.fact_model import FactModel
+
+
+def not_as_asked(model: FactModel, facts: FactTable, hops: int, dtype: torch.dtype) -> str:
+    """What a builder has done in place of what it was asked for; empty if nothing.
+
+    Args:
+        model: what it has built.
+        facts, hops, dtype: what it was given.
+    """
+    if model.facts != facts:
+        return "has written other facts than it was given"
+    lengths = model.path_lengths
+    if hops not in lengths:
+        answered = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+        return f"was asked for paths of {hops} relations, and its model answers {answered}"
+    for name, weight in model.named_parameters():
+        if weight.dtype != dtype:
+            return f"was asked for {dtype}, and {name} is {weight.dtype}"
+        if not weight.isfinite().all():
+            return f"has written a number into {name} that is not finite"
+    return ""
