@@ -32,6 +32,15 @@ own.
 """
 
 
+KINDS: dict[str, type] = {
+    **dict.fromkeys(("name", "theorem", "claim", "needs"), str),
+    **dict.fromkeys(("missing", "multi_hop"), bool),
+    "fixed": Mapping,
+    "options": Sequence,
+}
+"""Of which type attributes of a `Construction` are."""
+
+
 def hops_and_subject(hops: int, options: Mapping[str, int]) -> int:
     """The positions of a model that answers at once: the subject, and a relation for each hop."""
     return hops + 1
@@ -115,6 +124,12 @@ class Construction:
                 "builder must be a function that takes facts and is decorated with `recorded`;"
                 f" got {represented(self.builder)}"
             )
+        for attribute, kind in KINDS.items():
+            if not isinstance(getattr(self, attribute), kind):
+                raise InputError(
+                    f"{attribute} must be a {kind.__name__.lower()}; got"
+                    f" {represented(getattr(self, attribute))}"
+                )
         name = self.name or getattr(self.builder, "__name__", "")
         if not name.isidentifier():
             raise InputError(f"a construction needs a name of letters and digits; got {name!r}")
@@ -123,7 +138,7 @@ class Construction:
                 f"{name}: sizing must be a function of the symbols of size formulas; got"
                 f" {represented(self.sizing)}"
             )
-        if not callable(self.tables) and self.tables not in TABLES:
+        if not callable(self.tables) and self.tables not in list(TABLES):
             raise InputError(
                 f"{name}: tables must be one of {', '.join(TABLES)}, or a function of entities,"
                 f" relations and a seed; got {represented(self.tables)}"

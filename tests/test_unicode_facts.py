@@ -40,7 +40,7 @@ def test_the_table_is_what_unicodedata_says(read):
 @pytest.mark.long
 def test_every_fact_of_the_table_is_recalled(read):
     facts = FactTable.from_triples(read.rows)
-    result, model = verify_facts(CATALOGUE["selector"], facts, logits="fast")
+    result, model = verify_facts(CATALOGUE["selector"], facts, logits="fast", by="queries")
     assert (result.verdict, result.reason) == ("PASS", "")
     assert result.queries == facts.answers.size > 1_000_000
     assert result.margin == 2
@@ -53,7 +53,7 @@ def test_every_fact_of_the_table_is_recalled(read):
 @pytest.mark.parametrize("name", ["selector", "scalar_selector", "attention_selector"])
 def test_every_construction_recalls_the_first_plane(name):
     facts = unicode_facts(limit=0x600)
-    result, _ = verify_facts(CATALOGUE[name], facts, logits="both")
+    result, _ = verify_facts(CATALOGUE[name], facts, logits="both", by="queries")
     assert (result.verdict, result.reason) == ("PASS", "")
 
 
@@ -92,7 +92,7 @@ def test_every_chain_of_three_hops_is_answered_right():
     facts = unicode_facts(limit=0x2000, relations=(*PARTIAL, "compatibility"))
     assert facts.n_relations == 4
     for name in ("chain_of_thought", "key_value_rows"):
-        result, model = verify_facts(CATALOGUE[name], facts, 3, logits="fast")
+        result, model = verify_facts(CATALOGUE[name], facts, 3, logits="fast", by="queries")
         assert (result.verdict, result.reason) == ("PASS", "")
         assert result.queries == facts.n_entities * 4**3 > 100_000
         # \u1e69 (s with dot below and dot above) -> \u1e63 (s with dot below) -> s -> S

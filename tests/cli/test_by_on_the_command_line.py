@@ -43,6 +43,7 @@ def test_what_has_decided_is_said(by, capsys, tmp_path):
     assert (cell["sample"] is not None) == (by != "queries")
 
 
-def test_a_form_is_not_proven(capsys):
-    assert main(["selector", "-N", "6", "-R", "2", "--form", "wide", "--by", "proof"]) == 2
+@pytest.mark.parametrize("by", ["proof", "both"])
+def test_a_form_is_not_proven(by, capsys):
+    assert main(["selector", "-N", "6", "-R", "2", "--form", "wide", "--by", by]) == 2
     assert "a proof is about a construction as it is built" in capsys.readouterr().err

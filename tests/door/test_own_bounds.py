@@ -178,7 +178,9 @@ def test_numbers_of_all_kinds_are_rounded_down(value, bits):
     assert Fraction(found.bits) <= (Fraction(value) if not isinstance(value, Bound) else bits)
 
 
-@pytest.mark.parametrize("value", [None, "many", math.nan, math.inf, [1]])
+@pytest.mark.parametrize(
+    "value", [None, "many", math.nan, math.inf, [1], pytest.param(10**5000, id="huge")]
+)
 def test_what_is_no_number_is_refused(value):
     with pytest.raises(InputError, match="the bound mine must return a number of bits; got"):
         check_bound(bound_of(value), sizes=SIZES)

@@ -254,6 +254,42 @@ def test_a_file_that_cannot_be_run_is_told_why(text, first, place, tmp_path, cap
     assert "verify/" not in printed
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"by": "none"}, {"by": "x"}, {"dtype": "int8"}, {"facts": "all"}, {"by": None}]
+)
+def test_a_word_that_python_is_not_given_is_refused(wrong):
+    """Any other word would be taken for a proof."""
+    (name,) = wrong
+    with pytest.raises(InputError, match=f"{name} must be one of "):
+        check_construction("selector", N=3, R=2, **wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"name": 3}, {"needs": 3}, {"claim": b""}, {"missing": "no"}, {"fixed": 3}, {"options": 3}],
+)
+def test_an_attribute_of_another_type_is_refused(wrong):
+    (name,) = wrong
+    with pytest.raises(InputError, match=f"{name} must be a "):
+        Construction(construction(TERNARY).builder, **wrong)
+    with pytest.raises(InputError, match="tables must be one of"):
+        Construction(construction(TERNARY).builder, tables=[])
+
+
+def test_a_file_without_the_name_says_what_it_has(tmp_path, capsys):
+    for name, data, message in (
+        ("empty.py", b"", "defines no 'mine'; it has no names"),
+        ("other.py", b"a = 1\nb = 2\n", "defines no 'mine'; the last names in it are a, b"),
+        ("long.py", b"mine = 10**5000\n", "is a int, an object of the type int; a Construction"),
+        ("zero.py", b"mine = 1\0\n", "SyntaxError: source code string cannot contain null bytes"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        assert main([f"{tmp_path / name}:mine", "-N", "5", "-R", "2"]) == 2
+        printed = said(capsys)
+        assert message in printed
+        assert "None" not in printed
+
+
 def test_a_name_of_the_catalogue_is_taken(tmp_path, capsys):
     for text, named in (
         ("mine = replace(right, name='selector')", "is named 'selector'"),

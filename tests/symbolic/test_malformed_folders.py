@@ -93,10 +93,16 @@ def test_a_file_that_is_missing_or_strange_is_refused(name, small):
     assert refused(resealed(files | {"notes.txt": b"mine"}))
 
 
+def same(proven, honest):
+    """What is proven of the answers is the same."""
+    figures = ("queries", "margin", "exact", "hops_per_token")
+    return all(getattr(proven, name) == getattr(honest, name) for name in figures)
+
+
 @pytest.mark.parametrize("name", few(MALFORMED, "selector"))
 def test_json_of_odd_types_changes_nothing_that_is_proven(name, small):
-    """True may stand for 1, and a slot that no claim names have another name; all
-    else is refused.
+    """True may stand for 1; and where a claim does not say how a code is spelled any more, one
+    checker proves what both did, with a bound of its own on leaks. All else is refused.
     """
     files, rng = small[name], random.Random(name)
     honest, n_accepted, n_refused = check_files(files), 0, 0
@@ -123,10 +129,12 @@ def test_json_of_odd_types_changes_nothing_that_is_proven(name, small):
             reported = changed(original, path, new)
             if json.dumps(reported) != json.dumps(original):
                 proven = check_files(reseal(reported))
-                assert proven == honest or refused(reseal(reported)), (path, new)
+                accepted = proven.verdict == "PASS"
+                assert not accepted or same(proven, honest), (path, new)
+                assert accepted or refused(reseal(reported)), (path, new)
                 n_accepted, n_refused = (
-                    n_accepted + (proven == honest),
-                    n_refused + (proven != honest),
+                    n_accepted + accepted,
+                    n_refused + (not accepted),
                 )
     assert n_refused > 200
     assert n_accepted < n_refused / 8

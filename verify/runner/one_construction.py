@@ -9,7 +9,7 @@ from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from constructions.guards.integers import whole
 from constructions.guards.user_code import kind_of
-from verify.runner.cells import FACT_KINDS, By, Cell, DType, FactKind
+from verify.runner.cells import BY, DTYPES, FACT_KINDS, By, Cell, DType, FactKind
 from verify.runner.decided_by import proven_beside
 from verify.runner.results import CellResult
 from verify.runner.verifying import run_cell
@@ -48,8 +48,8 @@ def check_construction(
         lines.
 
     Raises:
-        InputError: there is no such construction, it has a name of the catalogue, or a size is no
-            positive integer.
+        InputError: there is no such construction, it has a name of the catalogue, a size is no
+            positive integer, or `facts`, `by` or `dtype` is another word.
     """
     if isinstance(mine, str):
         name, entry = mine, construction(mine)
@@ -62,8 +62,13 @@ def check_construction(
             f"a Construction, or the name of one, is needed; got {kind_of(mine)}: mine ="
             " Construction(builder, sizing=...)"
         )
-    if facts not in FACT_KINDS:
-        raise InputError(f"facts must be one of {', '.join(FACT_KINDS)}; got {facts!r}")
+    for argument, word, known in (
+        ("facts", facts, FACT_KINDS),
+        ("by", by, BY),
+        ("dtype", dtype, DTYPES),
+    ):
+        if word not in known:
+            raise InputError(f"{argument} must be one of {', '.join(known)}; got {word!r}")
     cell = Cell(
         name,
         whole("N", N, 1),

@@ -37,7 +37,11 @@ def own_constructions(references: Sequence[str]) -> list[Construction]:
     own: dict[str, Construction] = {}
     for reference in references:
         entry = construction(reference)
-        if entry.name in own or reference in CATALOGUE:
+        if reference in CATALOGUE:
+            raise InputError(
+                f"{reference} is in the catalogue; give one of your own, path/file.py:name"
+            )
+        if entry.name in own:
             raise InputError(
                 f"{reference} is named {entry.name!r}, and so is another one that is taken; give"
                 " each once, and another name to one of your own"
