@@ -86,10 +86,10 @@ class LowerBound:
                 "function must be a function of N, R, k and the bits of an embedding; got"
                 f" {represented(self.function)}"
             )
-        told = (inspect.getdoc(self.function) or "").strip().split("\n\n")[0]
+        docstring = (inspect.getdoc(self.function) or "").strip().split("\n\n")[0]
         name = self.name or getattr(self.function, "__name__", "")
         object.__setattr__(self, "name", name)
-        object.__setattr__(self, "claim", self.claim or " ".join(told.split()).rstrip("."))
+        object.__setattr__(self, "claim", self.claim or " ".join(docstring.split()).rstrip("."))
         for attribute, known in (
             ("unembedding", ("fixed", "any")),
             ("facts", ("bijections", "functions")),

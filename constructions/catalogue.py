@@ -273,29 +273,6 @@ def suggested(facts: FactTable, lengths: Sequence[int]) -> tuple[Construction, s
     raise InternalError(f"no construction is suggested for paths of {list(lengths)} relations")
 
 
-def own_constructions(references: Sequence[str]) -> list[Construction]:
-    """The constructions of a user's own that these texts name, of which no two have one name.
-
-    Raises:
-        InputError: see `construction`; or two have one name, or one is of the catalogue.
-        UserCodeError: see `construction`.
-    """
-    own: dict[str, Construction] = {}
-    for reference in references:
-        entry = construction(reference)
-        if reference in CATALOGUE:
-            raise InputError(
-                f"{reference} is in the catalogue; give one of your own, path/file.py:name"
-            )
-        if entry.name in own:
-            raise InputError(
-                f"{reference} is named {entry.name!r}, and so is another one that is taken; give"
-                " each once, and another name to one of your own"
-            )
-        own[entry.name] = entry
-    return list(own.values())
-
-
 def require_new_name(own: Construction, reported: str = "your construction") -> None:
     """Raise InputError if the name of a user's own construction, or of its builder, is one of the
     catalogue's.

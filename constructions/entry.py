@@ -108,9 +108,9 @@ class Construction:
                 object.__setattr__(self, "tables", word)
         if not isinstance(self.builder, str):
             self._check()
-            told = (inspect.getdoc(self.builder) or "").strip()
+            docstring = (inspect.getdoc(self.builder) or "").strip()
             self._default("theorem", "own")
-            self._default("claim", " ".join(told.split("\n\n")[0].split()).rstrip("."))
+            self._default("claim", " ".join(docstring.split("\n\n")[0].split()).rstrip("."))
         self._default("name", self.builder_name)
 
     def _default(self, name: str, value: str) -> None:

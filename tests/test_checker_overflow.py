@@ -171,6 +171,7 @@ def test_a_model_whose_proof_stops_is_unknown_and_a_refuted_one_fails(monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(passes, "MOST_CASES", 1)
         patch.setattr(checking, "MOST_WORK", -1)  # the symbolic checker alone
+        patch.setattr(checking, "MOST_WORK_ALONE", -1)
         result = run_cell(cell)
     assert (result.verdict, result.wrong, result.proof.proven.verdict) == ("UNKNOWN", 0, "UNKNOWN")
     monkeypatch.setattr(described, "FORMAT", 1)

@@ -192,6 +192,7 @@ def test_the_proof_alone_fails_a_wrong_model_and_leaves_open_what_it_does_not_re
     with monkeypatch.context() as patch:
         patch.setattr(passes, "MOST_CASES", 1)
         patch.setattr(checking, "MOST_WORK", -1)  # the symbolic checker alone
+        patch.setattr(checking, "MOST_WORK_ALONE", -1)
         open_ = run_cell(cell)
     assert open_.verdict == "UNKNOWN"
     assert "the proof alone decides N R^k = " in open_.reason

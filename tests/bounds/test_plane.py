@@ -13,7 +13,7 @@ from bounds.theorem_4_2 import (
     every_bound,
 )
 from constructions import CATALOGUE
-from verify.cli.reports import plane, plane_picture
+from verify.cli.reports import plane, plane_picture, plane_tables
 from verify.cli.reports.rounding import down
 
 
@@ -41,7 +41,7 @@ def test_printed_bounds_are_rounded_down():
 @given(large, st.integers(1, 5), st.integers(1, 4))
 @settings(max_examples=15, deadline=None)
 def test_tables_have_a_line_for_every_point(n, r, k):
-    text = plane.tables(plane.plane(n, r, k))
+    text = plane_tables.tables(plane.plane(n, r, k))
     assert all(f"\n{plan.label} " in text for plan in plans(n, r, k))
 
 

@@ -99,6 +99,17 @@ def test_auto_asks_both_where_the_kernel_has_little_to_do(monkeypatch):
     assert check_files(files, "both").by == BOTH
 
 
+def test_auto_asks_the_kernel_where_the_symbolic_checker_does_not_decide(monkeypatch):
+    """As of a code that is not spelled out."""
+    files, claims = one_letter(), claims_of(one_letter())
+    alone = {"columns": claims[1]["blocks"][0]["columns"]}
+    files = with_claims(files, [claims[0], claims[1] | {"blocks": [alone]}, *claims[2:]])
+    monkeypatch.setattr(checking, "MOST_WORK", -1)
+    assert (check_files(files).verdict, check_files(files).by) == ("PASS", "kernel")
+    monkeypatch.setattr(checking, "MOST_WORK_ALONE", -1)
+    assert (check_files(files).verdict, check_files(files).by) == ("UNKNOWN", "symbolic")
+
+
 def test_the_work_of_claims_beyond_all_measure_is_found_at_once():
     """A power of a million digits is never made."""
     files = files_of(built("key_value", 3))

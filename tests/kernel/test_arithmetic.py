@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verify.kernel.arithmetic import LARGEST, grown, leaked, small, times
+from verify.kernel.arithmetic import LARGEST, grown, leaked, small, times, upward
 from verify.kernel.folder import integers
 from verify.kernel.verdict import Refuted, Undecided
 
@@ -63,6 +63,13 @@ def test_what_is_rounded_up_is_a_bound(matrix, data):
     bound = grown(np.array(sizes, float), np.array(matrix, float))
     for line, found in zip(matrix, bound, strict=True):
         assert Fraction(float(found)) >= sum(abs(w) * s for w, s in zip(line, sizes, strict=True))
+
+
+def test_a_sum_of_bounds_is_a_bound():
+    """2^53 + 1 is rounded to 2^53."""
+    exact = np.array([2.0**51, 1.0]) + 1
+    assert (upward(exact) == exact).all()
+    assert int(upward(np.array([2.0**53]) + 1)[0]) >= 2**53 + 1
 
 
 def test_what_overflows_is_no_bound():

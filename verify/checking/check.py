@@ -34,7 +34,7 @@ CHOICES = ("auto", "both", *CHECKERS)
 where that one does not decide.
 """
 MOST_TRIES = 100  # to map a folder that does not change meanwhile
-MOST_TOLD = 2000  # characters of a reason
+MOST_REPORTED = 2000  # characters of a reason
 
 
 def check(folder: str | os.PathLike[str], by: str = "auto") -> Verdict:
@@ -141,9 +141,9 @@ def _proven(name: str, files: Mapping[str, Any], manifest: Any) -> tuple[Verdict
 def combined(found: list[Verdict]) -> Verdict:
     """What checkers say together: FAIL if one refutes, else PASS if one proves, else UNKNOWN.
     Two proofs must agree: the number of queries is the same, and the margin of the symbolic
-    checker, a bound, is at most that of the kernel, which a query attains. The margins in real
-    arithmetic are both bounds, so that the larger one holds; that floating point is exact holds if
-    one has proven it.
+    checker, a bound, is at most that of the kernel, which a case attains that both examine. The
+    margins in real arithmetic are both bounds, so that the larger one holds; that floating point
+    is exact holds if one has proven it.
     """
     said = {v: [one for one in found if one.verdict == v] for v in ("FAIL", "PASS", "UNKNOWN")}
     several = next(some for some in said.values() if some)
@@ -179,6 +179,6 @@ def _stopped(prove: Callable[[], Verdict]) -> Verdict:
 
 def _brief(reason: str) -> str:
     """The beginning of what is reported, which may hold all that a file holds."""
-    if len(reason) <= MOST_TOLD:
+    if len(reason) <= MOST_REPORTED:
         return reason
-    return f"{reason[:MOST_TOLD]}... ({len(reason)} characters)"
+    return f"{reason[:MOST_REPORTED]}... ({len(reason)} characters)"

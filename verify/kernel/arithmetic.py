@@ -34,13 +34,17 @@ def times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return small(rows @ matrix.T, float(most))
 
 
-def grown(sizes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """A bound on the absolute values of the matrix (out, in) times what is at most `sizes` (in,):
-    exact below 2^52, else rounded up (Lemma K1).
-    """
-    bound: np.ndarray = np.abs(matrix) @ sizes
+def upward(bound: np.ndarray) -> np.ndarray:
+    """What was added up of integers >= 0: exact below 2^52, else rounded up (Lemma K1)."""
     require(np.isfinite(bound).all(), "a bound overflows", Undecided)
     return np.where(bound < LARGEST, bound, bound * (1 + 2.0**-20))
+
+
+def grown(sizes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """A bound on the absolute values of the matrix (out, in) times what is at most `sizes` (in,);
+    see `upward`.
+    """
+    return upward(np.abs(matrix) @ sizes)
 
 
 def leaked(gap: int, others: int) -> Fraction:
@@ -56,11 +60,12 @@ class Noted:
 
     Attributes:
         peak: the largest sum of absolute values of terms, in units that divide all of them.
+        high: the largest one of a product, in units of 1.
         gap: the smallest one by which a head selects.
     """
 
     def __init__(self) -> None:
-        self.peak, self.gap = 0.0, ONE_HOT_GAP
+        self.peak, self.high, self.gap = 0.0, 0.0, ONE_HOT_GAP
 
     def sums(self, sizes: np.ndarray) -> None:
         """Note sums of at most these sizes."""
@@ -70,6 +75,7 @@ class Noted:
         """Note a product, in units of the power of two that divides the matrix; see `grown`."""
         bits = int(np.bitwise_or.reduce(matrix.astype(np.int64), axis=None))
         self.sums((bound := grown(sizes, matrix)) / (bits & -bits or 1))
+        self.high = max(self.high, float(bound.max(initial=0)))
         return bound
 
     def doubt(self, model: Model) -> str:
@@ -79,14 +85,14 @@ class Noted:
             return f"sums may reach {self.peak:.0f}, and {model.dtype} is exact below 2^{digits}"
         if self.gap < ONE_HOT_GAP:
             return f"scores differ by {self.gap}: softmax is exactly one-hot from {ONE_HOT_GAP} on"
-        if not (high := largest(model)) < most:
+        if not (high := max(self.high, largest(model))) < most:
             return f"numbers of a forward pass may reach {high:.3g}, and {model.dtype} ends there"
         return ""
 
 
 def largest(model: Model) -> float:
-    """A bound on all numbers of a forward pass, also at positions whose states mean nothing: by
-    absolute values, enlarged by the roundings that made each (Lemma K9).
+    """A bound on all numbers of a forward pass but the logits, also at positions whose states mean
+    nothing: by absolute values, enlarged by the roundings that made each (Lemma K9).
     """
     unit, high = 2.0 ** -EXACT[model.dtype], [0.0]
 
@@ -97,8 +103,7 @@ def largest(model: Model) -> float:
         return sizes
 
     def through(sizes: np.ndarray, matrix: np.ndarray, more: int = 0) -> np.ndarray:
-        terms = int(np.count_nonzero(matrix, axis=1).max(initial=0))
-        return up(grown(sizes, matrix), terms + more)
+        return up(grown(sizes, matrix), np.count_nonzero(matrix, axis=1).max(initial=0) + more)
 
     stream = up(np.abs(model.embedding).max(axis=0) + np.abs(model.positions).max(axis=0), 1)
     try:

@@ -19,7 +19,7 @@ DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF1
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
 PARTS = ("query", "key", "value", "output")
 MOST_NUMBERS = 2**28
-"""Of a table that is held: facts, or nodes x cases x columns or units."""
+"""Of a table that is held: facts, or nodes x cases x columns, positions or widths in a layer."""
 Head = tuple[np.ndarray, ...]
 """Its `PARTS`: (d_qk, d), (d_qk, d), (d_v, d), (d, d_v)."""
 Layer = tuple[list[Head], list[np.ndarray]]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from verify.kernel.arithmetic import LARGEST, Noted, grown, leaked, small, times
+from verify.kernel.arithmetic import LARGEST, Noted, grown, leaked, small, times, upward
 from verify.kernel.folder import MOST_NUMBERS, Head, Model
 from verify.kernel.verdict import Undecided, Verdict, require
 
@@ -97,9 +97,11 @@ class Position:
             letters, first = claim["letters"], first + len(claim["letters"])
             taken = letters == [*range(first - len(letters), first)] and first <= end
             require(taken, f"{where}: takes the letters {letters}")
-            self.take(letters, max([self.known.shape[2], *map(len, layer[1])]))
+            widths = [len(matrix) for part in (*layer[0], layer[1]) for matrix in part]
+            self.take(letters, max([len(self.rows), len(self.error), *widths]))
             self.add_heads(layer[0], where)
-            self.add_units(layer[1], where)
+            if layer[1]:
+                self.add_units(layer[1], where)
             if claim["keeps"] is not None:
                 self.rebase(claim["keeps"], where, number == len(self.model.layers))
         require(first == end, f"step {self.step}: letters {first} to {end - 1} are never taken")
@@ -126,8 +128,7 @@ class Position:
         """The stream as the matrix sees it, (A, C, d): the first rows of the tables stand for all,
         since it tells none apart (Lemma K2).
         """
-        lost = matrix[:, self.unknown].any()
-        require(not lost, f"{what} reads a column of which nothing is known", Undecided)
+        require(not matrix[:, self.unknown].any(), f"{what} reads an unknown column", Undecided)
         stream = self.known
         for place, table in self.tables.items():
             told = times(table - table[0], matrix).any()
@@ -167,7 +168,7 @@ class Position:
             tables |= {p: small(tables.get(p, 0) + times(seen[p], output)) for p in later}
             if not chosen.all():
                 added_by = [times(rows, output) for rows in seen]
-                error = error + self.leaks(query, held, scores, added_by)
+                error = upward(error + self.leaks(query, held, scores, added_by))
             read = count.max() * self.noted.product(self.beside, value)
             sums, parts = sums + grown(read, output), max(parts, int(count.max()))
             self.noted.sums(read)
@@ -220,8 +221,6 @@ class Position:
 
     def add_units(self, mlp: list[Array], where: str) -> None:
         """What the MLP adds; ReLU is 1-Lipschitz (Lemma K6)."""
-        if not mlp:
-            return
         hidden = times(self.read(mlp[0], f"{where}: the MLP"), mlp[0])
         error = grown(self.error, mlp[0])
         for matrix in mlp[1:]:
@@ -229,7 +228,7 @@ class Position:
             self.noted.product(hidden.max(axis=(0, 1)), matrix)
             hidden, error = times(hidden, matrix), grown(error, matrix)
         self.noted.sums(self.sizes() + np.abs(hidden).max(axis=(0, 1)))
-        self.known, self.error = small(self.known + hidden), self.error + error
+        self.known, self.error = small(self.known + hidden), upward(self.error + error)
         self.written = self.written | mlp[-1].any(axis=1)
 
     def reached(self) -> Array:

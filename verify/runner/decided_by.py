@@ -19,6 +19,12 @@ from verify.runner.cells import By
 
 MOST_WORK = 2 * 10**10
 BESIDE_WEIGHTS = 5_000
+PROVEN_ALONE = 5 * 10**7
+"""Where queries are run, a cell that is run alone is also saved and proven up to this many
+parameters.
+"""
+PROVEN_IN_A_GRID = 10_000
+"""The same of a cell of a grid."""
 
 
 @dataclass(frozen=True)
@@ -50,3 +56,10 @@ def way(by: By, shape: TransformerShape, queries: int, proven_size: int, saves: 
     run = by in ("queries", "both") or (by == "auto" and work <= MOST_WORK)
     prove = by in ("proof", "both") or not run or saves or parameters <= proven_size
     return Way(run, prove)
+
+
+def proven_beside(by: By) -> int:
+    """Up to how many parameters a cell that is run alone is also proven where its queries are
+    run.
+    """
+    return 0 if by == "queries" else PROVEN_ALONE

@@ -94,8 +94,7 @@ def _choices(entry: Construction, relations: int, hops: int) -> list[tuple[tuple
 
 
 def forms_grid(*own: str) -> list[Cell]:
-    """The further cells of `python -m verify all --forms`: each of the default grid
-    in every form.
+    """The further cells of `python -m verify all --forms`: each of the default grid in every form.
 
     Args:
         own: as of `default_grid`.

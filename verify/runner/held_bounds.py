@@ -67,7 +67,7 @@ class BoundHeld(Evidence):
     Attributes:
         bound: that was held.
         sizes: how many sizes (N, R, k).
-        applied: how many comparisons it was part of; those in which it is positive.
+        applied: how many comparisons it was part of.
         positive: of these, those in which it is positive.
         below: the constructions that lie below it.
         nearest: the one that is nearest above it, where it is positive.

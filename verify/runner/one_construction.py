@@ -10,11 +10,9 @@ from constructions.guards.errors import InputError
 from constructions.guards.integers import whole
 from constructions.guards.user_code import kind_of
 from verify.runner.cells import BY, DTYPES, FACT_KINDS, By, Cell, DType, FactKind
+from verify.runner.decided_by import proven_beside
 from verify.runner.results import CellResult
 from verify.runner.verifying import run_cell
-
-PROVEN = 5 * 10**7
-"""A model of up to so many parameters is also saved, for a moment, and proven."""
 
 
 def check_construction(
@@ -82,4 +80,4 @@ def check_construction(
         dtype,
         given=entry,
     )
-    return run_cell(cell, proven_size=0 if by == "queries" else PROVEN, by=by)
+    return run_cell(cell, proven_size=proven_beside(by), by=by)

@@ -32,7 +32,7 @@ from verify.queries.sampled import check_and_sample
 from verify.runner.against_bounds import hold_against_bounds
 from verify.runner.as_asked import not_as_asked
 from verify.runner.cells import By, Cell, DType
-from verify.runner.decided_by import way
+from verify.runner.decided_by import PROVEN_IN_A_GRID, way
 from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
 from verify.runner.phases import ASKING, BUILDING, COUNTING, PROVING, Begin, unwatched
 from verify.runner.results import CellResult
@@ -45,13 +45,12 @@ MOST_COUNTED = 10**8
 """Parameters of a model whose bits are counted where the proof alone decides: counting them in the
 format of their size takes a second model. Bounds are held against the formulas' bits then.
 """
-SMALL = 10_000
 
 
 def run_cell(
     cell: Cell,
     begin: Begin = unwatched,
-    proven_size: int = SMALL,
+    proven_size: int = PROVEN_IN_A_GRID,
     save: Path | None = None,
     by: By = "auto",
     announce: Callable[[str], None] = lambda line: None,
@@ -92,7 +91,7 @@ def verify_facts(
     dtype: DType = "auto",
     logits: Logits = "auto",
     begin: Begin = unwatched,
-    proven_size: int = SMALL,
+    proven_size: int = PROVEN_IN_A_GRID,
     save: Path | None = None,
     by: By = "auto",
     announce: Callable[[str], None] = lambda line: None,
@@ -110,7 +109,7 @@ def verify_facts(
         proven_size: a model of at most so many parameters is also proven where queries are run.
         save: a folder for the model; it is proven there.
         by: what decides.
-        announce: told in a line, beforehand, what a large model takes of memory and disk.
+        announce: hears in a line, beforehand, what a large model takes of memory and disk.
 
     Raises:
         InputError: the construction does not take these facts, or not in this dtype, memory or

@@ -1,4 +1,4 @@
-"""What the embedding of every entity spells."""
+"""What the embedding of every entity holds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Subject:
     """The embedding of an entity, whichever it is.
 
     Attributes:
-        blocks, layout: which columns spell codes, as seen from the entity itself.
+        blocks, layout: which columns hold codes, as seen from the entity itself.
         row: int64 (d,), what all entities have; where a code is spelled, its `off`.
         sizes: int64 (d,), the largest absolute value of each column.
     """

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bounds.lower_bound import LowerBound
-from constructions.catalogue import own_constructions, writing_tokens
+from constructions.catalogue import writing_tokens
 from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from verify.cli.commands.options import Commands, add_json, add_own, add_sizes, add_wide
-from verify.cli.commands.own import own_of
+from verify.cli.commands.own import own_constructions, own_of
 from verify.cli.output import is_wide, say, say_text, say_verdict
 from verify.cli.places import check_writable, write_text
 from verify.cli.status import FAILED, PASSED
@@ -118,7 +118,7 @@ def add_separation(commands: Commands) -> None:
 
 def _run_bound(options: argparse.Namespace) -> int:
     """The lower bounds and the constructions, at one point or over the plane."""
-    from verify.cli.reports import plane, plane_picture
+    from verify.cli.reports import plane, plane_picture, plane_tables
 
     sizes = (options.N, options.R, options.k)
     constructions, bounds = own_of(options.own)
@@ -133,7 +133,7 @@ def _run_bound(options: argparse.Namespace) -> int:
             if options.unembedding_bits is None
             else options.unembedding_bits
         )
-        say_text(plane.bounds_at(*sizes, options.embedding_bits, b_u, bounds))
+        say_text(plane_tables.bounds_at(*sizes, options.embedding_bits, b_u, bounds))
         return _hold(bounds, constructions, sizes)
     if options.unembedding_bits is not None:
         raise InputError("--unembedding-bits needs --embedding-bits: give both, or neither")
@@ -146,7 +146,7 @@ def _run_bound(options: argparse.Namespace) -> int:
     if options.plot is not None:
         plane_picture.require_matplotlib()
     shown = plane.plane(*sizes, constructions, bounds)
-    say_text(plane.tables(shown))
+    say_text(plane_tables.tables(shown))
     if options.plot is not None:
         plane_picture.draw(shown, options.plot)
         say(f"drawn: {options.plot}")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructions.catalogue import CATALOGUE, construction, own_constructions
+from constructions.catalogue import CATALOGUE, construction
 from constructions.guards.errors import InputError
 from verify.cli.commands.options import (
     CELL_COLUMNS,
@@ -18,22 +18,19 @@ from verify.cli.commands.options import (
     add_own,
     add_wide,
 )
+from verify.cli.commands.own import own_constructions
 from verify.cli.output import complain, is_wide, say, say_row, say_text, say_verdict
 from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
 from verify.cli.values import count, option, size
 from verify.runner.cells import FACT_KINDS, FORM_NAMES, By, Cell
+from verify.runner.decided_by import proven_beside
 from verify.runner.grid import default_grid, forms_grid
 from verify.runner.workers import Lost, side_by_side
 
 if TYPE_CHECKING:  # which takes a second to import
     from verify.runner.results import CellResult
-
-PROVEN_ALONE = 5 * 10**7
-"""A cell that is run alone is also saved and proven up to this many parameters; in a grid up to
-`verify.runner.verifying.SMALL`.
-"""
 
 
 def add_all(commands: Commands) -> None:
@@ -190,13 +187,6 @@ def say_way(result: CellResult, save: Path | None) -> None:
 
     if said := way(result, save is not None):
         say_text(said)
-
-
-def proven_beside(by: By) -> int:
-    """Up to how many parameters a cell that is run alone is also proven where its queries are
-    run.
-    """
-    return 0 if by == "queries" else PROVEN_ALONE
 
 
 def _run_one(cell: Cell, save: Path | None, by: By) -> CellResult:

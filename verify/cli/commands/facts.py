@@ -12,7 +12,7 @@ from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import read_tsv
 from constructions.guards.errors import InputError
-from verify.cli.commands.cells import proven_beside, say_cell, say_way
+from verify.cli.commands.cells import say_cell, say_way
 from verify.cli.commands.options import Commands, add_checks
 from verify.cli.output import is_wide, say, say_verdict
 from verify.cli.places import check_folder, check_writable, write_text
@@ -20,6 +20,7 @@ from verify.cli.progress import progress
 from verify.cli.questions import Question, question
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import size
+from verify.runner.decided_by import proven_beside
 
 if TYPE_CHECKING:  # which import torch, or take a second to import
     from constructions.model.fact_model import FactModel

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from constructions.catalogue import own_constructions
 from constructions.guards.errors import InputError
 from verify.cli import examples
 from verify.cli.commands.options import Commands, add_own
+from verify.cli.commands.own import own_constructions
 from verify.cli.output import say, say_text
 from verify.cli.reports import catalogue
 from verify.cli.status import PASSED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bounds.lower_bound import LowerBound
-from constructions.catalogue import CATALOGUE, own_constructions
+from constructions.catalogue import CATALOGUE, construction
 from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from constructions.guards.user_code import is_reference, kind_of, loaded
@@ -24,6 +24,30 @@ def builder_of(references: Sequence[str]) -> Construction | None:
             f"a saved model was made by one construction; got --with {' --with '.join(references)}"
         )
     return next(iter(own_constructions(references)), None)
+
+
+def own_constructions(references: Sequence[str]) -> list[Construction]:
+    """The constructions of a user's own that these texts name, of which no two have one name.
+
+    Raises:
+        InputError: see `constructions.catalogue.construction`; or two have one name, or one is of
+            the catalogue.
+        UserCodeError: see `construction`.
+    """
+    own: dict[str, Construction] = {}
+    for reference in references:
+        entry = construction(reference)
+        if reference in CATALOGUE:
+            raise InputError(
+                f"{reference} is in the catalogue; give one of your own, path/file.py:name"
+            )
+        if entry.name in own:
+            raise InputError(
+                f"{reference} is named {entry.name!r}, and so is another one that is taken; give"
+                " each once, and another name to one of your own"
+            )
+        own[entry.name] = entry
+    return list(own.values())
 
 
 def own_of(references: Sequence[str]) -> tuple[list[Construction], list[LowerBound]]:

@@ -18,7 +18,7 @@ from verify.cli.values import count, margin, size
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
 """The kinds of `verify.runner.attack_kinds`, which imports torch, as help does not."""
 CHECKERS = ("auto", "both", "kernel", "symbolic")
-"""The choices of `verify.checking.check`, which imports numpy, as help does not."""
+"""`verify.checking.check.CHOICES`, without which both checkers would be imported for help."""
 
 
 def add_check(commands: Commands) -> None:
@@ -30,10 +30,10 @@ def add_check(commands: Commands) -> None:
             " run a sample of its queries"
         ),
         description=(
-            "Proves from a model folder alone that every query is answered right, in integers: a"
-            " small checker reads each weight about once and re-proves the claims of"
-            " certificate.json. A sample of 256 queries, or all if there are fewer, is then run"
-            " through a module made of the stored weights: a difference refutes the proof. See"
+            "Proves from a model folder alone that every query is answered right, in integers:"
+            " two checkers, each by itself, prove it from the weights, the facts and the claims of"
+            " certificate.json (see --by). A sample of 256 queries, or all if there are fewer, is"
+            " then run through a module made of the stored weights: a difference refutes it. See"
             " docs/certificates.md. Exit status 0 if proven, 1 if refuted or undecided."
         ),
     )
@@ -46,7 +46,8 @@ def add_check(commands: Commands) -> None:
         default="auto",
         help=(
             "which checker: the kernel, which tabulates; the symbolic one, fast also for large"
-            " tables; or both, which must agree (default auto: both where that takes seconds)"
+            " tables; or both, which must agree (default auto: both where that takes seconds,"
+            " else the symbolic one, and the kernel where that does not decide)"
         ),
     )
     add_json(parser)
