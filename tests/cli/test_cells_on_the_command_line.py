@@ -186,3 +186,16 @@ def test_one_bad_cell_of_all_does_not_hide_the_others(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "UNKNOWN: 3 cells planned, 2 passed, 0 failed, 1 unknown" in out
     assert "UNKNOWN: scalar_selector with 500 possible answers: sums reach" in out
+
+
+def test_a_folder_of_other_files_is_refused_before_the_work(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("kept")
+    words = ["selector", "-N", "4", "-R", "2", "--save"]
+    assert main([*words, str(tmp_path)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "is not empty and not the folder of a model, so it stays as it is" in printed.err
+    assert (tmp_path / "mine.txt").read_text() == "kept"
+    for _ in range(2):  # an empty folder is taken, and then a model is replaced
+        (tmp_path / "new").mkdir(exist_ok=True)
+        assert main([*words, str(tmp_path / "new")]) == 0

@@ -51,6 +51,16 @@ def check_folder(path: Path | None) -> None:
         raise InputError(
             f"{path}: cannot be written: give the name of a model folder in an existing folder"
         )
+    if path is not None and path.is_dir() and _holds_no_model(path):
+        raise InputError(
+            f"{path}: is not empty and not the folder of a model, so it stays as it is; give"
+            " another name"
+        )
+
+
+def _holds_no_model(folder: Path) -> bool:
+    """Whether there is something in a folder, but no manifest, without which it is no model's."""
+    return any(folder.iterdir()) and not (folder / "manifest.json").exists()
 
 
 def _takes_files(folder: Path) -> bool:
