@@ -70,6 +70,7 @@ def test_the_example_command_writes_a_table_that_answers(tmp_path, capsys, monke
     monkeypatch.setattr("verify.cli.examples.unicode_facts", lambda: unicode_facts(limit=0x250))
     path = tmp_path / "unicode.tsv"
     assert main(["example", str(path)]) == 0
+    assert main(["example", str(path)]) == 2, "a file that exists is not overwritten"
     assert main(["facts", str(path), "--ask", "U+0041 lowercase", "--ask", "U+00C9", "base"]) == 0
     printed = capsys.readouterr().out
     assert "U+0041 lowercase -> U+0061" in printed

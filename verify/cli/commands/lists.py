@@ -32,7 +32,7 @@ def add_example(commands: Commands) -> None:
     parser = commands.add_parser(
         "example", help="write a real fact table: Unicode characters and their properties"
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the tab-separated file to write")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the new tab-separated file")
     parser.set_defaults(run=_run_example)
 
 
@@ -51,6 +51,8 @@ def _run_list(options: argparse.Namespace) -> int:
 
 def _run_example(options: argparse.Namespace) -> int:
     """Write a table of Unicode characters."""
+    if options.file.is_file():
+        raise InputError(f"{options.file} exists, and is not overwritten; name a new file")
     facts = examples.unicode_facts()
     facts.to_tsv(options.file)
     say(
