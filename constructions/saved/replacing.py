@@ -5,6 +5,7 @@ left that was killed.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from constructions.saved.agreement import require_contents, require_files
 
 UNFINISHED = f".{manifests.NAME}.part"
 """The name under which a manifest is written: so that it is whole, or not there."""
+UNFINISHED_TENSORS = re.compile(r"\.tmp[0-9A-Za-z]{6}")
+"""The names under which safetensors writes a file, from its version 0.8 on."""
 
 
 def require_model_folder(folder: Path) -> None:
@@ -60,7 +63,6 @@ def require_left_over(folder: Path) -> None:
         require_model_folder(folder)
         return
     for name in sorted(names):
-        if name not in {*manifests.FILES, UNFINISHED} or not stat.S_ISREG(
-            (folder / name).lstat().st_mode
-        ):
+        ours = name in {*manifests.FILES, UNFINISHED} or UNFINISHED_TENSORS.fullmatch(name)
+        if not ours or not stat.S_ISREG((folder / name).lstat().st_mode):
             raise InputError(f"{folder}: holds {name}, which no save has left")

@@ -128,11 +128,14 @@ def test_only_orphans_of_the_same_folder_are_swept(tmp_path):
     for name in (ORPHAN, *others):
         (tmp_path / name).mkdir()
         (tmp_path / name / "facts.tsv").write_text("")
+    (tmp_path / ORPHAN / ".tmpXFJ8jV").write_bytes(b"")  # as safetensors begins its file
     save(selector(FACTS), tmp_path / "model")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "model"])
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "weights.safetensors.bak", "facts.tsv"])
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "weights.safetensors.bak", ".tmpnotes.txt", "facts.tsv"]
+)
 def test_what_no_save_has_left_is_not_swept(name, tmp_path):
     """A file of another name, and a folder of one; also in a whole model."""
     for i, make in enumerate((Path.mkdir, partial(save, selector(FACTS)))):
