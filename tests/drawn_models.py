@@ -26,7 +26,7 @@ class Drawn:
     repeats: int = 1
     per_token: int = 0
     dtype: str = "float32"
-    told: tuple = ()
+    changes: tuple = ()
 
     def files(self):
         """The files of the folder."""
@@ -221,7 +221,7 @@ class Memory:
             self.claim([] if early else [hop + 1], [block])
         dtype = ["float32", "float32", "float64", "float16", "bfloat16"][rng.integers(5)]
         return Drawn(self.facts, self.hops, self.weights, self.layers, self.claims, dtype=dtype,
-                     told=("memory", self.kind))  # fmt: skip
+                     changes=("memory", self.kind))  # fmt: skip
 
 
 def memory(rng):

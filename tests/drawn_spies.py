@@ -125,7 +125,7 @@ def spied(rng, drawn, spies=SPIES):
     """A model with one of the spies."""
     spy = spies[rng.integers(len(spies))]
     spy(rng, drawn)
-    drawn.told += (spy.__name__,)
+    drawn.changes += (spy.__name__,)
     return drawn
 
 
@@ -137,5 +137,5 @@ def random_model(rng):
     for _ in range(int(rng.integers(0, 4))):
         change = CHANGES[rng.integers(len(CHANGES))]
         change(rng, drawn)
-        drawn.told += (change.__name__,)
+        drawn.changes += (change.__name__,)
     return drawn

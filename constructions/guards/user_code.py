@@ -68,11 +68,11 @@ def kind_of(value: object) -> str:
 
 
 def in_his_code(function: Callable[..., Any], what: str, error: BaseException) -> UserCodeError:
-    """An error that a function of the user's has raised, as he is told of it: `what` was done, and
-    the last places in the file of that function.
+    """An error that a function of the user's has raised, as it is reported: what was done, and the
+    last places in the file of that function.
     """
     code = getattr(inspect.unwrap(function), "__code__", None)
-    return _told(what, error, "" if code is None else code.co_filename)
+    return _reported(what, error, "" if code is None else code.co_filename)
 
 
 def ours_to_report(error: BaseException) -> bool:
@@ -98,7 +98,7 @@ def _from_file(path: Path, shown: str) -> ModuleType:
         exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
-        raise _told(f"{shown} cannot be run", error, str(path)) from error
+        raise _reported(f"{shown} cannot be run", error, str(path)) from error
     return module
 
 
@@ -109,15 +109,15 @@ def _from_module(name: str) -> ModuleType:
         return import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise _told(f"{name} cannot be imported", error, "") from error
+            raise _reported(f"{name} cannot be imported", error, "") from error
         raise InputError(
             f"there is no module {name!r} here; give path/file.py:name, or install its package"
         ) from None
     except (Exception, SystemExit) as error:
-        raise _told(f"{name} cannot be imported", error, "") from error
+        raise _reported(f"{name} cannot be imported", error, "") from error
 
 
-def _told(what: str, error: BaseException, file: str) -> UserCodeError:
+def _reported(what: str, error: BaseException, file: str) -> UserCodeError:
     """An error in lines: what was done, the error, and where in the file of the user's."""
     said = str(error) or "without a message"
     lines = [f"{what}: {type(error).__name__}: {brief(said, 500)}"]

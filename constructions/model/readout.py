@@ -32,7 +32,7 @@ from constructions.model.stream import Form
 
 @dataclass(frozen=True)
 class SignField:
-    """Tokens told apart by sign codes.
+    """Tokens that differ in their sign codes.
 
     Attributes:
         tokens: int64 (n,).
@@ -56,7 +56,7 @@ class SignField:
 
 @dataclass(frozen=True)
 class NumberField:
-    """Tokens told apart by integers: the token whose number is nearest to `read / one` wins.
+    """Tokens that differ in an integer: the token whose number is nearest to `read / one` wins.
 
     Attributes:
         tokens: int64 (n,).

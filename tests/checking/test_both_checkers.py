@@ -110,6 +110,18 @@ def test_auto_asks_the_kernel_where_the_symbolic_checker_does_not_decide(monkeyp
     assert (check_files(files).verdict, check_files(files).by) == ("UNKNOWN", "symbolic")
 
 
+def test_claims_that_cannot_be_counted_leave_the_verdict_as_it_is(monkeypatch):
+    """Whatever a certificate holds, `auto` reports what the symbolic checker has said."""
+
+    def stop(files, manifest):
+        raise Undecided("too large")
+
+    monkeypatch.setitem(checking.CHECKERS, "symbolic", stop)
+    files = with_claims(one_letter(), [{"claim": "task"}])
+    found = check_files(files)
+    assert (found.verdict, found.reason, found.by) == ("UNKNOWN", "too large", "symbolic")
+
+
 def test_the_work_of_claims_beyond_all_measure_is_found_at_once():
     """A power of a million digits is never made."""
     files = files_of(built("key_value", 3))

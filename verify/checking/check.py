@@ -101,7 +101,7 @@ def _checked(files: Mapping[str, Any], by: str) -> Verdict:
         try:
             found = [_proven(name, files, manifest) for name in asked]
             undecided = by == "auto" and [proof.verdict for proof, _ in found] == ["UNKNOWN"]
-            if undecided and work(files, manifest) <= MOST_WORK_ALONE:
+            if undecided and _is_little(files, manifest, MOST_WORK_ALONE):
                 found.insert(0, _proven("kernel", files, manifest))
         finally:
             agreement.result()  # first of all, the folder is what its manifest says
@@ -114,11 +114,18 @@ def _checked(files: Mapping[str, Any], by: str) -> Verdict:
 def _asked(by: str, files: Mapping[str, Any], manifest: Any) -> list[str]:
     """Which checkers are asked."""
     if by == "auto":
-        try:
-            by = "both" if work(files, manifest) <= MOST_WORK else "symbolic"
-        except Exception:  # a certificate that is none, which the symbolic checker refutes
-            by = "symbolic"
+        by = "both" if _is_little(files, manifest, MOST_WORK) else "symbolic"
     return list(CHECKERS) if by == "both" else [by]
+
+
+def _is_little(files: Mapping[str, Any], manifest: Any, most: int) -> bool:
+    """Whether the kernel has no more than this to do; not where a certificate is none, which the
+    symbolic checker refutes.
+    """
+    try:
+        return work(files, manifest) <= most
+    except Exception:
+        return False
 
 
 def _proven(name: str, files: Mapping[str, Any], manifest: Any) -> tuple[Verdict, bool]:
