@@ -2,9 +2,9 @@
 
 from bounds.sizes import predicted, predicted_for_bijections
 from constructions import CATALOGUE, FactTable
+from verify.cells.against_bounds import hold_against_bounds
 from verify.queries import capacity as module
 from verify.queries.capacity import format_of
-from verify.runner.against_bounds import hold_against_bounds
 
 
 def measured_equals_formula(name, facts, hops, given_options):

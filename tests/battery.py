@@ -35,7 +35,8 @@ from hand_made import (
 from random_folder_edits import described_as_they_are
 
 from constructions import CATALOGUE, Codebook, FactTable, save, selector
-from verify.runner import attack, attack_kinds, attack_target
+from verify.attacking import attack, kinds
+from verify.attacking.target import Target
 
 
 def honest_models():
@@ -339,10 +340,10 @@ def attacked():
     for i, name in enumerate(CATALOGUE):
         with tempfile.TemporaryDirectory() as folder:
             save(built(name, 3, hops=2, seed=i), Path(folder) / "model")
-            target = attack_target.Target(Path(folder) / "model")
+            target = Target(Path(folder) / "model")
             for kind in ("weights", "facts"):
                 for _, files, model, facts in itertools.islice(
-                    attack_kinds.KINDS[kind](target, np.random.default_rng(i)), 12
+                    kinds.KINDS[kind](target, np.random.default_rng(i)), 12
                 ):
                     if not attack.is_right(model, facts):
                         yield f"{name} with other {kind}", files

@@ -79,9 +79,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"into {FILE.name}")
     parser.add_argument("--floats", action="store_true", help="digests of floating entries too")
     options = parser.parse_args()
+    from verify.cells.grid import default_grid
+    from verify.cells.verifying import build
     from verify.queries.forms import FORMS
-    from verify.runner.grid import default_grid
-    from verify.runner.verifying import build
 
     found = lines(default_grid(), build, lambda model, form: FORMS[form](model)[0], options.floats)
     text = "".join(f"{one}\n" for one in found)

@@ -7,10 +7,10 @@ import torch
 
 from constructions import CATALOGUE
 from constructions.forms.widening import widen
+from verify.cells.cell import FORM_NAMES, Cell
+from verify.cells.grid import default_grid, forms_grid
+from verify.cells.verifying import run_cell
 from verify.queries.forms import FORMS
-from verify.runner.cells import FORM_NAMES, Cell
-from verify.runner.grid import default_grid, forms_grid
-from verify.runner.verifying import run_cell
 
 
 def test_every_construction_is_in_every_form_in_the_default_grid():

@@ -16,11 +16,11 @@ from strategies import all_queries
 
 from constructions import CATALOGUE, DoesNotFit, FactTable, key_value, selector
 from constructions.following.largest import largest_number
+from verify.cells.cell import Cell
+from verify.cells.verifying import build, run_cell
 from verify.checking import check as checking
 from verify.checking import described
 from verify.checking.check import check_files
-from verify.runner.cells import Cell
-from verify.runner.verifying import build, run_cell
 from verify.symbolic import passes, proof, reading, rounding
 from verify.symbolic.values import Sizes
 

@@ -6,8 +6,8 @@ import pytest
 
 from constructions import FactTable, save, selector
 from verify.__main__ import main
+from verify.cells.cell import Cell
 from verify.cli.arguments import COMMANDS
-from verify.runner.cells import Cell
 
 WORDS = {
     "all": (["all"], "PASS: 1 cell planned, 1 passed"),

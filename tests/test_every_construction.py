@@ -26,7 +26,7 @@ from one_hop import (
 from strategies import all_queries, construction_and_facts, functions, tables_for
 
 from constructions import CATALOGUE, FactTable, InputError
-from verify.runner.verifying import build
+from verify.cells.verifying import build
 
 
 @given(case=construction_and_facts())

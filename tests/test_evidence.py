@@ -8,11 +8,11 @@ import pytest
 from bounds.capacity import Capacity
 from bounds.sizes import Costs, Sizes
 from constructions.model.margin import MarginClaim
+from verify.cells.evidence import Ended, MarginFound, ProofFound, SizesFound
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Recall
 from verify.queries.asked import Asked
 from verify.queries.form_answers import FormAnswers, FormSizes
-from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
 
 RECALL = Recall(planned=60, queries=60, margin=2.0, logits="both")
 MARGIN = MarginFound(MarginClaim.exactly(2), RECALL)

@@ -9,10 +9,10 @@ import torch
 from golden import FILE, built, digest, line, named
 
 from constructions import CATALOGUE
+from verify.cells.cell import Cell
+from verify.cells.grid import default_grid
+from verify.cells.verifying import build
 from verify.queries.forms import FORMS
-from verify.runner.cells import Cell
-from verify.runner.grid import default_grid
-from verify.runner.verifying import build
 
 GOLDEN = FILE.read_text(encoding="utf-8").splitlines()
 

@@ -19,10 +19,10 @@ from items import done_or_lost, reported
 
 from constructions.saved.manifest import NAME as MANIFEST
 from verify.__main__ import main
+from verify.cells.cell import Cell
+from verify.cells.results import CellResult
+from verify.cells.workers import MOST, side_by_side
 from verify.queries.answers import Recall
-from verify.runner.cells import Cell
-from verify.runner.results import CellResult
-from verify.runner.workers import MOST, side_by_side
 
 # Interrupts itself at a call of a Python function, by number, counted from where our code begins;
 # 0: never, and counts.
@@ -155,9 +155,9 @@ def test_a_program_whose_workers_all_crash_ends(processes, monkeypatch):
         assert pipes, "waiting for no process never ends"
         return wait(pipes)
 
-    monkeypatch.setattr("verify.runner.workers.wait", wait_for_some)
-    monkeypatch.setattr("verify.runner.workers.MOST", processes)
-    monkeypatch.setattr("verify.runner.workers.MOST_LOST", 3)
+    monkeypatch.setattr("verify.cells.workers.wait", wait_for_some)
+    monkeypatch.setattr("verify.cells.workers.MOST", processes)
+    monkeypatch.setattr("verify.cells.workers.MOST_LOST", 3)
     items = ["a", "b", *["leave"] * 30]
     with side_by_side(done_or_lost, items, reported) as results:
         found = list(results)
@@ -187,7 +187,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     code = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
         "from items import reported, write_pid\n"
-        "from verify.runner.workers import side_by_side\n"
+        "from verify.cells.workers import side_by_side\n"
         "if __name__ == '__main__':\n"
         "    with side_by_side(write_pid, sys.argv[2:], reported) as results:\n"
         "        next(results)\n"

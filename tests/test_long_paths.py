@@ -25,14 +25,14 @@ from constructions import (
 )
 from constructions.facts.limits import MOST_HOPS, MOST_QUERIES, require_runnable
 from verify.__main__ import main
+from verify.attacking.attack import attack
+from verify.cells import verifying
+from verify.cells.cell import Cell
+from verify.cells.verifying import run_cell
 from verify.checking import check as checking
 from verify.queries.exported import ask
 from verify.queries.forms import check_form
 from verify.queries.recall import check_recall
-from verify.runner import verifying
-from verify.runner.attack import attack
-from verify.runner.cells import Cell
-from verify.runner.verifying import run_cell
 from verify.symbolic import passes, rounding
 
 MANY_HOPS = [name for name, entry in CATALOGUE.items() if entry.multi_hop]

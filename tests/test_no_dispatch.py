@@ -94,8 +94,8 @@ def test_no_file_asks_which_construction_it_has():
     ],
 )
 def test_a_file_that_asks_is_noticed(code):
-    assert len(list(dispatches(code, "verify/runner/verifying.py"))) == 1
-    assert list(dispatches(f'def f():\n    """{code!r}"""', "verify/runner/verifying.py")) == []
+    assert len(list(dispatches(code, "verify/cells/verifying.py"))) == 1
+    assert list(dispatches(f'def f():\n    """{code!r}"""', "verify/cells/verifying.py")) == []
 
 
 def test_a_construction_may_name_itself():

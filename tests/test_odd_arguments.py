@@ -17,8 +17,8 @@ import pytest
 
 from constructions import FactTable, save, selector
 from verify.__main__ import MODULE, main
+from verify.cells.cell import Cell
 from verify.cli.arguments import parser
-from verify.runner.cells import Cell
 
 ODD = """
 0 00 1 2 -1 +1 1_0 _1 1e0 1e400 -1e400 nan inf -inf 1.5 0x10 1e-3 1,000 \uff12 \u0663 \u00bd \u2161

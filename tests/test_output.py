@@ -17,6 +17,10 @@ from hypothesis import strategies as st
 from constructions import FactTable, InputError, chain_of_thought, save, selector
 from constructions.guards.errors import FactFileError
 from verify.__main__ import main
+from verify.attacking.attack import Tally
+from verify.attacking.target import Target
+from verify.cells.cell import Cell
+from verify.cells.results import CellResult
 from verify.cli.output import (
     COLOURS,
     NO_VERDICT,
@@ -30,10 +34,6 @@ from verify.cli.output import (
 from verify.cli.reports.cells import line, notes
 from verify.cli.reports.checks import attack_table
 from verify.queries.answers import Recall
-from verify.runner.attack import Tally
-from verify.runner.attack_target import Target
-from verify.runner.cells import Cell
-from verify.runner.results import CellResult
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = sorted(

@@ -44,7 +44,7 @@ FEW = """
 import sys
 import verify.cli.commands.cells
 from verify.__main__ import script
-from verify.runner.cells import Cell
+from verify.cells.cell import Cell
 
 if __name__ == "__main__":
     verify.cli.commands.cells.default_grid = lambda: [Cell("selector", 5, 1), Cell("selector", 5, 2)]

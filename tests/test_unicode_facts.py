@@ -10,8 +10,8 @@ import pytest
 from constructions import CATALOGUE, FactTable, selector
 from constructions.facts.tsv import read_tsv
 from verify.__main__ import main
+from verify.cells.verifying import verify_facts
 from verify.cli.examples import PARTIAL, unicode_facts
-from verify.runner.verifying import verify_facts
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ Run `python -m verify --help`. The names are imported on first use.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from verify.runner.held_bounds import check_bound as check_bound
-    from verify.runner.one_construction import check_construction as check_construction
+    from verify.cells.held_bounds import check_bound as check_bound
+    from verify.cells.one_construction import check_construction as check_construction
 
 _DEFINED_IN = {
-    "check_bound": "verify.runner.held_bounds",
-    "check_construction": "verify.runner.one_construction",
+    "check_bound": "verify.cells.held_bounds",
+    "check_construction": "verify.cells.one_construction",
 }
 
 __all__ = ["check_bound", "check_construction"]

@@ -88,7 +88,7 @@ def _unraisable(found: Any) -> None:
 
 def _leave() -> NoReturn:
     """End at once. Files are written so that this loses nothing, and workers end with us
-    (`verify.runner.workers`).
+    (`verify.cells.workers`).
     """
     try:
         os.write(2, b"interrupted\n")

@@ -11,7 +11,7 @@ of its own.
 """
 MOST_QUERIES = 10**9
 """So many are run one by one, which may take hours; of more a proof decides, or nothing does.
-Where nothing is asked for a proof decides of far fewer: `verify.runner.decided_by`.
+Where nothing is asked for a proof decides of far fewer: `verify.cells.decided_by`.
 """
 MOST_BITS = 10**6
 """Of the number of queries, wherever it is reported."""

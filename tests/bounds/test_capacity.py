@@ -17,9 +17,9 @@ from bounds.grids import fixed_point_width
 from bounds.sizes import predicted, predicted_for_bijections, table_values
 from constructions import CATALOGUE, FactTable, InputError, key_value_rows, selector
 from constructions.sizes.symbols import Symbols
+from verify.cells.cell import Cell
+from verify.cells.verifying import run_cell
 from verify.queries.capacity import capacity, fact_capacity, format_of
-from verify.runner.cells import Cell
-from verify.runner.verifying import run_cell
 
 FEW = {"entities": st.integers(1, 9), "relations": st.integers(1, 4)}
 

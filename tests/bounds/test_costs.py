@@ -19,7 +19,7 @@ from bounds.theorem_4_2 import (
     sharpened_global_bound,
 )
 from constructions import CATALOGUE
-from verify.runner.against_bounds import hold_against_bounds
+from verify.cells.against_bounds import hold_against_bounds
 
 
 @given(large, st.integers(1, 8), st.integers(1, 5))

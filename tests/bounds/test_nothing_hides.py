@@ -8,9 +8,9 @@ from model_words import PLACES, hidden_in
 
 from bounds.theorem_4_2 import sharpened_global_bound
 from constructions import selector
+from verify.cells.cell import Cell
+from verify.cells.verifying import run_cell
 from verify.queries.capacity import capacity, fact_capacity, format_of
-from verify.runner.cells import Cell
-from verify.runner.verifying import run_cell
 
 COUNT = 50
 

@@ -14,7 +14,7 @@ from bounds.theorem_4_2 import (
     every_bound,
 )
 from constructions import CATALOGUE, InputError
-from verify.runner.against_bounds import hold_against_bounds
+from verify.cells.against_bounds import hold_against_bounds
 
 
 @pytest.mark.parametrize(("r", "k"), [(2, 3), (3, 2), (4, 3), (8, 2)])

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from verify.__main__ import main
-from verify.runner import verifying
+from verify.cells import verifying
 
 
 def test_answers_alone_are_said_to_be_unverified(family, tmp_path, capsys, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 
 from constructions import CATALOGUE
 from verify.__main__ import main
-from verify.runner.cells import Cell
+from verify.cells.cell import Cell
 
 CELL = ["key_value", "-N", "5", "-R", "2", "-k", "2"]
 FACTS = ["facts", "FAMILY", "-k", "2"]
@@ -109,7 +109,7 @@ def test_a_json_path_is_refused_before_the_work(tmp_path, capsys):
 
 
 def test_a_failed_check_exits_with_1(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("verify.runner.verifying.predicted", lambda *arguments: None)
+    monkeypatch.setattr("verify.cells.verifying.predicted", lambda *arguments: None)
     path = tmp_path / "result.json"
     assert main(["selector", "-N", "3", "-R", "1", "--json", str(path)]) == 1
     assert "FAIL" in capsys.readouterr().out
@@ -126,7 +126,7 @@ def test_a_crash_is_reported_in_full_and_fails(monkeypatch, capsys):
     def crash(*args, **kwargs):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("verify.runner.verifying.check_recall", crash)
+    monkeypatch.setattr("verify.cells.verifying.check_recall", crash)
     assert main(["selector", "-N", "3", "-R", "1"]) == 1
     captured = capsys.readouterr()
     assert captured.err.startswith("Traceback (most recent call last):\n")

@@ -12,8 +12,8 @@ import pytest
 from command_line import run
 
 from verify.__main__ import main
+from verify.attacking.kinds import KINDS
 from verify.cli.commands.saved import ATTACKS
-from verify.runner.attack_kinds import KINDS
 
 
 def test_bad_input_gives_status_2_and_no_traceback_in_a_real_process(tmp_path):

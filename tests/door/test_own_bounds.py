@@ -13,7 +13,7 @@ from constructions import InputError, UserCodeError, construction
 from constructions.guards.user_code import loaded
 from verify import check_bound
 from verify.__main__ import main
-from verify.runner.held_bounds import GRID
+from verify.cells.held_bounds import GRID
 
 SIZES = [(64, 2, 2), (256, 4, 1)]
 START = "from bounds.lower_bound import LowerBound\n\n"

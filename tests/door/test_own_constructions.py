@@ -14,9 +14,9 @@ from tiers import few
 from constructions import CATALOGUE, Construction, FactTable, InputError, Option, construction
 from verify import check_construction
 from verify.__main__ import main
-from verify.runner import grid
-from verify.runner.cells import Cell
-from verify.runner.verifying import run_cell
+from verify.cells import grid
+from verify.cells.cell import Cell
+from verify.cells.verifying import run_cell
 
 
 @pytest.fixture

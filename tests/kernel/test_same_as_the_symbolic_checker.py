@@ -13,9 +13,9 @@ from tiers import diagonal
 
 from constructions import CATALOGUE
 from verify import symbolic
+from verify.cells.grid import default_grid
+from verify.cells.verifying import build
 from verify.kernel import proof as kernel
-from verify.runner.grid import default_grid
-from verify.runner.verifying import build
 
 SIZES = [(1, 1, 1), (2, 1, 3), (5, 2, 2), (8, 3, 3), (16, 4, 2)]
 LARGEST = 10**6

@@ -16,13 +16,13 @@ from constructions import CATALOGUE, FactTable, chain_of_thought, selector
 from constructions.model.parts import MLP
 from constructions.model.transformer import Transformer
 from verify.__main__ import main
+from verify.cells.cell import Cell
+from verify.cells.verifying import run_cell
 from verify.checking.check import check
 from verify.kernel.verdict import Verdict
 from verify.queries import sampled
 from verify.queries.sample import Sample
 from verify.queries.sampled import check_and_sample, sample
-from verify.runner.cells import Cell
-from verify.runner.verifying import run_cell
 
 FACTS = FactTable.random_functions(9, 3, seed=0, missing=0.2)
 

@@ -11,9 +11,9 @@ from constructions import (
     CATALOGUE,
     save,
 )
+from verify.attacking import attack, kinds
 from verify.checking.check import check_files
 from verify.kernel.verdict import Verdict
-from verify.runner import attack, attack_kinds
 
 
 @pytest.mark.parametrize(("name", "by"), diagonal(CATALOGUE, ["symbolic", "kernel", "both"]))
@@ -22,7 +22,7 @@ def test_the_checker_and_the_exhaustive_pass_agree_on_every_attack(name, by, tmp
     model = built(name, 3 + seed % 3, 2, 2, seed=seed)
     save(model, tmp_path / "model")
     tallies = attack.attack(tmp_path / "model", 20, seed, by=by)
-    assert [tally.kind for tally in tallies] == list(attack_kinds.KINDS)
+    assert [tally.kind for tally in tallies] == list(kinds.KINDS)
     for tally in tallies:
         assert tally.sound, tally.fooled
         assert tally.generated == 20

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from verify.runner.phases import Advance, Begin, unwatched
+from verify.cells.phases import Advance, Begin, unwatched
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -11,13 +11,13 @@ from bounds.lower_bound import LowerBound
 from constructions.catalogue import writing_tokens
 from constructions.entry import Construction
 from constructions.guards.errors import InputError
+from verify.cells.held_bounds import GRID, check_bound
 from verify.cli.commands.options import Commands, add_json, add_own, add_sizes, add_wide
 from verify.cli.commands.own import own_constructions, own_of
 from verify.cli.output import is_wide, say, say_text, say_verdict
 from verify.cli.places import check_writable, write_text
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import budget, count, size
-from verify.runner.held_bounds import GRID, check_bound
 
 
 def add_bound(commands: Commands) -> None:

@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING
 
 from constructions.catalogue import CATALOGUE, construction
 from constructions.guards.errors import InputError
+from verify.cells.cell import FACT_KINDS, FORM_NAMES, By, Cell
+from verify.cells.decided_by import proven_beside
+from verify.cells.grid import default_grid, forms_grid
+from verify.cells.workers import Lost, side_by_side
 from verify.cli.commands.options import (
     CELL_COLUMNS,
     Commands,
@@ -24,13 +28,9 @@ from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
 from verify.cli.values import count, option, size
-from verify.runner.cells import FACT_KINDS, FORM_NAMES, By, Cell
-from verify.runner.decided_by import proven_beside
-from verify.runner.grid import default_grid, forms_grid
-from verify.runner.workers import Lost, side_by_side
 
 if TYPE_CHECKING:  # which takes a second to import
-    from verify.runner.results import CellResult
+    from verify.cells.results import CellResult
 
 
 def add_all(commands: Commands) -> None:
@@ -191,7 +191,7 @@ def say_way(result: CellResult, save: Path | None) -> None:
 
 def _run_one(cell: Cell, save: Path | None, by: By) -> CellResult:
     """Run a cell in this process, and show its phases."""
-    from verify.runner.verifying import run_cell
+    from verify.cells.verifying import run_cell
 
     with progress("queries") as begin:
         return run_cell(cell, begin, proven_beside(by), save, by, say)
@@ -203,7 +203,7 @@ def _run_in_worker(cell: Cell) -> CellResult:
     """
     import torch
 
-    from verify.runner.verifying import run_cell
+    from verify.cells.verifying import run_cell
 
     torch.set_num_threads(1)
     return run_cell(cell, by="queries")
@@ -213,7 +213,7 @@ def _lost(cell: Cell, why: Lost) -> CellResult:
     """The result of a cell whose process ended: a crash is a FAIL, anything else leaves it
     unknown.
     """
-    from verify.runner.evidence import Ended
-    from verify.runner.results import CellResult
+    from verify.cells.evidence import Ended
+    from verify.cells.results import CellResult
 
     return CellResult(cell, cell.dtype, ended=Ended(str(why), why.crashed))

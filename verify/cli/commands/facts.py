@@ -12,6 +12,7 @@ from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import read_tsv
 from constructions.guards.errors import InputError
+from verify.cells.decided_by import proven_beside
 from verify.cli.commands.cells import say_cell, say_way
 from verify.cli.commands.options import Commands, add_checks
 from verify.cli.output import is_wide, say, say_verdict
@@ -20,11 +21,10 @@ from verify.cli.progress import progress
 from verify.cli.questions import Question, question
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import size
-from verify.runner.decided_by import proven_beside
 
 if TYPE_CHECKING:  # which import torch, or take a second to import
     from constructions.model.fact_model import FactModel
-    from verify.runner.results import CellResult
+    from verify.cells.results import CellResult
 
 NOT_VERIFIED = (
     "not verified (--by none): the model was built, no query was run and nothing is proven; what"
@@ -124,7 +124,7 @@ def _built(
 ) -> FactModel:
     """Build the model, and save it where that is asked for; nothing is verified."""
     from constructions.saved.folder import save
-    from verify.runner.verifying import build
+    from verify.cells.verifying import build
 
     given = _options_of(entry, lengths)
     model = build(entry, facts, lengths[-1], given, options.dtype)
@@ -139,7 +139,7 @@ def _verify(
     """Verify a model for each length, the longest first, which is saved if that is asked for.
     Where its proof decides, it is about the shorter ones too, and there is one cell.
     """
-    from verify.runner.verifying import verify_facts
+    from verify.cells.verifying import verify_facts
 
     given = _options_of(entry, lengths)
     results, models = [], {}

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from verify.cells.cell import BY, DTYPES
 from verify.cli.values import size
 from verify.queries.answers import LOGITS
-from verify.runner.cells import BY, DTYPES
 
 Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 """What a command is added to."""

@@ -9,7 +9,7 @@ from constructions.catalogue import CATALOGUE, construction
 from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from constructions.guards.user_code import is_reference, kind_of, loaded
-from verify.runner.held_bounds import require_new_bound
+from verify.cells.held_bounds import require_new_bound
 
 
 def builder_of(references: Sequence[str]) -> Construction | None:

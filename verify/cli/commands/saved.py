@@ -16,7 +16,7 @@ from verify.cli.status import FAILED, PASSED
 from verify.cli.values import count, margin, size
 
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
-"""The kinds of `verify.runner.attack_kinds`, which imports torch, as help does not."""
+"""The kinds of `verify.attacking.kinds`, which imports torch, as help does not."""
 CHECKERS = ("auto", "both", "kernel", "symbolic")
 """`verify.checking.check.CHOICES`, without which both checkers would be imported for help."""
 
@@ -164,8 +164,8 @@ def _run_check(options: argparse.Namespace) -> int:
 
 def _run_attack(options: argparse.Namespace) -> int:
     """Change a saved model in many ways."""
+    from verify.attacking.attack import attack
     from verify.cli.reports.checks import attack_table, attack_verdict
-    from verify.runner.attack import attack
 
     for kind in options.kind or []:
         if kind not in ATTACKS:

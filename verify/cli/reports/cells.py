@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from verify.cells.results import CellResult
 from verify.cli.output import joined
 from verify.cli.reports.checks import margin_line, proof_line
 from verify.cli.reports.columns import Column, row
 from verify.cli.reports.rounding import factor
-from verify.runner.results import CellResult
 
 WIDE = (
     Column("theorem", 13, left=True),

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from verify.cells.results import CellResult
 from verify.cli.reports.checks import sample_as_data
 from verify.cli.reports.summaries import count
-from verify.runner.results import CellResult
 
 
 def as_json(

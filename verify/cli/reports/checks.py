@@ -13,7 +13,7 @@ from verify.kernel.verdict import Verdict as Proven
 from verify.queries.sample import Sample
 
 if TYPE_CHECKING:  # which imports torch
-    from verify.runner.attack import Tally
+    from verify.attacking.attack import Tally
 
 NAMES = {
     "kernel": "the kernel",

@@ -14,7 +14,7 @@ from bounds.lower_bound import Bound, LowerBound
 from bounds.plans import Plan, plans
 from bounds.theorem_4_2 import every_bound, information_limit
 from constructions.entry import Construction
-from verify.runner.against_bounds import BoundsFound, hold_against_bounds
+from verify.cells.against_bounds import BoundsFound, hold_against_bounds
 
 COLUMNS = {
     "global": "global",

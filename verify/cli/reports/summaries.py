@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from constructions.guards.wording import shortened
+from verify.cells.results import CellResult
 from verify.cli.reports.rounding import factor
-from verify.runner.results import CellResult
 
 
 def bounds_summary(results: Sequence[CellResult]) -> str:

@@ -16,7 +16,7 @@ from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
 from constructions.model.fact_model import FactModel
 from constructions.writing.certificate import text_of
-from verify.runner.attack_target import CERTIFICATE, Files, Target
+from verify.attacking.target import CERTIFICATE, Files, Target
 
 Attack = tuple[str, Files, FactModel, FactTable]
 

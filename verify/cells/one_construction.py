@@ -9,10 +9,10 @@ from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from constructions.guards.integers import whole
 from constructions.guards.user_code import kind_of
-from verify.runner.cells import BY, DTYPES, FACT_KINDS, By, Cell, DType, FactKind
-from verify.runner.decided_by import proven_beside
-from verify.runner.results import CellResult
-from verify.runner.verifying import run_cell
+from verify.cells.cell import BY, DTYPES, FACT_KINDS, By, Cell, DType, FactKind
+from verify.cells.decided_by import proven_beside
+from verify.cells.results import CellResult
+from verify.cells.verifying import run_cell
 
 
 def check_construction(
@@ -41,7 +41,7 @@ def check_construction(
         dtype: of the module; `auto` is float32, or float64 where exactness needs it.
         seed: of the random table.
         by: what decides: `proof`, `queries` or `both`; `auto` is `both` where queries are few and
-            the model is not large, see `verify.runner.decided_by`.
+            the model is not large, see `verify.cells.decided_by`.
 
     Returns:
         All evidence; `verdict` is PASS, FAIL or UNKNOWN, `reason` says why, `str` all in a few

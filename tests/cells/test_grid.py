@@ -8,15 +8,15 @@ import pytest
 
 from bounds.theorem_4_2 import every_bound
 from constructions import CATALOGUE, FactTable
+from verify.cells.cell import Cell
+from verify.cells.grid import default_grid, forms_grid
+from verify.cells.results import CellResult
+from verify.cells.verifying import run_cell, verify_facts
 from verify.cli.reports.cells import header, line, notes
 from verify.cli.reports.cells_json import as_json
 from verify.cli.reports.summaries import bounds_summary
 from verify.queries.answers import Recall
 from verify.queries.capacity import capacity, format_of
-from verify.runner.cells import Cell
-from verify.runner.grid import default_grid, forms_grid
-from verify.runner.results import CellResult
-from verify.runner.verifying import run_cell, verify_facts
 
 
 def test_default_grid_covers_every_construction_at_every_asked_size():

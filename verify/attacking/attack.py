@@ -21,10 +21,10 @@ from constructions.facts.limits import require_runnable
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
+from verify.attacking.kinds import KINDS
+from verify.attacking.target import Target
 from verify.checking.check import check_files
 from verify.queries.recall import check_recall
-from verify.runner.attack_kinds import KINDS
-from verify.runner.attack_target import Target
 
 
 @dataclass

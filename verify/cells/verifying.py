@@ -22,6 +22,15 @@ from constructions.guards.memory import is_out_of_memory
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.saved.folder import save
+from verify.cells.against_bounds import hold_against_bounds
+from verify.cells.as_asked import not_as_asked
+from verify.cells.cell import By, Cell, DType
+from verify.cells.decided_by import PROVEN_IN_A_GRID, way
+from verify.cells.evidence import Ended, MarginFound, ProofFound, SizesFound
+from verify.cells.phases import ASKING, BUILDING, COUNTING, PROVING, Begin, unwatched
+from verify.cells.results import CellResult
+from verify.cells.room import require_disk, require_room
+from verify.cells.threads import threads
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Logits, Recall
 from verify.queries.capacity import Format, capacity, format_of
@@ -29,15 +38,6 @@ from verify.queries.forms import check_form
 from verify.queries.recall import check_recall
 from verify.queries.sample import Sample
 from verify.queries.sampled import check_and_sample
-from verify.runner.against_bounds import hold_against_bounds
-from verify.runner.as_asked import not_as_asked
-from verify.runner.cells import By, Cell, DType
-from verify.runner.decided_by import PROVEN_IN_A_GRID, way
-from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
-from verify.runner.phases import ASKING, BUILDING, COUNTING, PROVING, Begin, unwatched
-from verify.runner.results import CellResult
-from verify.runner.room import require_disk, require_room
-from verify.runner.threads import threads
 
 WORK_FOR_THREADS = 5 * 10**9
 WORTH_THREADS = 10**7
@@ -99,13 +99,13 @@ def verify_facts(
     """Build a construction from facts and check everything it claims: answers, sizes, margin,
     bounds, certificate.
 
-    What decides the answers is chosen by `verify.runner.decided_by.way`. Where both do, they must
+    What decides the answers is chosen by `verify.cells.decided_by.way`. Where both do, they must
     agree; where the proof decides alone, PASS needs that the module is proven to compute without
     rounding, and that a sample of queries is answered as proven.
 
     Args:
         entry, facts, hops, options, dtype, logits: as in `Cell`.
-        begin: hears of each phase, see `verify.runner.phases`.
+        begin: hears of each phase, see `verify.cells.phases`.
         proven_size: a model of at most so many parameters is also proven where queries are run.
         save: a folder for the model; it is proven there.
         by: what decides.

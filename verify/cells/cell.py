@@ -14,7 +14,7 @@ from verify.queries.answers import Logits
 FactKind = Literal["total", "partial"]
 DType = Literal["auto", "float32", "float64", "float16", "bfloat16"]
 By = Literal["auto", "proof", "queries", "both"]
-"""What decides: see `verify.runner.decided_by`."""
+"""What decides: see `verify.cells.decided_by`."""
 BY: tuple[By, ...] = get_args(By)
 FACT_KINDS: tuple[FactKind, ...] = get_args(FactKind)
 DTYPES: tuple[DType, ...] = get_args(DType)

@@ -7,13 +7,13 @@ import sys
 from dataclasses import replace
 
 import pytest
-from cells import GOOD, SOUND
+from sound_cells import GOOD, SOUND
 
+from verify.cells.evidence import Ended
+from verify.cells.results import CellResult
+from verify.cells.verifying import run_cell
 from verify.cli.reports.cells_json import as_json
 from verify.cli.reports.summaries import count
-from verify.runner.evidence import Ended
-from verify.runner.results import CellResult
-from verify.runner.verifying import run_cell
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from constructions.model.shapes import TransformerShape
-from verify.runner.cells import By
+from verify.cells.cell import By
 
 MOST_WORK = 2 * 10**10
 BESIDE_WEIGHTS = 5_000

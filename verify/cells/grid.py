@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from constructions.catalogue import CATALOGUE, construction
 from constructions.entry import Construction
-from verify.runner.cells import FACT_KINDS, FORM_NAMES, Cell, FactKind
+from verify.cells.cell import FACT_KINDS, FORM_NAMES, Cell, FactKind
 
 GRID_ENTITIES = (1, 2, 3, 5, 16, 100, 1000, 4096)
 GRID_RELATIONS = (1, 2, 7, 16)

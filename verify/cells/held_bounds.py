@@ -18,8 +18,8 @@ from bounds.theorem_4_2 import LOWER_BOUNDS
 from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from constructions.guards.wording import printable, shortened
+from verify.cells.against_bounds import hold_against
 from verify.queries.evidence import Evidence
-from verify.runner.against_bounds import hold_against
 
 GRID_ENTITIES = (2, 5, 16, 64, 256, 4096, 65536, 2**20)
 GRID_RELATIONS = (1, 2, 4, 16)

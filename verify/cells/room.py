@@ -13,7 +13,7 @@ from constructions.guards.errors import DoesNotFit
 from constructions.guards.memory import require_memory
 from constructions.guards.wording import shortened
 from constructions.model.fact_model import FactModel
-from verify.runner.cells import Cell
+from verify.cells.cell import Cell
 
 LARGE = 2**30
 """Bytes of a model of which it is said beforehand what it takes."""

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from constructions import CATALOGUE, FactTable, InputError, selector
-from verify.runner import decided_by, room, verifying
-from verify.runner.cells import Cell
-from verify.runner.decided_by import Way, way
-from verify.runner.verifying import run_cell, verify_facts
+from verify.cells import decided_by, room, verifying
+from verify.cells.cell import Cell
+from verify.cells.decided_by import Way, way
+from verify.cells.verifying import run_cell, verify_facts
 
 SHAPE = selector(FactTable.random_bijections(8, 2, seed=0)).shape
 INTERNAL = SHAPE.n_parameters() - 2 * SHAPE.d_vocab * SHAPE.d_model

@@ -8,12 +8,12 @@ from typing import Literal
 
 from constructions.entry import Construction
 from constructions.guards.wording import printable
+from verify.cells.against_bounds import BoundsFound
+from verify.cells.cell import Cell
+from verify.cells.evidence import Ended, MarginFound, ProofFound, SizesFound
 from verify.queries.answers import Recall
 from verify.queries.evidence import Evidence
 from verify.queries.form_answers import FormAnswers
-from verify.runner.against_bounds import BoundsFound
-from verify.runner.cells import Cell
-from verify.runner.evidence import Ended, MarginFound, ProofFound, SizesFound
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 import torch
-from cells import GOOD, SOUND
+from sound_cells import GOOD, SOUND
 
 from bounds.capacity import Capacity
 from bounds.sizes import Costs
 from bounds.theorem_4_2 import every_bound
 from constructions import attention_selector, selector
+from verify.cells.cell import Cell
+from verify.cells.verifying import run_cell
 from verify.cli.reports.cells import line, notes
 from verify.cli.reports.summaries import count
 from verify.queries.capacity import capacity
-from verify.runner.cells import Cell
-from verify.runner.verifying import run_cell
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ from verify.runner.verifying import run_cell
 )
 def test_a_fault_in_the_recall_fails_the_cell(change, reason, monkeypatch):
     monkeypatch.setattr(
-        "verify.runner.verifying.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+        "verify.cells.verifying.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
     )
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
@@ -56,7 +56,7 @@ def test_a_fault_in_the_recall_fails_the_cell(change, reason, monkeypatch):
 )
 def test_an_open_question_in_the_recall_leaves_the_cell_unknown(change, reason, monkeypatch):
     monkeypatch.setattr(
-        "verify.runner.verifying.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+        "verify.cells.verifying.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
     )
     result = run_cell(GOOD, proven_size=0)
     assert (result.verdict, result.unknown) == ("UNKNOWN", change.get("unknown", 0))
@@ -64,7 +64,7 @@ def test_an_open_question_in_the_recall_leaves_the_cell_unknown(change, reason, 
     assert "UNKNOWN: " in notes(result)
     assert count([result], 1)["verdict"] == "UNKNOWN"
     monkeypatch.setattr(
-        "verify.runner.verifying.check_recall",
+        "verify.cells.verifying.check_recall",
         lambda *args, **kwargs: replace(SOUND, **change, wrong=1),
     )
     assert run_cell(GOOD, proven_size=0).verdict == "FAIL"
@@ -73,7 +73,7 @@ def test_an_open_question_in_the_recall_leaves_the_cell_unknown(change, reason, 
 def test_rounding_that_may_decide_where_the_checker_says_exact_fails_the_cell(monkeypatch):
     change = {"unknown": 1, "reason": "within rounding"}
     monkeypatch.setattr(
-        "verify.runner.verifying.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
+        "verify.cells.verifying.check_recall", lambda *args, **kwargs: replace(SOUND, **change)
     )
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
@@ -97,13 +97,13 @@ def test_a_model_whose_answer_rounding_decides_is_unknown(form, monkeypatch):
 
 
 def test_without_a_fault_that_recall_passes(monkeypatch):
-    monkeypatch.setattr("verify.runner.verifying.check_recall", lambda *args, **kwargs: SOUND)
+    monkeypatch.setattr("verify.cells.verifying.check_recall", lambda *args, **kwargs: SOUND)
     assert run_cell(GOOD).verdict == "PASS"
 
 
 def test_a_wrong_formula_fails_the_cell(monkeypatch):
     monkeypatch.setattr(
-        "verify.runner.verifying.predicted", lambda *arguments: Costs(*range(1, 13))
+        "verify.cells.verifying.predicted", lambda *arguments: Costs(*range(1, 13))
     )
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
@@ -121,7 +121,7 @@ def test_a_model_below_a_bound_fails_the_cell(monkeypatch):
     def inflated(*sizes):
         return {name: replace(b, bits=b.bits + 10**6) for name, b in every_bound(*sizes).items()}
 
-    monkeypatch.setattr("verify.runner.against_bounds._every_bound", inflated)
+    monkeypatch.setattr("verify.cells.against_bounds._every_bound", inflated)
     result = run_cell(cell)
     assert (result.verdict, result.wrong) == ("FAIL", 0)
     assert re.search(
@@ -137,7 +137,7 @@ def test_an_accounting_that_forgets_a_tensor_fails_the_cell(monkeypatch):
             {name: cost for name, cost in found.tensors.items() if name != "positions.weight"}
         )
 
-    monkeypatch.setattr("verify.runner.verifying.capacity", forgetful)
+    monkeypatch.setattr("verify.cells.verifying.capacity", forgetful)
     result = run_cell(Cell("key_value", 16, 2, 2))
     assert result.verdict == "FAIL"
     assert "internal_bits = " in result.reason
@@ -190,7 +190,7 @@ def test_a_crash_is_a_fail_and_its_traceback_is_kept(monkeypatch):
     def crash(*args, **kwargs):
         raise RuntimeError("boom")
 
-    monkeypatch.setattr("verify.runner.verifying.check_recall", crash)
+    monkeypatch.setattr("verify.cells.verifying.check_recall", crash)
     result = run_cell(GOOD)
     assert (result.verdict, result.reason) == ("FAIL", "crashed: RuntimeError: boom")
     assert result.ended.traceback.startswith("Traceback")
@@ -213,5 +213,5 @@ def test_running_out_of_memory_is_unknown(monkeypatch):
     def exhaust(*args, **kwargs):
         raise MemoryError("no more")
 
-    monkeypatch.setattr("verify.runner.verifying.check_recall", exhaust)
+    monkeypatch.setattr("verify.cells.verifying.check_recall", exhaust)
     assert run_cell(GOOD).verdict == "UNKNOWN"

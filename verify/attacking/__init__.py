@@ -1,0 +1,1 @@
+"""Attacks on a saved model: is every change that makes an answer wrong refused?"""

@@ -1,0 +1,1 @@
+"""Cells, grids of them, and what is found when one is verified."""

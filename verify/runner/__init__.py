@@ -1,1 +1,0 @@
-"""Cells, grids, attacks, and processes that work side by side."""
