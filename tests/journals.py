@@ -8,8 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from verify.runner.contents import read
 from verify.runner.job import Cost, Job, Kind
 from verify.runner.journal import opened
+from verify.runner.merged import Merged
 from verify.runner.outcome import Done, Lost
 
 CODE = "0123456789abcdef"
@@ -66,6 +68,12 @@ def write(path, numbers=(), lost=(), plan=None, code=CODE, **others):
 
 def whole_lines(path):
     return path.read_bytes().splitlines(keepends=True)
+
+
+def found(path):
+    """The squares that stand in a journal, by number."""
+    results = Merged([read(path)]).done.values()
+    return {one.said()["what"]["number"]: one.said()["result"]["square"] for one in results}
 
 
 if __name__ == "__main__":
