@@ -223,7 +223,7 @@ def test_a_line_that_is_too_long_does_not_count_and_takes_no_memory(tmp_path, mo
         file.write(b"x" * 5500)
     assert read(path).torn == 5500
     with opened(path) as book, pytest.raises(InputError, match="too long"):
-        book.begin(["x" * 2000], CODE, [], 0)
+        book.begin(["x" * 2000], "square", CODE, [], 0)
 
 
 # ------------------------------------------------------------------ broken on purpose
