@@ -81,7 +81,9 @@ def describe(attacks: Attacks) -> dict[str, Any]:
 def lost(attacks: Attacks, why: Lost) -> Tally:
     """No attack was made, and it says why."""
     said = [f"series {attacks.number}: {why}"]
-    return Tally(attacks.kind, **{"crashed" if why.crashed else "lost": said})
+    if why.crashed:
+        return Tally(attacks.kind, crashed=said)
+    return Tally(attacks.kind, lost=said)
 
 
 def _digest(folder: Path) -> str:

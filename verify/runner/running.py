@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any, Literal, TypeAlias, get_args
 
+from verify.runner.code_version import code_version
 from verify.runner.job import Job
 from verify.runner.outcome import Done, Lost
 from verify.runner.performing import perform
@@ -65,13 +66,14 @@ class _Run:
         self.tried_again: set[int] = set()
         self.running: dict[Future[Outcome], int] = {}
         self.lost_in_a_row = 0
+        self.code = code_version()
 
     def begin(self) -> bool:
         """Hand over as many jobs as the place takes; returns whether there was one."""
         any_begun = False
         while (index := self._next()) is not None:
             job = self.jobs[index]
-            future = self.place.submit(job.cost, perform, job.kind.run, job.argument)
+            future = self.place.submit(job.cost, perform, job.kind.run, job.argument, self.code)
             self.running[future] = index
             any_begun = True
         return any_begun

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic
+from pathlib import Path
+from typing import Any, Generic
 
 from constructions.guards.errors import InputError
 from verify.cli.progress import progress
 from verify.cli.values import count, memory, part
-from verify.runner.code_version import code_version
+from verify.runner.code_version import code_version, own_files
 from verify.runner.job import Argument, Job, Kind, Result
+from verify.runner.journal import Journal, opened
 from verify.runner.outcome import Lost
 from verify.runner.places import Place, here, usual_workers
 from verify.runner.running import ORDERS, run_jobs
@@ -37,6 +39,15 @@ def add_running(parser: argparse.ArgumentParser) -> None:
         help=(
             "the scheduler of a Dask cluster, such as tcp://host:8786, whose workers have one"
             " thread each: the extra `cluster`"
+        ),
+    )
+    group.add_argument(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help=(
+            "write each result there when it is done, and take from there what an earlier run of"
+            " the same version has done; see the command `journal`"
         ),
     )
     group.add_argument(
@@ -84,7 +95,8 @@ def run(
     unit: str,
     show: Callable[[Result], None] = lambda result: None,
 ) -> Found[Result]:
-    """Do all that is to be done, and show each result when all before it have been shown.
+    """Do all that is to be done and no journal holds, and show each result when all before it have
+    been shown.
 
     Args:
         kind: of the jobs.
@@ -94,33 +106,77 @@ def run(
         show: prints a result.
 
     Raises:
-        InputError: there is no such cluster.
+        InputError: there is no such cluster, or a journal that cannot be read or written.
     """
-    if options.part is not None:
-        which, of = options.part
-        arguments = arguments[which - 1 :: of]
-    code = code_version()
-    jobs = [Job(kind, argument, code) for argument in arguments]
-    found: dict[int, Result] = {}
-    n_shown, interrupted = 0, False
+    code = code_version(own_files(options.own))
+    planned = {job.key: job for job in (Job(kind, one, code) for one in arguments)}
+    which, of = options.part or (1, 1)
+    jobs = list(planned.values())[which - 1 :: of]
+    shown = _Shown(len(jobs), show)
     try:
-        with progress(unit) as begin, _place(options) as place:
+        with progress(unit) as begin, _journal(options, planned, len(jobs), code) as journal:
             advance = begin("verifying", len(jobs))
-            for index, outcome in run_jobs(jobs, place, options.order):
-                if isinstance(outcome, Lost):
-                    found[index] = kind.lost(arguments[index], outcome)
+            left = []
+            for index, job in enumerate(jobs):
+                done = None if journal is None else journal.found(job)
+                if done is None:
+                    left.append(index)
                 else:
-                    found[index] = outcome.result
-                while n_shown in found:
-                    show(found[n_shown])
-                    n_shown += 1
-                advance(len(found))
+                    shown.add(index, done.result)
+            advance(len(jobs) - len(left))
+            with _place(options) as place:
+                for at, outcome in run_jobs([jobs[i] for i in left], place, options.order):
+                    job = jobs[left[at]]
+                    if isinstance(outcome, Lost):
+                        if journal is not None:
+                            journal.note_lost(job, outcome)
+                        shown.add(left[at], kind.lost(job.argument, outcome))
+                    else:
+                        if journal is not None:
+                            journal.note_done(job, outcome)
+                        shown.add(left[at], outcome.result)
+                    advance(len(shown.found))
     except KeyboardInterrupt:
-        interrupted = True
-    results = [found[index] for index in sorted(found)]
-    for result in results[n_shown:]:
-        show(result)
-    return Found(results, len(jobs), interrupted)
+        shown.interrupted = True
+    return shown.end()
+
+
+class _Shown(Generic[Result]):
+    """Results, each of which is shown when all before it have been."""
+
+    def __init__(self, planned: int, show: Callable[[Result], None]):
+        self.planned, self.show = planned, show
+        self.found: dict[int, Result] = {}
+        self.next = 0
+        self.interrupted = False
+
+    def add(self, index: int, result: Result) -> None:
+        """One more result."""
+        self.found[index] = result
+        while self.next in self.found:
+            self.show(self.found[self.next])
+            self.next += 1
+
+    def end(self) -> Found[Result]:
+        """Show those that waited for one that never came."""
+        for index in sorted(index for index in self.found if index >= self.next):
+            self.show(self.found[index])
+        results = [self.found[index] for index in sorted(self.found)]
+        return Found(results, self.planned, self.interrupted)
+
+
+@contextmanager
+def _journal(
+    options: argparse.Namespace, planned: Mapping[str, Job[Any, Any]], jobs: int, code: str
+) -> Iterator[Journal | None]:
+    """The journal that is asked for, in which it says what this run is to do."""
+    if options.journal is None:
+        yield None
+        return
+    with opened(options.journal) as journal:
+        part = "" if options.part is None else "{}/{}".format(*options.part)
+        journal.begin(options.words, code, list(planned), jobs, options.own, part)
+        yield journal
 
 
 @contextmanager
