@@ -114,7 +114,10 @@ def run(
     jobs = list(planned.values())[which - 1 :: of]
     shown = _Shown(len(jobs), show)
     try:
-        with progress(unit) as begin, _journal(options, planned, len(jobs), code) as journal:
+        with (
+            progress(unit) as begin,
+            _journal(options, kind.name, planned, len(jobs), code) as journal,
+        ):
             advance = begin("verifying", len(jobs))
             left = []
             for index, job in enumerate(jobs):
@@ -167,7 +170,11 @@ class _Shown(Generic[Result]):
 
 @contextmanager
 def _journal(
-    options: argparse.Namespace, planned: Mapping[str, Job[Any, Any]], jobs: int, code: str
+    options: argparse.Namespace,
+    kind: str,
+    planned: Mapping[str, Job[Any, Any]],
+    jobs: int,
+    code: str,
 ) -> Iterator[Journal | None]:
     """The journal that is asked for, in which it says what this run is to do."""
     if options.journal is None:
@@ -175,7 +182,7 @@ def _journal(
         return
     with opened(options.journal) as journal:
         part = "" if options.part is None else "{}/{}".format(*options.part)
-        journal.begin(options.words, code, list(planned), jobs, options.own, part)
+        journal.begin(options.words, kind, code, list(planned), jobs, options.own, part)
         yield journal
 
 
