@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from constructions.guards.errors import InputError
+from verify.cli.output import complain
 from verify.cli.progress import progress
 from verify.cli.values import count, memory, part
 from verify.runner.code_version import code_version, own_files
@@ -126,6 +127,9 @@ def run(
                     left.append(index)
                 else:
                     shown.add(index, done.result)
+            if len(left) < len(jobs):
+                done_before = f"{len(jobs) - len(left):,} of {len(jobs):,} {unit} are done"
+                complain(f"{options.journal}: {done_before}")
             advance(len(jobs) - len(left))
             with _place(options) as place:
                 for at, outcome in run_jobs([jobs[i] for i in left], place, options.order):
@@ -181,6 +185,8 @@ def _journal(
         yield None
         return
     with opened(options.journal) as journal:
+        for remark in journal.contents.remarks():
+            complain(f"{options.journal}: {remark}")
         part = "" if options.part is None else "{}/{}".format(*options.part)
         journal.begin(options.words, kind, code, list(planned), jobs, options.own, part)
         yield journal
