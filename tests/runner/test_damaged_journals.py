@@ -90,9 +90,7 @@ def test_a_damaged_line_is_told_with_its_number_and_its_job_is_run_again(tmp_pat
     path.write_bytes(text)
     there = read(path)
     assert there.damaged == [(3, "its sum is not that of what it says")]
-    assert there.remarks() == [
-        "line 3 does not count: its sum is not that of what it says"
-    ]
+    assert there.remarks() == ["line 3 does not count: its sum is not that of what it says"]
     assert found(path) == {1: 1, 3: 9}
     with opened(path) as book:
         assert book.found(job(2)) is None

@@ -25,8 +25,8 @@ def require_places(options: argparse.Namespace) -> None:
     read |= {f"FILE {i}": path for i, path in enumerate(given.get("journals") or (), 1)}
     named = ("--save", "--json", "--plot", "--journal")
     written = {option: given.get(option.strip("-")) for option in named}
-    written |= {"OUT": given.get("out"), "-o": given.get("merged")}
-    written |= {"FILE": given.get("file") if made else None}
+    written |= {"OUT": given.get("out"), "FILE": given.get("file") if made else None}
+    written |= {"-o": given.get("merged")}
     inputs, outputs = (
         {name: path and Path(path) for name, path in some.items()} for some in (read, written)
     )

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constructions.files.whole_file import write_atomically
 from constructions.guards.errors import InputError
 from constructions.guards.user_code import is_reference
-from verify.cli.commands.cells import say_cells
+from verify.cli.commands import cells, saved
 from verify.cli.commands.options import CELL_COLUMNS, Commands, add_json, add_own, add_wide
 from verify.cli.commands.own import own_constructions
-from verify.cli.output import complain, say_text, say_verdict
-from verify.cli.places import check_writable
+from verify.cli.commands.running import Found as Ended
+from verify.cli.output import complain, is_wide, say, say_text, say_verdict
+from verify.cli.places import check_writable, write_text
 from verify.cli.status import FAILED, PASSED
 from verify.runner.code_version import code_version, own_files
-from verify.runner.contents import read
-from verify.runner.merged import Found, Merged
+from verify.runner.contents import Contents, read
+from verify.runner.job import Argument, Kind, Result
+from verify.runner.merged import Merged
+from verify.runner.outcome import Lost
 from verify.runner.stored import decode
 
-if TYPE_CHECKING:  # which imports torch
-    from verify.runner.job import Kind
+if TYPE_CHECKING:  # which takes a second to import
+    from verify.attacking.attack import Tally
+    from verify.cells.results import CellResult
 
 EXAMPLES = """examples:
   what is done, what is left, how long it took, and the digest of all results:
@@ -77,30 +81,137 @@ def _run_journal(options: argparse.Namespace) -> int:
     check_writable(options.merged)
     if options.merged is not None and options.merged.exists():
         raise InputError(f"{options.merged} exists, and is not overwritten; name a new file")
-    found = [read(path) for path in options.journals]
-    for journal in found:
-        for remark in journal.remarks():
-            complain(f"{journal.path}: {remark}")
-    merged = Merged(found)
+    merged = Merged([_read(path) for path in options.journals])
     count = journals.counted(merged)
     if merged.conflicts:
         say_text(journals.conflict_lines(merged))
         say_verdict(journals.verdict_line(count))
         return FAILED
     own_constructions(options.own)
-    passed = count.verdict == "PASS"
     if options.table or options.json is not None:
-        results = _Results(merged, options.own)
-        if options.json is not None:
-            results.require_cells()
+        _require_kinds(merged, options)
     if options.table:
-        passed = results.say_tables(options.wide)
+        status = _say_tables(merged, options)
     else:
         present = code_version(own_files(options.own))
         say_text(journals.journal_lines(merged, present))
         say_verdict(journals.verdict_line(count))
-    if options.json is not None:
-        results.write_json(options.json)
+        status = PASSED if count.verdict == "PASS" else FAILED
+        if options.json is not None:
+            _write_json(merged, options)
     if options.merged is not None:
         write_atomically(options.merged, merged.as_lines())
-    return PASSED if passed else FAILED
+    return status
+
+
+def _read(path: Path) -> Contents:
+    """What there is in a journal; of what does not count it is told why."""
+    found = read(path)
+    for remark in found.remarks():
+        complain(f"{path}: {remark}")
+    return found
+
+
+def _require_kinds(merged: Merged, options: argparse.Namespace) -> None:
+    """Raise InputError where there is no table of what journals hold, or it takes code of a user's
+    that he has not named.
+    """
+    for kind in dict.fromkeys(merged.planned.values()):
+        if kind not in (CELLS, ATTACKS):
+            raise InputError(
+                f"there are jobs of the kind {kind!r}, of which this version of the program makes"
+                " no table"
+            )
+    if options.json is not None and CELLS not in merged.planned.values():
+        raise InputError(
+            "there are no cells, and JSON is written of cells alone; leave out --json"
+        )
+    for plan in merged.plans:
+        if plan.code == merged.code:
+            for name in plan.own:
+                _require_named(name, options.own)
+
+
+def _require_named(name: str, own: Sequence[str]) -> None:
+    """Raise InputError unless a user has named his own code: a journal alone has none run."""
+    if is_reference(name) and name not in own:
+        raise InputError(
+            f"{name} took part, a construction of a user's own; its file is run only if you say"
+            f" so: --with {name}"
+        )
+
+
+def _say_tables(merged: Merged, options: argparse.Namespace) -> int:
+    """Print what the commands print that are not interrupted; returns the exit status."""
+    statuses = []
+    if CELLS in merged.planned.values():
+        from verify.cli.reports.cells import header
+
+        results, wide = [], is_wide(options.wide)
+        say(header(wide))
+        for result in _cells(merged, options.own):
+            results.append(result)
+            cells.say_cell(result, wide)
+        found = Ended(results, _n_planned(merged, CELLS), interrupted=False)
+        statuses.append(cells.ended(found, merged.seconds, options))
+    if ATTACKS in merged.planned.values():
+        tallies = Ended(list(_tallies(merged)), _n_planned(merged, ATTACKS), interrupted=False)
+        statuses.append(saved.ended(tallies))
+    if not statuses:  # nothing was planned
+        from verify.cli.reports.journals import counted, verdict_line
+
+        say_verdict(verdict_line(counted(merged)))
+    return PASSED if set(statuses) == {PASSED} else FAILED
+
+
+def _write_json(merged: Merged, options: argparse.Namespace) -> None:
+    """Write the results of cells."""
+    from verify.cli.reports.cells_json import as_json
+
+    results = list(_cells(merged, options.own))
+    write_text(options.json, lambda: as_json(results, _n_planned(merged, CELLS)))
+
+
+def _n_planned(merged: Merged, kind: str) -> int:
+    """How many jobs of a kind were planned."""
+    return list(merged.planned.values()).count(kind)
+
+
+def _cells(merged: Merged, own: Sequence[str]) -> Iterator[CellResult]:
+    """What was found of each cell that is done or lost, in the order of the plan."""
+    from verify.cells import jobs
+
+    for result in _results(merged, jobs.CELLS, jobs.described):
+        _require_named(result.cell.construction, own)
+        yield result
+
+
+def _tallies(merged: Merged) -> Iterator[Tally]:
+    """What became of each series of attacks that was made or lost, in the order of the plan."""
+    from verify.attacking import jobs
+
+    return _results(merged, jobs.SERIES_OF_ATTACKS, jobs.described)
+
+
+def _results(
+    merged: Merged,
+    kind: Kind[Argument, Result],
+    described: Callable[[dict[str, Any]], Argument],
+) -> Iterator[Result]:
+    """The results of all jobs of a kind, those that were lost included, in the order of the plan.
+
+    Raises:
+        InputError: a line is of no result of this kind.
+    """
+    for key, named in merged.planned.items():
+        found = merged.done.get(key) or merged.lost.get(key)
+        if found is None or named != kind.name:
+            continue
+        said, why = found.said(), found.entry.lost
+        try:
+            if why is None:
+                yield decode(kind.result, said["result"])
+            else:
+                yield kind.lost(described(said["what"]), Lost(why, found.entry.crashed))
+        except InputError as error:
+            raise InputError(f"{found.in_words()}: {error}") from None

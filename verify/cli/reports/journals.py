@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
@@ -108,29 +109,21 @@ def conflict_lines(merged: Merged) -> str:
 
 def _parts(merged: Merged, present: str) -> Iterator[tuple[str, list[str]]]:
     """What is told, by its label."""
-    count, plans = counted(merged), [plan for plan in merged.plans if plan.code == merged.code]
+    plans = [plan for plan in merged.plans if plan.code == merged.code]
     yield ("journal", [str(journal.path) for journal in merged.journals])
-    yield ("command", list(dict.fromkeys(" ".join(plan.command) for plan in plans)))
+    yield ("command", _few(list(dict.fromkeys(shlex.join(plan.command) for plan in plans))))
     yield ("code", [_code(merged, present)])
     yield ("runs", [_runs(merged)])
     yield ("machines", _machines(merged.results))
-    kinds = ", ".join(dict.fromkeys(plan.kind for plan in plans))
-    yield (
-        "jobs",
-        [
-            f"{count.planned:,} planned{f' ({kinds})' * bool(kinds)}: {len(merged.results):,} done,"
-            f" {count.lost:,} lost, {count.left:,} left; {count.passed:,} passed,"
-            f" {count.failed:,} failed, {count.unknown:,} unknown"
-        ],
-    )
+    yield ("jobs", [_jobs(merged)])
     if merged.n_others:
         others = f"{merged.n_others:,} results of another version of the code do not count"
         yield ("others", [others])
     yield ("time", [_time(merged)])
     slowest = sorted(merged.results, key=lambda found: -found.entry.seconds)[:SLOWEST]
     yield ("slowest", [f"{in_time(one.entry.seconds)}: {_job(one)}" for one in slowest])
-    yield ("failed", list(_named([one for one in merged.results if one.entry.verdict == "FAIL"])))
-    yield ("lost", list(_named(merged.lost_of_plan)))
+    yield ("failed", _named([one for one in merged.results if one.entry.verdict == "FAIL"]))
+    yield ("lost", _named(merged.lost_of_plan))
     yield ("digest", [merged.digest])
 
 
@@ -144,13 +137,24 @@ def _code(merged: Merged, present: str) -> str:
     return ", ".join([f"{merged.code or 'unknown'} ({same})", *versions[-1:]])
 
 
+def _jobs(merged: Merged) -> str:
+    """What has become of them."""
+    count, kinds = counted(merged), ", ".join(dict.fromkeys(merged.planned.values()))
+    return (
+        f"{count.planned:,} planned{f' ({kinds})' * bool(kinds)}: {len(merged.results):,} done,"
+        f" {count.lost:,} lost, {count.left:,} left; {count.passed:,} passed, {count.failed:,}"
+        f" failed, {count.unknown:,} unknown"
+    )
+
+
 def _runs(merged: Merged) -> str:
     """How many there were, of which parts, and when."""
     plans = [plan for plan in merged.plans if plan.code == merged.code]
     parts = ", ".join(dict.fromkeys(f"part {plan.part}" for plan in plans if plan.part))
     lines = [*merged.results, *merged.lost_of_plan]
     moments = sorted([plan.when for plan in plans] + [found.entry.when for found in lines])
-    when = f", {moments[0][:16]} to {moments[-1][:16]} UTC".replace("T", " ") if moments else ""
+    ends = [when[:16].replace("T", " ") for when in moments[:1] + moments[-1:]]
+    when = f", {' to '.join(ends)} UTC" if moments else ""
     return f"{len(plans):,}{f' ({parts})' * bool(parts)}{when}"
 
 
@@ -171,13 +175,19 @@ def _time(merged: Merged) -> str:
     return f"{in_time(core)} of one core, {in_time(merged.seconds)} on the clock{memory}"
 
 
-def _named(some: Sequence[Found]) -> Iterator[str]:
+def _named(some: Sequence[Found]) -> list[str]:
     """The first few of some jobs, and why they were lost."""
+    said = []
     for found in some[:MOST_NAMED]:
         why = "" if found.entry.lost is None else f": {found.entry.lost}"
-        yield f"{_job(found)}{why}"
-    if (more := len(some) - MOST_NAMED) > 0:
-        yield f"... and {more:,} more"
+        said.append(f"{_job(found)}{why}")
+    return _few(said, len(some))
+
+
+def _few(some: list[str], of: int | None = None) -> list[str]:
+    """The first few of some things, and how many more there are."""
+    more = (len(some) if of is None else of) - MOST_NAMED
+    return some[:MOST_NAMED] + [f"... and {more:,} more"] * (more > 0)
 
 
 def _job(found: Found, said: Mapping[str, Any] | None = None) -> str:
