@@ -6,7 +6,7 @@ construction (`verify.cells.dimensions`); how much each takes was measured, form
 fitted again from the journal of a run by `benchmarks/costs.py`. An estimate is right within a
 factor of two for most cells; a run learns how far it is off (`verify.runner.remaining`).
 
-    >>> cell_cost(Cell("selector", 1000, 16)).seconds < 2
+    >>> cost(Cell("selector", 1000, 16)).seconds < 2
     True
 """
 
@@ -104,7 +104,7 @@ BYTES: dict[str, tuple[float, ...]] = {
 """By form: how often each count of `Held` is held, as numbers of `A_NUMBER` bytes."""
 
 
-def cell_cost(cell: Cell) -> Cost:
+def cost(cell: Cell) -> Cost:
     """What `run_cell(cell, by="queries")` takes in a process that has run others before: seconds
     of one core, and at most how many bytes beside those of the idle process.
 

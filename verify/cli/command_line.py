@@ -80,6 +80,7 @@ def _understood(
         raise InputError(f"{first} names a file, and not what in it: give {first}:NAME")
     whole = parser(program, first if is_reference(first) else None)
     options, unknown = whole.parse_known_args(words)
+    options.words = words
     if unknown:
         called = f"{program} {options.command or ''}".rstrip()
         hint = DASH if options.command == "facts" else f"; see {called} --help"

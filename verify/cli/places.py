@@ -22,7 +22,8 @@ def require_places(options: argparse.Namespace) -> None:
     given = vars(options)
     made = options.command == "example"
     read = {"FOLDER": given.get("folder"), "FILE": None if made else given.get("file")}
-    written = {option: given.get(option.strip("-")) for option in ("--save", "--json", "--plot")}
+    named = ("--save", "--json", "--plot", "--journal")
+    written = {option: given.get(option.strip("-")) for option in named}
     written |= {"OUT": given.get("out"), "FILE": given.get("file") if made else None}
     inputs, outputs = (
         {name: path and Path(path) for name, path in some.items()} for some in (read, written)
