@@ -58,7 +58,7 @@ def write(path, numbers=(), lost=(), plan=None, code=CODE, **others):
     numbers = list(numbers)
     planned = [*numbers, *lost] if plan is None else list(plan)
     with opened(path) as journal:
-        journal.begin(["square", "them"], code, keys(planned, code), len(planned))
+        journal.begin(["square", "them"], "square", code, keys(planned, code), len(planned))
         for number in numbers:
             journal.note_done(job(number, code), done(number, **others))
         for number in lost:
@@ -78,7 +78,7 @@ def found(path):
 
 if __name__ == "__main__":
     with opened(Path(sys.argv[1])) as endless:
-        endless.begin(["square", "for ever"], CODE, keys(range(100)), 100)
+        endless.begin(["square", "for ever"], "square", CODE, keys(range(100)), 100)
         for number in itertools.count(endless.saved):
             endless.note_done(job(number), done(number))
             print(number, flush=True)

@@ -90,9 +90,7 @@ def test_a_damaged_line_is_told_with_its_number_and_its_job_is_run_again(tmp_pat
     path.write_bytes(text)
     there = read(path)
     assert there.damaged == [(3, "its sum is not that of what it says")]
-    assert there.remarks() == [
-        f"{path}: line 3 does not count: its sum is not that of what it says"
-    ]
+    assert there.remarks() == ["line 3 does not count: its sum is not that of what it says"]
     assert found(path) == {1: 1, 3: 9}
     with opened(path) as book:
         assert book.found(job(2)) is None
@@ -223,7 +221,7 @@ def test_a_line_that_is_too_long_does_not_count_and_takes_no_memory(tmp_path, mo
         file.write(b"x" * 5500)
     assert read(path).torn == 5500
     with opened(path) as book, pytest.raises(InputError, match="too long"):
-        book.begin(["x" * 2000], CODE, [], 0)
+        book.begin(["x" * 2000], "square", CODE, [], 0)
 
 
 # ------------------------------------------------------------------ broken on purpose

@@ -52,7 +52,7 @@ def test_each_line_is_on_the_disk_before_it_counts(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "write", lambda *args: calls.append("write") or write_(*args))
     monkeypatch.setattr(os, "fsync", lambda handle: calls.append("fsync") or fsync(handle))
     with opened(tmp_path / "j") as book:
-        book.begin(["x"], CODE, [], 0)
+        book.begin(["x"], "square", CODE, [], 0)
         calls.clear()
         book.note_done(job(1), done(1))
         assert calls == ["write", "fsync"]
@@ -64,7 +64,7 @@ def test_each_line_is_on_the_disk_before_it_counts(tmp_path, monkeypatch):
 def test_a_second_writer_is_refused_and_the_first_goes_on(tmp_path):
     path = tmp_path / "j"
     with opened(path) as first:
-        first.begin(["x"], CODE, keys([1]), 1)
+        first.begin(["x"], "square", CODE, keys([1]), 1)
         with pytest.raises(InputError, match="another process writes this journal"):
             write(path, [2])
         first.note_done(job(1), done(1))
@@ -93,7 +93,7 @@ def test_a_full_disk_is_told_and_loses_nothing(tmp_path, monkeypatch):
         return write_(handle, line[: len(line) - 250])
 
     with opened(path) as book:
-        book.begin(["x"], CODE, keys([1, 2]), 2)
+        book.begin(["x"], "square", CODE, keys([1, 2]), 2)
         book.note_done(job(1), done(1))
         before = path.read_bytes()
         monkeypatch.setattr(os, "write", full)
@@ -148,7 +148,7 @@ def test_a_file_that_may_only_be_read_is_told(tmp_path):
 
 def test_a_journal_that_is_removed_meanwhile_is_told(tmp_path):
     with opened(tmp_path / "j") as book:
-        book.begin(["x"], CODE, keys([1]), 1)
+        book.begin(["x"], "square", CODE, keys([1]), 1)
         (tmp_path / "j").rename(tmp_path / "other")
         with pytest.raises(InputError, match="another file has got its name, or it was removed"):
             book.note_done(job(1), done(1))

@@ -11,6 +11,7 @@ from typing import Any
 
 from constructions.catalogue import construction
 from constructions.guards.errors import InputError
+from constructions.guards.wording import brief
 from verify.attacking.attack import Tally, series, some_attacks, target_of
 from verify.attacking.cost import cost
 from verify.attacking.target import MANIFEST, Target
@@ -76,6 +77,18 @@ def describe(attacks: Attacks) -> dict[str, Any]:
     said = asdict(attacks)
     del said["folder"]
     return said
+
+
+def described(what: dict[str, Any]) -> Attacks:
+    """The attacks of which `describe` says this, on a folder that lies wherever.
+
+    Raises:
+        InputError: it says no such thing of any attacks.
+    """
+    try:
+        return Attacks(folder="", **what)
+    except TypeError:
+        raise InputError(f"no attacks are described by {brief(what)}") from None
 
 
 def lost(attacks: Attacks, why: Lost) -> Tally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
+from constructions.guards.errors import InputError
+from constructions.guards.wording import brief
 from verify.cells.cell import Cell
 from verify.cells.cost import cost
 from verify.cells.evidence import Ended
@@ -33,6 +35,18 @@ def describe(cell: Cell) -> dict[str, Any]:
     """All that decides what is found of a cell."""
     said = {one.name: getattr(cell, one.name) for one in fields(cell) if one.name != "given"}
     return said | {"options": dict(cell.options)}
+
+
+def described(what: dict[str, Any]) -> Cell:
+    """The cell of which `describe` says this.
+
+    Raises:
+        InputError: it says no such thing of any cell.
+    """
+    try:
+        return Cell(**what | {"options": tuple(what["options"].items())})
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(f"no cell is described by {brief(what)}") from None
 
 
 def lost(cell: Cell, why: Lost) -> CellResult:

@@ -68,7 +68,7 @@ def run(arguments: Sequence[str] | None, program: str) -> int:
 def _understood(
     arguments: Sequence[str] | None, program: str
 ) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    """The parser and what it makes of the words.
+    """The parser and what it makes of the words, which are kept as `words`.
 
     Raises:
         SystemExit: they are no command, or help was asked for.
@@ -80,7 +80,6 @@ def _understood(
         raise InputError(f"{first} names a file, and not what in it: give {first}:NAME")
     whole = parser(program, first if is_reference(first) else None)
     options, unknown = whole.parse_known_args(words)
-    options.words = words
     if unknown:
         called = f"{program} {options.command or ''}".rstrip()
         hint = DASH if options.command == "facts" else f"; see {called} --help"
@@ -91,4 +90,5 @@ def _understood(
         if (value == [] and name not in lists) or (name == "own" and [] in value):
             called = "with" if name == "own" else name.replace("_", "-")
             whole.error(f"argument --{called}: '--' is no value")
+    options.words = words
     return whole, options

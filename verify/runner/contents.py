@@ -82,7 +82,7 @@ class Contents:
                 f"its last line has no end ({self.torn:,} bytes) and does not count: the run was"
                 " ended while it wrote, or is just writing"
             )
-        return [f"{self.path}: {one}" for one in said]
+        return said
 
     def raw(self, lines: Iterable[Line]) -> Iterator[bytes]:
         """These lines as they stand in the file.

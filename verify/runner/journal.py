@@ -2,7 +2,7 @@
 that was killed.
 
     with opened(Path("all.journal")) as journal:
-        journal.begin(command, code, keys, len(jobs))
+        journal.begin(command, kind, code, keys, len(jobs))
         for job in jobs:
             if (done := journal.found(job)) is None:
                 journal.note_done(job, compute(job))
@@ -60,6 +60,7 @@ class Journal:
     def begin(
         self,
         command: Sequence[str],
+        kind: str,
         code: str,
         keys: Sequence[str],
         jobs: int,
@@ -70,6 +71,7 @@ class Journal:
 
         Args:
             command: its words.
+            kind: the name of the kind of all jobs.
             code: the version of the code.
             keys: of all jobs, those of other parts included, in the order of the table.
             jobs: how many of them this run is to do, those that are done already included.
@@ -79,8 +81,18 @@ class Journal:
         Raises:
             InputError: it cannot be written.
         """
-        lists = tuple(command), code, versions(), tuple(own)
-        plan = Plan(*lists, part, platform.node(), now(), jobs, tuple(keys))
+        plan = Plan(
+            command=tuple(command),
+            kind=kind,
+            code=code,
+            versions=versions(),
+            own=tuple(own),
+            part=part,
+            host=platform.node(),
+            when=now(),
+            jobs=jobs,
+            keys=tuple(keys),
+        )
         self._write(plan_content(plan))
 
     def found(self, job: Job[Any, Result]) -> Done[Result] | None:

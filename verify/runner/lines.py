@@ -42,6 +42,7 @@ class Plan:
 
     Attributes:
         command: the words of the command.
+        kind: of its jobs.
         code: the version of the code, see `verify.runner.code_version`.
         versions: of Python and libraries, in words.
         own: the constructions of a user's own that take part, `path/file.py:name`.
@@ -53,6 +54,7 @@ class Plan:
     """
 
     command: tuple[str, ...]
+    kind: str
     code: str
     versions: str
     own: tuple[str, ...]

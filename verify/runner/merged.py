@@ -52,7 +52,8 @@ class Merged:
         journals: what was found in each.
         plans: one for each run, in the order of time.
         code: the version of the code of the last run; what is of another one does not count.
-        keys: of all jobs that were planned in this version, in the order of the table.
+        planned: the kind of each job that was planned in this version, by its key, in the order
+            of the table.
         done: the result of each job that has one, of every version; of several that are equal the
             first one.
         lost: where there is none, the last line that says so.
@@ -76,10 +77,11 @@ class Merged:
                 self.conflicts.append((self.done[key], found))
         self.lost = {key: found for key, found in self.lost.items() if key not in self.done}
         self.code = self.plans[-1].code if self.plans else self._last_code()
-        planned = dict.fromkeys(
-            key for plan in self.plans if plan.code == self.code for key in plan.keys
-        )
-        self.keys = list(planned) or [key for key in self.done if self.is_of_this_version(key)]
+        plans_of_code = [plan for plan in self.plans if plan.code == self.code]
+        self.planned = {key: plan.kind for plan in plans_of_code for key in plan.keys}
+        if not self.planned:
+            entries = [found.entry for found in self.done.values()]
+            self.planned = {one.key: one.kind for one in entries if one.code == self.code}
 
     def _in_order(self) -> list[Found]:
         """All lines about jobs, in the order of time."""
@@ -99,19 +101,20 @@ class Merged:
         """Where no plan is left, the version of the last result."""
         return next(reversed(self.done.values())).entry.code if self.done else ""
 
-    def is_of_this_version(self, key: str) -> bool:
-        """Whether a job that is done is of the version of the last run."""
-        return self.done[key].entry.code == self.code
+    @property
+    def keys(self) -> list[str]:
+        """Of all jobs that were planned, in the order of the table."""
+        return list(self.planned)
 
     @cached_property
     def results(self) -> list[Found]:
         """Those of the plan, in its order."""
-        return [self.done[key] for key in self.keys if key in self.done]
+        return [self.done[key] for key in self.planned if key in self.done]
 
     @cached_property
     def lost_of_plan(self) -> list[Found]:
         """The jobs of the plan that were lost, in its order."""
-        return [self.lost[key] for key in self.keys if key in self.lost]
+        return [self.lost[key] for key in self.planned if key in self.lost]
 
     @property
     def n_others(self) -> int:

@@ -22,7 +22,7 @@ from verify.cli.commands.options import (
     add_wide,
 )
 from verify.cli.commands.own import own_constructions
-from verify.cli.commands.running import add_running, run
+from verify.cli.commands.running import Found, add_running, run
 from verify.cli.output import complain, is_wide, say, say_row, say_text, say_verdict
 from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
@@ -101,11 +101,7 @@ def _run_all(options: argparse.Namespace) -> int:
     started, wide = time.perf_counter(), is_wide(options.wide)
     say(header(wide))
     found = run(CELLS, cells, options, "cells", lambda result: say_cell(result, wide))
-    _say_end(found.results, found.planned, time.perf_counter() - started, options)
-    if found.interrupted:
-        complain("interrupted: the cells that were not run are unknown")
-        return INTERRUPTED
-    return _status(found.results, found.planned)
+    return ended(found, time.perf_counter() - started, options)
 
 
 def _run_construction(options: argparse.Namespace) -> int:
@@ -144,7 +140,7 @@ def _run_alone(cell: Cell, options: argparse.Namespace) -> int:
     from verify.cli.reports.cells import header
 
     started, wide = time.perf_counter(), is_wide(options.wide)
-    results: list[CellResult] = []
+    results, interrupted = [], False
     say(header(wide))
     try:
         with progress("queries") as begin:
@@ -153,33 +149,26 @@ def _run_alone(cell: Cell, options: argparse.Namespace) -> int:
         say_cell(results[0], wide)
         say_way(results[0], options.save)
     except KeyboardInterrupt:
-        _say_end(results, 1, time.perf_counter() - started, options)
-        complain("interrupted: the cell that was not run is unknown")
-        return INTERRUPTED
-    _say_end(results, 1, time.perf_counter() - started, options)
-    return _status(results, 1)
+        interrupted = True
+    return ended(Found(results, 1, interrupted), time.perf_counter() - started, options)
 
 
-def _say_end(
-    results: list[CellResult], planned: int, seconds: float, options: argparse.Namespace
-) -> None:
-    """Print what all cells amount to, and write the results."""
+def ended(found: Found[CellResult], seconds: float, options: argparse.Namespace) -> int:
+    """Print what all cells amount to, and write the results; returns the exit status."""
     from verify.cli.reports import summaries
     from verify.cli.reports.cells_json import as_json
 
+    results, planned = found.results, found.planned
     if any(result.bounds is not None for result in results):
         say(summaries.bounds_summary(results))
     if any(result.cell.form for result in results):
         say(summaries.forms_summary(results))
     say_verdict(summaries.summary(results, planned, seconds))
     write_text(options.json, lambda: as_json(results, planned))
-
-
-def _status(results: list[CellResult], planned: int) -> int:
-    """The exit status."""
-    from verify.cli.reports.summaries import count as counted
-
-    return PASSED if counted(results, planned)["verdict"] == "PASS" else FAILED
+    if found.interrupted:
+        complain("interrupted: the cells that were not run are unknown")
+        return INTERRUPTED
+    return PASSED if summaries.count(results, planned)["verdict"] == "PASS" else FAILED
 
 
 def say_cell(result: CellResult, wide: bool) -> None:

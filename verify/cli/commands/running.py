@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from constructions.guards.errors import InputError
+from verify.cli.output import complain
 from verify.cli.progress import progress
 from verify.cli.values import count, memory, part
 from verify.runner.code_version import code_version, own_files
@@ -114,7 +115,10 @@ def run(
     jobs = list(planned.values())[which - 1 :: of]
     shown = _Shown(len(jobs), show)
     try:
-        with progress(unit) as begin, _journal(options, planned, len(jobs), code) as journal:
+        with (
+            progress(unit) as begin,
+            _journal(options, kind.name, planned, len(jobs), code) as journal,
+        ):
             advance = begin("verifying", len(jobs))
             left = []
             for index, job in enumerate(jobs):
@@ -123,6 +127,9 @@ def run(
                     left.append(index)
                 else:
                     shown.add(index, done.result)
+            if len(left) < len(jobs):
+                done_before = f"{len(jobs) - len(left):,} of {len(jobs):,} {unit} are done"
+                complain(f"{options.journal}: {done_before}")
             advance(len(jobs) - len(left))
             with _place(options) as place:
                 for at, outcome in run_jobs([jobs[i] for i in left], place, options.order):
@@ -167,15 +174,21 @@ class _Shown(Generic[Result]):
 
 @contextmanager
 def _journal(
-    options: argparse.Namespace, planned: Mapping[str, Job[Any, Any]], jobs: int, code: str
+    options: argparse.Namespace,
+    kind: str,
+    planned: Mapping[str, Job[Any, Any]],
+    jobs: int,
+    code: str,
 ) -> Iterator[Journal | None]:
     """The journal that is asked for, in which it says what this run is to do."""
     if options.journal is None:
         yield None
         return
     with opened(options.journal) as journal:
+        for remark in journal.contents.remarks():
+            complain(f"{options.journal}: {remark}")
         part = "" if options.part is None else "{}/{}".format(*options.part)
-        journal.begin(options.words, code, list(planned), jobs, options.own, part)
+        journal.begin(options.words, kind, code, list(planned), jobs, options.own, part)
         yield journal
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from constructions.export import TOOLS
 from constructions.guards.errors import InputError
 from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
 from verify.cli.commands.own import builder_of
-from verify.cli.commands.running import add_running, run
+from verify.cli.commands.running import Found, add_running, run
 from verify.cli.output import complain, say, say_text, say_verdict
 from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
 from verify.cli.values import count, margin, size
 from verify.queries.evidence import worst
+
+if TYPE_CHECKING:  # which takes a second to import
+    from verify.attacking.attack import Tally
 
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
 """The kinds of `verify.attacking.kinds`, which imports torch, as help does not."""
@@ -172,8 +176,7 @@ def _run_attack(options: argparse.Namespace) -> int:
     for kind in options.kind or []:
         if kind not in ATTACKS:
             raise InputError(f"--kind {kind}: no such kind; there are {', '.join(ATTACKS)}")
-    from verify.attacking.jobs import SERIES_OF_ATTACKS, all_attacks, by_kind
-    from verify.cli.reports.checks import attack_table, attack_verdict
+    from verify.attacking.jobs import SERIES_OF_ATTACKS, all_attacks
 
     builder_of(options.own)  # said before the model is read
     kinds = list(dict.fromkeys(options.kind or ATTACKS))
@@ -182,7 +185,14 @@ def _run_attack(options: argparse.Namespace) -> int:
     seconds = sum(SERIES_OF_ATTACKS.cost(one).seconds for one in attacks)
     if options.workers is None and options.dask is None and seconds < WORTH_WORKERS:
         options.workers = 0
-    found = run(SERIES_OF_ATTACKS, attacks, options, "series of attacks")
+    return ended(run(SERIES_OF_ATTACKS, attacks, options, "series of attacks"))
+
+
+def ended(found: Found[Tally]) -> int:
+    """Print what became of attacks; returns the exit status."""
+    from verify.attacking.jobs import by_kind
+    from verify.cli.reports.checks import attack_table, attack_verdict
+
     tallies = by_kind(found.results)
     say_text(attack_table(tallies))
     say_verdict(attack_verdict(tallies, found.planned - len(found.results)))
