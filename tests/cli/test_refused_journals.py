@@ -2,15 +2,18 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 
+import pytest
 from cell_journals import GRID, cells_journal, printed
 from journals import whole_lines
 from journals import write as write_squares
 
+from constructions import FactTable, save, selector
 from verify.runner import journal
 from verify.runner.journal import opened
 
@@ -94,3 +97,34 @@ def test_a_journal_of_thousands_of_jobs_is_interrupted_in_a_line(folder):
     program.send_signal(signal.SIGINT)
     assert program.communicate()[1] == "interrupted\n"
     assert program.returncode == 130
+
+
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.long)])
+def test_a_run_whose_journal_is_full_stops_and_the_next_goes_on(workers, folder, capsys):
+    """The system takes no file of more than 2,000 bytes, as a disk that is full."""
+    save(selector(FactTable.random_bijections(5, 1, seed=0)), folder / "model")
+    words = ["attack", "model", "-n", "3", "--workers", workers, "--journal", "j"]
+    stopped = subprocess.run(
+        [sys.executable, "-m", "verify", *words],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+    )
+    n_saved = len(whole_lines(folder / "j")) - 1
+    assert 0 < n_saved < 6
+    saved = "1 result is" if n_saved == 1 else f"{n_saved} results are"
+    why = f"cannot be written: File too large; {saved} in it, and the same command goes on"
+    assert stopped.returncode == 2
+    assert stopped.stderr.startswith("error: ")
+    assert why in stopped.stderr
+    assert stopped.stderr.count("\n") == 1
+    status, lines, _ = printed(capsys, "journal", "j")
+    assert (status, lines[-1].partition(",")[0]) == (1, "UNKNOWN: 6 jobs planned")
+    assert printed(capsys, *words)[0] == 0
+    whole = ["attack", "model", "-n", "3", "--workers", "0", "--journal", "whole"]
+    assert printed(capsys, *whole)[0] == 0
+    digests = [printed(capsys, "journal", name)[1][-2] for name in ("j", "whole")]
+    assert digests[0] == digests[1]
+    assert printed(capsys, "journal", "j", "whole")[0] == 0
