@@ -70,9 +70,8 @@ class Change:
         ends, spread = middle @ weight.mT, up((half + (n + 4) * UNIT * middle.abs()) @ size)
         moved = up(self.moved(name, weight, x.total))
         rounded = self.rounded(name, weight, x.total, moved)
-        return Box(
-            ends - spread, ends + spread, up(x.error @ size + x.shifted(weight) + moved + rounded)
-        )
+        error = up(x.error @ size + x.shifted(weight) + moved + x.divided(rounded))
+        return Box(ends - spread, ends + spread, error, scale=x.scale)
 
     def rounded_sum(self, x: Tensor, y: Tensor) -> Tensor:
         """How far x + y is from that in floating point, for streams of at most these absolute
@@ -81,10 +80,15 @@ class Change:
         return self.rounds(x + y, 1) + 2 * self.flushed
 
     def plus(self, x: Box, y: Box) -> Box:
-        """x + y, where x may have a shift."""
+        """x + y, where x may have a shift, and both a common factor: the same, or x has one."""
+        if y.scale is not x.scale:
+            y = y.unscaled()
+            if x.scale is not None:  # 1 / (1 + s) differs from 1 by at most 2 scale
+                y = Box(y.low, y.high, up(y.error + 2 * x.scale * y.total))
         spread = torch.where(y.largest > 0, 4 * UNIT * (x.largest + y.largest), 0.0)
-        error = x.error + y.error + self.rounded_sum(x.total, y.total)
-        return Box(x.low + y.low - spread, x.high + y.high + spread, up(error), x.shift, x.along)
+        error = up(x.error + y.error + x.divided(self.rounded_sum(x.total, y.total)))
+        low, high = x.low + y.low - spread, x.high + y.high + spread
+        return Box(low, high, error, x.shift, x.along, x.scale)
 
     def quotient(self, x: Box, number: float) -> Box:
         """x / number, where the number may be rounded too."""

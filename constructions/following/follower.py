@@ -76,7 +76,7 @@ class Follower:
             x = change.plus(x, Box(rows, rows, error))
         x = follow(self.network, x, rules)
         last = x.part(slice(n_positions - n_answers, None), slice(None))
-        return rules.through(self.network.unembedding, last)
+        return rules.through(self.network.unembedding, last).unscaled()
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,11 @@ class _BoxRules(MatrixRules[Box]):
         return rms_norm(x, gain, 2 * self.change.unit if eps is None else float(eps), self.change)
 
     def mixed(self, heads: Heads, query: Box, key: Box, value: Box) -> Box:
-        """What each head reads, one after the other."""
+        """What each head reads, one after the other; positions may have different factors, which
+        count as errors here.
+        """
         found: list[Box] = []
+        query, key, value = (part.unscaled() for part in (query, key, value))
         for head, (scored, read) in zip(heads.shapes, heads.channels(), strict=True):
             queries = query.part(scored)
             if heads.scaled:
