@@ -9,7 +9,6 @@ position, or a single query, which is a point (`constructions.following.queries`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,13 +21,13 @@ UNIT = 2.0**-53
 
 @dataclass
 class Box:
-    """Bounds on vectors (..., L, n), in float64.
+    """Bounds on vectors (..., n), in float64.
 
     Attributes:
-        low, high: (..., L, n), the ends of the values without the change, in real arithmetic.
-        error: (..., L, n), how far the values with the change, in floating point, are from those,
+        low, high: (..., n), the ends of the values without the change, in real arithmetic.
+        error: (..., n), how far the values with the change, in floating point, are from those,
             but for a common shift.
-        shift: (..., L, 1), on a further error: one factor of at most this for each position, times
+        shift: (..., 1), on a further error: one factor of at most this for each position, times
             `along`. It may cancel from what reads differences. None for none.
         along: (n,), the vector that the shift multiplies; None for none.
     """
@@ -72,10 +71,15 @@ class Box:
         error = self.error.minimum(up(self.high + self.error).relu())
         return Box(self.low.clamp(min=0), self.high.clamp(min=0), error)
 
-    def part(self, *index: slice) -> Box:
-        """Some positions, or coordinates: of the last axes; where there is a shift, positions
-        alone.
-        """
-        where: tuple[Any, ...] = (..., *index)
-        shift = None if self.shift is None else self.shift[where]
-        return Box(self.low[where], self.high[where], self.error[where], shift, self.along)
+    def channels(self, some: slice) -> Box:
+        """Some coordinates; of vectors without a shift."""
+        return Box(self.low[..., some], self.high[..., some], self.error[..., some])
+
+    def at(self, places: Tensor) -> Box:
+        """Of vectors (P, n) those at these places (...): (..., n)."""
+        shift = None if self.shift is None else self.shift[places]
+        return Box(self.low[places], self.high[places], self.error[places], shift, self.along)
+
+    def flat(self) -> Box:
+        """All vectors in a row, (P, n); without a shift."""
+        return Box(*(end.flatten(0, -2) for end in (self.low, self.high, self.error)))
