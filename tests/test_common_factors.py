@@ -14,7 +14,7 @@ from constructions import CATALOGUE, standard
 from constructions.decoders.network import network_of_decoder
 from constructions.following import changes, norms
 from constructions.following.boxes import Box
-from constructions.following.changes import Change
+from constructions.following.changes import Change, Entries
 from constructions.following.follower import Follower
 from constructions.following.norms import layer_norm, rms_norm
 from verify.queries.recall import check_recall
@@ -80,8 +80,8 @@ class Chain:
                     else rms_norm(x, self.gain, self.eps, change)
                 )
             elif step == "mlp":
-                hidden = change.through("up", self.up, x).relu()
-                x = change.plus(x, change.through("down", self.down, hidden))
+                hidden = change.through("up", Entries(self.up), x).relu()
+                x = change.plus(x, change.through("down", Entries(self.down), hidden))
             else:
                 x = change.plus(x, Box(self.fixed, self.fixed, torch.zeros_like(self.fixed)))
         return x

@@ -9,7 +9,6 @@ position, or a single query, which is a point (`constructions.following.queries`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,16 +25,16 @@ one no sum overflows that is at most a quarter of the largest number without it.
 
 @dataclass
 class Box:
-    """Bounds on vectors (..., L, n), in float64.
+    """Bounds on vectors (..., n), in float64.
 
     Attributes:
-        low, high: (..., L, n), the ends of the values without the change, in real arithmetic.
-        error: (..., L, n), how far the values with the change, in floating point, are from those,
+        low, high: (..., n), the ends of the values without the change, in real arithmetic.
+        error: (..., n), how far the values with the change, in floating point, are from those,
             but for a common shift.
-        shift: (..., L, 1), on a further error: one factor of at most this for each position, times
+        shift: (..., 1), on a further error: one factor of at most this for each position, times
             `along`. It may cancel from what reads differences. None for none.
         along: (n,), the vector that the shift multiplies; None for none.
-        scale: (..., L, 1), on the s of a common factor 1 + s for each position, at most
+        scale: (..., 1), on the s of a common factor 1 + s for each position, at most
             `MOST_SCALE`: it multiplies the values with the change, errors and shift included,
             beside what all these say. Two boxes with the very same tensor here have the same
             factor. None for a factor of 1.
@@ -95,11 +94,17 @@ class Box:
         shift = None if self.shift is None else up(self.shift * (1 + self.scale))
         return Box(self.low, self.high, error, shift, self.along)
 
-    def part(self, *index: slice) -> Box:
-        """Some positions, or coordinates: of the last axes; where there is a shift, positions
-        alone.
-        """
-        where: tuple[Any, ...] = (..., *index)
-        shift = None if self.shift is None else self.shift[where]
-        scale = None if self.scale is None else self.scale[where]
-        return Box(self.low[where], self.high[where], self.error[where], shift, self.along, scale)
+    def channels(self, some: slice) -> Box:
+        """Some coordinates; of vectors without a shift or a factor."""
+        return Box(self.low[..., some], self.high[..., some], self.error[..., some])
+
+    def at(self, places: Tensor) -> Box:
+        """Of vectors (P, n) those at these places (...): (..., n)."""
+        shift = None if self.shift is None else self.shift[places]
+        scale = None if self.scale is None else self.scale[places]
+        low, high, error = self.low[places], self.high[places], self.error[places]
+        return Box(low, high, error, shift, self.along, scale)
+
+    def flat(self) -> Box:
+        """All vectors in a row, (P, n); without a shift or a factor."""
+        return Box(*(end.flatten(0, -2) for end in (self.low, self.high, self.error)))

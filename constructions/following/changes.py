@@ -7,11 +7,36 @@ basis (`constructions.forms.basis_bounds`).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
 from constructions.following.boxes import UNIT, Box
 from constructions.model.rounding import up
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """A weight, float64 (out, in), and what bounds need of it, which is found once."""
+
+    weight: Tensor
+
+    @cached_property
+    def size(self) -> Tensor:
+        """The absolute values, (out, in)."""
+        return self.weight.abs()
+
+    @cached_property
+    def row_sums(self) -> Tensor:
+        """Those of each row added up, (out,)."""
+        return self.size.sum(1)
+
+    @cached_property
+    def not_zero(self) -> Tensor:
+        """How many of each row are not 0, int64 (out,)."""
+        return (self.weight != 0).sum(1)
 
 
 class Change:
@@ -48,28 +73,29 @@ class Change:
             sums < self.most, terms * (self.unit * sums + self.underflow), torch.nan
         )
 
-    def terms(self, weight: Tensor) -> Tensor | int:
+    def terms(self, entries: Entries) -> Tensor | int:
         """How many products each row of a changed weight makes that are not 0: (rows,). Adding a 0
         does not round.
         """
-        return (weight != 0).sum(1)
+        return entries.not_zero
 
-    def rounded(self, name: str, weight: Tensor, total: Tensor, moved: Tensor) -> Tensor:
+    def rounded(self, name: str, entries: Entries, total: Tensor, moved: Tensor) -> Tensor:
         """How far `(W + D) x` is from that in floating point, for all |x| <= total; moved: the
         bound on |D x|.
         """
-        sums = total @ weight.abs().mT + moved
-        return self.rounds(sums, self.terms(weight) + 2) + self.flushed * (
-            weight.abs().sum(1) + total.sum(-1, keepdim=True)
+        sums = total @ entries.size.mT + moved
+        return self.rounds(sums, self.terms(entries) + 2) + self.flushed * (
+            entries.row_sums + total.sum(-1, keepdim=True)
         )
 
-    def through(self, name: str, weight: Tensor, x: Box) -> Box:
+    def through(self, name: str, entries: Entries, x: Box) -> Box:
         """W x."""
-        size, n = weight.abs().mT, weight.shape[1]
+        weight, size, n = entries.weight, entries.size.mT, entries.weight.shape[1]
         middle, half = x.middle_and_half
         ends, spread = middle @ weight.mT, up((half + (n + 4) * UNIT * middle.abs()) @ size)
-        moved = up(self.moved(name, weight, x.total))
-        rounded = self.rounded(name, weight, x.total, moved)
+        total = x.total
+        moved = up(self.moved(name, weight, total))
+        rounded = self.rounded(name, entries, total, moved)
         error = up(x.error @ size + x.shifted(weight) + moved + x.divided(rounded))
         return Box(ends - spread, ends + spread, error, scale=x.scale)
 
