@@ -113,7 +113,12 @@ def _target(folder: str, model: str, own: str) -> Target:
     return target_of(folder, construction(own) if own else None)
 
 
-SERIES_OF_ATTACKS = Kind("attack", Tally, run, describe, cost, lost)
+def group(attacks: Attacks) -> str:
+    """Attacks of one kind."""
+    return attacks.kind
+
+
+SERIES_OF_ATTACKS = Kind("attack", Tally, run, describe, cost, lost, group)
 """A series of attacks of one kind."""
 
 

@@ -54,5 +54,10 @@ def lost(cell: Cell, why: Lost) -> CellResult:
     return CellResult(cell, cell.dtype, ended=Ended(str(why), why.crashed))
 
 
-CELLS = Kind("cell", CellResult, run, describe, cost, lost)
+def group(cell: Cell) -> str:
+    """Cells of one construction in one form."""
+    return f"{cell.construction} {cell.form}"
+
+
+CELLS = Kind("cell", CellResult, run, describe, cost, lost, group)
 """All queries of a cell, and the proof of a small model."""

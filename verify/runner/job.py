@@ -43,6 +43,7 @@ class Kind(Generic[Argument, Result]):
         describe: all that decides the result, but for the code, as JSON data.
         cost: an estimate, made beforehand.
         lost: what stands in a table in place of the result of a job that was lost.
+        group: in words; the costs of those of one group are estimated wrong alike.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Kind(Generic[Argument, Result]):
     describe: Callable[[Argument], dict[str, Any]]
     cost: Callable[[Argument], Cost]
     lost: Callable[[Argument, Lost], Result]
+    group: Callable[[Argument], str] = lambda argument: ""
 
 
 @dataclass(frozen=True)

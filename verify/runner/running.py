@@ -61,7 +61,7 @@ class _Run:
 
     def __init__(self, jobs: Sequence[Job[Any, Any]], place: Place, order: Order):
         self.jobs, self.place = jobs, place
-        self.waiting = _ordered(jobs, order)
+        self.waiting = ordered(jobs, order)
         self.again: list[int] = []
         self.tried_again: set[int] = set()
         self.running: dict[Future[Outcome], int] = {}
@@ -114,7 +114,7 @@ class _Run:
         self.waiting, self.again = [], []
 
 
-def _ordered(jobs: Sequence[Job[Any, Any]], order: Order) -> list[int]:
+def ordered(jobs: Sequence[Job[Any, Any]], order: Order) -> list[int]:
     """The indices of all jobs, in the order in which they are to begin."""
     indices = list(range(len(jobs)))
     if order != "listed":

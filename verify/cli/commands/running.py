@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
 from constructions.guards.errors import InputError
 from verify.cli.output import complain
-from verify.cli.progress import progress
 from verify.cli.values import count, memory, part
+from verify.cli.watching import Watch, watched
 from verify.runner.code_version import code_version, own_files
 from verify.runner.job import Argument, Job, Kind, Result
 from verify.runner.journal import Journal, opened
 from verify.runner.outcome import Lost
 from verify.runner.places import Place, here, usual_workers
-from verify.runner.running import ORDERS, run_jobs
+from verify.runner.running import ORDERS, Outcome, ordered, run_jobs
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
@@ -116,36 +116,52 @@ def run(
     shown = _Shown(len(jobs), show)
     try:
         with (
-            progress(unit) as begin,
+            watched(jobs, ordered(jobs, options.order), unit) as (watch, show_progress),
             _journal(options, kind.name, planned, len(jobs), code) as journal,
         ):
-            advance = begin("verifying", len(jobs))
             left = []
             for index, job in enumerate(jobs):
                 done = None if journal is None else journal.found(job)
                 if done is None:
                     left.append(index)
                 else:
+                    watch.known(index, done.seconds)
                     shown.add(index, done.result)
             if len(left) < len(jobs):
                 done_before = f"{len(jobs) - len(left):,} of {len(jobs):,} {unit} are done"
                 complain(f"{options.journal}: {done_before}")
-            advance(len(jobs) - len(left))
-            with _place(options) as place:
-                for at, outcome in run_jobs([jobs[i] for i in left], place, options.order):
-                    job = jobs[left[at]]
+            show_progress()
+            with closing(_outcomes(jobs, left, options, watch)) as outcomes:
+                for index, outcome in outcomes:
+                    job = jobs[index]
                     if isinstance(outcome, Lost):
                         if journal is not None:
                             journal.note_lost(job, outcome)
-                        shown.add(left[at], kind.lost(job.argument, outcome))
+                        shown.add(index, kind.lost(job.argument, outcome))
                     else:
                         if journal is not None:
                             journal.note_done(job, outcome)
-                        shown.add(left[at], outcome.result)
-                    advance(len(shown.found))
+                        shown.add(index, outcome.result)
+                    show_progress()
     except KeyboardInterrupt:
         shown.interrupted = True
     return shown.end()
+
+
+def _outcomes(
+    jobs: Sequence[Job[Any, Any]], left: Sequence[int], options: argparse.Namespace, watch: Watch
+) -> Generator[tuple[int, Outcome]]:
+    """The index of each job that is left, and what has become of it, as they finish."""
+    with _place(options) as place:
+
+        def begun(running: Sequence[int]) -> None:
+            """Some are running, by their places among those that are left."""
+            watch.begun([left[at] for at in running], place.slots())
+
+        waiting = [jobs[index] for index in left]
+        for at, outcome in run_jobs(waiting, place, options.order, begun):
+            watch.ended(left[at], None if isinstance(outcome, Lost) else outcome.seconds)
+            yield left[at], outcome
 
 
 class _Shown(Generic[Result]):
