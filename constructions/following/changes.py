@@ -16,7 +16,7 @@ from torch import Tensor
 from constructions.following.boxes import UNIT, Box
 from constructions.model.rounding import up
 
-_MOST_KEPT = 2**20
+_MOST_KEPT = 2**23
 """Entries of a weight whose absolute values are kept beside it."""
 
 
