@@ -10,6 +10,7 @@ from constructions.facts.codes import Codebook, bits_needed
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.integers import takes_integers
+from constructions.sizes.sizing import Sizing
 from constructions.sizes.symbols import Symbols
 
 
@@ -129,11 +130,21 @@ _NAMES = {field.name for field in fields(Symbols)}
 """Of the symbols that all constructions share."""
 
 
-def _costs(entry: Construction, values: Mapping[str, int]) -> Costs:
-    """All that the formulas of an entry say at these values of the symbols."""
+def sizing_at(entry: Construction, values: Mapping[str, int]) -> Sizing:
+    """The sizes of an entry at these values of the symbols, tensor by tensor.
+
+    Args:
+        entry: a construction that has formulas.
+        values: as of `table_values` or `bijection_values`.
+    """
     own = {name: value for name, value in values.items() if name not in _NAMES}
     named = {name: value for name, value in values.items() if name in _NAMES}
-    sizing = entry.sized(Symbols(**named, options=own))
+    return entry.sized(Symbols(**named, options=own))
+
+
+def _costs(entry: Construction, values: Mapping[str, int]) -> Costs:
+    """All that the formulas of an entry say at these values of the symbols."""
+    sizing = sizing_at(entry, values)
     numbers = {field.name: getattr(sizing, field.name) for field in fields(Costs)}
     for name, number in numbers.items():
         if not isinstance(number, int):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 
-def done_or_lost(item):
+def done_or_raise(item):
     """Do an item, or be killed, crash, leave, raise, return what cannot be sent, or sleep, as it
     says.
     """
@@ -20,6 +20,8 @@ def done_or_lost(item):
         os._exit(3)
     if item == "raise":
         raise ValueError("no such thing")
+    if item == "out of memory":
+        raise MemoryError("so much")
     if item == "unsendable":
         return lambda: item
     if item == "sleep":
@@ -27,9 +29,35 @@ def done_or_lost(item):
     return f"{item} is done"
 
 
-def reported(item, why):
-    """The result of an item that is lost."""
-    return f"{item}: {why}{' (crashed)' * why.crashed}"
+def squared(number):
+    """Its square."""
+    return number * number
+
+
+def made_of(size):
+    """How many bytes were held for a moment."""
+    return len(bytearray(b"1") * size)
+
+
+def killed_first(file):
+    """Write a letter, and be killed from outside unless another was there before."""
+    with open(file, "a+") as opened:
+        opened.write("x")
+        opened.seek(0)
+        if len(opened.read()) == 1:
+            opened.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+def process():
+    """Which process does it."""
+    return os.getpid()
+
+
+def numbers_of_threads(names):
+    """What the environment says of these variables."""
+    return [os.environ.get(name) for name in names]
 
 
 def write_pid(file):

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 
 import pytest
+from journals import write
 
 from constructions import FactTable, save, selector
 from verify.__main__ import main
@@ -22,6 +23,7 @@ WORDS = {
     "show": (["show", "model", "1 0"], "adds to e"),
     "check": (["check", "model"], "PASS: all 5 queries"),
     "attack": (["attack", "model", "-n", "5"], "nothing wrong was accepted"),
+    "journal": (["journal", "j"], "PASS: 1 job planned"),
     "export": (["export", "model", "--to", "onnx", "out"], "out"),
     "example": (["example", "unicode.tsv"], "unicode.tsv"),
 }
@@ -34,6 +36,7 @@ def workshop(tmp_path, monkeypatch):
     facts = FactTable.from_triples([("Ann", "mother", "Beth"), ("Beth", "mother", "Carla")])
     facts.to_tsv(tmp_path / "facts.tsv")
     save(selector(FactTable.random_bijections(5, 1, seed=0)), tmp_path / "model")
+    write(tmp_path / "j", [1])
     monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: [Cell("selector", 5, 2)])
 
 

@@ -9,19 +9,16 @@ import random
 import signal
 import subprocess
 import sys
-import time
+from dataclasses import replace
 from functools import partial
-from multiprocessing.connection import wait
-from pathlib import Path
 
 import pytest
-from items import done_or_lost, reported
 
 from constructions.saved.manifest import NAME as MANIFEST
 from verify.__main__ import main
 from verify.cells.cell import Cell
+from verify.cells.jobs import CELLS
 from verify.cells.results import CellResult
-from verify.cells.workers import MOST, side_by_side
 from verify.queries.answers import Recall
 
 # Interrupts itself at a call of a Python function, by number, counted from where our code begins;
@@ -130,95 +127,11 @@ def test_an_interrupt_is_reported_where_main_is_called_from_python(monkeypatch, 
 # ------------------------------------------------------------------ workers
 
 
-def test_a_worker_that_ends_is_reported_and_the_others_go_on():
-    items = ["a", "kill", "b", "crash", "raise", "leave", "c", "unsendable", "d"]
-    random.shuffle(items)
-    expected = {
-        "kill": "kill: its process was ended by SIGKILL, as a system does that is out of memory",
-        "crash": "crash: its process was ended by SIGABRT (crashed)",
-        "leave": "leave: its process ended with status 3 (crashed)",
-        "raise": "raise: it raised ValueError: no such thing (crashed)",
-    }
-    with side_by_side(done_or_lost, items, reported) as results:
-        found = dict(zip(items, results, strict=True))
-    assert found.pop("unsendable").startswith("unsendable: its result cannot be sent: ")
-    assert found == {
-        item: expected.get(item, f"{item} is done") for item in items if item != "unsendable"
-    }, items
-
-
-@pytest.mark.parametrize("processes", [1, MOST])
-def test_a_program_whose_workers_all_crash_ends(processes, monkeypatch):
-    """With one process none is left when the rest is given up; with more, all may end at once."""
-
-    def wait_for_some(pipes):
-        assert pipes, "waiting for no process never ends"
-        return wait(pipes)
-
-    monkeypatch.setattr("verify.cells.workers.wait", wait_for_some)
-    monkeypatch.setattr("verify.cells.workers.MOST", processes)
-    monkeypatch.setattr("verify.cells.workers.MOST_LOST", 3)
-    items = ["a", "b", *["leave"] * 30]
-    with side_by_side(done_or_lost, items, reported) as results:
-        found = list(results)
-    assert found[:2] == ["a is done", "b is done"]
-    ended = [line for line in found if line == "leave: its process ended with status 3 (crashed)"]
-    assert 3 <= len(ended) < 3 + MOST
-    assert found[-1].startswith("leave: it was not run, since ")
-    assert found[-1].endswith(" others had been lost")
-
-
-def test_an_exception_ends_workers_at_once():
-    started = time.monotonic()
-    with (
-        pytest.raises(KeyboardInterrupt),
-        side_by_side(done_or_lost, ["a", "sleep", "sleep"], reported) as results,
-    ):
-        interrupt_after(next(results))
-    assert time.monotonic() - started < 50, "the items that sleep take a minute"
-
-
-def interrupt_after(result):
-    assert result == "a is done"
-    raise KeyboardInterrupt
-
-
-def test_workers_end_with_a_parent_that_is_killed(tmp_path):
-    code = (
-        "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from items import reported, write_pid\n"
-        "from verify.cells.workers import side_by_side\n"
-        "if __name__ == '__main__':\n"
-        "    with side_by_side(write_pid, sys.argv[2:], reported) as results:\n"
-        "        next(results)\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    program = tmp_path / "program.py"
-    program.write_text(code)
-    files = [tmp_path / "one", tmp_path / "two"]
-    done = subprocess.run(
-        [sys.executable, str(program), os.path.dirname(__file__), *map(str, files)], check=False
-    )
-    assert done.returncode == -signal.SIGKILL
-    pids = {file.read_text() for file in files if file.exists()}
-    assert pids
-    deadline = time.monotonic() + 30
-    while any(map(runs, pids)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(map(runs, pids))
-
-
-def runs(pid):
-    try:
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-
-
 def test_a_lost_cell_is_no_pass(monkeypatch, capsys):
     cells = [Cell("selector", 5, 1), Cell("selector", 5, 2), Cell("selector", 5, 3)]
     monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: cells)
-    monkeypatch.setattr("verify.cli.commands.cells._run_in_worker", kill_the_second)
+    killing = replace(CELLS, run=kill_the_second)
+    monkeypatch.setattr("verify.cells.jobs.CELLS", killing)
     assert main(["all"]) == 1
     captured = capsys.readouterr()
     reported = "its process was ended by SIGKILL, as a system does that is out of memory"

@@ -284,7 +284,7 @@ def test_reasons_and_counterexamples_of_a_cell_stay_in_their_lines(capsys):
         say_row(line(result, wide), result.verdict)
     say_text(notes(result))
     assert NO_VERDICT not in capsys.readouterr().out, "the program's own lines are not marked"
-    assert len(attack_table([Tally("flips", generated=2, fooled=[forged])]).split("\n")) == 3
+    assert len(attack_table([Tally("flips", generated=2, fooled=[forged])]).split("\n")) == 4
 
 
 def test_counterexamples_name_hostile_entities_in_printable_characters():

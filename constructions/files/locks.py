@@ -1,6 +1,6 @@
-"""Locks on folders (`flock`): the kernel's, which end with the process that holds them, so that
-they are seen across process namespaces (containers that share a volume), where process ids mean
-nothing.
+"""Locks on folders and files (`flock`): the kernel's, which end with the process that holds them,
+so that they are seen across process namespaces (containers that share a volume), where process ids
+mean nothing.
 """
 
 from __future__ import annotations
@@ -54,6 +54,23 @@ def locked(path: Path, wait: bool) -> int | None:
                 return None
             raise
         released(handle)  # another folder has got the name while we waited
+
+
+def held(handle: int) -> bool:
+    """Lock an open file; False where files cannot be locked.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 def released(handle: int) -> None:

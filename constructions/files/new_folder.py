@@ -24,14 +24,11 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from constructions.files.locks import Identity, identity, locked, released
-from constructions.files.moves import Written, exchange, listed, remove
+from constructions.files.moves import NO_SYNC, Written, exchange, listed, remove
 from constructions.files.outputs import require_outside_models
 from constructions.files.undisturbed import MOST_TRIES, undisturbed
 from constructions.guards.errors import InputError
 from constructions.guards.wording import printable
-
-_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What a file system says that does not know how to flush a folder, or a file, to the disk."""
 
 
 @dataclass
@@ -200,7 +197,7 @@ def _sync(path: Path, doubts: list[str]) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in _NO_SYNC:
+        if error.errno not in NO_SYNC:
             raise
         doubts.append(
             "is written and in place, but this file system cannot flush a"

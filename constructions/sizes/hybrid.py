@@ -46,6 +46,8 @@ def hybrid(s: Symbols) -> Sizing:
         unembedding_entry_bits=sign_readout(s, s.N + s.u, s.b),
         internal_fact_bits=s.k * s.q * s.N * s.b,
         embedding_fact_bits=_tree_bits(s, s.k),
+        hidden=(first(1), second(1)),
+        widest_head=s.max(nodes, s.R, s.p),
     )
 
 
@@ -76,6 +78,8 @@ def hybrid_shared(s: Symbols) -> Sizing:
         unembedding_entry_bits=sign_readout(s, s.N + s.u, s.b),
         internal_fact_bits=s.q * s.N * s.b,
         embedding_fact_bits=_tree_bits(s, s.k),
+        hidden=(first, second),
+        widest_head=s.max(nodes, s.R, s.p),
     )
 
 

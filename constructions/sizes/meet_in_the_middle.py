@@ -34,4 +34,5 @@ def meet_in_the_middle(s: Symbols) -> Sizing:
         internal_fact_bits=0,
         embedding_fact_bits=middles,
         unembedding_fact_bits=s.if_any(s.k - 1) * words * s.m,
+        widest_head=s.max(middles, s.p),
     )

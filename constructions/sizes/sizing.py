@@ -41,6 +41,9 @@ class Sizing:
         embedding_fact_bits, unembedding_fact_bits: the same for one entity's row of the embedding,
             of the unembedding.
         written_tokens: the tokens that are written until the answer stands.
+        hidden: the widths of the hidden layers of the widest MLP, in order; by default one of
+            `d_mlp`.
+        widest_head: the most coordinates that a head compares or copies; by default `d_model`.
     """
 
     d_vocab: int
@@ -55,6 +58,8 @@ class Sizing:
     embedding_fact_bits: int
     unembedding_fact_bits: int = 0
     written_tokens: int = 1
+    hidden: tuple[int, ...] = ()
+    widest_head: int = 0
 
     @property
     def parameters(self) -> int:

@@ -22,6 +22,7 @@ def selector(s: Symbols) -> Sizing:
         unembedding_entry_bits=bit_readout(s),
         internal_fact_bits=0,
         embedding_fact_bits=s.R * s.m,
+        widest_head=width,
     )
 
 
@@ -43,6 +44,7 @@ def scalar_selector(s: Symbols) -> Sizing:
         unembedding_entry_bits=s.bits_between(lowest, 2 * (s.a - 1)),
         internal_fact_bits=0,
         embedding_fact_bits=s.R * s.bits(s.a),
+        widest_head=s.R,
     )
 
 
@@ -67,4 +69,5 @@ def attention_selector(s: Symbols) -> Sizing:
         unembedding_entry_bits=s.bits_between(-2 * s.m, 1),
         internal_fact_bits=0,
         embedding_fact_bits=s.R * s.m,
+        widest_head=s.m,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from constructions.sizes.sizing import Sizing, Tensor
 from constructions.sizes.symbols import Symbols
 from constructions.sizes.tensors import (
@@ -20,7 +22,7 @@ def key_value(s: Symbols) -> Sizing:
     threshold = s.bits_between(-(s.b + s.c - 1), 1)
     d = s.b + 2 * s.c + s.p + 1
     layer = mlp([units], (threshold, 2), d)
-    return _memory(s, d, units, layer, s.k, select_from_known_places(s, d))
+    return _memory(s, d, [units], layer, s.k, select_from_known_places(s, d))
 
 
 def key_value_shared(s: Symbols) -> Sizing:
@@ -30,7 +32,7 @@ def key_value_shared(s: Symbols) -> Sizing:
     moves = 2 + s.if_any(s.k - 1)
     d = 2 * s.b + 2 * s.c + 2 * s.p + 2
     layer = mlp([units], (threshold, moves), d)
-    return _memory(s, d, units, layer, 1, select_by_pointer(s, d))
+    return _memory(s, d, [units], layer, 1, select_by_pointer(s, d))
 
 
 def key_value_rows(s: Symbols) -> Sizing:
@@ -38,7 +40,7 @@ def key_value_rows(s: Symbols) -> Sizing:
     widths = _row_widths(s, passes=1, moved=0)
     d = s.b + 2 * s.c + s.p + 1
     layer = mlp(widths, _row_bits(s, lowest=1), d)
-    return _memory(s, d, s.max(*widths), layer, s.k, select_from_known_places(s, d))
+    return _memory(s, d, widths, layer, s.k, select_from_known_places(s, d))
 
 
 def key_value_rows_shared(s: Symbols) -> Sizing:
@@ -46,7 +48,7 @@ def key_value_rows_shared(s: Symbols) -> Sizing:
     widths = _row_widths(s, passes=s.k, moved=s.k)
     d = 2 * s.b + 2 * s.c + 2 * s.p + 2
     layer = mlp(widths, _row_bits(s, lowest=s.max(s.p - 1, 1)), d)
-    return _memory(s, d, s.max(*widths), layer, 1, select_by_pointer(s, d))
+    return _memory(s, d, widths, layer, 1, select_by_pointer(s, d))
 
 
 def _pairs(s: Symbols) -> int:
@@ -77,7 +79,7 @@ def _row_bits(s: Symbols, lowest: int) -> tuple[int, int, int, int]:
 def _memory(
     s: Symbols,
     d: int,
-    widest: int,
+    hidden: Sequence[int],
     layer: tuple[Tensor, ...],
     stored: int,
     selecting: tuple[Tensor, ...],
@@ -89,7 +91,7 @@ def _memory(
     return Sizing(
         d_vocab=s.V,
         d_model=d,
-        d_mlp=widest,
+        d_mlp=s.max(*hidden),
         n_layers=s.k,
         n_heads=2,
         internal=(positions(s.k + 1, d), *selecting, *copies(s.b + stored * s.c, d), *mlps),
@@ -97,4 +99,6 @@ def _memory(
         unembedding_entry_bits=sign_readout(s, s.N + s.u, s.b),
         internal_fact_bits=stored * s.N * s.R * s.b,
         embedding_fact_bits=0,
+        hidden=tuple(hidden),
+        widest_head=s.max(s.b, s.c, s.p),
     )

@@ -40,6 +40,7 @@ def precomputed(s: Symbols) -> Sizing:
         unembedding_entry_bits=bit_readout(s),
         internal_fact_bits=0,
         embedding_fact_bits=answers,
+        widest_head=s.max(answers, s.p),
     )
 
 
@@ -64,4 +65,5 @@ def precomputed_depth_1(s: Symbols) -> Sizing:
         unembedding_entry_bits=bit_readout(s),
         internal_fact_bits=0,
         embedding_fact_bits=answers,
+        widest_head=s.max(answers, s.p),
     )

@@ -35,4 +35,5 @@ def chain_of_thought(s: Symbols) -> Sizing:
         internal_fact_bits=0,
         embedding_fact_bits=stored,
         written_tokens=s.ceiling(s.k, s.j),
+        widest_head=s.max(stored, s.p),
     )

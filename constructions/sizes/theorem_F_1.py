@@ -27,4 +27,5 @@ def superposition(s: Symbols) -> Sizing:
         unembedding_entry_bits=s.bits_between(-(g * s.w + 1), highest),
         internal_fact_bits=0,
         embedding_fact_bits=s.M,
+        widest_head=s.M,
     )

@@ -165,7 +165,8 @@ def test_all_runs_the_default_grid_and_counts(monkeypatch, capsys, tmp_path):
 def test_all_runs_the_forms_too_if_asked(monkeypatch, capsys):
     monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: [Cell("selector", 5, 1)])
     monkeypatch.setattr(
-        "verify.cli.commands.cells.forms_grid", lambda: [Cell("selector", 5, 1, form="wide")] * 2
+        "verify.cli.commands.cells.forms_grid",
+        lambda: [Cell("selector", 5, r, form="wide") for r in (1, 2)],
     )
     assert main(["all"]) == 0
     assert "PASS: 1 cell planned, 1 passed" in capsys.readouterr().out

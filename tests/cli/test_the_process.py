@@ -5,11 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from functools import partial
 
 import pytest
-from command_line import run
+from command_line import on_a_terminal, run
 
 from verify.__main__ import main
 from verify.attacking.kinds import KINDS
@@ -99,31 +98,6 @@ def test_a_closed_pipe_ends_quietly():
         process.stdout.close()
         assert "Traceback" not in process.stderr.read()
     assert process.returncode == 1
-
-
-def on_a_terminal(*words, **environment):
-    """What a terminal of 200 columns shows while a command runs, and its status."""
-    pty = pytest.importorskip("pty")
-    primary, secondary = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "verify", *words],
-        stdout=secondary,
-        stderr=secondary,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "200", **environment},
-    )
-    os.close(secondary)
-    printed = b""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            chunk = os.read(primary, 65536)
-        except OSError:
-            break
-        if not chunk:
-            break
-        printed += chunk
-    os.close(primary)
-    return printed.decode(), process.wait(timeout=60)
 
 
 def test_a_terminal_gets_a_progress_bar_that_shows_each_phase():

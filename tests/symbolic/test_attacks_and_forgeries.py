@@ -24,7 +24,7 @@ def test_the_checker_and_the_exhaustive_pass_agree_on_every_attack(name, by, tmp
     tallies = attack.attack(tmp_path / "model", 20, seed, by=by)
     assert [tally.kind for tally in tallies] == list(kinds.KINDS)
     for tally in tallies:
-        assert tally.sound, tally.fooled
+        assert tally.verdict == "PASS", tally.fooled
         assert tally.generated == 20
         assert tally.killed > 0 or (by, tally.kind) == ("kernel", "forgeries")
 
@@ -32,10 +32,13 @@ def test_the_checker_and_the_exhaustive_pass_agree_on_every_attack(name, by, tmp
 def test_an_attack_that_generates_nothing_is_not_sound(tmp_path):
     save(built("selector"), tmp_path / "model")
     (tally,) = attack.attack(tmp_path / "model", 0, kinds=["weights"])
-    assert (tally.generated, tally.sound) == (0, False)
-    assert not attack.Tally("weights").sound
-    assert not attack.Tally("weights", 3, 1, 1).sound
-    assert attack.Tally("weights", 3, 2, 1).sound
+    assert (tally.generated, tally.verdict) == (0, "FAIL")
+    assert attack.Tally("weights").verdict == "FAIL"
+    assert attack.Tally("weights", 3, 1, 1).verdict == "FAIL"
+    assert attack.Tally("weights", 3, 2, 1).verdict == "PASS"
+    assert attack.Tally("weights", 3, 2, 1, lost=["killed"]).verdict == "UNKNOWN"
+    assert attack.Tally("weights", lost=["killed"]).verdict == "UNKNOWN"
+    assert attack.Tally("weights", 3, 2, 1, crashed=["it"]).verdict == "FAIL"
 
 
 @pytest.mark.parametrize("kind", ["weights", "facts", "swaps"])
@@ -45,7 +48,7 @@ def test_a_checker_that_passes_everything_is_noticed(kind, monkeypatch, tmp_path
     (tally,) = attack.attack(tmp_path / "model", 20, kinds=[kind])
     assert tally.fooled
     assert tally.killed == 0
-    assert not tally.sound
+    assert tally.verdict == "FAIL"
 
 
 def moved(start, stop):

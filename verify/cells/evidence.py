@@ -252,11 +252,13 @@ class Ended(Evidence):
         why: the sizes, facts or options are not taken, memory has run out, or a program has ended.
         crashed: whether the cell itself did it, which is a failed check.
         traceback: of the crash, if it was in Python.
+        out_of_memory: whether another machine, or this one at another time, may have more to say.
     """
 
     why: str
     crashed: bool = False
     traceback: str = ""
+    out_of_memory: bool = False
 
     def faults(self) -> Iterator[str]:
         """A crash."""

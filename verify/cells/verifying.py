@@ -75,7 +75,7 @@ def run_cell(
         result = CellResult(cell, cell.dtype, ended=Ended(str(error)))
     except Exception as error:
         if is_out_of_memory(error):
-            ended = Ended(f"out of memory: {error}")
+            ended = Ended(f"out of memory: {error}", out_of_memory=True)
         else:
             why = f"{type(error).__name__}: {error}"
             ended = Ended(why, crashed=True, traceback=traceback.format_exc())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from constructions.catalogue import CATALOGUE
-from verify.cli.commands import bounds, cells, facts, lists, saved, show
+from verify.cli.commands import bounds, cells, facts, journal, lists, saved, show
 from verify.cli.commands.options import Commands
 from verify.cli.output import complain, say_text
 
@@ -16,6 +16,9 @@ EXAMPLES = """examples:
   every construction on the default grid; with all columns of the table:
     {program} all
     {program} all --wide
+  the same, so that it goes on where it was interrupted; what the journal holds (docs/journals.md):
+    {program} all --journal all.journal
+    {program} journal all.journal
   what can be verified:
     {program} list
   one construction at one size:
@@ -57,6 +60,7 @@ exit status: 0 every planned cell passed; 1 a check failed or has no verdict; 2 
 
 COMMANDS: dict[str, Callable[[Commands], None]] = {
     "all": cells.add_all,
+    "journal": journal.add_journal,
     "list": lists.add_list,
     "bound": bounds.add_bound,
     "plan": bounds.add_plan,

@@ -68,7 +68,7 @@ def run(arguments: Sequence[str] | None, program: str) -> int:
 def _understood(
     arguments: Sequence[str] | None, program: str
 ) -> tuple[argparse.ArgumentParser, argparse.Namespace]:
-    """The parser and what it makes of the words.
+    """The parser and what it makes of the words, which are kept as `words`.
 
     Raises:
         SystemExit: they are no command, or help was asked for.
@@ -90,4 +90,5 @@ def _understood(
         if (value == [] and name not in lists) or (name == "own" and [] in value):
             called = "with" if name == "own" else name.replace("_", "-")
             whole.error(f"argument --{called}: '--' is no value")
+    options.words = words
     return whole, options

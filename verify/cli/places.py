@@ -22,8 +22,11 @@ def require_places(options: argparse.Namespace) -> None:
     given = vars(options)
     made = options.command == "example"
     read = {"FOLDER": given.get("folder"), "FILE": None if made else given.get("file")}
-    written = {option: given.get(option.strip("-")) for option in ("--save", "--json", "--plot")}
+    read |= {f"FILE {i}": path for i, path in enumerate(given.get("journals") or (), 1)}
+    named = ("--save", "--json", "--plot", "--journal")
+    written = {option: given.get(option.strip("-")) for option in named}
     written |= {"OUT": given.get("out"), "FILE": given.get("file") if made else None}
+    written |= {"-o": given.get("merged")}
     inputs, outputs = (
         {name: path and Path(path) for name, path in some.items()} for some in (read, written)
     )

@@ -58,6 +58,44 @@ def count(text: str) -> int:
     return value
 
 
+def memory(text: str) -> int:
+    """Bytes, also as 16GiB, 500MB or 2e9."""
+    number, unit = text, 1
+    for name, factor in _UNITS.items():
+        if text.endswith(name):
+            number, unit = text.removesuffix(name), factor
+            break
+    try:
+        value = float(number) * unit
+    except ValueError:
+        value = 0.0
+    if not 1 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is no number of bytes, such as 16GiB")
+    return int(value)
+
+
+_UNITS = {
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+}
+
+
+def part(text: str) -> tuple[int, int]:
+    """Which part of how many: 2/3 is the second of three."""
+    which, slash, of = text.partition("/")
+    if not (slash and which.isdecimal() and of.isdecimal() and 1 <= int(which) <= int(of)):
+        raise argparse.ArgumentTypeError(
+            f"{_shown(text)} is no part such as 2/3, the second of three"
+        )
+    return int(which), int(of)
+
+
 def option(text: str) -> int:
     """A construction's option: an integer from 0 to 2^40."""
     value = count(text)

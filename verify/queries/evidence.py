@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 Verdict = Literal["PASS", "FAIL", "UNKNOWN"]
@@ -31,3 +31,9 @@ class Evidence(ABC):
         if any(True for _ in self.faults()):
             return "FAIL"
         return "UNKNOWN" if any(True for _ in self.doubts()) else "PASS"
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """FAIL if there is one, else UNKNOWN if there is one or nothing at all, else PASS."""
+    found = set(verdicts)
+    return "FAIL" if "FAIL" in found else "PASS" if found == {"PASS"} else "UNKNOWN"

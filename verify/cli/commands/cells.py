@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from constructions.catalogue import CATALOGUE, construction
 from constructions.guards.errors import InputError
-from verify.cells.cell import FACT_KINDS, FORM_NAMES, By, Cell
+from verify.cells.cell import FACT_KINDS, FORM_NAMES, Cell
 from verify.cells.decided_by import proven_beside
 from verify.cells.grid import default_grid, forms_grid
-from verify.cells.workers import Lost, side_by_side
 from verify.cli.commands.options import (
     CELL_COLUMNS,
     Commands,
@@ -23,6 +22,7 @@ from verify.cli.commands.options import (
     add_wide,
 )
 from verify.cli.commands.own import own_constructions
+from verify.cli.commands.running import Found, add_running, run
 from verify.cli.output import complain, is_wide, say, say_row, say_text, say_verdict
 from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
@@ -44,6 +44,7 @@ def add_all(commands: Commands) -> None:
     )
     add_own(parser, "a construction of your own that is verified as well")
     add_wide(parser, CELL_COLUMNS)
+    add_running(parser)
     parser.set_defaults(run=_run_all)
 
 
@@ -93,7 +94,14 @@ def _run_all(options: argparse.Namespace) -> int:
     """`verify all`: the default grid, side by side."""
     own_constructions(options.own)  # said before any cell is run
     cells = default_grid(*options.own) + (forms_grid(*options.own) if options.forms else [])
-    return _run_cells(cells, options)
+    check_writable(options.json)
+    from verify.cells.jobs import CELLS
+    from verify.cli.reports.cells import header
+
+    started, wide = time.perf_counter(), is_wide(options.wide)
+    say(header(wide))
+    found = run(CELLS, cells, options, "cells", lambda result: say_cell(result, wide))
+    return ended(found, time.perf_counter() - started, options)
 
 
 def _run_construction(options: argparse.Namespace) -> int:
@@ -121,50 +129,46 @@ def _run_construction(options: argparse.Namespace) -> int:
         raise InputError(
             "a proof is about a construction as it is built; --form is decided by queries"
         )
-    return _run_cells([cell], options, options.save, options.by)
+    return _run_alone(cell, options)
 
 
-def _run_cells(
-    cells: list[Cell], options: argparse.Namespace, save: Path | None = None, by: By = "auto"
-) -> int:
-    """Run cells, print a line for each and a summary, and write the results."""
-    from verify.cli.reports import cells as table
+def _run_alone(cell: Cell, options: argparse.Namespace) -> int:
+    """One cell in this process, of which all phases are shown."""
+    check_writable(options.json)
+    check_folder(options.save)
+    from verify.cells.verifying import run_cell
+    from verify.cli.reports.cells import header
+
+    started, wide = time.perf_counter(), is_wide(options.wide)
+    results, interrupted = [], False
+    say(header(wide))
+    try:
+        with progress("queries") as begin:
+            proven = proven_beside(options.by)
+            results.append(run_cell(cell, begin, proven, options.save, options.by, say))
+        say_cell(results[0], wide)
+        say_way(results[0], options.save)
+    except KeyboardInterrupt:
+        interrupted = True
+    return ended(Found(results, 1, interrupted), time.perf_counter() - started, options)
+
+
+def ended(found: Found[CellResult], seconds: float, options: argparse.Namespace) -> int:
+    """Print what all cells amount to, and write the results; returns the exit status."""
     from verify.cli.reports import summaries
     from verify.cli.reports.cells_json import as_json
 
-    check_writable(options.json)
-    check_folder(save)
-    started = time.perf_counter()
-    results: list[CellResult] = []
-    interrupted, wide = False, is_wide(options.wide)
-    say(table.header(wide))
-    try:
-        if len(cells) == 1:
-            results.append(_run_one(cells[0], save, by))
-            say_cell(results[0], wide)
-            say_way(results[0], save)
-        else:
-            with (
-                progress("cells") as begin,
-                side_by_side(_run_in_worker, cells, _lost) as found,
-            ):
-                advance = begin("verifying", len(cells))
-                for result in found:
-                    results.append(result)
-                    say_cell(result, wide)
-                    advance(len(results))
-    except KeyboardInterrupt:
-        interrupted = True
+    results, planned = found.results, found.planned
     if any(result.bounds is not None for result in results):
         say(summaries.bounds_summary(results))
-    if any(cell.form for cell in cells):
+    if any(result.cell.form for result in results):
         say(summaries.forms_summary(results))
-    say_verdict(summaries.summary(results, len(cells), time.perf_counter() - started))
-    write_text(options.json, lambda: as_json(results, len(cells)))
-    if interrupted:
+    say_verdict(summaries.summary(results, planned, seconds))
+    write_text(options.json, lambda: as_json(results, planned))
+    if found.interrupted:
         complain("interrupted: the cells that were not run are unknown")
         return INTERRUPTED
-    return PASSED if summaries.count(results, len(cells))["verdict"] == "PASS" else FAILED
+    return PASSED if summaries.count(results, planned)["verdict"] == "PASS" else FAILED
 
 
 def say_cell(result: CellResult, wide: bool) -> None:
@@ -187,33 +191,3 @@ def say_way(result: CellResult, save: Path | None) -> None:
 
     if said := way(result, save is not None):
         say_text(said)
-
-
-def _run_one(cell: Cell, save: Path | None, by: By) -> CellResult:
-    """Run a cell in this process, and show its phases."""
-    from verify.cells.verifying import run_cell
-
-    with progress("queries") as begin:
-        return run_cell(cell, begin, proven_beside(by), save, by, say)
-
-
-def _run_in_worker(cell: Cell) -> CellResult:
-    """Run all queries of a cell, in a process of its own, of which others may run beside it; a
-    small model is also proven.
-    """
-    import torch
-
-    from verify.cells.verifying import run_cell
-
-    torch.set_num_threads(1)
-    return run_cell(cell, by="queries")
-
-
-def _lost(cell: Cell, why: Lost) -> CellResult:
-    """The result of a cell whose process ended: a crash is a FAIL, anything else leaves it
-    unknown.
-    """
-    from verify.cells.evidence import Ended
-    from verify.cells.results import CellResult
-
-    return CellResult(cell, cell.dtype, ended=Ended(str(why), why.crashed))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from constructions.guards.wording import shortened
 from verify.cli.output import joined
 from verify.kernel.verdict import Verdict as Proven
+from verify.queries.evidence import worst
 from verify.queries.sample import Sample
 
 if TYPE_CHECKING:  # which imports torch
@@ -87,20 +88,26 @@ def attack_table(tallies: Sequence[Tally]) -> str:
     """What became of attacks, one line for each kind."""
     rows = [f"{'attack':14}{'generated':>10}{'killed':>10}{'harmless':>10}{'fooled':>10}"]
     for tally in tallies:
-        fooled = tally.generated - tally.killed - tally.harmless
         rows.append(
-            f"{tally.kind:14}{tally.generated:>10,}{tally.killed:>10,}{tally.harmless:>10,}{fooled:>10,}"
+            f"{tally.kind:14}{tally.generated:>10,}{tally.killed:>10,}{tally.harmless:>10,}"
+            f"{tally.n_fooled:>10,}"
         )
         rows += [f"    accepted, but an answer is wrong: {reported}" for reported in tally.fooled]
-        rows += [f"    nothing of this kind could be generated: {tally.kind}"] * (
-            not tally.generated
-        )
+        rows += [f"    {tally.kind}: {why}" for why in (*tally.faults(), *tally.doubts())]
     return joined(rows)
 
 
-def attack_verdict(tallies: Sequence[Tally]) -> str:
-    """Whether the checker has withstood all attacks, in one line."""
-    if all(tally.sound for tally in tallies):
-        total = sum(tally.generated for tally in tallies)
-        return f"PASS: {total:,} generated = killed + harmless: nothing wrong was accepted"
-    return "FAIL: the checker was fooled, or a kind has generated nothing"
+def attack_verdict(tallies: Sequence[Tally], missing: int = 0) -> str:
+    """Whether the checker has withstood all attacks, in one line; `missing` series of them were
+    not made.
+    """
+    verdict = worst(tally.verdict for tally in tallies)
+    if missing and verdict == "PASS":
+        verdict = "UNKNOWN"
+    total = sum(tally.generated for tally in tallies)
+    said = {
+        "PASS": f"{total:,} generated = killed + harmless: nothing wrong was accepted",
+        "FAIL": "the checker was fooled or has crashed, or a kind has generated nothing",
+        "UNKNOWN": f"nothing wrong of {total:,} was accepted, but not all attacks were made",
+    }
+    return f"{verdict}: {said[verdict]}"

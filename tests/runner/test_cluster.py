@@ -1,0 +1,97 @@
+"""A real Dask cluster of worker processes on this machine, of which one is killed."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+from items import done_or_raise, process
+
+from verify.__main__ import main
+from verify.cells.cell import Cell
+from verify.cells.jobs import CELLS
+from verify.runner.cluster import cluster
+from verify.runner.job import Cost, Job, Kind
+from verify.runner.outcome import Lost
+from verify.runner.places import here
+from verify.runner.running import run_jobs
+
+distributed = pytest.importorskip("distributed")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
+
+
+@pytest.fixture(scope="module")
+def address():
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as local:
+        yield local.scheduler_address
+
+
+CELLS_OF_ALL_KINDS = [
+    Cell(name, 5, 2, hops, form=form)
+    for name, hops in (("selector", 1), ("key_value_rows", 2), ("chain_of_thought", 3))
+    for form in ("", "basis", "layernorm pre")
+]
+
+
+def found(jobs, place, after=lambda index: None):
+    """The results of all jobs, each of which is reported once; without their seconds."""
+    outcomes = {}
+    for index, outcome in run_jobs(jobs, place):
+        assert index not in outcomes
+        outcomes[index] = outcome
+        after(len(outcomes))
+    return [replace(outcomes[index].result, seconds=0.0) for index in range(len(jobs))]
+
+
+def test_results_are_those_of_this_process_although_a_worker_is_killed(address):
+    jobs = [Job(CELLS, cell, "code") for cell in CELLS_OF_ALL_KINDS]
+    with here(0) as place:
+        undisturbed = found(jobs, place)
+    with cluster(address) as place:
+        pid = place.submit(Cost(0, 0), process).result()
+        assert pid != os.getpid()
+
+        def kill(n_done):
+            if n_done == 3:
+                os.kill(pid, signal.SIGKILL)
+
+        assert found(jobs, place, kill) == undisturbed
+    assert {result.verdict for result in undisturbed} == {"PASS"}
+
+
+def test_a_job_that_kills_each_worker_is_told_and_the_rest_goes_on(address):
+    kind = Kind("made up", str, done_or_raise, repr, lambda item: Cost(0, 0), None)
+    with cluster(address) as place:
+        outcomes = dict(run_jobs([Job(kind, item, "code") for item in ("a", "kill", "b")], place))
+    assert (outcomes[0].result, outcomes[2].result) == ("a is done", "b is done")
+    assert isinstance(outcomes[1], Lost)
+    assert "KilledWorker" in str(outcomes[1])
+    assert not outcomes[1].crashed
+
+
+def test_all_on_a_cluster(address, monkeypatch, capsys):
+    monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: CELLS_OF_ALL_KINDS)
+    assert main(["all", "--dask", address]) == 0
+    assert "PASS: 9 cells planned, 9 passed" in capsys.readouterr().out
+
+
+def test_workers_of_several_threads_are_refused(capsys):
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as local:
+        assert main(["all", "--dask", local.scheduler_address]) == 2
+    assert "start workers with --nthreads 1, one process for each core" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:1"])
+def test_a_cluster_that_is_not_there_is_told(address, capsys, monkeypatch):
+    monkeypatch.setattr("verify.runner.cluster.SECONDS", 2)
+    assert main(["all", "--dask", address]) == 2
+    assert f"error: --dask {address}: no scheduler has answered there: " in capsys.readouterr().err
+
+
+def test_memory_is_not_asked_for_beside_a_cluster(capsys):
+    assert main(["all", "--dask", "tcp://127.0.0.1:1", "--memory", "1GiB"]) == 2
+    assert "workers of Dask have limits of their own" in capsys.readouterr().err

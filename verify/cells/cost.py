@@ -1,0 +1,199 @@
+"""What a cell will take, estimated before anything is built: seconds of one core, and memory.
+
+Both are sums over what is done: so much for the cell itself, so much for each layer, weight,
+multiplication, number on its way, and logit. How many there are follows from the formulas of the
+construction (`verify.cells.dimensions`); how much each takes was measured, form by form, and is
+fitted again from the journal of a run by `benchmarks/costs.py`. An estimate is right within a
+factor of two for most cells; a run learns how far it is off (`verify.runner.remaining`).
+
+    >>> cost(Cell("selector", 1000, 16)).seconds < 2
+    True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+
+from constructions.facts.codes import bits_needed
+from constructions.guards.errors import InputError, UserCodeError
+from verify.cells.cell import Cell
+from verify.cells.dimensions import Dimensions, dimensions
+from verify.runner.job import Cost
+
+LOGITS_AT_ONCE = 2**22
+"""`verify.queries.exported.MOST_LOGITS`; that file imports torch."""
+STATES_AT_ONCE, BYTES_AT_ONCE, NEAR_BYTES = 8192, 2**28, 2**24
+"""The most states of a batch, the most bytes of it, and of one number of each state, as in
+`verify.queries.recall`.
+"""
+MOST = 10**18
+"""No count is larger: a cell of that size is refused before anything is built."""
+A_NUMBER = 8
+"""Bytes, where a number is held in float64."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done for a cell, in counts.
+
+    Attributes:
+        cells: 1.
+        layers: of the model.
+        weights: of the model.
+        multiplications: in a pass over all queries, each asked as a whole sequence.
+        numbers: that tokens make in that pass, between embedding and unembedding.
+        logits: that are computed in it.
+    """
+
+    cells: int
+    layers: int
+    weights: int
+    multiplications: int
+    numbers: int
+    logits: int
+
+
+@dataclass(frozen=True)
+class Held:
+    """What memory holds at one time, in numbers.
+
+    Attributes:
+        cells: 1.
+        weights: of the model.
+        asked: the widest layer for all tokens of the queries that are asked at once as whole
+            sequences; 0 for a construction as it is built, which is not asked so.
+        asked_logits: the logits of these tokens.
+        remembered: keys and values of a batch of states.
+        states: the widest layer and the logits of a batch of states.
+    """
+
+    cells: int
+    weights: int
+    asked: int
+    asked_logits: int
+    remembered: int
+    states: int
+
+
+PLAIN = (0.053, 1.3e-2, 1.4e-8, 1.0e-12, 1.3e-9, 4e-10)
+BASIS = (0.015, 2.4e-2, 8.3e-7, 6.7e-10, 3.7e-7, 1e-9)
+WIDE = (0.005, 1.4e-2, 2.2e-8, 1.3e-11, 7.0e-9, 2.7e-8)
+NOISE = (0.010, 8.2e-2, 4.8e-6, 1.0e-11, 2.5e-7, 6e-8)
+DECODER = (0.035, 1.0e-2, 5.0e-8, 2.0e-11, 2.4e-8, 2e-8)
+NORMED = (0.032, 1.7e-2, 1.8e-7, 1.8e-11, 8.5e-8, 1e-8)
+NORMS = ("rmsnorm pre", "rmsnorm post", "layernorm pre", "layernorm post")
+SECONDS: dict[str, tuple[float, ...]] = {
+    "": PLAIN,
+    "basis": BASIS,
+    "wide": WIDE,
+    "noise": NOISE,
+    **dict.fromkeys(("standard", "tied"), DECODER),
+    **dict.fromkeys(NORMS, NORMED),
+}
+"""By form: what each count of `Work` takes."""
+
+MEGABYTE = 10**6 / A_NUMBER
+BYTES: dict[str, tuple[float, ...]] = {
+    "": (50 * MEGABYTE, 0.8, 0, 0, 0.8, 0.3),
+    "basis": (50 * MEGABYTE, 11, 20, 0.1, 0.1, 0.8),
+    "wide": (50 * MEGABYTE, 1.3, 5, 1.8, 0.1, 0.7),
+    "noise": (50 * MEGABYTE, 1.7, 22, 0.1, 0.1, 2.2),
+    **dict.fromkeys(("standard", "tied", *NORMS), (50 * MEGABYTE, 2.8, 7.5, 0.1, 1.8, 0.5)),
+}
+"""By form: how often each count of `Held` is held, as numbers of `A_NUMBER` bytes."""
+
+
+def cost(cell: Cell) -> Cost:
+    """What `run_cell(cell, by="queries")` takes in a process that has run others before: seconds
+    of one core, and at most how many bytes beside those of the idle process.
+
+    A construction without formulas is taken to be as large as a selector with a layer for each
+    hop; its cost is a guess.
+    """
+    try:
+        size = dimensions(cell)
+    except (InputError, UserCodeError):
+        size = _guess(cell)
+    seconds = _sum(SECONDS[cell.form], astuple(work(cell, size)))
+    memory = A_NUMBER * _sum(BYTES[cell.form], astuple(held(cell, size)))
+    return Cost(seconds, round(memory))
+
+
+def work(cell: Cell, size: Dimensions) -> Work:
+    """What is done for a cell."""
+    tokens = sum(queries * length for queries, length in _sequences(cell))
+    return Work(
+        cells=1,
+        layers=size.layers,
+        weights=size.parameters,
+        multiplications=tokens * (size.applied + size.tokens * size.d_model),
+        numbers=tokens * size.numbers,
+        logits=tokens * size.tokens,
+    )
+
+
+def held(cell: Cell, size: Dimensions) -> Held:
+    """What memory holds at one time."""
+    hops = _longest(cell) if cell.form else cell.hops
+    queries = cell.entities * cell.relations ** min(hops, 64)
+    widest = max(size.d_model, size.channels, *size.hidden, 1)
+    a_state = size.layers * (size.channels + size.compared) * size.positions
+    a_batch = (
+        queries,
+        STATES_AT_ONCE,
+        NEAR_BYTES // (4 * max(size.d_model, *size.hidden, 1)),
+        BYTES_AT_ONCE // (32 * (size.d_model + widest) + A_NUMBER * a_state),
+    )
+    states = max(1, min(a_batch))
+    asked = min(queries, max(1, LOGITS_AT_ONCE // (size.tokens * (2 * hops + 1))))
+    asked = asked * size.positions if cell.form else 0
+    return Held(
+        cells=1,
+        weights=size.parameters,
+        asked=asked * widest,
+        asked_logits=asked * size.tokens,
+        remembered=states * a_state,
+        states=states * (widest + size.tokens),
+    )
+
+
+def _sequences(cell: Cell) -> Iterator[tuple[int, int]]:
+    """(queries, tokens of each) of all that is asked: a query is one sequence, or with a chain of
+    thought one for each token that is written; a form that answers shorter paths is asked those,
+    too.
+    """
+    longest = cell.entry.longest_path
+    if longest is None:
+        yield cell.n_queries(), cell.hops + 1
+        return
+    options = cell.entry.settings(cell.relations, cell.hops, dict(cell.options))
+    most = options[longest.name]
+    steps = [one.name for one in cell.entry.options if one.counts_hops and not one.longest_path]
+    a_token = max(1, options[steps[0]]) if steps else 1
+    for hops in range(1, most + 1) if cell.form else [cell.hops]:
+        for written in range(-(-hops // a_token) + 1):
+            yield cell.entities * cell.relations**hops, hops + 1 + written
+
+
+def _longest(cell: Cell) -> int:
+    """The hops of the longest path that the model of a cell answers."""
+    longest = cell.entry.longest_path
+    if longest is None:
+        return cell.hops
+    options = cell.entry.settings(cell.relations, cell.hops, dict(cell.options))
+    return options[longest.name]
+
+
+def _guess(cell: Cell) -> Dimensions:
+    """The sizes of a model of which nothing is known."""
+    facts = cell.relations * bits_needed(cell.entities + 1)
+    tokens, positions = cell.entities + cell.relations + 1, cell.hops + 1
+    compared = bits_needed(positions)
+    width = facts + cell.relations + 1
+    return Dimensions(tokens, 2, positions, width, cell.hops, facts, compared, (facts,))
+
+
+def _sum(rates: tuple[float, ...], counts: tuple[int, ...]) -> float:
+    """What all counts take together."""
+    return sum(rate * min(count, MOST) for rate, count in zip(rates, counts, strict=True))

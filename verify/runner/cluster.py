@@ -1,0 +1,108 @@
+"""A Dask cluster as a place for jobs: the extra `cluster`, `distributed`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from typing import Any
+
+from constructions.guards.errors import InputError
+from constructions.guards.wording import brief
+from verify.runner.job import Cost
+from verify.runner.places import IDLE_MEMORY, Place
+
+SECONDS = 15
+A_MOMENT = 5.0
+"""Seconds for which what is known of the workers is believed."""
+AHEAD = 2
+"""Jobs for each worker that the scheduler has at a time, so that none waits for us."""
+
+
+class Cluster(Place):
+    """The workers of a cluster, each a process with one thread.
+
+    A worker that ends is noticed by the scheduler, which gives its job to another, three times.
+    A job goes to workers whose limit of memory it does not exceed; where there is no such worker,
+    to any.
+    """
+
+    def __init__(self, client: Any):
+        """`client`: a `distributed.Client`."""
+        self._client = client
+        self._limits: dict[str, int] = {}
+        self._asked = float("-inf")
+        self._executors: dict[tuple[str, ...], Executor] = {}
+
+    def submit(self, cost: Cost, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """See `Place`."""
+        limits = self._memory_limits()
+        large = tuple(
+            sorted(name for name, most in limits.items() if cost.memory + IDLE_MEMORY <= most)
+        )
+        chosen = () if len(large) == len(limits) else large
+        if chosen not in self._executors:
+            where = {"workers": list(chosen)} if chosen else {}
+            self._executors[chosen] = self._client.get_executor(pure=False, **where)
+        return self._executors[chosen].submit(function, *arguments)
+
+    def slots(self) -> int:
+        """See `Place`; at least one, since workers may come later."""
+        return max(1, AHEAD * len(self._memory_limits()))
+
+    def _memory_limits(self) -> dict[str, int]:
+        """The limit of each worker, in bytes; 2^63 where it has none."""
+        if time.monotonic() > self._asked + A_MOMENT:
+            known = self._client.scheduler_info(n_workers=-1)["workers"]
+            self._limits = {name: one["memory_limit"] or 2**63 for name, one in known.items()}
+            self._asked = time.monotonic()
+        return self._limits
+
+
+@contextmanager
+def cluster(address: str) -> Iterator[Cluster]:
+    """The cluster whose scheduler has this address. Leaving the context drops what is not done.
+
+    Raises:
+        InputError: `distributed` is not installed, there is no scheduler, or a worker has several
+            threads.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(
+            "--dask needs the package distributed: pip install 'geometric-factual-recall[cluster]'"
+        ) from None
+    try:
+        # a client that finds nothing would take half a minute to end, or hang
+        asyncio.run(_greeted(address))
+        client = Client(address, timeout=SECONDS, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"--dask {address}: no scheduler has answered there: {brief(str(error), 200)}"
+        ) from None
+    try:
+        for name, worker in client.scheduler_info(n_workers=-1)["workers"].items():
+            if worker["nthreads"] != 1:
+                raise InputError(
+                    f"--dask {address}: the worker {name} has {worker['nthreads']} threads; start"
+                    " workers with --nthreads 1, one process for each core"
+                )
+        yield Cluster(client)
+    finally:
+        client.close()
+
+
+async def _greeted(address: str) -> None:
+    """Connect with what is at an address, and part.
+
+    Raises:
+        OSError: there is nothing, or it is no part of a Dask cluster.
+        ValueError: this is no address.
+    """
+    from distributed.comm import connect
+
+    connection = await asyncio.wait_for(connect(address, timeout=SECONDS), SECONDS)
+    await connection.close()

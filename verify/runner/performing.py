@@ -1,0 +1,68 @@
+"""A job is performed, in whatever process."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
+from constructions.guards.memory import is_out_of_memory
+from verify.runner.code_version import code_version
+from verify.runner.outcome import Done, Lost
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+
+
+def perform(
+    run: Callable[[Argument], Result], argument: Argument, code: str
+) -> Done[Result] | Lost:
+    """Compute a result, and measure time and memory; never raises for what `run` does.
+
+    Args:
+        run: computes it.
+        argument: of `run`.
+        code: the version of our code that is meant, see `verify.runner.code_version`; where this
+            process has another one, the job is lost.
+    """
+    if (ours := _code_here()) != code:
+        why = f"{platform.node()} has the code version {ours}, and this run began with {code}"
+        return Lost(why, crashed=False)
+    _forget_peak()
+    started = time.perf_counter()
+    try:
+        result = run(argument)
+    except Exception as error:
+        if is_out_of_memory(error):
+            return Lost(f"out of memory: {error}", crashed=False)
+        return Lost(f"it raised {type(error).__name__}: {error}", crashed=True)
+    return Done(result, time.perf_counter() - started, _peak(), platform.node())
+
+
+@cache
+def _code_here() -> str:
+    """The version of the code, as it was when this process did its first job."""
+    return code_version()
+
+
+def _forget_peak() -> None:
+    """Begin a new measurement of the most memory that this process holds, on Linux."""
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    except OSError:
+        return
+
+
+def _peak() -> int | None:
+    """The most bytes that this process has held since `_forget_peak`; where that is not possible,
+    since it began; None where the system does not tell.
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            (held,) = [line.split()[1] for line in file if line.startswith("VmHWM:")]
+    except (OSError, ValueError):
+        return None
+    return 1024 * int(held)
