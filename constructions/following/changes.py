@@ -16,6 +16,9 @@ from torch import Tensor
 from constructions.following.boxes import UNIT, Box
 from constructions.model.rounding import up
 
+_MOST_KEPT = 2**23
+"""Entries of a weight whose absolute values are kept beside it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Entries:
@@ -23,9 +26,14 @@ class Entries:
 
     weight: Tensor
 
-    @cached_property
+    @property
     def size(self) -> Tensor:
-        """The absolute values, (out, in)."""
+        """The absolute values, (out, in): kept, unless they are many."""
+        return self._kept if self.weight.numel() <= _MOST_KEPT else self.weight.abs()
+
+    @cached_property
+    def _kept(self) -> Tensor:
+        """See `size`."""
         return self.weight.abs()
 
     @cached_property

@@ -42,7 +42,7 @@ class Follower:
 
     Attributes:
         network: see `constructions.following.walk`.
-        weights: all of it in float64, by name; matrices with their absolute values.
+        weights: all of it in float64, by name.
 
     Raises:
         DoesNotFit: the bounds need more memory than there is.
@@ -52,7 +52,7 @@ class Follower:
         given = {matrix.name: matrix.weight for matrix in network.matrices()}
         given |= {name: weight for norm in network.norms() for name, weight in norm.weights()}
         require_memory(
-            16 * sum(weight.numel() for weight in given.values())
+            8 * sum(weight.numel() for weight in given.values())
             + bytes_held(network.shape, n_positions),
             f"bounds for {n_positions:,} positions",
         )

@@ -26,7 +26,7 @@ By = Literal["norms", "queries"]
 WAYS: tuple[By, ...] = get_args(By)
 
 _MEMORY = 256 * 2**20
-_NUMBERS = 2**20
+_NUMBERS = 2**21
 """So many numbers of the widest vectors are followed together: caches hold them, and the memory
 that they take is used again.
 """

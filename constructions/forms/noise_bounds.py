@@ -87,19 +87,31 @@ def radius_by_queries(model: FactModel | ModelForm, progress: Callable[[int], No
                 left = torch.cat([left[0], more[0]]), torch.cat([left[1], more[1]])
             if not len(left[0]):
                 break
-            some = left[0][:_AT_ONCE], left[1][:_AT_ONCE]
-
-            def survive(rho: float, some: tuple[Tensor, Tensor] = some) -> bool:
-                """Whether all of these are certain to be answered right."""
-                return not len(_lost(follower, *some, rho)[0])
-
-            found = _largest(survive, math.log2(found))
+            found = _bisected(follower, left[0][:_AT_ONCE], left[1][:_AT_ONCE], found)
             if not found:
                 return 0.0
             left = _lost(follower, left[0][_AT_ONCE:], left[1][_AT_ONCE:], found)
         queries += len(tokens)
         progress(queries)
     return found
+
+
+def _bisected(follower: Follower, tokens: Tensor, answers: Tensor, most: float) -> float:
+    """The radius, of at most this, that all of some queries bear: see `_largest`. A query that did
+    not bear the last one that was too large is tried by itself first.
+    """
+    weakest = tokens[:0], answers[:0]
+
+    def survive(rho: float) -> bool:
+        """Whether all of these are certain to be answered right."""
+        nonlocal weakest
+        if len(weakest[0]) and len(_lost(follower, *weakest, rho)[0]):
+            return False
+        left = _lost(follower, tokens, answers, rho)
+        weakest = (left[0][:1], left[1][:1]) if len(left[0]) else weakest
+        return not len(left[0])
+
+    return _largest(survive, math.log2(most))
 
 
 def _lost(

@@ -78,7 +78,7 @@ class Rounding:
         near = open_ & ~wrong & ~(margins.abs() > 4 * self._by_norms())
         wrong |= open_ & ~near & (margins < 0)
         undecided = near.clone()
-        for follower, change in self._ways():
+        for follower, change in reversed(self._ways()):  # first what mostly decides all
             left = undecided.nonzero().ravel()
             for part in parts(self.model, tokens[left]):
                 some = left[part]
