@@ -111,3 +111,35 @@ def test_norms_that_cannot_be_certified_are_decided_by_all_queries(form):
     result = run_cell(Cell("key_value_rows", 16, 2, 4, form=form))
     assert (result.verdict, result.wrong, result.dtype) == ("PASS", 0, "float64")
     assert "only the answers" in result.form.in_words()
+
+
+def test_what_rounding_in_float32_leaves_undecided_is_decided_in_float64(monkeypatch):
+    """A margin of two last places of float32 to a token that is no answer, in what rounds."""
+
+    @torch.no_grad()
+    def near(model):
+        weight, never = model.unembedding.weight, int(model.vocabulary.relations[0])
+        weight[never] = weight[1] * (1 - 2.0**-22)
+
+    monkeypatch.setitem(FORMS, "wide", spoiled(near))
+    cell = Cell("attention_selector", 5, 2, form="wide")
+    narrow, wide = (run_cell(replace(cell, dtype=dtype)) for dtype in ("float32", "float64"))
+    assert narrow.verdict == "UNKNOWN"
+    assert "in another order of summation" in narrow.reason
+    assert wide.verdict == "PASS"
+    found = run_cell(cell)
+    assert (found.cell, found.verdict, found.dtype) == (cell, "PASS", "float64")
+    assert found.margin == wide.margin
+
+
+@pytest.mark.parametrize("change", [swapped_answers, not_a_number])
+def test_what_float32_decides_is_not_tried_again(change, monkeypatch):
+    """The control: what is wrong in float32 stays wrong, though float64 would be right."""
+    monkeypatch.setitem(
+        FORMS,
+        "wide",
+        spoiled(lambda wide: wide.embedding.weight.dtype == torch.float32 and change(wide)),
+    )
+    result = run_cell(Cell("selector", 3, 2, form="wide"))
+    assert (result.verdict, result.dtype) == ("FAIL", "float32")
+    assert run_cell(Cell("selector", 3, 2, form="wide", dtype="float64")).verdict == "PASS"

@@ -10,7 +10,10 @@ import torch
 from constructions import StandardDecoder, StandardShape, Transformer
 from constructions.decoders import logit_error
 from constructions.decoders.network import network_of_decoder
+from constructions.following.changes import Change
+from constructions.following.follower import Follower
 from constructions.following.largest import largest_number
+from constructions.following.prefixes import prefixes_of
 from constructions.following.sizes import Size
 from constructions.following.walk import MatrixRules, follow, network_of
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
@@ -155,3 +158,29 @@ def test_a_sum_rounds_by_its_shift_too():
     lost = 2**24 + 1 - (torch.tensor([2.0**24]) + 1).item()
     assert 0 < lost <= rules.plus(stream, update).error.item()
     assert rules.plus(replace(stream, shift=0), update).error.item() < lost
+
+
+def test_sequences_that_begin_alike_share_their_prefixes():
+    tokens = torch.tensor([[0, 3, 1], [0, 3, 2], [4, 3, 1], [0, 3, 1]])
+    prefixes = prefixes_of(tokens)
+    assert len(prefixes.first) == 2 + 2 + 3
+    assert prefixes.at.unique().tolist() == list(range(7))
+    assert torch.equal(prefixes.at[0], prefixes.at[3])
+    assert torch.equal(tokens.ravel()[prefixes.first][prefixes.at], tokens)
+    assert torch.equal(prefixes.position[prefixes.at], torch.arange(3).expand(4, 3))
+
+
+@pytest.mark.parametrize("norm", [None, "layernorm"])
+def test_what_is_followed_of_a_sequence_does_not_depend_on_others(norm):
+    shape = StandardShape(5, 6, 2, 2, 4, 7, 4, norm)
+    follower, change = (
+        Follower(network_of_decoder(drawn(StandardDecoder(shape))), 4),
+        Change(torch.float64),
+    )
+    tokens = torch.cartesian_prod(*[torch.arange(5)] * 4)[::7]
+    together = follower.logits(follower.points(tokens, change), change, 2)
+    for index, some in enumerate(tokens):
+        alone = follower.logits(follower.points(some[None], change), change, 2)
+        for end in ("low", "high", "error"):
+            torch.testing.assert_close(getattr(together, end)[index], getattr(alone, end)[0])
+    assert together.error.isfinite().all()

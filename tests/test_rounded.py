@@ -333,7 +333,7 @@ def test_the_worst_order_of_a_sum_of_squares_is_within_the_bound(norm):
         rms_norm(box, gain, 2.0**-23, change)
         if norm == "rmsnorm"
         else layer_norm(box, gain, None, 1e-5, change)
-    )
+    ).unscaled()
     lost = x * (2.0**24 / d) ** -0.5
     beside = torch.zeros(()) if y.shift is None else y.shift
     assert bool(

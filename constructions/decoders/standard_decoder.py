@@ -140,8 +140,8 @@ class StandardDecoder(Traced):
     def __init__(self, shape: StandardShape, dtype: torch.dtype | None = None):
         super().__init__()
         self.shape = shape
-        self.embedding = nn.Embedding(shape.d_vocab, shape.d_model, dtype=dtype)
-        self.positions = nn.Embedding(shape.n_positions, shape.d_model, dtype=dtype)
+        self.embedding = _table(shape.d_vocab, shape.d_model, dtype)
+        self.positions = _table(shape.n_positions, shape.d_model, dtype)
         self.blocks = nn.ModuleList(Block(shape, dtype) for _ in range(shape.n_layers))
         self.final_norm = _norm(shape, dtype) if shape.placement == "pre" else nn.Identity()
         self.unembedding: nn.Linear = Weight(shape.d_model, shape.d_vocab, dtype)
@@ -152,10 +152,11 @@ class StandardDecoder(Traced):
     @torch.no_grad()
     def reset_parameters(self, scale: float = INITIAL_SCALE) -> None:
         """Draw all weights anew, Gaussian with the given standard deviation; norms
-        are left alone.
+        are left alone, and so is the meta device.
         """
         for parameter in self.matrices():
-            parameter.normal_(0, scale)
+            if not parameter.is_meta:
+                parameter.normal_(0, scale)
 
     def matrices(self) -> list[nn.Parameter]:
         """All parameters but those of norms."""
@@ -217,6 +218,16 @@ class StandardDecoder(Traced):
 
 
 STANDARD_DECODER = Kind(StandardDecoder, StandardShape)
+
+
+def _table(rows: int, columns: int, dtype: torch.dtype | None) -> nn.Embedding:
+    """An embedding with Gaussian rows. On the meta device nothing is drawn: torch would first
+    import its compiler, which takes seconds.
+    """
+    weight = torch.empty(0, columns, dtype=dtype)
+    if weight.is_meta:
+        return nn.Embedding(rows, columns, _weight=weight.new_empty(rows, columns))
+    return nn.Embedding(rows, columns, dtype=dtype)
 
 
 def _norm(shape: StandardShape, dtype: torch.dtype | None) -> nn.Module:

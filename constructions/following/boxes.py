@@ -9,7 +9,6 @@ position, or a single query, which is a point (`constructions.following.queries`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,19 +17,27 @@ from constructions.model.rounding import up
 
 UNIT = 2.0**-53
 """Of float64, in which the bounds are computed."""
+MOST_SCALE = 2.0**-3
+"""A common factor that is further from 1 counts as an error of each coordinate: beside a smaller
+one no sum overflows that is at most a quarter of the largest number without it.
+"""
 
 
 @dataclass
 class Box:
-    """Bounds on vectors (..., L, n), in float64.
+    """Bounds on vectors (..., n), in float64.
 
     Attributes:
-        low, high: (..., L, n), the ends of the values without the change, in real arithmetic.
-        error: (..., L, n), how far the values with the change, in floating point, are from those,
+        low, high: (..., n), the ends of the values without the change, in real arithmetic.
+        error: (..., n), how far the values with the change, in floating point, are from those,
             but for a common shift.
-        shift: (..., L, 1), on a further error: one factor of at most this for each position, times
+        shift: (..., 1), on a further error: one factor of at most this for each position, times
             `along`. It may cancel from what reads differences. None for none.
         along: (n,), the vector that the shift multiplies; None for none.
+        scale: (..., 1), on the s of a common factor 1 + s for each position, at most
+            `MOST_SCALE`: it multiplies the values with the change, errors and shift included,
+            beside what all these say. Two boxes with the very same tensor here have the same
+            factor. None for a factor of 1.
     """
 
     low: Tensor
@@ -38,6 +45,7 @@ class Box:
     error: Tensor
     shift: Tensor | None = None
     along: Tensor | None = None
+    scale: Tensor | None = None
 
     @property
     def largest(self) -> Tensor:
@@ -46,7 +54,7 @@ class Box:
 
     @property
     def total(self) -> Tensor:
-        """The largest absolute value with it."""
+        """The largest absolute value with it, but for the common factor."""
         total = self.largest + self.error
         return (
             total
@@ -70,12 +78,33 @@ class Box:
     def relu(self) -> Box:
         """What ReLU makes of it: both values lie between 0 and `high + error`."""
         error = self.error.minimum(up(self.high + self.error).relu())
-        return Box(self.low.clamp(min=0), self.high.clamp(min=0), error)
+        return Box(self.low.clamp(min=0), self.high.clamp(min=0), error, scale=self.scale)
 
-    def part(self, *index: slice) -> Box:
-        """Some positions, or coordinates: of the last axes; where there is a shift, positions
-        alone.
+    def divided(self, by: Tensor) -> Tensor:
+        """What absolute errors, made of the numbers as they are, count for beside the factor:
+        `1 / (1 + s) <= 1 + 2 scale`.
         """
-        where: tuple[Any, ...] = (..., *index)
-        shift = None if self.shift is None else self.shift[where]
-        return Box(self.low[where], self.high[where], self.error[where], shift, self.along)
+        return by if self.scale is None else by * (1 + 2 * self.scale)
+
+    def unscaled(self) -> Box:
+        """The same with a factor of 1: what the factor does is an error."""
+        if self.scale is None:
+            return self
+        error = up(self.error + self.scale * (self.largest + self.error))
+        shift = None if self.shift is None else up(self.shift * (1 + self.scale))
+        return Box(self.low, self.high, error, shift, self.along)
+
+    def channels(self, some: slice) -> Box:
+        """Some coordinates; of vectors without a shift or a factor."""
+        return Box(self.low[..., some], self.high[..., some], self.error[..., some])
+
+    def at(self, places: Tensor) -> Box:
+        """Of vectors (P, n) those at these places (...): (..., n)."""
+        shift = None if self.shift is None else self.shift[places]
+        scale = None if self.scale is None else self.scale[places]
+        low, high, error = self.low[places], self.high[places], self.error[places]
+        return Box(low, high, error, shift, self.along, scale)
+
+    def flat(self) -> Box:
+        """All vectors in a row, (P, n); without a shift or a factor."""
+        return Box(*(end.flatten(0, -2) for end in (self.low, self.high, self.error)))

@@ -7,20 +7,34 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from constructions.following.boxes import Box
-from constructions.following.changes import Change
+from constructions.following.changes import Change, Entries
 from constructions.following.mixtures import Selection, mixture
 from constructions.following.norms import layer_norm, rms_norm
+from constructions.following.prefixes import Prefixes, one_for_each, prefixes_of
 from constructions.following.walk import Heads, Matrix, MatrixRules, Network, Norm, follow
 from constructions.guards.memory import require_memory
 from constructions.model.answering import Widths
 
 _COPIES = 12
 """Tensors of the size of the widest vector, or of a pattern, that are held at once."""
+
+
+class Embedded(NamedTuple):
+    """Token sequences (..., L) before their positions are added.
+
+    Attributes:
+        box: the embedding of the last token of each prefix, (P, d_model).
+        prefixes: which sequences they belong to.
+    """
+
+    box: Box
+    prefixes: Prefixes
 
 
 class Follower:
@@ -43,48 +57,58 @@ class Follower:
             f"bounds for {n_positions:,} positions",
         )
         self.network = network
-        self.weights = {name: weight.detach().double().cpu() for name, weight in given.items()}
+        self.weights = {
+            name: Entries(weight.detach().double().cpu()) for name, weight in given.items()
+        }
 
-    def box(self, n_positions: int, change: Change) -> Box:
+    def box(self, n_positions: int, change: Change) -> Embedded:
         """All tokens at all positions."""
-        table = self.weights["embedding.weight"]
+        table = self.weights["embedding.weight"].weight
         ends = table.amin(0), table.amax(0), change.table("embedding.weight", table).amax(0)
-        return Box(*(end.expand(n_positions, -1) for end in ends))
+        box = Box(*(end.expand(n_positions, -1) for end in ends))
+        return Embedded(box, one_for_each(n_positions))
 
-    def points(self, tokens: Tensor, change: Change) -> Box:
+    def points(self, tokens: Tensor, change: Change) -> Embedded:
         """Token sequences (..., L), a box for each."""
-        table = self.weights["embedding.weight"]
-        return Box(table[tokens], table[tokens], change.table("embedding.weight", table)[tokens])
+        table, prefixes = self.weights["embedding.weight"].weight, prefixes_of(tokens)
+        last = tokens.reshape(-1)[prefixes.first]
+        box = Box(table[last], table[last], change.table("embedding.weight", table)[last])
+        return Embedded(box, prefixes)
 
-    def logits(self, x: Box, change: Change, n_answers: int, gap: float | None = None) -> Box:
+    def logits(
+        self, embedded: Embedded, change: Change, n_answers: int, gap: float | None = None
+    ) -> Box:
         """The logits at the last `n_answers` positions, (..., n_answers, d_vocab).
 
         Args:
-            x: the embeddings (..., L, d_model).
+            embedded: the token sequences (..., L).
             change: of the weights.
             n_answers: how many positions answer.
             gap: where it is known that heads with queries select a position there: by how much
                 its score is above all others, at least.
         """
-        n_positions = x.low.shape[-2]
-        selection = None if gap is None else Selection(n_positions - n_answers, gap)
-        rules = _BoxRules(self.weights, change, selection)
+        x, prefixes = embedded
+        selection = None if gap is None else Selection(prefixes.n_positions - n_answers, gap)
+        rules = _BoxRules(self.weights, change, prefixes, selection)
         if self.network.positions is not None:
             name = self.network.positions.name
-            table = self.weights[name]
-            rows, error = table[:n_positions], change.table(name, table)[:n_positions]
-            x = change.plus(x, Box(rows, rows, error))
-        x = follow(self.network, x, rules)
-        last = x.part(slice(n_positions - n_answers, None), slice(None))
-        return rules.through(self.network.unembedding, last)
+            table, places = self.weights[name].weight, prefixes.position
+            x = change.plus(
+                x, Box(table[places], table[places], change.table(name, table)[places])
+            )
+        x = follow(self.network, x, rules).at(prefixes.at[..., -n_answers:])
+        return rules.through(self.network.unembedding, x).unscaled()
 
 
 @dataclass(frozen=True)
 class _BoxRules(MatrixRules[Box]):
-    """What each step makes of a box, by the float64 weights of these names under a change."""
+    """What each step makes of boxes, one for each prefix (P, n), by the float64 weights of these
+    names under a change.
+    """
 
-    weights: dict[str, Tensor]
+    weights: dict[str, Entries]
     change: Change
+    prefixes: Prefixes
     selection: Selection | None
 
     def through(self, matrix: Matrix, x: Box) -> Box:
@@ -101,23 +125,30 @@ class _BoxRules(MatrixRules[Box]):
 
     def normed(self, x: Box, norm: Norm) -> Box:
         """See `constructions.following.norms`."""
-        gain, eps = self.weights[f"{norm.name}.weight"], norm.module.eps
+        gain, eps = self.weights[f"{norm.name}.weight"].weight, norm.module.eps
         if isinstance(norm.module, nn.LayerNorm):
             bias = self.weights.get(f"{norm.name}.bias")
-            return layer_norm(x, gain, bias, float(norm.module.eps), self.change)
+            added = None if bias is None else bias.weight
+            return layer_norm(x, gain, added, float(norm.module.eps), self.change)
         return rms_norm(x, gain, 2 * self.change.unit if eps is None else float(eps), self.change)
 
     def mixed(self, heads: Heads, query: Box, key: Box, value: Box) -> Box:
-        """What each head reads, one after the other."""
-        found: list[Box] = []
+        """What each head reads, one after the other; positions may have different factors, which
+        count as errors here.
+        """
+        at, found = self.prefixes.at, []
+        query, key, value = (part.unscaled() for part in (query, key, value))
         for head, (scored, read) in zip(heads.shapes, heads.channels(), strict=True):
-            queries = query.part(scored)
+            queries, keys, values = (
+                part.channels(some).at(at)
+                for part, some in ((query, scored), (key, scored), (value, read))
+            )
             if heads.scaled:
                 queries = self.change.quotient(queries, math.sqrt(head.d_qk))
-            has_queries = bool(self.weights[heads.query.name][scored].any())
+            has_queries = bool(self.weights[heads.query.name].weight[scored].any())
             selection = self.selection if has_queries else None
-            keys, values = key.part(scored), value.part(read)
-            found.append(mixture(self.change, queries, keys, values, selection))
+            mixed = mixture(self.change, queries, keys, values, selection)
+            found.append(mixed.flat().at(self.prefixes.first))
         ends = (
             torch.cat([getattr(part, end) for part in found], -1)
             for end in ("low", "high", "error")

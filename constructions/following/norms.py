@@ -12,6 +12,15 @@ that is a shift of the result, which cancels from what reads differences
 at all. Some implementations compute `x r - mean r` and `mean x^2 - (mean x)^2`: so c is off by a
 further `4 u (|x| + |mean|)`, and the variance by `4 (D + 8) u mean x^2`.
 
+**A common factor.** Let x stand beside a common factor (`Box.scale`): what enters is
+`(1 + s) (x + e)`. With `S' = mean (x + e)^2 + eps / (1 + s)^2` the norm returns, rounding aside,
+`g (x + e) / sqrt(S')`: this is `1 + s'` times `g (x + e) / sqrt(S)`, with `1 + s' = sqrt(S / S')`.
+So of the factor that was there nothing is left but what it makes of eps, at most `4 |s| eps` for
+|s| <= 1/8; and errors e are multiplied as x is, and by nothing else. What they do to the mean
+square is the new factor, with |s'| <= rho, which all coordinates share; so is the rounding of the
+mean square. (If it counted as an error of each coordinate, errors would grow threefold in each
+norm: twice that of the slack, which is about the root mean square, comes to its own.)
+
 Beside a slack of 2^40 the bounds themselves, which are computed in float64, do not know the mean
 any better. So here the intervals need not hold the values in real arithmetic, but those of some
 reference, of which every order of summation is within the error and the shift: of a narrow
@@ -23,7 +32,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from constructions.following.boxes import UNIT, Box
+from constructions.following.boxes import MOST_SCALE, UNIT, Box
 from constructions.following.changes import Change
 from constructions.model.rounding import up
 
@@ -52,11 +61,18 @@ def layer_norm(x: Box, gain: Tensor, bias: Tensor | None, eps: float, change: Ch
         error = error + up(
             x.shift * ((x.along - _mean(x.along)).abs() + 4 * n * UNIT * _mean(x.along.abs()))
         )
-    shift = up(_mean(error) + change.rounds(x.total.sum(-1, keepdim=True), n + 8) / n + apart)
-    error = up(error + 4 * change.unit * (x.total + middle.abs() + shift) + 4 * change.underflow)
+    rounded = x.divided(change.rounds(x.total.sum(-1, keepdim=True), n + 8) / n)
+    shift = up(_mean(error) + rounded + apart)
+    rounded = 4 * change.unit * (x.total + middle.abs() + shift) + 4 * change.underflow
+    error = up(error + x.divided(rounded))
     spread = 4 * UNIT * (x.largest + middle.abs())
     centered = Box(
-        x.low - middle - spread, x.high - middle + spread, error, shift, torch.ones_like(gain)
+        x.low - middle - spread,
+        x.high - middle + spread,
+        error,
+        shift,
+        torch.ones_like(gain),
+        x.scale,
     )
     moved = (2 * centered.largest + error) * error + 2 * shift * (error + apart) + shift * shift
     y = _scaled(centered, _squares_error(x.total, moved, change, 4 * (n + 8)), gain, eps, change)
@@ -88,22 +104,25 @@ def _scaled(x: Box, off: Tensor, gain: Tensor, eps: float, change: Change) -> Bo
     small, large = above.rsqrt() * (1 - slack), below.rsqrt() * (1 + slack)
     low = torch.minimum(x.low * small, x.low * large)
     high = torch.maximum(x.high * small, x.high * large)
+    if x.scale is not None:
+        off = off * (1 + 4 * x.scale) + 4 * x.scale * eps
     ratio = up((off + 8 * change.unit * (eps + off)) / below)
     ratio = torch.where(ratio <= 0.5, ratio, torch.nan)
+    scale = torch.where(ratio <= MOST_SCALE, ratio, 0.0)
     rounded = 8 * change.unit * x.total * (1 + ratio)
-    error = up(
-        (x.error + (x.largest + x.error) * ratio + rounded) * large
-    ) + 4 * change.underflow * (1 + large)
+    # what is no common factor, if the ratio is too large for one
+    apart = ratio - scale
+    error = up((x.error + (x.largest + x.error) * apart + rounded) * large)
+    error = error + 8 * change.underflow * (1 + large)
     ends = torch.stack([low * gain, high * gain])
     spread = 4 * UNIT * ends.abs().amax(0)
-    error = up(error * gain.abs() + change.underflow)
+    error = up(error * gain.abs() + 2 * change.underflow)
     held = torch.where(
         x.total * large * (1 + ratio) * (1 + gain.abs()) < change.most, error, torch.nan
     )
-    shift = None if x.shift is None else up(x.shift * large * (1 + ratio))
-    return Box(
-        ends.amin(0) - spread, ends.amax(0) + spread, held, shift, None if shift is None else gain
-    )
+    shift = None if x.shift is None else up(x.shift * large * (1 + apart))
+    along = None if shift is None else gain
+    return Box(ends.amin(0) - spread, ends.amax(0) + spread, held, shift, along, scale)
 
 
 def _as_points(x: Box) -> Box:
@@ -111,7 +130,8 @@ def _as_points(x: Box) -> Box:
     middle, half = x.middle_and_half
     narrow = half <= _NARROW * (1 + middle.abs())
     low, high = torch.where(narrow, middle, x.low), torch.where(narrow, middle, x.high)
-    return Box(low, high, x.error + torch.where(narrow, half, 0.0), x.shift, x.along)
+    error = x.error + torch.where(narrow, half, 0.0)
+    return Box(low, high, error, x.shift, x.along, x.scale)
 
 
 def _sum(values: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,10 @@ By = Literal["norms", "queries"]
 WAYS: tuple[By, ...] = get_args(By)
 
 _MEMORY = 256 * 2**20
+_NUMBERS = 2**21
+"""So many numbers of the widest vectors are followed together: caches hold them, and the memory
+that they take is used again.
+"""
 
 
 def lost(logits: Box, answers: Tensor) -> Tensor:
@@ -55,6 +59,16 @@ def sequences(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
 def sequences_at_once(model: Answering, n_positions: int) -> int:
     """How many sequences of this length are followed together, with little memory."""
     return max(1, _MEMORY // bytes_held(model.shape, n_positions))
+
+
+def parts(model: Answering, tokens: Tensor) -> Iterator[slice]:
+    """Which of the sequences (Q, L) are followed together: as many as is fast. What is found of a
+    sequence does not depend on others.
+    """
+    shape, (count, n_positions) = model.shape, tokens.shape
+    widest = max(shape.d_model, shape.widest_layer, shape.d_vocab)
+    at_once = max(1, _NUMBERS // (n_positions * widest))
+    return (slice(start, start + at_once) for start in range(0, count, at_once))
 
 
 def positions_of(model: Answering) -> int:

@@ -23,9 +23,9 @@ from torch import Tensor
 
 from constructions.decoders.model_form import ModelForm
 from constructions.following.boxes import UNIT
-from constructions.following.changes import Change
+from constructions.following.changes import Change, Entries
 from constructions.following.follower import Follower
-from constructions.following.queries import By, lost, positions_of, sequences
+from constructions.following.queries import By, lost, parts, positions_of, sequences
 from constructions.following.walk import network_of
 from constructions.guards.errors import DoesNotFit
 from constructions.guards.memory import require_memory
@@ -54,7 +54,7 @@ class Turned(Change):
         self.stretch = math.sqrt(1 + self.omega) * (1 + 4 * UNIT)
         self.shrink = math.sqrt(1 - self.omega) * (1 - 4 * UNIT) if self.omega < 1 else 0.0
         self.changes: dict[str, Tensor] = {}
-        self.turned: dict[str, Tensor] = {}
+        self.turned: dict[str, Entries] = {}
         self.writing = {name for name, _ in model.named_parameters() if model.writes_stream(name)}
         given = dict(model.named_parameters())
         for name, parameter in turned.named_parameters():
@@ -63,7 +63,7 @@ class Turned(Change):
             held, weight = parameter.detach().double().cpu(), given[name].detach().double().cpu()
             left, right = (q.mT, held) if name in self.writing else (held, q)
             back = left @ right
-            self.turned[name] = held
+            self.turned[name] = Entries(held)
             self.changes[name] = up(
                 (back - weight).abs() + inner * (left.abs() @ right.abs()) + 2 * UNIT * back.abs()
             )
@@ -84,17 +84,17 @@ class Turned(Change):
             else super().moved(name, weight, total)
         )
 
-    def rounded(self, name: str, weight: Tensor, total: Tensor, moved: Tensor) -> Tensor:
+    def rounded(self, name: str, entries: Entries, total: Tensor, moved: Tensor) -> Tensor:
         """In the coordinates of the turned model."""
         if name not in self.turned:
-            return super().rounded(name, weight, total, moved)
-        held, terms = self.turned[name], weight.shape[1] + 2
+            return super().rounded(name, entries, total, moved)
+        held, terms = self.turned[name], entries.weight.shape[1] + 2
         if name in self.writing:
             in_dtype = super().rounded(name, held, total, torch.zeros(()))
             return (self.stretch * _norm(in_dtype)).expand_as(in_dtype)
         length = self._length(total)
-        sums = _norm(held)[:, 0] * length
-        flushed = self.flushed * (held.abs().sum(1) + math.sqrt(len(held.mT)) * length)
+        sums = _norm(held.weight)[:, 0] * length
+        flushed = self.flushed * (held.row_sums + math.sqrt(len(held.weight.mT)) * length)
         return self.rounds(sums, terms) + self.omega * sums + flushed
 
     def rounded_sum(self, x: Tensor, y: Tensor) -> Tensor:
@@ -155,15 +155,20 @@ def logit_error_of(
         return error
     error = 0.0
     for tokens, answers in sequences(model):
-        logits = follower.logits(follower.points(tokens, change), change, answers.shape[-1])
-        which = lost(logits, answers)
-        if which.any():
+        errors, which = [], []
+        for part in parts(model, tokens):
+            points = follower.points(tokens[part], change)
+            logits = follower.logits(points, change, answers.shape[-1])
+            errors.append(logits.error.amax((-2, -1)))
+            which.append(lost(logits, answers[part]))
+        largest, gone = torch.cat(errors), torch.cat(which)
+        if gone.any():
             raise DoesNotFit(
-                f"in {dtype} {_in_words(logits.error[which].max().item())} in another basis, too"
-                f" much for {int(which.sum()):,} of {len(tokens):,} queries; {wider}run all"
+                f"in {dtype} {_in_words(largest[gone].max().item())} in another basis, too"
+                f" much for {int(gone.sum()):,} of {len(tokens):,} queries; {wider}run all"
                 " queries to see what it answers (by=None)"
             )
-        error = max(error, logits.error.max().item())
+        error = max(error, largest.max().item())
     return error
 
 

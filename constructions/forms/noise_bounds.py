@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from constructions.decoders.model_form import ModelForm
-from constructions.following.changes import Change
+from constructions.following.changes import Change, Entries
 from constructions.following.follower import Follower
-from constructions.following.queries import lost, positions_of, sequences
+from constructions.following.queries import lost, parts, positions_of, sequences
 from constructions.following.walk import network_of
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
@@ -42,9 +42,9 @@ class Noise(Change):
         """rho."""
         return weight.new_tensor(self.rho).expand_as(weight)
 
-    def terms(self, weight: Tensor) -> int:
+    def terms(self, entries: Entries) -> int:
         """All: what was 0 need not be."""
-        return weight.shape[1]
+        return entries.weight.shape[1]
 
     def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
         """rho times the sum."""
@@ -73,28 +73,45 @@ def radius_by_norms(model: FactModel | ModelForm, margin: MarginClaim, selects: 
 
 @torch.no_grad()
 def radius_by_queries(model: FactModel | ModelForm, progress: Callable[[int], None]) -> float:
-    """See `constructions.forms.noise.noise_radius`. Streamed: each batch is tried at the
-    smallest radius so far, and that is bisected for some queries that do not bear it until none is
-    left.
+    """See `constructions.forms.noise.noise_radius`. Streamed: queries are tried at the smallest
+    radius so far. Where some of a batch do not bear it, it is bisected for the first of these, and
+    the others are tried again. (A smaller radius is borne by all that bear a larger one.)
     """
     follower = Follower(network_of(model), positions_of(model))
     found, queries = math.exp2(_MOST), 0
-    for batch in sequences(model):
-        left = _lost(follower, *batch, found)
-        while len(left[0]):
-            some = left[0][:_AT_ONCE], left[1][:_AT_ONCE]
-
-            def survive(rho: float, some: tuple[Tensor, Tensor] = some) -> bool:
-                """Whether all of these are certain to be answered right."""
-                return not len(_lost(follower, *some, rho)[0])
-
-            found = _largest(survive, math.log2(found))
+    for tokens, answers in sequences(model):
+        untried, left = parts(model, tokens), (tokens[:0], answers[:0])
+        while True:
+            while len(left[0]) < _AT_ONCE and (part := next(untried, None)) is not None:
+                more = _lost(follower, tokens[part], answers[part], found)
+                left = torch.cat([left[0], more[0]]), torch.cat([left[1], more[1]])
+            if not len(left[0]):
+                break
+            found = _bisected(follower, left[0][:_AT_ONCE], left[1][:_AT_ONCE], found)
             if not found:
                 return 0.0
-            left = _lost(follower, *left, found)
-        queries += len(batch[0])
+            left = _lost(follower, left[0][_AT_ONCE:], left[1][_AT_ONCE:], found)
+        queries += len(tokens)
         progress(queries)
     return found
+
+
+def _bisected(follower: Follower, tokens: Tensor, answers: Tensor, most: float) -> float:
+    """The radius, of at most this, that all of some queries bear: see `_largest`. A query that did
+    not bear the last one that was too large is tried by itself first.
+    """
+    weakest = tokens[:0], answers[:0]
+
+    def survive(rho: float) -> bool:
+        """Whether all of these are certain to be answered right."""
+        nonlocal weakest
+        if len(weakest[0]) and len(_lost(follower, *weakest, rho)[0]):
+            return False
+        left = _lost(follower, tokens, answers, rho)
+        weakest = (left[0][:1], left[1][:1]) if len(left[0]) else weakest
+        return not len(left[0])
+
+    return _largest(survive, math.log2(most))
 
 
 def _lost(

@@ -85,7 +85,8 @@ def test_a_model_whose_answer_rounding_decides_is_unknown(form, monkeypatch):
     def near(facts, **options):
         model = attention_selector(facts, **options)
         with torch.no_grad():
-            model.unembedding.weight[0] = model.unembedding.weight[1] * (1 - 2.0**-22)
+            weight = model.unembedding.weight
+            weight[0] = weight[1] * (1 - 2 * torch.finfo(weight.dtype).eps)
         return model
 
     monkeypatch.setattr("constructions.theorems.theorem_4_1.attention_selector", near)

@@ -12,6 +12,7 @@ from scipy.linalg import hadamard
 from constructions import CATALOGUE, change_basis
 from constructions.following import queries
 from constructions.following.boxes import Box
+from constructions.following.changes import Entries
 from constructions.following.follower import Follower
 from constructions.following.queries import positions_of
 from constructions.following.walk import network_of
@@ -45,7 +46,9 @@ def test_what_writes_rounds_by_a_vector_that_is_turned():
     hidden = torch.tensor([ODD])
     written = turned.get_parameter(OUTPUT) @ hidden
     assert (written.double() - ODD**2 == -U).all()
-    box = Turned(model, turned, Q).through(OUTPUT, model.get_parameter(OUTPUT), point(hidden))
+    box = Turned(model, turned, Q).through(
+        OUTPUT, Entries(model.get_parameter(OUTPUT)), point(hidden)
+    )
     moved = (Q.mT @ written.double() - model.get_parameter(OUTPUT) @ hidden.double()).abs()
     assert moved[0] == D**0.5 * U  # more than any coordinate has rounded
     assert (moved <= box.error).all()
@@ -61,7 +64,7 @@ def test_what_reads_rounds_by_the_lengths():
     stream[:2] = ODD
     read = turned.get_parameter(QUERY) @ stream
     z = Q.mT @ stream.double()
-    box = Turned(model, turned, Q).through(QUERY, model.get_parameter(QUERY), point(z))
+    box = Turned(model, turned, Q).through(QUERY, Entries(model.get_parameter(QUERY)), point(z))
     moved = (read.double() - model.get_parameter(QUERY) @ z).abs()
     assert 0 < moved <= box.error
     assert box.error <= 1.01 * (D + 2) * U * 2 * ODD**2
@@ -94,7 +97,9 @@ def test_small_numbers_round_too():
     model.get_parameter(OUTPUT).copy_(Q.mT @ turned.get_parameter(OUTPUT))
     hidden = point(torch.ones(1).double())
     assert (
-        Turned(model, turned, Q).through(OUTPUT, model.get_parameter(OUTPUT), hidden).error
+        Turned(model, turned, Q)
+        .through(OUTPUT, Entries(model.get_parameter(OUTPUT)), hidden)
+        .error
         > 2.0**-652
     ).all()
 
@@ -114,7 +119,7 @@ def test_a_basis_that_is_not_quite_orthogonal(off):
     assert (1 + off) ** 2 - 1 <= change.omega <= 1.01 * ((1 + off) ** 2 - 1)
     stream = weight[0] + 0.1 * Q[:, 0]
     z = stretched.mT @ stream
-    box = change.through(QUERY, model.get_parameter(QUERY), point(z))
+    box = change.through(QUERY, Entries(model.get_parameter(QUERY)), point(z))
     moved = (weight @ stream - model.get_parameter(QUERY) @ z).abs()
     assert 0 < moved <= box.error
     assert (stream.norm() <= change._length(z)).all()

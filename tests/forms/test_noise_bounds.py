@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from constructions import FactTable, noise_radius, selector
 from constructions.following.boxes import Box
-from constructions.following.changes import Change
+from constructions.following.changes import Change, Entries
 from constructions.following.follower import Follower
 from constructions.following.mixtures import Selection, mixture, softmax
 from constructions.following.walk import network_of
@@ -171,7 +171,7 @@ def test_a_matrix_makes_of_a_box_what_it_says(rows, columns, width, error, rho, 
     x = random_box((2, columns), width, error, seed + 1)
     signs = torch.randint(0, 2, (DRAWS, rows, columns), generator=generator(seed + 2)) * 2.0 - 1
     clean, noisy = inside(x, seed + 3)
-    box = exact(rho).through("", weight, x)
+    box = exact(rho).through("", Entries(weight), x)
     contains(box, clean @ weight.mT, noisy @ (weight + rho * signs).mT)
     # and no more than that: ends and errors are those of the worst signs
     positive, negative = weight.clamp(min=0).mT, weight.clamp(max=0).mT
@@ -200,7 +200,9 @@ def test_rounding_is_bounded(dtype, scale):
             ]
             for u in x.tolist()
         ]
-        box = noise.through("", weight.double(), Box(x.double(), x.double(), 0 * x.double()))
+        box = noise.through(
+            "", Entries(weight.double()), Box(x.double(), x.double(), 0 * x.double())
+        )
         found, allowed = (x @ weight.mT).tolist(), box.error.tolist()
         for i, j in itertools.product(range(3), range(7)):
             assert abs(Fraction(found[i][j]) - exact[i][j]) <= allowed[i][j]
@@ -214,9 +216,9 @@ def test_where_sums_may_overflow_nothing_is_known():
     one = torch.ones(2, 1, dtype=torch.float64)
     point = Box(one, one, 0 * one)
     noise = Change(torch.float16)
-    assert noise.through("", 1e4 * one, point).error.isfinite().all()
+    assert noise.through("", Entries(1e4 * one), point).error.isfinite().all()
     assert (
-        noise.through("", torch.tensor([[3e4], [1.0]], dtype=torch.float64), point)
+        noise.through("", Entries(torch.tensor([[3e4], [1.0]], dtype=torch.float64)), point)
         .error.isnan()
         .tolist()
         == [[1, 0]] * 2
@@ -298,5 +300,5 @@ def test_noise_on_weights_that_were_0_rounds_too():
     weight, total = torch.zeros(1, n, dtype=torch.float64), torch.ones(1, n, dtype=torch.float64)
     noise = Noise(1.0, torch.float32)
     moved = noise.moved("w", weight, total)
-    assert noise.rounded("w", weight, total, moved).item() >= n * unit * n
-    assert noise.rounded("w", weight, total, moved).item() < 1.1 * n * unit * n
+    assert noise.rounded("w", Entries(weight), total, moved).item() >= n * unit * n
+    assert noise.rounded("w", Entries(weight), total, moved).item() < 1.1 * n * unit * n

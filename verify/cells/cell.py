@@ -45,7 +45,7 @@ class Cell:
         options: the construction's options that are not left to their defaults, (name, value).
         seed: of the random table.
         dtype: of the module; `auto` is float32, or float64 where float32 does not hold the
-            construction exactly.
+            construction exactly, does not certify its form, or leaves a query of it undecided.
         logits: how answers are decided, see `verify.queries.recall`.
         form: another form that the construction is put in, see `verify.queries.forms`; "" for
             itself.

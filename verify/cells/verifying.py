@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -235,22 +236,24 @@ def _verify_form(entry: Construction, facts: FactTable, cell: Cell, begin: Begin
     """Build a construction, put it in another form, and run that on every query, also of shorter
     paths in a chain.
 
-    `auto` takes float64 where float32 is refused, by the builder or by what the form certifies.
+    `auto` takes float64 where float32 is refused, by the builder or by what the form certifies,
+    and where rounding in float32 leaves a query undecided.
 
     Raises:
         InputError: neither takes it.
     """
-    try:
-        begin(BUILDING, None)
-        model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
-        advance = begin(ASKING, 2 * sum(map(facts.n_queries, model.path_lengths)))
-        with threads(1):
-            found = check_form(model, cell.form, advance)
-    except DoesNotFit:
-        if cell.dtype != "auto":
-            raise
+    if cell.dtype == "auto":
+        with suppress(DoesNotFit):
+            narrow = _verify_form(entry, facts, replace(cell, dtype="float32"), begin)
+            if narrow.verdict != "UNKNOWN":
+                return replace(narrow, cell=cell)
         wider = _verify_form(entry, facts, replace(cell, dtype="float64"), begin)
         return replace(wider, cell=cell)
+    begin(BUILDING, None)
+    model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
+    advance = begin(ASKING, 2 * sum(map(facts.n_queries, model.path_lengths)))
+    with threads(1):
+        found = check_form(model, cell.form, advance)
     return CellResult(cell, _dtype_of(model), form=found)
 
 

@@ -15,6 +15,12 @@ and equal to those of real arithmetic, in which a softmax weight that underflows
 * RMSNorm beside a slack is exact, on a CPU, under the conditions at `_rms_norm`.
 * What only moves entries (views, rows, heads side by side) or makes them 0 (ReLU) keeps what is
   known; of anything else nothing is known.
+* *Loose entries.* A softmax that is not exact, as of a head that a position has no use for, makes
+  its weights loose: of a loose entry only a bound on its absolute value is known, which holds in
+  any order of summation and is followed through sums, products, mixtures and norms. What reads a
+  loose entry is loose. What multiplies it by an exact 0 is not: it is finite, and adds 0. So it is
+  exact what a head reads by weights of exactly 0 and 1, or at coordinates that are not loose,
+  whatever stands beside it.
 
 So a result that is proven is the same for every shape of the batch, with or without a cache. The
 bounds are computed from the numbers of the very batch, hence are proofs about its queries and no
@@ -58,4 +64,5 @@ class Exactness(TorchFunctionMode):
         """Whether `x @ weight.T` is exact, for x (..., in) and weight (out, in); it is not
         computed.
         """
-        return self.arithmetic.product(x, weight) is not None
+        known = self.arithmetic.product(x, weight)
+        return known is not None and known.loose is None

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from constructions.model.rounding import up
-from verify.queries.exact_numbers import Known, Weight, columns, largest, looked_at
+from verify.queries.exact_numbers import (
+    Known,
+    Weight,
+    columns,
+    held_entries,
+    largest,
+    looked_at,
+    sizes,
+)
 
 _SMALL = 2**20
 """Weights of up to so many entries may be read once for each batch."""
@@ -61,11 +70,14 @@ class Arithmetic:
 
     def product(self, x: Tensor, weight: Tensor) -> Known | None:
         """What is known of `x @ weight.T`, for x (..., in) and weight (out, in), which is not
-        computed; None where it is not proven exact.
+        computed; None where it is not proven exact, but for entries that read loose ones.
         """
         mine, its = self.known(x), self.weight(weight)
         if mine is None or mine.error or its.known is None:
             return None
+        if mine.loose is not None:
+            held = self.product(held_entries(x, mine), weight)
+            return self.beside_loose(held, x, mine, weight.detach().mT, its.known)
         grid = mine.grid + its.known.grid
         if not x.numel() or not weight.numel():
             return Known(math.inf)
@@ -79,6 +91,37 @@ class Arithmetic:
         ):
             return Known(grid)
         return Known(grid) if self.fits(up(self._row_by_row(x, weight)).item(), grid) else None
+
+    def beside_loose(
+        self, held: Known | None, a: Tensor, mine: Known, b: Tensor, its: Known
+    ) -> Known | None:
+        """What is known of `a @ b`, of which entries are loose: `held` is what is known of the
+        product of all other entries.
+
+        An entry of the product is loose if a loose entry is multiplied in it, by anything but an
+        exact 0. A loose one times an exact 0 adds 0, in any order, since it is finite.
+        """
+        if held is None:
+            return None
+        (size, loose), (its_size, its_loose) = sizes(a, mine), sizes(b, its)
+        # which products have a loose factor, and no 0; counted, so that nothing underflows
+        some = loose.double() @ (its_size > 0).double() + (size > 0).double() @ its_loose.double()
+        terms = a.shape[-1]
+        most = up(size @ its_size) * self.rounded_up(terms + 2)
+        if mine.mixes:
+            mixed = its_size.amax(-2, keepdim=True) * self.rounded_up(3 * terms + 24)
+            most = most.minimum(mixed)
+        return self.with_loose(held, torch.where(some > 0, most + terms * 2.0**self.least, 0.0))
+
+    def rounded_up(self, times: int) -> float:
+        """By how much a sum of non-negative numbers may grow that are rounded so often."""
+        return math.exp(times * self.unit) * (1 + 2.0**-40) if times * self.unit < 1 else math.inf
+
+    def with_loose(self, held: Known, loose: Tensor) -> Known | None:
+        """The same, but for loose entries of these sizes; None if one of them may overflow."""
+        if not loose.numel() or not bool((loose > 0).any()):
+            return held if bool((loose == 0).all()) else None
+        return replace(held, loose=loose) if bool(loose.amax() < self.most) else None
 
     def _row_by_row(self, x: Tensor, weight: Tensor) -> Tensor:
         """The largest sum of absolute values in `x @ weight.T`, for each row of x by itself; never

@@ -5,7 +5,7 @@ they lie, and how large they are.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,16 +22,20 @@ _MANTISSA = 53
 @dataclass(frozen=True)
 class Known:
     """Of a tensor: all entries are multiples of 2^grid, off by at most `error` from those of real
-    arithmetic.
+    arithmetic; but for those that are loose.
 
-    The grid is infinite where all entries are 0. An error is only known of scores; of patterns
-    (..., heads, L, L) it may be known which heads, bool (heads,), are unsure, and the error is
-    infinite then: what is 0 they still read exactly.
+    The grid is infinite where all these entries are 0. An error is only known of scores.
+
+    loose: float64, of the tensor's shape: 0 for the entries above; for others how large their
+        absolute value is at most, in whatever order sums are added. None if no entry is loose.
+    mixes: whether rows are the weights of a mixture: not negative, and 1 together, but for
+        rounding.
     """
 
     grid: float
     error: float = 0.0
-    unsure: Tensor | None = None
+    loose: Tensor | None = None
+    mixes: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,26 @@ class Weight:
     known: Known | None
     row: float
     columns: Tensor
+
+
+def held_entries(x: Tensor, known: Known) -> Tensor:
+    """The tensor with 0 in place of its loose entries: all others are as they are known."""
+    if known.loose is None:
+        return x
+    held = x.masked_fill(known.loose > 0, 0)
+    held.exactly = replace(known, loose=None)  # type: ignore[attr-defined]
+    return held
+
+
+def sizes(x: Tensor, known: Known) -> tuple[Tensor, Tensor]:
+    """The absolute values of a tensor, in whatever order sums are added, at most; and which of
+    its entries are loose.
+    """
+    size = x.detach().abs().double()
+    if known.loose is None:
+        return size, torch.zeros_like(size, dtype=torch.bool)
+    loose = known.loose > 0
+    return torch.where(loose, known.loose, size), loose
 
 
 def largest(x: Tensor) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,15 +14,28 @@ from torch import Tensor, nn
 
 from constructions.model.rounding import up
 from verify.queries.exact_arithmetic import Arithmetic
-from verify.queries.exact_numbers import Known, columns, largest
+from verify.queries.exact_numbers import Known, columns, held_entries, largest, sizes
 
 ONE_HOT_GAP = 800
 """e^-800 underflows to 0 in every dtype."""
 
 
-def _same(watch: Arithmetic, result: Tensor, source: Tensor, *_: Any, **__: Any) -> Known | None:
-    """Entries of the source, in another order; or 0."""
-    return watch.known(source)
+def _moves(function: Callable[..., Tensor]) -> Callable[..., Known | None]:
+    """The rule of a function that moves entries, or makes them 0: so are those of `loose`."""
+
+    def rule(
+        watch: Arithmetic, result: Tensor, source: Tensor, *args: Any, **named: Any
+    ) -> Known | None:
+        """Entries of the source, in another order; or 0."""
+        known = watch.known(source)
+        if known is None:
+            return None
+        held = Known(known.grid, known.error)
+        if known.loose is None:
+            return held
+        return watch.with_loose(held, function(known.loose, *args, **named))
+
+    return rule
 
 
 def _looked_up(
@@ -42,26 +56,40 @@ def _sum(watch: Arithmetic, result: Tensor, a: Any, b: Any, **others: Any) -> Kn
     """The sum of two numbers on a grid is on it, and rounds only if it is as large as what no
     longer fits, and none is 0.
     """
-    known = [watch.known(part) if isinstance(part, Tensor) else None for part in (a, b)]
-    if others or known[0] is None or known[1] is None or known[0].error or known[1].error:
+    mine, its = (watch.known(part) if isinstance(part, Tensor) else None for part in (a, b))
+    if others or mine is None or its is None or mine.error or its.error:
         return None
-    grid = min(known[0].grid, known[1].grid)
-    if not result.numel() or grid == math.inf:
-        return Known(grid)
-    if not largest(result) < watch.most:
-        return None
-    most = watch.reach(grid)
-    fits = largest(result) < most or bool(((result.abs() < most) | (a == 0) | (b == 0)).all())
-    return Known(grid) if fits else None
+    held, beside = Known(min(mine.grid, its.grid)), None
+    if mine.loose is not None or its.loose is not None:
+        (size, loose), (its_size, its_loose) = sizes(a, mine), sizes(b, its)
+        beside = torch.where(loose | its_loose, (size + its_size) * watch.rounded_up(2), 0.0)
+        result, a, b = (torch.where(beside > 0, 0, part) for part in (result, a, b))
+    if result.numel() and held.grid != math.inf:
+        if not largest(result) < watch.most:
+            return None
+        most = watch.reach(held.grid)
+        if not (
+            largest(result) < most or bool(((result.abs() < most) | (a == 0) | (b == 0)).all())
+        ):
+            return None
+    return held if beside is None else watch.with_loose(held, beside)
 
 
-def _joined(watch: Arithmetic, result: Tensor, parts: Any, *_: Any, **__: Any) -> Known | None:
+def _joined(
+    watch: Arithmetic, result: Tensor, parts: Any, dim: int = 0, **others: Any
+) -> Known | None:
     """Parts side by side, on the finest of their grids."""
-    known = [watch.known(part) for part in parts]
-    if any(one is None for one in known):
+    found = [known for part in parts if (known := watch.known(part)) is not None]
+    if others or len(found) < len(parts):
         return None
-    found = [one for one in known if one is not None]
-    return Known(min(one.grid for one in found), max(one.error for one in found))
+    held = Known(min(one.grid for one in found), max(one.error for one in found))
+    if all(one.loose is None for one in found):
+        return held
+    loose = [
+        torch.zeros_like(part, dtype=torch.float64) if one.loose is None else one.loose
+        for part, one in zip(parts, found, strict=True)
+    ]
+    return watch.with_loose(held, torch.cat(loose, dim))
 
 
 def _matmul(watch: Arithmetic, result: Tensor, a: Tensor, b: Tensor) -> Known | None:
@@ -69,17 +97,19 @@ def _matmul(watch: Arithmetic, result: Tensor, a: Tensor, b: Tensor) -> Known | 
     on their error.
     """
     mine, its = watch.known(a), watch.known(b)
-    if mine is None or its is None or its.error:
+    if mine is None or its is None or mine.error or its.error:
         return None
-    if mine.unsure is not None:
-        read = (b != 0).movedim(-3, 0).flatten(1).any(1)
-        mine = None if bool((read & mine.unsure).any()) else Known(mine.grid)
-    if mine is None or mine.error:
-        return None
-    width = a.shape[-1]
     if not a.numel() or not b.numel():
         return Known(math.inf)
-    grid = mine.grid + its.grid
+    held = _held_matmul(watch, held_entries(a, mine), held_entries(b, its), mine.grid + its.grid)
+    if mine.loose is None and its.loose is None:
+        return held
+    return watch.beside_loose(held, a, mine, b, its)
+
+
+def _held_matmul(watch: Arithmetic, a: Tensor, b: Tensor, grid: float) -> Known | None:
+    """As `_matmul`, of tensors of which no entry is loose; grid: of the products."""
+    width = a.shape[-1]
     if watch.fits(largest(a) * largest(b) * width, grid):
         return Known(grid)
     most = up(columns(a) @ columns(b.mT)).item()
@@ -103,40 +133,56 @@ def _quotient(
     ):
         return None
     grid = known.grid - math.log2(number)
-    return Known(grid, known.error / number) if grid >= watch.least else None
+    if grid < watch.least:
+        return None
+    held = Known(grid, known.error / number)
+    if known.loose is None:
+        return held
+    smallest = (known.loose > 0) * 2.0**watch.least
+    return watch.with_loose(held, known.loose / number + smallest)
 
 
 def _hidden(
     watch: Arithmetic, result: Tensor, a: Tensor, mask: Tensor, value: Any
 ) -> Known | None:
     """Scores of which some are hidden: minus infinity, which softmax makes 0."""
-    return watch.known(a) if value == -math.inf else None
+    known = watch.known(a) if value == -math.inf else None
+    if known is None or known.loose is None:
+        return known
+    return watch.with_loose(replace(known, loose=None), known.loose.masked_fill(mask, 0))
 
 
 def _softmax(
     watch: Arithmetic, result: Tensor, scores: Tensor, dim: int = -1, **others: Any
 ) -> Known | None:
-    """Weights of attention: exact where the largest score stands alone, or is tied, by far."""
+    """Weights of attention: exact where the largest score stands alone, or is tied, by far. Where
+    it is not, all weights that are not hidden are loose.
+    """
     known = watch.known(scores)
     if known is None or others or dim != -1 or not result.numel():
         return None
-    top = scores.amax(-1, keepdim=True)
-    first = scores == top
-    beside = scores.masked_fill(first, -torch.inf).amax(-1, keepdim=True)
+    held, beside = scores, torch.full_like(scores[..., :1], -torch.inf, dtype=torch.float64)
+    if known.loose is not None:
+        free = known.loose > 0
+        held = scores.masked_fill(free, -torch.inf)
+        beside = known.loose.masked_fill(~free, -torch.inf).amax(-1, keepdim=True)
+    top = held.amax(-1, keepdim=True)
+    first = held == top
+    beside = held.masked_fill(first, -torch.inf).amax(-1, keepdim=True).double().maximum(beside)
     count = first.sum(-1, keepdim=True)
     # 0 where it is a power of 2, or alone
     tied = (count & (count - 1)) if known.error == 0 else count - 1
     gap = 1.01 * (ONE_HOT_GAP + 2 * known.error)  # the difference rounds by less than 1/100
-    sure = (top.double() - beside.double() >= gap) & (tied == 0) & (result == first / count)
-    grid = -math.ceil(math.log2(count.amax().item()))
+    sure = (top.double() - beside >= gap) & (top > -torch.inf) & (tied == 0)
+    sure &= (result == first / count).all(-1, keepdim=True)
+    if not bool(result.isfinite().all()):
+        return None
+    count = torch.where(sure, count, 1)
+    held_weights = Known(-math.ceil(math.log2(count.amax().item())), mixes=True)
     if bool(sure.all()):
-        return Known(grid)
-    unsure = ~sure.movedim(-3, 0).flatten(1).all(1) if sure.dim() > 2 else None
-    return (
-        None
-        if unsure is None or not bool(result.isfinite().all())
-        else Known(grid, math.inf, unsure)
-    )
+        return held_weights
+    most = watch.rounded_up(2 * scores.shape[-1] + 16)
+    return watch.with_loose(held_weights, torch.where(sure | (scores == -torch.inf), 0.0, most))
 
 
 def _rms_norm(
@@ -153,18 +199,19 @@ def _rms_norm(
     Let 2^k be the root of the mean square, rounded to a power of two. Squares of entries of at
     least 2^k are multiples of 4^k, and add up to just n 4^k; twice the sum of all others is at
     most half a last place of 4^k, and so is eps. Then each vector is multiplied by 2^-k, and by
-    gains that are powers of two.
+    gains that are powers of two. Loose entries count as others with their largest size.
     """
     mine, eps = watch.known(x), watch.unit * 2 if eps is None else eps
     # CPUs divide by n
     if mine is None or mine.error or weight is None or not x.numel() or x.device.type != "cpu":
         return None
-    wide, n = x.double(), x.shape[-1]
+    wide, n = held_entries(x, mine).double(), x.shape[-1]
+    beside = wide.abs() if mine.loose is None else wide.abs().maximum(mine.loose)
     root = wide.square().mean(-1, keepdim=True).sqrt()
     power = torch.ldexp(torch.ones_like(root), torch.frexp(root * 1.25).exponent - 1)
     parts, gains = wide / power, weight.detach().double()
     large = parts.abs() >= 1
-    small = up(2 * parts.masked_fill(large, 0).square().sum(-1))
+    small = up(2 * (beside / power).masked_fill(large, 0).square().sum(-1))
     whole = parts.masked_fill(~large, 0)
     sure = (
         (whole == whole.round())
@@ -173,13 +220,18 @@ def _rms_norm(
     )
     sure &= (small.maximum(eps / power[..., 0].square()) <= watch.unit / 2)[..., None]
     sure &= (torch.frexp(gains).mantissa == 0.5) | (gains == 0)
-    sure &= result.double() == parts * gains
+    sure &= (result.double() == parts * gains) | (beside > wide.abs())
     sure &= (power.square() * n < watch.most) & (power.log2() * 2 >= watch.least)
     if not bool(sure.all()):
         return None
     factors = (gains / power)[(gains != 0).expand_as(parts)].log2()
     grid = mine.grid + (factors.amin().item() if factors.numel() else math.inf)
-    return Known(grid) if grid >= watch.least else None
+    if grid < watch.least:
+        return None
+    if mine.loose is None:
+        return Known(grid)
+    most = mine.loose * gains.abs() / power
+    return watch.with_loose(Known(grid), most + (most > 0) * 2.0**watch.least)
 
 
 RULES: dict[Any, Callable[..., Known | None]] = {
@@ -194,8 +246,9 @@ RULES: dict[Any, Callable[..., Known | None]] = {
     Tensor.masked_fill: _hidden,
     Tensor.softmax: _softmax,
     torch.cat: _joined,
-    **dict.fromkeys(
-        (
+    **{
+        function: _moves(function)
+        for function in (
             Tensor.__getitem__,
             Tensor.expand,
             Tensor.flatten,
@@ -203,7 +256,6 @@ RULES: dict[Any, Callable[..., Known | None]] = {
             Tensor.relu,
             Tensor.reshape,
             Tensor.transpose,
-        ),
-        _same,
-    ),
+        )
+    },
 }

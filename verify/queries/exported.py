@@ -22,12 +22,16 @@ from constructions.export import export
 from constructions.export.names import as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import sampling_margin
+from constructions.following.prefixes import prefixes_of
 from constructions.model.answering import Answering
+from constructions.model.trace import KeysAndValues
 from verify.queries.asked import Asked
 
 MOST_ASKED = 4096
-MOST_LOGITS = 2**22
-"""So many logits at once, by the other tool and by the module."""
+MOST_NUMBERS = 2**21
+"""So many numbers at once of the module's widest vectors, logits included: what the other tool and
+the module compute of them stays in caches.
+"""
 
 
 def export_and_ask(
@@ -93,7 +97,7 @@ def ask(
 
     Args:
         run: the other tool: tokens (batch, length) to logits, of the model's tokens and perhaps of
-            more behind them.
+            more behind them, at all positions or at the last one.
         model: what was exported, with the facts that it should answer.
         allowed: how far a logit may differ.
         most: if there are more queries of a length, as many different ones are drawn at random,
@@ -104,7 +108,8 @@ def ask(
     """
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
     asked, draw = Asked(allowed, dtype, scale, least_margin), np.random.default_rng(0)
-    at_once = max(1, MOST_LOGITS // (model.shape.d_vocab * (2 * model.hops + 1)))
+    widest = max(model.shape.d_vocab, model.shape.d_model, model.shape.widest_layer)
+    at_once = max(1, MOST_NUMBERS // (widest * (2 * model.hops + 1)))
     for hops in model.path_lengths:
         total = model.facts.n_queries(hops)
         drawn = model.facts.drawn_queries(most, hops, draw) if total > most else None
@@ -147,13 +152,29 @@ def _ask_some(
 
 def _hold_against(model: Answering, tokens: Tensor, last: Tensor, asked: Asked) -> None:
     """Note how far the other tool's last logits (Q, d_vocab or more) are from the module's own."""
-    states, _ = model.states(tokens.to(model.embedding.weight.device))
-    expected = model.unembedding(states[:, -1]).cpu()
+    expected = model.unembedding(_last_states(model, tokens)).cpu()
     here = last[:, : expected.shape[-1]]
     difference = (here.double() - asked.scale * expected.double()).abs().max().item()
     asked.difference = _larger(difference, asked.difference)
     if last.dtype != expected.dtype:
         asked.other_dtype = str(last.dtype).removeprefix("torch.")
+
+
+def _last_states(model: Answering, tokens: Tensor) -> Tensor:
+    """The final states (Q, d_model) of the last positions of sequences (Q, L): position by
+    position, where those that begin alike share what they begin with.
+    """
+    prefixes, device = prefixes_of(tokens), model.embedding.weight.device
+    states, cache, before = torch.empty(0), None, 0
+    for place in range(prefixes.n_positions):
+        (here,) = (prefixes.position == place).nonzero(as_tuple=True)
+        sequences = prefixes.first[here] // prefixes.n_positions
+        if cache is not None:
+            earlier = (prefixes.at[sequences, place - 1] - before).to(device)
+            cache = [KeysAndValues(*(part[earlier] for part in memory)) for memory in cache]
+        states, cache = model.states(tokens[sequences, place, None].to(device), cache)
+        before = int(here[0])
+    return states[(prefixes.at[:, -1] - before).to(device), 0]
 
 
 def _smaller(one: float, other: float) -> float:
@@ -169,8 +190,8 @@ def _larger(one: float, other: float) -> float:
 def _steps(
     run: Runner, model: Answering, subjects: NDArray[np.int64], paths: NDArray[np.int64]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Tokens (Q, L), what should follow (Q, 1), the other tool's logits (Q, L, d_vocab): once, or
-    for each written token.
+    """Tokens (Q, L), what should follow (Q, 1), the other tool's logits (Q, ..., d_vocab): once,
+    or for each written token.
     """
     facts, vocabulary = model.facts, model.vocabulary
     if not model.hops_per_token:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import torch
+from torch import Tensor
 
 from constructions.decoders.model_form import ModelForm
 from constructions.decoders.seeding import standard
@@ -136,7 +137,14 @@ def check_form(
     for hops in model.path_lengths:
         before = sum(recall.queries for recall in recalls)
         recalls.append(check_recall(other, facts, hops, "full", progress=_after(before, progress)))
-    asked = ask(other, model, most=facts.n_queries(model.hops), progress=_after(planned, progress))
+
+    def run(tokens: Tensor) -> Tensor:
+        """The logits (Q, 1, d_vocab) after whole sequences (Q, L)."""
+        states, _ = other.states(tokens)
+        logits: Tensor = other.unembedding(states[:, -1:])
+        return logits
+
+    asked = ask(run, model, most=facts.n_queries(model.hops), progress=_after(planned, progress))
     shape = other.shape
     sizes = FormSizes(
         shape.d_model,

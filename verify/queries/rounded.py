@@ -34,7 +34,7 @@ from constructions.decoders.standard_decoder import StandardDecoder
 from constructions.following.boxes import Box
 from constructions.following.changes import Change
 from constructions.following.follower import Follower
-from constructions.following.queries import sequences_at_once
+from constructions.following.queries import parts
 from constructions.following.walk import network_of
 from constructions.forms.basis_bounds import Turned
 from constructions.guards.errors import DoesNotFit
@@ -78,9 +78,10 @@ class Rounding:
         near = open_ & ~wrong & ~(margins.abs() > 4 * self._by_norms())
         wrong |= open_ & ~near & (margins < 0)
         undecided = near.clone()
-        at_once = sequences_at_once(self.model, tokens.shape[-1])
-        for follower, change in self._ways():
-            for some in torch.split(undecided.nonzero().ravel(), at_once):
+        for follower, change in reversed(self._ways()):  # first what mostly decides all
+            left = undecided.nonzero().ravel()
+            for part in parts(self.model, tokens[left]):
+                some = left[part]
                 logits = follower.logits(follower.points(tokens[some].cpu(), change), change, 1)
                 right, lost = (
                     found.to(margins.device) for found in _decided(logits, answers[some].cpu())
