@@ -4,7 +4,7 @@ Both are sums over what is done: so much for the cell itself, so much for each l
 multiplication, number on its way, and logit. How many there are follows from the formulas of the
 construction (`verify.cells.dimensions`); how much each takes was measured, form by form, and is
 fitted again from the journal of a run by `benchmarks/costs.py`. An estimate is right within a
-factor of two for most cells; a run learns how far it is off (`verify.runner.remaining`).
+factor of two for most cells; a run learns how far it is off (`verify.runner.ratios`).
 
     >>> cost(Cell("selector", 1000, 16)).seconds < 2
     True
@@ -12,8 +12,8 @@ factor of two for most cells; a run learns how far it is off (`verify.runner.rem
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from constructions.facts.codes import bits_needed
 from constructions.guards.errors import InputError, UserCodeError
@@ -33,8 +33,7 @@ A_NUMBER = 8
 """Bytes, where a number is held in float64."""
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """What is done for a cell, in counts.
 
     Attributes:
@@ -43,7 +42,7 @@ class Work:
         weights: of the model.
         multiplications: in a pass over all queries, each asked as a whole sequence.
         numbers: that tokens make in that pass, between embedding and unembedding.
-        logits: that are computed in it.
+        logits: of the last token of each sequence.
     """
 
     cells: int
@@ -54,8 +53,7 @@ class Work:
     logits: int
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """What memory holds at one time, in numbers.
 
     Attributes:
@@ -76,12 +74,12 @@ class Held:
     states: int
 
 
-PLAIN = (0.053, 1.3e-2, 1.4e-8, 1.0e-12, 1.3e-9, 4e-10)
-BASIS = (0.015, 2.4e-2, 8.3e-7, 6.7e-10, 3.7e-7, 1e-9)
-WIDE = (0.005, 1.4e-2, 2.2e-8, 1.3e-11, 7.0e-9, 2.7e-8)
-NOISE = (0.010, 8.2e-2, 4.8e-6, 1.0e-11, 2.5e-7, 6e-8)
-DECODER = (0.035, 1.0e-2, 5.0e-8, 2.0e-11, 2.4e-8, 2e-8)
-NORMED = (0.032, 1.7e-2, 1.8e-7, 1.8e-11, 8.5e-8, 1e-8)
+PLAIN = (0.054, 1.3e-2, 1.4e-8, 1.0e-12, 1.5e-9, 9e-10)
+BASIS = (0.011, 3.3e-2, 5.9e-8, 1.0e-11, 2.1e-7, 5e-9)
+WIDE = (0.008, 1.3e-2, 2.3e-8, 1.0e-11, 2.5e-8, 5e-8)
+NOISE = (0.001, 8.0e-2, 2.3e-6, 1.0e-11, 2.9e-7, 1e-8)
+DECODER = (0.027, 1.0e-2, 1.7e-8, 2.0e-11, 2.3e-8, 5e-8)
+NORMED = (0.028, 1.8e-2, 1.4e-7, 2.0e-11, 5.6e-8, 4e-8)
 NORMS = ("rmsnorm pre", "rmsnorm post", "layernorm pre", "layernorm post")
 SECONDS: dict[str, tuple[float, ...]] = {
     "": PLAIN,
@@ -115,21 +113,23 @@ def cost(cell: Cell) -> Cost:
         size = dimensions(cell)
     except (InputError, UserCodeError):
         size = _guess(cell)
-    seconds = _sum(SECONDS[cell.form], astuple(work(cell, size)))
-    memory = A_NUMBER * _sum(BYTES[cell.form], astuple(held(cell, size)))
+    seconds = _sum(SECONDS[cell.form], work(cell, size))
+    memory = A_NUMBER * _sum(BYTES[cell.form], held(cell, size))
     return Cost(seconds, round(memory))
 
 
 def work(cell: Cell, size: Dimensions) -> Work:
     """What is done for a cell."""
-    tokens = sum(queries * length for queries, length in _sequences(cell))
+    sequences = list(_sequences(cell))
+    asked = sum(queries for queries, _ in sequences)
+    tokens = sum(queries * length for queries, length in sequences)
     return Work(
         cells=1,
         layers=size.layers,
         weights=size.parameters,
-        multiplications=tokens * (size.applied + size.tokens * size.d_model),
+        multiplications=tokens * size.applied + asked * size.tokens * size.d_model,
         numbers=tokens * size.numbers,
-        logits=tokens * size.tokens,
+        logits=asked * size.tokens,
     )
 
 
@@ -194,6 +194,6 @@ def _guess(cell: Cell) -> Dimensions:
     return Dimensions(tokens, 2, positions, width, cell.hops, facts, compared, (facts,))
 
 
-def _sum(rates: tuple[float, ...], counts: tuple[int, ...]) -> float:
+def _sum(rates: Iterable[float], counts: Iterable[int]) -> float:
     """What all counts take together."""
     return sum(rate * min(count, MOST) for rate, count in zip(rates, counts, strict=True))
