@@ -8,6 +8,7 @@ PAGES = (
     "README.md",
     "docs/choosing.md",
     "docs/command-line.md",
+    "docs/journals.md",
     "docs/lower-bounds.md",
     "docs/own-facts.md",
     "docs/python.md",

@@ -2,72 +2,31 @@
 
 import json
 import os
-import signal
-import subprocess
 import sys
-import time
 
 import pytest
+from cell_journals import GRID, PASSING, cells_journal, printed
 from command_line import run
 from journals import whole_lines
 from journals import write as write_squares
 from own_files import START
 
 from constructions import FactTable, save, selector
-from verify.__main__ import main
 from verify.cells.cell import Cell
 from verify.cells.evidence import Ended
 from verify.cells.jobs import CELLS, describe, described
 from verify.cells.results import CellResult
-from verify.runner import journal
 from verify.runner.code_version import code_version
 from verify.runner.contents import read
 from verify.runner.job import Job
 from verify.runner.journal import opened
 from verify.runner.merged import Merged
-from verify.runner.outcome import Done, Lost
-
-GRID = [
-    Cell("selector", 5, 2),
-    Cell("hybrid", 5, 3, 2, options=(("looked_up", 1),)),
-    Cell("selector", 3, 2, form="basis"),
-    Cell("key_value", 5, 2, 2, facts="partial"),
-    Cell("selector", 5, 2, 2),  # which is refused: UNKNOWN
-]
-PASSING = GRID[:4]
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder to work in, and the cells that `all` takes."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda *own: PASSING)
-    return tmp_path
-
-
-def printed(capsys, *words):
-    """The exit status, and what is printed."""
-    status = main(list(words))
-    found = capsys.readouterr()
-    return status, found.out.splitlines(), found.err.splitlines()
+from verify.runner.outcome import Done
 
 
 def without_times(lines):
     """The time on the clock at the end is another one."""
     return [line.partition(" queries in ")[0] for line in lines]
-
-
-def cells_journal(path, cells, done=None, lost=(), crashed=False):
-    """A journal of cells, of which some are done and some were lost."""
-    jobs = [Job(CELLS, cell, code_version()) for cell in cells]
-    with opened(path) as book:
-        book.begin(["all"], "cell", code_version(), [job.key for job in jobs], len(jobs))
-        for job in jobs:
-            if job.argument in lost:
-                book.note_lost(job, Lost("its process was ended by SIGKILL", crashed))
-            elif done is None or job.argument in done:
-                book.note_done(job, Done(CELLS.run(job.argument), 1.0, 2**20, "here"))
-    return str(path)
 
 
 def test_the_table_and_the_json_are_those_of_an_undisturbed_run(folder, capsys):
@@ -244,90 +203,6 @@ def test_a_user_s_own_file_is_run_only_where_he_names_it(folder, capsys, monkeyp
     assert status == 0
     assert "(the present one)" in "\n".join(lines)
     assert printed(capsys, *program, *words, "--table")[0] == 0
-
-
-# ------------------------------------------------------------------ what is refused
-
-
-def test_what_is_no_journal_is_refused_in_a_line(folder, capsys):
-    (folder / "text").write_text("hello\n")
-    write_squares(folder / "squares", [1])
-    for words, why in (
-        (["none"], "there is no such file"),
-        ([str(folder)], "is no regular file"),
-        (["text"], "is no journal"),
-        (["squares", "--table"], "jobs of the kind 'square', of which this version"),
-        (["squares", "-o", "text"], "text exists, and is not overwritten"),
-        (["squares", "-o", "squares"], "are both squares"),
-        (["squares", "--json", "squares"], "are both squares"),
-        (["squares", "-o", "none/merged"], "cannot be written"),
-        (["squares", "-o", "new", "--json", "new"], "are both new"),
-    ):
-        status, lines, told = printed(capsys, "journal", *words)
-        assert (status, lines, len(told)) == (2, [], 1), words
-        assert why in told[0], told
-
-
-def test_an_empty_journal_is_unknown(folder, capsys):
-    (folder / "j").touch()
-    for words in ([], ["--table"]):
-        status, lines, told = printed(capsys, "journal", "j", *words)
-        assert (status, told) == (1, [])
-        assert lines[-1] == (
-            "UNKNOWN: 0 jobs planned, 0 passed, 0 failed, 0 unknown, 0 lost, 0 left"
-        )
-
-
-def test_a_journal_cannot_steer_a_terminal_or_forge_a_verdict(folder, capsys):
-    with opened("j") as book:
-        book.begin(["all\n\x1b[31mPASS: 1"], "PASS:\x1b", "code", [], 0)
-    status, lines, _ = printed(capsys, "journal", "j")
-    assert status == 1
-    assert not any("\x1b" in line for line in lines)
-    assert sum(line.startswith(("PASS", "FAIL", "UNKNOWN")) for line in lines) == 1
-
-
-def test_a_result_of_another_shape_is_refused_with_its_line(folder, capsys):
-    path = cells_journal("j", GRID[:1])
-    line = json.loads(whole_lines(folder / "j")[1])
-    del line["sum"], line["result"]["dtype"]
-    (folder / path).write_bytes(whole_lines(folder / "j")[0] + journal.line_of(line))
-    status, _, told = printed(capsys, "journal", "j", "--table")
-    assert status == 2
-    assert "line 2 " in told[0]
-    assert "no stored CellResult" in told[0]
-
-
-def test_it_starts_at_once_and_without_torch(folder):
-    cells_journal("j", GRID[:1])
-    code = (
-        "import sys; from verify.__main__ import main; status = main(['journal', 'j']);"
-        "print(status, 'torch' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.splitlines()[-1] == "0 False", done.stderr
-
-
-def test_a_journal_of_thousands_of_jobs_is_interrupted_in_a_line(folder):
-    write_squares(folder / "j", range(500))
-    program = subprocess.Popen(
-        [sys.executable, "-m", "verify", "journal", *["j"] * 200],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    time.sleep(1.5)
-    program.send_signal(signal.SIGINT)
-    assert program.communicate()[1] == "interrupted\n"
-    assert program.returncode == 130
 
 
 # ------------------------------------------------------------------ broken on purpose

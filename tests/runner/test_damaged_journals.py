@@ -235,3 +235,13 @@ def test_without_sums_a_changed_result_would_be_believed(tmp_path, monkeypatch):
     zeros = b"\n".join(line[:-18] + b"0" * 16 + b'"}' for line in path.read_bytes().splitlines())
     path.write_bytes(zeros + b"\n")
     assert found(path) == {1: 1, 2: 5}
+
+
+def test_a_line_that_changes_after_it_was_read_is_refused(tmp_path):
+    path = write(tmp_path / "j", [1, 2])
+    there = read(path)
+    path.write_bytes(path.read_bytes().replace(b'"square":4', b'"square":5'))
+    said = there.said(there.lines)
+    assert next(said)["result"]["square"] == 1
+    with pytest.raises(InputError, match="line 3 was changed while the file was read"):
+        next(said)

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from tiers import few
 
 from constructions import CATALOGUE, FactTable, InputError, selector
+from verify.attacking import jobs as attacks
 from verify.attacking.attack import Tally
+from verify.cells import jobs as cells
 from verify.cells.cell import FORM_NAMES, Cell
 from verify.cells.evidence import Ended
 from verify.cells.results import CellResult
@@ -214,3 +216,22 @@ def test_a_type_that_is_not_stored_is_named():
         encode(Unstorable({1}))
     with pytest.raises(InputError, match="there is no way to store"):
         encode(selector(FactTable.random_bijections(2, 1, seed=0)))
+
+
+# ------------------------------------------------------------------ what a job is described by
+
+
+def test_a_cell_and_attacks_are_known_again_by_what_describes_them():
+    cell = Cell("hybrid", 5, 3, 2, "partial", (("looked_up", 1),), 7, "float64", "full", "basis")
+    said = json.loads(json.dumps(cells.describe(cell)))
+    assert cells.described(said) == cell
+    made = attacks.Attacks("", "digest", "flips", 3, 2, 50, "own.py:mine")
+    said = json.loads(json.dumps(attacks.describe(made)))
+    assert attacks.described(said) == made
+
+
+@pytest.mark.parametrize("module", [cells, attacks], ids=["cells", "attacks"])
+def test_what_describes_no_job_is_refused(module):
+    for said in ({}, {"options": []}, {"options": {}, "odd": 1}, {"kind": "flips"}):
+        with pytest.raises(InputError, match="described by"):
+            module.described(said)

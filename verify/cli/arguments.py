@@ -16,7 +16,7 @@ EXAMPLES = """examples:
   every construction on the default grid; with all columns of the table:
     {program} all
     {program} all --wide
-  the same, so that it goes on where it was interrupted; what the journal holds (docs/scale.md):
+  the same, so that it goes on where it was interrupted; what the journal holds (docs/journals.md):
     {program} all --journal all.journal
     {program} journal all.journal
   what can be verified:

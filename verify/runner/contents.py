@@ -90,20 +90,7 @@ class Contents:
         Raises:
             InputError: they do no longer stand there.
         """
-        with open(self.path, "rb") as file:
-            for line in lines:
-                file.seek(line.at)
-                raw = file.read(line.size)
-                try:
-                    unchanged = entry_of(content_of(raw)) == line.entry
-                except (Damaged, KeyError):
-                    unchanged = False
-                if not unchanged:
-                    raise InputError(
-                        f"{self.path}: line {line.number} was changed while the file was read;"
-                        " read it again"
-                    )
-                yield raw
+        return (raw for raw, _ in self._again(lines))
 
     def said(self, lines: Iterable[Line]) -> Iterator[dict[str, Any]]:
         """All that these lines say, the results included.
@@ -111,7 +98,25 @@ class Contents:
         Raises:
             InputError: see `raw`.
         """
-        return map(content_of, self.raw(lines))
+        return (content for _, content in self._again(lines))
+
+    def _again(self, lines: Iterable[Line]) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """These lines, and what they say; read once more."""
+        with open(self.path, "rb") as file:
+            for line in lines:
+                file.seek(line.at)
+                raw = file.read(line.size)
+                try:
+                    content = content_of(raw)
+                    unchanged = entry_of(content) == line.entry
+                except (Damaged, KeyError):
+                    unchanged = False
+                if not unchanged:
+                    raise InputError(
+                        f"{self.path}: line {line.number} was changed while the file was read;"
+                        " read it again"
+                    )
+                yield raw, content
 
 
 def read(path: Path) -> Contents:

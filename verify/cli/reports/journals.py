@@ -13,6 +13,8 @@ from verify.runner.merged import Found, Merged
 
 WIDTH, LABEL = 99, 10
 SLOWEST, MOST_NAMED = 3, 5
+MOST_SHOWN = 48
+"""Characters of a value, such as a digest, of which else the beginning alone is shown."""
 _UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0))
 
 
@@ -202,7 +204,8 @@ def _words(what: Any) -> Iterator[str]:
         if isinstance(value, dict):
             yield from _words(value)
         elif value not in ("", None, []):
-            yield f"{name}={value}"
+            text = str(value)
+            yield f"{name}={text if len(text) <= MOST_SHOWN else f'{text[:12]}...'}"
 
 
 def _differing(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
