@@ -21,8 +21,8 @@ from verify.cells.cell import Cell
 from verify.cells.dimensions import Dimensions, dimensions
 from verify.runner.job import Cost
 
-LOGITS_AT_ONCE = 2**22
-"""`verify.queries.exported.MOST_LOGITS`; that file imports torch."""
+NUMBERS_AT_ONCE = 2**21
+"""`verify.queries.exported.MOST_NUMBERS`; that file imports torch."""
 STATES_AT_ONCE, BYTES_AT_ONCE, NEAR_BYTES = 8192, 2**28, 2**24
 """The most states of a batch, the most bytes of it, and of one number of each state, as in
 `verify.queries.recall`.
@@ -59,9 +59,8 @@ class Held(NamedTuple):
     Attributes:
         cells: 1.
         weights: of the model.
-        asked: the widest layer for all tokens of the queries that are asked at once as whole
-            sequences; 0 for a construction as it is built, which is not asked so.
-        asked_logits: the logits of these tokens.
+        asked: the widest layer, or the logits, for all tokens of the queries that are asked at
+            once as whole sequences; 0 for a construction as it is built, which is not asked so.
         remembered: keys and values of a batch of states.
         states: the widest layer and the logits of a batch of states.
     """
@@ -69,17 +68,16 @@ class Held(NamedTuple):
     cells: int
     weights: int
     asked: int
-    asked_logits: int
     remembered: int
     states: int
 
 
 PLAIN = (0.054, 1.3e-2, 1.4e-8, 1.0e-12, 1.5e-9, 9e-10)
-BASIS = (0.011, 3.3e-2, 5.9e-8, 1.0e-11, 2.1e-7, 5e-9)
-WIDE = (0.008, 1.3e-2, 2.3e-8, 1.0e-11, 2.5e-8, 5e-8)
-NOISE = (0.001, 8.0e-2, 2.3e-6, 1.0e-11, 2.9e-7, 1e-8)
-DECODER = (0.027, 1.0e-2, 1.7e-8, 2.0e-11, 2.3e-8, 5e-8)
-NORMED = (0.028, 1.8e-2, 1.4e-7, 2.0e-11, 5.6e-8, 4e-8)
+BASIS = (0.011, 3.2e-2, 6e-8, 1.2e-11, 2.1e-7, 1e-7)
+WIDE = (0.008, 1.3e-2, 3e-8, 5e-12, 2.5e-8, 5e-8)
+NOISE = (0.001, 8.1e-2, 2.3e-6, 1e-11, 2.5e-7, 1.3e-8)
+DECODER = (0.028, 9.2e-3, 6e-8, 2.8e-11, 2.1e-8, 4e-8)
+NORMED = (0.028, 1.8e-2, 1.4e-7, 1.5e-11, 5.4e-8, 3.2e-8)
 NORMS = ("rmsnorm pre", "rmsnorm post", "layernorm pre", "layernorm post")
 SECONDS: dict[str, tuple[float, ...]] = {
     "": PLAIN,
@@ -93,11 +91,12 @@ SECONDS: dict[str, tuple[float, ...]] = {
 
 MEGABYTE = 10**6 / A_NUMBER
 BYTES: dict[str, tuple[float, ...]] = {
-    "": (50 * MEGABYTE, 0.8, 0, 0, 0.8, 0.3),
-    "basis": (50 * MEGABYTE, 11, 20, 0.1, 0.1, 0.8),
-    "wide": (50 * MEGABYTE, 1.3, 5, 1.8, 0.1, 0.7),
-    "noise": (50 * MEGABYTE, 1.7, 22, 0.1, 0.1, 2.2),
-    **dict.fromkeys(("standard", "tied", *NORMS), (50 * MEGABYTE, 2.8, 7.5, 0.1, 1.8, 0.5)),
+    "": (50 * MEGABYTE, 0.8, 0, 1.5, 0.9),
+    "basis": (50 * MEGABYTE, 3.5, 18, 0.2, 0.6),
+    "wide": (50 * MEGABYTE, 1.2, 3.5, 1.3, 0.8),
+    "noise": (50 * MEGABYTE, 1.5, 16, 0.1, 1.0),
+    **dict.fromkeys(("standard", "tied", *NORMS[:2]), (50 * MEGABYTE, 3.5, 14, 0.1, 0.1)),
+    **dict.fromkeys(NORMS[2:], (50 * MEGABYTE, 5.5, 14, 0.1, 0.1)),
 }
 """By form: how often each count of `Held` is held, as numbers of `A_NUMBER` bytes."""
 
@@ -146,13 +145,12 @@ def held(cell: Cell, size: Dimensions) -> Held:
         BYTES_AT_ONCE // (32 * (size.d_model + widest) + A_NUMBER * a_state),
     )
     states = max(1, min(a_batch))
-    asked = min(queries, max(1, LOGITS_AT_ONCE // (size.tokens * (2 * hops + 1))))
-    asked = asked * size.positions if cell.form else 0
+    of_a_token = max(widest, size.tokens)
+    asked = min(queries, max(1, NUMBERS_AT_ONCE // (of_a_token * (2 * hops + 1))))
     return Held(
         cells=1,
         weights=size.parameters,
-        asked=asked * widest,
-        asked_logits=asked * size.tokens,
+        asked=asked * size.positions * of_a_token if cell.form else 0,
         remembered=states * a_state,
         states=states * (widest + size.tokens),
     )
