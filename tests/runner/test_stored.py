@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -49,23 +49,38 @@ def returned(value):
     return decode(type(value), json.loads(text, parse_constant=pytest.fail))
 
 
-def stored(kind):
-    """Values of a dataclass, drawn by the types of its fields, but for what is not stored."""
-    left_out = {f.name: st.none() for f in dataclasses.fields(kind) if not f.compare}
-    return st.builds(kind, **left_out)
+TEXTS = st.text(st.characters(exclude_categories=()))  # lone surrogates too
+PLAIN = {
+    bool: st.booleans(),
+    str: TEXTS,
+    int: st.integers() | st.integers().map(lambda n: n * 2**20_000),
+    float: st.floats() | st.sampled_from([math.inf, -math.inf, math.nan, -0.0]),
+    Fraction: st.fractions(),
+    type(None): st.none(),
+}
 
 
-for one in (Cell, Proven, Recall):
-    st.register_type_strategy(one, stored(one))
-texts = st.text(st.characters(exclude_categories=()))  # lone surrogates too
-st.register_type_strategy(str, texts)
-st.register_type_strategy(
-    float, st.floats() | st.sampled_from([math.inf, -math.inf, math.nan, -0.0])
-)
-st.register_type_strategy(int, st.integers() | st.integers().map(lambda n: n * 2**20_000))
+def values(kind):
+    """Values of a type; of a dataclass without what is not stored."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind in PLAIN:
+        return PLAIN[kind]
+    if dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind)
+        names = [f.name for f in dataclasses.fields(kind) if f.compare]
+        return st.builds(kind, **{name: values(hints[name]) for name in names})
+    if origin is Literal:
+        return st.sampled_from(inner)
+    if origin is tuple and inner[-1] is not ...:
+        return st.tuples(*map(values, inner))
+    if origin in (tuple, list):
+        return st.lists(values(inner[0]), max_size=3).map(origin)
+    if origin is Mapping:
+        return st.dictionaries(TEXTS, values(inner[1]), max_size=3)
+    return st.one_of(map(values, inner))
 
 
-@given(st.from_type(CellResult) | st.from_type(Tally))
+@given(values(CellResult) | values(Tally))
 def test_every_evidence_returns_in_every_bit(evidence):
     assert same(returned(evidence), evidence)
 
