@@ -62,7 +62,7 @@ def running_time(jobs: list[Finished]) -> Callable[[float], float]:
 def most_at_once(jobs: list[Finished]) -> int:
     """How many jobs ran at the same time, at most."""
     changes = sorted(
-        [(job.begun, 1) for job in jobs] + [(job.ended, -1) for job in jobs],
+        [(job.begun + 1e-3, 1) for job in jobs] + [(job.ended, -1) for job in jobs],
     )
     running = most = 0
     for _, change in changes:

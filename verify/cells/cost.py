@@ -92,11 +92,11 @@ SECONDS: dict[str, tuple[float, ...]] = {
 MEGABYTE = 10**6 / A_NUMBER
 BYTES: dict[str, tuple[float, ...]] = {
     "": (50 * MEGABYTE, 0.8, 0, 1.5, 0.9),
-    "basis": (50 * MEGABYTE, 3.5, 18, 0.2, 0.6),
+    "basis": (50 * MEGABYTE, 2.5, 14, 2.0, 0.5),
     "wide": (50 * MEGABYTE, 1.2, 3.5, 1.3, 0.8),
     "noise": (50 * MEGABYTE, 1.5, 16, 0.1, 1.0),
-    **dict.fromkeys(("standard", "tied", *NORMS[:2]), (50 * MEGABYTE, 3.5, 14, 0.1, 0.1)),
-    **dict.fromkeys(NORMS[2:], (50 * MEGABYTE, 5.5, 14, 0.1, 0.1)),
+    **dict.fromkeys(("standard", "tied", *NORMS[:2]), (50 * MEGABYTE, 3.5, 14, 0.6, 0.1)),
+    **dict.fromkeys(NORMS[2:], (50 * MEGABYTE, 5.5, 15, 0.7, 0.1)),
 }
 """By form: how often each count of `Held` is held, as numbers of `A_NUMBER` bytes."""
 
