@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from items import done_or_raise, killed_first, made_of, squared
 from made_up_places import Simulated, wait
 
+from verify.runner.code_version import code_version
 from verify.runner.executors import Serial
 from verify.runner.job import Cost, Job, Kind
 from verify.runner.outcome import Done, Lost
+from verify.runner.performing import perform
 from verify.runner.places import Here, here
 from verify.runner.running import MOST_LOST, ORDERS, run_jobs
 
@@ -146,6 +148,34 @@ def test_a_job_that_is_killed_from_outside_is_tried_again_alone(tmp_path):
     with here(2) as place:
         assert results(jobs_of(killed_first, files), place) == ["done"] * 5
     assert all(len((tmp_path / f"{n}").read_text()) == 2 for n in range(5))
+
+
+@given(st.integers(1, 4), st.lists(st.booleans(), min_size=1, max_size=20), st.randoms())
+def test_what_is_tried_again_runs_alone_after_all_others(workers, losing, draws):
+    """The jobs that are True are lost the first time."""
+    tries = Counter()
+
+    def lost_first(at):
+        tries[at] += 1
+        if losing[at] and tries[at] == 1:
+            raise MemoryError("so much")
+        return at
+
+    jobs = jobs_of(lost_first, list(range(len(losing))))
+    place, moments = Simulated(workers, 10**9, draws), []
+    found = list(run_jobs(jobs, place, begun=lambda running: moments.append(list(running))))
+    if not any("others were lost" in str(outcome) for _, outcome in found):
+        assert tries == Counter({at: 1 + losing[at] for at in range(len(losing))})
+        again = moments[len(moments) - sum(losing) :] if any(losing) else []
+        assert sorted(again) == [[at] for at in range(len(losing)) if losing[at]]
+
+
+def test_a_job_is_not_done_by_another_version_of_the_code():
+    lost = perform(squared, 3, "0123456789abcdef")
+    assert isinstance(lost, Lost)
+    assert "and this run began with 0123456789abcdef" in str(lost)
+    assert not lost.crashed
+    assert perform(squared, 3, code_version()).result == 9
 
 
 def test_a_job_that_is_killed_each_time_is_lost_once():
