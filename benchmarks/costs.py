@@ -6,14 +6,13 @@
 Reads journals of `verify all`, in which each cell that is done has its seconds and its memory.
 Half of the cells, drawn at random, fit a table like `verify.cells.cost.SECONDS`: form by form the
 non-negative numbers for which the logarithms of the ratios are smallest, large ones being damped.
-Shown are, on the other half, measured / estimated: by the table in use, and by the fitted one. A
-memory above 1 is one that was underestimated.
+Shown are, on the other half, measured / estimated: by the table in use, and by the fitted one. The
+memory is that of the whole process, an idle one included; above 1 it was underestimated.
 """
 
 import argparse
 import json
 import random
-from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +73,7 @@ def show_form(forms: tuple[str, ...], cells: list[tuple[Cell, float, int | None]
     if len(of_form) < 20:
         print(f"{name:12} {len(of_form):5} cells: too few")
         return
-    counts = np.array([astuple(work(cell, dimensions(cell))) for cell, _ in of_form], float)
+    counts = np.array([work(cell, dimensions(cell)) for cell, _ in of_form], float)
     seconds = np.array([took for _, took in of_form])
     half = len(of_form) // 2
     row = fitted(counts[:half], seconds[:half], SECONDS[forms[0]])
@@ -95,8 +94,9 @@ def main() -> None:
     print(f"{'form':12} {'cells':>5} {'time':6} {heads}")
     for forms in TOGETHER:
         show_form(forms, cells)
-    bytes_held = [(cost(cell).memory, held - IDLE_MEMORY) for cell, _, held in cells if held]
-    ratios = np.array([held / said for said, held in bytes_held])
+    ratios = np.array(
+        [held / (IDLE_MEMORY + cost(cell).memory) for cell, _, held in cells if held]
+    )
     print(f"{'memory':12} {len(ratios):5} {'':6} {percentiles(ratios)}")
     print(f"{'':12} above 1: {np.mean(ratios > 1):.1%}")
     total = sum(took for _, took, _ in cells)

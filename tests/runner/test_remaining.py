@@ -222,8 +222,8 @@ def test_nothing_is_said_before_there_is_something_to_say():
     remaining = Remaining([1.0] * 100, ["one"] * 100)
     assert remaining.left(1, 1e6) is None
     remaining.begun([0], 0.0)
-    assert remaining.left(1, 599.0) is None
-    assert remaining.left(1, 601.0) is not None, "so long without a job is worth saying"
+    assert remaining.left(1, 119.0) is None
+    assert remaining.left(1, 121.0) is not None, "so long without a job is worth saying"
     for job in range(20):
         remaining.done(job, 0.1)
     assert remaining.left(1, 3.0) is None

@@ -4,7 +4,7 @@ Both are sums over what is done: so much for the cell itself, so much for each l
 multiplication, number on its way, and logit. How many there are follows from the formulas of the
 construction (`verify.cells.dimensions`); how much each takes was measured, form by form, and is
 fitted again from the journal of a run by `benchmarks/costs.py`. An estimate is right within a
-factor of two for most cells; a run learns how far it is off (`verify.runner.remaining`).
+factor of two for most cells; a run learns how far it is off (`verify.runner.ratios`).
 
     >>> cost(Cell("selector", 1000, 16)).seconds < 2
     True
@@ -12,8 +12,8 @@ factor of two for most cells; a run learns how far it is off (`verify.runner.rem
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from constructions.facts.codes import bits_needed
 from constructions.guards.errors import InputError, UserCodeError
@@ -21,8 +21,8 @@ from verify.cells.cell import Cell
 from verify.cells.dimensions import Dimensions, dimensions
 from verify.runner.job import Cost
 
-LOGITS_AT_ONCE = 2**22
-"""`verify.queries.exported.MOST_LOGITS`; that file imports torch."""
+NUMBERS_AT_ONCE = 2**21
+"""`verify.queries.exported.MOST_NUMBERS`; that file imports torch."""
 STATES_AT_ONCE, BYTES_AT_ONCE, NEAR_BYTES = 8192, 2**28, 2**24
 """The most states of a batch, the most bytes of it, and of one number of each state, as in
 `verify.queries.recall`.
@@ -33,8 +33,7 @@ A_NUMBER = 8
 """Bytes, where a number is held in float64."""
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """What is done for a cell, in counts.
 
     Attributes:
@@ -43,7 +42,7 @@ class Work:
         weights: of the model.
         multiplications: in a pass over all queries, each asked as a whole sequence.
         numbers: that tokens make in that pass, between embedding and unembedding.
-        logits: that are computed in it.
+        logits: of the last token of each sequence.
     """
 
     cells: int
@@ -54,16 +53,14 @@ class Work:
     logits: int
 
 
-@dataclass(frozen=True)
-class Held:
+class Held(NamedTuple):
     """What memory holds at one time, in numbers.
 
     Attributes:
         cells: 1.
         weights: of the model.
-        asked: the widest layer for all tokens of the queries that are asked at once as whole
-            sequences; 0 for a construction as it is built, which is not asked so.
-        asked_logits: the logits of these tokens.
+        asked: the widest layer, or the logits, for all tokens of the queries that are asked at
+            once as whole sequences; 0 for a construction as it is built, which is not asked so.
         remembered: keys and values of a batch of states.
         states: the widest layer and the logits of a batch of states.
     """
@@ -71,17 +68,16 @@ class Held:
     cells: int
     weights: int
     asked: int
-    asked_logits: int
     remembered: int
     states: int
 
 
-PLAIN = (0.053, 1.3e-2, 1.4e-8, 1.0e-12, 1.3e-9, 4e-10)
-BASIS = (0.015, 2.4e-2, 8.3e-7, 6.7e-10, 3.7e-7, 1e-9)
-WIDE = (0.005, 1.4e-2, 2.2e-8, 1.3e-11, 7.0e-9, 2.7e-8)
-NOISE = (0.010, 8.2e-2, 4.8e-6, 1.0e-11, 2.5e-7, 6e-8)
-DECODER = (0.035, 1.0e-2, 5.0e-8, 2.0e-11, 2.4e-8, 2e-8)
-NORMED = (0.032, 1.7e-2, 1.8e-7, 1.8e-11, 8.5e-8, 1e-8)
+PLAIN = (0.054, 1.3e-2, 1.4e-8, 1.0e-12, 1.5e-9, 9e-10)
+BASIS = (0.011, 3.2e-2, 6e-8, 1.2e-11, 2.1e-7, 1e-7)
+WIDE = (0.008, 1.3e-2, 3e-8, 5e-12, 2.5e-8, 5e-8)
+NOISE = (0.001, 8.1e-2, 2.3e-6, 1e-11, 2.5e-7, 1.3e-8)
+DECODER = (0.028, 9.2e-3, 6e-8, 2.8e-11, 2.1e-8, 4e-8)
+NORMED = (0.028, 1.8e-2, 1.4e-7, 1.5e-11, 5.4e-8, 3.2e-8)
 NORMS = ("rmsnorm pre", "rmsnorm post", "layernorm pre", "layernorm post")
 SECONDS: dict[str, tuple[float, ...]] = {
     "": PLAIN,
@@ -95,11 +91,12 @@ SECONDS: dict[str, tuple[float, ...]] = {
 
 MEGABYTE = 10**6 / A_NUMBER
 BYTES: dict[str, tuple[float, ...]] = {
-    "": (50 * MEGABYTE, 0.8, 0, 0, 0.8, 0.3),
-    "basis": (50 * MEGABYTE, 11, 20, 0.1, 0.1, 0.8),
-    "wide": (50 * MEGABYTE, 1.3, 5, 1.8, 0.1, 0.7),
-    "noise": (50 * MEGABYTE, 1.7, 22, 0.1, 0.1, 2.2),
-    **dict.fromkeys(("standard", "tied", *NORMS), (50 * MEGABYTE, 2.8, 7.5, 0.1, 1.8, 0.5)),
+    "": (50 * MEGABYTE, 0.8, 0, 1.5, 0.9),
+    "basis": (50 * MEGABYTE, 2.5, 14, 2.0, 0.5),
+    "wide": (50 * MEGABYTE, 1.2, 3.5, 1.3, 0.8),
+    "noise": (50 * MEGABYTE, 1.5, 16, 0.1, 1.0),
+    **dict.fromkeys(("standard", "tied", *NORMS[:2]), (50 * MEGABYTE, 3.5, 14, 0.6, 0.1)),
+    **dict.fromkeys(NORMS[2:], (50 * MEGABYTE, 5.5, 15, 0.7, 0.1)),
 }
 """By form: how often each count of `Held` is held, as numbers of `A_NUMBER` bytes."""
 
@@ -115,21 +112,23 @@ def cost(cell: Cell) -> Cost:
         size = dimensions(cell)
     except (InputError, UserCodeError):
         size = _guess(cell)
-    seconds = _sum(SECONDS[cell.form], astuple(work(cell, size)))
-    memory = A_NUMBER * _sum(BYTES[cell.form], astuple(held(cell, size)))
+    seconds = _sum(SECONDS[cell.form], work(cell, size))
+    memory = A_NUMBER * _sum(BYTES[cell.form], held(cell, size))
     return Cost(seconds, round(memory))
 
 
 def work(cell: Cell, size: Dimensions) -> Work:
     """What is done for a cell."""
-    tokens = sum(queries * length for queries, length in _sequences(cell))
+    sequences = list(_sequences(cell))
+    asked = sum(queries for queries, _ in sequences)
+    tokens = sum(queries * length for queries, length in sequences)
     return Work(
         cells=1,
         layers=size.layers,
         weights=size.parameters,
-        multiplications=tokens * (size.applied + size.tokens * size.d_model),
+        multiplications=tokens * size.applied + asked * size.tokens * size.d_model,
         numbers=tokens * size.numbers,
-        logits=tokens * size.tokens,
+        logits=asked * size.tokens,
     )
 
 
@@ -146,13 +145,12 @@ def held(cell: Cell, size: Dimensions) -> Held:
         BYTES_AT_ONCE // (32 * (size.d_model + widest) + A_NUMBER * a_state),
     )
     states = max(1, min(a_batch))
-    asked = min(queries, max(1, LOGITS_AT_ONCE // (size.tokens * (2 * hops + 1))))
-    asked = asked * size.positions if cell.form else 0
+    of_a_token = max(widest, size.tokens)
+    asked = min(queries, max(1, NUMBERS_AT_ONCE // (of_a_token * (2 * hops + 1))))
     return Held(
         cells=1,
         weights=size.parameters,
-        asked=asked * widest,
-        asked_logits=asked * size.tokens,
+        asked=asked * size.positions * of_a_token if cell.form else 0,
         remembered=states * a_state,
         states=states * (widest + size.tokens),
     )
@@ -194,6 +192,6 @@ def _guess(cell: Cell) -> Dimensions:
     return Dimensions(tokens, 2, positions, width, cell.hops, facts, compared, (facts,))
 
 
-def _sum(rates: tuple[float, ...], counts: tuple[int, ...]) -> float:
+def _sum(rates: Iterable[float], counts: Iterable[int]) -> float:
     """What all counts take together."""
     return sum(rate * min(count, MOST) for rate, count in zip(rates, counts, strict=True))

@@ -1,9 +1,10 @@
 """Which code computes results: a digest of all of it that may decide one.
 
 It changes with any byte of the source files of `constructions`, `bounds` and `verify`, but for
-those that only take words, show results and hand out jobs (`verify.cli`, `verify.runner`,
-`verify.__main__`); with the versions of Python, torch and numpy; and with a user's own files.
-Results of another version are not taken for results of this one.
+those that only take words, show results, hand out jobs (`verify.cli`, `verify.runner`,
+`verify.__main__`) and estimate what these take; with the versions of Python, torch and numpy; and
+with a user's own files. Results of another version are not taken for results of this
+one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ from pathlib import Path
 from constructions.guards.user_code import is_reference
 
 PACKAGES = ("constructions", "bounds", "verify")
-NOT_DECIDING = ("verify/cli", "verify/runner", "verify/__main__.py")
+NOT_DECIDING = (
+    "verify/cli",
+    "verify/runner",
+    "verify/__main__.py",
+    "verify/attacking/cost.py",
+    "verify/cells/cost.py",
+    "verify/cells/dimensions.py",
+)
 """Files and folders that decide no result."""
 LIBRARIES = ("torch", "numpy")
 _INSTALLED = ("site-packages", "dist-packages")

@@ -30,7 +30,7 @@ from verify.runner.ratios import SHORTEST, Ratios
 DRAWS = 100
 INTERVAL = (10, 50, 90)
 """Percentiles that are said."""
-FEWEST, SOONEST, LATEST = 10, 15.0, 600.0
+FEWEST, SOONEST, LATEST = 10, 15.0, 120.0
 """Nothing is said before so many jobs are done and so many seconds have passed, unless so many
 have.
 """
