@@ -53,6 +53,14 @@ def test_a_log_is_told_at_each_twentieth_of_the_work():
     assert all(line.endswith((")", " left")) for line in said)
 
 
+def test_a_log_is_told_each_quarter_of_an_hour_however_little_of_the_work_is_done():
+    said = lines_of(200, 1000.0)
+    assert len(said) == 199
+    assert said[1].startswith("1 % of the work after 33 min: 2 of 200 naps")
+    lasting = lines_of(40, 100.0)
+    assert len(lasting) == 19, "a line for each twentieth starts the quarter anew"
+
+
 def test_nothing_is_told_in_the_first_minute_nor_in_a_run_of_minutes():
     assert lines_of(200, 0.2) == []
     assert lines_of(200, 1.0) == []

@@ -4,6 +4,7 @@ import os
 import signal
 from dataclasses import replace
 
+import distributed
 import pytest
 from items import done_or_raise, process
 
@@ -16,7 +17,6 @@ from verify.runner.outcome import Lost
 from verify.runner.places import here
 from verify.runner.running import run_jobs
 
-distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
 
 

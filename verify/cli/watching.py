@@ -1,7 +1,8 @@
 """What a person sees of many jobs: how many are done, how many run, and how much time is left.
 
 On a terminal that is a bar. Elsewhere a run of more than five minutes says at each twentieth of
-its work, on standard error, where it stands, so that a log of hours tells.
+its work, and after each quarter of an hour, on standard error, where it stands, so that a log of
+hours tells.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ STEPS = 20
 """A line at each such part of the estimated work."""
 FIRST, LONG = 60.0, 300.0
 """Seconds before the first line; and those that a run takes in all of which there is any."""
+QUIET = 900.0
+"""Seconds after a line, or the beginning, after which there is another one in any case."""
 REDRAWN = 4
 """Times a second that the bar is drawn, from a thread of its own."""
 
@@ -41,7 +44,7 @@ class Watch:
         self.remaining = Remaining(costs, groups, order)
         self.n_jobs, self.unit, self.clock = len(jobs), unit, clock
         self.n_done, self.n_running, self.slots = 0, 0, 1
-        self.since = clock()
+        self.since = self.told = clock()
         self.step = 0
         self.lock = Lock()
 
@@ -79,14 +82,15 @@ class Watch:
 
     def line(self) -> str:
         """What a log is told now, mostly nothing: see above."""
-        passed, step = self.clock() - self.since, int(STEPS * self.remaining.share_done)
-        if passed < FIRST or step <= self.step:
+        now, share = self.clock(), self.remaining.share_done
+        passed, step = now - self.since, int(STEPS * share)
+        if passed < FIRST or (step <= self.step and now - self.told < QUIET):
             return ""
         left = self.left()
         if left is None or passed + left.seconds < LONG:
             return ""
-        self.step = step
-        return f"{step * 100 // STEPS} % of the work after {duration(passed)}: {self.in_words()}"
+        self.step, self.told = step, now
+        return f"{int(100 * share)} % of the work after {duration(passed)}: {self.in_words()}"
 
     def _ended(self, job: int, seconds: float | None) -> None:
         """A job will not run any more."""
