@@ -50,10 +50,10 @@ class Serial(Executor):
 class Processes(Executor):
     """Worker processes, each with one thread of linear algebra.
 
-    They are made when there is something to do for which none is free, by `spawn`, and end by
-    themselves, whatever they are doing, where this process is killed. An interrupt from the keyboard, which all of them get, is heard here alone.
-    The future of a call whose process ends has the exception `Lost`, which says how; another
-    process takes its place, and the other calls go on.
+    They are made by `spawn` when there is something to do and none is free, and end, whatever they
+    are doing, where this process is killed. An interrupt from the keyboard, which all of them get,
+    is heard here alone. The future of a call whose process ends has the exception `Lost`, which
+    says how; another process takes its place, and the other calls go on.
     """
 
     def __init__(self, workers: int):
