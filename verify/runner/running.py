@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any, Literal, TypeAlias, get_args
 
-from verify.runner.code_version import code_version
 from verify.runner.job import Job
 from verify.runner.outcome import Done, Lost
 from verify.runner.performing import perform
 from verify.runner.places import Place
+from verify.runner.same_code import Meant, meant
 
 Order = Literal["listed", "cheapest", "longest"]
 """As they stand; those of the least estimated time first; those of the most first."""
@@ -31,6 +31,7 @@ def run_jobs(
     place: Place,
     order: Order = "listed",
     begun: Callable[[Sequence[int]], None] = lambda running: None,
+    code: Meant | None = None,
 ) -> Iterator[tuple[int, Outcome]]:
     """The index of each job, and what has become of it, as they finish.
 
@@ -40,8 +41,10 @@ def run_jobs(
         order: in which they begin. One that does not fit beside those that are running lets
             others pass.
         begun: hears the indices of the jobs that are running, whenever another has begun.
+        code: by which they are to be done; by default that which is there now, without files of a
+            user's own.
     """
-    run = _Run(jobs, place, order)
+    run = _Run(jobs, place, order, code or meant())
     try:
         while run.waiting or run.again or run.running:
             if run.begin():
@@ -59,14 +62,14 @@ def run_jobs(
 class _Run:
     """Which jobs wait, run, and are to be tried again; by their indices."""
 
-    def __init__(self, jobs: Sequence[Job[Any, Any]], place: Place, order: Order):
+    def __init__(self, jobs: Sequence[Job[Any, Any]], place: Place, order: Order, code: Meant):
         self.jobs, self.place = jobs, place
         self.waiting = ordered(jobs, order)
         self.again: list[int] = []
         self.tried_again: set[int] = set()
         self.running: dict[Future[Outcome], int] = {}
         self.lost_in_a_row = 0
-        self.code = code_version()
+        self.code = code
 
     def begin(self) -> bool:
         """Hand over as many jobs as the place takes; returns whether there was one."""
