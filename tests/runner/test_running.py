@@ -203,6 +203,10 @@ def test_a_run_whose_workers_all_end_gives_up(workers, item):
     assert 0 < 30 - len(not_run) <= MOST_LOST + 2 * workers or item == "kill"
     assert not_run
     assert all(one.endswith(" others were lost one after another") for one in not_run)
+    why = {"leave": "its process ended with status 3", "kill": "its process was ended by SIGKILL"}
+    others = found[2 : len(found) - len(not_run)]
+    assert len(others) >= MOST_LOST
+    assert all(one.startswith(why[item]) for one in others)
 
 
 def test_losses_with_successes_between_them_are_no_reason_to_give_up():

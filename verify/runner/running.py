@@ -65,7 +65,7 @@ class _Run:
     def __init__(self, jobs: Sequence[Job[Any, Any]], place: Place, order: Order, code: Meant):
         self.jobs, self.place = jobs, place
         self.waiting = ordered(jobs, order)
-        self.again: list[int] = []
+        self.again: dict[int, Lost] = {}
         self.tried_again: set[int] = set()
         self.running: dict[Future[Outcome], int] = {}
         self.lost_in_a_row = 0
@@ -86,8 +86,10 @@ class _Run:
         one that is to be tried again.
         """
         if not self.waiting and not self.running and self.again:
-            self.tried_again.add(self.again[0])
-            return self.again.pop(0)
+            index = next(iter(self.again))
+            del self.again[index]
+            self.tried_again.add(index)
+            return index
         if len(self.running) >= self.place.slots():
             return None
         costs = [self.jobs[index].cost for index in self.running.values()]
@@ -107,14 +109,14 @@ class _Run:
         if found.crashed or index in self.tried_again:
             yield index, found
         else:
-            self.again.append(index)
+            self.again[index] = found
 
     def given_up(self) -> Iterator[tuple[int, Outcome]]:
-        """All that wait, as lost."""
+        """All that wait, as lost; those that were to be tried again by what has become of them."""
         why = f"it was not run, since {self.lost_in_a_row} others were lost one after another"
-        for index in sorted(self.waiting + self.again):
-            yield index, Lost(why, crashed=False)
-        self.waiting, self.again = [], []
+        not_run = dict.fromkeys(self.waiting, Lost(why, crashed=False))
+        yield from sorted((not_run | self.again).items(), key=lambda one: one[0])
+        self.waiting, self.again = [], {}
 
 
 def ordered(jobs: Sequence[Job[Any, Any]], order: Order) -> list[int]:

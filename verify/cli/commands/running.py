@@ -224,6 +224,8 @@ def _place(options: argparse.Namespace) -> Iterator[Place]:
                 "--memory is about this machine; workers of Dask have limits of their own"
             )
         with cluster(options.dask) as place:
+            if not place.n_workers:
+                complain(f"--dask {options.dask}: no worker is there yet; jobs wait for the first")
             yield place
         return
     workers = usual_workers() if options.workers is None else options.workers
