@@ -85,11 +85,23 @@ def test_workers_of_several_threads_are_refused(capsys):
     assert "start workers with --nthreads 1, one process for each core" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:1"])
+def test_the_address_of_a_worker_is_told(address, capsys):
+    with distributed.Client(address) as client:
+        worker = next(iter(client.scheduler_info()["workers"]))
+    assert main(["all", "--dask", worker]) == 2
+    assert "this is a worker; give the address that it was given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "tcp://127.0.0.1:1", "tcp://no-host.invalid:8786"]
+)
 def test_a_cluster_that_is_not_there_is_told(address, capsys, monkeypatch):
     monkeypatch.setattr("verify.runner.cluster.SECONDS", 2)
     assert main(["all", "--dask", address]) == 2
-    assert f"error: --dask {address}: no scheduler has answered there: " in capsys.readouterr().err
+    before, said, why = capsys.readouterr().err.partition("no scheduler has answered there: ")
+    assert before == f"error: --dask {address}: "
+    assert said
+    assert why.strip(), "an error of the network may have no words"
 
 
 def test_memory_is_not_asked_for_beside_a_cluster(capsys):
