@@ -31,9 +31,17 @@ class Selection(NamedTuple):
     gap: float
 
 
-def mixture(change: Change, query: Box, key: Box, value: Box, selection: Selection | None) -> Box:
+def mixture(
+    change: Change,
+    query: Box,
+    key: Box,
+    value: Box,
+    selection: Selection | None,
+    number: float = 1.0,
+) -> Box:
     """What a head reads, from its queries, keys and values (..., L, width); selection: where it is
-    known to select.
+    known to select; number: what the queries have been divided by, while the module divides the
+    scores, so that these must not overflow before.
     """
     n_positions, width = query.low.shape[-2:]
     hidden = torch.ones(n_positions, n_positions, dtype=torch.bool).triu(1)
@@ -42,7 +50,9 @@ def mixture(change: Change, query: Box, key: Box, value: Box, selection: Selecti
     rounded = (width + 4) * UNIT * (q.abs() @ k.abs().mT)
     spread = up(q_half @ (k.abs() + k_half).mT + q.abs() @ k_half.mT + rounded)
     flushed = change.flushed * (query.total.sum(-1)[..., None] + key.total.sum(-1)[..., None, :])
-    rounded = change.rounds(query.total @ key.total.mT, width + 4) + flushed
+    sums = query.total @ key.total.mT
+    held = number * sums < change.most
+    rounded = torch.where(held, change.rounds(sums, width + 4), torch.nan) + flushed
     moved = up(query.error @ key.total.mT + query.largest @ key.error.mT + rounded)
     eta = moved.masked_fill(hidden, 0).amax(-1)
     least, most, others = softmax(scores - spread, scores + spread, hidden)
