@@ -17,7 +17,8 @@ from verify.cells.dimensions import dimensions
 from verify.cells.grid import FORM_SIZE, default_grid, forms_grid
 from verify.cells.verifying import build
 
-DECODERS = [form for form in FORM_NAMES if form not in ("basis", "wide", "noise")]
+DECODERS = [form for form in FORM_NAMES if form not in ("basis", "wide", "noise", "tied")]
+"""Of a tied one the formulas do not say what the unembedding reads: see below."""
 
 
 def small_cell(name, facts="total"):
@@ -33,18 +34,19 @@ def decoder_of(form, model):
     return needed_shape(model, norm, placement)
 
 
-@pytest.mark.parametrize("facts", ["total", "partial"])
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        (name, facts)
+        for name, entry in CATALOGUE.items()
+        if not entry.takes_disjoint_answers  # how large their blocks are depends on the table
+        for facts in ("total", *["partial"] * bool(entry.missing))
+    ],
+)
 def test_formulas_say_how_large_each_form_is(name, facts):
     cell = small_cell(name, facts)
-    if facts == "partial" and not cell.entry.missing:
-        return
     model = build(cell.entry, cell.table(), cell.hops)
-    if cell.entry.takes_disjoint_answers:
-        return  # how large their blocks are depends on the table
     for form in DECODERS:
-        if form == "tied":  # where the formulas do not say what the unembedding reads
-            continue
         shape, said = decoder_of(form, model), dimensions(replace(cell, form=form))
         assert said.d_model == shape.d_model, form
         assert said.layers == shape.n_layers, form
@@ -76,11 +78,11 @@ def test_a_wrong_formula_is_noticed():
     assert dimensions(wrong).d_model < shape.d_model
 
 
-def test_all_costs_of_both_grids_take_little_time():
+def test_all_costs_of_both_grids_take_less_than_half_a_millisecond_each():
     cells = [*default_grid(), *forms_grid()]
     began = time.process_time()
     costs = [cost(cell) for cell in cells]
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 5e-4 * len(cells)
     assert all(one.seconds > 0 and one.memory > 0 for one in costs)
 
 

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -114,18 +115,14 @@ def test_a_device_is_no_journal():
 
 def test_a_limit_on_the_size_of_files_is_told(tmp_path):
     """By the system itself: a process of its own that may write files of 8 KiB."""
-    code = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192));"
-        "sys.argv[1:] = [sys.argv[1]]; import runpy; runpy.run_path(sys.argv[2] if 0 else"
-        f" {str(ROOT / 'tests' / 'journals.py')!r}, run_name='__main__')"
-    )
     path = tmp_path / "j"
     ended = subprocess.run(
-        [sys.executable, "-c", code, str(path)],
+        [sys.executable, str(ROOT / "tests" / "journals.py"), str(path)],
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         capture_output=True,
         text=True,
         check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)),
     )
     printed = len(ended.stdout.split())
     assert f"File too large; {printed} results are in it" in ended.stderr, ended.stderr

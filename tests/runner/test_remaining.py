@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verify.cells.cell import Cell
 from verify.cells.cost import cost
 from verify.cells.grid import forms_grid
+from verify.cells.jobs import described
 from verify.runner.remaining import Estimate, Remaining, duration
 
 SAMPLE = Path(__file__).resolve().parents[2] / "benchmarks" / "measured_cells.jsonl"
@@ -74,8 +74,7 @@ def ratios():
     found = defaultdict(list)
     for line in SAMPLE.read_text().splitlines():
         entry = json.loads(line)
-        what = entry["what"]
-        cell = Cell(**what | {"options": tuple(what["options"].items())})
+        cell = described(entry["what"])
         if cell.form:
             ratio = entry["seconds"] / cost(cell).seconds
             found[cell.construction, cell.form].append(ratio)
