@@ -1,4 +1,4 @@
-"""A long run tells where it stands: on a terminal in a bar, else now and then on standard error."""
+"""A long run says where it stands: on a terminal in a bar, else now and then on standard error."""
 
 import sys
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def jobs(count):
 
 
 def lines_of(count, seconds, known=0):
-    """What a log is told by a run of so many jobs, one after another, of so many seconds each."""
+    """The lines that a log gets from a run of so many jobs, one after another, of so many seconds each."""
     clock = Clock()
     watch = Watch(jobs(count), range(count), "naps", clock)
     for job in range(known):
@@ -45,7 +45,7 @@ def lines_of(count, seconds, known=0):
     return said
 
 
-def test_a_log_is_told_at_each_twentieth_of_the_work():
+def test_a_log_has_a_line_at_each_twentieth_of_the_work():
     said = lines_of(200, 10.0)
     assert len(said) == 19
     assert said[0].startswith("5 % of the work after 2 min: 10 of 200 naps, about ")
@@ -53,7 +53,7 @@ def test_a_log_is_told_at_each_twentieth_of_the_work():
     assert all(line.endswith((")", " left")) for line in said)
 
 
-def test_a_log_is_told_each_quarter_of_an_hour_however_little_of_the_work_is_done():
+def test_a_log_has_a_line_each_quarter_of_an_hour_however_little_of_the_work_is_done():
     said = lines_of(200, 1000.0)
     assert len(said) == 199
     assert said[1].startswith("1 % of the work after 33 min: 2 of 200 naps")
@@ -61,7 +61,7 @@ def test_a_log_is_told_each_quarter_of_an_hour_however_little_of_the_work_is_don
     assert len(lasting) == 19, "a line for each twentieth starts the quarter anew"
 
 
-def test_nothing_is_told_in_the_first_minute_nor_in_a_run_of_minutes():
+def test_nothing_is_said_in_the_first_minute_nor_in_a_run_of_minutes():
     assert lines_of(200, 0.2) == []
     assert lines_of(200, 1.0) == []
     first = lines_of(1000, 1.0)[0]

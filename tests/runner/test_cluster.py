@@ -61,7 +61,7 @@ def test_results_are_those_of_this_process_although_a_worker_is_killed(address):
     assert {result.verdict for result in undisturbed} == {"PASS"}
 
 
-def test_a_job_that_kills_each_worker_is_told_and_the_rest_goes_on(address):
+def test_a_job_that_kills_each_worker_is_reported_and_the_rest_goes_on(address):
     kind = Kind("made up", str, done_or_raise, repr, lambda item: Cost(0, 0), None)
     with cluster(address) as place:
         outcomes = dict(run_jobs([Job(kind, item, "code") for item in ("a", "kill", "b")], place))
@@ -86,7 +86,7 @@ def test_workers_of_several_threads_are_refused(capsys):
 
 
 @pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:1"])
-def test_a_cluster_that_is_not_there_is_told(address, capsys, monkeypatch):
+def test_a_cluster_that_is_not_there_is_reported(address, capsys, monkeypatch):
     monkeypatch.setattr("verify.runner.cluster.SECONDS", 2)
     assert main(["all", "--dask", address]) == 2
     assert f"error: --dask {address}: no scheduler has answered there: " in capsys.readouterr().err

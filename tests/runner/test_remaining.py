@@ -166,7 +166,7 @@ def test_a_machine_that_is_slower_than_was_thought_is_noticed():
 
 
 def test_a_resumed_run_knows_what_it_has_learned():
-    """Nothing has been done yet, but all was told by the journal: it is said at once."""
+    """Nothing has been done yet, but all has been learned from the journal: it is said at once."""
     run = played(3, slower=4.0)
     fresh = Remaining(run.estimated, run.groups, run.order)
     for job in run.order[: JOBS // 2]:

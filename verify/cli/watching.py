@@ -1,8 +1,7 @@
 """What a person sees of many jobs: how many are done, how many run, and how much time is left.
 
-On a terminal that is a bar. Elsewhere a run of more than five minutes says at each twentieth of
-its work, and after each quarter of an hour, on standard error, where it stands, so that a log of
-hours tells.
+On a terminal that is a bar. Elsewhere a run of more than five minutes says on standard error where
+it stands, at each twentieth of its work and after each quarter of an hour: a log of hours has it.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Watch:
         self.remaining = Remaining(costs, groups, order)
         self.n_jobs, self.unit, self.clock = len(jobs), unit, clock
         self.n_done, self.n_running, self.slots = 0, 0, 1
-        self.since = self.told = clock()
+        self.since = self.last_line = clock()
         self.step = 0
         self.lock = Lock()
 
@@ -81,15 +80,15 @@ class Watch:
             return self.remaining.left(self.slots, self.clock())
 
     def line(self) -> str:
-        """What a log is told now, mostly nothing: see above."""
+        """What a log gets now, mostly nothing: see above."""
         now, share = self.clock(), self.remaining.share_done
         passed, step = now - self.since, int(STEPS * share)
-        if passed < FIRST or (step <= self.step and now - self.told < QUIET):
+        if passed < FIRST or (step <= self.step and now - self.last_line < QUIET):
             return ""
         left = self.left()
         if left is None or passed + left.seconds < LONG:
             return ""
-        self.step, self.told = step, now
+        self.step, self.last_line = step, now
         return f"{int(100 * share)} % of the work after {duration(passed)}: {self.in_words()}"
 
     def _ended(self, job: int, seconds: float | None) -> None:
@@ -110,12 +109,12 @@ def watched(
     watch = Watch(jobs, order, unit)
     if not sys.stdout.isatty():
 
-        def tell() -> None:
-            """Tell the log."""
+        def log() -> None:
+            """Write into the log."""
             if line := watch.line():
                 complain(line)
 
-        yield watch, tell
+        yield watch, log
         return
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.progress import TimeElapsedColumn as Elapsed

@@ -54,7 +54,7 @@ class Journal:
             one, other = self._merged.conflicts[0]
             raise InputError(
                 f"two results of one job are not equal: {one.in_words()}, and {other.in_words()};"
-                " `verify journal` tells both"
+                " `verify journal` shows both"
             )
 
     def begin(

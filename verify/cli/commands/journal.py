@@ -105,7 +105,7 @@ def _run_journal(options: argparse.Namespace) -> int:
 
 
 def _read(path: Path) -> Contents:
-    """What there is in a journal; of what does not count it is told why."""
+    """What there is in a journal; of what does not count it is said why."""
     found = read(path)
     for remark in found.remarks():
         complain(f"{path}: {remark}")

@@ -110,7 +110,7 @@ def conflict_lines(merged: Merged) -> str:
 
 
 def _parts(merged: Merged, present: str) -> Iterator[tuple[str, list[str]]]:
-    """What is told, by its label."""
+    """What is said, by its label."""
     plans = [plan for plan in merged.plans if plan.code == merged.code]
     yield ("journal", [str(journal.path) for journal in merged.journals])
     yield ("command", _few(list(dict.fromkeys(shlex.join(plan.command) for plan in plans))))
