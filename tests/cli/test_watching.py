@@ -1,14 +1,18 @@
 """A long run says where it stands: on a terminal in a bar, else now and then on standard error."""
 
 import sys
+from argparse import Namespace
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import pytest
 from command_line import on_a_terminal
+from made_up_places import Simulated, wait
 
 from constructions.saved.folder import save
 from verify.cells.cell import Cell
 from verify.cells.verifying import build
+from verify.cli.commands.running import _outcomes
 from verify.cli.watching import Watch, watched
 from verify.runner.job import Cost, Job, Kind
 
@@ -82,6 +86,28 @@ def test_words_count_those_that_run_and_are_done():
     watch.ended(0, 10.0)
     watch.ended(1, None)
     assert watch.in_words() == "2 of 30 naps"
+
+
+class Ahead(Simulated):
+    """Is given two jobs for each worker, and does them in the order in which it got them."""
+
+    def __init__(self, workers):
+        super().__init__(workers, 10**9, None)
+
+    def slots(self):
+        return 2 * self.workers()
+
+
+def test_jobs_that_wait_at_their_place_do_not_run(monkeypatch):
+    """Of a cluster whose workers are given jobs ahead it is said how many run, and how long all
+    take, by its workers.
+    """
+    monkeypatch.setattr("verify.runner.running.wait", wait)
+    monkeypatch.setattr("verify.cli.commands.running._place", lambda given: nullcontext(Ahead(3)))
+    watch, heard = Watch(jobs(9), range(9), "naps"), []
+    monkeypatch.setattr(watch, "begun", lambda *said: heard.append(said))
+    list(_outcomes(jobs(9), range(9), Namespace(order="listed"), watch))
+    assert heard == [(list(range(n, min(n + 3, 9))), 3) for n in range(9)]
 
 
 def test_no_bar_is_drawn_where_there_is_no_terminal(capsys, monkeypatch):

@@ -42,7 +42,7 @@ class Watch:
         groups = [job.kind.group(job.argument) for job in jobs]
         self.remaining = Remaining(costs, groups, order)
         self.n_jobs, self.unit, self.clock = len(jobs), unit, clock
-        self.n_done, self.n_running, self.slots = 0, 0, 1
+        self.n_done, self.n_running, self.workers = 0, 0, 1
         self.since = self.last_line = clock()
         self.step = 0
         self.lock = Lock()
@@ -52,10 +52,10 @@ class Watch:
         self._ended(job, seconds)
         self.step = int(STEPS * self.remaining.share_done)
 
-    def begun(self, running: Sequence[int], slots: int) -> None:
+    def begun(self, running: Sequence[int], workers: int) -> None:
         """These jobs are running now, and so many can at the same time."""
         with self.lock:
-            self.n_running, self.slots = len(running), slots
+            self.n_running, self.workers = len(running), workers
             self.remaining.begun(running, self.clock())
 
     def ended(self, job: int, seconds: float | None) -> None:
@@ -77,7 +77,7 @@ class Watch:
         if self.n_done == self.n_jobs:
             return None
         with self.lock:
-            return self.remaining.left(self.slots, self.clock())
+            return self.remaining.left(self.workers, self.clock())
 
     def line(self) -> str:
         """What a log gets now, mostly nothing: see above."""

@@ -154,9 +154,12 @@ def _outcomes(
     """The index of each job that is left, and what has become of it, as they finish."""
     with _place(options) as place:
 
-        def begun(running: Sequence[int]) -> None:
-            """Some are running, by their places among those that are left."""
-            watch.begun([left[at] for at in running], place.slots())
+        def begun(given: Sequence[int]) -> None:
+            """Some were handed over, of which the first ones run; by their numbers among those
+            that are left.
+            """
+            workers = place.workers()
+            watch.begun([left[at] for at in given[:workers]], workers)
 
         waiting = [jobs[index] for index in left]
         for at, outcome in run_jobs(waiting, place, options.order, begun):
