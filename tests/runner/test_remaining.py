@@ -17,7 +17,7 @@ import pytest
 from verify.cells.cost import cost
 from verify.cells.grid import forms_grid
 from verify.cells.jobs import described
-from verify.runner.remaining import Estimate, Remaining, duration
+from verify.runner.remaining import Estimate, Remaining
 
 SAMPLE = Path(__file__).resolve().parents[2] / "benchmarks" / "measured_cells.jsonl"
 JOBS, RUNS = 500, 8
@@ -236,24 +236,6 @@ def test_between_two_looks_the_clock_goes_on():
         remaining.done(job, 10.0)
     first, second = remaining.left(1, 20.0), remaining.left(1, 22.0)
     assert second.seconds == pytest.approx(first.seconds - 2)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0.2, "10 s"),
-        (42, "40 s"),
-        (59, "1 min"),
-        (750, "12 min"),
-        (3580, "1 h"),
-        (7830, "2 h 10 min"),
-        (40_000, "11 h"),
-        (200_000, "2 days 8 h"),
-        (172_800, "2 days"),
-    ],
-)
-def test_times_in_words(seconds, said):
-    assert duration(seconds) == said
 
 
 def test_an_estimate_in_words():

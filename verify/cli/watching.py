@@ -14,8 +14,9 @@ from threading import Lock
 from typing import Any
 
 from verify.cli.output import complain
+from verify.runner.durations import about
 from verify.runner.job import Job
-from verify.runner.remaining import Estimate, Remaining, duration
+from verify.runner.remaining import Estimate, Remaining
 
 STEPS = 20
 """A line at each such part of the estimated work."""
@@ -89,7 +90,7 @@ class Watch:
         if left is None or passed + left.seconds < LONG:
             return ""
         self.step, self.last_line = step, now
-        return f"{int(100 * share)} % of the work after {duration(passed)}: {self.in_words()}"
+        return f"{int(100 * share)} % of the work after {about(passed)}: {self.in_words()}"
 
     def _ended(self, job: int, seconds: float | None) -> None:
         """A job will not run any more."""
