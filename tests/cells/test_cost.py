@@ -11,11 +11,13 @@ from own_files import own_file
 from constructions.catalogue import CATALOGUE, construction
 from constructions.decoders.seeding import needed_shape
 from constructions.forms.widening import widen
+from verify.cells import cost as cells_cost
 from verify.cells.cell import FORM_NAMES, Cell
 from verify.cells.cost import cost
 from verify.cells.dimensions import dimensions
 from verify.cells.grid import FORM_SIZE, default_grid, forms_grid
 from verify.cells.verifying import build
+from verify.queries import exported, recall
 
 DECODERS = [form for form in FORM_NAMES if form not in ("basis", "wide", "noise", "tied")]
 """Of a tied one the formulas do not say what the unembedding reads: see below."""
@@ -101,6 +103,16 @@ def test_a_construction_of_the_users_own_without_formulas_has_a_cost_too(tmp_pat
 
 def test_a_cell_that_no_machine_holds_has_a_cost():
     assert cost(Cell("precomputed", 10**9, 1000, 2000)).seconds > 10**6
+
+
+def test_what_is_asked_at_once_is_that_of_the_queries():
+    """Those files import torch: the numbers stand twice."""
+    assert cells_cost.NUMBERS_AT_ONCE == exported.MOST_NUMBERS
+    assert cells_cost.BYTES_AT_ONCE == recall.MEMORY_CAP
+    assert cells_cost.NEAR_BYTES == recall.CACHE_FRIENDLY
+    tiny = build(Cell("selector", 1, 1).entry, Cell("selector", 1, 1).table())
+    most = recall._rows_within(recall.MEMORY_CAP, tiny, 1)
+    assert most == cells_cost.STATES_AT_ONCE
 
 
 def test_costs_need_no_torch():
