@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from dataclasses import replace
 
 import distributed
@@ -112,6 +113,12 @@ def test_each_worker_is_given_one_job_ahead(workers):
     place = Cluster(Scheduler(workers))
     assert place.workers() == max(1, workers), "some may come later"
     assert place.slots() == 2 * place.workers()
+
+
+def test_without_dask_it_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert main(["all", "--dask", "tcp://127.0.0.1:1"]) == 2
+    assert "error: --dask needs the package distributed: pip install" in capsys.readouterr().err
 
 
 def test_memory_is_not_asked_for_beside_a_cluster(capsys):

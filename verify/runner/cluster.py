@@ -77,7 +77,8 @@ def cluster(address: str) -> Iterator[Cluster]:
         from distributed import Client
     except ImportError:
         raise InputError(
-            "--dask needs the package distributed: pip install 'geometric-factual-recall[cluster]'"
+            "--dask needs the package distributed: pip install '.[cluster]' in a clone of this"
+            " project"
         ) from None
     try:
         # a client that finds nothing would take half a minute to end, or hang
