@@ -12,7 +12,7 @@ from made_up_places import Simulated, wait
 from constructions.saved.folder import save
 from verify.cells.cell import Cell
 from verify.cells.verifying import build
-from verify.cli.commands.running import _outcomes
+from verify.cli.commands.running import run
 from verify.cli.watching import Watch, watched
 from verify.runner.job import Cost, Job, Kind
 
@@ -104,9 +104,10 @@ def test_jobs_that_wait_at_their_place_do_not_run(monkeypatch):
     """
     monkeypatch.setattr("verify.runner.running.wait", wait)
     monkeypatch.setattr("verify.cli.commands.running._place", lambda given: nullcontext(Ahead(3)))
-    watch, heard = Watch(jobs(9), range(9), "naps"), []
-    monkeypatch.setattr(watch, "begun", lambda *said: heard.append(said))
-    list(_outcomes(jobs(9), range(9), Namespace(order="listed"), watch))
+    heard = []
+    monkeypatch.setattr(Watch, "begun", lambda watch, *said: heard.append(said))
+    options = Namespace(own=[], part=None, journal=None, order="listed")
+    assert run(NAPS, range(9), options, "naps").results == list(range(9))
     assert heard == [(list(range(n, min(n + 3, 9))), 3) for n in range(9)]
 
 
