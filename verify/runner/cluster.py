@@ -48,9 +48,13 @@ class Cluster(Place):
             self._executors[chosen] = self._client.get_executor(pure=False, **where)
         return self._executors[chosen].submit(function, *arguments)
 
-    def slots(self) -> int:
+    def workers(self) -> int:
         """See `Place`; at least one, since workers may come later."""
-        return max(1, AHEAD * len(self._memory_limits()))
+        return max(1, len(self._memory_limits()))
+
+    def slots(self) -> int:
+        """See `Place`."""
+        return AHEAD * self.workers()
 
     def _memory_limits(self) -> dict[str, int]:
         """The limit of each worker, in bytes; 2^63 where it has none."""
@@ -73,7 +77,8 @@ def cluster(address: str) -> Iterator[Cluster]:
         from distributed import Client
     except ImportError:
         raise InputError(
-            "--dask needs the package distributed: pip install 'geometric-factual-recall[cluster]'"
+            "--dask needs the package distributed: pip install '.[cluster]' in a clone of this"
+            " project"
         ) from None
     try:
         # a client that finds nothing would take half a minute to end, or hang

@@ -75,13 +75,13 @@ def add_running(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True)
-class Found(Generic[Result]):
-    """What has been found.
+class Finished(Generic[Result]):
+    """A run that has come to its end.
 
     Attributes:
-        results: in the order of the jobs, without those that were not run.
+        results: what was found, in the order of the jobs, without those that were not run.
         planned: how many jobs there were.
-        interrupted: from the keyboard.
+        interrupted: whether it was, from the keyboard.
     """
 
     results: list[Result]
@@ -95,7 +95,7 @@ def run(
     options: argparse.Namespace,
     unit: str,
     show: Callable[[Result], None] = lambda result: None,
-) -> Found[Result]:
+) -> Finished[Result]:
     """Do all that is to be done and no journal holds, and show each result when all before it have
     been shown.
 
@@ -154,9 +154,12 @@ def _outcomes(
     """The index of each job that is left, and what has become of it, as they finish."""
     with _place(options) as place:
 
-        def begun(running: Sequence[int]) -> None:
-            """Some are running, by their places among those that are left."""
-            watch.begun([left[at] for at in running], place.slots())
+        def begun(given: Sequence[int]) -> None:
+            """Some were handed over, of which the first ones run; by their numbers among those
+            that are left.
+            """
+            workers = place.workers()
+            watch.begun([left[at] for at in given[:workers]], workers)
 
         waiting = [jobs[index] for index in left]
         for at, outcome in run_jobs(waiting, place, options.order, begun):
@@ -180,12 +183,12 @@ class _Shown(Generic[Result]):
             self.show(self.found[self.next])
             self.next += 1
 
-    def end(self) -> Found[Result]:
+    def end(self) -> Finished[Result]:
         """Show those that waited for one that never came."""
         for index in sorted(index for index in self.found if index >= self.next):
             self.show(self.found[index])
         results = [self.found[index] for index in sorted(self.found)]
-        return Found(results, self.planned, self.interrupted)
+        return Finished(results, self.planned, self.interrupted)
 
 
 @contextmanager
