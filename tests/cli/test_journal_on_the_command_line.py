@@ -134,6 +134,16 @@ def test_parts_of_two_machines_are_the_whole(folder, capsys):
         assert [row.split()[:3] for row in table[:-1]] == [row.split()[:3] for row in whole[:-1]]
 
 
+def test_a_part_without_a_job_has_nothing_to_say(folder, capsys):
+    """More machines than there are jobs: the last of them."""
+    status, lines, told = printed(capsys, "all", "--part", "9/9", "--journal", "j")
+    assert (status, told) == (1, [])
+    assert lines[-1].startswith("UNKNOWN: 0 cells planned, 0 passed")
+    assert "4 planned (cell): 0 done, 0 lost, 4 left" in "\n".join(
+        printed(capsys, "journal", "j")[1]
+    )
+
+
 def test_results_that_are_not_equal_are_reported_with_both_sides(folder, capsys):
     cells_journal("one", GRID[:1])
     job = Job(CELLS, GRID[0], code_version())

@@ -99,4 +99,4 @@ def here(workers: int, memory: int | None = None) -> Iterator[Here]:
     try:
         yield Here(executor, workers, for_jobs)
     finally:
-        executor.terminate_workers()
+        executor.kill_workers()

@@ -113,9 +113,9 @@ class Remaining:
 
     @property
     def share_done(self) -> float:
-        """How much of the estimated work is done, from 0 to 1."""
+        """How much of the estimated work is done, from 0 to 1; all of it where there is none."""
         estimated = self.ratios.estimated
-        return float(estimated[self.ended].sum() / self.ratios.total)
+        return float(estimated[self.ended].sum() / self.ratios.total) if len(estimated) else 1.0
 
     def _estimate(self, workers: int, now: float) -> Estimate:
         """The time left, drawn and played through."""

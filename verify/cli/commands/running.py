@@ -19,6 +19,7 @@ from verify.runner.journal import Journal, opened
 from verify.runner.outcome import Lost
 from verify.runner.places import Place, here, usual_workers
 from verify.runner.running import ORDERS, Outcome, ordered, run_jobs
+from verify.runner.same_code import Meant, meant
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +110,7 @@ def run(
     Raises:
         InputError: there is no such cluster, or a journal that cannot be read or written.
     """
-    code = code_version(own_files(options.own))
+    code, by = code_version(own_files(options.own)), meant(options.own)
     planned = {job.key: job for job in (Job(kind, one, code) for one in arguments)}
     which, of = options.part or (1, 1)
     jobs = list(planned.values())[which - 1 :: of]
@@ -131,7 +132,7 @@ def run(
                 done_before = f"{len(jobs) - len(left):,} of {len(jobs):,} {unit} are done"
                 complain(f"{options.journal}: {done_before}")
             show_progress()
-            with closing(_outcomes(jobs, left, options, watch)) as outcomes:
+            with closing(_outcomes(jobs, left, options, watch, by)) as outcomes:
                 for index, outcome in outcomes:
                     job = jobs[index]
                     if isinstance(outcome, Lost):
@@ -149,7 +150,11 @@ def run(
 
 
 def _outcomes(
-    jobs: Sequence[Job[Any, Any]], left: Sequence[int], options: argparse.Namespace, watch: Watch
+    jobs: Sequence[Job[Any, Any]],
+    left: Sequence[int],
+    options: argparse.Namespace,
+    watch: Watch,
+    code: Meant,
 ) -> Generator[tuple[int, Outcome]]:
     """The index of each job that is left, and what has become of it, as they finish."""
     with _place(options) as place:
@@ -162,7 +167,7 @@ def _outcomes(
             watch.begun([left[at] for at in given[:workers]], workers)
 
         waiting = [jobs[index] for index in left]
-        for at, outcome in run_jobs(waiting, place, options.order, begun):
+        for at, outcome in run_jobs(waiting, place, options.order, begun, code):
             watch.ended(left[at], None if isinstance(outcome, Lost) else outcome.seconds)
             yield left[at], outcome
 
@@ -222,6 +227,8 @@ def _place(options: argparse.Namespace) -> Iterator[Place]:
                 "--memory is about this machine; workers of Dask have limits of their own"
             )
         with cluster(options.dask) as place:
+            if not place.n_workers:
+                complain(f"--dask {options.dask}: no worker is there yet; jobs wait for the first")
             yield place
         return
     workers = usual_workers() if options.workers is None else options.workers
