@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from constructions.following.boxes import Box, side_by_side
@@ -131,7 +132,12 @@ class _BoxRules(MatrixRules[Box]):
             bias = self.weights.get(f"{norm.name}.bias")
             added = None if bias is None else bias.weight
             return layer_norm(x, gain, added, float(norm.module.eps), self.change)
-        return rms_norm(x, gain, 2 * self.change.unit if eps is None else float(eps), self.change)
+        if eps is not None:
+            return rms_norm(x, gain, float(eps), self.change)
+        # that of the dtype, or of float32, in which some versions of torch compute narrower ones
+        of_dtype = 2 * self.change.unit
+        least = min(of_dtype, torch.finfo(torch.float32).eps)
+        return rms_norm(x, gain, least, self.change, of_dtype)
 
     def mixed(self, heads: Heads, query: Box, key: Box, value: Box) -> Box:
         """What each head reads, one after the other; positions may have different factors, which
@@ -144,13 +150,13 @@ class _BoxRules(MatrixRules[Box]):
                 part.channels(some)
                 for part, some in ((query, scored), (key, scored), (value, read))
             )
+            number = math.sqrt(head.d_qk) if heads.scaled else 1.0
             if heads.scaled:
-                queries = self.change.quotient(queries, math.sqrt(head.d_qk))
+                queries = self.change.quotient(queries, number)
             has_queries = bool(self.weights[heads.query.name].weight[scored].any())
             selection = self.selection if has_queries else None
-            found.append(
-                mixture(self.change, queries, keys, values, self.prefixes.sees, selection)
-            )
+            sees = self.prefixes.sees
+            found.append(mixture(self.change, queries, keys, values, sees, selection, number))
         return side_by_side(found)
 
 

@@ -44,10 +44,17 @@ class Visible(NamedTuple):
 
 
 def mixture(
-    change: Change, query: Box, key: Box, value: Box, sees: Visible, selection: Selection | None
+    change: Change,
+    query: Box,
+    key: Box,
+    value: Box,
+    sees: Visible,
+    selection: Selection | None,
+    number: float = 1.0,
 ) -> Box:
     """What a head reads at each position, from its queries, keys and values (P, width);
-    selection: where it is known to select.
+    selection: where it is known to select; number: what the queries have been divided by, while
+    the module divides the scores, so that these must not overflow before.
     """
     (at, hidden), width = sees, query.low.shape[-1]
     n_positions = at.shape[-1]
@@ -57,7 +64,9 @@ def mixture(
     rounded = (width + 4) * UNIT * _dot(k.abs(), q.abs())
     spread = up(_dot(k.abs() + k_half, q_half) + _dot(k_half, q.abs()) + rounded)
     flushed = change.flushed * (query.total.sum(-1)[..., None] + key.total.sum(-1))
-    rounded = change.rounds(_dot(key.total, query.total), width + 4) + flushed
+    sums = _dot(key.total, query.total)
+    held = number * sums < change.most
+    rounded = torch.where(held, change.rounds(sums, width + 4), torch.nan) + flushed
     moved = up(_dot(key.total, query.error) + _dot(key.error, query.largest) + rounded)
     eta = moved.masked_fill(hidden, 0).amax(-1)
     least, most, others = softmax(scores - spread, scores + spread, hidden)

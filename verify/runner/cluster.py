@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from constructions.guards.errors import InputError
 from constructions.guards.wording import brief
 from verify.runner.job import Cost
+from verify.runner.outcome import Lost
 from verify.runner.places import IDLE_MEMORY, Place
 
 SECONDS = 15
@@ -37,7 +38,17 @@ class Cluster(Place):
         self._executors: dict[tuple[str, ...], Executor] = {}
 
     def submit(self, cost: Cost, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """See `Place`."""
+        """See `Place`; where the scheduler has gone, that is what becomes of the call."""
+        try:
+            return self._submitted(cost, function, *arguments)
+        except Exception as error:  # of whatever kind: the client has a dozen
+            refused: Future[Any] = Future()
+            said = f"{type(error).__name__}: {brief(str(error), 200)}"
+            refused.set_exception(Lost(f"the scheduler has not taken it: {said}", crashed=False))
+            return refused
+
+    def _submitted(self, cost: Cost, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Hand over a call, to workers that have the memory."""
         limits = self._memory_limits()
         large = tuple(
             sorted(name for name, most in limits.items() if cost.memory + IDLE_MEMORY <= most)
@@ -48,15 +59,26 @@ class Cluster(Place):
             self._executors[chosen] = self._client.get_executor(pure=False, **where)
         return self._executors[chosen].submit(function, *arguments)
 
-    def slots(self) -> int:
+    def workers(self) -> int:
         """See `Place`; at least one, since workers may come later."""
-        return max(1, AHEAD * len(self._memory_limits()))
+        return max(1, self.n_workers)
+
+    def slots(self) -> int:
+        """See `Place`."""
+        return AHEAD * self.workers()
+
+    @property
+    def n_workers(self) -> int:
+        """How many there are at present."""
+        return len(self._memory_limits())
 
     def _memory_limits(self) -> dict[str, int]:
         """The limit of each worker, in bytes; 2^63 where it has none."""
         if time.monotonic() > self._asked + A_MOMENT:
-            known = self._client.scheduler_info(n_workers=-1)["workers"]
-            self._limits = {name: one["memory_limit"] or 2**63 for name, one in known.items()}
+            # nothing is known while there is no connection: then what was known is kept
+            with suppress(Exception):
+                known = self._client.scheduler_info(n_workers=-1)["workers"]
+                self._limits = {name: one["memory_limit"] or 2**63 for name, one in known.items()}
             self._asked = time.monotonic()
         return self._limits
 
@@ -73,7 +95,8 @@ def cluster(address: str) -> Iterator[Cluster]:
         from distributed import Client
     except ImportError:
         raise InputError(
-            "--dask needs the package distributed: pip install 'geometric-factual-recall[cluster]'"
+            "--dask needs the package distributed: pip install '.[cluster]' in a clone of this"
+            " project"
         ) from None
     try:
         # a client that finds nothing would take half a minute to end, or hang

@@ -19,6 +19,7 @@ from verify.runner.journal import Journal, opened
 from verify.runner.outcome import Lost
 from verify.runner.places import Place, here, usual_workers
 from verify.runner.running import ORDERS, Outcome, ordered, run_jobs
+from verify.runner.same_code import Meant, meant
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
@@ -75,13 +76,13 @@ def add_running(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True)
-class Found(Generic[Result]):
-    """What has been found.
+class Finished(Generic[Result]):
+    """A run that has come to its end.
 
     Attributes:
-        results: in the order of the jobs, without those that were not run.
+        results: what was found, in the order of the jobs, without those that were not run.
         planned: how many jobs there were.
-        interrupted: from the keyboard.
+        interrupted: whether it was, from the keyboard.
     """
 
     results: list[Result]
@@ -95,7 +96,7 @@ def run(
     options: argparse.Namespace,
     unit: str,
     show: Callable[[Result], None] = lambda result: None,
-) -> Found[Result]:
+) -> Finished[Result]:
     """Do all that is to be done and no journal holds, and show each result when all before it have
     been shown.
 
@@ -109,7 +110,7 @@ def run(
     Raises:
         InputError: there is no such cluster, or a journal that cannot be read or written.
     """
-    code = code_version(own_files(options.own))
+    code, by = code_version(own_files(options.own)), meant(options.own)
     planned = {job.key: job for job in (Job(kind, one, code) for one in arguments)}
     which, of = options.part or (1, 1)
     jobs = list(planned.values())[which - 1 :: of]
@@ -131,7 +132,7 @@ def run(
                 done_before = f"{len(jobs) - len(left):,} of {len(jobs):,} {unit} are done"
                 complain(f"{options.journal}: {done_before}")
             show_progress()
-            with closing(_outcomes(jobs, left, options, watch)) as outcomes:
+            with closing(_outcomes(jobs, left, options, watch, by)) as outcomes:
                 for index, outcome in outcomes:
                     job = jobs[index]
                     if isinstance(outcome, Lost):
@@ -149,17 +150,24 @@ def run(
 
 
 def _outcomes(
-    jobs: Sequence[Job[Any, Any]], left: Sequence[int], options: argparse.Namespace, watch: Watch
+    jobs: Sequence[Job[Any, Any]],
+    left: Sequence[int],
+    options: argparse.Namespace,
+    watch: Watch,
+    code: Meant,
 ) -> Generator[tuple[int, Outcome]]:
     """The index of each job that is left, and what has become of it, as they finish."""
     with _place(options) as place:
 
-        def begun(running: Sequence[int]) -> None:
-            """Some are running, by their places among those that are left."""
-            watch.begun([left[at] for at in running], place.slots())
+        def begun(given: Sequence[int]) -> None:
+            """Some were handed over, of which the first ones run; by their numbers among those
+            that are left.
+            """
+            workers = place.workers()
+            watch.begun([left[at] for at in given[:workers]], workers)
 
         waiting = [jobs[index] for index in left]
-        for at, outcome in run_jobs(waiting, place, options.order, begun):
+        for at, outcome in run_jobs(waiting, place, options.order, begun, code):
             watch.ended(left[at], None if isinstance(outcome, Lost) else outcome.seconds)
             yield left[at], outcome
 
@@ -180,12 +188,12 @@ class _Shown(Generic[Result]):
             self.show(self.found[self.next])
             self.next += 1
 
-    def end(self) -> Found[Result]:
+    def end(self) -> Finished[Result]:
         """Show those that waited for one that never came."""
         for index in sorted(index for index in self.found if index >= self.next):
             self.show(self.found[index])
         results = [self.found[index] for index in sorted(self.found)]
-        return Found(results, self.planned, self.interrupted)
+        return Finished(results, self.planned, self.interrupted)
 
 
 @contextmanager
@@ -219,6 +227,8 @@ def _place(options: argparse.Namespace) -> Iterator[Place]:
                 "--memory is about this machine; workers of Dask have limits of their own"
             )
         with cluster(options.dask) as place:
+            if not place.n_workers:
+                complain(f"--dask {options.dask}: no worker is there yet; jobs wait for the first")
             yield place
         return
     workers = usual_workers() if options.workers is None else options.workers
