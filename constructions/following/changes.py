@@ -151,22 +151,22 @@ class Change:
 
     def through(self, name: str, entries: Entries, x: Box) -> Box:
         """W x."""
+        share = (entries.weight.shape[1] + 4) * UNIT  # what a product rounds by here
         middle, half = x.middle_and_half
-        wide = half + (entries.weight.shape[1] + 4) * UNIT * middle.abs()
         (ends,) = entries.times(middle)
         if self.points and x.is_point:
-            error = self.off(name, entries, x, wide)
-            return Box(ends, ends, error, scale=x.scale)
-        (spread,) = entries.times(wide, size=True)
+            return Box(ends, ends, self.off(name, entries, x, share), scale=x.scale)
+        (spread,) = entries.times(half + share * middle.abs(), size=True)
         error, spread = self.off(name, entries, x), up(spread)
         return Box(ends - spread, ends + spread, error, scale=x.scale)
 
-    def off(self, name: str, entries: Entries, x: Box, beside: Tensor | float = 0.0) -> Tensor:
-        """The error of W x, where x is off by this beside its error."""
-        total = entries.counted(x.total)
-        moved = up(self.moved(name, entries.weight, total))
-        rounded = self.rounded(name, entries, total, moved)
-        (error,) = entries.times(x.error + beside, size=True)
+    def off(self, name: str, entries: Entries, x: Box, share: float = 0.0) -> Tensor:
+        """The error of W x, where x is off by this share of itself beside its error."""
+        total = x.total
+        counted = entries.counted(total)
+        moved = up(self.moved(name, entries.weight, counted))
+        rounded = self.rounded(name, entries, counted, moved)
+        (error,) = entries.times(x.error + share * total, size=True)
         return up(error + x.shifted(entries.weight) + moved + x.divided(rounded))
 
     def rounded_sum(self, x: Tensor, y: Tensor) -> Tensor:
@@ -181,11 +181,12 @@ class Change:
             y = y.unscaled()
             if x.scale is not None:  # 1 / (1 + s) differs from 1 by at most 2 scale
                 y = Box(y.low, y.high, up(y.error + 2 * x.scale * y.total))
-        spread = torch.where(y.largest > 0, 4 * UNIT * (x.largest + y.largest), 0.0)
-        error = up(x.error + y.error + x.divided(self.rounded_sum(x.total, y.total)))
+        error = x.error + y.error + x.divided(self.rounded_sum(x.total, y.total))
         if self.points and x.is_point and y.is_point:
-            low = x.low + y.low
-            return Box(low, low, up(error + spread), x.shift, x.along, x.scale)
+            low, error = x.low + y.low, up(error + 4 * UNIT * (x.total + y.total))
+            return Box(low, low, error, x.shift, x.along, x.scale)
+        error = up(error)
+        spread = torch.where(y.largest > 0, 4 * UNIT * (x.largest + y.largest), 0.0)
         low, high = x.low + y.low - spread, x.high + y.high + spread
         return Box(low, high, error, x.shift, x.along, x.scale)
 

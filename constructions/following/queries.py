@@ -30,8 +30,10 @@ _NUMBERS = 2**21
 """So many numbers of the widest vectors are followed together: caches hold them, and the memory
 that they take is used again.
 """
-_A_FEW = 64
+_A_FEW = 128
 """Queries of a length."""
+_GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it are spread evenly between whole numbers, and in step with no relation."""
 
 
 def lead(logits: Box, answers: Tensor) -> Tensor:
@@ -63,7 +65,7 @@ def spread(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
     """A few queries of each length that are spread over all, as `sequences`."""
     for hops in model.path_lengths:
         total = model.facts.n_queries(hops)
-        few = np.arange(0, total, max(1, total // _A_FEW))
+        few = np.unique((np.arange(_A_FEW) * _GOLDEN % 1 * total).astype(np.int64))
         tokens, answers = model.training_examples(*model.facts.queries(few, hops))
         yield tokens.cpu(), answers.cpu()
 
