@@ -38,7 +38,7 @@ _LEAST, _MOST = 2.0**-200, 2.0**10
 _STEPS = 64
 """Of looking for it, at most."""
 _STEEP = 16
-"""So many times what is left at one end may be missing at the other where both together are used
+"""So many times what is left at first may be missing at the larger end where both ends are used
 to look between them.
 """
 _NEAR = 2.0**-12
@@ -171,11 +171,14 @@ def _largest(
         at_good = float(left(good))
     if not at_good > 0:
         return 0.0
+    steep = -_STEEP * at_good
     for _ in range(_STEPS):
         if bad <= good * (1 + _NEAR):
             break
-        middle = good + (bad - good) * (at_good / (at_good - at_bad))
-        if not (at_bad > -_STEEP * at_good and good < middle < bad):
+        if at_bad > steep:
+            middle = good + (bad - good) * (at_good / (at_good - at_bad))
+            middle = max(min(middle, bad * (1 - _NEAR / 2)), good * (1 + _NEAR / 2))
+        else:
             middle = math.sqrt(good) * math.sqrt(bad)
         at_middle = float(left(middle))
         if at_middle > 0:
