@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import distributed
 import pytest
-from items import done_or_raise, process
+from items import done_or_raise, killed_first, process
 
 from verify.__main__ import main
 from verify.cells.cell import Cell
@@ -124,3 +124,54 @@ def test_without_dask_it_says_what_to_install(capsys, monkeypatch):
 def test_memory_is_not_asked_for_beside_a_cluster(capsys):
     assert main(["all", "--dask", "tcp://127.0.0.1:1", "--memory", "1GiB"]) == 2
     assert "workers of Dask have limits of their own" in capsys.readouterr().err
+
+
+def test_a_job_whose_only_large_worker_has_ended_is_taken_back(tmp_path, monkeypatch):
+    """The nanny starts another worker in its place, which has another address."""
+    monkeypatch.setattr("verify.runner.running.A_WHILE", 0.2)
+    monkeypatch.setattr("verify.runner.cluster.A_MOMENT", 0.2)
+    costs = {str(tmp_path / "large"): Cost(1, 10**9), str(tmp_path / "small"): Cost(1, 0)}
+    kind = Kind("made up", str, killed_first, repr, costs.__getitem__, None)
+    with (
+        distributed.SpecCluster(
+            scheduler={"cls": distributed.Scheduler, "options": {"dashboard_address": None}},
+            workers={
+                name: {"cls": distributed.Nanny, "options": {"nthreads": 1, "memory_limit": most}}
+                for name, most in (("large", "4GiB"), ("small", "500MiB"))
+            },
+        ) as local,
+        cluster(local.scheduler_address) as place,
+    ):
+        outcomes = dict(run_jobs([Job(kind, file, "code") for file in costs], place))
+    assert [outcomes[index].result for index in (0, 1)] == ["done", "done"]
+    assert (tmp_path / "large").read_text() == "xx"
+
+
+def test_a_scheduler_that_ends_is_told_in_the_results(monkeypatch):
+    """No exception of the client's ends the run: the first results stay."""
+    kind = Kind("made up", str, done_or_raise, repr, lambda item: Cost(0, 0), None)
+    monkeypatch.setattr("verify.runner.cluster.SECONDS", 2)
+    local = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+    )
+    with local, cluster(local.scheduler_address) as place:
+        jobs = [Job(kind, f"{number}", "code") for number in range(40)]
+        outcomes = {}
+        for index, outcome in run_jobs(jobs, place):
+            outcomes[index] = outcome
+            if len(outcomes) == 3:
+                local.close()
+    assert len(outcomes) == 40
+    lost = [str(one) for one in outcomes.values() if isinstance(one, Lost)]
+    assert len(lost) >= 30
+    assert any("others were lost" not in why for why in lost)
+
+
+def test_a_cluster_without_workers_is_told(monkeypatch, capsys):
+    def interrupted(*words, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("verify.cli.commands.running.run_jobs", interrupted)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as local:
+        assert main(["all", "--dask", local.scheduler_address]) == 130
+    assert "no worker is there yet; jobs wait for the first" in capsys.readouterr().err

@@ -151,6 +151,19 @@ def test_a_journal_that_is_removed_meanwhile_is_reported(tmp_path):
             book.note_done(job(1), done(1))
 
 
+@pytest.mark.parametrize("change", ["", '{"done"'], ids=["emptied", "added"])
+def test_a_journal_that_another_program_changes_meanwhile_is_told(change, tmp_path):
+    """Else the next line would stand behind half a line, and not count."""
+    with opened(tmp_path / "j") as book:
+        book.begin(["x"], "square", CODE, keys([1, 2]), 2)
+        book.note_done(job(1), done(1))
+        with (tmp_path / "j").open("a" if change else "w") as file:
+            file.write(change)
+        with pytest.raises(InputError, match="another program has changed it meanwhile"):
+            book.note_done(job(2), done(2))
+    assert found(tmp_path / "j") == ({1: 1} if change else {})
+
+
 def test_a_link_is_followed(tmp_path):
     (tmp_path / "link").symlink_to("there")
     write(tmp_path / "link", [1])
@@ -196,6 +209,8 @@ def test_without_cutting_the_next_line_would_be_lost(tmp_path, monkeypatch):
     path = write(tmp_path / "j", [1, 2])
     path.write_bytes(path.read_bytes()[:-5])
     monkeypatch.setattr(os, "ftruncate", lambda handle, size: None)
+    # who has the lock sees by the size that there is something behind the last whole line
+    monkeypatch.setattr("verify.runner.journal.held", lambda handle: False)
     write(path, [3], plan=[])
     assert found(path) == {1: 1, 3: 9}
     assert [number for number, _ in read(path).damaged] == [3], "the plan, glued to what was torn"

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from items import done_or_raise, killed_first, made_of, squared
 from made_up_places import Simulated, wait
 
+from constructions import FactTable, save, selector
+from verify.attacking.jobs import SERIES_OF_ATTACKS, all_attacks
 from verify.runner.executors import Serial
 from verify.runner.job import Cost, Job, Kind
 from verify.runner.outcome import Done, Lost
@@ -176,6 +178,20 @@ def test_a_job_is_not_done_by_another_version_of_the_code():
     assert "and this run began with 0123456789abcdef" in str(lost)
     assert not lost.crashed
     assert perform(squared, 3, meant()).result == 9
+
+
+def test_what_was_given_and_is_no_longer_there_is_no_crash(tmp_path):
+    """A model that is replaced while it is attacked says nothing of the checker."""
+    folder = tmp_path / "model"
+    save(selector(FactTable.random_bijections(5, 1, seed=0)), folder)
+    (attacks,) = all_attacks(folder, 3, 0, ["flips"])
+    save(selector(FactTable.random_bijections(6, 1, seed=0)), folder)
+    lost = perform(SERIES_OF_ATTACKS.run, attacks, meant())
+    assert (str(lost), lost.crashed) == (
+        f"{folder} is not the model that it was when this began",
+        False,
+    )
+    assert "it raised" in str(perform(done_or_raise, "raise", meant()))
 
 
 def test_a_job_that_is_killed_each_time_is_lost_once():

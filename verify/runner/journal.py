@@ -159,6 +159,8 @@ class Journal:
             raise InputError(f"a line of {len(line):,} bytes is too long for a journal")
         if not self._broken and identity(self.contents.path) != identity(self._handle):
             self._broken = "another file has got its name, or it was removed"
+        if not self._broken and self._locked and os.fstat(self._handle).st_size != self._size:
+            self._broken = "another program has changed it meanwhile"
         if self._broken:
             raise self._lost_line()
         try:

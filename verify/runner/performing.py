@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from constructions.guards.errors import InputError, UserCodeError
 from constructions.guards.memory import is_out_of_memory
 from verify.runner.outcome import Done, Lost
 from verify.runner.same_code import Meant, difference
@@ -34,6 +35,9 @@ def perform(
     except Exception as error:
         if is_out_of_memory(error):
             return Lost(f"out of memory: {error}", crashed=False)
+        # a model that is another one meanwhile, or a file that is missing here
+        if isinstance(error, InputError) and not isinstance(error, UserCodeError):
+            return Lost(str(error), crashed=False)
         return Lost(f"it raised {type(error).__name__}: {error}", crashed=True)
     return Done(result, time.perf_counter() - started, _peak(), platform.node())
 

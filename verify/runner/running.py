@@ -136,6 +136,6 @@ def _outcome(future: Future[Outcome]) -> Outcome:
     except Lost as lost:
         return lost
     except CancelledError:
-        return Lost("the executor has dropped it", crashed=False)
+        return Lost("it was dropped, since its workers have ended", crashed=False)
     except Exception as error:
         return Lost(f"the executor says {type(error).__name__}: {error}", crashed=False)

@@ -134,15 +134,7 @@ def run(
             show_progress()
             with closing(_outcomes(jobs, left, options, watch, by)) as outcomes:
                 for index, outcome in outcomes:
-                    job = jobs[index]
-                    if isinstance(outcome, Lost):
-                        if journal is not None:
-                            journal.note_lost(job, outcome)
-                        shown.add(index, kind.lost(job.argument, outcome))
-                    else:
-                        if journal is not None:
-                            journal.note_done(job, outcome)
-                        shown.add(index, outcome.result)
+                    shown.add(index, _noted(jobs[index], outcome, journal))
                     show_progress()
     except KeyboardInterrupt:
         shown.interrupted = True
@@ -170,6 +162,18 @@ def _outcomes(
         for at, outcome in run_jobs(waiting, place, options.order, begun, code):
             watch.ended(left[at], None if isinstance(outcome, Lost) else outcome.seconds)
             yield left[at], outcome
+
+
+def _noted(job: Job[Any, Result], outcome: Outcome, journal: Journal | None) -> Result:
+    """Write what has become of a job into the journal; returns what stands in a table for it."""
+    if isinstance(outcome, Lost):
+        if journal is not None:
+            journal.note_lost(job, outcome)
+        return job.kind.lost(job.argument, outcome)
+    if journal is not None:
+        journal.note_done(job, outcome)
+    result: Result = outcome.result
+    return result
 
 
 class _Shown(Generic[Result]):
