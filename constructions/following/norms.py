@@ -40,11 +40,15 @@ _NARROW = 2.0**-30
 """Intervals of this width, relative to what they hold, only come from rounding the bounds."""
 
 
-def rms_norm(x: Box, gain: Tensor, eps: float, change: Change) -> Box:
-    """`gain x / sqrt(mean x^2 + eps)`."""
+def rms_norm(
+    x: Box, gain: Tensor, eps: float, change: Change, most_eps: float | None = None
+) -> Box:
+    """`gain x / sqrt(mean x^2 + eps)`; where it is not known exactly, eps is the least that it may
+    be, and `most_eps` the most.
+    """
     moved = (2 * x.largest + x.error) * x.error
     off = _squares_error(x.total, moved, change, x.low.shape[-1] + 8)
-    return _scaled(x, off, gain, eps, change)
+    return _scaled(x, off, gain, eps, change, most_eps)
 
 
 def layer_norm(x: Box, gain: Tensor, bias: Tensor | None, eps: float, change: Change) -> Box:
@@ -92,21 +96,29 @@ def _squares_error(total: Tensor, moved: Tensor, change: Change, terms: int) -> 
     return up(_mean(moved) + rounded)
 
 
-def _scaled(x: Box, off: Tensor, gain: Tensor, eps: float, change: Change) -> Box:
+def _scaled(
+    x: Box,
+    off: Tensor,
+    gain: Tensor,
+    eps: float,
+    change: Change,
+    most_eps: float | None = None,
+) -> Box:
     """`gain x / sqrt(mean x^2 + eps)`, where the mean square is off by at most this; x may be
-    shifted along (1, ..., 1).
+    shifted along (1, ..., 1). See `rms_norm` for `most_eps`.
     """
+    most_eps = eps if most_eps is None else most_eps
     slack = 4 * (x.low.shape[-1] + 16) * UNIT
     least = torch.maximum(x.low, -x.high).clamp(min=0)
     below = (_mean(least * least) + eps) * (1 - slack)
-    above = (_mean(x.largest * x.largest) + eps) * (1 + slack)
+    above = (_mean(x.largest * x.largest) + most_eps) * (1 + slack)
     # factors without the change
     small, large = above.rsqrt() * (1 - slack), below.rsqrt() * (1 + slack)
     low = torch.minimum(x.low * small, x.low * large)
     high = torch.maximum(x.high * small, x.high * large)
     if x.scale is not None:
-        off = off * (1 + 4 * x.scale) + 4 * x.scale * eps
-    ratio = up((off + 8 * change.unit * (eps + off)) / below)
+        off = off * (1 + 4 * x.scale) + 4 * x.scale * most_eps
+    ratio = up((off + 8 * change.unit * (most_eps + off)) / below)
     ratio = torch.where(ratio <= 0.5, ratio, torch.nan)
     scale = torch.where(ratio <= MOST_SCALE, ratio, 0.0)
     rounded = 8 * change.unit * x.total * (1 + ratio)

@@ -28,7 +28,7 @@ def test_calls_give_what_they_return_and_raise(make):
         assert executor.submit(done_or_raise, "a").result() == "a is done"
 
 
-def test_a_worker_that_ends_is_told_and_the_others_go_on():
+def test_a_worker_that_ends_is_reported_and_the_others_go_on():
     items = ["a", "kill", "b", "crash", "c", "leave", "d", "unsendable", "e"]
     random.shuffle(items)
     ends = {
@@ -52,7 +52,7 @@ def test_a_worker_that_ends_is_told_and_the_others_go_on():
             assert future.result() == f"{item} is done"
 
 
-def test_an_argument_that_cannot_be_sent_is_told_and_the_worker_goes_on():
+def test_an_argument_that_cannot_be_sent_is_reported_and_the_worker_goes_on():
     with Processes(1) as executor:
         before = executor.submit(process).result()
         with pytest.raises(Exception, match="pickle"):
@@ -120,7 +120,7 @@ def test_how_a_process_has_ended_is_unknown_where_the_system_does_not_say(monkey
     with Processes(1) as executor:
         executor.submit(process).result()
         monkeypatch.setattr("multiprocessing.popen_fork.Popen.poll", lambda *arguments: None)
-        monkeypatch.setattr("verify.runner.executors.TOLD", 0.05)
+        monkeypatch.setattr("verify.runner.executors.SECONDS_UNTIL_KNOWN", 0.05)
         lost = executor.submit(done_or_raise, "kill").exception()
     assert (str(lost), lost.crashed) == (
         "its process has ended, and the system does not say how",

@@ -1,4 +1,4 @@
-"""Jobs are run in their order, within memory, each is reported once, and lost ones are told."""
+"""Jobs are run in their order, within memory, each is reported once, and lost ones say why."""
 
 import itertools
 import time
@@ -136,7 +136,7 @@ def test_a_job_that_takes_all_memory_runs_alone():
 # ---------------------------------------------------------------- lost jobs
 
 
-def test_a_job_that_raises_or_crashes_is_told_at_once_and_the_rest_goes_on():
+def test_a_job_that_raises_or_crashes_is_reported_at_once_and_the_rest_goes_on():
     items = ["a", "raise", "b", "crash", "c"]
     with here(2) as place:
         found = outcomes(jobs_of(done_or_raise, items), place)

@@ -53,9 +53,14 @@ class Arithmetic:
         return getattr(tensor, "exactly", None)
 
     def weight(self, weight: Tensor) -> Weight:
-        """What is known of a weight, which is looked at once."""
+        """What is known of a weight, which is looked at once; nothing, if entries may be
+        subnormal: some processors take these for 0.
+        """
         if id(weight) not in self.weights:
-            self.weights[id(weight)] = weight, looked_at(weight.detach())
+            found = looked_at(weight.detach())
+            if found.known is not None and found.known.grid < self.least:
+                found = replace(found, known=None)
+            self.weights[id(weight)] = weight, found
         return self.weights[id(weight)][1]
 
     def fits(self, most: float, grid: float) -> bool:

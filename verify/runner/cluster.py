@@ -65,14 +65,13 @@ class Cluster(Place):
         self._handed[future] = chosen
         return future
 
+    def workers(self) -> int:
+        """See `Place`: as many as there are at present."""
+        return len(self._memory_limits())
+
     def slots(self) -> int:
         """See `Place`; at least one, since workers may come later."""
-        return max(1, AHEAD * self.n_workers)
-
-    @property
-    def n_workers(self) -> int:
-        """How many there are at present."""
-        return len(self._memory_limits())
+        return max(1, AHEAD * self.workers())
 
     def _memory_limits(self) -> dict[str, int]:
         """The limit of each worker, in bytes; 2^63 where it has none."""
@@ -114,7 +113,8 @@ def cluster(address: str) -> Iterator[Cluster]:
         from distributed import Client
     except ImportError:
         raise InputError(
-            "--dask needs the package distributed: pip install 'geometric-factual-recall[cluster]'"
+            "--dask needs the package distributed: pip install '.[cluster]' in a clone of this"
+            " project"
         ) from None
     try:
         # a client that finds nothing would take half a minute to end, or hang

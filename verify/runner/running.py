@@ -30,7 +30,7 @@ def run_jobs(
     jobs: Sequence[Job[Any, Any]],
     place: Place,
     order: Order = "listed",
-    begun: Callable[[Sequence[int]], None] = lambda running: None,
+    begun: Callable[[Sequence[int]], None] = lambda given: None,
     code: Meant | None = None,
 ) -> Iterator[tuple[int, Outcome]]:
     """The index of each job, and what has become of it, as they finish.
@@ -40,15 +40,17 @@ def run_jobs(
         place: where.
         order: in which they begin. One that does not fit beside those that are running lets
             others pass.
-        begun: hears the indices of the jobs that are running, whenever another has begun.
+        begun: hears the indices of the jobs that were handed over and have not ended, in the order
+            in which they were, whenever that has changed.
         code: by which they are to be done; by default that which is there now, without files of a
             user's own.
     """
     run = _Run(jobs, place, order, code or meant())
+    finished: set[Future[Outcome]] = set()
     try:
         while run.waiting or run.again or run.running:
-            if run.begin():
-                begun(sorted(run.running.values()))
+            if run.begin() or finished:
+                begun(list(run.running.values()))
             finished, _ = wait(run.running, A_WHILE, FIRST_COMPLETED)
             for future in finished:
                 yield from run.finish(future)
