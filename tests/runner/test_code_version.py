@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from journals import CODE
@@ -196,6 +197,21 @@ def test_a_change_of_a_module_that_his_file_imports_makes_another_version(
     assert code_version(own_files([reference])) != before
     changed.write_text("SIZE = 1\n")
     assert code_version(own_files([reference])) == before
+
+
+@pytest.mark.parametrize("name", ["__main__", "__mp_main__"])
+def test_the_program_that_runs_it_is_no_file_of_his(name, tmp_path, monkeypatch):
+    """`geometric-recall` and `python -m verify` do the same jobs; multiprocessing, where it was
+    imported, gives the program another name.
+    """
+    reference = own_file(tmp_path, "mine = right")
+    before = own_files([reference])
+    script = tmp_path / "geometric-recall"
+    script.touch()
+    program = ModuleType(name)
+    program.__file__ = str(script)
+    monkeypatch.setitem(sys.modules, name, program)
+    assert own_files([reference]) == before
 
 
 def test_his_file_in_another_folder_is_the_same_version(tmp_path):

@@ -74,8 +74,10 @@ def own_files(references: Iterable[str]) -> list[Path]:
     named = [path for one in filter(is_reference, references) for path in _files_of(one)]
     if not named:
         return []
-    modules = {name: module for name, module in sys.modules.items() if name != "__main__"}
-    loaded = [getattr(module, "__file__", None) for module in modules.values()]
+    # the program, such as the script geometric-recall; multiprocessing has another name for it
+    program = ("__main__", "__mp_main__")
+    modules = [module for name, module in sys.modules.items() if name not in program]
+    loaded = [getattr(module, "__file__", None) for module in modules]
     ahead = named + [path for file in loaded if file and _is_own(path := Path(file))]
     found: set[Path] = set()
     while ahead:
