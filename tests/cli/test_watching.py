@@ -103,9 +103,7 @@ def test_jobs_that_wait_at_their_place_do_not_run(monkeypatch):
     take, by its workers.
     """
     monkeypatch.setattr("verify.runner.running.wait", wait)
-    monkeypatch.setattr(
-        "verify.runner.long_work._place", lambda *given: nullcontext(Ahead(3))
-    )
+    monkeypatch.setattr("verify.runner.long_work._place", lambda *given: nullcontext(Ahead(3)))
     heard = []
     monkeypatch.setattr(Watch, "begun", lambda watch, *said: heard.append(said))
     names = ("workers", "dask", "memory", "journal", "own", "words")
