@@ -11,8 +11,10 @@ import torch
 
 from constructions import StandardDecoder, StandardShape
 from constructions.decoders.network import network_of_decoder
+from constructions.following.boxes import Box
 from constructions.following.changes import Change
 from constructions.following.follower import Follower
+from constructions.following.norms import layer_norm
 from verify.queries.exact import Exactness
 from verify.queries.exact_numbers import Known
 
@@ -117,3 +119,14 @@ def test_a_softmax_that_is_exact_is_so_with_scores_of_any_other_order(error):
             assert torch.equal(other.softmax(-1), weights), gap
             proven += 1
     assert proven > 20
+
+
+def test_the_mean_of_a_layer_norm_may_round_by_more_than_each_coordinate():
+    """A coordinate at the mean becomes what the mean is off by."""
+    n, change = 64, Change(torch.float32)
+    x = torch.ones(1, n, dtype=torch.float64)
+    x[0, 0], x[0, 1] = 1.5, 0.5
+    found = layer_norm(Box(x, x, 0 * x), torch.ones(n, dtype=torch.float64), None, 0.0, change)
+    allowed = (found.error + found.shift * found.along)[0, 2].item()
+    spread = (2 * 0.5**2 / n) ** 0.5
+    assert allowed >= (n + 8) * change.unit / spread

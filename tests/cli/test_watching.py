@@ -12,7 +12,7 @@ from made_up_places import Simulated, wait
 from constructions.saved.folder import save
 from verify.cells.cell import Cell
 from verify.cells.verifying import build
-from verify.cli.commands.running import run
+from verify.cli.commands.long_work import run
 from verify.cli.watching import Watch, watched
 from verify.runner.job import Cost, Job, Kind
 
@@ -103,10 +103,12 @@ def test_jobs_that_wait_at_their_place_do_not_run(monkeypatch):
     take, by its workers.
     """
     monkeypatch.setattr("verify.runner.running.wait", wait)
-    monkeypatch.setattr("verify.cli.commands.running._place", lambda given: nullcontext(Ahead(3)))
+    monkeypatch.setattr("verify.runner.long_work._place", lambda *given: nullcontext(Ahead(3)))
     heard = []
     monkeypatch.setattr(Watch, "begun", lambda watch, *said: heard.append(said))
-    options = Namespace(own=[], part=None, journal=None, order="listed")
+    names = ("workers", "dask", "memory", "journal", "own", "words")
+    options = Namespace(**dict.fromkeys(names), part=(1, 1), order="listed")
+    options.own = options.words = []
     assert run(NAPS, range(9), options, "naps").results == list(range(9))
     assert heard == [(list(range(n, min(n + 3, 9))), 3) for n in range(9)]
 

@@ -26,7 +26,8 @@ def drawn(rng, *shape, zeros=0.5):
     of them.
     """
     whole = rng.integers(-4, 5, shape) * (rng.random(shape) > zeros)
-    loose = np.ceil(np.abs(rng.normal(size=shape)) * 2.0 ** rng.integers(0, 9)) + np.abs(whole)
+    loose = np.abs(rng.normal(size=shape)) * 2.0 ** rng.integers(0, 9) + np.abs(whole)
+    loose = loose.astype(np.float32).astype(float)  # `other` reaches it
     tensor = torch.from_numpy(whole).float()
     loose = torch.from_numpy(loose * (rng.random(shape) < rng.choice([0.0, 0.1, 0.4])))
     tensor.exactly = Known(0.0, loose=loose if bool(loose.any()) else None)
@@ -57,6 +58,7 @@ def one_hot_scores(rng, *shape):
     top = torch.from_numpy(rng.integers(0, shape[-1] - 1, shape[:-1]))[..., None]
     scores.scatter_(-1, top, float(rng.choice([40, 1000, 4000])))
     if scores.exactly.loose is not None:
+        scores.exactly.loose.mul_(int(rng.choice([1, 1, 8, 32])))  # as large as the largest, too
         scores.exactly.loose.scatter_(-1, top, 0.0)
         scores.exactly.loose[..., -1] = 0
     scores[..., -1] = -torch.inf
@@ -64,6 +66,7 @@ def one_hot_scores(rng, *shape):
 
 
 WEIGHT = torch.nn.Parameter(torch.tensor([[0.0, 1, 0, -3, 0], [2, 0, 0, 0, 0.5]]), False)
+HIDDEN = torch.tensor([False, False, True, False, True])
 CASES = {
     "a sum": (torch.add, lambda rng: (drawn(rng, 2, 3, 5), drawn(rng, 3, 5))),
     "a product": (torch.matmul, lambda rng: (drawn(rng, 2, 3, 5), drawn(rng, 2, 5, 4))),
@@ -81,6 +84,14 @@ CASES = {
     "a mixture": (
         lambda x, y: x.softmax(-1).matmul(y),
         lambda rng: (one_hot_scores(rng, 2, 3, 5), drawn(rng, 2, 5, 4)),
+    ),
+    "columns of a mixture": (
+        lambda x, y: x.softmax(-1).mT.matmul(y),
+        lambda rng: (one_hot_scores(rng, 2, 3, 5), drawn(rng, 2, 3, 4)),
+    ),
+    "hidden scores": (
+        lambda x: x.masked_fill(HIDDEN, -torch.inf).softmax(-1),
+        lambda rng: (one_hot_scores(rng, 2, 3, 5),),
     ),
     "a norm": (
         lambda x: torch.nn.functional.rms_norm(x, (16,), torch.full((16,), 2.0**30), 1e-6),
@@ -132,6 +143,35 @@ def test_a_rule_that_forgets_what_is_loose_or_bounds_it_by_too_little_is_noticed
 ):
     monkeypatch.setattr(Arithmetic, "with_loose", wrong)
     assert any(violated(name, key)[0] for key in range(RUNS)), (FRESH, name)
+
+
+def test_loose_entries_that_may_overflow_are_not_bounded():
+    """Infinity times an exact 0 is NaN, wherever it stands."""
+    x = torch.tensor([[1.0, 3.0]])
+    x.exactly = Known(0.0, loose=torch.tensor([[0.0, 2.0**100]], dtype=torch.float64))
+    exactness = Exactness(torch.float32)
+    for size, known in ((2.0**20, True), (2.0**27, False)):
+        weight = torch.nn.Parameter(torch.tensor([[1.0, size], [1.0, 0.0]]), False)
+        with exactness:
+            found = torch.nn.functional.linear(x, weight)
+        assert hasattr(found, "exactly") is known
+
+
+def test_parts_side_by_side_are_off_by_as_much_as_the_worst():
+    parts = [torch.tensor([[1000.0]]), torch.tensor([[0.0]])]
+    for error, part in zip((0.0, 50.0), parts, strict=True):
+        part.exactly = Known(0.0, error=error)
+    with Exactness(torch.float32):
+        assert torch.cat(parts, -1).exactly.error == 50
+        assert torch.cat(parts[::-1], -1).exactly.error == 50
+
+
+def test_a_tie_of_scores_that_round_is_none():
+    scores = torch.tensor([[1000.0, 1000.0]])
+    for error, loose in ((0.0, False), (1e-3, True)):
+        scores.exactly = Known(0.0, error=error)
+        with Exactness(torch.float32):
+            assert (scores.softmax(-1).exactly.loose is not None) is loose
 
 
 DEEP = (

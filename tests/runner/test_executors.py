@@ -120,7 +120,7 @@ def test_how_a_process_has_ended_is_unknown_where_the_system_does_not_say(monkey
     with Processes(1) as executor:
         executor.submit(process).result()
         monkeypatch.setattr("multiprocessing.popen_fork.Popen.poll", lambda *arguments: None)
-        monkeypatch.setattr("verify.runner.executors.TOLD", 0.05)
+        monkeypatch.setattr("verify.runner.executors.SECONDS_UNTIL_KNOWN", 0.05)
         lost = executor.submit(done_or_raise, "kill").exception()
     assert (str(lost), lost.crashed) == (
         "its process has ended, and the system does not say how",

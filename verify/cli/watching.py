@@ -16,6 +16,7 @@ from typing import Any
 from verify.cli.output import complain
 from verify.runner.durations import about
 from verify.runner.job import Job
+from verify.runner.long_work import Watcher
 from verify.runner.remaining import Estimate, Remaining
 
 STEPS = 20
@@ -28,7 +29,7 @@ REDRAWN = 4
 """Times a second that the bar is drawn, from a thread of its own."""
 
 
-class Watch:
+class Watch(Watcher):
     """Hears what becomes of the jobs, from one thread; is asked what to show, from another."""
 
     def __init__(
@@ -48,9 +49,9 @@ class Watch:
         self.step = 0
         self.lock = Lock()
 
-    def known(self, job: int, seconds: float) -> None:
+    def known(self, index: int, seconds: float) -> None:
         """An earlier run has done a job, in so many seconds."""
-        self._ended(job, seconds)
+        self._ended(index, seconds)
         self.step = int(STEPS * self.remaining.share_done)
 
     def begun(self, running: Sequence[int], workers: int) -> None:
@@ -59,10 +60,14 @@ class Watch:
             self.n_running, self.workers = len(running), workers
             self.remaining.begun(running, self.clock())
 
-    def ended(self, job: int, seconds: float | None) -> None:
+    def ended(self, index: int, seconds: float | None) -> None:
         """A job is done, in so many seconds; None if it was lost."""
-        self._ended(job, seconds)
+        self._ended(index, seconds)
         self.n_running = max(0, self.n_running - 1)
+
+    def remark(self, text: str) -> None:
+        """A line on standard error."""
+        complain(text)
 
     def in_words(self) -> str:
         """Where the run stands."""

@@ -66,17 +66,12 @@ class Cluster(Place):
         return future
 
     def workers(self) -> int:
-        """See `Place`; at least one, since workers may come later."""
-        return max(1, self.n_workers)
+        """See `Place`: as many as there are at present."""
+        return len(self._memory_limits())
 
     def slots(self) -> int:
-        """See `Place`."""
-        return AHEAD * self.workers()
-
-    @property
-    def n_workers(self) -> int:
-        """How many there are at present."""
-        return len(self._memory_limits())
+        """See `Place`; at least one, since workers may come later."""
+        return max(1, AHEAD * self.workers())
 
     def _memory_limits(self) -> dict[str, int]:
         """The limit of each worker, in bytes; 2^63 where it has none."""

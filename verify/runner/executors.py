@@ -29,7 +29,7 @@ ONE_THREAD = {
     "VECLIB_MAXIMUM_THREADS": "1",
 }
 """What libraries of linear algebra read when they are imported."""
-TOLD = 1.0
+SECONDS_UNTIL_KNOWN = 1.0
 """Seconds in which it is known how a process has ended."""
 
 
@@ -190,7 +190,9 @@ class _Worker:
         self.ended = True
         since = time.monotonic()
         # another thread that starts a process may have been told, and is just writing it down
-        while (code := self.process.exitcode) is None and time.monotonic() < since + TOLD:
+        while (
+            code := self.process.exitcode
+        ) is None and time.monotonic() < since + SECONDS_UNTIL_KNOWN:
             time.sleep(0.01)
         if code is None:  # the system tells nobody where SIGCHLD is ignored
             return Lost("its process has ended, and the system does not say how", crashed=False)

@@ -11,13 +11,13 @@ from constructions.files.whole_file import write_atomically
 from constructions.guards.errors import InputError
 from constructions.guards.user_code import is_reference
 from verify.cli.commands import cells, saved
+from verify.cli.commands.long_work import Finished
 from verify.cli.commands.options import CELL_COLUMNS, Commands, add_json, add_own, add_wide
 from verify.cli.commands.own import own_constructions
-from verify.cli.commands.running import Finished
 from verify.cli.output import complain, is_wide, say, say_text, say_verdict
-from verify.cli.places import check_writable, write_text
 from verify.cli.reports import journals
 from verify.cli.status import FAILED, PASSED
+from verify.cli.written_files import check_writable, write_text
 from verify.runner.code_version import code_version, own_files
 from verify.runner.contents import Contents, read
 from verify.runner.job import Argument, Kind, Result

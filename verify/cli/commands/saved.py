@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from constructions.export import TOOLS
 from constructions.guards.errors import InputError
+from verify.cli.commands.long_work import Finished, add_running, run
 from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
 from verify.cli.commands.own import builder_of
-from verify.cli.commands.running import Finished, add_running, run
 from verify.cli.output import complain, say, say_text, say_verdict
-from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
 from verify.cli.values import count, margin, size
+from verify.cli.written_files import check_folder, check_writable, write_text
 from verify.queries.evidence import worst
 
 if TYPE_CHECKING:  # which takes a second to import
