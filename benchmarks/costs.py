@@ -21,6 +21,7 @@ from scipy.optimize import least_squares
 from verify.cells.cell import Cell
 from verify.cells.cost import SECONDS, cost, work
 from verify.cells.dimensions import dimensions
+from verify.cells.jobs import described
 from verify.runner.places import IDLE_MEMORY
 
 SAMPLE = Path(__file__).parent / "measured_cells.jsonl"
@@ -43,9 +44,7 @@ def measured(paths: list[Path]) -> list[tuple[Cell, float, int | None]]:
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             if "done" in entry and entry["kind"] == "cell":
-                what = dict(entry["what"])
-                what["options"] = tuple(what["options"].items())
-                cell = Cell(**what)
+                cell = described(entry["what"])
                 found[cell] = (cell, entry["seconds"], entry["memory"])
     return list(found.values())
 

@@ -19,11 +19,11 @@ import json
 import statistics
 import tempfile
 import time
-from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
 from verify.runner.job import Cost, Kind
+from verify.runner.long_work import Settings, planned, work
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64)
 EMPTY_JOBS = 2000
@@ -54,15 +54,10 @@ EMPTY = Kind("nothing", Nothing, Nothing, lambda n: {"n": n}, lambda n: Cost(0, 
 
 def run(kind, arguments, workers, journal=None):
     """Wall seconds of a run, and the results."""
-    from verify.cli.commands.running import run as run_jobs
-
-    options = Namespace(
-        words=["scale"], own=[], part=None, journal=journal, workers=workers, dask=None,
-        memory=None, order="listed",
-    )  # fmt: skip
+    settings = Settings(workers=workers, journal=journal)
     started = time.perf_counter()
-    found = run_jobs(kind, arguments, options, "jobs")
-    return time.perf_counter() - started, found.results
+    found = dict(work(planned(kind, arguments, settings), settings))
+    return time.perf_counter() - started, list(found.values())
 
 
 def measured(repeat):

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from verify.cells.cost import cost
 from verify.cells.jobs import described, group
-from verify.runner.remaining import Remaining, duration
+from verify.runner.durations import about
+from verify.runner.remaining import Remaining
 
 SHARES = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 
@@ -84,7 +85,7 @@ def main() -> None:
     begins = [passed(job.begun) for job in jobs]
     ends = [passed(job.ended) for job in jobs]
     total = max(ends)
-    print(f"{len(jobs):,} cells in {duration(total)}, {workers} at a time at most")
+    print(f"{len(jobs):,} cells in {about(total)}, {workers} at a time at most")
     print(f"{'after':>6} {'left':>13}   {'said':52} by counting jobs")
     for share in SHARES:
         now, left = share * total, (1 - share) * total
@@ -98,7 +99,7 @@ def main() -> None:
                 remaining.begun([*remaining.running, at], begins[at])
         said = str(remaining.left(workers, now) or "nothing")
         counted = now * (len(jobs) - len(done)) / max(1, len(done))
-        print(f"{share:6.0%} {duration(left):>13}   {said:52} {duration(counted)}")
+        print(f"{share:6.0%} {about(left):>13}   {said:52} {about(counted)}")
 
 
 if __name__ == "__main__":

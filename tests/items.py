@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+from constructions.guards.user_code import loaded
+
 
 def done_or_raise(item):
     """Do an item, or be killed, crash, leave, raise, return what cannot be sent, or sleep, as it
@@ -63,3 +65,8 @@ def numbers_of_threads(names):
 def write_pid(file):
     """Write down which process does it."""
     Path(file).write_text(str(os.getpid()))
+
+
+def value_in(reference):
+    """What a file of a user's defines by that name."""
+    return loaded(reference)

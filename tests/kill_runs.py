@@ -7,12 +7,10 @@ each, and prints their results.
 import json
 import sys
 import time
-from argparse import Namespace
 from dataclasses import dataclass
-from pathlib import Path
 
-from verify.cli.commands.running import run
 from verify.runner.job import Cost, Kind
+from verify.runner.long_work import Settings, planned, work
 
 N_JOBS = 120
 
@@ -44,17 +42,9 @@ KIND = Kind(
 
 def results(journal, workers):
     """What all jobs have found."""
-    options = Namespace(
-        words=["roots"],
-        own=[],
-        part=None,
-        journal=journal and Path(journal),
-        workers=workers,
-        dask=None,
-        memory=None,
-        order="listed",
-    )
-    return run(KIND, range(N_JOBS), options, "jobs").results
+    settings = Settings(workers=workers, journal=journal)
+    found = dict(work(planned(KIND, range(N_JOBS), settings), settings))
+    return [found[number] for number in range(N_JOBS)]
 
 
 if __name__ == "__main__":

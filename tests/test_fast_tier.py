@@ -54,6 +54,10 @@ CHECKS = {
     "a bound of a user's own": "test_a_false_bound_fails_with_both_numbers",
     "what is shown": "test_an_edited_weight_changes_what_is_shown",
     "noise": "test_noise_at_the_radius_changes_no_answer_and_some_larger_noise_does",
+    "journals": "test_every_changed_bit_of_a_line_is_noticed",
+    "jobs that are lost": "test_a_job_that_is_killed_from_outside_is_tried_again_alone",
+    "memory of jobs": "test_a_place_that_does_not_count_memory_is_found_out",
+    "the time left": "test_counting_jobs_does_worse",
 }
 """For each check a test in which it fails what is wrong."""
 

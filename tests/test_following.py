@@ -6,16 +6,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small_forms import built, examples, wider
+from tiers import few
 
-from constructions import StandardDecoder, StandardShape, Transformer
+from constructions import CATALOGUE, StandardDecoder, StandardShape, Transformer
 from constructions.decoders import logit_error
 from constructions.decoders.network import network_of_decoder
+from constructions.following.alike import without_idle
 from constructions.following.changes import Change
 from constructions.following.follower import Follower
 from constructions.following.largest import largest_number
 from constructions.following.prefixes import prefixes_of
+from constructions.following.queries import positions_of
 from constructions.following.sizes import Size
-from constructions.following.walk import MatrixRules, follow, network_of
+from constructions.following.walk import MatrixRules, Units, follow, network_of
+from constructions.forms.noise_bounds import Noise
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 
 TOKENS = torch.tensor([[0, 3, 1, 2], [4, 4, 0, 1]])
@@ -184,3 +189,56 @@ def test_what_is_followed_of_a_sequence_does_not_depend_on_others(norm):
         for end in ("low", "high", "error"):
             torch.testing.assert_close(getattr(together, end)[index], getattr(alone, end)[0])
     assert together.error.isfinite().all()
+
+
+@pytest.mark.parametrize("by", ["norms", "queries"])
+@pytest.mark.parametrize("name", few(CATALOGUE, "selector", "key_value_rows", "key_value_shared"))
+def test_one_idle_coordinate_stands_for_all(name, by):
+    """Bounds of noise are the same, and what is followed is hardly wider than before it was
+    widened.
+    """
+    source = built(name)
+    wide = wider(source, more=40)
+    small = without_idle(network_of(wide))
+    n, noise = positions_of(wide), Noise(1e-5, torch.float64)
+    answers = n - source.hops
+    said = []
+    for network in (network_of(wide), small, _each_counts_once(small)):
+        follower = Follower(network, n)
+        tokens = next(examples(source))[0]
+        begun = follower.box(n, noise) if by == "norms" else follower.points(tokens, noise)
+        said.append(follower.logits(begun, noise, answers))
+    for end in ("low", "high", "error"):  # ends round by how many numbers are added here
+        torch.testing.assert_close(
+            getattr(said[1], end), getattr(said[0], end), rtol=1e-9, atol=1e-9
+        )
+    assert (said[2].error < said[1].error * (1 - 1e-9)).all()
+    assert small.embedding.weight.shape[1] <= source.shape.d_model + 1
+    assert small.shape.d_mlp <= source.shape.d_mlp + 1
+    assert small.embedding.counts.sum() == wide.shape.d_model
+
+
+def _each_counts_once(network):
+    """A network in which what stands for several counts as one."""
+
+    def once(matrix):
+        return replace(matrix, counts=None)
+
+    def part(old):
+        if isinstance(old.adds, Units):
+            return replace(old, adds=Units(tuple(map(once, old.adds.matrices))))
+        heads = old.adds
+        names = ("query", "key", "value", "output")
+        return replace(old, adds=replace(heads, **{n: once(getattr(heads, n)) for n in names}))
+
+    return replace(
+        network,
+        embedding=once(network.embedding),
+        unembedding=once(network.unembedding),
+        parts=tuple(map(part, network.parts)),
+    )
+
+
+def test_a_network_with_norms_keeps_all_its_coordinates():
+    network = network_of_decoder(decoder("rmsnorm", "pre"))
+    assert without_idle(network) is network

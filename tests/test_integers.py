@@ -162,7 +162,7 @@ integers.
 
 ELSEWHERE = {"add_noise", "normalize", "standard"} | {
     *("argmax", "capped_tree", "require_tree", "rounded_down", "whole_sizes"),
-    *("Sizing", "Symbols", "require_exact"),
+    *("Sizing", "Symbols", "require_exact", "sizing_at"),
 }
 """Their integers are read by functions of the table: `widen`, `seed_into`, the bounds; or computed
 by formulas and builders.

@@ -1,3 +1,4 @@
+import errno
 import os
 import random
 import re
@@ -129,6 +130,16 @@ def test_writing_is_atomic(tmp_path, monkeypatch):
     umask = os.umask(0)
     os.umask(umask)
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_file_system_that_cannot_flush_takes_tables(tmp_path, monkeypatch):
+    def refuse(handle):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    facts = FactTable.random_bijections(5, 3)
+    facts.to_tsv(tmp_path / "facts.tsv")
+    assert triples(FactTable.from_tsv(tmp_path / "facts.tsv")) == triples(facts)
 
 
 def test_tables_that_cannot_be_written_are_refused(tmp_path):

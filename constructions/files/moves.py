@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 from constructions.guards.errors import InputError
 
-NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What a file system says that does not know how to flush a folder, or a file, to the disk."""
 _AT_FDCWD = -100
 _SWAP = 2
 """The flag of Linux's renameat2 (RENAME_EXCHANGE) and of macOS's renamex_np (RENAME_SWAP): they

@@ -23,8 +23,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from constructions.files.flushing import flushed
 from constructions.files.locks import Identity, identity, locked, released
-from constructions.files.moves import NO_SYNC, Written, exchange, listed, remove
+from constructions.files.moves import Written, exchange, listed, remove
 from constructions.files.outputs import require_outside_models
 from constructions.files.undisturbed import MOST_TRIES, undisturbed
 from constructions.guards.errors import InputError
@@ -195,15 +196,12 @@ def _sync(path: Path, doubts: list[str]) -> None:
     """Flush a file or a folder to the disk; where the file system cannot, that is a doubt."""
     handle = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in NO_SYNC:
-            raise
-        doubts.append(
-            "is written and in place, but this file system cannot flush a"
-            f" {'folder' if path.is_dir() else 'file'} to the disk ({error.strerror}): should the"
-            " machine stop within seconds, it may be lost or not whole; load it then"
-        )
+        if why := flushed(handle):
+            doubts.append(
+                "is written and in place, but this file system cannot flush a"
+                f" {'folder' if path.is_dir() else 'file'} to the disk ({why}): should the machine"
+                " stop within seconds, it may be lost or not whole; load it then"
+            )
     finally:
         os.close(handle)
 

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from constructions.files.flushing import flushed
 from constructions.guards.errors import InputError
 
 
@@ -42,7 +43,7 @@ def write_atomically(path: str | os.PathLike[str], chunks: Iterable[str | bytes]
         with os.fdopen(handle, "wb") as file:
             file.writelines(map(_encoded, chunks))
             file.flush()
-            os.fsync(file.fileno())
+            flushed(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)

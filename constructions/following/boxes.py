@@ -8,6 +8,7 @@ position, or a single query, which is a point (`constructions.following.queries`
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +29,8 @@ class Box:
     """Bounds on vectors (..., n), in float64.
 
     Attributes:
-        low, high: (..., n), the ends of the values without the change, in real arithmetic.
+        low, high: (..., n), the ends of the values without the change, in real arithmetic; of a
+            point the very same tensor.
         error: (..., n), how far the values with the change, in floating point, are from those,
             but for a common shift.
         shift: (..., 1), on a further error: one factor of at most this for each position, times
@@ -48,9 +50,14 @@ class Box:
     scale: Tensor | None = None
 
     @property
+    def is_point(self) -> bool:
+        """Whether all intervals are points."""
+        return self.high is self.low
+
+    @property
     def largest(self) -> Tensor:
         """The largest absolute value without the change."""
-        return torch.maximum(self.high, -self.low)
+        return self.low.abs() if self.is_point else torch.maximum(self.high, -self.low)
 
     @property
     def total(self) -> Tensor:
@@ -72,13 +79,21 @@ class Box:
     @property
     def middle_and_half(self) -> tuple[Tensor, Tensor]:
         """The same interval as a point and a distance from it."""
+        if self.is_point:
+            return self.low, self.low.new_zeros(()).expand_as(self.low)
         middle = (self.low + self.high) / 2
         return middle, up(torch.maximum(self.high - middle, middle - self.low))
 
     def relu(self) -> Box:
         """What ReLU makes of it: both values lie between 0 and `high + error`."""
         error = self.error.minimum(up(self.high + self.error).relu())
-        return Box(self.low.clamp(min=0), self.high.clamp(min=0), error, scale=self.scale)
+        low, high = self._ends(torch.relu)
+        return Box(low, high, error, scale=self.scale)
+
+    def _ends(self, change: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Both ends, changed; a point stays one."""
+        low = change(self.low)
+        return low, low if self.is_point else change(self.high)
 
     def divided(self, by: Tensor) -> Tensor:
         """What absolute errors, made of the numbers as they are, count for beside the factor:
@@ -96,15 +111,19 @@ class Box:
 
     def channels(self, some: slice) -> Box:
         """Some coordinates; of vectors without a shift or a factor."""
-        return Box(self.low[..., some], self.high[..., some], self.error[..., some])
+        return Box(*self._ends(lambda end: end[..., some]), self.error[..., some])
 
     def at(self, places: Tensor) -> Box:
         """Of vectors (P, n) those at these places (...): (..., n)."""
         shift = None if self.shift is None else self.shift[places]
         scale = None if self.scale is None else self.scale[places]
-        low, high, error = self.low[places], self.high[places], self.error[places]
-        return Box(low, high, error, shift, self.along, scale)
+        low, high = self._ends(lambda end: end[places])
+        return Box(low, high, self.error[places], shift, self.along, scale)
 
-    def flat(self) -> Box:
-        """All vectors in a row, (P, n); without a shift or a factor."""
-        return Box(*(end.flatten(0, -2) for end in (self.low, self.high, self.error)))
+
+def side_by_side(boxes: Sequence[Box]) -> Box:
+    """Vectors (..., n) after each other, (..., sum of n); without shifts or factors."""
+    low, error = (torch.cat([getattr(box, end) for box in boxes], -1) for end in ("low", "error"))
+    if all(box.is_point for box in boxes):
+        return Box(low, low, error)
+    return Box(low, torch.cat([box.high for box in boxes], -1), error)

@@ -22,9 +22,24 @@ _MOST_KEPT = 2**23
 
 @dataclass(frozen=True, eq=False)
 class Entries:
-    """A weight, float64 (out, in), and what bounds need of it, which is found once."""
+    """A weight, float64 (out, in), and what bounds need of it, which is found once.
+
+    Attributes:
+        weight: the entries.
+        counts: how many columns each column stands for, float64 (in,); None for one each.
+    """
 
     weight: Tensor
+    counts: Tensor | None = None
+
+    @cached_property
+    def width(self) -> int:
+        """How many columns there are."""
+        return self.weight.shape[1] if self.counts is None else int(self.counts.sum())
+
+    def counted(self, total: Tensor) -> Tensor:
+        """What is summed over columns (..., in), each as often as it stands for one."""
+        return total if self.counts is None else total * self.counts
 
     @property
     def size(self) -> Tensor:
@@ -37,9 +52,41 @@ class Entries:
         return self.weight.abs()
 
     @cached_property
+    def _block(self) -> tuple[Tensor, Tensor, Entries] | None:
+        """The rows and columns that are not all 0, int64, and the entries where they meet; None
+        if these are more than half of all.
+        """
+        rows, columns = ((self.weight != 0).any(axis).nonzero().ravel() for axis in (1, 0))
+        if 2 * len(rows) * len(columns) >= self.weight.numel():
+            return None
+        return rows, columns, Entries(self.weight[rows][:, columns])
+
+    def times(self, *vectors: Tensor, size: bool = False) -> tuple[Tensor, ...]:
+        """W times each of these, (..., in) to (..., out); or |W|. Nothing is multiplied by rows
+        and columns of zeros.
+        """
+        if self._block is None:
+            matrix = (self.size if size else self.weight).mT
+            return tuple(x @ matrix for x in vectors)
+        rows, columns, block = self._block
+        found = block.times(*(x[..., columns] for x in vectors), size=size)
+        shape = len(self.weight)
+        return tuple(x.new_zeros(*x.shape[:-1], shape).index_copy_(-1, rows, x) for x in found)
+
+    @cached_property
     def row_sums(self) -> Tensor:
         """Those of each row added up, (out,)."""
         return self.size.sum(1)
+
+    @cached_property
+    def largest_row(self) -> Tensor:
+        """The largest of these sums, (); 0 for no rows."""
+        return self.row_sums.max() if len(self.weight) else self.weight.new_zeros(())
+
+    @cached_property
+    def largest(self) -> Tensor:
+        """The largest absolute value, (); 0 for no entries."""
+        return self.size.max() if self.weight.numel() else self.weight.new_zeros(())
 
     @cached_property
     def not_zero(self) -> Tensor:
@@ -54,9 +101,14 @@ class Change:
     Products, sums and their terms may be flushed to 0 where they would be subnormal; but in
     float16, where none are. Where a sum may exceed a quarter of the largest number of the dtype
     nothing is known: the error is NaN, and so is all that depends on it.
+
+    Attributes:
+        points: of a point a point is made, a number as it is computed here: what it may be off by
+            counts as an error. Else intervals hold the values in real arithmetic.
     """
 
-    def __init__(self, dtype: torch.dtype):
+    def __init__(self, dtype: torch.dtype, points: bool = False):
+        self.points = points
         limits = torch.finfo(dtype)
         self.unit, self.most = limits.eps / 2, limits.max / 4
         self.flushed = 0.0 if dtype == torch.float16 else limits.smallest_normal
@@ -70,16 +122,16 @@ class Change:
         return weight.new_zeros(()).expand_as(weight)
 
     def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
-        """A bound on |D x| for all |x| <= total."""
+        """A bound on |D x| for all |x| <= total, of columns as often as they count."""
         return torch.zeros(())
 
     def rounds(self, sums: Tensor, terms: int | Tensor) -> Tensor:
         """How far sums of so many products, of at most these absolute values together, are from
         the exact ones.
         """
-        return torch.where(
-            sums < self.most, terms * (self.unit * sums + self.underflow), torch.nan
-        )
+        bound = terms * (self.unit * sums + self.underflow)
+        held = sums < self.most
+        return bound if held.all() else torch.where(held, bound, torch.nan)
 
     def terms(self, entries: Entries) -> Tensor | int:
         """How many products each row of a changed weight makes that are not 0: (rows,). Adding a 0
@@ -91,21 +143,31 @@ class Change:
         """How far `(W + D) x` is from that in floating point, for all |x| <= total; moved: the
         bound on |D x|.
         """
-        sums = total @ entries.size.mT + moved
+        (sums,) = entries.times(total, size=True)
+        sums = sums + moved
         return self.rounds(sums, self.terms(entries) + 2) + self.flushed * (
             entries.row_sums + total.sum(-1, keepdim=True)
         )
 
     def through(self, name: str, entries: Entries, x: Box) -> Box:
         """W x."""
-        weight, size, n = entries.weight, entries.size.mT, entries.weight.shape[1]
+        share = (entries.weight.shape[1] + 4) * UNIT  # what a product rounds by here
         middle, half = x.middle_and_half
-        ends, spread = middle @ weight.mT, up((half + (n + 4) * UNIT * middle.abs()) @ size)
-        total = x.total
-        moved = up(self.moved(name, weight, total))
-        rounded = self.rounded(name, entries, total, moved)
-        error = up(x.error @ size + x.shifted(weight) + moved + x.divided(rounded))
+        (ends,) = entries.times(middle)
+        if self.points and x.is_point:
+            return Box(ends, ends, self.off(name, entries, x, share), scale=x.scale)
+        (spread,) = entries.times(half + share * middle.abs(), size=True)
+        error, spread = self.off(name, entries, x), up(spread)
         return Box(ends - spread, ends + spread, error, scale=x.scale)
+
+    def off(self, name: str, entries: Entries, x: Box, share: float = 0.0) -> Tensor:
+        """The error of W x, where x is off by this share of itself beside its error."""
+        total = x.total
+        counted = entries.counted(total)
+        moved = up(self.moved(name, entries.weight, counted))
+        rounded = self.rounded(name, entries, counted, moved)
+        (error,) = entries.times(x.error + share * total, size=True)
+        return up(error + x.shifted(entries.weight) + moved + x.divided(rounded))
 
     def rounded_sum(self, x: Tensor, y: Tensor) -> Tensor:
         """How far x + y is from that in floating point, for streams of at most these absolute
@@ -119,8 +181,12 @@ class Change:
             y = y.unscaled()
             if x.scale is not None:  # 1 / (1 + s) differs from 1 by at most 2 scale
                 y = Box(y.low, y.high, up(y.error + 2 * x.scale * y.total))
+        error = x.error + y.error + x.divided(self.rounded_sum(x.total, y.total))
+        if self.points and x.is_point and y.is_point:
+            low, error = x.low + y.low, up(error + 4 * UNIT * (x.total + y.total))
+            return Box(low, low, error, x.shift, x.along, x.scale)
+        error = up(error)
         spread = torch.where(y.largest > 0, 4 * UNIT * (x.largest + y.largest), 0.0)
-        error = up(x.error + y.error + x.divided(self.rounded_sum(x.total, y.total)))
         low, high = x.low + y.low - spread, x.high + y.high + spread
         return Box(low, high, error, x.shift, x.along, x.scale)
 

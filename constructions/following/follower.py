@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from constructions.following.boxes import Box
+from constructions.following.boxes import Box, side_by_side
 from constructions.following.changes import Change, Entries
 from constructions.following.mixtures import Selection, mixture
 from constructions.following.norms import layer_norm, rms_norm
@@ -49,16 +49,18 @@ class Follower:
     """
 
     def __init__(self, network: Network, n_positions: int):
-        given = {matrix.name: matrix.weight for matrix in network.matrices()}
-        given |= {name: weight for norm in network.norms() for name, weight in norm.weights()}
+        given = {matrix.name: (matrix.weight, matrix.counts) for matrix in network.matrices()}
+        norms = (each for norm in network.norms() for each in norm.weights())
+        given |= {name: (weight, None) for name, weight in norms}
         require_memory(
-            8 * sum(weight.numel() for weight in given.values())
+            8 * sum(weight.numel() for weight, _ in given.values())
             + bytes_held(network.shape, n_positions),
             f"bounds for {n_positions:,} positions",
         )
         self.network = network
         self.weights = {
-            name: Entries(weight.detach().double().cpu()) for name, weight in given.items()
+            name: Entries(weight.detach().double().cpu(), None if counts is None else counts.cpu())
+            for name, (weight, counts) in given.items()
         }
 
     def box(self, n_positions: int, change: Change) -> Embedded:
@@ -72,7 +74,8 @@ class Follower:
         """Token sequences (..., L), a box for each."""
         table, prefixes = self.weights["embedding.weight"].weight, prefixes_of(tokens)
         last = tokens.reshape(-1)[prefixes.first]
-        box = Box(table[last], table[last], change.table("embedding.weight", table)[last])
+        low = table[last]
+        box = Box(low, low, change.table("embedding.weight", table)[last])
         return Embedded(box, prefixes)
 
     def logits(
@@ -93,9 +96,8 @@ class Follower:
         if self.network.positions is not None:
             name = self.network.positions.name
             table, places = self.weights[name].weight, prefixes.position
-            x = change.plus(
-                x, Box(table[places], table[places], change.table(name, table)[places])
-            )
+            low = table[places]
+            x = change.plus(x, Box(low, low, change.table(name, table)[places]))
         x = follow(self.network, x, rules).at(prefixes.at[..., -n_answers:])
         return rules.through(self.network.unembedding, x).unscaled()
 
@@ -141,11 +143,11 @@ class _BoxRules(MatrixRules[Box]):
         """What each head reads, one after the other; positions may have different factors, which
         count as errors here.
         """
-        at, found = self.prefixes.at, []
+        found = []
         query, key, value = (part.unscaled() for part in (query, key, value))
         for head, (scored, read) in zip(heads.shapes, heads.channels(), strict=True):
             queries, keys, values = (
-                part.channels(some).at(at)
+                part.channels(some)
                 for part, some in ((query, scored), (key, scored), (value, read))
             )
             number = math.sqrt(head.d_qk) if heads.scaled else 1.0
@@ -153,13 +155,9 @@ class _BoxRules(MatrixRules[Box]):
                 queries = self.change.quotient(queries, number)
             has_queries = bool(self.weights[heads.query.name].weight[scored].any())
             selection = self.selection if has_queries else None
-            mixed = mixture(self.change, queries, keys, values, selection, number)
-            found.append(mixed.flat().at(self.prefixes.first))
-        ends = (
-            torch.cat([getattr(part, end) for part in found], -1)
-            for end in ("low", "high", "error")
-        )
-        return Box(*ends)
+            sees = self.prefixes.sees
+            found.append(mixture(self.change, queries, keys, values, sees, selection, number))
+        return side_by_side(found)
 
 
 def bytes_held(shape: Widths, n_positions: int) -> int:

@@ -31,65 +31,92 @@ class Selection(NamedTuple):
     gap: float
 
 
+class Visible(NamedTuple):
+    """What each of some positions (P,) attends to.
+
+    Attributes:
+        at: int64 (P, L), the numbers of the positions that it sees, then its own again and again.
+        hidden: bool (P, L), where it stands only to fill the row.
+    """
+
+    at: Tensor
+    hidden: Tensor
+
+
 def mixture(
     change: Change,
     query: Box,
     key: Box,
     value: Box,
+    sees: Visible,
     selection: Selection | None,
     number: float = 1.0,
 ) -> Box:
-    """What a head reads, from its queries, keys and values (..., L, width); selection: where it is
-    known to select; number: what the queries have been divided by, while the module divides the
-    scores, so that these must not overflow before.
+    """What a head reads at each position, from its queries, keys and values (P, width);
+    selection: where it is known to select; number: what the queries have been divided by, while
+    the module divides the scores, so that these must not overflow before.
     """
-    n_positions, width = query.low.shape[-2:]
-    hidden = torch.ones(n_positions, n_positions, dtype=torch.bool).triu(1)
+    (at, hidden), width = sees, query.low.shape[-1]
+    n_positions = at.shape[-1]
+    key, value = key.at(at), value.at(at)
     (q, q_half), (k, k_half) = query.middle_and_half, key.middle_and_half
-    scores = q @ k.mT
-    rounded = (width + 4) * UNIT * (q.abs() @ k.abs().mT)
-    spread = up(q_half @ (k.abs() + k_half).mT + q.abs() @ k_half.mT + rounded)
-    flushed = change.flushed * (query.total.sum(-1)[..., None] + key.total.sum(-1)[..., None, :])
-    sums = query.total @ key.total.mT
+    scores = _dot(k, q)
+    rounded = (width + 4) * UNIT * _dot(k.abs(), q.abs())
+    spread = up(_dot(k.abs() + k_half, q_half) + _dot(k_half, q.abs()) + rounded)
+    flushed = change.flushed * (query.total.sum(-1)[..., None] + key.total.sum(-1))
+    sums = _dot(key.total, query.total)
     held = number * sums < change.most
     rounded = torch.where(held, change.rounds(sums, width + 4), torch.nan) + flushed
-    moved = up(query.error @ key.total.mT + query.largest @ key.error.mT + rounded)
+    moved = up(_dot(key.total, query.error) + _dot(key.error, query.largest) + rounded)
     eta = moved.masked_fill(hidden, 0).amax(-1)
     least, most, others = softmax(scores - spread, scores + spread, hidden)
     if selection is not None:
         leak = (n_positions - 1) * math.exp(max(-selection.gap, _LEAST_EXPONENT))
-        at = slice(selection.start, None)
-        others[..., at] = others[..., at].clamp(max=leak)
+        selects = (~hidden).sum(-1) > selection.start
+        others = torch.where(selects, others.clamp(max=leak), others)
 
     # without the change
-    floor, ceiling = value.low.cummin(-2).values, value.high.cummax(-2).values
+    floor, ceiling = value.low.amin(-2), value.high.amax(-2)
     v, v_half = value.middle_and_half
     middle, half = (least + most) / 2, up((most - least) / 2)
-    ends = middle @ v
-    spread = up(half @ v.abs() + most @ v_half + (n_positions + 4) * UNIT * (middle @ v.abs()))
+    ends = _mixed(middle, v)
+    spread = _mixed(half + (n_positions + 4) * UNIT * middle, v.abs())
+    spread = up(spread if value.is_point else spread + _mixed(most, v_half))
 
     # with it
     factor = torch.where(eta > -_LEAST_EXPONENT / 2, torch.inf, torch.expm1(2 * eta))
     shifted = torch.where(others > 0, (2 * others * factor).minimum(factor).clamp(max=2), 0.0)
-    worst = value.error.cummax(-2).values
+    worst = value.error.amax(-2)
     weights = (most * (1 + factor[..., None])).clamp(max=1).masked_fill(hidden, 0)
     largest = torch.maximum(ceiling, -floor) + worst
     rounded = change.rounds(largest, 2 * n_positions + 16) + change.flushed * n_positions * (
         1 + largest
     )
     error = (
-        (weights @ value.error).minimum(worst)
+        _mixed(weights, value.error).minimum(worst)
         + shifted[..., None] * (ceiling - floor) / 2
         + rounded
     )
+    if change.points and value.is_point:
+        return Box(ends, ends, up(error + spread))
     return Box(
         torch.maximum(ends - spread, floor), torch.minimum(ends + spread, ceiling), up(error)
     )
 
 
+def _dot(keys: Tensor, query: Tensor) -> Tensor:
+    """Inner products (P, L) of keys (P, L, width) and a query (P, width)."""
+    return (keys @ query[..., None])[..., 0]
+
+
+def _mixed(weights: Tensor, values: Tensor) -> Tensor:
+    """Values (P, L, width) with these weights (P, L): (P, width)."""
+    return (weights[..., None, :] @ values)[..., 0, :]
+
+
 def softmax(low: Tensor, high: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Bounds on softmax weights (..., L, L) from those of scores, and (..., L) on all but the
-    largest weight together.
+    """Bounds on softmax weights (..., L) from those of scores, and (...) on all but the largest
+    weight together.
 
     No upper bound of a visible position is 0; others are 0 where a single position is visible.
     """

@@ -7,13 +7,16 @@ The N R^k queries of k hops have N (1 + R + ... + R^k) prefixes, and k + 1 posit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from constructions.following.mixtures import Visible
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Prefixes:
     """The distinct prefixes, P of them, of token sequences (..., L).
 
@@ -31,6 +34,16 @@ class Prefixes:
     def n_positions(self) -> int:
         """L."""
         return self.at.shape[-1]
+
+    @cached_property
+    def sees(self) -> Visible:
+        """What the last position of each prefix attends to: the prefixes that it begins with, and
+        itself.
+        """
+        places = torch.arange(self.n_positions)
+        own, hidden = self.position[:, None], places > self.position[:, None]
+        at = self.at.reshape(-1, self.n_positions)[self.first // self.n_positions]
+        return Visible(at.gather(1, places.expand_as(at).minimum(own)), hidden)
 
 
 def prefixes_of(tokens: Tensor) -> Prefixes:

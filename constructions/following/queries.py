@@ -20,7 +20,7 @@ from constructions.facts.limits import require_runnable
 from constructions.following.boxes import Box
 from constructions.following.follower import bytes_held
 from constructions.guards.errors import InputError
-from constructions.model.answering import Answering
+from constructions.model.answering import Answering, Widths
 
 By = Literal["norms", "queries"]
 WAYS: tuple[By, ...] = get_args(By)
@@ -30,15 +30,20 @@ _NUMBERS = 2**21
 """So many numbers of the widest vectors are followed together: caches hold them, and the memory
 that they take is used again.
 """
+_A_FEW = 128
+"""Queries of a length."""
+_GOLDEN = (5**0.5 - 1) / 2
+"""Multiples of it are spread evenly between whole numbers, and in step with no relation."""
 
 
-def lost(logits: Box, answers: Tensor) -> Tensor:
-    """Which of the queries, with logits (Q, A, d_vocab) and answers (Q, A), are not certain to be
-    answered right.
+def lead(logits: Box, answers: Tensor) -> Tensor:
+    """By how much each of the queries, with logits (Q, A, d_vocab) and answers (Q, A), is answered
+    right at least, (Q,): it is certain to be if that is positive. NaN where nothing is known.
     """
-    own = (logits.low - logits.error).gather(-1, answers[..., None])[..., 0]
-    others = (logits.high + logits.error).scatter(-1, answers[..., None], -torch.inf).amax(-1)
-    return ~(own > others).all(-1)
+    at = answers[..., None]
+    own = logits.low.gather(-1, at) - logits.error.gather(-1, at)
+    others = (logits.high + logits.error).scatter_(-1, at, -torch.inf).amax(-1)
+    return (own[..., 0] - others).amin(-1)
 
 
 def sequences(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
@@ -56,16 +61,25 @@ def sequences(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
             yield tokens.cpu(), answers.cpu()
 
 
+def spread(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
+    """A few queries of each length that are spread over all, as `sequences`."""
+    for hops in model.path_lengths:
+        total = model.facts.n_queries(hops)
+        few = np.unique((np.arange(_A_FEW) * _GOLDEN % 1 * total).astype(np.int64))
+        tokens, answers = model.training_examples(*model.facts.queries(few, hops))
+        yield tokens.cpu(), answers.cpu()
+
+
 def sequences_at_once(model: Answering, n_positions: int) -> int:
     """How many sequences of this length are followed together, with little memory."""
     return max(1, _MEMORY // bytes_held(model.shape, n_positions))
 
 
-def parts(model: Answering, tokens: Tensor) -> Iterator[slice]:
-    """Which of the sequences (Q, L) are followed together: as many as is fast. What is found of a
-    sequence does not depend on others.
+def parts(shape: Widths, tokens: Tensor) -> Iterator[slice]:
+    """Which of the sequences (Q, L) are followed together by a network of this shape: as many as
+    is fast. What is found of a sequence does not depend on others.
     """
-    shape, (count, n_positions) = model.shape, tokens.shape
+    count, n_positions = tokens.shape
     widest = max(shape.d_model, shape.widest_layer, shape.d_vocab)
     at_once = max(1, _NUMBERS // (n_positions * widest))
     return (slice(start, start + at_once) for start in range(0, count, at_once))

@@ -40,10 +40,16 @@ State = TypeVar("State")
 
 @dataclass(frozen=True)
 class Matrix:
-    """A weight (out, in), or a table (rows, d_model), by its name in `named_parameters`."""
+    """A weight (out, in), or a table (rows, d_model), by its name in `named_parameters`.
+
+    Attributes:
+        counts: float64 (in,), how many alike columns each column stands for, of which those that
+            stand for several are 0; None if each stands for itself.
+    """
 
     name: str
     weight: Tensor
+    counts: Tensor | None = None
 
 
 @dataclass(frozen=True)

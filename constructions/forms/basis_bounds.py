@@ -25,7 +25,7 @@ from constructions.decoders.model_form import ModelForm
 from constructions.following.boxes import UNIT
 from constructions.following.changes import Change, Entries
 from constructions.following.follower import Follower
-from constructions.following.queries import By, lost, parts, positions_of, sequences
+from constructions.following.queries import By, lead, parts, positions_of, sequences
 from constructions.following.walk import network_of
 from constructions.guards.errors import DoesNotFit
 from constructions.guards.memory import require_memory
@@ -156,11 +156,11 @@ def logit_error_of(
     error = 0.0
     for tokens, answers in sequences(model):
         errors, which = [], []
-        for part in parts(model, tokens):
+        for part in parts(model.shape, tokens):
             points = follower.points(tokens[part], change)
             logits = follower.logits(points, change, answers.shape[-1])
             errors.append(logits.error.amax((-2, -1)))
-            which.append(lost(logits, answers[part]))
+            which.append(~(lead(logits, answers[part]) > 0))
         largest, gone = torch.cat(errors), torch.cat(which)
         if gone.any():
             raise DoesNotFit(

@@ -82,7 +82,7 @@ def noise_radius(
             takes every form, with any weights.
         by: `norms`: from the margin that the construction claims, for all queries at once, at any
             size. `queries`: each query is followed by itself through the weights as they are,
-            which takes some forward passes over all N R^k of them; the radius is larger by far.
+            which takes about one pass over all N R^k of them; the radius is larger by far.
         progress: by `queries`, called with the number of queries done so far.
 
     Returns:

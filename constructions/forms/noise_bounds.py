@@ -2,7 +2,7 @@
 
 By `norms` the logits that answer move by less than half the margin that the construction claims;
 by `queries` each answer wins with all errors: see `constructions.following.queries`. A radius is
-the largest number found, by bisection, for which that holds; it holds whatever the bisection does.
+the largest number found for which that holds; it holds however it was looked for.
 """
 
 from __future__ import annotations
@@ -10,32 +10,46 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from constructions.decoders.model_form import ModelForm
+from constructions.following.alike import without_idle
+from constructions.following.boxes import Box
 from constructions.following.changes import Change, Entries
 from constructions.following.follower import Follower
-from constructions.following.queries import lost, parts, positions_of, sequences
+from constructions.following.queries import (
+    lead,
+    parts,
+    positions_of,
+    sequences,
+    spread,
+)
 from constructions.following.walk import network_of
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
+from constructions.model.rounding import up
 from constructions.writing.position_reading import SELECTED_GAP
 
-_LEAST, _MOST = -200.0, 10.0
-"""Exponents of 2 between which a radius is looked for; below, products of errors underflow."""
-_STEPS = 24
-"""Of bisection: the exponent is found to 1e-4."""
-_AT_ONCE = 64
-"""Queries that are bisected together."""
+_LEAST, _MOST = 2.0**-200, 2.0**10
+"""Between which a radius is looked for; below, products of errors underflow."""
+_STEPS = 64
+"""Of looking for it, at most."""
+_STEEP = 16
+"""So many times what is left at first may be missing at the larger end where both ends are used
+to look between them.
+"""
+_NEAR = 2.0**-12
+"""A radius is found up to this ratio."""
 
 
 class Noise(Change):
     """Every weight changes by at most rho."""
 
-    def __init__(self, rho: float, dtype: torch.dtype):
-        super().__init__(dtype)
+    def __init__(self, rho: float, dtype: torch.dtype, points: bool = False):
+        super().__init__(dtype, points)
         self.rho = rho
 
     def table(self, name: str, weight: Tensor) -> Tensor:
@@ -44,11 +58,27 @@ class Noise(Change):
 
     def terms(self, entries: Entries) -> int:
         """All: what was 0 need not be."""
-        return entries.weight.shape[1]
+        return entries.width
 
     def moved(self, name: str, weight: Tensor, total: Tensor) -> Tensor:
         """rho times the sum."""
         return self.rho * total.sum(-1, keepdim=True)
+
+    def off(self, name: str, entries: Entries, x: Box, share: float = 0.0) -> Tensor:
+        """As for any change. All rows have as many terms, so that what they round by is part of
+        the one product `|W| e`.
+        """
+        total, terms = x.total, self.terms(entries) + 2
+        counted = entries.counted(total)
+        summed, moved = counted.sum(-1, True), up(self.moved(name, entries.weight, counted))
+        held = bool((entries.largest * summed + moved < self.most).all())
+        if not held or x.shift is not None or x.scale is not None:
+            return super().off(name, entries, x, share)  # each row by itself: it may overflow
+        apart = (1 + terms * self.unit) * moved + terms * self.underflow
+        apart = up(apart + self.flushed * (entries.largest_row + summed))
+        off = up(torch.add(x.error, total, alpha=share + terms * self.unit))
+        (error,) = entries.times(off, size=True)  # enlarged already
+        return error.add_(apart)
 
 
 @torch.no_grad()
@@ -57,85 +87,104 @@ def radius_by_norms(model: FactModel | ModelForm, margin: MarginClaim, selects: 
     a position where it answers.
     """
     n_positions, dtype = positions_of(model), model.embedding.weight.dtype
-    follower, gap = Follower(network_of(model), n_positions), SELECTED_GAP if selects else None
+    follower, gap = (
+        Follower(without_idle(network_of(model)), n_positions),
+        SELECTED_GAP if selects else None,
+    )
 
-    def survives(rho: float) -> bool:
-        """Whether the logits move by less than half the margin."""
+    def left(rho: float) -> float:
+        """What is left of the margin if each of two logits moves: positive, or it is lost."""
         noise = Noise(rho, dtype)
         logits = follower.logits(
             follower.box(n_positions, noise), noise, n_positions - model.hops, gap
         )
         moved = logits.error.max().item()
-        return math.isfinite(moved) and 2 * Fraction(moved) < margin.real
+        return float(margin.real - 2 * Fraction(moved)) if math.isfinite(moved) else math.nan
 
-    return _largest(survives, _MOST)
+    return _largest(left, _MOST)
 
 
 @torch.no_grad()
 def radius_by_queries(model: FactModel | ModelForm, progress: Callable[[int], None]) -> float:
-    """See `constructions.forms.noise.noise_radius`. Streamed: queries are tried at the smallest
-    radius so far. Where some of a batch do not bear it, it is bisected for the first of these, and
-    the others are tried again. (A smaller radius is borne by all that bear a larger one.)
+    """See `constructions.forms.noise.noise_radius`. Each query is tried at the smallest radius so
+    far; at first a few that are spread over all, so that it is soon as small as it becomes. (A
+    smaller radius is borne by all that bear a larger one.)
     """
-    follower = Follower(network_of(model), positions_of(model))
-    found, queries = math.exp2(_MOST), 0
+    follower = Follower(without_idle(network_of(model)), positions_of(model))
+    found, queries = _MOST, 0
+    for tokens, answers in spread(model):
+        found = _borne(follower, tokens, answers, found)
     for tokens, answers in sequences(model):
-        untried, left = parts(model, tokens), (tokens[:0], answers[:0])
-        while True:
-            while len(left[0]) < _AT_ONCE and (part := next(untried, None)) is not None:
-                more = _lost(follower, tokens[part], answers[part], found)
-                left = torch.cat([left[0], more[0]]), torch.cat([left[1], more[1]])
-            if not len(left[0]):
-                break
-            found = _bisected(follower, left[0][:_AT_ONCE], left[1][:_AT_ONCE], found)
+        for part in parts(follower.network.shape, tokens):
+            found = _borne(follower, tokens[part], answers[part], found)
             if not found:
                 return 0.0
-            left = _lost(follower, left[0][_AT_ONCE:], left[1][_AT_ONCE:], found)
         queries += len(tokens)
         progress(queries)
     return found
 
 
-def _bisected(follower: Follower, tokens: Tensor, answers: Tensor, most: float) -> float:
-    """The radius, of at most this, that all of some queries bear: see `_largest`. A query that did
-    not bear the last one that was too large is tried by itself first.
+def _borne(follower: Follower, tokens: Tensor, answers: Tensor, most: float) -> float:
+    """The radius, of at most this, that all of some queries bear, token sequences (Q, L) and
+    answers (Q, A). Of those that do not bear it the weakest is asked for its own, which the others
+    are tried at.
     """
-    weakest = tokens[:0], answers[:0]
+    while len(tokens) and most:
+        left = _left(follower, tokens, answers, most)
+        lost = ~(left > 0)
+        if not lost.any():
+            break
+        tokens, answers, left = tokens[lost], answers[lost], left[lost]
+        weakest = left.nan_to_num(-torch.inf).argmin()
+        one = partial(_left, follower, tokens[weakest, None], answers[weakest, None])
+        # a little less, so that others like it, which round otherwise, bear it as well
+        most = (1 - _NEAR) * _largest(one, most, float(left[weakest]))
+        others = torch.arange(len(tokens)) != weakest
+        tokens, answers = tokens[others], answers[others]
+    return most
 
-    def survive(rho: float) -> bool:
-        """Whether all of these are certain to be answered right."""
-        nonlocal weakest
-        if len(weakest[0]) and len(_lost(follower, *weakest, rho)[0]):
-            return False
-        left = _lost(follower, tokens, answers, rho)
-        weakest = (left[0][:1], left[1][:1]) if len(left[0]) else weakest
-        return not len(left[0])
 
-    return _largest(survive, math.log2(most))
+def _left(follower: Follower, tokens: Tensor, answers: Tensor, rho: float) -> Tensor:
+    """By how much the answers win, at least, (Q,): see `constructions.following.queries.lead`."""
+    noise = Noise(rho, follower.network.embedding.weight.dtype, points=True)
+    logits = follower.logits(follower.points(tokens, noise), noise, answers.shape[-1])
+    return lead(logits, answers)
 
 
-def _lost(
-    follower: Follower, tokens: Tensor, answers: Tensor, rho: float
-) -> tuple[Tensor, Tensor]:
-    """Those of the queries, token sequences (Q, L) and answers (Q, A), that are not certain to be
-    answered right.
+def _largest(
+    left: Callable[[float], float | Tensor], most: float, at_most: float = math.nan
+) -> float:
+    """A number at which something positive is left, near the largest; 0 if none is found.
+
+    By false position, where what is left at the end that stays twice counts half (the Illinois
+    rule); where too little is known of the larger end, the ratio of the ends becomes its root.
+
+    Args:
+        left: falls; NaN where nothing is known.
+        most: a number that is too large.
+        at_most: what is left there.
     """
-    noise = Noise(rho, follower.network.embedding.weight.dtype)
-    which = lost(
-        follower.logits(follower.points(tokens, noise), noise, answers.shape[-1]), answers
-    )
-    return tokens[which], answers[which]
-
-
-def _largest(survives: Callable[[float], bool], most: float) -> float:
-    """A number that survives, near the largest that does; 0 if none is found."""
-    good, bad = _LEAST, most  # exponents of 2
-    if not survives(math.exp2(good)):
+    good, bad, at_bad, moved = most / 2, most, at_most, None
+    at_good = float(left(good))
+    if not at_good > 0:
+        good, bad, at_bad = _LEAST, good, at_good
+        at_good = float(left(good))
+    if not at_good > 0:
         return 0.0
+    steep = -_STEEP * at_good
     for _ in range(_STEPS):
-        middle = (good + bad) / 2
-        if survives(math.exp2(middle)):
-            good = middle
+        if bad <= good * (1 + _NEAR):
+            break
+        if at_bad > steep:
+            middle = good + (bad - good) * (at_good / (at_good - at_bad))
+            middle = max(min(middle, bad * (1 - _NEAR / 2)), good * (1 + _NEAR / 2))
         else:
-            bad = middle
-    return math.exp2(good)
+            middle = math.sqrt(good) * math.sqrt(bad)
+        at_middle = float(left(middle))
+        if at_middle > 0:
+            at_bad = at_bad / 2 if moved == "good" else at_bad
+            good, at_good, moved = middle, at_middle, "good"
+        else:
+            at_good = at_good / 2 if moved == "bad" else at_good
+            bad, at_bad, moved = middle, at_middle, "bad"
+    return good

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -34,8 +35,10 @@ def test_the_table_and_the_json_are_those_of_an_undisturbed_run(folder, capsys):
     for wide in ([], ["--wide"]):
         status, table, _ = printed(capsys, "all", "--journal", "j", *everything, *wide)
         assert status == 0
-        status, again, told = printed(capsys, "journal", "j", "--table", "--json", "j.json", *wide)
-        assert (status, told) == (0, [])
+        status, again, complaints = printed(
+            capsys, "journal", "j", "--table", "--json", "j.json", *wide
+        )
+        assert (status, complaints) == (0, [])
         assert without_times(again) == without_times(table)
         assert (folder / "j.json").read_bytes() == (folder / "all.json").read_bytes()
     assert printed(capsys, "journal", "j", "--json", "alone.json")[0] == 0
@@ -44,8 +47,8 @@ def test_the_table_and_the_json_are_those_of_an_undisturbed_run(folder, capsys):
 
 def test_it_sums_up_in_lines_below_100_columns(folder, capsys):
     cells_journal("j", GRID, done=GRID[:3], lost=GRID[3:4])
-    status, lines, told = printed(capsys, "journal", "j")
-    assert (status, told) == (1, [])
+    status, lines, complaints = printed(capsys, "journal", "j")
+    assert (status, complaints) == (1, [])
     assert max(map(len, lines)) < 100
     text = "\n".join(lines)
     for said in (
@@ -96,8 +99,8 @@ def test_a_cell_that_failed_and_one_without_a_verdict_turn_it(folder, capsys):
     status, lines, _ = printed(capsys, "journal", "fail")
     assert (status, lines[-1][:14]) == (1, "FAIL: 1 job pl")
     assert [line for line in lines if line.startswith("failed    cell construction=selector")]
-    status, lines, told = printed(capsys, "journal", "fail", "--table")
-    assert (status, told) == (1, ["t"])
+    status, lines, complaints = printed(capsys, "journal", "fail", "--table")
+    assert (status, complaints) == (1, ["t"])
     assert "why FAIL: crashed: bug" in "\n".join(lines)
 
 
@@ -131,7 +134,17 @@ def test_parts_of_two_machines_are_the_whole(folder, capsys):
         assert [row.split()[:3] for row in table[:-1]] == [row.split()[:3] for row in whole[:-1]]
 
 
-def test_results_that_are_not_equal_are_told_with_both_sides(folder, capsys):
+def test_a_part_without_a_job_has_nothing_to_say(folder, capsys):
+    """More machines than there are jobs: the last of them."""
+    status, lines, told = printed(capsys, "all", "--part", "9/9", "--journal", "j")
+    assert (status, told) == (1, [])
+    assert lines[-1].startswith("UNKNOWN: 0 cells planned, 0 passed")
+    assert "4 planned (cell): 0 done, 0 lost, 4 left" in "\n".join(
+        printed(capsys, "journal", "j")[1]
+    )
+
+
+def test_results_that_are_not_equal_are_reported_with_both_sides(folder, capsys):
     cells_journal("one", GRID[:1])
     job = Job(CELLS, GRID[0], code_version())
     with opened("other") as book:
@@ -150,18 +163,18 @@ def test_results_that_are_not_equal_are_told_with_both_sides(folder, capsys):
     assert not (folder / "both").exists()
 
 
-def test_what_does_not_count_is_told(folder, capsys):
+def test_what_does_not_count_is_reported(folder, capsys):
     cells_journal("j", PASSING)
     lines = whole_lines(folder / "j")
     (folder / "j").write_bytes(b"".join([*lines[:2], b"damage\n", *lines[3:], b'{"done":']))
-    status, table, told = printed(capsys, "journal", "j")
-    assert (status, len(told)) == (1, 2)
-    assert told[0] == "j: line 3 does not count: its sum is not that of what it says"
-    assert told[1].startswith("j: its last line has no end (8 bytes) and does not count")
+    status, table, complaints = printed(capsys, "journal", "j")
+    assert (status, len(complaints)) == (1, 2)
+    assert complaints[0] == "j: line 3 does not count: its sum is not that of what it says"
+    assert complaints[1].startswith("j: its last line has no end (8 bytes) and does not count")
     assert table[-1].startswith("UNKNOWN: 4 jobs planned, 3 passed")
 
 
-def test_results_of_another_version_are_told_and_do_not_count(folder, capsys):
+def test_results_of_another_version_are_reported_and_do_not_count(folder, capsys):
     write_squares(folder / "j", [1, 2], code="older")
     write_squares(folder / "j", [1])
     lines = printed(capsys, "journal", "j")[1]
@@ -177,7 +190,8 @@ def test_attacks_have_the_table_of_the_run(folder, capsys):
     assert printed(capsys, "journal", "j", "--table") == (0, table, [])
     status, lines, _ = printed(capsys, "journal", "j")
     assert (status, lines[-1][:4]) == (0, "PASS")
-    assert "kind=forgeries" in "\n".join(lines) or "kind=flips" in "\n".join(lines)
+    slowest = re.findall(r" s: attack model=\S+ kind=\S+ seed=0", " ".join(lines))
+    assert len(slowest) == 3, lines
     assert printed(capsys, "journal", "j", "--json", "x.json")[0] == 2
     printed(capsys, "all", "--workers", "0", "--journal", "j")
     both = printed(capsys, "journal", "j", "--table")[1]
@@ -196,9 +210,9 @@ def test_a_user_s_own_file_is_run_only_where_he_names_it(folder, capsys, monkeyp
     assert "run" not in summed.stdout.split()
     assert "compare with --with own.py:mine" in " ".join(summed.stdout.split())
     for more in (["--table"], ["--json", "j.json"]):
-        status, _, told = printed(capsys, *program, *more)
+        status, _, complaints = printed(capsys, *program, *more)
         assert status == 2
-        assert "its file is run only if you say so: --with own.py:mine" in told[0]
+        assert "its file is run only if you say so: --with own.py:mine" in complaints[0]
     status, lines, _ = printed(capsys, *program, *words)
     assert status == 0
     assert "(the present one)" in "\n".join(lines)

@@ -6,7 +6,8 @@ import resource
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from cell_journals import GRID, cells_journal, printed
@@ -32,16 +33,16 @@ def test_what_is_no_journal_is_refused_in_a_line(folder, capsys):
         (["squares", "-o", "none/merged"], "cannot be written"),
         (["squares", "-o", "new", "--json", "new"], "are both new"),
     ):
-        status, lines, told = printed(capsys, "journal", *words)
-        assert (status, lines, len(told)) == (2, [], 1), words
-        assert why in told[0], told
+        status, lines, complaints = printed(capsys, "journal", *words)
+        assert (status, lines, len(complaints)) == (2, [], 1), words
+        assert why in complaints[0], complaints
 
 
 def test_an_empty_journal_is_unknown(folder, capsys):
     (folder / "j").touch()
     for words in ([], ["--table"]):
-        status, lines, told = printed(capsys, "journal", "j", *words)
-        assert (status, told) == (1, [])
+        status, lines, complaints = printed(capsys, "journal", "j", *words)
+        assert (status, complaints) == (1, [])
         assert lines[-1] == (
             "UNKNOWN: 0 jobs planned, 0 passed, 0 failed, 0 unknown, 0 lost, 0 left"
         )
@@ -61,10 +62,10 @@ def test_a_result_of_another_shape_is_refused_with_its_line(folder, capsys):
     line = json.loads(whole_lines(folder / "j")[1])
     del line["sum"], line["result"]["dtype"]
     (folder / path).write_bytes(whole_lines(folder / "j")[0] + journal.line_of(line))
-    status, _, told = printed(capsys, "journal", "j", "--table")
+    status, _, complaints = printed(capsys, "journal", "j", "--table")
     assert status == 2
-    assert "line 2 " in told[0]
-    assert "no stored CellResult" in told[0]
+    assert "line 2 " in complaints[0]
+    assert "no stored CellResult" in complaints[0]
 
 
 def test_it_starts_at_once_and_without_torch(folder):
@@ -83,17 +84,28 @@ def test_it_starts_at_once_and_without_torch(folder):
     assert done.stdout.splitlines()[-1] == "0 False", done.stderr
 
 
+def has_opened(pid, path):
+    """Whether a process has a file open."""
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it has been closed meanwhile
+            if link.samefile(path):
+                return True
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 def test_a_journal_of_thousands_of_jobs_is_interrupted_in_a_line(folder):
-    write_squares(folder / "j", range(500))
+    write_squares(folder / "j", range(100))
     program = subprocess.Popen(
-        [sys.executable, "-m", "verify", "journal", *["j"] * 200],
+        [sys.executable, "-m", "verify", "journal", *["j"] * 5000],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    time.sleep(1.5)
+    while not has_opened(program.pid, folder / "j"):
+        assert program.poll() is None
     program.send_signal(signal.SIGINT)
     assert program.communicate()[1] == "interrupted\n"
     assert program.returncode == 130

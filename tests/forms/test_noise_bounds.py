@@ -15,6 +15,7 @@ from constructions.following.boxes import Box
 from constructions.following.changes import Change, Entries
 from constructions.following.follower import Follower
 from constructions.following.mixtures import Selection, mixture, softmax
+from constructions.following.prefixes import one_for_each
 from constructions.following.walk import network_of
 from constructions.forms.noise_bounds import Noise, radius_by_norms
 from constructions.model.margin import MarginClaim
@@ -78,6 +79,12 @@ def read(q, k, v):
     return scores.masked_fill(hidden, -torch.inf).softmax(-1) @ v
 
 
+def head(change, query, key, value, selection=None):
+    """What a causal head reads at each position of one sequence."""
+    sees = one_for_each(len(key.low)).sees
+    return mixture(change, query, key, value, sees, selection)
+
+
 SIZES = st.sampled_from([0.0, 1e-3, 0.3])
 
 
@@ -94,7 +101,7 @@ def test_a_head_reads_what_its_box_says(n_positions, d, width, error, gain, seed
     boxes = [random_box((n_positions, d), width, error, seed + i) for i in range(3)]
     boxes[0] = Box(*(gain * part for part in (boxes[0].low, boxes[0].high, boxes[0].error)))
     (q, q2), (k, k2), (v, v2) = (inside(box, seed + 10 * i) for i, box in enumerate(boxes))
-    contains(mixture(EXACT, *boxes, None), read(q, k, v), read(q2, k2, v2))
+    contains(head(EXACT, *boxes), read(q, k, v), read(q2, k2, v2))
 
 
 @pytest.mark.parametrize("error", [1e-6, 1e-3])
@@ -110,7 +117,7 @@ def test_the_error_of_a_head_is_nearly_reached(error):
         clean.append(read(one, one, v))
         noisy.append(read(one, one + error * torch.tensor(signs)[:, None], v))
     reached = contains(
-        mixture(EXACT, Box(one, one, 0 * one), keys, values, None),
+        head(EXACT, Box(one, one, 0 * one), keys, values),
         torch.stack(clean),
         torch.stack(noisy),
     )
@@ -118,7 +125,7 @@ def test_the_error_of_a_head_is_nearly_reached(error):
     assert reached > 0.45
     values = Box(v, v, error * one)
     still = Box(one, one, 0 * one)
-    box = mixture(EXACT, still, still, values, None)
+    box = head(EXACT, still, still, values)
     assert contains(box, read(one, one, v)[None], read(one, one, v + error)[None]) > 0.999
 
 
@@ -130,12 +137,12 @@ def test_a_head_that_selects_hardly_moves(gap):
     v = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     point = [Box(x, x, 0 * x) for x in (q, k, v)]
     point[1].error[:] = 0.1 / gap
-    box = mixture(EXACT, *point, None)
+    box = head(EXACT, *point)
     assert (box.error[0] < 1e-15).all()  # a single position
     assert 0 < box.error[1].item() < 2 * (torch.e**0.4) * torch.e**-gap + 1e-15
     moved = read(q, k + torch.tensor([[-0.1], [0.1]]) / gap, v)
     contains(box, read(q, k, v)[None], moved[None])
-    known = mixture(EXACT, *point, Selection(1, SELECTED_GAP))  # a gap of 2 beta - 1 is known
+    known = head(EXACT, *point, Selection(1, SELECTED_GAP))  # a gap of 2 beta - 1 is known
     assert known.error[1] <= box.error[1]
 
 
@@ -224,12 +231,12 @@ def test_where_sums_may_overflow_nothing_is_known():
         == [[1, 0]] * 2
     )
     large = Box(200 * one, 200 * one, 0 * one)
-    assert mixture(noise, large, point, point, None).error.isfinite().all()
+    assert head(noise, large, point, point).error.isfinite().all()
     # also where a single position is visible
-    assert mixture(noise, large, large, point, None).error.isnan().all()
+    assert head(noise, large, large, point).error.isnan().all()
     lost = Box(one, one, torch.nan * one)
     for boxes in ((lost, point, point), (point, lost, point), (point, point, lost)):
-        assert mixture(noise, *boxes, None).error.isnan().all()
+        assert head(noise, *boxes).error.isnan().all()
     assert lost.relu().error.isnan().all()
     assert noise.plus(lost, point).error.isnan().all()
     assert noise.plus(large, large).error.isfinite().all()
@@ -302,3 +309,27 @@ def test_noise_on_weights_that_were_0_rounds_too():
     moved = noise.moved("w", weight, total)
     assert noise.rounded("w", Entries(weight), total, moved).item() >= n * unit * n
     assert noise.rounded("w", Entries(weight), total, moved).item() < 1.1 * n * unit * n
+    box = Box(total, total, 0 * total)
+    assert n * unit * n <= noise.off("w", Entries(weight), box).item() - n < 1.1 * n * unit * n
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_one_product_bounds_noise_as_several_do(dtype):
+    """Also of columns that stand for several, and of weights most of which are 0."""
+    noise = Noise(0.01, dtype)
+    weight = torch.randn(6, 9, dtype=torch.float64, generator=generator(0))
+    weight[:, 5:] = weight[2:] = 0
+    x = random_box((4, 9), 0.0, 0.1, 1)
+    counts = torch.ones(9, dtype=torch.float64)
+    counts[8] = 5
+    for entries in (Entries(weight), Entries(weight, counts)):
+        several = Change.off(noise, "w", entries, x, 0.001)
+        torch.testing.assert_close(noise.off("w", entries, x, 0.001), several, rtol=1e-5, atol=0)
+    more = [torch.cat([end, end[:, 8:].expand(-1, 4)], 1) for end in (x.low, x.high, x.error)]
+    alike = torch.cat([weight, weight[:, 8:].expand(-1, 4)], 1)
+    torch.testing.assert_close(
+        noise.off("w", Entries(weight, counts), x),
+        noise.off("w", Entries(alike), Box(*more)),
+        rtol=1e-9,
+        atol=0,
+    )

@@ -14,6 +14,7 @@ from tiers import diagonal, few
 
 from constructions import InputError, construction
 from constructions.following import queries
+from constructions.following.alike import without_idle
 from constructions.following.follower import Follower
 from constructions.following.queries import WAYS, positions_of
 from constructions.following.walk import network_of
@@ -83,6 +84,10 @@ def test_logits_move_by_no_more_than_is_followed(name, data):
     box = follower.box(positions, noise)
     gap = None if source.positions is None else SELECTED_GAP
     whole = follower.logits(box, noise, positions - source.hops, gap)
+    numbers, small = (
+        Noise(rho, torch.float64, points=True),
+        Follower(without_idle(network_of(wide)), positions),
+    )
     for tokens, said in examples(source):
         before, after = (model(tokens)[:, -said.shape[1] :] for model in (wide, noisy))
         point = follower.logits(follower.points(tokens, noise), noise, said.shape[1])
@@ -90,6 +95,12 @@ def test_logits_move_by_no_more_than_is_followed(name, data):
         moved = (after - before).abs()
         assert (moved <= point.error).all()
         assert 0 < moved.max() <= whole.error.max()
+        number = small.logits(small.points(tokens, numbers), numbers, said.shape[1])
+        assert number.is_point
+        assert ((after - number.low).abs() <= number.error).all()
+        assert ((before - number.low).abs() <= number.error).all()
+        worst = point.error + (point.high - point.low)
+        torch.testing.assert_close(number.error, worst, rtol=1e-4, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +142,9 @@ def test_the_smallest_radius_of_all_batches_is_found(name, monkeypatch):
     source = built(name)
     radius = noise_radius(source, "queries")
     alone = []
-    monkeypatch.setattr(noise_bounds, "_AT_ONCE", 1)
+    monkeypatch.setattr(noise_bounds, "spread", lambda model: [])
+    assert noise_radius(source, "queries") == pytest.approx(radius, rel=1e-3)
+    monkeypatch.setattr(queries, "_NUMBERS", 1)
     assert noise_radius(source, "queries") == pytest.approx(radius, rel=1e-3)
     monkeypatch.setattr(queries, "_MEMORY", 1)
     done = []

@@ -2,22 +2,23 @@
 
 import os
 import signal
+import sys
 from dataclasses import replace
 
+import distributed
 import pytest
-from items import done_or_raise, process
+from items import done_or_raise, killed_first, process
 
 from verify.__main__ import main
 from verify.cells.cell import Cell
 from verify.cells.jobs import CELLS
-from verify.runner.cluster import cluster
+from verify.runner.cluster import Cluster, cluster
 from verify.runner.job import Cost, Job, Kind
 from verify.runner.outcome import Lost
 from verify.runner.places import here
 from verify.runner.running import run_jobs
 
-distributed = pytest.importorskip("distributed")
-pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
+pytestmark = pytest.mark.filterwarnings("default")
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,7 @@ def found(jobs, place, after=lambda index: None):
     return [replace(outcomes[index].result, seconds=0.0) for index in range(len(jobs))]
 
 
+@pytest.mark.long
 def test_results_are_those_of_this_process_although_a_worker_is_killed(address):
     jobs = [Job(CELLS, cell, "code") for cell in CELLS_OF_ALL_KINDS]
     with here(0) as place:
@@ -61,7 +63,8 @@ def test_results_are_those_of_this_process_although_a_worker_is_killed(address):
     assert {result.verdict for result in undisturbed} == {"PASS"}
 
 
-def test_a_job_that_kills_each_worker_is_told_and_the_rest_goes_on(address):
+@pytest.mark.long
+def test_a_job_that_kills_each_worker_is_reported_and_the_rest_goes_on(address):
     kind = Kind("made up", str, done_or_raise, repr, lambda item: Cost(0, 0), None)
     with cluster(address) as place:
         outcomes = dict(run_jobs([Job(kind, item, "code") for item in ("a", "kill", "b")], place))
@@ -71,12 +74,14 @@ def test_a_job_that_kills_each_worker_is_told_and_the_rest_goes_on(address):
     assert not outcomes[1].crashed
 
 
+@pytest.mark.long
 def test_all_on_a_cluster(address, monkeypatch, capsys):
     monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: CELLS_OF_ALL_KINDS)
     assert main(["all", "--dask", address]) == 0
     assert "PASS: 9 cells planned, 9 passed" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_workers_of_several_threads_are_refused(capsys):
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
@@ -85,13 +90,88 @@ def test_workers_of_several_threads_are_refused(capsys):
     assert "start workers with --nthreads 1, one process for each core" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:1"])
-def test_a_cluster_that_is_not_there_is_told(address, capsys, monkeypatch):
+def test_a_cluster_that_is_not_there_is_reported(address, capsys, monkeypatch):
     monkeypatch.setattr("verify.runner.cluster.SECONDS", 2)
     assert main(["all", "--dask", address]) == 2
     assert f"error: --dask {address}: no scheduler has answered there: " in capsys.readouterr().err
 
 
+class Scheduler:
+    """What a client says that has so many workers."""
+
+    def __init__(self, workers):
+        self.workers = workers
+
+    def scheduler_info(self, n_workers):
+        return {"workers": {f"worker {n}": {"memory_limit": None} for n in range(self.workers)}}
+
+
+@pytest.mark.parametrize("workers", [0, 1, 64])
+def test_each_worker_is_given_one_job_ahead(workers):
+    place = Cluster(Scheduler(workers))
+    assert place.workers() == workers
+    assert place.slots() == max(1, 2 * workers), "some may come later"
+
+
+def test_without_dask_it_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert main(["all", "--dask", "tcp://127.0.0.1:1"]) == 2
+    assert "error: --dask needs the package distributed: pip install" in capsys.readouterr().err
+
+
 def test_memory_is_not_asked_for_beside_a_cluster(capsys):
     assert main(["all", "--dask", "tcp://127.0.0.1:1", "--memory", "1GiB"]) == 2
     assert "workers of Dask have limits of their own" in capsys.readouterr().err
+
+
+def test_a_job_whose_only_large_worker_has_ended_is_taken_back(tmp_path, monkeypatch):
+    """The nanny starts another worker in its place, which has another address."""
+    monkeypatch.setattr("verify.runner.running.A_WHILE", 0.2)
+    monkeypatch.setattr("verify.runner.cluster.A_MOMENT", 0.2)
+    costs = {str(tmp_path / "large"): Cost(1, 10**9), str(tmp_path / "small"): Cost(1, 0)}
+    kind = Kind("made up", str, killed_first, repr, costs.__getitem__, None)
+    with (
+        distributed.SpecCluster(
+            scheduler={"cls": distributed.Scheduler, "options": {"dashboard_address": None}},
+            workers={
+                name: {"cls": distributed.Nanny, "options": {"nthreads": 1, "memory_limit": most}}
+                for name, most in (("large", "4GiB"), ("small", "500MiB"))
+            },
+        ) as local,
+        cluster(local.scheduler_address) as place,
+    ):
+        outcomes = dict(run_jobs([Job(kind, file, "code") for file in costs], place))
+    assert [outcomes[index].result for index in (0, 1)] == ["done", "done"]
+    assert (tmp_path / "large").read_text() == "xx"
+
+
+def test_a_scheduler_that_ends_is_told_in_the_results(monkeypatch):
+    """No exception of the client's ends the run: the first results stay."""
+    kind = Kind("made up", str, done_or_raise, repr, lambda item: Cost(0, 0), None)
+    monkeypatch.setattr("verify.runner.cluster.SECONDS", 2)
+    local = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+    )
+    with local, cluster(local.scheduler_address) as place:
+        jobs = [Job(kind, f"{number}", "code") for number in range(40)]
+        outcomes = {}
+        for index, outcome in run_jobs(jobs, place):
+            outcomes[index] = outcome
+            if len(outcomes) == 3:
+                local.close()
+    assert len(outcomes) == 40
+    lost = [str(one) for one in outcomes.values() if isinstance(one, Lost)]
+    assert len(lost) >= 30
+    assert any("others were lost" not in why for why in lost)
+
+
+def test_a_cluster_without_workers_is_told(monkeypatch, capsys):
+    def interrupted(*words, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("verify.runner.long_work.run_jobs", interrupted)
+    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as local:
+        assert main(["all", "--dask", local.scheduler_address]) == 130
+    assert "no worker is there yet; jobs wait for the first" in capsys.readouterr().err

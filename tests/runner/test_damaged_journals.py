@@ -84,7 +84,7 @@ def test_every_changed_bit_of_a_line_is_noticed(tmp_path):
     assert lines.content_of(line)["what"] == {"number": 1}
 
 
-def test_a_damaged_line_is_told_with_its_number_and_its_job_is_run_again(tmp_path):
+def test_a_damaged_line_is_reported_with_its_number_and_its_job_is_run_again(tmp_path):
     path = write(tmp_path / "j", [1, 2, 3])
     text = path.read_bytes().replace(b'"square":4', b'"square":5')
     path.write_bytes(text)
@@ -141,7 +141,7 @@ def test_a_whole_line_that_says_nonsense_does_not_count(changes, tmp_path):
     assert found(path) == {1: 1}
 
 
-def test_a_line_of_a_kind_that_is_not_known_is_told_and_left(tmp_path):
+def test_a_line_of_a_kind_that_is_not_known_is_reported_and_left(tmp_path):
     path = write(tmp_path / "j", [1])
     with open(path, "ab") as file:
         file.write(lines.line_of({"remark": "from a later version"}))

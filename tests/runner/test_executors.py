@@ -28,7 +28,7 @@ def test_calls_give_what_they_return_and_raise(make):
         assert executor.submit(done_or_raise, "a").result() == "a is done"
 
 
-def test_a_worker_that_ends_is_told_and_the_others_go_on():
+def test_a_worker_that_ends_is_reported_and_the_others_go_on():
     items = ["a", "kill", "b", "crash", "c", "leave", "d", "unsendable", "e"]
     random.shuffle(items)
     ends = {
@@ -52,7 +52,7 @@ def test_a_worker_that_ends_is_told_and_the_others_go_on():
             assert future.result() == f"{item} is done"
 
 
-def test_an_argument_that_cannot_be_sent_is_told_and_the_worker_goes_on():
+def test_an_argument_that_cannot_be_sent_is_reported_and_the_worker_goes_on():
     with Processes(1) as executor:
         before = executor.submit(process).result()
         with pytest.raises(Exception, match="pickle"):
@@ -82,22 +82,66 @@ def test_workers_are_ended_at_once_and_what_they_had_not_begun_is_cancelled():
     sleeping, waiting = (executor.submit(done_or_raise, "sleep") for _ in range(2))
     while not sleeping.running():
         time.sleep(0.01)
-    executor.terminate_workers()
+    executor.kill_workers()
     assert time.monotonic() - started < 50, "what sleeps takes a minute"
-    assert "SIGTERM" in str(sleeping.exception())
+    assert "SIGKILL" in str(sleeping.exception())
     with pytest.raises(CancelledError):
         waiting.result()
 
 
-def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+def test_a_worker_that_is_suspended_is_ended_too():
+    executor = Processes(1)
+    pid = executor.submit(process).result()
+    sleeping = executor.submit(done_or_raise, "sleep")
+    while not sleeping.running():
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGSTOP)
+    executor.kill_workers()
+    assert isinstance(sleeping.exception(), Lost)
+    assert not runs(str(pid))
+
+
+def test_no_process_is_started_while_one_is_free():
+    """Each call begins when the one before it has ended."""
+    with Processes(3) as executor:
+        assert len({executor.submit(process).result() for _ in range(20)}) == 1
+        together = [executor.submit(done_or_raise, item) for item in "abcdef"]
+        assert [future.result() for future in together] == [f"{item} is done" for item in "abcdef"]
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_there_is_at_least_one_worker(workers):
+    with pytest.raises(ValueError, match="workers do nothing"):
+        Processes(workers)
+
+
+def test_how_a_process_has_ended_is_unknown_where_the_system_does_not_say(monkeypatch):
+    """As where SIGCHLD is ignored: that is no crash of the job."""
+    with Processes(1) as executor:
+        executor.submit(process).result()
+        monkeypatch.setattr("multiprocessing.popen_fork.Popen.poll", lambda *arguments: None)
+        monkeypatch.setattr("verify.runner.executors.SECONDS_UNTIL_KNOWN", 0.05)
+        lost = executor.submit(done_or_raise, "kill").exception()
+    assert (str(lost), lost.crashed) == (
+        "its process has ended, and the system does not say how",
+        False,
+    )
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_workers_end_with_a_parent_that_is_killed(tmp_path, busy):
+    """Also those that are doing something, which takes a minute here."""
     code = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
-        "from items import write_pid\n"
+        "from items import done_or_raise, write_pid\n"
         "from verify.runner.executors import Processes\n"
         "if __name__ == '__main__':\n"
         "    executor = Processes(2)\n"
         "    futures = [executor.submit(write_pid, file) for file in sys.argv[2:]]\n"
         "    [future.result() for future in futures]\n"
+        f"    busy = [executor.submit(done_or_raise, 'sleep') for _ in range({2 * busy})]\n"
+        "    while not all(future.running() for future in busy):\n"
+        "        pass\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     program = tmp_path / "program.py"

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def test_where_there_are_no_locks_it_is_written_all_the_same(tmp_path, monkeypat
     assert found(write(tmp_path / "j", [2])) == {1: 1, 2: 4}
 
 
-def test_a_full_disk_is_told_and_loses_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_loses_nothing(tmp_path, monkeypatch):
     path = tmp_path / "j"
     write_ = os.write
 
@@ -112,20 +113,16 @@ def test_a_device_is_no_journal():
         pass
 
 
-def test_a_limit_on_the_size_of_files_is_told(tmp_path):
+def test_a_limit_on_the_size_of_files_is_reported(tmp_path):
     """By the system itself: a process of its own that may write files of 8 KiB."""
-    code = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192));"
-        "sys.argv[1:] = [sys.argv[1]]; import runpy; runpy.run_path(sys.argv[2] if 0 else"
-        f" {str(ROOT / 'tests' / 'journals.py')!r}, run_name='__main__')"
-    )
     path = tmp_path / "j"
     ended = subprocess.run(
-        [sys.executable, "-c", code, str(path)],
+        [sys.executable, str(ROOT / "tests" / "journals.py"), str(path)],
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
         capture_output=True,
         text=True,
         check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)),
     )
     printed = len(ended.stdout.split())
     assert f"File too large; {printed} results are in it" in ended.stderr, ended.stderr
@@ -134,7 +131,7 @@ def test_a_limit_on_the_size_of_files_is_told(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs permissions of files")
-def test_a_file_that_may_only_be_read_is_told(tmp_path):
+def test_a_file_that_may_only_be_read_is_reported(tmp_path):
     path = write(tmp_path / "j", [1])
     path.chmod(0o444)
     before = path.read_bytes()
@@ -146,12 +143,25 @@ def test_a_file_that_may_only_be_read_is_told(tmp_path):
     assert found(path) == {1: 1}
 
 
-def test_a_journal_that_is_removed_meanwhile_is_told(tmp_path):
+def test_a_journal_that_is_removed_meanwhile_is_reported(tmp_path):
     with opened(tmp_path / "j") as book:
         book.begin(["x"], "square", CODE, keys([1]), 1)
         (tmp_path / "j").rename(tmp_path / "other")
         with pytest.raises(InputError, match="another file has got its name, or it was removed"):
             book.note_done(job(1), done(1))
+
+
+@pytest.mark.parametrize("change", ["", '{"done"'], ids=["emptied", "added"])
+def test_a_journal_that_another_program_changes_meanwhile_is_told(change, tmp_path):
+    """Else the next line would stand behind half a line, and not count."""
+    with opened(tmp_path / "j") as book:
+        book.begin(["x"], "square", CODE, keys([1, 2]), 2)
+        book.note_done(job(1), done(1))
+        with (tmp_path / "j").open("a" if change else "w") as file:
+            file.write(change)
+        with pytest.raises(InputError, match="another program has changed it meanwhile"):
+            book.note_done(job(2), done(2))
+    assert found(tmp_path / "j") == ({1: 1} if change else {})
 
 
 def test_a_link_is_followed(tmp_path):
@@ -161,7 +171,7 @@ def test_a_link_is_followed(tmp_path):
     assert found(tmp_path / "there") == {1: 1}
 
 
-def test_two_results_that_differ_are_told_where_a_run_would_go_on(tmp_path):
+def test_two_results_that_differ_are_reported_where_a_run_would_go_on(tmp_path):
     path = write(tmp_path / "j", [1])
     write(path, [1], verdict="FAIL")
     with pytest.raises(
@@ -171,11 +181,11 @@ def test_two_results_that_differ_are_told_where_a_run_would_go_on(tmp_path):
 
 
 @pytest.mark.parametrize("kills", [5, pytest.param(30, marks=pytest.mark.long)])
-def test_a_process_that_is_killed_while_it_writes_leaves_all_that_it_has_told(kills, tmp_path):
-    """Each line is told by the process when it is written. Of the journal each beginning is whole;
+def test_a_process_that_is_killed_while_it_writes_leaves_all_that_it_has_reported(kills, tmp_path):
+    """Each line is reported by the process when it is written. Of the journal each beginning is whole;
     the next process goes on with it.
     """
-    path, told = tmp_path / "j", 0
+    path, reported = tmp_path / "j", 0
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     for _ in range(kills):
         command = [sys.executable, str(ROOT / "tests" / "journals.py"), str(path)]
@@ -184,10 +194,10 @@ def test_a_process_that_is_killed_while_it_writes_leaves_all_that_it_has_told(ki
         time.sleep(random.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         rest = process.communicate()[0].rpartition("\n")[0].split()
-        told = max(told, *map(int, rest)) if rest else told
+        reported = max(reported, *map(int, rest)) if rest else reported
         there = found(path)
         assert there == {n: n * n for n in range(len(there))}
-        assert len(there) > told
+        assert len(there) > reported
         assert read(path).damaged == []
     assert len(read(path).plans) == kills
 
@@ -199,6 +209,8 @@ def test_without_cutting_the_next_line_would_be_lost(tmp_path, monkeypatch):
     path = write(tmp_path / "j", [1, 2])
     path.write_bytes(path.read_bytes()[:-5])
     monkeypatch.setattr(os, "ftruncate", lambda handle, size: None)
+    # who has the lock sees by the size that there is something behind the last whole line
+    monkeypatch.setattr("verify.runner.journal.held", lambda handle: False)
     write(path, [3], plan=[])
     assert found(path) == {1: 1, 3: 9}
     assert [number for number, _ in read(path).damaged] == [3], "the plan, glued to what was torn"

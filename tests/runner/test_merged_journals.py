@@ -93,7 +93,7 @@ def test_a_lost_job_that_was_done_later_is_done(tmp_path):
 # ------------------------------------------------------------------ conflicts
 
 
-def test_two_results_of_one_job_are_a_conflict_of_which_both_sides_are_told(tmp_path):
+def test_two_results_of_one_job_are_a_conflict_of_which_both_sides_are_reported(tmp_path):
     one = write(tmp_path / "one", [1, 2])
     other = write(tmp_path / "other", [1, 2], verdict="UNKNOWN")
     for paths in ((one, other), (other, one), (one, other, one)):
@@ -219,6 +219,6 @@ def test_a_digest_of_results_with_their_seconds_would_see_conflicts(tmp_path, mo
 
 @pytest.mark.parametrize("kept", [0, 1])
 def test_a_merge_that_took_any_of_two_results_would_be_seen(kept, tmp_path):
-    """The results of one job that are not equal are told whichever comes first."""
+    """The results of one job that are not equal are reported whichever comes first."""
     paths = [write(tmp_path / "a", [1]), write(tmp_path / "b", [1], verdict="FAIL")]
     assert len(together(paths[kept], paths[1 - kept]).conflicts) == 1

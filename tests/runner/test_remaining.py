@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from verify.cells.cell import Cell
 from verify.cells.cost import cost
 from verify.cells.grid import forms_grid
-from verify.runner.remaining import Estimate, Remaining, duration
+from verify.cells.jobs import described
+from verify.runner.remaining import Estimate, Remaining
 
 SAMPLE = Path(__file__).resolve().parents[2] / "benchmarks" / "measured_cells.jsonl"
 JOBS, RUNS = 500, 8
@@ -74,8 +74,7 @@ def ratios():
     found = defaultdict(list)
     for line in SAMPLE.read_text().splitlines():
         entry = json.loads(line)
-        what = entry["what"]
-        cell = Cell(**what | {"options": tuple(what["options"].items())})
+        cell = described(entry["what"])
         if cell.form:
             ratio = entry["seconds"] / cost(cell).seconds
             found[cell.construction, cell.form].append(ratio)
@@ -167,7 +166,7 @@ def test_a_machine_that_is_slower_than_was_thought_is_noticed():
 
 
 def test_a_resumed_run_knows_what_it_has_learned():
-    """Nothing has been done yet, but all was told by the journal: it is said at once."""
+    """Nothing has been done yet, but all has been learned from the journal: it is said at once."""
     run = played(3, slower=4.0)
     fresh = Remaining(run.estimated, run.groups, run.order)
     for job in run.order[: JOBS // 2]:
@@ -237,24 +236,6 @@ def test_between_two_looks_the_clock_goes_on():
         remaining.done(job, 10.0)
     first, second = remaining.left(1, 20.0), remaining.left(1, 22.0)
     assert second.seconds == pytest.approx(first.seconds - 2)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [
-        (0.2, "10 s"),
-        (42, "40 s"),
-        (59, "1 min"),
-        (750, "12 min"),
-        (3580, "1 h"),
-        (7830, "2 h 10 min"),
-        (40_000, "11 h"),
-        (200_000, "2 days 8 h"),
-        (172_800, "2 days"),
-    ],
-)
-def test_times_in_words(seconds, said):
-    assert duration(seconds) == said
 
 
 def test_an_estimate_in_words():

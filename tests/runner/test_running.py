@@ -1,4 +1,4 @@
-"""Jobs are run in their order, within memory, each is reported once, and lost ones are told."""
+"""Jobs are run in their order, within memory, each is reported once, and lost ones say why."""
 
 import itertools
 import time
@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from items import done_or_raise, killed_first, made_of, squared
 from made_up_places import Simulated, wait
 
-from verify.runner.code_version import code_version
+from constructions import FactTable, save, selector
+from verify.attacking.jobs import SERIES_OF_ATTACKS, all_attacks
 from verify.runner.executors import Serial
 from verify.runner.job import Cost, Job, Kind
 from verify.runner.outcome import Done, Lost
 from verify.runner.performing import perform
 from verify.runner.places import Here, here
 from verify.runner.running import MOST_LOST, ORDERS, run_jobs
+from verify.runner.same_code import Meant, meant
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -134,7 +136,7 @@ def test_a_job_that_takes_all_memory_runs_alone():
 # ---------------------------------------------------------------- lost jobs
 
 
-def test_a_job_that_raises_or_crashes_is_told_at_once_and_the_rest_goes_on():
+def test_a_job_that_raises_or_crashes_is_reported_at_once_and_the_rest_goes_on():
     items = ["a", "raise", "b", "crash", "c"]
     with here(2) as place:
         found = outcomes(jobs_of(done_or_raise, items), place)
@@ -171,11 +173,25 @@ def test_what_is_tried_again_runs_alone_after_all_others(workers, losing, draws)
 
 
 def test_a_job_is_not_done_by_another_version_of_the_code():
-    lost = perform(squared, 3, "0123456789abcdef")
+    lost = perform(squared, 3, Meant("0123456789abcdef"))
     assert isinstance(lost, Lost)
     assert "and this run began with 0123456789abcdef" in str(lost)
     assert not lost.crashed
-    assert perform(squared, 3, code_version()).result == 9
+    assert perform(squared, 3, meant()).result == 9
+
+
+def test_what_was_given_and_is_no_longer_there_is_no_crash(tmp_path):
+    """A model that is replaced while it is attacked says nothing of the checker."""
+    folder = tmp_path / "model"
+    save(selector(FactTable.random_bijections(5, 1, seed=0)), folder)
+    (attacks,) = all_attacks(folder, 3, 0, ["flips"])
+    save(selector(FactTable.random_bijections(6, 1, seed=0)), folder)
+    lost = perform(SERIES_OF_ATTACKS.run, attacks, meant())
+    assert (str(lost), lost.crashed) == (
+        f"{folder} is not the model that it was when this began",
+        False,
+    )
+    assert "it raised" in str(perform(done_or_raise, "raise", meant()))
 
 
 def test_a_job_that_is_killed_each_time_is_lost_once():
@@ -203,6 +219,10 @@ def test_a_run_whose_workers_all_end_gives_up(workers, item):
     assert 0 < 30 - len(not_run) <= MOST_LOST + 2 * workers or item == "kill"
     assert not_run
     assert all(one.endswith(" others were lost one after another") for one in not_run)
+    why = {"leave": "its process ended with status 3", "kill": "its process was ended by SIGKILL"}
+    others = found[2 : len(found) - len(not_run)]
+    assert len(others) >= MOST_LOST
+    assert all(one.startswith(why[item]) for one in others)
 
 
 def test_losses_with_successes_between_them_are_no_reason_to_give_up():

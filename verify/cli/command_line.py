@@ -14,8 +14,8 @@ from constructions.guards.memory import is_out_of_memory
 from constructions.guards.user_code import is_reference
 from verify.cli.arguments import COMMANDS, DASH, parser
 from verify.cli.output import complain, lead_nowhere, say
-from verify.cli.places import require_places
 from verify.cli.status import BAD_INPUT, FAILED, PASSED
+from verify.cli.written_files import require_places
 
 
 def run(arguments: Sequence[str] | None, program: str) -> int:

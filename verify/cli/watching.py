@@ -1,7 +1,7 @@
 """What a person sees of many jobs: how many are done, how many run, and how much time is left.
 
-On a terminal that is a bar. Elsewhere a run of more than five minutes says at each twentieth of
-its work, on standard error, where it stands, so that a log of hours tells.
+On a terminal that is a bar. Elsewhere a run of more than five minutes says on standard error where
+it stands, at each twentieth of its work and after each quarter of an hour: a log of hours has it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ from threading import Lock
 from typing import Any
 
 from verify.cli.output import complain
+from verify.runner.durations import about
 from verify.runner.job import Job
-from verify.runner.remaining import Estimate, Remaining, duration
+from verify.runner.long_work import Watcher
+from verify.runner.remaining import Estimate, Remaining
 
 STEPS = 20
 """A line at each such part of the estimated work."""
 FIRST, LONG = 60.0, 300.0
 """Seconds before the first line; and those that a run takes in all of which there is any."""
+QUIET = 900.0
+"""Seconds after a line, or the beginning, after which there is another one in any case."""
 REDRAWN = 4
 """Times a second that the bar is drawn, from a thread of its own."""
 
 
-class Watch:
+class Watch(Watcher):
     """Hears what becomes of the jobs, from one thread; is asked what to show, from another."""
 
     def __init__(
@@ -40,26 +44,30 @@ class Watch:
         groups = [job.kind.group(job.argument) for job in jobs]
         self.remaining = Remaining(costs, groups, order)
         self.n_jobs, self.unit, self.clock = len(jobs), unit, clock
-        self.n_done, self.n_running, self.slots = 0, 0, 1
-        self.since = clock()
+        self.n_done, self.n_running, self.workers = 0, 0, 1
+        self.since = self.last_line = clock()
         self.step = 0
         self.lock = Lock()
 
-    def known(self, job: int, seconds: float) -> None:
+    def known(self, index: int, seconds: float) -> None:
         """An earlier run has done a job, in so many seconds."""
-        self._ended(job, seconds)
+        self._ended(index, seconds)
         self.step = int(STEPS * self.remaining.share_done)
 
-    def begun(self, running: Sequence[int], slots: int) -> None:
+    def begun(self, running: Sequence[int], workers: int) -> None:
         """These jobs are running now, and so many can at the same time."""
         with self.lock:
-            self.n_running, self.slots = len(running), slots
+            self.n_running, self.workers = len(running), workers
             self.remaining.begun(running, self.clock())
 
-    def ended(self, job: int, seconds: float | None) -> None:
+    def ended(self, index: int, seconds: float | None) -> None:
         """A job is done, in so many seconds; None if it was lost."""
-        self._ended(job, seconds)
+        self._ended(index, seconds)
         self.n_running = max(0, self.n_running - 1)
+
+    def remark(self, text: str) -> None:
+        """A line on standard error."""
+        complain(text)
 
     def in_words(self) -> str:
         """Where the run stands."""
@@ -75,18 +83,19 @@ class Watch:
         if self.n_done == self.n_jobs:
             return None
         with self.lock:
-            return self.remaining.left(self.slots, self.clock())
+            return self.remaining.left(self.workers, self.clock())
 
     def line(self) -> str:
-        """What a log is told now, mostly nothing: see above."""
-        passed, step = self.clock() - self.since, int(STEPS * self.remaining.share_done)
-        if passed < FIRST or step <= self.step:
+        """What a log gets now, mostly nothing: see above."""
+        now, share = self.clock(), self.remaining.share_done
+        passed, step = now - self.since, int(STEPS * share)
+        if passed < FIRST or (step <= self.step and now - self.last_line < QUIET):
             return ""
         left = self.left()
         if left is None or passed + left.seconds < LONG:
             return ""
-        self.step = step
-        return f"{step * 100 // STEPS} % of the work after {duration(passed)}: {self.in_words()}"
+        self.step, self.last_line = step, now
+        return f"{int(100 * share)} % of the work after {about(passed)}: {self.in_words()}"
 
     def _ended(self, job: int, seconds: float | None) -> None:
         """A job will not run any more."""
@@ -106,12 +115,12 @@ def watched(
     watch = Watch(jobs, order, unit)
     if not sys.stdout.isatty():
 
-        def tell() -> None:
-            """Tell the log."""
+        def log() -> None:
+            """Write into the log."""
             if line := watch.line():
                 complain(line)
 
-        yield watch, tell
+        yield watch, log
         return
     from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.progress import TimeElapsedColumn as Elapsed

@@ -38,6 +38,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from verify.queries.exact_arithmetic import Arithmetic
+from verify.queries.exact_numbers import held_entries
 from verify.queries.exact_rules import RULES
 
 
@@ -64,5 +65,11 @@ class Exactness(TorchFunctionMode):
         """Whether `x @ weight.T` is exact, for x (..., in) and weight (out, in); it is not
         computed.
         """
-        known = self.arithmetic.product(x, weight)
-        return known is not None and known.loose is None
+        known, its = self.arithmetic.known(x), self.arithmetic.weight(weight)
+        if known is None:
+            return False
+        if known.loose is not None:
+            loose = (known.loose > 0).flatten(0, -2).any(0)
+            if bool((loose & (its.columns > 0)).any()):  # a loose entry is read
+                return False
+        return self.arithmetic.product(held_entries(x, known), weight) is not None

@@ -80,7 +80,7 @@ class Rounding:
         undecided = near.clone()
         for follower, change in reversed(self._ways()):  # first what mostly decides all
             left = undecided.nonzero().ravel()
-            for part in parts(self.model, tokens[left]):
+            for part in parts(self.model.shape, tokens[left]):
                 some = left[part]
                 logits = follower.logits(follower.points(tokens[some].cpu(), change), change, 1)
                 right, lost = (

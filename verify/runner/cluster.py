@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future, InvalidStateError
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from constructions.guards.errors import InputError
 from constructions.guards.wording import brief
 from verify.runner.job import Cost
+from verify.runner.outcome import Lost
 from verify.runner.places import IDLE_MEMORY, Place
 
 SECONDS = 15
@@ -26,7 +27,8 @@ class Cluster(Place):
 
     A worker that ends is noticed by the scheduler, which gives its job to another, three times.
     A job goes to workers whose limit of memory it does not exceed; where there is no such worker,
-    to any.
+    to any. If all of those end, for the scheduler others that take their place are not the same
+    ones, and it would wait for ever: the job is taken back.
     """
 
     def __init__(self, client: Any):
@@ -35,9 +37,22 @@ class Cluster(Place):
         self._limits: dict[str, int] = {}
         self._asked = float("-inf")
         self._executors: dict[tuple[str, ...], Executor] = {}
+        self._handed: dict[Future[Any], tuple[str, ...]] = {}
 
     def submit(self, cost: Cost, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """See `Place`."""
+        """See `Place`; where the scheduler has gone, that is what becomes of the call."""
+        try:
+            if self._is_closed():  # a client that is closed takes calls and drops them
+                raise OSError("the connection is closed")
+            return self._submitted(cost, function, *arguments)
+        except Exception as error:  # of whatever kind: the client has a dozen
+            refused: Future[Any] = Future()
+            said = f"{type(error).__name__}: {brief(str(error), 200)}"
+            refused.set_exception(Lost(f"the scheduler has not taken it: {said}", crashed=False))
+            return refused
+
+    def _submitted(self, cost: Cost, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Hand over a call, to workers that have the memory."""
         limits = self._memory_limits()
         large = tuple(
             sorted(name for name, most in limits.items() if cost.memory + IDLE_MEMORY <= most)
@@ -46,19 +61,44 @@ class Cluster(Place):
         if chosen not in self._executors:
             where = {"workers": list(chosen)} if chosen else {}
             self._executors[chosen] = self._client.get_executor(pure=False, **where)
-        return self._executors[chosen].submit(function, *arguments)
+        future = self._executors[chosen].submit(function, *arguments)
+        self._handed[future] = chosen
+        return future
+
+    def workers(self) -> int:
+        """See `Place`: as many as there are at present."""
+        return len(self._memory_limits())
 
     def slots(self) -> int:
         """See `Place`; at least one, since workers may come later."""
-        return max(1, AHEAD * len(self._memory_limits()))
+        return max(1, AHEAD * self.workers())
 
     def _memory_limits(self) -> dict[str, int]:
         """The limit of each worker, in bytes; 2^63 where it has none."""
         if time.monotonic() > self._asked + A_MOMENT:
-            known = self._client.scheduler_info(n_workers=-1)["workers"]
-            self._limits = {name: one["memory_limit"] or 2**63 for name, one in known.items()}
+            # nothing is known while there is no connection: then what was known is kept
+            with suppress(Exception):
+                known = self._client.scheduler_info(n_workers=-1)["workers"]
+                self._limits = {name: one["memory_limit"] or 2**63 for name, one in known.items()}
             self._asked = time.monotonic()
+            self._take_back()
         return self._limits
+
+    def _take_back(self) -> None:
+        """Cancel the jobs of which all workers have ended to which they are bound; end all where
+        the client has given up the scheduler.
+        """
+        self._handed = {one: chosen for one, chosen in self._handed.items() if not one.done()}
+        for future, chosen in self._handed.items():
+            if self._is_closed():
+                with suppress(InvalidStateError):  # it has just ended
+                    future.set_exception(Lost("the scheduler has gone", crashed=False))
+            elif chosen and not self._limits.keys() & chosen:
+                future.cancel()
+
+    def _is_closed(self) -> bool:
+        """Whether the client has given up the scheduler: it tries to find it again for a while."""
+        return self._client.status not in ("running", "connecting")
 
 
 @contextmanager
@@ -73,7 +113,8 @@ def cluster(address: str) -> Iterator[Cluster]:
         from distributed import Client
     except ImportError:
         raise InputError(
-            "--dask needs the package distributed: pip install 'geometric-factual-recall[cluster]'"
+            "--dask needs the package distributed: pip install '.[cluster]' in a clone of this"
+            " project"
         ) from None
     try:
         # a client that finds nothing would take half a minute to end, or hang

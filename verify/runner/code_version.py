@@ -33,7 +33,8 @@ NOT_DECIDING = (
 )
 """Files and folders that decide no result."""
 LIBRARIES = ("torch", "numpy")
-_INSTALLED = ("site-packages", "dist-packages")
+INSTALLED = ("site-packages", "dist-packages")
+"""Folders of what is installed."""
 
 
 def code_version(own: Iterable[Path] = ()) -> str:
@@ -133,7 +134,7 @@ def _found(name: str) -> list[Path]:
 def _is_own(path: Path) -> bool:
     """Whether a file or folder lies outside of the installation."""
     whole = path.resolve()
-    installed = any(part in _INSTALLED for part in whole.parts)
+    installed = any(part in INSTALLED for part in whole.parts)
     return not installed and not any(whole.is_relative_to(folder) for folder in _places())
 
 

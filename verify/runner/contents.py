@@ -23,7 +23,7 @@ from verify.runner.lines import (
 
 BEGINNING = b'{"plan":{"format":'
 """So every journal begins."""
-MOST_TOLD = 5
+MOST_NAMED = 5
 """So many damaged lines are named."""
 
 
@@ -69,8 +69,10 @@ class Contents:
 
     def remarks(self) -> list[str]:
         """What is to be said of lines that do not count, in words."""
-        said = [f"line {number} does not count: {why}" for number, why in self.damaged[:MOST_TOLD]]
-        if (more := len(self.damaged) - MOST_TOLD) > 0:
+        said = [
+            f"line {number} does not count: {why}" for number, why in self.damaged[:MOST_NAMED]
+        ]
+        if (more := len(self.damaged) - MOST_NAMED) > 0:
             said.append(f"{more:,} more lines do not count")
         if self.unknown:
             said.append(

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context, resource_tracker
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Semaphore, Thread
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from verify.runner.outcome import Lost
@@ -28,6 +29,8 @@ ONE_THREAD = {
     "VECLIB_MAXIMUM_THREADS": "1",
 }
 """What libraries of linear algebra read when they are imported."""
+SECONDS_UNTIL_KNOWN = 1.0
+"""Seconds in which it is known how a process has ended."""
 
 
 class Serial(Executor):
@@ -47,42 +50,47 @@ class Serial(Executor):
 class Processes(Executor):
     """Worker processes, each with one thread of linear algebra.
 
-    They are made when there is something to do, by `spawn`, and end by themselves where this
-    process is killed. An interrupt from the keyboard, which all of them get, is heard here alone.
-    The future of a call whose process ends has the exception `Lost`, which says how; another
-    process takes its place, and the other calls go on.
+    They are made by `spawn` when there is something to do and none is free, and end, whatever they
+    are doing, where this process is killed. An interrupt from the keyboard, which all of them get,
+    is heard here alone. The future of a call whose process ends has the exception `Lost`, which
+    says how; another process takes its place, and the other calls go on.
     """
 
     def __init__(self, workers: int):
-        """Up to `workers` processes; none is made yet."""
+        """Up to `workers` processes, at least 1; none is made yet."""
+        if workers < 1:
+            raise ValueError(f"{workers} workers do nothing")
         self.workers = workers
         self._calls: SimpleQueue[tuple[Future[Any], _Call] | None] = SimpleQueue()
         self._threads: list[Thread] = []
         self._processes: list[_Worker] = []
-        self._starting = Lock()
-        self._told_to_end = self._terminated = False
+        self._free = Semaphore(0)
+        self._submitting, self._starting = Lock(), Lock()
+        self._told_to_end = self._killed = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Hand over a call; function, arguments and result are pickled.
 
         Raises:
-            RuntimeError: after `shutdown` or `terminate_workers`.
+            RuntimeError: after `shutdown` or `kill_workers`.
         """
-        if self._told_to_end:
-            raise RuntimeError("these workers were told to end")
-        future: Future[T] = Future()
-        self._calls.put((future, (fn, args, kwargs)))
-        if len(self._threads) < self.workers:
-            thread = Thread(target=self._serve, daemon=True)
-            self._threads.append(thread)
-            thread.start()
-        return future
+        with self._submitting:
+            if self._told_to_end:
+                raise RuntimeError("these workers were told to end")
+            future: Future[T] = Future()
+            self._calls.put((future, (fn, args, kwargs)))
+            if not self._free.acquire(blocking=False) and len(self._threads) < self.workers:
+                thread = Thread(target=self._serve, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes when what was handed over is done; with `cancel_futures`, when what
         they are doing is done.
         """
-        self._told_to_end = True
+        with self._submitting:
+            self._told_to_end = True
         if cancel_futures:
             self._cancel()
         for _ in self._threads:
@@ -91,14 +99,15 @@ class Processes(Executor):
             for thread in self._threads:
                 thread.join()
 
-    def terminate_workers(self) -> None:
-        """End the processes at once, whatever they are doing."""
-        self._told_to_end = True
+    def kill_workers(self) -> None:
+        """End the processes at once, whatever they are doing, also those that are suspended."""
+        with self._submitting:
+            self._told_to_end = True
         self._cancel()
         with self._starting:
-            self._terminated = True
+            self._killed = True
             for worker in self._processes:
-                worker.process.terminate()
+                worker.process.kill()
         self.shutdown()
 
     def _cancel(self) -> None:
@@ -114,20 +123,25 @@ class Processes(Executor):
         while (taken := self._calls.get()) is not None:
             future, call = taken
             if not future.set_running_or_notify_cancel():
+                self._free.release()
                 continue
             try:
                 if worker is None or worker.ended:
                     worker = self._started()
-                future.set_result(worker.ask(call))
+                result = worker.ask(call)
             except Exception as error:
+                self._free.release()  # first: who hears of it may have another call at once
                 future.set_exception(error)
+            else:
+                self._free.release()
+                future.set_result(result)
         if worker is not None:
             worker.end()
 
     def _started(self) -> _Worker:
-        """A new process; none after `terminate_workers`."""
+        """A new process; none after `kill_workers`."""
         with self._starting:
-            if self._terminated:
+            if self._killed:
                 raise Lost("it was not run, since the workers were told to end", crashed=False)
             worker = _Worker()
             self._processes = [one for one in self._processes if not one.ended] + [worker]
@@ -174,7 +188,14 @@ class _Worker:
         self.process.join()
         self.pipe.close()
         self.ended = True
-        code = self.process.exitcode or 0
+        since = time.monotonic()
+        # another thread that starts a process may have been told, and is just writing it down
+        while (
+            code := self.process.exitcode
+        ) is None and time.monotonic() < since + SECONDS_UNTIL_KNOWN:
+            time.sleep(0.01)
+        if code is None:  # the system tells nobody where SIGCHLD is ignored
+            return Lost("its process has ended, and the system does not say how", crashed=False)
         if code >= 0:
             return Lost(f"its process ended with status {code}", crashed=True)
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
@@ -188,6 +209,7 @@ class _Worker:
 def _work(pipe: Connection) -> None:
     """What a worker does: call after call until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
+    Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             function, args, kwargs = pipe.recv()
@@ -207,6 +229,15 @@ def _work(pipe: Connection) -> None:
         except Exception as error:  # a result, or an exception, that cannot be sent
             why = f"its result cannot be sent: {type(error).__name__}: {error}"
             pipe.send((False, Lost(why, crashed=True)))
+
+
+def _end_with_parent() -> None:
+    """Wait until the process that has started this one ends, and end at once: nobody wants what
+    is being done.
+    """
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from constructions.files.flushing import flushed
 from constructions.files.locks import held, identity, released
-from constructions.files.moves import NO_SYNC
 from constructions.files.outputs import require_outside_models
 from constructions.guards.errors import InputError
 from verify.runner.code_version import versions
@@ -54,7 +54,7 @@ class Journal:
             one, other = self._merged.conflicts[0]
             raise InputError(
                 f"two results of one job are not equal: {one.in_words()}, and {other.in_words()};"
-                " `verify journal` tells both"
+                " `verify journal` shows both"
             )
 
     def begin(
@@ -159,13 +159,15 @@ class Journal:
             raise InputError(f"a line of {len(line):,} bytes is too long for a journal")
         if not self._broken and identity(self.contents.path) != identity(self._handle):
             self._broken = "another file has got its name, or it was removed"
+        if not self._broken and self._locked and os.fstat(self._handle).st_size != self._size:
+            self._broken = "another program has changed it meanwhile"
         if self._broken:
             raise self._lost_line()
         try:
             written = 0
             while written < len(line):  # once, unless the system takes less
                 written += os.write(self._handle, line[written:])
-            flush(self._handle)
+            flushed(self._handle)
         except OSError as error:
             self._broken = error.strerror or str(error)
             if self._locked:  # else it may be another's line that is cut
@@ -228,24 +230,11 @@ def _refused(path: str | os.PathLike[str], error: Exception) -> InputError:
     return InputError(f"{os.fspath(path)}: cannot be written: {why}; give another name for it")
 
 
-def flush(handle: int) -> None:
-    """See that what was written is on the disk; some file systems do not know how.
-
-    Raises:
-        OSError: it is not.
-    """
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in NO_SYNC:
-            raise
-
-
 def _flush_folder(folder: Path) -> None:
     """See that the name of a new file is on the disk."""
     with suppress(OSError):  # there are systems that do not open folders
         handle = os.open(folder, os.O_RDONLY)
         try:
-            flush(handle)
+            flushed(handle)
         finally:
             os.close(handle)

@@ -5,30 +5,28 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from functools import cache
 from typing import TypeVar
 
+from constructions.guards.errors import InputError, UserCodeError
 from constructions.guards.memory import is_out_of_memory
-from verify.runner.code_version import code_version
 from verify.runner.outcome import Done, Lost
+from verify.runner.same_code import Meant, difference
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
 
 def perform(
-    run: Callable[[Argument], Result], argument: Argument, code: str
+    run: Callable[[Argument], Result], argument: Argument, code: Meant
 ) -> Done[Result] | Lost:
     """Compute a result, and measure time and memory; never raises for what `run` does.
 
     Args:
         run: computes it.
         argument: of `run`.
-        code: the version of our code that is meant, see `verify.runner.code_version`; where this
-            process has another one, the job is lost.
+        code: that is meant; where this process has other code, the job is lost.
     """
-    if (ours := _code_here()) != code:
-        why = f"{platform.node()} has the code version {ours}, and this run began with {code}"
+    if why := difference(code):
         return Lost(why, crashed=False)
     _forget_peak()
     started = time.perf_counter()
@@ -37,14 +35,11 @@ def perform(
     except Exception as error:
         if is_out_of_memory(error):
             return Lost(f"out of memory: {error}", crashed=False)
+        # a model that is another one meanwhile, or a file that is missing here
+        if isinstance(error, InputError) and not isinstance(error, UserCodeError):
+            return Lost(str(error), crashed=False)
         return Lost(f"it raised {type(error).__name__}: {error}", crashed=True)
     return Done(result, time.perf_counter() - started, _peak(), platform.node())
-
-
-@cache
-def _code_here() -> str:
-    """The version of the code, as it was when this process did its first job."""
-    return code_version()
 
 
 def _forget_peak() -> None:

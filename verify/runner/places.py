@@ -31,8 +31,14 @@ class Place(ABC):
         """Hand over a call of this cost."""
 
     @abstractmethod
-    def slots(self) -> int:
+    def workers(self) -> int:
         """How many jobs run at the same time, at present."""
+
+    def slots(self) -> int:
+        """How many jobs it is given at the same time: those that run, and those that wait there in
+        the order in which they were handed over.
+        """
+        return self.workers()
 
     def takes(self, cost: Cost, running: Sequence[Cost]) -> bool:
         """Whether a job of this cost may begin now, beside the ones that are running, of which
@@ -50,20 +56,21 @@ class Here(Place):
 
     def __init__(self, executor: Serial | Processes, workers: int, memory: int):
         """`memory`: bytes that all jobs together may take, beside those of idle workers."""
-        self.executor, self.workers, self.memory = executor, workers, memory
+        self.executor, self.memory = executor, memory
+        self._workers = workers
 
     def submit(self, cost: Cost, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """See `Place`."""
         return self.executor.submit(function, *arguments)
 
-    def slots(self) -> int:
+    def workers(self) -> int:
         """See `Place`."""
-        return self.workers
+        return self._workers
 
     def takes(self, cost: Cost, running: Sequence[Cost]) -> bool:
         """See `Place`."""
         taken = sum(other.memory for other in running)
-        return len(running) < self.workers and (not running or taken + cost.memory <= self.memory)
+        return not running or taken + cost.memory <= self.memory
 
 
 def usual_workers() -> int:
@@ -92,4 +99,4 @@ def here(workers: int, memory: int | None = None) -> Iterator[Here]:
     try:
         yield Here(executor, workers, for_jobs)
     finally:
-        executor.terminate_workers()
+        executor.kill_workers()

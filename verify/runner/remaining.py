@@ -25,6 +25,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from verify.runner.durations import about
 from verify.runner.ratios import SHORTEST, Ratios
 
 DRAWS = 100
@@ -58,25 +59,8 @@ class Estimate:
     most: float
 
     def __str__(self) -> str:
-        middle, least, most = map(duration, (self.seconds, self.least, self.most))
+        middle, least, most = map(about, (self.seconds, self.least, self.most))
         return f"about {middle} left" + (f" ({least} to {most})" if least != most else "")
-
-
-def duration(seconds: float) -> str:
-    """A time in words, as exact as is worth saying: 40 s, 12 min, 2 h 10 min, 3 days 4 h."""
-    if seconds < 55:
-        return f"{max(1, round(seconds / 10)) * 10} s"
-    if seconds < 3570:
-        return f"{max(1, round(seconds / 60))} min"
-    minutes = 10 * round(seconds / 600)
-    if minutes < 600:
-        hours, rest = divmod(minutes, 60)
-        return f"{hours} h {rest} min" if rest else f"{hours} h"
-    hours = round(seconds / 3600)
-    if hours < 48:
-        return f"{hours} h"
-    days, rest = divmod(hours, 24)
-    return f"{days:,} days {rest} h" if rest else f"{days:,} days"
 
 
 class Remaining:
@@ -129,9 +113,9 @@ class Remaining:
 
     @property
     def share_done(self) -> float:
-        """How much of the estimated work is done, from 0 to 1."""
+        """How much of the estimated work is done, from 0 to 1; all of it where there is none."""
         estimated = self.ratios.estimated
-        return float(estimated[self.ended].sum() / self.ratios.total)
+        return float(estimated[self.ended].sum() / self.ratios.total) if len(estimated) else 1.0
 
     def _estimate(self, workers: int, now: float) -> Estimate:
         """The time left, drawn and played through."""

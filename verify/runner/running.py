@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any, Literal, TypeAlias, get_args
 
-from verify.runner.code_version import code_version
 from verify.runner.job import Job
 from verify.runner.outcome import Done, Lost
 from verify.runner.performing import perform
 from verify.runner.places import Place
+from verify.runner.same_code import Meant, meant
 
 Order = Literal["listed", "cheapest", "longest"]
 """As they stand; those of the least estimated time first; those of the most first."""
@@ -30,7 +30,8 @@ def run_jobs(
     jobs: Sequence[Job[Any, Any]],
     place: Place,
     order: Order = "listed",
-    begun: Callable[[Sequence[int]], None] = lambda running: None,
+    begun: Callable[[Sequence[int]], None] = lambda given: None,
+    code: Meant | None = None,
 ) -> Iterator[tuple[int, Outcome]]:
     """The index of each job, and what has become of it, as they finish.
 
@@ -39,13 +40,17 @@ def run_jobs(
         place: where.
         order: in which they begin. One that does not fit beside those that are running lets
             others pass.
-        begun: hears the indices of the jobs that are running, whenever another has begun.
+        begun: hears the indices of the jobs that were handed over and have not ended, in the order
+            in which they were, whenever that has changed.
+        code: by which they are to be done; by default that which is there now, without files of a
+            user's own.
     """
-    run = _Run(jobs, place, order)
+    run = _Run(jobs, place, order, code or meant())
+    finished: set[Future[Outcome]] = set()
     try:
         while run.waiting or run.again or run.running:
-            if run.begin():
-                begun(sorted(run.running.values()))
+            if run.begin() or finished:
+                begun(list(run.running.values()))
             finished, _ = wait(run.running, A_WHILE, FIRST_COMPLETED)
             for future in finished:
                 yield from run.finish(future)
@@ -59,14 +64,14 @@ def run_jobs(
 class _Run:
     """Which jobs wait, run, and are to be tried again; by their indices."""
 
-    def __init__(self, jobs: Sequence[Job[Any, Any]], place: Place, order: Order):
+    def __init__(self, jobs: Sequence[Job[Any, Any]], place: Place, order: Order, code: Meant):
         self.jobs, self.place = jobs, place
         self.waiting = ordered(jobs, order)
-        self.again: list[int] = []
+        self.again: dict[int, Lost] = {}
         self.tried_again: set[int] = set()
         self.running: dict[Future[Outcome], int] = {}
         self.lost_in_a_row = 0
-        self.code = code_version()
+        self.code = code
 
     def begin(self) -> bool:
         """Hand over as many jobs as the place takes; returns whether there was one."""
@@ -83,8 +88,10 @@ class _Run:
         one that is to be tried again.
         """
         if not self.waiting and not self.running and self.again:
-            self.tried_again.add(self.again[0])
-            return self.again.pop(0)
+            index = next(iter(self.again))
+            del self.again[index]
+            self.tried_again.add(index)
+            return index
         if len(self.running) >= self.place.slots():
             return None
         costs = [self.jobs[index].cost for index in self.running.values()]
@@ -104,14 +111,14 @@ class _Run:
         if found.crashed or index in self.tried_again:
             yield index, found
         else:
-            self.again.append(index)
+            self.again[index] = found
 
     def given_up(self) -> Iterator[tuple[int, Outcome]]:
-        """All that wait, as lost."""
+        """All that wait, as lost; those that were to be tried again by what has become of them."""
         why = f"it was not run, since {self.lost_in_a_row} others were lost one after another"
-        for index in sorted(self.waiting + self.again):
-            yield index, Lost(why, crashed=False)
-        self.waiting, self.again = [], []
+        not_run = dict.fromkeys(self.waiting, Lost(why, crashed=False))
+        yield from sorted((not_run | self.again).items(), key=lambda one: one[0])
+        self.waiting, self.again = [], {}
 
 
 def ordered(jobs: Sequence[Job[Any, Any]], order: Order) -> list[int]:
@@ -129,6 +136,6 @@ def _outcome(future: Future[Outcome]) -> Outcome:
     except Lost as lost:
         return lost
     except CancelledError:
-        return Lost("the executor has dropped it", crashed=False)
+        return Lost("it was dropped, since its workers have ended", crashed=False)
     except Exception as error:
         return Lost(f"the executor says {type(error).__name__}: {error}", crashed=False)

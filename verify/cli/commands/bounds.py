@@ -15,9 +15,9 @@ from verify.cells.held_bounds import GRID, check_bound
 from verify.cli.commands.options import Commands, add_json, add_own, add_sizes, add_wide
 from verify.cli.commands.own import own_constructions, own_of
 from verify.cli.output import is_wide, say, say_text, say_verdict
-from verify.cli.places import check_writable, write_text
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import budget, count, size
+from verify.cli.written_files import check_writable, write_text
 
 
 def add_bound(commands: Commands) -> None:

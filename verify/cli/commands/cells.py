@@ -13,6 +13,7 @@ from constructions.guards.errors import InputError
 from verify.cells.cell import FACT_KINDS, FORM_NAMES, Cell
 from verify.cells.decided_by import proven_beside
 from verify.cells.grid import default_grid, forms_grid
+from verify.cli.commands.long_work import Finished, add_running, run
 from verify.cli.commands.options import (
     CELL_COLUMNS,
     Commands,
@@ -22,12 +23,11 @@ from verify.cli.commands.options import (
     add_wide,
 )
 from verify.cli.commands.own import own_constructions
-from verify.cli.commands.running import Found, add_running, run
 from verify.cli.output import complain, is_wide, say, say_row, say_text, say_verdict
-from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
 from verify.cli.values import count, option, size
+from verify.cli.written_files import check_folder, check_writable, write_text
 
 if TYPE_CHECKING:  # which takes a second to import
     from verify.cells.results import CellResult
@@ -101,7 +101,7 @@ def _run_all(options: argparse.Namespace) -> int:
     started, wide = time.perf_counter(), is_wide(options.wide)
     say(header(wide))
     found = run(CELLS, cells, options, "cells", lambda result: say_cell(result, wide))
-    return ended(found, time.perf_counter() - started, options)
+    return conclude(found, time.perf_counter() - started, options)
 
 
 def _run_construction(options: argparse.Namespace) -> int:
@@ -150,10 +150,10 @@ def _run_alone(cell: Cell, options: argparse.Namespace) -> int:
         say_way(results[0], options.save)
     except KeyboardInterrupt:
         interrupted = True
-    return ended(Found(results, 1, interrupted), time.perf_counter() - started, options)
+    return conclude(Finished(results, 1, interrupted), time.perf_counter() - started, options)
 
 
-def ended(found: Found[CellResult], seconds: float, options: argparse.Namespace) -> int:
+def conclude(found: Finished[CellResult], seconds: float, options: argparse.Namespace) -> int:
     """Print what all cells amount to, and write the results; returns the exit status."""
     from verify.cli.reports import summaries
     from verify.cli.reports.cells_json import as_json

@@ -16,11 +16,11 @@ from verify.cells.decided_by import proven_beside
 from verify.cli.commands.cells import say_cell, say_way
 from verify.cli.commands.options import Commands, add_checks
 from verify.cli.output import is_wide, say, say_verdict
-from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
 from verify.cli.questions import Question, question
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import size
+from verify.cli.written_files import check_folder, check_writable, write_text
 
 if TYPE_CHECKING:  # which import torch, or take a second to import
     from constructions.model.fact_model import FactModel

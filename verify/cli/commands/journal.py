@@ -11,12 +11,13 @@ from constructions.files.whole_file import write_atomically
 from constructions.guards.errors import InputError
 from constructions.guards.user_code import is_reference
 from verify.cli.commands import cells, saved
+from verify.cli.commands.long_work import Finished
 from verify.cli.commands.options import CELL_COLUMNS, Commands, add_json, add_own, add_wide
 from verify.cli.commands.own import own_constructions
-from verify.cli.commands.running import Found as Ended
 from verify.cli.output import complain, is_wide, say, say_text, say_verdict
-from verify.cli.places import check_writable, write_text
+from verify.cli.reports import journals
 from verify.cli.status import FAILED, PASSED
+from verify.cli.written_files import check_writable, write_text
 from verify.runner.code_version import code_version, own_files
 from verify.runner.contents import Contents, read
 from verify.runner.job import Argument, Kind, Result
@@ -37,8 +38,8 @@ EXAMPLES = """examples:
   the journals of two machines (--part 1/2 and --part 2/2) as one:
     %(prog)s one.journal two.journal -o all.journal
 """
-CELLS, ATTACKS = "cell", "attack"
-"""The kinds of jobs of which there is a table."""
+CELL, ATTACK = "cell", "attack"
+"""The names of the kinds of jobs of which there is a table."""
 
 
 def add_journal(commands: Commands) -> None:
@@ -75,8 +76,6 @@ def add_journal(commands: Commands) -> None:
 
 def _run_journal(options: argparse.Namespace) -> int:
     """Sum up journals, show their results, or write them as one."""
-    from verify.cli.reports import journals
-
     check_writable(options.json)
     check_writable(options.merged)
     if options.merged is not None and options.merged.exists():
@@ -105,7 +104,7 @@ def _run_journal(options: argparse.Namespace) -> int:
 
 
 def _read(path: Path) -> Contents:
-    """What there is in a journal; of what does not count it is told why."""
+    """What there is in a journal; of what does not count it is said why."""
     found = read(path)
     for remark in found.remarks():
         complain(f"{path}: {remark}")
@@ -117,12 +116,12 @@ def _require_kinds(merged: Merged, options: argparse.Namespace) -> None:
     that he has not named.
     """
     for kind in dict.fromkeys(merged.planned.values()):
-        if kind not in (CELLS, ATTACKS):
+        if kind not in (CELL, ATTACK):
             raise InputError(
                 f"there are jobs of the kind {kind!r}, of which this version of the program makes"
                 " no table"
             )
-    if options.json is not None and CELLS not in merged.planned.values():
+    if options.json is not None and CELL not in merged.planned.values():
         raise InputError(
             "there are no cells, and JSON is written of cells alone; leave out --json"
         )
@@ -144,7 +143,7 @@ def _require_named(name: str, own: Sequence[str]) -> None:
 def _say_tables(merged: Merged, options: argparse.Namespace) -> int:
     """Print what the commands print that are not interrupted; returns the exit status."""
     statuses = []
-    if CELLS in merged.planned.values():
+    if CELL in merged.planned.values():
         from verify.cli.reports.cells import header
 
         results, wide = [], is_wide(options.wide)
@@ -152,15 +151,13 @@ def _say_tables(merged: Merged, options: argparse.Namespace) -> int:
         for result in _cells(merged, options.own):
             results.append(result)
             cells.say_cell(result, wide)
-        found = Ended(results, _n_planned(merged, CELLS), interrupted=False)
-        statuses.append(cells.ended(found, merged.seconds, options))
-    if ATTACKS in merged.planned.values():
-        tallies = Ended(list(_tallies(merged)), _n_planned(merged, ATTACKS), interrupted=False)
-        statuses.append(saved.ended(tallies))
+        found = Finished(results, _n_planned(merged, CELL), interrupted=False)
+        statuses.append(cells.conclude(found, merged.seconds, options))
+    if ATTACK in merged.planned.values():
+        tallies = Finished(list(_tallies(merged)), _n_planned(merged, ATTACK), interrupted=False)
+        statuses.append(saved.conclude(tallies))
     if not statuses:  # nothing was planned
-        from verify.cli.reports.journals import counted, verdict_line
-
-        say_verdict(verdict_line(counted(merged)))
+        say_verdict(journals.verdict_line(journals.counted(merged)))
     return PASSED if set(statuses) == {PASSED} else FAILED
 
 
@@ -169,7 +166,7 @@ def _write_json(merged: Merged, options: argparse.Namespace) -> None:
     from verify.cli.reports.cells_json import as_json
 
     results = list(_cells(merged, options.own))
-    write_text(options.json, lambda: as_json(results, _n_planned(merged, CELLS)))
+    write_text(options.json, lambda: as_json(results, _n_planned(merged, CELL)))
 
 
 def _n_planned(merged: Merged, kind: str) -> int:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from constructions.export import TOOLS
 from constructions.guards.errors import InputError
+from verify.cli.commands.long_work import Finished, add_running, run
 from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
 from verify.cli.commands.own import builder_of
-from verify.cli.commands.running import Found, add_running, run
 from verify.cli.output import complain, say, say_text, say_verdict
-from verify.cli.places import check_folder, check_writable, write_text
 from verify.cli.progress import progress
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
 from verify.cli.values import count, margin, size
+from verify.cli.written_files import check_folder, check_writable, write_text
 from verify.queries.evidence import worst
 
 if TYPE_CHECKING:  # which takes a second to import
@@ -185,10 +185,10 @@ def _run_attack(options: argparse.Namespace) -> int:
     seconds = sum(SERIES_OF_ATTACKS.cost(one).seconds for one in attacks)
     if options.workers is None and options.dask is None and seconds < WORTH_WORKERS:
         options.workers = 0
-    return ended(run(SERIES_OF_ATTACKS, attacks, options, "series of attacks"))
+    return conclude(run(SERIES_OF_ATTACKS, attacks, options, "series of attacks"))
 
 
-def ended(found: Found[Tally]) -> int:
+def conclude(found: Finished[Tally]) -> int:
     """Print what became of attacks; returns the exit status."""
     from verify.attacking.jobs import by_kind
     from verify.cli.reports.checks import attack_table, attack_verdict

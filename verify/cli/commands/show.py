@@ -11,10 +11,10 @@ from constructions.guards.errors import InputError
 from verify.cli.commands.options import MADE_BY, Commands, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import say, say_text
-from verify.cli.places import check_writable
 from verify.cli.questions import Question, question
 from verify.cli.status import PASSED
 from verify.cli.values import count, option, size
+from verify.cli.written_files import check_writable
 
 if TYPE_CHECKING:  # which imports torch
     from constructions.model.fact_model import FactModel

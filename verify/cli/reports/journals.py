@@ -9,13 +9,13 @@ from textwrap import wrap
 from typing import Any
 
 from verify.cli.output import joined
+from verify.runner.durations import measured
 from verify.runner.merged import Found, Merged
 
 WIDTH, LABEL = 99, 10
 SLOWEST, MOST_NAMED = 3, 5
 MOST_SHOWN = 48
 """Characters of a value, such as a digest, of which else the beginning alone is shown."""
-_UNITS = (("d", 86400.0), ("h", 3600.0), ("min", 60.0))
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def conflict_lines(merged: Merged) -> str:
 
 
 def _parts(merged: Merged, present: str) -> Iterator[tuple[str, list[str]]]:
-    """What is told, by its label."""
+    """What is said, by its label."""
     plans = [plan for plan in merged.plans if plan.code == merged.code]
     yield ("journal", [str(journal.path) for journal in merged.journals])
     yield ("command", _few(list(dict.fromkeys(shlex.join(plan.command) for plan in plans))))
@@ -123,7 +123,7 @@ def _parts(merged: Merged, present: str) -> Iterator[tuple[str, list[str]]]:
         yield ("others", [others])
     yield ("time", [_time(merged)])
     slowest = sorted(merged.results, key=lambda found: -found.entry.seconds)[:SLOWEST]
-    yield ("slowest", [f"{in_time(one.entry.seconds)}: {_job(one)}" for one in slowest])
+    yield ("slowest", [f"{measured(one.entry.seconds)}: {_job(one)}" for one in slowest])
     yield ("failed", _named([one for one in merged.results if one.entry.verdict == "FAIL"]))
     yield ("lost", _named(merged.lost_of_plan))
     yield ("digest", [merged.digest])
@@ -174,7 +174,7 @@ def _time(merged: Merged) -> str:
     core = sum(found.entry.seconds for found in merged.results)
     held = [one.entry.memory for one in merged.results if one.entry.memory is not None]
     memory = f"; a process held {max(held) / 2**20:,.0f} MiB at most" if held else ""
-    return f"{in_time(core)} of one core, {in_time(merged.seconds)} on the clock{memory}"
+    return f"{measured(core)} of one core, {measured(merged.seconds)} on the clock{memory}"
 
 
 def _named(some: Sequence[Found]) -> list[str]:
@@ -219,11 +219,3 @@ def _differing(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any,
             yield from _differing(first, second, f"{path}[{at}]")
     elif one != other or type(one) is not type(other):
         yield path, one, other
-
-
-def in_time(seconds: float) -> str:
-    """A time in words, in one unit."""
-    for name, unit in _UNITS:
-        if seconds >= 2 * unit:
-            return f"{seconds / unit:.1f} {name}"
-    return f"{seconds:.1f} s"
