@@ -91,11 +91,24 @@ def test_workers_of_several_threads_are_refused(capsys):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:1"])
+def test_the_address_of_a_worker_is_told(address, capsys):
+    with distributed.Client(address) as client:
+        worker = next(iter(client.scheduler_info()["workers"]))
+    assert main(["all", "--dask", worker]) == 2
+    assert "this is a worker; give the address that it was given" in capsys.readouterr().err
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "address", ["nonsense", "tcp://127.0.0.1:1", "tcp://no-host.invalid:8786"]
+)
 def test_a_cluster_that_is_not_there_is_reported(address, capsys, monkeypatch):
     monkeypatch.setattr("verify.runner.cluster.SECONDS", 2)
     assert main(["all", "--dask", address]) == 2
-    assert f"error: --dask {address}: no scheduler has answered there: " in capsys.readouterr().err
+    before, said, why = capsys.readouterr().err.partition("no scheduler has answered there: ")
+    assert before == f"error: --dask {address}: "
+    assert said
+    assert why.strip(), "an error of the network may have no words"
 
 
 class Scheduler:
@@ -126,6 +139,7 @@ def test_memory_is_not_asked_for_beside_a_cluster(capsys):
     assert "workers of Dask have limits of their own" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_job_whose_only_large_worker_has_ended_is_taken_back(tmp_path, monkeypatch):
     """The nanny starts another worker in its place, which has another address."""
     monkeypatch.setattr("verify.runner.running.A_WHILE", 0.2)
@@ -147,6 +161,7 @@ def test_a_job_whose_only_large_worker_has_ended_is_taken_back(tmp_path, monkeyp
     assert (tmp_path / "large").read_text() == "xx"
 
 
+@pytest.mark.long
 def test_a_scheduler_that_ends_is_told_in_the_results(monkeypatch):
     """No exception of the client's ends the run: the first results stay."""
     kind = Kind("made up", str, done_or_raise, repr, lambda item: Cost(0, 0), None)
@@ -167,6 +182,7 @@ def test_a_scheduler_that_ends_is_told_in_the_results(monkeypatch):
     assert any("others were lost" not in why for why in lost)
 
 
+@pytest.mark.long
 def test_a_cluster_without_workers_is_told(monkeypatch, capsys):
     def interrupted(*words, **options):
         raise KeyboardInterrupt

@@ -3,6 +3,8 @@
 from items import value_in
 
 from verify.runner.executors import Processes
+from verify.runner.job import Cost, Kind
+from verify.runner.long_work import Settings, planned, work
 from verify.runner.outcome import Lost
 from verify.runner.performing import perform
 from verify.runner.same_code import Meant, meant
@@ -43,6 +45,17 @@ def test_a_file_that_changes_after_a_run_has_begun_is_not_taken_for_its_own(tmp_
     (tmp_path / "own.py").write_text("mine = 2\n")
     with Processes(1) as workers:
         assert isinstance(workers.submit(perform, value_in, reference, code).result(), Lost)
+
+
+def test_a_file_that_changes_after_the_jobs_were_named_does_none_of_them(tmp_path):
+    """While a large journal is read, for instance; the jobs have the name of the old file."""
+    reference = own(tmp_path, 1)
+    kind = Kind("own", int, value_in, repr, lambda one: Cost(0, 0), lambda one, why: str(why))
+    plan = planned(kind, [reference], Settings(workers=1, own=[reference]))
+    own(tmp_path, 2)
+    ((_, found),) = work(plan, Settings(workers=1))
+    assert "another" in found
+    assert "than this run" in found
 
 
 def test_a_path_that_is_not_whole_is_looked_up_where_the_worker_works(tmp_path, monkeypatch):

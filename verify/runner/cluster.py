@@ -121,9 +121,8 @@ def cluster(address: str) -> Iterator[Cluster]:
         asyncio.run(_greeted(address))
         client = Client(address, timeout=SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(
-            f"--dask {address}: no scheduler has answered there: {brief(str(error), 200)}"
-        ) from None
+        why = brief(str(error), 200) or f"nothing was heard for {SECONDS} seconds"
+        raise InputError(f"--dask {address}: no scheduler has answered there: {why}") from None
     try:
         for name, worker in client.scheduler_info(n_workers=-1)["workers"].items():
             if worker["nthreads"] != 1:
@@ -137,13 +136,18 @@ def cluster(address: str) -> Iterator[Cluster]:
 
 
 async def _greeted(address: str) -> None:
-    """Connect with what is at an address, and part.
+    """Connect with what is at an address, ask what it is, and part.
 
     Raises:
-        OSError: there is nothing, or it is no part of a Dask cluster.
+        OSError: there is nothing, or it is no part of a Dask cluster, or a worker of one.
         ValueError: this is no address.
     """
+    from distributed import rpc
     from distributed.comm import connect
 
     connection = await asyncio.wait_for(connect(address, timeout=SECONDS), SECONDS)
     await connection.close()
+    async with rpc(address) as there:
+        said = await asyncio.wait_for(there.identity(), SECONDS)
+    if said.get("type") in ("Nanny", "Worker"):
+        raise OSError("this is a worker; give the address that it was given itself")

@@ -20,7 +20,7 @@ from verify.runner.journal import Journal, opened
 from verify.runner.outcome import Lost
 from verify.runner.places import Place, here, usual_workers
 from verify.runner.running import Order, Outcome, run_jobs
-from verify.runner.same_code import meant
+from verify.runner.same_code import Meant, meant
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,14 @@ class Planned(Generic[Argument, Result]):
         jobs: of the part that is to be done; each once.
         keys: the names of all, those of other parts included.
         code: the version of the code.
+        meant: the same, for who does the jobs.
     """
 
     kind: Kind[Argument, Result]
     jobs: list[Job[Argument, Result]]
     keys: list[str]
     code: str
+    meant: Meant
 
 
 class Watcher:
@@ -85,10 +87,11 @@ def planned(
     kind: Kind[Argument, Result], arguments: Sequence[Argument], settings: Settings
 ) -> Planned[Argument, Result]:
     """The jobs of these arguments, in their order; two that are the same are one."""
-    code = code_version(own_files(settings.own))
+    # both at once: jobs are named after the code that does them, though a file changes meanwhile
+    code, by = code_version(own_files(settings.own)), meant(settings.own)
     jobs = {job.key: job for job in (Job(kind, one, code) for one in arguments)}
     which, of = settings.part
-    return Planned(kind, list(jobs.values())[which - 1 :: of], list(jobs), code)
+    return Planned(kind, list(jobs.values())[which - 1 :: of], list(jobs), code, by)
 
 
 def work(
@@ -134,7 +137,7 @@ def _outcomes(
             watcher.begun([left[at] for at in given[:workers]], workers)
 
         jobs = [plan.jobs[index] for index in left]
-        for at, outcome in run_jobs(jobs, place, settings.order, begun, meant(settings.own)):
+        for at, outcome in run_jobs(jobs, place, settings.order, begun, plan.meant):
             watcher.ended(left[at], None if isinstance(outcome, Lost) else outcome.seconds)
             yield left[at], outcome
 
