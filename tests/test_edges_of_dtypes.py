@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from constructions import StandardDecoder, StandardShape
+from constructions import FactTable, StandardDecoder, StandardShape, selector
 from constructions.decoders.network import network_of_decoder
 from constructions.following.boxes import Box
-from constructions.following.changes import Change
+from constructions.following.changes import Change, Entries
 from constructions.following.follower import Follower
 from constructions.following.norms import layer_norm
 from verify.queries.exact import Exactness
 from verify.queries.exact_numbers import Known
+from verify.queries.rounded import Rounding
 
 
 def bounds(decoder, tokens):
@@ -130,3 +131,35 @@ def test_the_mean_of_a_layer_norm_may_round_by_more_than_each_coordinate():
     allowed = (found.error + found.shift * found.along)[0, 2].item()
     spread = (2 * 0.5**2 / n) ** 0.5
     assert allowed >= (n + 8) * change.unit / spread
+
+
+def test_the_worst_order_of_an_inner_product_is_within_the_bound_and_nearly_reaches_it():
+    """2^24 + 1 is 2^24 in float32: added one by one after it, 63 products of 1 are lost. Zeros cost
+    nothing.
+    """
+    x, weight = torch.ones(1, 128, dtype=torch.float64), torch.ones(1, 128, dtype=torch.float64)
+    x[0, 0], weight[0, 64:] = 2.0**24, 0
+    lost = 63 - sum_of(x[0, :64])
+    found = Change(torch.float32).through("", Entries(weight), Box(x, x, 0 * x))
+    assert lost == 63
+    assert lost <= found.error.item() < 1.1 * lost
+
+
+def sum_of(numbers):
+    """One by one in float32, above 2^24."""
+    total = np.float32(0)
+    for number in numbers.tolist():
+        total += np.float32(number)
+    return float(total) - 2.0**24
+
+
+def test_a_margin_is_decided_by_norms_if_four_times_the_bound_on_a_logit_is_less():
+    """The real margin is within twice the bound of it, and so is that of any other order."""
+    model = selector(FactTable.random_bijections(6, 2, seed=3))
+    rounding = Rounding(model, 1)
+    rounding.error, rounding._found = 1.0, []
+    margins = torch.tensor([5.0, 4.1, 3.9, 1.5, 0.0, -1.5, -3.9, -4.1, torch.nan]).double()
+    tokens, answers = torch.zeros(9, 2, dtype=torch.long), torch.zeros(9, dtype=torch.long)
+    wrong, undecided = rounding.decide(margins, tokens, answers, torch.ones(9, dtype=torch.bool))
+    assert wrong.tolist() == [False] * 7 + [True] * 2
+    assert undecided.tolist() == [False] * 2 + [True] * 5 + [False] * 2

@@ -1,9 +1,12 @@
 """Each command that docs/scale.md prints is one: too long to be run, but its words are read."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from page_blocks import python_of
 
 from verify.cli.arguments import parser
 
@@ -19,6 +22,16 @@ def test_the_page_has_commands():
 def test_its_words_are_read(command):
     options = parser("python -m verify").parse_args(command.split())
     assert options.command == command.split()[0]
+
+
+@pytest.mark.long
+def test_its_python_is_run_and_goes_on(tmp_path):
+    (program,) = python_of("docs/scale.md")
+    (tmp_path / "program.py").write_text(program)
+    for _ in range(2):
+        subprocess.run([sys.executable, "program.py"], cwd=tmp_path, check=True)
+    lines = (tmp_path / "cells.journal").read_text().splitlines()
+    assert sum(line.startswith('{"done":') for line in lines) == 3
 
 
 def test_words_that_are_none_are_refused():

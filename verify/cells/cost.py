@@ -75,7 +75,7 @@ class Held(NamedTuple):
 PLAIN = (0.054, 1.3e-2, 1.4e-8, 1.0e-12, 1.5e-9, 9e-10)
 BASIS = (0.011, 3.2e-2, 6e-8, 1.2e-11, 2.1e-7, 1e-7)
 WIDE = (0.008, 1.3e-2, 3e-8, 5e-12, 2.5e-8, 5e-8)
-NOISE = (0.001, 8.1e-2, 2.3e-6, 1e-11, 2.5e-7, 1.3e-8)
+NOISE = (0.001, 1.3e-1, 1.2e-7, 4.3e-11, 2.2e-8, 2.8e-8)
 DECODER = (0.028, 9.2e-3, 6e-8, 2.8e-11, 2.1e-8, 4e-8)
 NORMED = (0.028, 1.8e-2, 1.4e-7, 1.5e-11, 5.4e-8, 3.2e-8)
 NORMS = ("rmsnorm pre", "rmsnorm post", "layernorm pre", "layernorm post")
