@@ -168,12 +168,14 @@ def test_queries_of_different_strength_are_all_borne(at_once, monkeypatch):
         for weight in model.parameters():
             weight += 0.05 * torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
     ((tokens, said),) = examples(model)
+    monkeypatch.setattr(noise_bounds, "spread", lambda model: [])
     alone = []
     for i in range(len(tokens)):
         one = tokens[[i]], said[[i]]
         monkeypatch.setattr(noise_bounds, "sequences", lambda model, one=one: [one])
         alone.append(noise_radius(model, "queries"))
-    monkeypatch.setattr(noise_bounds, "_AT_ONCE", at_once)
+    parts = [slice(start, start + at_once) for start in range(0, len(tokens), at_once)]
+    monkeypatch.setattr(noise_bounds, "parts", lambda shape, tokens: parts)
     for order in (np.argsort(alone), np.argsort(alone)[::-1].copy()):
         some = tokens[order], said[order]
         monkeypatch.setattr(noise_bounds, "sequences", lambda model, some=some: [some])
