@@ -40,7 +40,7 @@ def add_all(commands: Commands) -> None:
     parser.add_argument(
         "--forms",
         action="store_true",
-        help="then each of these cells in every other form too: hours (docs/forms.md)",
+        help="then each of these cells in every other form too: many hours (docs/scale.md)",
     )
     add_own(parser, "a construction of your own that is verified as well")
     add_wide(parser, CELL_COLUMNS)
