@@ -9,6 +9,7 @@ import distributed
 import pytest
 from items import done_or_raise, killed_first, process
 
+from constructions.guards.errors import InputError
 from verify.__main__ import main
 from verify.cells.cell import Cell
 from verify.cells.jobs import CELLS
@@ -17,6 +18,7 @@ from verify.runner.job import Cost, Job, Kind
 from verify.runner.outcome import Lost
 from verify.runner.places import here
 from verify.runner.running import run_jobs
+from verify.runner.same_code import difference, meant
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -112,20 +114,53 @@ def test_a_cluster_that_is_not_there_is_reported(address, capsys, monkeypatch):
 
 
 class Scheduler:
-    """What a client says that has so many workers."""
+    """What a client says that has so many workers, of which some are unfit."""
 
-    def __init__(self, workers):
-        self.workers = workers
+    status = "running"
+
+    def __init__(self, workers, other_code=(), threads=()):
+        self.workers, self.other_code, self.threads = workers, other_code, threads
 
     def scheduler_info(self, n_workers):
-        return {"workers": {f"worker {n}": {"memory_limit": None} for n in range(self.workers)}}
+        return {
+            "workers": {
+                f"worker {n}": {"memory_limit": None, "nthreads": 1 + (n in self.threads)}
+                for n in range(self.workers)
+            }
+        }
+
+    def run(self, function, code, workers):
+        assert (function, code) == (difference, MEANT)
+        return {name: "it is old" * (int(name.split()[1]) in self.other_code) for name in workers}
+
+
+MEANT = meant()
 
 
 @pytest.mark.parametrize("workers", [0, 1, 64])
 def test_each_worker_is_given_one_job_ahead(workers):
-    place = Cluster(Scheduler(workers))
+    place = Cluster(Scheduler(workers), MEANT)
     assert place.workers() == workers
     assert place.slots() == max(1, 2 * workers), "some may come later"
+
+
+def test_workers_that_are_unfit_are_given_no_job_also_if_they_come_later(monkeypatch):
+    monkeypatch.setattr("verify.runner.cluster.A_MOMENT", -1.0)
+    scheduler, said = Scheduler(3, other_code=[1, 4], threads=[3]), []
+    place = Cluster(scheduler, MEANT, said.append)
+    assert place.workers() == 2
+    assert said == ["the worker worker 1 is given no job: it is old"]
+    scheduler.workers = 6
+    assert place.workers() == 3
+    assert [line[:31] for line in said[1:]] == [
+        "the worker worker 3 is given no",
+        "the worker worker 4 is given no",
+    ]
+    assert "start workers with --nthreads 1" in said[1]
+    place.require_workers("here")
+    scheduler.workers, scheduler.other_code = 2, [0, 1]
+    with pytest.raises(InputError, match="here: no worker can do a job; of worker 0: it is old"):
+        Cluster(scheduler, MEANT).require_workers("here")
 
 
 def test_without_dask_it_says_what_to_install(capsys, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -14,6 +14,7 @@ from constructions.guards.wording import brief
 from verify.runner.job import Cost
 from verify.runner.outcome import Lost
 from verify.runner.places import IDLE_MEMORY, Place
+from verify.runner.same_code import Meant, difference, meant
 
 SECONDS = 15
 A_MOMENT = 5.0
@@ -23,7 +24,8 @@ AHEAD = 2
 
 
 class Cluster(Place):
-    """The workers of a cluster, each a process with one thread.
+    """The workers of a cluster, each a process with one thread. One with several, or with another
+    code than is meant, is given no job, and that is reported; also of workers that come later.
 
     A worker that ends is noticed by the scheduler, which gives its job to another, three times.
     A job goes to workers whose limit of memory it does not exceed; where there is no such worker,
@@ -31,9 +33,14 @@ class Cluster(Place):
     ones, and it would wait for ever: the job is taken back.
     """
 
-    def __init__(self, client: Any):
-        """`client`: a `distributed.Client`."""
-        self._client = client
+    def __init__(
+        self, client: Any, code: Meant, remark: Callable[[str], None] = lambda said: None
+    ):
+        """`client`: a `distributed.Client`; `code`: by which jobs are to be done; `remark` hears
+        of workers that are given none.
+        """
+        self._client, self._code, self._remark = client, code, remark
+        self._unfit: dict[str, str] = {}
         self._limits: dict[str, int] = {}
         self._asked = float("-inf")
         self._executors: dict[tuple[str, ...], Executor] = {}
@@ -54,10 +61,9 @@ class Cluster(Place):
     def _submitted(self, cost: Cost, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Hand over a call, to workers that have the memory."""
         limits = self._memory_limits()
-        large = tuple(
-            sorted(name for name, most in limits.items() if cost.memory + IDLE_MEMORY <= most)
-        )
-        chosen = () if len(large) == len(limits) else large
+        large = [name for name, most in limits.items() if cost.memory + IDLE_MEMORY <= most]
+        able = tuple(sorted(large or limits))
+        chosen = () if len(able) == len(self._unfit) else able  # any of all that are known
         if chosen not in self._executors:
             where = {"workers": list(chosen)} if chosen else {}
             self._executors[chosen] = self._client.get_executor(pure=False, **where)
@@ -69,6 +75,12 @@ class Cluster(Place):
         """See `Place`: as many as there are at present."""
         return len(self._memory_limits())
 
+    def require_workers(self, address: str) -> None:
+        """Raise InputError if there are workers, and none of them is given a job."""
+        if not self.workers() and self._unfit:
+            name, why = next(iter(self._unfit.items()))
+            raise InputError(f"--dask {address}: no worker can do a job; of {name}: {why}")
+
     def slots(self) -> int:
         """See `Place`; at least one, since workers may come later."""
         return max(1, AHEAD * self.workers())
@@ -79,10 +91,32 @@ class Cluster(Place):
             # nothing is known while there is no connection: then what was known is kept
             with suppress(Exception):
                 known = self._client.scheduler_info(n_workers=-1)["workers"]
-                self._limits = {name: one["memory_limit"] or 2**63 for name, one in known.items()}
+                self._look_at(known)
+                self._limits = {
+                    name: one["memory_limit"] or 2**63
+                    for name, one in known.items()
+                    if not self._unfit[name]
+                }
             self._asked = time.monotonic()
             self._take_back()
         return self._limits
+
+    def _look_at(self, known: Mapping[str, Any]) -> None:
+        """Note of each worker that has come why it is given no job; "" of those that are."""
+        came = [name for name in known if name not in self._unfit]
+        said = self._client.run(difference, self._code, workers=came) if came else {}
+        self._unfit = {name: why for name, why in self._unfit.items() if name in known}
+        for name in came:
+            if (threads := known[name]["nthreads"]) != 1:
+                why = (
+                    f"it has {threads} threads; start workers with --nthreads 1, one process for"
+                    " each core"
+                )
+            else:
+                why = said[name]
+            self._unfit[name] = why
+            if why:
+                self._remark(f"the worker {name} is given no job: {why}")
 
     def _take_back(self) -> None:
         """Cancel the jobs of which all workers have ended to which they are bound; end all where
@@ -102,12 +136,19 @@ class Cluster(Place):
 
 
 @contextmanager
-def cluster(address: str) -> Iterator[Cluster]:
+def cluster(
+    address: str, code: Meant | None = None, remark: Callable[[str], None] = lambda said: None
+) -> Iterator[Cluster]:
     """The cluster whose scheduler has this address. Leaving the context drops what is not done.
 
+    Args:
+        address: such as tcp://host:8786.
+        code: by which jobs are to be done; by default that which is there now.
+        remark: hears of workers that are given no job.
+
     Raises:
-        InputError: `distributed` is not installed, there is no scheduler, or a worker has several
-            threads.
+        InputError: `distributed` is not installed, there is no scheduler, or all workers that are
+            there are unfit.
     """
     try:
         from distributed import Client
@@ -124,13 +165,9 @@ def cluster(address: str) -> Iterator[Cluster]:
         why = brief(str(error), 200) or f"nothing was heard for {SECONDS} seconds"
         raise InputError(f"--dask {address}: no scheduler has answered there: {why}") from None
     try:
-        for name, worker in client.scheduler_info(n_workers=-1)["workers"].items():
-            if worker["nthreads"] != 1:
-                raise InputError(
-                    f"--dask {address}: the worker {name} has {worker['nthreads']} threads; start"
-                    " workers with --nthreads 1, one process for each core"
-                )
-        yield Cluster(client)
+        place = Cluster(client, code or meant(), remark)
+        place.require_workers(address)
+        yield place
     finally:
         client.close()
 

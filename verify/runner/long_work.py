@@ -127,7 +127,7 @@ def _outcomes(
     plan: Planned[Any, Any], left: Sequence[int], settings: Settings, watcher: Watcher
 ) -> Generator[tuple[int, Outcome], None, None]:
     """The number of each job that is left, and what has become of it, as they finish."""
-    with _place(settings, watcher) as place:
+    with _place(settings, plan.meant, watcher) as place:
 
         def begun(given: Sequence[int]) -> None:
             """Some were handed over, of which the first ones run; by their numbers among those
@@ -174,11 +174,16 @@ def _journal(
 
 
 @contextmanager
-def _place(settings: Settings, watcher: Watcher) -> Iterator[Place]:
+def _place(settings: Settings, code: Meant, watcher: Watcher) -> Iterator[Place]:
     """Where the jobs are run."""
     if settings.dask is None:
         workers = usual_workers() if settings.workers is None else settings.workers
         with here(workers, settings.memory) as place:
+            if not place.memory:
+                watcher.remark(
+                    f"{workers} workers take all memory before they do anything: jobs run one at a"
+                    " time; give fewer --workers or more --memory"
+                )
             yield place
         return
     from verify.runner.cluster import cluster
@@ -187,7 +192,7 @@ def _place(settings: Settings, watcher: Watcher) -> Iterator[Place]:
         raise InputError(
             "--memory is about this machine; workers of Dask have limits of their own"
         )
-    with cluster(settings.dask) as place:
+    with cluster(settings.dask, code, watcher.remark) as place:
         if not place.workers():
             watcher.remark(
                 f"--dask {settings.dask}: no worker is there yet; jobs wait for the first"
