@@ -8,8 +8,8 @@ from constructions.sizes.tensors import bit_readout, copies, mlp
 
 
 def selector(s: Symbols) -> Sizing:
-    """A block of m bits for each relation, a flag for each relation, a constant."""
-    d = s.R * s.m + s.R + 1
+    """A block of m bits for each relation, and a constant; -1 where there is another relation."""
+    d = s.R * s.m + 1
     width = s.R * s.m
     return Sizing(
         d_vocab=s.V,
@@ -17,8 +17,8 @@ def selector(s: Symbols) -> Sizing:
         d_mlp=width,
         n_layers=1,
         n_heads=1,
-        internal=(*copies(width, d), *mlp([width], (2, 1), d)),
-        embedding_entry_bits=1,
+        internal=(*copies(width, d), *mlp([width], (1, 1), d)),
+        embedding_entry_bits=s.bits_between(-s.if_any(s.R - 1), 1),
         unembedding_entry_bits=bit_readout(s),
         internal_fact_bits=0,
         embedding_fact_bits=s.R * s.m,
@@ -27,11 +27,11 @@ def selector(s: Symbols) -> Sizing:
 
 
 def scalar_selector(s: Symbols) -> Sizing:
-    """A number below a in place of each block. Units read it less a - 1 times a flag; U holds 2 t
-    and `-t^2`, and for tokens that are no answers -2, or -1 where there is a single answer.
+    """A number below a in place of each block, and its negative where there is another relation; U
+    holds 2 t and `-t^2`, and for tokens that are no answers -2, or -1 where there is a single
+    answer.
     """
-    d = 2 * s.R + 1
-    flag_and_mask = s.bits_between(-(s.a - 1), 1)
+    d, largest = s.R + 1, s.max(s.a - 1, 1)
     lowest = -s.max((s.a - 1) ** 2, 1 + s.if_any(s.a - 1))
     return Sizing(
         d_vocab=s.V,
@@ -39,8 +39,8 @@ def scalar_selector(s: Symbols) -> Sizing:
         d_mlp=s.R,
         n_layers=1,
         n_heads=1,
-        internal=(*copies(s.R, d), *mlp([s.R], (flag_and_mask, 1), d)),
-        embedding_entry_bits=s.bits(s.max(s.a, 2)),
+        internal=(*copies(s.R, d), *mlp([s.R], (1, 1), d)),
+        embedding_entry_bits=s.bits_between(-largest * s.if_any(s.R - 1), largest),
         unembedding_entry_bits=s.bits_between(lowest, 2 * (s.a - 1)),
         internal_fact_bits=0,
         embedding_fact_bits=s.R * s.bits(s.a),

@@ -6,8 +6,8 @@ every query `(s, r)` with `f_r(s)`, in dimension O(R log N). N' counts the possi
 
 | construction | d_model | MLP | heads | logit margin |
 |---|---|---|---|---|
-| `selector` | R m + R + 1 | 1 hidden layer, width R m | 1, uniform, value width R m | exactly 2 |
-| `scalar_selector` | 2 R + 1 | 1 hidden layer, width R | 1, uniform, value width R | exactly 1 |
+| `selector` | R m + 1 | 1 hidden layer, width R m | 1, uniform, value width R m | exactly 2 |
+| `scalar_selector` | R + 1 | 1 hidden layer, width R | 1, uniform, value width R | exactly 1 |
 | `attention_selector` | R m + m + R + 1 | none | R, query width 1, value m | at least 1 |
 
 The last margin is `2 (e^beta - R + 1) / (e^beta + 1)` for a gain beta of one's choice.
@@ -40,6 +40,7 @@ from constructions.model.readout import NumberField, Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot
 from constructions.sizes.whole_numbers import least_gain
+from constructions.theorems.lemmas.closed_blocks import close_other_blocks
 from constructions.theorems.lemmas.code_readout import read_codes
 from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
 from constructions.writing.claims import Holds
@@ -58,11 +59,12 @@ def selector(
     """Theorem 4.1 with an MLP: the subject's embedding is a stack of its attributes' codes, the
     MLP masks all but one.
 
-    Weights. `E[s]` = blocks `b(f_0(s)), ..., b(f_{R-1}(s))`; `E[relation r]` = flag `e_r` and a
-    constant 1. Uniform attention over the two tokens with value factor 2 adds the blocks to the
-    relation's position. Unit (r, j) computes `ReLU(x[r,j] - e_r)` and is subtracted from `x[r,j]`:
-    every block but the queried one becomes 0. The unembedding reads `logit_t = <c(t), 2 (sum of
-    blocks) - 1>`.
+    Weights. `E[s]` = blocks `b(f_0(s)), ..., b(f_{R-1}(s))`; `E[relation r]` = -1 in every block
+    but block r, 0 in that, and a constant 1. Uniform attention over the two tokens with value
+    factor 2 adds both to the relation's position, which then holds `b(f_r(s))` in block r and
+    `b(f_q(s)) - 2` in block q of any other relation. Unit (r, j) computes `ReLU(-x[r,j])` and is
+    added to `x[r,j]`, which becomes `max(x[r,j], 0)`: 0 in every block but the queried one. The
+    unembedding reads `logit_t = <c(t), 2 (sum of blocks) - 1>`.
 
     Args:
         facts: any table.
@@ -71,7 +73,7 @@ def selector(
         dtype: exact in every floating dtype whose integers are exact up to 3 m.
 
     Returns:
-        A one-layer model; d_model R m + R + 1, MLP width R m, margin exactly 2.
+        A one-layer model; d_model R m + 1, MLP width R m, margin exactly 2.
 
     Raises:
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
@@ -81,17 +83,17 @@ def selector(
     m, n_relations = codebook.bits, facts.n_relations
     require_exact(3 * m, dtype, f"selector with {m}-bit codes")
     vocabulary = Vocabulary(facts.n_entities, n_relations)
-    stream = Space(attributes=(n_relations, m), relation=(n_relations,), one=())
-    attributes, relation, one = stream["attributes"], stream["relation"], stream["one"]
+    stream = Space(attributes=(n_relations, m), one=())
+    attributes, one = stream["attributes"], stream["one"]
 
     draft = Draft("selector", vocabulary, stream)
     draft.entities(Holds(attributes, words=1, code=Bits(codebook)))
-    one_hot_relations(draft, relation)
+    close_other_blocks(draft, attributes, 1)
     draft.relations(one, 1)
     layer = draft.layer()
     layer.head("read the subject", copy=2 * attributes, to=attributes)
-    mask = layer.relu("mask", attributes - relation[:, None])
-    layer.add(-mask, to=attributes)
+    closed = layer.relu("close", -attributes)
+    layer.add(closed, to=attributes)
     layer.takes([1])
 
     readout = read_codes(codebook, 2 * attributes.sum(axis=0) - one, one)
@@ -105,8 +107,8 @@ def scalar_selector(
     """Theorem 4.1 with an MLP of width R, independent of N: one coordinate for each relation holds
     the answer's number.
 
-    Weights. As `selector`, with the number `f_r(s)` in place of block r, and units `ReLU(x_r - (N'
-    - 1) e_r)`. The unembedding reads `logit_t = 2 t x - t^2 = x^2 - (x - t)^2`. The price of the
+    Weights. As `selector`, with the number `f_r(s)` in place of block r, and `-(N' - 1)` in place
+    of -1 (-1 where N' = 1). The unembedding reads `logit_t = 2 t x - t^2 = x^2 - (x - t)^2`. The price of the
     width is precision: log2 N' bits in a coordinate and 2 log2 N' in the unembedding, so that the
     sums reach `3 (N' - 1)^2`. Exact in float32 up to N' = 2,365, in float64 up to N' = 54,794,159.
 
@@ -117,7 +119,7 @@ def scalar_selector(
         dtype: a floating dtype in which `3 (N' - 1)^2` is exact.
 
     Returns:
-        A one-layer model; d_model 2 R + 1, MLP width R, margin exactly 1.
+        A one-layer model; d_model R + 1, MLP width R, margin exactly 1.
 
     Raises:
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
@@ -129,17 +131,17 @@ def scalar_selector(
         max(3 * largest**2, 2), dtype, f"scalar_selector with {largest + 1:,} possible answers"
     )
     vocabulary = Vocabulary(facts.n_entities, n_relations)
-    stream = Space(attributes=(n_relations,), relation=(n_relations,), one=())
-    attributes, relation, one = stream["attributes"], stream["relation"], stream["one"]
+    stream = Space(attributes=(n_relations,), one=())
+    attributes, one = stream["attributes"], stream["one"]
 
     draft = Draft("scalar_selector", vocabulary, stream)
     draft.entities(Holds(attributes, words=1, code=Number(codebook)))
-    one_hot_relations(draft, relation)
+    close_other_blocks(draft, attributes, max(largest, 1))
     draft.relations(one, 1)
     layer = draft.layer()
     layer.head("read the subject", copy=2 * attributes, to=attributes)
-    mask = layer.relu("mask", attributes - largest * relation)
-    layer.add(-mask, to=attributes)
+    closed = layer.relu("close", -attributes)
+    layer.add(closed, to=attributes)
     layer.takes([1])
 
     answers = NumberField(
