@@ -136,8 +136,8 @@ def test_parts_of_two_machines_are_the_whole(folder, capsys):
 
 def test_a_part_without_a_job_has_nothing_to_say(folder, capsys):
     """More machines than there are jobs: the last of them."""
-    status, lines, told = printed(capsys, "all", "--part", "9/9", "--journal", "j")
-    assert (status, told) == (1, [])
+    status, lines, complaints = printed(capsys, "all", "--part", "9/9", "--journal", "j")
+    assert (status, complaints) == (1, [])
     assert lines[-1].startswith("UNKNOWN: 0 cells planned, 0 passed")
     assert "4 planned (cell): 0 done, 0 lost, 4 left" in "\n".join(
         printed(capsys, "journal", "j")[1]

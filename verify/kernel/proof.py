@@ -131,8 +131,8 @@ class Position:
         require(not matrix[:, self.unknown].any(), f"{what} reads an unknown column", Undecided)
         stream = self.known
         for place, table in self.tables.items():
-            told = times(table - table[0], matrix).any()
-            require(not told, f"{what} tells apart what is not at hand: {place}", Undecided)
+            differs = times(table - table[0], matrix).any()
+            require(not differs, f"{what} tells apart what is not at hand: {place}", Undecided)
             stream = small(stream + table[0])
         self.noted.product(self.sizes(), matrix)
         return stream
@@ -250,8 +250,8 @@ class Position:
         known, at = np.empty((len(nodes), 1, len(claimed))), at.reshape(reached.shape)
         known[at, 0] = self.known
         kept = (known[at, 0] == self.known).all(axis=(0, 1)) & ~self.unknown
-        told = [(table != table[0]).any(axis=0) for table in self.tables.values()]
-        false = claimed & (~kept | np.any(told, axis=0))
+        differ = [(table != table[0]).any(axis=0) for table in self.tables.values()]
+        false = claimed & (~kept | np.any(differ, axis=0))
         require(not false.any(), f"{where}: column {false.argmax()} is no function of the node")
         if last:
             return

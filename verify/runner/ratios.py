@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 OVERALL, GROUP, LENGTH, LEFT = 1.0, 0.5, 0.4, 0.5
 """Standard deviations, before any job is done; of logarithms, so that 0.5 is a factor of 1.6."""
-DRIFT = 0.5
-"""That of how far `overall` moves while all jobs are done once."""
+DRIFT = 0.8
+"""That of how far `overall` moves while all jobs are done once: others may need the machine."""
 JOBS_BELIEVED = 5
 """So many jobs of a length are as good as `LEFT`, which is only what was thought before."""
 MOST_SURPRISING = 3.0
@@ -78,5 +78,8 @@ class Ratios:
         root = vectors * np.sqrt(np.maximum(values, 0))
         unknowns = self.mean + draw.standard_normal((times, len(self.mean))) @ root.T
         common = unknowns[:, self.places[jobs]].sum(-1) + np.log(self.estimated[jobs])
+        # the mean of what is still to come of a random walk has a third of the variance at its end
+        ahead = DRIFT * np.sqrt(self.estimated[jobs].sum() / self.total / 3)
+        common += ahead * draw.standard_normal((times, 1))
         length = self.length[jobs]
         return common, np.sqrt(self.squares[length] / self.jobs[length])
