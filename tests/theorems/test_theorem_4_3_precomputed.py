@@ -13,9 +13,9 @@ from constructions import FactTable, InputError, precomputed
 
 def test_sizes_in_numbers():
     facts = FactTable.random_bijections(16, 3)
-    assert precomputed(facts, 3).shape.d_model == 27 * 4 + 2 * 3 + 2
-    assert [layer.d_mlp for layer in precomputed(facts, 3).shape.layers] == [(111,), (39,), (15,)]
-    assert precomputed(facts, 3, layers=1).shape.d_model == 27 * 4 + 4 * 3 + 2
+    assert precomputed(facts, 3).shape.d_model == 27 * 4 + 3 + 2
+    assert [layer.d_mlp for layer in precomputed(facts, 3).shape.layers] == [(108,), (36,), (12,)]
+    assert precomputed(facts, 3, layers=1).shape.d_model == 27 * 4 + 3 + 2
 
 
 def test_one_hop_of_depth_1_and_of_depth_k_are_both_there():
