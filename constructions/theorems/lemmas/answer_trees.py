@@ -14,8 +14,8 @@ output writes them to. With x_w the branch of a word w of the letters that were 
 ReLU(-x_0) + sum_{w > 0} ReLU(x_w)`: that is `max(x_0, 0) + sum_{w > 0} max(x_w, 0)`. A bit less 1
 or more is not positive, so that the asked branch is the only summand that is not 0.
 
-Used by: `precomputed` (both), `meet_in_the_middle`; `chain_of_thought` (`by_letter`). Proof:
-docs/theorems/theorem_4_3_precomputed.md.
+Used by: `precomputed` (both), `meet_in_the_middle`; `by_letter` by `chain_of_thought`,
+`along_axis` by `hybrid`. Proof: docs/theorems/theorem_4_3_precomputed.md.
 """
 
 from __future__ import annotations
