@@ -16,7 +16,7 @@ from verify.queries.form_answers import FormAnswers, FormSizes
 
 RECALL = Recall(planned=60, queries=60, margin=2.0, logits="both")
 MARGIN = MarginFound(MarginClaim.exactly(2), RECALL)
-PROVEN = Proven("PASS", "", 60, Fraction(2), Fraction(2), "float32", rounds="it rounds")
+PROVEN = Proven("PASS", "", 60, 0, Fraction(2), Fraction(2), "float32", rounds="it rounds")
 PROOF = ProofFound(PROVEN, 60, MARGIN, RECALL, 60)
 SIZES = SizesFound(Sizes(*range(8)), Costs(*range(12)), Capacity({}), bijective=True)
 FORM = FormAnswers(

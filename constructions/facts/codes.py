@@ -49,9 +49,11 @@ class Codebook:
     tokens: NDArray[np.int64]
 
     @classmethod
-    def of(cls, *tables: FactTable, relation: int | None = None) -> Codebook:
+    def of(
+        cls, *tables: FactTable, relation: int | None = None, stored_only: bool = False
+    ) -> Codebook:
         """The book of all answers of the given tables: the union of the codomains, and *unknown*
-        if a fact is missing.
+        if a fact is missing, unless stored facts alone are to be answered.
 
         Give several tables to reserve codes for facts that are installed later; give a relation to
         have its answers alone.
@@ -69,6 +71,8 @@ class Codebook:
         for table in tables:
             answers = table.answers if relation is None else table.answers[relation]
             occurs[vocabulary.answer_tokens(answers)] = True
+        if stored_only:
+            occurs[vocabulary.unknown] = False
         return cls(np.flatnonzero(occurs))
 
     @classmethod

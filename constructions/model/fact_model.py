@@ -70,6 +70,7 @@ class FactModel(Stating, Transformer, Answering):
         record: what embeddings, heads, units and layers do, as the builder has said it.
         readout: how the unembedding reads the final state.
         hops: how many relations a path has; of a chain of thought, the longest one.
+        stored_only: whether it claims the answers to stored queries alone (see `Answering`).
         fact_tables: the parameters that hold facts and that `install` may write; None if internal
             weights hold facts.
         codebooks: what gives the answers, or the states of a path, their codes.
@@ -95,6 +96,7 @@ class FactModel(Stating, Transformer, Answering):
         *,
         hops: int,
         hops_per_token: int,
+        stored_only: bool,
         fact_tables: frozenset[str] | None,
         codebooks: tuple[Codebook, ...],
     ):
@@ -103,7 +105,7 @@ class FactModel(Stating, Transformer, Answering):
         self.vocabulary = vocabulary
         self.stream = stream
         self.record = record
-        self.hops, self.hops_per_token = hops, hops_per_token
+        self.hops, self.hops_per_token, self.stored_only = hops, hops_per_token, stored_only
         self.fact_tables = fact_tables
         self.codebooks = codebooks
         self.built_dtype = dtype

@@ -103,6 +103,7 @@ class Draft:
         hops: int = 1,
         repeats: int = 1,
         hops_per_token: int = 0,
+        stored_only: bool = False,
         facts_inside: bool = False,
     ) -> Plan[FactModel]:
         """The drafted model, of which no weight is allocated yet.
@@ -116,6 +117,9 @@ class Draft:
             hops: the length of the paths; of a chain of thought that of the longest.
             repeats: how often the drafted layers are applied.
             hops_per_token: of a chain of thought, how many hops each written token makes.
+            stored_only: whether the answers to those queries alone are claimed whose path meets
+                no missing fact. Columns that `entities` gives to missing facts are 0 then, and
+                *unknown* needs no code.
             facts_inside: whether internal weights hold facts, so that none can be installed.
 
         Raises:
@@ -141,6 +145,7 @@ class Draft:
             tuple(self._constants),
             tuple(self._relations),
             unknown_is_read=hops_per_token > 0,
+            stored_only=stored_only,
             readout=made,
         )
         books = books_of([*self._holds, *self._kept()])
@@ -156,6 +161,7 @@ class Draft:
             facts,
             hops=hops,
             hops_per_token=hops_per_token,
+            stored_only=stored_only,
             fact_tables=None if facts_inside else frozenset(tables),
             codebooks=books,
         )

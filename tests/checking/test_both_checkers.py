@@ -17,7 +17,7 @@ from verify.checking.check import CHOICES, check_files, combined
 from verify.checking.work import MOST_WORK, MOST_WORK_ALONE, work
 from verify.kernel.verdict import Undecided, Verdict
 
-PROVEN = Verdict("PASS", "", 24, Fraction(2), Fraction(3, 2), "float32", by="symbolic")
+PROVEN = Verdict("PASS", "", 24, 0, Fraction(2), Fraction(3, 2), "float32", by="symbolic")
 TABULATED = replace(PROVEN, real_margin=Fraction(7, 4), by="kernel")
 REFUTED = Verdict("FAIL", "a claim is false", by="symbolic")
 OPEN = Verdict("UNKNOWN", "no rule reaches it", by="kernel")

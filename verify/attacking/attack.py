@@ -123,7 +123,7 @@ def target_of(
             with more queries than are run.
     """
     target = Target(Path(folder), own)
-    require_runnable(sum(map(target.facts.n_queries, target.model.path_lengths)))
+    require_runnable(target.model.n_all_queries())
     if (first := check_files(target.files, by)).verdict != "PASS":
         raise InputError(
             f"{folder}: there is nothing to attack: the checker says {first.verdict}:"
