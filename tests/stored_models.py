@@ -1,7 +1,10 @@
 """Models that claim the answers to stored queries alone: a selector that gives *unknown* no code."""
 
+import json
+
 import numpy as np
 import torch
+from hand_made import with_claims, with_manifest
 
 from constructions import (
     Bits,
@@ -47,7 +50,7 @@ def planned(name, facts, codebook, dtype, stored_only):
 def stored_selector(
     facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
 ) -> Plan[FactModel]:
-    """A selector that claims stored facts alone."""
+    """A selector without a code of *unknown*."""
     return planned("stored_selector", facts, codebook, dtype, stored_only=True)
 
 
@@ -72,3 +75,11 @@ def damaged(model, stored):
             weight = model.embedding.weight
             weight[subject, column] = 1 - weight[subject, column]
     return model
+
+
+def claiming(files, certificate, manifest=None):
+    """The files of a folder, of which the certificate, and the manifest, claim these queries."""
+    task, *claims = json.loads(files["certificate.json"])
+    changed = with_claims(files, [task | {"queries": certificate}, *claims])
+    queries = certificate if manifest is None else manifest
+    return with_manifest(changed, lambda found: found.update(queries=queries))
