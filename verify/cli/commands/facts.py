@@ -58,7 +58,8 @@ def add_facts(commands: Commands) -> None:
         help=(
             "a subject and one relation or more, as words or in one quoted string (between words a"
             " space, or TABs alone if names hold spaces; so too where a name begins with a dash:"
-            " --ask='-x relation'); may be repeated"
+            " --ask='-x relation'); may be repeated. Where a construction claims stored facts"
+            " alone, what is not stored is answered from the table"
         ),
     )
     parser.add_argument("-k", type=size, metavar="K", help="also verify all paths of K relations")
