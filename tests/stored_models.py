@@ -64,11 +64,13 @@ def sparse_facts(n=12, r=5, missing=0.6, seed=3):
     return FactTable.random_functions(n, r, seed, missing)
 
 
-def damaged(model, stored):
-    """The same model, wrong in one place alone: at a stored fact, or at a missing one."""
+def damaged(model, stored, number=15):
+    """The same model, wrong in one place alone: at the stored fact of this number, or at a missing
+    one.
+    """
     answers = model.facts.answers
     (places,) = np.nonzero(((answers >= 0) == stored).ravel())
-    relation, subject = divmod(int(places[len(places) // 2]), answers.shape[1])
+    relation, subject = divmod(int(places[number]), answers.shape[1])
     columns = model.stream["attributes"].columns[relation]
     with torch.no_grad():
         for column in columns[:1]:

@@ -6,11 +6,26 @@ import copy
 from pathlib import Path
 
 import pytest
+import torch
 from hand_made import built, claims_of, files_of, with_claims, with_manifest
 from saved_models import assert_same
 from stored_models import STORED, claiming, sparse_facts, stored_selector
 
-from constructions import Codebook, FactTable, InputError, load, save, selector
+from constructions import (
+    Codebook,
+    Draft,
+    FactTable,
+    Holds,
+    InputError,
+    MarginClaim,
+    Readout,
+    Signs,
+    Space,
+    Vocabulary,
+    load,
+    save,
+    selector,
+)
 from verify.attacking.attack import attack
 from verify.checking.check import check_files
 from verify.cli.reports.checks import check_as_json, check_line
@@ -113,6 +128,26 @@ def test_facts_are_installed_in_it_like_in_any_other(tmp_path):
     assert (proven.verdict, proven.queries) == ("PASS", other.n_facts)
     save(model, tmp_path / "model")
     assert_same(model, load(tmp_path / "model", STORED))
+
+
+@pytest.mark.parametrize("stored_only", [True, False])
+def test_columns_of_missing_facts_are_0_in_any_code(stored_only):
+    book = Codebook.of(FACTS, stored_only=stored_only)
+    stream = Space(attributes=(FACTS.n_relations, book.bits), one=())
+    draft = Draft("own", Vocabulary(FACTS.n_entities, FACTS.n_relations), stream)
+    draft.entities(Holds(stream["attributes"], words=1, code=Signs(book)))
+    draft.layer().head("read", copy=stream["attributes"], to=stream["attributes"])
+    readout = Readout((), rest=1 * stream["one"])
+    claim = MarginClaim.exactly(1)
+    plan = draft.plan(FACTS, readout, claim, torch.float32, stored_only=stored_only)
+    rows = plan.build().embedding.weight[: FACTS.n_entities][:, :-1].reshape(12, 5, -1)
+    missing = torch.from_numpy(FACTS.answers.T.copy() < 0)
+    assert (rows[~missing].abs() == 1).all()
+    assert bool((rows[missing] == 0).all()) is stored_only
+    if not stored_only:  # where *unknown* is claimed, it needs a code
+        without = Codebook.of(FACTS, stored_only=True)
+        with pytest.raises(InputError, match="token 17 is an answer of this table but has no"):
+            selector(FACTS, codebook=without)
 
 
 def test_a_table_without_a_fact_is_refused():

@@ -7,12 +7,11 @@ import warnings
 
 import numpy as np
 import pytest
-from command_line import run
 from stored_models import sparse_facts, stored_selector
 
-from constructions import CATALOGUE, FactTable, InputError
+from constructions import CATALOGUE, FactTable, InputError, NotStoredWarning
 from constructions.export.names import about_claims
-from constructions.model.answering import NotStoredWarning
+from verify.__main__ import main
 from verify.cli.reports.mechanism import title
 from verify.queries.showing import shown
 
@@ -26,17 +25,19 @@ from stored_models import STORED as stored
 
 
 @pytest.fixture
-def folder(tmp_path, pytestconfig):
-    """A folder with facts, and the construction in a file."""
+def folder(tmp_path, pytestconfig, monkeypatch):
+    """A folder with facts, and the construction in a file; the current one."""
     (tmp_path / "family.tsv").write_text(FAMILY)
     (tmp_path / "own.py").write_text(OWN.format(tests=str(pytestconfig.rootpath / "tests")))
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def said(folder, *words, status=0):
-    done = run(*words, cwd=folder)
-    assert (done.returncode, done.stderr) == (status, "")
-    return done.stdout
+def said(capsys, *words, status=0):
+    assert main(list(words)) == status
+    printed = capsys.readouterr()
+    assert "arning" not in printed.err
+    return printed.out
 
 
 def test_asking_what_is_not_stored_warns_and_says_what_the_model_says():
@@ -64,9 +65,9 @@ def test_a_model_that_claims_all_never_warns():
         assert model.answer("carl", ["son"]) == -1
 
 
-def test_facts_are_asked_and_what_is_not_stored_is_reported(folder):
+def test_facts_are_asked_and_what_is_not_stored_is_reported(folder, capsys):
     found = said(
-        folder,
+        capsys,
         *("facts", "family.tsv", "--construction", "own.py:stored"),
         *("--ask", "anna likes", "--ask", "carl son", "--save", "model", "--json", "found.json"),
     )
@@ -83,25 +84,26 @@ def test_facts_are_asked_and_what_is_not_stored_is_reported(folder):
     (cell,) = written["cells"]
     assert (cell["queries"], cell["not_claimed"], cell["proven"]) == (3, 3, 3)
 
-    found = said(folder, "check", "model", "--json", "checked.json")
+    found = said(capsys, "check", "model", "--json", "checked.json")
     assert found.startswith(
         "PASS: all 3 stored queries are answered right, by the kernel; the other 3 queries are"
         " not claimed\n"
     )
     checked = json.loads((folder / "checked.json").read_text())
     assert (checked["queries"], checked["not_claimed"]) == (3, 3)
-    found = said(folder, "check", "model", "--by", "symbolic", status=1)
+    found = said(capsys, "check", "model", "--by", "symbolic", status=1)
     assert found.startswith("UNKNOWN: stored queries alone are claimed, and this checker proves")
 
-    found = said(folder, "show", "model", "carl", "son", "--with", "own.py:stored")
+    found = said(capsys, "show", "model", "carl", "son", "--with", "own.py:stored")
     assert "(means nothing: the query is not stored, and not claimed)" in " ".join(found.split())
-    found = said(folder, "list", "--with", "own.py:stored")
+    found = said(capsys, "list", "--with", "own.py:stored")
     assert "A selector without a code of *unknown* (stored facts alone are claimed)\n" in found
 
 
-def test_by_queries_alone_all_stored_ones_are_run(folder):
+@pytest.mark.usefixtures("folder")
+def test_by_queries_alone_all_stored_ones_are_run(capsys):
     words = ["facts", "family.tsv", "--construction", "own.py:stored", "--by", "queries"]
-    found = said(folder, *words)
+    found = said(capsys, *words)
     assert "    by queries: all stored ones were run\n" in found
 
 
