@@ -34,7 +34,7 @@ own.
 
 KINDS: dict[str, type] = {
     **dict.fromkeys(("name", "theorem", "claim", "needs"), str),
-    **dict.fromkeys(("missing", "multi_hop"), bool),
+    **dict.fromkeys(("missing", "multi_hop", "stored_only"), bool),
     "fixed": Mapping,
     "options": Sequence,
 }
@@ -69,6 +69,8 @@ class Construction:
         claim: what is verified, in one line; by default the first of the builder's docstring.
         tables: the tables it is verified on: a key of `TABLES`, or a function like those.
         missing: whether it takes such tables with facts missing.
+        stored_only: whether its models claim the answers to those queries alone that meet no
+            missing fact (`FactModel.stored_only`).
         needs: a condition on the facts beside being a table; empty for none.
         multi_hop: whether the builder takes the number of hops; if not, it answers one.
         fixed: arguments of the builder that make this variant of it.
@@ -92,6 +94,7 @@ class Construction:
     claim: str = ""
     tables: str | Tables = "bijections"
     missing: bool = True
+    stored_only: bool = False
     needs: str = ""
     multi_hop: bool = False
     fixed: Mapping[str, Any] = field(default_factory=dict)

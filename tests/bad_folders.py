@@ -37,21 +37,21 @@ DEFECTS = {
     "a list": (raw_manifest(lambda raw: b"[1]\n"), r"is not the manifest of a model"),
     "other JSON": (raw_manifest(lambda raw: b'{"name": 1}\n'), r"is not the manifest of a model"),
     "twice": (
-        raw_manifest(lambda raw: raw.replace(b"{", b'{"format": 3,', 1)),
+        raw_manifest(lambda raw: raw.replace(b"{", b'{"format": 4,', 1)),
         r"the key 'format' twice",
     ),
     "fraction": (
-        raw_manifest(lambda raw: raw.replace(b'"format": 3', b'"format": 1.0')),
+        raw_manifest(lambda raw: raw.replace(b'"format": 4', b'"format": 1.0')),
         r"1\.0 is no integer",
     ),
     "NaN": (
-        raw_manifest(lambda raw: raw.replace(b'"format": 3', b'"format": NaN')),
+        raw_manifest(lambda raw: raw.replace(b'"format": 4', b'"format": NaN')),
         r"NaN is no integer",
     ),
     "spaces": (raw_manifest(lambda raw: raw + b"\n"), r"is not written as it was saved"),
     "version": (
         in_manifest("format", value=FORMAT - 1),
-        r"of format 2, and this version of the program reads format 3",
+        r"of format 3, and this version of the program reads format 4",
     ),
     "version true": (in_manifest("format", value=True), r"of format True"),
     # the manifest's schema

@@ -249,7 +249,7 @@ def assembled(facts, hops, weights, layers, claims, dtype="float32", repeats=1, 
     """
     n_relations, n = facts.shape
     specials = ["unknown", "pad", "end"] if per_token else ["unknown"]
-    task = {"claim": "task", "hops_per_token": per_token}
+    task = {"claim": "task", "hops_per_token": per_token, "queries": "all"}
     names = [*(f"e{i}" for i in range(n)), *(f"r{i}" for i in range(n_relations)), *specials]
     sizes = {
         "entities": n,
@@ -264,6 +264,7 @@ def assembled(facts, hops, weights, layers, claims, dtype="float32", repeats=1, 
         "dtype": dtype,
         "sizes": sizes,
         "specials": specials,
+        "queries": "all",
         "files": {},
     }
     manifest |= {"construction": "none", "builder": "none", "options": {"hops": hops}}

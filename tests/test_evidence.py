@@ -16,7 +16,7 @@ from verify.queries.form_answers import FormAnswers, FormSizes
 
 RECALL = Recall(planned=60, queries=60, margin=2.0, logits="both")
 MARGIN = MarginFound(MarginClaim.exactly(2), RECALL)
-PROVEN = Proven("PASS", "", 60, Fraction(2), Fraction(2), "float32", rounds="it rounds")
+PROVEN = Proven("PASS", "", 60, 0, Fraction(2), Fraction(2), "float32", rounds="it rounds")
 PROOF = ProofFound(PROVEN, 60, MARGIN, RECALL, 60)
 SIZES = SizesFound(Sizes(*range(8)), Costs(*range(12)), Capacity({}), bijective=True)
 FORM = FormAnswers(
@@ -98,7 +98,7 @@ NO_CLAIM = MarginFound("the weights have changed", None)
         (proof(exact=None), "no rounding is claimed (at least 2 in real arithmetic; exactly 2 in"),
         (
             proof(exact=None, recall=None, margin=ROUNDS),
-            "the proof alone decides N R^k = 60 queries: all answers are proven in real arithmetic",
+            "the proof alone decides 60 queries: all answers are proven in real arithmetic",
         ),
         (proof(exact=None, recall=None, margin=NO_CLAIM), "but not in floating point: it rounds"),
         (replace(RECALL, unknown=1, reason="near"), "1 of 60 queries are undecided: near"),

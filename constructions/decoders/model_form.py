@@ -53,6 +53,7 @@ class ModelForm(Stating, Transformer, Answering):
         self.construction = source.construction
         self.vocabulary, self.facts = source.vocabulary, source.facts
         self.hops, self.hops_per_token = source.hops, source.hops_per_token
+        self.stored_only = source.stored_only
 
     @property
     def margin(self) -> MarginClaim | None:

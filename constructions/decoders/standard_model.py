@@ -58,6 +58,7 @@ class StandardModel(Stating, StandardDecoder, Answering):
         self.construction = model.construction
         self.vocabulary, self.facts = model.vocabulary, model.facts
         self.hops, self.hops_per_token = model.hops, model.hops_per_token
+        self.stored_only = model.stored_only
 
     @property
     def distortion(self) -> Fraction:

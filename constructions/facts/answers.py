@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from constructions.facts.limits import MOST_BITS
+from constructions.facts.stored_paths import StoredPaths
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
 
@@ -140,6 +141,43 @@ class Answers:
             )
         return int(self.n_entities * self.n_relations**hops)
 
+    @cached_property
+    def stored_paths(self) -> StoredPaths:
+        """The paths that meet no missing fact, by number."""
+        return StoredPaths(self.answers)
+
+    def n_stored_queries(self, hops: int) -> int:
+        """How many queries of k hops meet no missing fact: at most N R^k, of one hop the number of
+        facts. A Python integer, counted without listing them. Raises InputError as `n_queries`.
+        """
+        most = self.n_queries(hops)
+        return most if self.is_total else self.stored_paths.total(hops)
+
+    def n_claimed_queries(self, hops: int, stored_only: bool) -> int:
+        """How many queries of k hops a model claims to answer: the stored ones, or all."""
+        return self.n_stored_queries(hops) if stored_only else self.n_queries(hops)
+
+    def claimed_queries(
+        self,
+        numbers: NDArray[np.int64],
+        hops: int,
+        stored_only: bool,
+        subjects: NDArray[np.int64] | None = None,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Queries by number, of those that a model claims to answer, the subject first: subjects
+        (...) and paths (..., k).
+
+        Args:
+            numbers: from 0 to their number less 1, which is below 2^63.
+            hops: k.
+            stored_only: whether the stored ones alone are claimed.
+            subjects: those alone about these entities, in this order; by default all N.
+        """
+        if stored_only and not self.is_total:
+            return self.stored_paths.queries(numbers, hops, subjects)
+        places, paths = self.queries(numbers, hops)
+        return places if subjects is None else subjects[places], paths
+
     def queries(
         self, numbers: NDArray[np.int64], hops: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -157,22 +195,23 @@ class Answers:
         return numbers, paths
 
     def drawn_queries(
-        self, count: int, hops: int, rng: np.random.Generator
+        self, count: int, hops: int, rng: np.random.Generator, stored_only: bool = False
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """So many different queries of k hops, drawn at random among more: subjects (count,) and
-        paths (count, k).
+        """So many different queries of k hops, drawn at random among more, or among the stored
+        ones: subjects (count,) and paths (count, k).
         """
-        total = self.n_queries(hops)
+        total = self.n_claimed_queries(hops, stored_only)
         if total < 2**63:
-            return self.queries(rng.choice(total, count, replace=False), hops)
+            numbers = rng.choice(total, count, replace=False)
+            return self.claimed_queries(numbers, hops, stored_only)
         queries = np.zeros((0, 1 + hops), dtype=np.int64)
         while len(queries) < count:  # two alike are as good as impossible
-            more = np.column_stack(
-                [
-                    rng.integers(self.n_entities, size=count),
-                    rng.integers(self.n_relations, size=(count, hops)),
-                ]
-            )
+            if stored_only and not self.is_total:
+                more = np.column_stack(self.stored_paths.drawn(count, hops, rng))
+            else:
+                subjects = rng.integers(self.n_entities, size=count)
+                letters = rng.integers(self.n_relations, size=(count, hops))
+                more = np.column_stack([subjects, letters])
             queries = np.unique(np.concatenate([queries, more]), axis=0)
         queries = rng.permutation(queries)[:count]
         return queries[:, 0], queries[:, 1:]

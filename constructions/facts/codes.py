@@ -49,9 +49,11 @@ class Codebook:
     tokens: NDArray[np.int64]
 
     @classmethod
-    def of(cls, *tables: FactTable, relation: int | None = None) -> Codebook:
+    def of(
+        cls, *tables: FactTable, relation: int | None = None, stored_only: bool = False
+    ) -> Codebook:
         """The book of all answers of the given tables: the union of the codomains, and *unknown*
-        if a fact is missing.
+        if a fact is missing, unless stored facts alone are to be answered.
 
         Give several tables to reserve codes for facts that are installed later; give a relation to
         have its answers alone.
@@ -69,16 +71,17 @@ class Codebook:
         for table in tables:
             answers = table.answers if relation is None else table.answers[relation]
             occurs[vocabulary.answer_tokens(answers)] = True
+        if stored_only:
+            occurs[vocabulary.unknown] = False
         return cls(np.flatnonzero(occurs))
 
     @classmethod
-    def of_states(cls, facts: FactTable) -> Codebook:
+    def of_states(cls, facts: FactTable, stored_only: bool = False) -> Codebook:
         """The book of everything that a path can pass: all entities, and *unknown* if a fact is
-        missing.
+        missing, unless stored facts alone are to be answered.
         """
-        unknown = (
-            [] if facts.is_total else [Vocabulary(facts.n_entities, facts.n_relations).unknown]
-        )
+        vocabulary = Vocabulary(facts.n_entities, facts.n_relations)
+        unknown = [] if facts.is_total or stored_only else [vocabulary.unknown]
         return cls(np.append(np.arange(facts.n_entities), unknown).astype(np.int64))
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""All queries of a model, and the two ways to cover them with boxes.
+"""All queries that a model claims to answer, and the two ways to cover them with boxes.
 
 * `norms`: one box, all tokens at every position. Here heads select because the theorem says so: at
   a position that answers, the gap of their scores is at least that of Theorems 4.3 and 4.4, which
@@ -47,16 +47,16 @@ def lead(logits: Box, answers: Tensor) -> Tensor:
 
 
 def sequences(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
-    """All queries, streamed in batches whose bounds need little memory: see
+    """All of them, streamed in batches whose bounds need little memory: see
     `Answering.training_examples`.
     """
     at_once = sequences_at_once(model, positions_of(model))
-    require_runnable(sum(map(model.facts.n_queries, model.path_lengths)))
+    require_runnable(model.n_all_queries())
     for hops in model.path_lengths:
-        total = model.facts.n_queries(hops)
+        total = model.n_queries(hops)
         for start in range(0, total, at_once):
             tokens, answers = model.training_examples(
-                *model.facts.queries(np.arange(start, min(start + at_once, total)), hops)
+                *model.queries(np.arange(start, min(start + at_once, total)), hops)
             )
             yield tokens.cpu(), answers.cpu()
 
@@ -64,9 +64,9 @@ def sequences(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
 def spread(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
     """A few queries of each length that are spread over all, as `sequences`."""
     for hops in model.path_lengths:
-        total = model.facts.n_queries(hops)
-        few = np.unique((np.arange(_A_FEW) * _GOLDEN % 1 * total).astype(np.int64))
-        tokens, answers = model.training_examples(*model.facts.queries(few, hops))
+        total = model.n_queries(hops)
+        few = np.unique((np.arange(_A_FEW) * _GOLDEN % 1 * total).astype(np.int64))[:total]
+        tokens, answers = model.training_examples(*model.queries(few, hops))
         yield tokens.cpu(), answers.cpu()
 
 

@@ -7,6 +7,7 @@ first, a chain of thought. `hops_per_token` says which.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
@@ -65,6 +67,12 @@ class Written:
     ended: NDArray[np.bool_]
 
 
+class NotStoredWarning(UserWarning):
+    """A model that claims stored facts alone was asked for what its table does not have: its
+    answer means nothing.
+    """
+
+
 class Answering(Traced):
     """A module that answers paths of relations: at the last token of the path, or, in a chain of
     thought, by writing the intermediate entities first.
@@ -75,6 +83,8 @@ class Answering(Traced):
             ones are padded.
         hops_per_token: of a chain of thought, how many hops each written token makes; 0 of a model
             that answers at once.
+        stored_only: whether it claims to answer those queries alone whose path meets no missing
+            fact; else it claims all, and *unknown* is the answer to the others.
         facts: the table that the model was built for, or that was installed last: the names, and
             what it should say.
         shape: the module's sizes; see `Widths`.
@@ -83,6 +93,7 @@ class Answering(Traced):
     vocabulary: Vocabulary
     hops: int
     hops_per_token: int = 0
+    stored_only: bool = False
     facts: FactTable
     shape: Any
     embedding: nn.Embedding
@@ -92,7 +103,22 @@ class Answering(Traced):
         """How many relations the paths have that it answers."""
         return range(1 if self.hops_per_token else self.hops, self.hops + 1)
 
-    @torch.no_grad()
+    def n_queries(self, hops: int) -> int:
+        """How many queries of so many hops it claims to answer: a Python integer."""
+        return self.facts.n_claimed_queries(hops, self.stored_only)
+
+    def n_all_queries(self) -> int:
+        """The same over all lengths of paths that it answers."""
+        return sum(map(self.n_queries, self.path_lengths))
+
+    def queries(
+        self, numbers: NDArray[np.int64], hops: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Those queries by number, 0 to `n_queries(hops) - 1`, the subject first: subjects (...)
+        and paths (..., hops).
+        """
+        return self.facts.claimed_queries(numbers, hops, self.stored_only)
+
     def answer(
         self, entity: _Ids, path: Sequence[int] | Sequence[str] | np.ndarray
     ) -> int | np.ndarray:
@@ -111,16 +137,28 @@ class Answering(Traced):
         Raises:
             InputError: an id or a name that does not exist, or a path of another length than it
                 answers.
+
+        Warns:
+            NotStoredWarning: the model claims stored facts alone, and a query meets a missing one;
+                what it says there means nothing.
         """
-        entities, relations = self._checked_query(entity, path)
+        entities, relations, known = self._checked_query(entity, path)
+        if self.stored_only and (known == MISSING).any():
+            warnings.warn(self._not_stored(entities, relations, known), stacklevel=2)
+        answers = self.said(entities, relations)
+        return int(answers) if answers.ndim == 0 else answers
+
+    @torch.no_grad()
+    def said(self, entities: NDArray[np.int64], relations: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What `answer` returns for ids that are known to be in range, (...) and (..., k); claimed
+        or not, without a warning.
+        """
         prompt = self.prompt(entities, relations)
         if self.hops_per_token:
-            answers = self._last_before_end(self.generate(prompt))
-        else:
-            states, _ = self.states(prompt)
-            said: Tensor = self.unembedding(states[..., -1, :]).argmax(-1)
-            answers = self.vocabulary.answers(said.cpu().numpy())
-        return int(answers) if answers.ndim == 0 else answers
+            return self._last_before_end(self.generate(prompt))
+        states, _ = self.states(prompt)
+        said: Tensor = self.unembedding(states[..., -1, :]).argmax(-1)
+        return self.vocabulary.answers(said.cpu().numpy())
 
     def _last_before_end(self, written: Written) -> NDArray[np.int64]:
         """The entity that the last token before END names; -1 where there is none."""
@@ -198,12 +236,28 @@ class Answering(Traced):
         """As a tensor beside the weights."""
         return torch.from_numpy(tokens).to(self.embedding.weight.device)
 
-    def _checked_query(self, entity: _Ids, path: object) -> tuple[np.ndarray, np.ndarray]:
-        """Entity ids (...) and relation ids (..., k) of a query by ids or names; all in range."""
+    def _checked_query(
+        self, entity: _Ids, path: object
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Entity ids (...) and relation ids (..., k) of a query by ids or names, all in range;
+        and the answers of the table.
+        """
         entities = _ids(entity, self.facts.entity_id)
         relations = _ids(path, self.facts.relation_id)
-        self.facts.answer(entities, relations)  # the ranges are checked in one place
-        return entities, relations
+        return entities, relations, self.facts.answer(entities, relations)
+
+    def _not_stored(
+        self, entities: np.ndarray, relations: np.ndarray, known: np.ndarray
+    ) -> NotStoredWarning:
+        """What is wrong with asking for a fact that is not there; the first one, by its names."""
+        place = int((known == MISSING).argmax())
+        subjects = np.broadcast_to(entities, known.shape).ravel()
+        paths = np.broadcast_to(relations, (*known.shape, relations.shape[-1]))
+        path = paths.reshape(-1, relations.shape[-1])[place].tolist()
+        return NotStoredWarning(
+            f"{self.facts.query_text(int(subjects[place]), path)}: is not stored, and this model"
+            " claims the answers to stored queries alone; what it says means nothing"
+        )
 
 
 def _ids(given: object, id_of: Callable[[str], int]) -> np.ndarray:

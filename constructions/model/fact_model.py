@@ -30,6 +30,14 @@ everything.
 """
 
 
+def require_claim(construction: str, facts: FactTable, stored_only: bool) -> None:
+    """Raise InputError where stored facts alone are claimed, and there is none."""
+    if stored_only and not facts.n_facts:
+        raise InputError(
+            f"{construction} claims the answers to stored facts alone, and this table has none"
+        )
+
+
 def require_changeable(model: nn.Module) -> None:
     """Raise InputError if a parameter is an inference tensor, of which no change can be
     followed.
@@ -70,6 +78,7 @@ class FactModel(Stating, Transformer, Answering):
         record: what embeddings, heads, units and layers do, as the builder has said it.
         readout: how the unembedding reads the final state.
         hops: how many relations a path has; of a chain of thought, the longest one.
+        stored_only: whether it claims the answers to stored queries alone (see `Answering`).
         fact_tables: the parameters that hold facts and that `install` may write; None if internal
             weights hold facts.
         codebooks: what gives the answers, or the states of a path, their codes.
@@ -95,6 +104,7 @@ class FactModel(Stating, Transformer, Answering):
         *,
         hops: int,
         hops_per_token: int,
+        stored_only: bool,
         fact_tables: frozenset[str] | None,
         codebooks: tuple[Codebook, ...],
     ):
@@ -103,7 +113,7 @@ class FactModel(Stating, Transformer, Answering):
         self.vocabulary = vocabulary
         self.stream = stream
         self.record = record
-        self.hops, self.hops_per_token = hops, hops_per_token
+        self.hops, self.hops_per_token, self.stored_only = hops, hops_per_token, stored_only
         self.fact_tables = fact_tables
         self.codebooks = codebooks
         self.built_dtype = dtype
@@ -161,8 +171,8 @@ class FactModel(Stating, Transformer, Answering):
 
         Raises:
             InputError: internal weights hold facts, the sizes differ, an answer has no code in
-                this model (see `Codebook.of`), or a parameter is an inference tensor, which cannot
-                be changed.
+                this model (see `Codebook.of`), stored facts alone are claimed and there is none,
+                or a parameter is an inference tensor, which cannot be changed.
         """
         if self.fact_tables is None:
             raise InputError(
@@ -175,6 +185,7 @@ class FactModel(Stating, Transformer, Answering):
             raise InputError(
                 f"this model has {expected} entities and relations; the facts have {sizes}"
             )
+        require_claim(self.construction, facts, self.stored_only)
         require_changeable(self)
         with installing(self, self.fact_tables):
             self._write_facts(self, facts)

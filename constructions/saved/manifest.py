@@ -15,6 +15,7 @@ from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 from constructions.saved.json_text import is_count, parse_json, shown
 from constructions.saved.tensor_file import FORMAT_NAMES
 from constructions.writing.certificate import FORMAT as FORMAT
+from constructions.writing.certificate import QUERIES as QUERIES
 
 NAME = "manifest.json"
 WEIGHTS, VOCABULARY, CERTIFICATE = "weights.safetensors", "vocabulary.txt", "certificate.json"
@@ -54,6 +55,9 @@ _OPTION = _Leaf(
 _DTYPE = _Leaf(
     f"one of {', '.join(DTYPES)}", lambda value: isinstance(value, str) and value in DTYPES
 )
+_QUERIES = _Leaf(
+    " or ".join(map(repr, QUERIES)), lambda value: isinstance(value, str) and value in QUERIES
+)
 _SPECIALS = _Leaf(" or ".join(map(str, SPECIALS)), lambda value: value in SPECIALS)
 _SHA256 = _Leaf(
     "64 lower-case hexadecimal digits",
@@ -80,6 +84,7 @@ _SCHEMA = {
     },
     "architecture": {"layers": [{"heads": [_WIDTHS], "d_mlp": [_SIZE]}], "repeats": _SIZE},
     "specials": _SPECIALS,
+    "queries": _QUERIES,
     "files": _Each({"bytes": _COUNT, "sha256": _SHA256}),
     "sha256": _SHA256,
 }

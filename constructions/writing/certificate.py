@@ -3,7 +3,8 @@ them. It is the builder's record (`constructions.model.record`), printed.
 
 A certificate is a list of claims, one a line, in the order in which a proof needs them:
 
-    task        of a chain of thought, how many hops each written token makes; else 0
+    task        of a chain of thought, how many hops each written token makes; else 0; and which
+                queries are answered: `all`, or the `stored` ones, which meet no missing fact
     subject     blocks of columns that an entity's embedding writes; for each codebook the number
                 of *unknown* in it, or null
     pass        one layer in one run: the letters (places in the path) that it takes, and the
@@ -34,8 +35,10 @@ from constructions.model.fact_model import FactModel
 from constructions.model.record import Block
 
 _Claim = dict[str, Any]
-FORMAT = 3
+FORMAT = 4
 """Of certificates, and of the folders that hold them."""
+QUERIES = ("all", "stored")
+"""Which queries a model claims to answer, as certificate and manifest have it."""
 
 
 def certificate(model: FactModel) -> str:
@@ -61,7 +64,11 @@ def _claims(model: FactModel) -> Iterator[_Claim]:
             f"{model.construction} states no claims: its layers do not say which letters they take"
             " (see LayerDraft.takes), so that no certificate can be written"
         )
-    yield {"claim": "task", "hops_per_token": model.hops_per_token}
+    yield {
+        "claim": "task",
+        "hops_per_token": model.hops_per_token,
+        "queries": QUERIES[model.stored_only],
+    }
     blocks = [_block(block) for block in record.subject]
     yield {"claim": "subject", "blocks": blocks, "unknown": _unknown(model)}
     for step, left in _runs(model):

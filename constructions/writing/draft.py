@@ -31,7 +31,7 @@ from constructions.facts.vocabulary import WRITING, Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
-from constructions.model.fact_model import FactModel
+from constructions.model.fact_model import FactModel, require_claim
 from constructions.model.margin import MarginClaim
 from constructions.model.readout import Readout
 from constructions.model.record import Pass, Record
@@ -103,6 +103,7 @@ class Draft:
         hops: int = 1,
         repeats: int = 1,
         hops_per_token: int = 0,
+        stored_only: bool = False,
         facts_inside: bool = False,
     ) -> Plan[FactModel]:
         """The drafted model, of which no weight is allocated yet.
@@ -116,11 +117,16 @@ class Draft:
             hops: the length of the paths; of a chain of thought that of the longest.
             repeats: how often the drafted layers are applied.
             hops_per_token: of a chain of thought, how many hops each written token makes.
+            stored_only: whether the answers to those queries alone are claimed whose path meets
+                no missing fact. Columns that `entities` gives to missing facts are 0 then, and
+                *unknown* needs no code.
             facts_inside: whether internal weights hold facts, so that none can be installed.
 
         Raises:
             ValueError: what was recorded cannot be: see `Holds` and `LayerDraft.takes`.
+            InputError: stored facts alone are claimed, and there is none.
         """
+        require_claim(self.construction, facts, stored_only)
         hops, hops_per_token = whole("hops", hops, 1), whole("hops_per_token", hops_per_token, 0)
         shape = TransformerShape(
             d_vocab=len(self.vocabulary),
@@ -141,6 +147,7 @@ class Draft:
             tuple(self._constants),
             tuple(self._relations),
             unknown_is_read=hops_per_token > 0,
+            stored_only=stored_only,
             readout=made,
         )
         books = books_of([*self._holds, *self._kept()])
@@ -156,6 +163,7 @@ class Draft:
             facts,
             hops=hops,
             hops_per_token=hops_per_token,
+            stored_only=stored_only,
             fact_tables=None if facts_inside else frozenset(tables),
             codebooks=books,
         )

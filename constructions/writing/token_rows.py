@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
 from constructions.facts.words import reached, some_words
 from constructions.model.fact_model import FactModel
@@ -36,6 +38,7 @@ class TokenRows:
         relations: slots of a relation's row, and what they hold: (R, slot.size), or what
             broadcasts to it.
         unknown_is_read: whether the token *unknown* is read like an entity: of a chain of thought.
+        stored_only: whether nothing is claimed of missing facts, whose columns are 0 then.
         readout: makes the unembedding of the facts, if it depends on them. Raises InputError for
             facts that it cannot be made of.
     """
@@ -44,6 +47,7 @@ class TokenRows:
     constants: tuple[tuple[Slot, ArrayLike], ...]
     relations: tuple[tuple[Slot, ArrayLike], ...]
     unknown_is_read: bool
+    stored_only: bool
     readout: Callable[[FactTable], Readout] | None
 
     def __call__(self, model: FactModel, facts: FactTable) -> None:
@@ -56,7 +60,10 @@ class TokenRows:
         vocabulary = model.vocabulary
         for one in self.holds:
             last = one.last_of(facts.n_relations)
-            one.code.codebook.numbers(vocabulary.answer_tokens(reached(facts, one.words, last)))
+            nodes = reached(facts, one.words, last)
+            if self.stored_only:
+                nodes = nodes[nodes != MISSING]
+            one.code.codebook.numbers(vocabulary.answer_tokens(nodes))
         weight = model.embedding.weight
         for one in self.holds:
             self._write_codes(weight, one, model, facts)
@@ -76,13 +83,25 @@ class TokenRows:
             here = columns[start : start + some]
             numbers = np.arange(start, start + len(here))
             words = some_words(numbers, facts.n_relations, one.words, last)
-            tokens = vocabulary.answer_tokens(facts.answer(entities[:, None], words[None]))
-            codes = one.code.rows(tokens.ravel()).reshape(len(entities), -1)
+            nodes = facts.answer(entities[:, None], words[None]).ravel()
+            codes = self._codes(one, vocabulary.answer_tokens(nodes), nodes == MISSING)
+            codes = codes.reshape(len(entities), -1)
             write_rows(weight, entities, Slot(one.slot.space, one.slot.name, here), codes)
         if self.unknown_is_read and vocabulary.unknown in one.code.codebook.tokens:
             unknown = np.array([vocabulary.unknown])
             everywhere = np.tile(one.code.rows(unknown), len(columns))
             write_rows(weight, unknown, one.slot.flat(), everywhere)
+
+    def _codes(
+        self, one: Holds, tokens: NDArray[np.int64], missing: NDArray[np.bool_]
+    ) -> NDArray[Any]:
+        """The codes (tokens, width) of a claim; 0 for missing facts, where nothing is claimed of
+        them.
+        """
+        if not self.stored_only:
+            return one.code.rows(tokens)
+        known = np.where(missing, one.code.codebook.tokens[0], tokens)
+        return np.where(missing[:, None], 0, one.code.rows(known))
 
 
 def write_rows(weight: Tensor, tokens: NDArray[np.int64], slot: Slot, values: ArrayLike) -> None:

@@ -22,7 +22,7 @@ from verify.queries.capacity import capacity
     ("change", "reason"),
     [
         ({"wrong": 1}, "1 wrong answers"),
-        ({"queries": 59}, "59 queries were run, N R\\^k = 60"),
+        ({"queries": 59}, "59 queries were run, of 60 that are claimed"),
         ({"queries": 0}, "0 queries were run"),
         ({"margin": float("nan")}, "margin is nan, not positive"),
         ({"margin": 0.0}, "not positive"),

@@ -17,7 +17,7 @@ from verify.checking.check import CHOICES, check_files, combined
 from verify.checking.work import MOST_WORK, MOST_WORK_ALONE, work
 from verify.kernel.verdict import Undecided, Verdict
 
-PROVEN = Verdict("PASS", "", 24, Fraction(2), Fraction(3, 2), "float32", by="symbolic")
+PROVEN = Verdict("PASS", "", 24, 0, Fraction(2), Fraction(3, 2), "float32", by="symbolic")
 TABULATED = replace(PROVEN, real_margin=Fraction(7, 4), by="kernel")
 REFUTED = Verdict("FAIL", "a claim is false", by="symbolic")
 OPEN = Verdict("UNKNOWN", "no rule reaches it", by="kernel")
@@ -72,7 +72,9 @@ def test_a_smaller_bound_of_the_symbolic_checker_is_no_contradiction():
 
 
 @pytest.mark.parametrize(
-    "change", [{"margin": Fraction(3)}, {"queries": 25}, {"hops_per_token": 1}], ids=str
+    "change",
+    [{"margin": Fraction(3)}, {"queries": 25}, {"not_claimed": 1}, {"hops_per_token": 1}],
+    ids=str,
 )
 def test_proofs_that_contradict_each_other_are_a_fail(change):
     found = combined([TABULATED, replace(PROVEN, **change)])

@@ -107,7 +107,7 @@ def wrong():
     ):
         yield f"a certificate {what}", resealed(files, certificate_json=text)
     unsorted = files["certificate.json"].replace(
-        b'{"claim": "task", "hops_per_token": 0}', b'{"hops_per_token": 0, "claim": "task"}'
+        b'{"claim": "task", "hops_per_token": 0', b'{"hops_per_token": 0, "claim": "task"'
     )
     assert unsorted != files["certificate.json"]
     yield "a claim whose keys are not sorted", resealed(files, certificate_json=unsorted)

@@ -92,12 +92,11 @@ def what_a_layer_has_written_is_read(monkeypatch):
 def all_columns_are_kept(monkeypatch):
     def rebase(self, blocks, where, last):
         if not last:
-            reached = self.reached()
-            nodes, at = np.unique(reached, return_inverse=True)
-            known = np.empty((len(nodes), 1, self.known.shape[2]))
-            known[at.reshape(reached.shape), 0] = self.known
-            self.nodes, self.known, self.origin = nodes, known, None
-            self.letters, self.cases = [], np.zeros((1, 0), int)
+            nodes, at = np.unique(self.reached, return_inverse=True)
+            known = np.empty((len(nodes), self.known.shape[1]))
+            known[at] = self.known
+            self.reached, self.known, self.at_hand = nodes, known, [None]
+            self.cases = nodes[:, None]
 
     monkeypatch.setattr(Position, "rebase", rebase)
 
@@ -132,7 +131,7 @@ def unknown_is_never_written(monkeypatch):
 
     def forgetful(self, *given):
         init(self, *given)
-        self.tokens["written"] = self.tokens["entity"]
+        self.rows["written"] = self.rows["entity"]
 
     monkeypatch.setattr(Model, "__init__", forgetful)
 

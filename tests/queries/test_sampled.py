@@ -151,7 +151,7 @@ def test_what_is_not_run_is_said_and_the_proof_stands(tmp_path, monkeypatch, cap
     ],
 )
 def test_faults_of_samples(found, reason):
-    proven = Verdict("PASS", "", 5, Fraction(2), Fraction(2), "float32")
+    proven = Verdict("PASS", "", 5, 0, Fraction(2), Fraction(2), "float32")
     sound = Sample(proven, 5, 5, margin=2.0, largest=4.0, dtype="float32")
     assert sound.verdict == "PASS"
     assert reason in "; ".join(replace(sound, **found).faults())

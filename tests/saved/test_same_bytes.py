@@ -53,7 +53,7 @@ def test_the_manifest_lists_all_files_and_weights_have_no_metadata(tmp_path):
     }
     assert b"__metadata__" not in files["weights.safetensors"]
     assert (manifest["format"], manifest["builder"], manifest["dtype"]) == (
-        3,
+        4,
         "selector",
         "float32",
     )

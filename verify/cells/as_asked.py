@@ -10,12 +10,15 @@ from constructions.facts.table import FactTable
 from constructions.model.fact_model import FactModel
 
 
-def not_as_asked(model: FactModel, facts: FactTable, hops: int, dtype: torch.dtype) -> str:
+def not_as_asked(
+    model: FactModel, facts: FactTable, hops: int, dtype: torch.dtype, stored_only: bool = False
+) -> str:
     """What a builder has done in place of what it was asked for; empty if nothing.
 
     Args:
         model: what it has built.
         facts, hops, dtype: what it was given.
+        stored_only: whether the construction says that stored queries alone are claimed.
     """
     if model.facts != facts:
         return "has written other facts than it was given"
@@ -28,4 +31,10 @@ def not_as_asked(model: FactModel, facts: FactTable, hops: int, dtype: torch.dty
             return f"was asked for {dtype}, and {name} is {weight.dtype}"
         if not weight.isfinite().all():
             return f"has written a number into {name} that is not finite"
+    if model.stored_only != stored_only:
+        said = {True: "stored queries alone", False: "all queries"}
+        return (
+            f"makes a model that claims {said[model.stored_only]}, and its construction says"
+            f" {said[stored_only]} (stored_only={stored_only})"
+        )
     return ""

@@ -154,7 +154,7 @@ def build(
             f"the builder of {entry.name} has returned a {type(model).__name__}; it must be"
             " decorated with @recorded and return draft.plan(...)"
         )
-    if other := not_as_asked(model, facts, hops, asked):
+    if other := not_as_asked(model, facts, hops, asked, entry.stored_only):
         raise UserCodeError([f"the builder of {entry.name} {other}"])
     return model
 
@@ -185,12 +185,12 @@ def _verify(
     announce: Callable[[str], None],
 ) -> tuple[CellResult, FactModel]:
     """See `verify_facts`."""
-    planned = facts.n_queries(cell.hops)
+    planned = facts.n_claimed_queries(cell.hops, entry.stored_only)
     if by in ("queries", "both"):
         require_runnable(planned)
     begin(BUILDING, None)
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
-    result = CellResult(cell, _dtype_of(model))
+    result = CellResult(cell, _dtype_of(model), not_claimed=facts.n_queries(cell.hops) - planned)
     chosen, recall = way(by, model.shape, planned, proven_size, save is not None), None
     of_size = None
     if facts.is_bijective and (chosen.run or _parameters(model) <= MOST_COUNTED):
@@ -211,7 +211,7 @@ def _verify(
     claim, proof = MarginFound(_claim_of(model), recall), None
     if chosen.prove:
         begin(PROVING, None)
-        every_length = sum(map(facts.n_queries, model.path_lengths))
+        every_length = model.n_all_queries()
         with threads(None if sizes.found.parameters > WORTH_THREADS else 1):
             proven, sample = saved_and_checked(model, save)
         if proven.rounds and by == "auto" and not chosen.run and planned <= MOST_QUERIES:
@@ -225,7 +225,7 @@ def _verify(
 
 def _recall(model: FactModel, facts: FactTable, cell: Cell, begin: Begin) -> Recall:
     """Run all queries."""
-    queries = facts.n_queries(cell.hops)
+    queries = facts.n_claimed_queries(cell.hops, model.stored_only)
     work = queries * sum(weight.numel() for _, weight in model.internal_weights())
     advance = begin(ASKING, queries)
     with threads(None if work > WORK_FOR_THREADS else 1):
@@ -251,10 +251,11 @@ def _verify_form(entry: Construction, facts: FactTable, cell: Cell, begin: Begin
         return replace(wider, cell=cell)
     begin(BUILDING, None)
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
-    advance = begin(ASKING, 2 * sum(map(facts.n_queries, model.path_lengths)))
+    advance = begin(ASKING, 2 * model.n_all_queries())
     with threads(1):
         found = check_form(model, cell.form, advance)
-    return CellResult(cell, _dtype_of(model), form=found)
+    others = facts.n_queries(cell.hops) - model.n_queries(cell.hops)
+    return CellResult(cell, _dtype_of(model), form=found, not_claimed=others)
 
 
 def _format_of_size(entry: Construction, facts: FactTable, cell: Cell) -> Format:

@@ -162,7 +162,10 @@ def combined(found: list[Verdict]) -> Verdict:
         return replace(several[-1], reason=_brief("; and ".join(reasons)), by=by)
     one, other = several
     attained = next(proof.margin for proof in several if proof.by == "kernel")
-    agree = (one.queries, one.hops_per_token) == (other.queries, other.hops_per_token)
+    agree = all(
+        getattr(one, what) == getattr(other, what)
+        for what in ("queries", "not_claimed", "hops_per_token")
+    )
     if not agree or max(one.margin, other.margin) > attained:
         figures = (f"{p.queries} queries by {p.margin} says the {p.by}" for p in several)
         return Verdict("FAIL", f"the proofs contradict each other: {', '.join(figures)}", by=by)

@@ -53,6 +53,8 @@ WIDTHS: Leaf = (
         type(value) is list and len(value) == 2 and all(type(n) is int and n >= 0 for n in value)
     ),
 )
+QUERIES = ["all", "stored"]
+CLAIMED: Leaf = "'all' or 'stored'", lambda value: value in QUERIES
 ANY = "any key"
 SCHEMA: dict[str, Any] = {
     "format": COUNT,
@@ -71,6 +73,7 @@ SCHEMA: dict[str, Any] = {
     },
     "architecture": {"layers": [{"heads": [WIDTHS], "d_mlp": [SIZE]}], "repeats": SIZE},
     "specials": (" or ".join(map(str, SPECIALS)), lambda value: value in SPECIALS),
+    "queries": CLAIMED,
     "files": {ANY: {"bytes": COUNT, "sha256": SHA256}},
     "sha256": SHA256,
 }
@@ -84,7 +87,7 @@ BLOCK: dict[str, Any] = {
 }
 BLOCKS: Leaf = "a list of blocks", lambda value: type(value) is list and len(value) > 0
 CLAIMS: list[tuple[str, dict[str, Any]]] = [
-    ("task", {"claim": TEXT, "hops_per_token": COUNT}),
+    ("task", {"claim": TEXT, "hops_per_token": COUNT, "queries": CLAIMED}),
     (
         "subject",
         {
@@ -227,6 +230,13 @@ def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
     require(
         rows == (sizes["positions"],),
         f"manifest.json: {sizes['positions']} positions, the file has {rows[0]}",
+    )
+    task = next(iter(Claims(files["certificate.json"]).all), None)
+    claimed = task.get("queries") if type(task) is dict else None
+    require(
+        claimed not in QUERIES or claimed == manifest["queries"],
+        f"manifest.json: {manifest['queries']} queries are claimed, by certificate.json"
+        f" {shown(claimed)}",
     )
     if "codebooks.safetensors" in files:
         _codebooks(files["codebooks.safetensors"], sizes["d_vocab"])

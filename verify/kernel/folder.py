@@ -81,13 +81,14 @@ class Model:
     Attributes:
         n, r, hops: N, R, and k, or K of a chain of thought.
         per_token: hops for each written token; 0 where none is written.
+        nodes: how many a claimed query may pass, the first ones: N + 1; N if it is to be stored.
         dtype: of the stored weights.
         facts: int (R, N + 1), where each relation leads from each node.
         embedding, unembedding: (V, d).
         positions: (L, d), 0 where the model has none.
         layers: in the order of application.
-        tokens: by the kind of a position, those that it may hold (Lemma K2).
-        claims: of the passes, in order.
+        rows: by the kind of a position, the embeddings that it may hold (Lemma K2).
+        claims: of the passes, in order: those that are left.
     """
 
     def __init__(self, files: Mapping[str, Any], manifest: Any):
@@ -95,12 +96,13 @@ class Model:
         sizes, stored, specials = manifest["sizes"], manifest["architecture"], manifest["specials"]
         n, r, self.hops = (whole(sizes[s], 1, s) for s in ("entities", "relations", "hops"))
         chain, d = len(specials) == 3, sizes["d_model"]
-        task, _, *self.claims = json.loads(bytes(files["certificate.json"]))
+        task, _, *claims = json.loads(bytes(files["certificate.json"]))
         self.per_token = whole(task["hops_per_token"], int(chain), "hops_per_token")
-        self.n, self.r, self.dtype = n, r, manifest["dtype"]
+        self.nodes = n + {"all": 1, "stored": 0}[task["queries"]]
+        self.n, self.r, self.dtype, self.claims = n, r, manifest["dtype"], iter(claims)
         length = self.hops + 1 + (-(-self.hops // self.per_token) if chain else 0)
         fits = self.per_token <= self.hops * chain and sizes["positions"] in (0, length)
-        fits = fits and stored["repeats"] * len(stored["layers"]) <= len(self.claims)
+        fits = fits and stored["repeats"] * len(stored["layers"]) <= len(claims)
         require(fits, "hops for a written token, positions or claims are of another number")
         shapes = {name: (n + r + len(specials), d) for name in ("embedding", "unembedding")}
         shapes |= {"positions": (length, d)} if sizes["positions"] else {}
@@ -115,11 +117,11 @@ class Model:
         self.positions = weights.get("positions", np.zeros((length, d)))
         layers = [_layer(weights, i, layer) for i, layer in enumerate(stored["layers"])]
         self.layers, self.facts = layers * stored["repeats"], read_facts(files, n, r)
-        entity, letter, pad = np.arange(n), n + np.arange(r), n + r + 1 + np.arange(int(chain))
-        some_missing = int((self.facts[:, :n] == n).any())  # then *unknown* is written, and read
-        either = np.append(letter, pad)
-        self.tokens = {"entity": entity, "letter": letter, "pad": pad, "either": either}
-        self.tokens["written"] = np.append(entity, [n + r] * some_missing).astype(int)
+        entity, letter, unknown, pad, _ = np.split(self.embedding, np.cumsum([n, r, 1, chain]))
+        # where a fact is missing, and claimed, *unknown* is written, and read
+        read = unknown[: int((self.facts[:, :n] == n).any() and self.nodes > n)]
+        self.rows = {"entity": entity, "letter": letter, "written": np.vstack([entity, read])}
+        self.rows |= {"pad": pad, "either": np.vstack([letter, pad])}
 
     def runs(self) -> list[tuple[int, int]]:
         """Every deciding position: (step, letters that are left for it)."""
@@ -127,6 +129,15 @@ class Model:
             return [(1, self.hops)]
         steps, j, k = range(1, len(self.positions) - self.hops + 1), self.per_token, self.hops
         return [(i, n) for i in steps for n in range(i == 1, max(0, min(j, k - (i - 1) * j)) + 1)]
+
+    def queries(self) -> tuple[int, int]:
+        """How many queries are claimed, and how many others there are."""
+        claimed, every, paths = 0, 0, (np.arange(self.n + 1) < self.nodes).astype(object)
+        for length in range(1, self.hops + 1):
+            paths = paths[self.facts].sum(axis=0)  # claimed ones, from each node
+            if self.per_token or length == self.hops:
+                claimed, every = claimed + paths[: self.n].sum(), every + self.n * self.r**length
+        return int(claimed), every - int(claimed)
 
     def kinds(self, step: int, left: int) -> list[str]:
         """What each position up to the deciding one may hold (Lemma K2)."""

@@ -1,10 +1,11 @@
-"""The kernel: proves from the files of a model alone that it answers every query right.
+"""The kernel: proves from the files of a model alone that it answers every claimed query right.
 
 It tabulates. For every node of the fact graph that may be at hand (an entity, or *unknown*) and
-every choice of the letters that layers take it computes what the deciding position holds, in
-exact integers; after a layer it keeps the columns that are a function of the next node. Codes,
-bits and blocks are nowhere spoken of, so that a model in a code of one's own is proven like any
-other. Lemmas K1 to K9 of docs/certificates.md say why that suffices; each check names its lemma.
+every choice of the letters that layers take, of a claimed query, it computes what the deciding
+position holds, in exact integers; after a layer it keeps the columns that are a function of the
+next node. Codes, bits and blocks are nowhere spoken of, so that a model in a code of one's own is
+proven like any other. Lemmas K1 to K9 of docs/certificates.md say why that suffices; each check
+names its lemma.
 """
 
 from __future__ import annotations
@@ -37,29 +38,27 @@ def prove(files: Mapping[str, Any], manifest: Any) -> Verdict:
         Undecided: the lemmas do not reach a verdict, or tables are larger than is held.
     """
     model, noted = Model(files, manifest), Noted()
-    claims = iter(model.claims)
-    margins = [Position(model, noted, *run).margin(claims) for run in model.runs()]
-    require(next(claims, None) is None, "the certificate holds more claims than are needed")
+    margins = [Position(model, noted, *run).margin(model.claims) for run in model.runs()]
+    require(next(model.claims, None) is None, "the certificate holds more claims than are needed")
     limit, real = (min(some) for some in zip(*margins, strict=True))
-    lengths = range(1 if model.per_token else model.hops, model.hops + 1)
-    queries, rounds = sum(model.n * model.r**length for length in lengths), noted.doubt(model)
+    rounds, chain = noted.doubt(model), model.per_token
     exact = None if rounds else model.dtype
-    return Verdict("PASS", "", queries, limit, real, exact, model.per_token, rounds, "kernel")
+    return Verdict("PASS", "", *model.queries(), limit, real, exact, chain, rounds, "kernel")
 
 
 class Position:
-    """A deciding position: what it holds, for every node and all choices of the letters at hand,
-    is `known` plus one row of each table, whichever they are, up to an error.
+    """A deciding position: what it holds in each of Q cases, a node with a choice of the letters
+    at hand, is `known` plus one row of each table, whichever they are, up to an error.
 
     Attributes:
         step, left, kinds: which it is, and what the positions up to it hold, see `Model`.
         rows: of each position, the embeddings of the tokens that it may hold.
         beside: (d,): bounds on what any of them holds before the first layer.
-        nodes: int (A,): one of them is at hand; the letters at hand are applied to it.
-        origin: the position whose token it is; None once letters have been applied.
-        letters: the places in the path of the letters at hand.
-        cases: int (C, letters): all choices of them.
-        known: (A, C, d).
+        at_hand: the positions whose tokens are at hand: a node's, None once letters have been
+            applied, then those of letters.
+        cases: int (Q, 1 + letters): which node, and which letters.
+        reached: int (Q,): the node to which they lead.
+        known: (Q, d).
         tables: (rows, d) each, by the position or the pass whose choice it is.
         unknown: bool (d,): columns of which nothing is known.
         written: bool (d,): columns that a layer has written.
@@ -70,15 +69,14 @@ class Position:
     def __init__(self, model: Model, noted: Noted, step: int, left: int):
         """Before the first layer it holds its own token and its position (Lemma K2)."""
         self.model, self.noted, self.step, self.left = model, noted, step, left
-        of_kind = {kind: model.embedding[tokens] for kind, tokens in model.tokens.items()}
-        self.rows = [of_kind[kind] for kind in model.kinds(step, left)]
+        self.rows = [model.rows[kind] for kind in model.kinds(step, left)]
         here, d = len(self.rows) - 1, model.embedding.shape[1]
-        self.origin: int | None = here if step > 1 else 0
-        self.nodes, self.cases = np.arange(len(self.rows[self.origin])), np.zeros((1, 0), int)
-        own = self.rows[here][:, None] if step > 1 else np.zeros((len(self.nodes), 1, d))
+        origin = here if step > 1 else 0
+        self.at_hand, self.reached = list[int | None]([origin]), np.arange(len(self.rows[origin]))
+        self.cases, own = self.reached[:, None], self.rows[origin] * (step > 1)
         self.known: Array = small(own + model.positions[here])
         self.tables: dict[int | str, Array] = {} if step > 1 else {here: self.rows[here]}
-        self.letters, self.leak, self.error = list[int](), Fraction(0), np.zeros(d)
+        self.leak, self.error = Fraction(0), np.zeros(d)
         self.unknown, self.written = np.zeros(d, bool), np.zeros(d, bool)
         most = np.max([np.abs(rows).max(axis=0) for rows in self.rows], axis=0)
         self.beside = most + np.abs(model.positions[: here + 1]).max(axis=0)
@@ -108,24 +106,29 @@ class Position:
         return self.decide()
 
     def take(self, letters: list[int], width: int) -> None:
-        """Letters come to hand: from now on there is a case for each choice (Lemma K2)."""
-        self.letters, r = self.letters + letters, self.model.r
-        needed = len(self.nodes) * r ** len(self.letters) * max(width, len(self.letters))
-        require(needed <= MOST_NUMBERS, f"a table of {needed:,} numbers is not held", Undecided)
-        digits = r ** np.arange(len(self.letters))[::-1]
-        self.cases = np.arange(r ** len(self.letters))[:, None] // digits % r
-        self.known = np.repeat(self.known, r ** len(letters), axis=1)
-        for letter in set(letters) & set(self.tables):
-            chosen = self.tables.pop(letter)[self.cases[:, self.letters.index(letter)]]
-            self.known = small(self.known + chosen)
+        """Letters come to hand: from now on there is a case for each choice of a claimed query
+        (Lemma K2).
+        """
+        facts, claimed = self.model.facts, self.model.facts < self.model.nodes
+        self.at_hand += letters
+        for letter in letters:
+            cases = int(claimed.sum(axis=0)[self.reached].sum())
+            needed = max(cases * max(width, len(self.at_hand)), len(facts) * len(self.reached))
+            held = cases > 0 and needed <= MOST_NUMBERS
+            require(held, f"a table of {needed:,} in {cases:,} cases is not held", Undecided)
+            at, chosen = np.nonzero(claimed[:, self.reached].T)
+            self.reached, self.known = facts[chosen, self.reached[at]], self.known[at]
+            self.cases = np.column_stack([self.cases[at], chosen])
+            if letter in self.tables:
+                self.known = small(self.known + self.tables.pop(letter)[chosen])
 
     def sizes(self) -> Array:
         """Bounds on the absolute values of the stream, (d,)."""
         tables = [np.abs(table).max(axis=0) for table in self.tables.values()]
-        return np.asarray(np.abs(self.known).max(axis=(0, 1)) + sum(tables))
+        return np.asarray(np.abs(self.known).max(axis=0) + sum(tables))
 
     def read(self, matrix: Array, what: str) -> Array:
-        """The stream as the matrix sees it, (A, C, d): the first rows of the tables stand for all,
+        """The stream as the matrix sees it, (Q, d): the first rows of the tables stand for all,
         since it tells none apart (Lemma K2).
         """
         require(not matrix[:, self.unknown].any(), f"{what} reads an unknown column", Undecided)
@@ -156,7 +159,7 @@ class Position:
             # scores, in the units of the query
             self.noted.product(self.sizes(), np.vstack([times(most[None], abs(query).T), query]))
             chosen = scores == scores.max(axis=-1, keepdims=True)
-            count, ever = chosen.sum(axis=-1, keepdims=True), chosen.any(axis=(0, 1))
+            count, ever = chosen.sum(axis=-1, keepdims=True), chosen.any(axis=0)
             alike = (count == 1).all() or (held[ever] == held[ever][0]).all()
             require(alike, f"{what}: different keys have one score", Undecided)  # Lemma K4
             seen = self.seen(value)
@@ -184,23 +187,21 @@ class Position:
         return [small(times(rows, matrix) + at[p]) for p, rows in enumerate(self.rows)]
 
     def mixed(self, seen: list[Array], chosen: Array, what: str) -> tuple[Array, list[int]]:
-        """The sum of the values of chosen positions, (A, C, d_v) or less where it is alike; and
-        the positions beside, whose token is not at hand (Lemma K4).
+        """The sum of the values of chosen positions, (Q, d_v) or less where it is alike; and the
+        positions beside, whose token is not at hand (Lemma K4).
         """
-        mixed, later = np.zeros((1, 1, seen[0].shape[1])), list[int]()
-        for p in np.flatnonzero(chosen.any(axis=(0, 1))).tolist():
+        mixed, later = np.zeros((1, seen[0].shape[1])), list[int]()
+        for p in np.flatnonzero(chosen.any(axis=0)).tolist():
             value = seen[p]
             if (value == value[0]).all():
                 value = value[0]
-            elif p == self.origin:
-                value = value[:, None]
-            elif p in self.letters:
-                value = value[self.cases[:, self.letters.index(p)]]
-            elif chosen[..., p].all() and (chosen.sum(axis=-1) == 1).all():
+            elif p in self.at_hand:
+                value = value[self.cases[:, self.at_hand.index(p)]]
+            elif chosen[:, p].all() and (chosen.sum(axis=-1) == 1).all():
                 value, later = np.zeros_like(value[0]), [*later, p]
             else:
                 raise Undecided(f"{what}: reads position {p}, whose token is not at hand")
-            mixed = small(mixed + np.where(chosen[..., p, None], value, 0))
+            mixed = small(mixed + np.where(chosen[:, p, None], value, 0))
         return mixed, later
 
     def leaks(self, query: Array, keys: Array, scores: Array, added: list[Array]) -> Array:
@@ -217,7 +218,7 @@ class Position:
         two, last = np.sort(high, axis=0)[-2:], np.sort(low, axis=0)[:2]
         above = np.where(high == two[1], two[0], two[1]) - low  # of the other positions
         moved = np.maximum(above, high - np.where(low == last[0], last[1], last[0]))
-        return np.asarray(moved[(below == 0).any(axis=(0, 1))].max(axis=0))
+        return np.asarray(moved[(below == 0).any(axis=0)].max(axis=0))
 
     def add_units(self, mlp: list[Array], where: str) -> None:
         """What the MLP adds; ReLU is 1-Lipschitz (Lemma K6)."""
@@ -225,48 +226,40 @@ class Position:
         error = grown(self.error, mlp[0])
         for matrix in mlp[1:]:
             hidden = np.maximum(hidden, 0)
-            self.noted.product(hidden.max(axis=(0, 1)), matrix)
+            self.noted.product(hidden.max(axis=0), matrix)
             hidden, error = times(hidden, matrix), grown(error, matrix)
-        self.noted.sums(self.sizes() + np.abs(hidden).max(axis=(0, 1)))
+        self.noted.sums(self.sizes() + np.abs(hidden).max(axis=0))
         self.known, self.error = small(self.known + hidden), upward(self.error + error)
         self.written = self.written | mlp[-1].any(axis=1)
-
-    def reached(self) -> Array:
-        """The node to which the letters at hand lead from each node in each case, int (A, C)."""
-        nodes = np.repeat(self.nodes[:, None], len(self.cases), axis=1)
-        for letters in self.cases.T:
-            nodes = self.model.facts[letters, nodes]
-        return nodes
 
     def rebase(self, blocks: list[dict[str, Any]], where: str, last: bool) -> None:
         """The nodes to which the letters at hand lead are the nodes from now on: a column is known
         where it is a function of that node, else by a table where the letters alone decide it;
         else nothing is known of it (Lemma K7). After the last layer claims are looked at alone.
         """
-        reached, claimed = self.reached(), np.zeros(len(self.error), bool)
+        claimed = np.zeros(len(self.error), bool)
         for block in blocks:
             claimed[slice(*block["columns"])] = True
-        nodes, at = np.unique(reached, return_inverse=True)
-        known, at = np.empty((len(nodes), 1, len(claimed))), at.reshape(reached.shape)
-        known[at, 0] = self.known
-        kept = (known[at, 0] == self.known).all(axis=(0, 1)) & ~self.unknown
+        nodes, one, at = np.unique(self.reached, return_index=True, return_inverse=True)
+        kept = (self.known[one[at]] == self.known).all(axis=0) & ~self.unknown
         differ = [(table != table[0]).any(axis=0) for table in self.tables.values()]
         false = claimed & (~kept | np.any(differ, axis=0))
         require(not false.any(), f"{where}: column {false.argmax()} is no function of the node")
         if last:
             return
-        by_letters = (self.known == self.known[:1]).all(axis=(0, 1)) & ~kept & ~self.unknown
-        self.tables[where] = np.where(by_letters, self.known[0], 0)
-        self.nodes, self.known, self.unknown = nodes, np.where(kept, known, 0), ~kept & ~by_letters
-        self.origin, self.letters, self.cases = None, [], np.zeros((1, 0), int)
+        _, of, at = np.unique(self.cases[:, 1:], axis=0, return_index=True, return_inverse=True)
+        by_letters = (self.known[of[at.ravel()]] == self.known).all(axis=0) & ~kept & ~self.unknown
+        self.tables[where] = np.where(by_letters, self.known[of], 0)
+        self.at_hand, self.reached, self.cases = [None], nodes, nodes[:, None]
+        self.known, self.unknown = np.where(kept, self.known[one], 0), ~kept & ~by_letters
 
     def decide(self) -> tuple[Fraction, Fraction]:
         """By how much the right token has the largest logit in every case, in the limit and with
         leaks (Lemma K8).
         """
         model, matrix, margins = self.model, self.model.unembedding, []
-        states = self.read(matrix, "the unembedding").reshape(-1, matrix.shape[1])
-        target = np.append(np.arange(model.n), model.n + model.r)[self.reached().ravel()]
+        states = self.read(matrix, "the unembedding")
+        target = np.append(np.arange(model.n), model.n + model.r)[self.reached]
         if model.per_token and not self.left:
             target[:] = len(matrix) - 1  # END
         most = self.leak * Fraction(2 * float(grown(self.error, matrix).max()))

@@ -24,6 +24,8 @@ class Verdict:
             is not understood).
         reason: why it is not PASS.
         queries: how many queries are proven right.
+        not_claimed: how many others there are, of which nothing is said: 0, unless stored queries
+            alone are claimed, which meet no missing fact.
         margin: the least logit of an answer minus the next one, where softmax selects without a
             leak.
         real_margin: the same in real arithmetic, leaks included.
@@ -37,6 +39,7 @@ class Verdict:
     verdict: Literal["PASS", "FAIL", "UNKNOWN"]
     reason: str = ""
     queries: int = 0
+    not_claimed: int = 0
     margin: Fraction = Fraction(0)
     real_margin: Fraction = Fraction(0)
     exact: str | None = None

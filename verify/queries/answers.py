@@ -18,7 +18,8 @@ class Recall(Evidence):
     """What the pass over all queries found.
 
     Attributes:
-        planned: how many queries there are: N R^k, or those of the subjects that were asked for.
+        planned: how many queries are claimed, N R^k or those that are stored, of the subjects
+            that were asked for.
         queries: how many were run.
         wrong: how many have no margin > 0, in whatever order sums are added (a NaN counts).
         unknown: how many have a margin that rounding may have made, or may take; none where the
@@ -53,7 +54,8 @@ class Recall(Evidence):
         if self.defect is not None:
             yield self.defect
         if self.judged and self.queries != self.planned:
-            yield f"{self.queries:,} queries were run, N R^k = {shortened(self.planned)}"
+            planned = shortened(self.planned)
+            yield f"{self.queries:,} queries were run, of {planned} that are claimed"
         if self.wrong != 0:
             yield f"{self.wrong} wrong answers"
         if self.judged and not self.margin > 0 and not self.unknown:

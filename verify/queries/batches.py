@@ -1,5 +1,5 @@
-"""All queries, batch by batch: subjects first, then the relations that can follow, from a cache;
-or chains of thought, token by token.
+"""All claimed queries, batch by batch: subjects first, then the relations that can follow, from a
+cache; or chains of thought, token by token.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from constructions.facts.table import FactTable
+from constructions.following.prefixes import prefixes_of
 from constructions.following.static_prefix import prefix_is_static
 from constructions.guards.errors import InternalError
 from constructions.model.answering import Answering
@@ -80,6 +81,46 @@ def batches_of_paths(
             yield _labelled(model, facts, states, subjects, prefix, hops)
 
 
+def batches_of_stored_paths(
+    model: Answering, facts: FactTable, hops: int, rows: int, chosen: NDArray[np.int64]
+) -> Iterator[Batch]:
+    """Those queries about the chosen subjects that meet no missing fact, at most `rows` at once;
+    what several begin with is run once.
+    """
+    device, read = model.embedding.weight.device, _prefix_reader(model)
+    total = int(facts.stored_paths.counts(hops)[chosen].sum())
+    for start in range(0, total, rows):
+        index = np.arange(start, min(start + rows, total))
+        subjects, paths = facts.claimed_queries(index, hops, True, chosen)
+        states = last_states(model, model.prompt(subjects, paths).cpu(), read)
+        yield _batch(model, facts, states.to(device), subjects, paths)
+
+
+def last_states(model: Answering, tokens: Tensor, read: Callable[..., Cache]) -> Tensor:
+    """The final states (Q, d_model) of the last positions of sequences (Q, L): position by
+    position, where those that begin alike share what they begin with.
+
+    Args:
+        model: that is run.
+        tokens: int64, on the CPU.
+        read: (tokens, cache) to the cache that includes them.
+    """
+    prefixes, device = prefixes_of(tokens), model.embedding.weight.device
+    cache, before = None, 0
+    for place in range(prefixes.n_positions):
+        (here,) = (prefixes.position == place).nonzero(as_tuple=True)
+        sequences = prefixes.first[here] // prefixes.n_positions
+        if cache is not None:
+            earlier = (prefixes.at[sequences, place - 1] - before).to(device)
+            cache = [KeysAndValues(*(part[earlier] for part in memory)) for memory in cache]
+        newest = tokens[sequences, place, None].to(device)
+        if place == prefixes.n_positions - 1:
+            states, _ = model.states(newest, cache)
+            return states[(prefixes.at[:, -1] - int(here[0])).to(device), -1]
+        cache, before = read(newest, cache), int(here[0])
+    raise InternalError("a query of no token was to be run")
+
+
 def _prefix_reader(model: Answering) -> Callable[..., Cache]:
     """(tokens, cache) to the cache that includes them; from embeddings alone where
     that is right.
@@ -118,14 +159,23 @@ def _labelled(
         [np.broadcast_to(np.array(prefix, np.int64), (len(tails), len(prefix))), tails], axis=1
     )
     asked = subjects[places]
-    answers = model.vocabulary.answer_tokens(facts.answer(asked, paths))
-    flat = states[..., -1, :].reshape(-1, states.shape[-1])
+    return _batch(model, facts, states[..., -1, :].reshape(-1, states.shape[-1]), asked, paths)
+
+
+def _batch(
+    model: Answering,
+    facts: FactTable,
+    states: Tensor,
+    subjects: NDArray[np.int64],
+    paths: NDArray[np.int64],
+) -> Batch:
+    """Queries with their final states (Q, d_model) and their answers."""
+    answers = model.vocabulary.answer_tokens(facts.answer(subjects, paths))
     failed, undecided = (
         torch.zeros(len(paths), dtype=torch.bool, device=states.device) for _ in range(2)
     )
-    return Batch(
-        flat, torch.from_numpy(answers).to(states.device), asked, paths, failed, undecided
-    )
+    wanted = torch.from_numpy(answers).to(states.device)
+    return Batch(states, wanted, subjects, paths, failed, undecided)
 
 
 def batches_of_chains(
@@ -145,11 +195,12 @@ def batches_of_chains(
     at_once = max(1, rows // model.shape.n_positions)
     steps = -(-hops // per_token)
     total = len(chosen) * facts.n_relations**hops
+    if model.stored_only:
+        total = int(facts.stored_paths.counts(hops)[chosen].sum())
     read = _prefix_reader(model)
     for start in range(0, total, at_once):
         index = np.arange(start, min(start + at_once, total))
-        places, paths = facts.queries(index, hops)
-        subjects = chosen[places]
+        subjects, paths = facts.claimed_queries(index, hops, model.stored_only, chosen)
         failed = torch.zeros(len(index), dtype=torch.bool, device=device)
         undecided = torch.zeros_like(failed)
         prompt = model.prompt(subjects, paths)

@@ -37,10 +37,12 @@ class Drawn:
 
 
 class Questions:
-    """The queries of a saved model: their lengths, their tokens and what should be answered."""
+    """The queries that a saved model claims to answer: their lengths, their tokens and what should
+    be answered.
+    """
 
     def __init__(self, manifest: Manifest, facts: FactTable, hops_per_token: int):
-        self.facts = facts
+        self.facts, self.stored_only = facts, manifest["queries"] == "stored"
         self.vocabulary = Vocabulary(
             facts.n_entities, facts.n_relations, tuple(manifest["specials"])
         )
@@ -57,6 +59,11 @@ class Questions:
         """How many tokens are written at most, END included."""
         return 1 + -(-self.hops // self.per_token) if self.per_token else 1
 
+    def counts(self) -> list[int]:
+        """How many there are of each length."""
+        claimed = self.facts.n_claimed_queries
+        return [claimed(length, self.stored_only) for length in self.path_lengths]
+
     def work(self, shape: TransformerShape) -> int:
         """The products that one query takes."""
         vocabulary = shape.d_vocab * shape.d_model
@@ -67,7 +74,7 @@ class Questions:
 
     def drawn(self, most: int, seed: int) -> Drawn:
         """All queries if there are at most so many, else so many at random, over all lengths."""
-        counts = [self.facts.n_queries(length) for length in self.path_lengths]
+        counts = self.counts()
         rng = np.random.default_rng(seed)
         if sum(counts) > most:
             share = np.bincount(rng.integers(len(counts), size=most), minlength=len(counts))
@@ -76,7 +83,7 @@ class Questions:
         for length, count in zip(self.path_lengths, counts, strict=True):
             if not count:
                 continue
-            some, words = self.facts.drawn_queries(count, length, rng)
+            some, words = self.facts.drawn_queries(count, length, rng, self.stored_only)
             subjects.append(some)
             paths.append(np.pad(words, ((0, 0), (0, self.hops - length))))
             lengths.append(np.full(count, length))

@@ -1,9 +1,10 @@
 """An export, asked in the other tool: every answer against the table of facts, every logit against
 the module's own times a power of two.
 
-The queries are all paths of the model's length; of a chain of thought all lengths up to it, and it
-is continued with what the other tool says. About `MOST_ASKED` are asked, shared among the lengths:
-where there are more of a length, as many are drawn, and it is said of how many.
+The queries are all paths of the model's length that it claims to answer; of a chain of thought all
+lengths up to it, and it is continued with what the other tool says. About `MOST_ASKED` are asked,
+shared among the lengths: where there are more of a length, as many are drawn, and it is said of
+how many.
 """
 
 from __future__ import annotations
@@ -22,10 +23,9 @@ from constructions.export import export
 from constructions.export.names import as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import sampling_margin
-from constructions.following.prefixes import prefixes_of
 from constructions.model.answering import Answering
-from constructions.model.trace import KeysAndValues
 from verify.queries.asked import Asked
+from verify.queries.batches import last_states
 
 MOST_ASKED = 4096
 MOST_NUMBERS = 2**21
@@ -71,7 +71,7 @@ def export_and_ask(
 
 def n_asked(model: Answering) -> int:
     """How many queries of a model another tool is asked."""
-    return sum(min(model.facts.n_queries(hops), _share(model)) for hops in model.path_lengths)
+    return sum(min(model.n_queries(hops), _share(model)) for hops in model.path_lengths)
 
 
 def _share(model: Answering) -> int:
@@ -111,15 +111,15 @@ def ask(
     widest = max(model.shape.d_vocab, model.shape.d_model, model.shape.widest_layer)
     at_once = max(1, MOST_NUMBERS // (widest * (2 * model.hops + 1)))
     for hops in model.path_lengths:
-        total = model.facts.n_queries(hops)
-        drawn = model.facts.drawn_queries(most, hops, draw) if total > most else None
+        total, drawn = model.n_queries(hops), None
+        if total > most:
+            drawn = model.facts.drawn_queries(most, hops, draw, model.stored_only)
         asked.all_queries += total
+        asked.not_claimed += model.facts.n_queries(hops) - total
         for start in range(0, min(total, most), at_once):
             index = np.arange(start, min(start + at_once, total, most))
             subjects, paths = (
-                model.facts.queries(index, hops)
-                if drawn is None
-                else [part[index] for part in drawn]
+                model.queries(index, hops) if drawn is None else [part[index] for part in drawn]
             )
             _ask_some(run, model, subjects, paths, asked)
             progress(asked.queries)
@@ -152,29 +152,13 @@ def _ask_some(
 
 def _hold_against(model: Answering, tokens: Tensor, last: Tensor, asked: Asked) -> None:
     """Note how far the other tool's last logits (Q, d_vocab or more) are from the module's own."""
-    expected = model.unembedding(_last_states(model, tokens)).cpu()
+    states = last_states(model, tokens, lambda new, cache=None: model.states(new, cache)[1])
+    expected = model.unembedding(states).cpu()
     here = last[:, : expected.shape[-1]]
     difference = (here.double() - asked.scale * expected.double()).abs().max().item()
     asked.difference = _larger(difference, asked.difference)
     if last.dtype != expected.dtype:
         asked.other_dtype = str(last.dtype).removeprefix("torch.")
-
-
-def _last_states(model: Answering, tokens: Tensor) -> Tensor:
-    """The final states (Q, d_model) of the last positions of sequences (Q, L): position by
-    position, where those that begin alike share what they begin with.
-    """
-    prefixes, device = prefixes_of(tokens), model.embedding.weight.device
-    states, cache, before = torch.empty(0), None, 0
-    for place in range(prefixes.n_positions):
-        (here,) = (prefixes.position == place).nonzero(as_tuple=True)
-        sequences = prefixes.first[here] // prefixes.n_positions
-        if cache is not None:
-            earlier = (prefixes.at[sequences, place - 1] - before).to(device)
-            cache = [KeysAndValues(*(part[earlier] for part in memory)) for memory in cache]
-        states, cache = model.states(tokens[sequences, place, None].to(device), cache)
-        before = int(here[0])
-    return states[(prefixes.at[:, -1] - before).to(device), 0]
 
 
 def _smaller(one: float, other: float) -> float:

@@ -130,7 +130,7 @@ def check_form(
         InputError: there are more queries than are run.
     """
     facts = model.facts
-    planned = sum(map(facts.n_queries, model.path_lengths))
+    planned = model.n_all_queries()
     require_runnable(planned)
     other, allowed = FORMS[form](model)
     recalls: list[Recall] = []
@@ -144,7 +144,8 @@ def check_form(
         logits: Tensor = other.unembedding(states[:, -1:])
         return logits
 
-    asked = ask(run, model, most=facts.n_queries(model.hops), progress=_after(planned, progress))
+    most = max(map(model.n_queries, model.path_lengths))
+    asked = ask(run, model, most=most, progress=_after(planned, progress))
     shape = other.shape
     sizes = FormSizes(
         shape.d_model,

@@ -1,10 +1,11 @@
 """Every query through the real module, against the oracle.
 
-The queries of k hops are the N R^k pairs of a subject and a path. They are streamed subject by
-subject: a batch of subjects runs once, its cache then serves all R relations that can follow, and
-so on for each hop; a prefix is run once. Where keys and values of prefixes provably depend on
-their tokens and positions alone, only those are computed for them. The answer is decided in one of
-two ways, or both:
+The queries of k hops are the N R^k pairs of a subject and a path, or those of them that a model
+claims to answer, which meet no missing fact. They are streamed subject by subject: a batch of
+subjects runs once, its cache then serves all R relations that can follow, and so on for each hop;
+a prefix is run once. Where keys and values of prefixes provably depend on their tokens and
+positions alone, only those are computed for them. The answer is decided in one of two ways, or
+both:
 
 * `full`: all logits of the module, the answer's minus the largest other one;
 * `fast`: the final state alone, by `verify.queries.readout`, after its check of the unembedding. A
@@ -38,7 +39,12 @@ from constructions.guards.errors import InputError
 from constructions.model.answering import Answering, Widths
 from constructions.model.fact_model import FactModel
 from verify.queries.answers import Logits, Recall
-from verify.queries.batches import Batch, batches_of_chains, batches_of_paths
+from verify.queries.batches import (
+    Batch,
+    batches_of_chains,
+    batches_of_paths,
+    batches_of_stored_paths,
+)
 from verify.queries.deciding import Decider
 from verify.queries.exact import Exactness
 from verify.queries.query_words import in_words
@@ -60,7 +66,8 @@ def check_recall(
     subjects: NDArray[np.int64] | None = None,
     progress: Callable[[int], None] = lambda queries: None,
 ) -> Recall:
-    """Run all N R^k queries through the module and compare every answer with `facts.answer`.
+    """Run all queries that the module claims to answer, N R^k or the stored ones, and compare
+    every answer with `facts.answer`.
 
     Args:
         model: any that answers about the entities and relations of `facts`; only a `FactModel` can
@@ -87,8 +94,10 @@ def check_recall(
         )
     if subjects is not None and len(subjects) == 0:
         raise InputError("no subjects were given: a recall of no query says nothing")
-    asked = facts.n_entities if subjects is None else len(subjects)
-    planned = asked * (facts.n_queries(hops) // facts.n_entities)
+    chosen = np.arange(facts.n_entities) if subjects is None else np.array(subjects)
+    planned = len(chosen) * (facts.n_queries(hops) // facts.n_entities)
+    if model.stored_only:
+        planned = int(facts.stored_paths.counts(hops)[chosen].sum())
     require_runnable(planned)
     mode = _affordable(model, facts, hops) if logits == "auto" else logits
     rows = batch_rows or _rows_within(memory_cap, model, hops)
@@ -102,8 +111,9 @@ def check_recall(
     decider = Decider(model, mode, rows, result, hops)
     if decider.reader is None and mode == "fast":
         return result
-    chosen = np.arange(facts.n_entities) if subjects is None else np.array(subjects)
     batches = batches_of_chains if model.hops_per_token else batches_of_paths
+    if model.stored_only and not model.hops_per_token:
+        batches = batches_of_stored_paths
     watched = _watched(batches(model, facts, hops, rows, chosen), decider.exactness)
     for number, batch in enumerate(watched):
         _judge(decider, facts, batch, first=number == 0)
@@ -164,7 +174,8 @@ def _affordable(model: Answering, facts: FactTable, hops: int) -> Logits:
     """How queries are decided where nothing is asked for: by both ways if full logits take little
     work.
     """
-    work = facts.n_queries(hops) * model.shape.d_vocab * model.shape.d_model
+    queries = facts.n_claimed_queries(hops, model.stored_only)
+    work = queries * model.shape.d_vocab * model.shape.d_model
     if not isinstance(model, FactModel) or not model.readout.tells_codes_apart:
         return "full"
     return "both" if work <= AFFORDABLE_FULL_WORK else "fast"

@@ -130,7 +130,6 @@ def _module(path: Path, shape: TransformerShape, dtype: torch.dtype) -> Transfor
 
 def _run(module: Transformer, questions: Questions, drawn: Drawn, started: Sample) -> Sample:
     """Run the queries, some at a time, and say what was found."""
-    lengths = questions.path_lengths
     at_once = _at_once(module.shape, drawn)
     margins, largest = [], 0.0
     for start in range(0, len(drawn.prompts), at_once):
@@ -143,7 +142,7 @@ def _run(module: Transformer, questions: Questions, drawn: Drawn, started: Sampl
     return replace(
         started,
         queries=len(smallest),
-        all_queries=sum(map(questions.facts.n_queries, lengths)),
+        all_queries=sum(questions.counts()),
         wrong=len(wrong),
         margin=smallest.min().item(),
         largest=largest,

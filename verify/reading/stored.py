@@ -16,7 +16,7 @@ import numpy as np
 from verify.kernel.verdict import Refuted, require, whole
 from verify.reading.wording import MOST_SHOWN, shown
 
-FORMAT = 3
+FORMAT = 4
 DTYPES = {"float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4", "I64": "<i8"}
 MOST_LAYERS = 4096

@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from verify.kernel.verdict import Verdict, require, whole
+from verify.kernel.verdict import Undecided, Verdict, require, whole
+from verify.reading.wording import shown
 from verify.symbolic.claims import Claims
 from verify.symbolic.layouts import Books, Words
 from verify.symbolic.passes import prove_run
@@ -81,7 +82,12 @@ def _task(claims: Claims, model: Model) -> Task:
     """What is to be proven: all of it but `hops_per_token` follows from the folder."""
     n, r, k = model.n, model.n_relations, model.hops
     what = "hops_per_token"
-    per_token = whole(claims.take("task", what)[what], int(model.chain), what)
+    task = claims.take("task", what, "queries")
+    claimed = task["queries"]
+    require(claimed in ("all", "stored"), f"task: queries is {shown(claimed)}")
+    if claimed == "stored":
+        raise Undecided("stored queries alone are claimed, and this checker proves all or none")
+    per_token = whole(task[what], int(model.chain), what)
     require(per_token <= (k if model.chain else 0), "task: hops_per_token")
     steps = -(-k // per_token) if model.chain else 0
     rows = len(model.positions)
