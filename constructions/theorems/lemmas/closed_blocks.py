@@ -8,7 +8,7 @@ other block a number between -2 a and -a, plus its own -a once more by attention
 number less 2 a, which is negative. So `x + ReLU(-x) = max(x, 0)` keeps block r and makes all
 others 0.
 
-Used by: `selector`, `scalar_selector`.
+Used by: `selector`; `scalar_selector` and `digit_selector` by `digit_blocks`.
 """
 
 from __future__ import annotations
