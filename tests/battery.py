@@ -377,7 +377,7 @@ REFUTED_BY_SPELLING_ALONE = {
     *(f"selector with the last letters {last}" for last in ([0, 3],)),
     *(f"key_value with the last letters {last}" for last in ([0, 1], [1, 2], [0, 3])),
     *(f"precomputed with the last letters {last}" for last in ([0, 1], [1, 2], [0, 3])),
-    *(f"selector with the columns {columns}" for columns in ([1, 4], [0, 3], [0, 6])),
+    *(f"selector with the columns {columns}" for columns in ([1, 4], [0, 3], [0, 5])),
     *(f"key_value with the columns {columns}" for columns in ([0, 4],)),
     *(f"precomputed with the columns {columns}" for columns in ([1, 8], [0, 7], [0, 10])),
 }

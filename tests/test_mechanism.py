@@ -35,7 +35,7 @@ def built(name, n=5, n_relations=2, seed=0):
 def test_the_mechanism_of_the_selector():
     assert mechanism(built("selector")) == [
         Step("read the subject", 0, 0, None, None, ((), ()), ("attributes",), ("attributes",)),
-        Step("mask", 0, None, 0, range(6), ((), ()), ("attributes", "relation"), ("attributes",)),
+        Step("close", 0, None, 0, range(6), ((), ()), ("attributes",), ("attributes",)),
     ]
     assert [str(step) for step in mechanism(built("chain_of_thought"))] == [
         "layer 0, head 0: read the entity: words 1 -> words 1, selects entity_pointer = position",
@@ -161,15 +161,15 @@ def test_an_edit_at_no_point_is_refused():
 def test_a_slot_is_set_and_nothing_else():
     model = built("selector")
     states = torch.randn(2, 3, model.shape.d_model, dtype=torch.float64)
-    changed = model.set_slot(states, "relation", 7.0)
-    assert (model.slot_state(changed, "relation") == 7).all()
+    changed = model.set_slot(states, "one", 7.0)
+    assert (model.slot_state(changed, "one") == 7).all()
     assert torch.equal(
         model.slot_state(changed, "attributes"), model.slot_state(states, "attributes")
     )
     turned = change_basis(model, rotation(model.shape.d_model))
     states = states @ turned.basis.mT
-    changed = turned.set_slot(states, "relation", 7.0)
-    assert (turned.slot_state(changed, "relation") - 7).abs().max() < 1e-12
+    changed = turned.set_slot(states, "one", 7.0)
+    assert (turned.slot_state(changed, "one") - 7).abs().max() < 1e-12
     assert (turned.slot_state(changed - states, "attributes")).abs().max() < 1e-12
 
 

@@ -8,7 +8,9 @@ from constructions.sizes.tensors import bit_readout, copies, mlp
 
 
 def selector(s: Symbols) -> Sizing:
-    """A block of m bits for each relation, and a constant; -1 where there is another relation."""
+    """A block of m bits for each relation, and a constant. E holds bits, and -1 in the blocks of
+    other relations, if there are any.
+    """
     d = s.R * s.m + 1
     width = s.R * s.m
     return Sizing(
@@ -27,9 +29,9 @@ def selector(s: Symbols) -> Sizing:
 
 
 def scalar_selector(s: Symbols) -> Sizing:
-    """A number below a in place of each block, and its negative where there is another relation; U
-    holds 2 t and `-t^2`, and for tokens that are no answers -2, or -1 where there is a single
-    answer.
+    """A number below a in place of each block, and the largest's negative if there is another
+    relation. U holds 2 t and `-t^2`, and for tokens that are no answers -2, or -1 where there is a
+    single answer.
     """
     d, largest = s.R + 1, s.max(s.a - 1, 1)
     lowest = -s.max((s.a - 1) ** 2, 1 + s.if_any(s.a - 1))

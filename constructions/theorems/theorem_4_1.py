@@ -15,8 +15,9 @@ The last margin is `2 (e^beta - R + 1) / (e^beta + 1)` for a gain beta of one's 
 Hypotheses. None on the facts: bijections, functions and partial functions. The paper states the
 theorem for bijections.
 
-Where this departs from the paper: one hidden layer where the paper's MLP has three;
-`scalar_selector`, whose width does not depend on N, is ours; explicit constants throughout.
+Where this departs from the paper: one hidden layer where the paper's MLP has three, and no flags
+of relations, whose embeddings close the blocks that are not asked for; `scalar_selector`, whose
+width does not depend on N, is ours; explicit constants throughout.
 Proofs: docs/theorems/theorem_4_1.md.
 """
 
@@ -58,7 +59,7 @@ def selector(
     facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
 ) -> Plan[FactModel]:
     """Theorem 4.1 with an MLP: the subject's embedding is a stack of its attributes' codes, the
-    MLP masks all but one.
+    relation's closes all but one.
 
     Weights. `E[s]` = blocks `b(f_0(s)), ..., b(f_{R-1}(s))`; `E[relation r]` = -1 in every block
     but block r, 0 in that, and a constant 1. Uniform attention over the two tokens with value
@@ -109,9 +110,10 @@ def scalar_selector(
     the answer's number.
 
     Weights. As `selector`, with the number `f_r(s)` in place of block r, and `-(N' - 1)` in place
-    of -1 (-1 where N' = 1). The unembedding reads `logit_t = 2 t x - t^2 = x^2 - (x - t)^2`. The price of the
-    width is precision: log2 N' bits in a coordinate and 2 log2 N' in the unembedding, so that the
-    sums reach `3 (N' - 1)^2`. Exact in float32 up to N' = 2,365, in float64 up to N' = 54,794,159.
+    of -1 (-1 where N' = 1). The unembedding reads `logit_t = 2 t x - t^2 = x^2 - (x - t)^2`. The
+    price of the width is precision: log2 N' bits in a coordinate and 2 log2 N' in the unembedding,
+    so that the sums reach `3 (N' - 1)^2`. Exact in float32 up to N' = 2,365, in float64 up to N' =
+    54,794,159.
 
     Args:
         facts: any table.

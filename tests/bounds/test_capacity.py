@@ -212,14 +212,15 @@ def test_half_precision_is_counted_as_well():
 
 
 def test_a_damaged_weight_fails_the_cell(monkeypatch):
-    """One weight that is off its grid: the accounting no longer equals the formula, even if all
+    """A weight that is off its grid: the accounting no longer equals the formula, even if all
     answers stay right.
     """
 
     def damaged(facts, **options):
         model = selector(facts, **options)
         with torch.no_grad():
-            model.layers[0].mlp.matrix(0)[0, model.stream["relation"].columns[0]] *= 1.5
+            model.layers[0].mlp.matrix(0)[0] *= 2
+            model.layers[0].mlp.matrix(1)[:, 0] /= 2
         return model
 
     monkeypatch.setattr("constructions.theorems.theorem_4_1.selector", damaged)

@@ -187,7 +187,8 @@ def wrong():
                 reported(1, base, blocks=[subject[0] | {"last": last}, *subject[1:]]),
             )
         start, stop = subject[-1]["columns"]
-        for columns in ([start + 1, stop], [start, stop - 1], [start, stop + 2]):
+        wide = min(stop + 2, json.loads(base["manifest.json"])["sizes"]["d_model"])
+        for columns in ([start + 1, stop], [start, stop - 1], [start, wide]):
             narrow = subject[-1] | {"columns": columns}
             yield f"{name} with the columns {columns}", reported(1, base, blocks=[narrow])
     # passes and heads

@@ -106,7 +106,7 @@ def test_the_answer_is_named_where_the_unembedding_reads_it(name):
                 assert model.codebooks[0].tokens[0] in reached
 
 
-def test_the_relation_masks_all_blocks_of_the_subject_but_one():
+def test_the_relation_closes_all_blocks_of_the_subject_but_one():
     facts = FactTable.random_bijections(8, 3, seed=2)
     model = selector(facts)
     for subject in range(8):
@@ -115,18 +115,27 @@ def test_the_relation_masks_all_blocks_of_the_subject_but_one():
             *_, copied, left = found.steps[0].rows
             for other in range(3):
                 before, after = copied.held[other], left.held[other]
-                assert before.text == facts.entity_name(facts.answer(subject, [other]))
+                name = facts.entity_name(facts.answer(subject, [other]))
                 if other == r:
+                    assert (before.text, before.kind) == (name, "entity")
                     assert (after.values == before.values).all()
                     assert not after.cleared
                 else:
+                    assert (before.text, before.kind) == (f"{name} - 2", "closed")
                     assert not after.values.any()
-                    assert after.cleared == before.values.any()
-            (mask,) = found.steps[0].fired
-            ones = [int(copied.held[other].values.sum()) for other in range(3)]
-            assert [fired for _, fired, _ in mask.by_block] == [
-                0 if other == r else ones[other] for other in range(3)
+                    assert after.cleared
+            (close,) = found.steps[0].fired
+            assert [fired for _, fired, _ in close.by_block] == [
+                0 if other == r else 3 for other in range(3)
             ]
+
+
+def test_zeros_of_a_relation_are_no_code_of_an_entity():
+    """The first entity has a code of zeros, and so looks what a relation leaves open."""
+    found = shown(selector(FactTable.random_bijections(8, 3, seed=2)), 0, [1])
+    relation = found.steps[0].rows[1]
+    assert [held.kind for held in relation.held] == ["numbers", "zero", "numbers", "numbers"]
+    assert relation.held[1].text == ""
 
 
 def test_what_a_pass_hands_on_is_labelled_with_the_rest_of_the_word():
@@ -178,8 +187,8 @@ def test_blocks_of_words_that_are_no_part_of_the_path_are_cut_and_counted():
 
 
 def test_an_edited_weight_changes_what_is_shown():
-    """The control: a mask that is taken away no longer clears its block, and an exchanged
-    attribute gets another name.
+    """The control: where units no longer write to a closed block it is not cleared, and an
+    exchanged attribute gets another name.
     """
     facts = FactTable.random_bijections(8, 2, seed=6)
     model = selector(facts)
@@ -191,7 +200,8 @@ def test_an_edited_weight_changes_what_is_shown():
         edited.layers[0].mlp.matrix(1)[model.stream["attributes"].columns[1]] = 0
     found = shown(edited, subject, [0])
     left = found.steps[0].rows[-1].held[1]
-    assert (left.cleared, left.text) == (False, facts.entity_name(facts.answer(subject, [1])))
+    name = facts.entity_name(facts.answer(subject, [1]))
+    assert (left.cleared, left.text) == (False, f"{name} - 2")
     assert found.steps[0].logits != whole.steps[0].logits
     edited = copy.deepcopy(model)
     with torch.no_grad():

@@ -28,7 +28,7 @@ def test_selector_has_the_stated_size_and_margin_exactly_two(facts):
     model = selector(facts)
     possible = len(np.unique(facts.answers))
     m, n_relations = max(1, int(np.ceil(np.log2(possible)))), facts.n_relations
-    assert model.shape.d_model == n_relations * m + n_relations + 1
+    assert model.shape.d_model == n_relations * m + 1
     assert model.shape.layers[0].d_mlp == (n_relations * m,)
     assert model.embedding.weight.dtype == torch.float32
     assert check_recall(model, facts, logits="full").margin == 2
@@ -37,7 +37,7 @@ def test_selector_has_the_stated_size_and_margin_exactly_two(facts):
 @given(facts=st.one_of(bijections(), functions()))
 def test_scalar_selector_has_width_R_and_margin_exactly_one(facts):
     model = scalar_selector(facts)
-    assert model.shape.d_model == 2 * facts.n_relations + 1
+    assert model.shape.d_model == facts.n_relations + 1
     assert model.shape.layers[0].d_mlp == (facts.n_relations,)
     assert check_recall(model, facts, logits="full").margin == 1
 
@@ -51,7 +51,7 @@ def test_attention_selector_has_no_mlp_and_heads_of_query_width_one(facts):
     assert [(h.d_qk, h.d_v) for h in model.shape.layers[0].heads] == [(1, m)] * facts.n_relations
 
 
-def test_selector_embeds_subjects_as_stacked_codes_and_masks_all_blocks_but_one():
+def test_selector_stacks_the_codes_of_a_subject_and_the_relation_closes_all_blocks_but_one():
     facts = FactTable([[2, 0, 1], [1, 1, 0]])
     model = selector(facts)
     trace = model.trace(torch.tensor([[0, 3 + 1]]))  # subject 0, relation 1
@@ -59,14 +59,14 @@ def test_selector_embeds_subjects_as_stacked_codes_and_masks_all_blocks_but_one(
     embedded = model.slot_state(trace.residual["embedding"], "attributes")[0, 0]
     assert embedded.tolist() == [bits[2], bits[1]]
     gathered = model.slot_state(trace.residual["layers.0.mid"], "attributes")[0, 1]
-    assert gathered.tolist() == [bits[2], bits[1]]
+    assert gathered.tolist() == [[bit - 2 for bit in bits[2]], bits[1]]
     selected = model.slot_state(trace.residual["layers.0.post"], "attributes")[0, 1]
     assert selected.tolist() == [[0, 0], bits[1]]
     assert model.slot_state(trace.residual["layers.0.post"], "one")[0, 1] == 1
     assert trace.patterns["layers.0"][0, 0, 1].tolist() == [0.5, 0.5]
     (layer,) = model.record.layers
     assert [head.name for head in layer.heads] == ["read the subject"]
-    assert [group.name for group in layer.units] == ["mask"]
+    assert [group.name for group in layer.units] == ["close"]
 
 
 @pytest.mark.parametrize("builder", [selector, scalar_selector])
@@ -83,7 +83,7 @@ def test_no_internal_weight_depends_on_the_facts(builder):
 def test_codes_name_answers_not_entities():
     """1,000 entities that answer with 5 of them need 3-bit codes."""
     facts = FactTable(np.random.default_rng(0).integers(0, 5, (4, 1000)))
-    assert selector(facts).shape.d_model == 4 * 3 + 4 + 1
+    assert selector(facts).shape.d_model == 4 * 3 + 1
 
 
 # ------------------------------------------------------------------ exactness
@@ -127,7 +127,7 @@ def test_attention_selector_refuses_a_dtype_whose_rounding_exceeds_the_margin():
 def test_more_than_the_memory_is_refused_beforehand_with_the_number_of_bytes(monkeypatch):
     facts = FactTable.random_bijections(100, 2)
     monkeypatch.setattr("constructions.guards.memory.memory_limit", lambda: 10_000)
-    parameters = 2 * 103 * 17 + 4 * 14 * 17
+    parameters = 2 * 103 * 15 + 4 * 14 * 15
     with pytest.raises(
         DoesNotFit,
         match=rf"\({parameters:,} parameters.* need {4 * parameters:,} bytes, .* has 10,000",

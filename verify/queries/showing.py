@@ -10,7 +10,7 @@ edited weight shows; only the names of blocks are the builder's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -87,7 +87,7 @@ class _Follower:
         positions = sorted({deciding, *(at for look in looks for at, _ in look.looked)})
         rows = [self._row("embedding", position) for position in positions]
         before = rows[-1]
-        is_code = self._embedded(self._stream("embedding", deciding))
+        is_code = self._embedded(deciding)
         for index, layer in enumerate(self.model.layer_sequence()):
             kept = self.claims.kept(index, left)
             labels = None if kept is None else self._labels(kept)
@@ -96,12 +96,14 @@ class _Follower:
                 is_code = is_code | self._copied(rows, here)
                 ends = labels if layer.mlp is None else None
                 row = self._row(f"layers.{index}.mid", deciding, before, is_code, ends)
+                row = _closed(row, [*rows[: len(positions)], before])
                 if layer.mlp is None or _values(row) != _values(before):
                     rows.append(row)
                 before = row
             is_code = set(labels or ())
             if layer.mlp is not None:
-                before = self._row(f"layers.{index}.post", deciding, before, is_code, labels)
+                row = self._row(f"layers.{index}.post", deciding, before, is_code, labels)
+                before = _closed(row, [*rows[: len(positions)], before])
                 rows.append(before)
         return ShownStep(tuple(rows), looks, fired, *self._logits(deciding))
 
@@ -131,7 +133,7 @@ class _Follower:
         stream = self._stream(point, position)
         token = int(self.tokens[position])
         if is_code is None:
-            is_code = self._embedded(stream)
+            is_code = self._embedded(position)
         held = []
         for index, block in enumerate(self.blocks):
             values = stream[list(block.columns)]
@@ -146,10 +148,13 @@ class _Follower:
             held.append(Held(values, text, kind, label, cleared, left_over))
         return Row(point, position, token_name(self.model, token), tuple(held))
 
-    def _embedded(self, stream: Values) -> set[int]:
-        """The first columns of the blocks in which this embedding has codes of entities: all that
-        the builder claims, if it has any.
+    def _embedded(self, position: int) -> set[int]:
+        """The first columns of the blocks in which the embedding at a position has codes of
+        entities: all that the builder claims, if it has any and is no relation's.
         """
+        if int(self.tokens[position]) in self.model.vocabulary.relations:
+            return set()
+        stream = self._stream("embedding", position)
         columns = [c for s in self.claims.subject for c in range(s.start, s.stop)]
         claimed = set(columns) if stream[columns].any() else set()
         return {block.columns[0] for block in self.blocks} & claimed
@@ -222,6 +227,19 @@ class _Follower:
             read.append((sums[0], sums[-1]))
         named = tuple((token_name(self.model, token), float(logits[token])) for token in best)
         return named, tuple(read)
+
+
+def _closed(row: Row, sources: list[Row]) -> Row:
+    """The row in which blocks that hold a known code less one number are named after it: the code
+    stands in the same block of one of the sources.
+    """
+    held = list(row.held)
+    for index, one in enumerate(row.held):
+        for source in (row.held[index] for row in sources if row.held[index].kind == "entity"):
+            less = np.unique(source.values - one.values)
+            if one.kind == "numbers" and len(less) == 1 and less[0] > 0:
+                held[index] = replace(one, text=f"{source.text} - {less[0]:g}", kind="closed")
+    return replace(row, held=tuple(held))
 
 
 def _values(row: Row) -> list[bytes]:

@@ -150,7 +150,8 @@ class Reader:
 
     def text(self, block: Block, values: Values, is_code: bool) -> tuple[str, str]:
         """What stands there, and of which kind it is: "entity", "near" (not the code, but of its
-        signs), "relation", "position", "numbers" or "zero".
+        signs), "relation", "position", "numbers" or "zero". (`showing` has a kind more, "closed":
+        a code less a number.)
 
         Args:
             block: where.
@@ -162,7 +163,8 @@ class Reader:
             return "", "zero"
         if block.form is not None and (found := self._entity(block, values)):
             return found
-        return self._vectors(block).get(values.tobytes(), (_numbers(values), "numbers"))
+        known = {} if block.form not in (None, "any") else self._vectors(block)
+        return known.get(values.tobytes(), (_numbers(values), "numbers"))
 
     def _entity(self, block: Block, values: Values) -> tuple[str, str] | None:
         """The entity whose code it is."""

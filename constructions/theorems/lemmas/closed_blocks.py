@@ -1,12 +1,17 @@
-"""Lemma: a relation's embedding that holds a negative number in every block but its own closes
-these blocks, without a flag.
+"""Lemma: a relation's embedding that is negative in every block but its own closes these blocks,
+so that no flag for each relation is needed.
 
-Statement. Let every entity hold numbers between 0 and a > 0 in R blocks, and `E[relation r]` hold
--a in every block but block r, where it holds 0. Let uniform attention over both tokens copy twice
-the blocks. At the relation's position block r then holds what the entity holds there, and every
-other block a number between -2 a and -a, plus its own -a once more by attention: the entity's
-number less 2 a, which is negative. So `x + ReLU(-x) = max(x, 0)` keeps block r and makes all
-others 0.
+Statement. Let every entity hold numbers from 0 to a >= 1 in R blocks, and `E[relation r]` hold -a
+in every block but block r, and 0 in that. Let uniform attention over both tokens copy twice the
+blocks. Then `x + ReLU(-x)` in every coordinate x of the relation's position leaves in block r what
+the entity holds there, and 0 in all others.
+
+Proof. Attention adds `2 (E[s] + E[r]) / 2 = E[s] + E[r]` to `E[r]`. In block r that is the
+entity's number, which is not negative. In another block it is the entity's number less 2 a, from
+-2 a to -a, which is negative. And `x + ReLU(-x) = max(x, 0)`. ∎
+
+Numbers on the way are at most 2 a in absolute value. Half of a would close a block, too; the whole
+keeps closed blocks a below 0, so that noise does not open them.
 
 Used by: `selector`; `scalar_selector` and `digit_selector` by `digit_blocks`.
 """

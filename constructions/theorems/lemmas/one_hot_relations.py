@@ -4,8 +4,9 @@ Statement. Let `E[relation r]` be the unit vector `e_r` in the slot `relation`. 
 position of a relation the form `relation.sum()` is 1, and a unit that reads `-e_r` or `+e_r` is
 gated by relation r alone.
 
-Used by: `selector`, `scalar_selector`, `attention_selector`, `superposition`, `precomputed`,
-`hybrid`, `meet_in_the_middle`, `chain_of_thought`.
+Used by: `attention_selector`, `superposition`, `precomputed`, `hybrid`, `meet_in_the_middle`,
+`chain_of_thought`. Where one head sees subject and relation together, relations close blocks
+themselves and need no slot of their own: `closed_blocks`.
 """
 
 from __future__ import annotations

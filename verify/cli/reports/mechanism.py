@@ -19,7 +19,7 @@ MOST_NOTES = 12
 """Heads, or groups of units, of one layer that are named."""
 LEGEND = (
     ". nothing there; 0 cleared by this layer; * the code that this pass hands on; (x) left over:"
-    " no longer counted on; ~x the signs of x's code; @i position i"
+    " no longer counted on; ~x the signs of x's code; x - 2 its code less 2; @i position i"
 )
 
 
