@@ -99,7 +99,7 @@ def least_dimension_beside(
 def _answers_of_one(n_entities: int, n_relations: int, hops: int, facts: Facts) -> Enclosure:
     """log2 of how many ways there are to answer all queries from one entity."""
     n, r, k = whole_sizes(n_entities, n_relations, hops, facts)
-    distinct = require_tree("row_bound", "I(k) <= N", n, r, k)
+    distinct = require_tree("row_bound", "M I(k) <= N", n, r, k)
     frontier = r ** (k - 1)
     if facts == "functions" or frontier == 1:
         free = n if facts == "functions" else n - (distinct - frontier)
