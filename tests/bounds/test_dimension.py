@@ -2,14 +2,18 @@
 it, and what lies below it.
 """
 
+import importlib.util
 import itertools
 import math
+import re
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own_files import ROOT
 from strategies import large
 
 from bounds.counting import count_rows, shared_leaves_family
@@ -166,3 +170,52 @@ def test_rows_of_digits_attain_it_where_digits_divide_the_bits():
     )
     assert five.d_model == 49 > least_dimension(4096, 16, 5) + 1 == 40
     assert np.isfinite(row_bound(2**40, 2**40).bits)
+
+
+# ------------------------------------------------------------------ the picture
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location("dimension", ROOT / "benchmarks/dimension.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+def test_no_point_of_the_picture_lies_below_the_bound(benchmark):
+    found = benchmark.points(64, 3)
+    assert all(point.d_model >= point.least for point in found)
+    on_it = {(point.name, point.bits) for point in found if point.d_model == point.least}
+    assert on_it == {("least_selector", bits) for bits in (1, 2, 3, 6)}
+    one_more = {point.name for point in found if point.d_model == point.least + 1}
+    assert one_more >= {"selector", "digit_selector", "scalar_selector"}
+    assert "least_selector" not in {point.name for point in benchmark.points(64, 1)}
+
+
+def test_the_picture_of_the_page_is_drawn_by_its_command(benchmark, tmp_path):
+    """The committed file has the texts of the one that is drawn now, and all its bytes where the
+    same matplotlib draws.
+    """
+    pytest.importorskip("matplotlib")
+    page = (ROOT / "docs/lower-bounds.md").read_text()
+    assert "](dimension-and-precision.svg)" in page
+    committed = (ROOT / "docs/dimension-and-precision.svg").read_text()
+
+    def drawn(entities, relations):
+        path = tmp_path / "drawn.svg"
+        benchmark.draw(benchmark.points(entities, relations), entities, relations, path)
+        return path.read_text()
+
+    def texts(svg):
+        return re.findall(r"<!-- (.*?) -->", svg)
+
+    found = drawn(4096, 4)
+    assert texts(found) == texts(committed)
+    assert set(benchmark.STYLES) <= set(texts(committed))
+    version = re.compile(r"Matplotlib v([\d.]+)")
+    if version.search(found)[1] == version.search(committed)[1]:
+        assert found == committed
+    assert texts(drawn(256, 2)) != texts(committed), "the control"
