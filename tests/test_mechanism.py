@@ -39,8 +39,8 @@ def test_the_mechanism_of_the_selector():
     ]
     assert [str(step) for step in mechanism(built("chain_of_thought"))] == [
         "layer 0, head 0: read the entity: words 1 -> words 1, selects entity_pointer = position",
-        "layer 0, head 1: read letter 1: relation -> letters, selects letter_pointers = position",
-        "layer 0, hidden layer 0, units 0 to 5: asked of words 1: words 1, letters, one -> answer",
+        "layer 0, head 1: read letter 1: relation -> words 1, there, selects letter_pointers = position",
+        "layer 0, hidden layer 0, units 0 to 5: asked of words 1: words 1, one -> answer",
     ]
 
 

@@ -3,10 +3,10 @@
 The residual stream is a space; so are the hidden units of an MLP, the channels of a head and the
 vocabulary. A space is declared by naming its slots. Weights are then written slot to slot:
 
-    stream = Space(attributes=(2, 3), relation=(2,), one=())  # 2 x 3 bits, 2 flags, a constant
-    attributes, relation = stream["attributes"], stream["relation"]
-    mask = attributes - relation[:, None]                        # six linear forms: x[r, j] - e[r]
-    mask.matrix()                                                # their 6 x 9 coefficient matrix
+    stream = Space(words=(2, 3), relation=(2,), one=())     # 2 x 3 bits, 2 flags, a constant
+    words, relation = stream["words"], stream["relation"]
+    asked = words + relation[:, None] - stream["one"]       # six linear forms: x[r, j] + e[r] - 1
+    asked.matrix()                                          # their 6 x 9 coefficient matrix
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ from constructions.sizes.sizing import Sizing, Tensor
 from constructions.sizes.symbols import Symbols
 from constructions.sizes.tensors import (
     bit_readout,
-    copies,
     mlp,
     positions,
     select_all_at_once,
@@ -15,26 +14,29 @@ from constructions.sizes.tensors import (
 
 
 def precomputed(s: Symbols) -> Sizing:
-    """Layer l folds `R^(k-l+1)` answers of m bits by the letter, and clears its R coordinates.
+    """Layer l folds `R^(k-l+1)` answers of m bits; its letter adds -1 where there is another.
 
-    Units read 0 and both signs; they write -1 to the branch that stands first, and 1 from the
-    other branches, if there are any.
+    Values hold 1 for what is copied of the subject, -1 for other relations, if there are any.
+    Units read the branch that stands first by -1, and the others, if there are any, by 1.
     """
     answers = s.R**s.k * s.m
-    d = answers + 2 * s.R + s.p
-    units = s.R * s.m * s.tree(s.R, s.k) + s.k * s.R  # of all layers
+    d = answers + s.R + s.p
+    units = s.R * s.m * s.tree(s.R, s.k)  # of all layers
+    others, later = s.if_any(s.R - 1), (s.k - 1) * s.R
     return Sizing(
         d_vocab=s.V,
         d_model=d,
-        d_mlp=answers + s.R,
+        d_mlp=answers,
         n_layers=s.k,
         n_heads=2,
         internal=(
             positions(s.k + 1, d),
             *select_from_known_places(s, d),
-            *copies(answers + s.k * s.R, d),
-            Tensor("units that read", units * d, 2),
-            Tensor("units that write", units * d, 1 + s.if_any(s.R - 1)),
+            Tensor("values of layer 1", (answers + s.R) * d, 1 + others),
+            Tensor("values of later layers", later * d, others),
+            Tensor("outputs", (answers + s.R + later) * d, 1),
+            Tensor("units that read", units * d, 1 + others),
+            Tensor("units that write", units * d, 1),
         ),
         embedding_entry_bits=1,
         unembedding_entry_bits=bit_readout(s),
@@ -45,21 +47,22 @@ def precomputed(s: Symbols) -> Sizing:
 
 
 def precomputed_depth_1(s: Symbols) -> Sizing:
-    """One layer: k + 1 heads, and a unit for each bit of each answer, with a threshold of -k."""
+    """One layer: k + 1 heads, and a unit for each bit of each answer."""
     answers = s.R**s.k * s.m
-    d = answers + (s.k + 1) * s.R + s.p
-    width = answers + s.m
+    d = answers + s.R + s.p
+    others = s.if_any(s.R - 1)
     return Sizing(
         d_vocab=s.V,
         d_model=d,
-        d_mlp=width,
+        d_mlp=answers,
         n_layers=1,
         n_heads=s.k + 1,
         internal=(
             positions(s.k + 1, d),
             *select_all_at_once(s, d),
-            *copies(answers + s.k * s.R, d),
-            *mlp([width], (s.bits_between(-s.k, 1), 2), d),
+            Tensor("values", (answers + s.k * s.R) * d, 1 + others),
+            Tensor("outputs", (answers + s.k * s.R) * d, 1),
+            *mlp([answers], (1 + others, 1), d),
         ),
         embedding_entry_bits=1,
         unembedding_entry_bits=bit_readout(s),

@@ -11,12 +11,13 @@ def chain_of_thought(s: Symbols) -> Sizing:
     """One layer: a head for the entity and one for each of j letters; a unit for each bit of the
     answers to all words of 1 to j letters, with a threshold down to -j.
 
-    A query holds 0 and the gain. END has the bonus m + 2, less 2 m + 3 for a letter.
+    A query holds 0 and the gain. Letters are added to the words, and each has a flag that it is
+    there. END has the bonus m + 2, less 2 m + 3 for a letter.
     """
     stored = s.R * s.tree(s.R, s.j) * s.m
     heads = s.j + 1
     length = s.K + s.ceiling(s.K, s.j) + 1
-    d = stored + s.m + heads * s.R + (s.j + 2) * s.p + 1
+    d = stored + s.m + s.R + s.j + (s.j + 2) * s.p + 1
     return Sizing(
         d_vocab=s.V,
         d_model=d,

@@ -60,9 +60,9 @@ def hybrid(
     Weights. `E[s]` = `c(s)` in the slot `state`, and for each length i = 1..k the blocks `words
     i`: bits of the node reached by every word of length i that ends in an embedded relation. Layer
     l, with the letter r_l one-hot: every tree of words longer than l is folded onto the branch of
-    r_l, as in `precomputed`; of the words of length l the asked one's bits are found, if r_l is
-    embedded; else the state's row gives them, by the units of `key_value_rows`. The state moves by
-    twice the new bits minus twice the old.
+    r_l; of the words of length l the asked one's bits are found, if r_l is embedded; else the
+    state's row gives them, by the units of `key_value_rows`. The state moves by twice the new bits
+    minus twice the old.
 
     Args:
         facts: any table.
@@ -237,7 +237,9 @@ def _move_trees_up(
 
 
 def _fold_two_layers(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> None:
-    """As `answer_trees.fold`, through two hidden layers; the second adds up the branches."""
+    """Make branch 0 of a tree of bits equal to the branch of the one-hot letter, `x_0 - ReLU(x_0 -
+    e_0) + sum_{r > 0} ReLU(x_r + e_r - 1)`; the second hidden layer adds up the branches.
+    """
     if not tree.size:
         return
     here = along_axis(letter, 0, len(tree.shape))

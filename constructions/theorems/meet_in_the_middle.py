@@ -3,7 +3,7 @@ second.
 
 Statement. Let all R relations be bijections of N entities, k = a + b with a = ceil(k/2). There is
 a transformer of two layers that answers every query `(s, r_1, ..., r_k)` with margin exactly 2, in
-dimension `(R^a + R^b) m + (k + 1) R + p`, whose internal weights do not depend on the facts. So
+dimension `(R^a + R^b) m + (b + 1) R + p`, whose internal weights do not depend on the facts. So
 the exponent of Theorem 4.3(2) halves where the unembedding may depend on the facts, as it does
 wherever embeddings are tied or trained.
 
@@ -33,7 +33,7 @@ from constructions.model.margin import MarginClaim
 from constructions.model.readout import BankField, Readout
 from constructions.model.recipe import recorded
 from constructions.model.stream import Form, Space
-from constructions.theorems.lemmas.answer_trees import pick
+from constructions.theorems.lemmas.answer_trees import keep_open
 from constructions.theorems.lemmas.code_readout import below_every_code
 from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
@@ -51,11 +51,12 @@ def meet_in_the_middle(
     """Layer 1 picks the entity in the middle, layer 2 puts its code where the unembedding of the
     second half reads it.
 
-    Weights. `E[s]` = blocks `b(f_u(s))` for u in [R]^a. Layer 1: heads read all letters; the MLP
-    picks the block of `r_1 ... r_a`, the middle entity x. Layer 2, for every word v of b
-    relations: the slot of v gets `2 ReLU(b(x) + sum_l e_{l, v_l} - b) - ReLU(sum_l e_{l, v_l} - b
-    + 1)`, which is `c(x)` if `v = r_{a+1} ... r_k`, else 0. `U[t]` = `c(f_v^{-1}(t))` on the slot
-    of v, so `logit_t = <c(x), c(f_v^{-1}(t))>`: m for the t that v leads to from x.
+    Weights. `E[s]` = blocks `b(f_u(s))` for u in [R]^a. Layer 1: heads read all letters, the first
+    a of them close all blocks but that of `r_1 ... r_a`; the MLP keeps that one, of the middle
+    entity x. Layer 2, for every word v of b relations, with e_l the l-th letter of the second
+    half: the slot of v gets `2 ReLU(b(x) + sum_l e_{l, v_l} - b) - ReLU(sum_l e_{l, v_l} - b +
+    1)`, which is `c(x)` if `v = r_{a+1} ... r_k`, else 0. `U[t]` = `c(f_v^{-1}(t))` on the slot of
+    v, so `logit_t = <c(x), c(f_v^{-1}(t))>`: m for the t that v leads to from x.
 
     Args:
         facts: bijections.
@@ -77,7 +78,7 @@ def meet_in_the_middle(
         forward=(*(n_relations,) * first, m),
         backward=(n_relations**second, m),
         relation=(n_relations,),
-        letters=(hops, n_relations),
+        letters=(second, n_relations),
         position=(bits_needed(hops + 1),),
     )
     forward, backward, letters = stream["forward"], stream["backward"], stream["letters"]
@@ -88,17 +89,17 @@ def meet_in_the_middle(
     draft.entities(Holds(forward, words=first, code=Bits(codebook)))
     one_hot_relations(draft, stream["relation"])
     layer = draft.layer()
-    read_prompt(
-        layer, stream, [forward], {hop: letters[hop - 1] for hop in range(1, hops + 1)}, hops
-    )
-    pick(layer, forward, letters[:first], one)
+    closes = {hop: (forward, hop - 1) for hop in range(1, first + 1)}
+    later = {hop: letters[hop - first - 1] for hop in range(first + 1, hops + 1)}
+    read_prompt(layer, stream, [forward], later, hops, closes)
+    keep_open(layer, forward, first)
     middle = forward[(0,) * first]
     layer.takes(range(1, first + 1), keeps=[Holds(middle, words=0, code=Bits(codebook))])
 
     layer = draft.layer()
     agreeing: Form = 0 * one[None]
     for place, word_letters in enumerate(all_words(n_relations, second).T):
-        agreeing = agreeing + letters[first + place][word_letters]
+        agreeing = agreeing + letters[place][word_letters]
     bits = layer.relu(
         "middle, if the word is asked", middle[None] + agreeing[:, None] - second * one
     )

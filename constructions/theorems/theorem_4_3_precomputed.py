@@ -7,16 +7,17 @@ bits name a possible answer and p = max(1, ceil(log2 (k+1))).
 
 | construction          | depth | d_model                 | widest hidden layer | heads |
 |-----------------------|-------|-------------------------|---------------------|-------|
-| `precomputed`         | k     | R^k m + 2 R + p         | R^k m + R           | 2     |
-| `precomputed_depth_1` | 1     | R^k m + (k + 1) R + p   | R^k m + m           | k + 1 |
+| `precomputed`         | k     | R^k m + R + p           | R^k m               | 2     |
+| `precomputed_depth_1` | 1     | R^k m + R + p           | R^k m               | k + 1 |
 
 Margin exactly 2 (in real arithmetic 2 minus a leak that is stated with the model).
 
 Hypotheses. None on the facts; the answer to a path that meets a missing fact is *unknown*.
 
 Where this departs from the paper: layer l folds the tree of answers onto one branch instead of
-masking the others, so that its width is R^(k-l+1) m + R and not R^k m in every layer; depth 1 is
-ours (so depth is not the price, dimension is); functions and missing facts. Proof:
+masking the others, so that its width is R^(k-l+1) m and not R^k m in every layer; heads close the
+branches that are not asked for, so that no letter has a slot of its own; depth 1 is ours (so depth
+is not the price, dimension is); functions and missing facts. Proof:
 docs/theorems/theorem_4_3_precomputed.md.
 """
 
@@ -32,7 +33,7 @@ from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space
-from constructions.theorems.lemmas.answer_trees import fold, pick
+from constructions.theorems.lemmas.answer_trees import keep_open
 from constructions.theorems.lemmas.code_readout import read_codes
 from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
@@ -58,12 +59,11 @@ def precomputed(
     Weights. `E[s]` = blocks `b(answer of w at s)` for w in [R]^k; `E[relation r]` = `e_r`. The
     first layer copies the blocks to the last position.
 
-    Depth k: layer l reads `e` of r_l and folds the first remaining letter: with x_r the subtree
-    of letter r, `x_0 <- x_0 - ReLU(x_0 - e_0) + sum_{r > 0} ReLU(x_r + e_r - 1)`, which is
-    x_{r_l}.
+    Depth k: a head of layer l reads r_l and adds -1 to the subtree x_r of every other letter r;
+    `x_0 <- x_0 + ReLU(-x_0) + sum_{r > 0} ReLU(x_r)` is then the subtree of r_l.
 
-    Depth 1: k heads read all letters, and `x_0 <- x_0 - ReLU(x_0) + sum_w ReLU(x_w + sum_l e_{l,
-    w_l} - k)`.
+    Depth 1: k heads read all letters and add -1 to all words with another; `x_0 <- x_0 +
+    ReLU(-x_0) + sum_{w > 0} ReLU(x_w)`.
 
     Args:
         facts: any table.
@@ -71,7 +71,7 @@ def precomputed(
         layers: the depth, k (default) or 1.
         codebook: the possible answers; by default those of `facts`. Give a larger one to `install`
             other facts later.
-        dtype: any floating dtype whose integers are exact up to 3 m and k + 1.
+        dtype: any floating dtype whose integers are exact up to 3 m and k.
 
     Raises:
         InputError: hops is not a positive integer, layers is neither k nor 1, or an answer has no
@@ -84,16 +84,14 @@ def precomputed(
     fold_letter_by_letter = layers != 1 or (hops == 1 and layers is None)
     codebook = codebook or Codebook.of(facts)
     m, n_relations = codebook.bits, facts.n_relations
-    require_exact(max(3 * m, hops + 1), dtype, f"precomputed with {m}-bit codes")
+    require_exact(max(3 * m, hops), dtype, f"precomputed with {m}-bit codes")
     vocabulary = Vocabulary(facts.n_entities, n_relations)
-    n_letters = 1 if fold_letter_by_letter else hops
     stream = Space(
         answers=(*(n_relations,) * hops, m),
         relation=(n_relations,),
-        letters=(n_letters, n_relations),
         position=(bits_needed(hops + 1),),
     )
-    answers, letters, one = stream["answers"], stream["letters"], stream["relation"].sum()
+    answers, one = stream["answers"], stream["relation"].sum()
 
     name = "precomputed" if fold_letter_by_letter else "precomputed_depth_1"
     draft = Draft(name, vocabulary, stream)
@@ -102,18 +100,16 @@ def precomputed(
     one_hot_relations(draft, stream["relation"])
     if fold_letter_by_letter:
         for hop in range(1, hops + 1):
-            layer = draft.layer()
-            read_prompt(layer, stream, [answers] if hop == 1 else [], {hop: letters[0]}, hops)
-            fold(layer, answers[(0,) * (hop - 1)], letters[0], one)
-            layer.add(-layer.relu("old letter", letters[0]), to=letters[0])
+            layer, tree = draft.layer(), answers[(0,) * (hop - 1)]
+            read_prompt(layer, stream, [answers] if hop == 1 else [], {}, hops, {hop: (tree, 0)})
+            keep_open(layer, tree, 1)
             left = answers[(0,) * hop]
             layer.takes([hop], keeps=[Holds(left, words=hops - hop, code=Bits(codebook))])
     else:
         layer = draft.layer()
-        read_prompt(
-            layer, stream, [answers], {hop: letters[hop - 1] for hop in range(1, hops + 1)}, hops
-        )
-        pick(layer, answers, letters, one)
+        closes = {hop: (answers, hop - 1) for hop in range(1, hops + 1)}
+        read_prompt(layer, stream, [answers], {}, hops, closes)
+        keep_open(layer, answers, hops)
         answer = answers[(0,) * hops]
         layer.takes(range(1, hops + 1), keeps=[Holds(answer, words=0, code=Bits(codebook))])
 

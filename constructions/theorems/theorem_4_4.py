@@ -8,17 +8,18 @@ each written token makes j hops, so that `ceil(k/j)` are written. No internal we
 facts. With m bits for an answer, `W = R + R^2 + ... + R^j` words, `T = ceil(K/j)` and `p = max(1,
 ceil(log2 (K + T + 1)))`:
 
-    d_model = W m + m + (j + 1) R + (j + 2) p + 1      one hidden layer, W m wide      j + 1 heads
+    d_model = W m + m + R + j + (j + 2) p + 1      one hidden layer, W m wide      j + 1 heads
 
-For j = 1 that is `R m + m + 2 R + 3 p + 1`: it depends on K through p alone. Margin exactly 2 in
+For j = 1 that is `R m + m + R + 3 p + 2`: it depends on K through p alone. Margin exactly 2 in
 every step (in real arithmetic 2 minus a leak that is stated with the model).
 
 Hypotheses. None on the facts. A path that meets a missing fact writes *unknown* from there on.
 
 Where this departs from the paper: constants; padding, END and steps of several hops are ours;
-functions and missing facts. Selecting in place would save m coordinates for j = 1 (d_model R m + 2
-R + 3 p + 1); here the selected bits go to a slot of their own, so that one form serves every j,
-and the sequence has a position more, on which END is written after K hops.
+functions and missing facts. Heads add letters to the words themselves, so that they have no slot
+of their own. Selecting in place would save m coordinates for j = 1; here the selected bits go to a
+slot of their own, so that one form serves every j, and the sequence has a position more, on which
+END is written after K hops.
 Proof: docs/theorems/theorem_4_4.md.
 """
 
@@ -35,8 +36,8 @@ from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.readout import SignField
 from constructions.model.recipe import recorded
-from constructions.model.stream import Form, Slot, Space, dot, nothing
-from constructions.theorems.lemmas.answer_trees import along_axis
+from constructions.model.stream import Form, Slot, Space, nothing
+from constructions.theorems.lemmas.answer_trees import by_letter
 from constructions.theorems.lemmas.code_readout import read_codes
 from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
 from constructions.writing.claims import Holds
@@ -61,9 +62,10 @@ def chain_of_thought(
     r]` = `e_r`; PAD and END are 0. The positional vector of position K + i - 1 holds its own code,
     pointers to the positions of letters (i-1) j + 1, ..., i j (or, beyond K, to position 0, which
     holds no letter), and a pointer to the entity: position 0 for i = 1, else position 1, which
-    holds no blocks, as the token x_{i-1} brings its own. Unit (w, bit), |w| = n: `ReLU(x_w +
-    sum_{l <= n} e_{l, w_l} - sum_r e_{n+1, r} - n)`: the bit iff the step's letters are just w.
-    The unembedding reads `2 (sum of units) - 1`, and END wins iff the step has no first letter.
+    holds no blocks, as the token x_{i-1} brings its own. The head of letter l adds 1 to every
+    block whose word has it at place l, and to the flag t_l that it is there. Unit (w, bit), |w| =
+    n: `ReLU(x_w - t_{n+1} - n)`: the bit iff the step's letters are just w. The unembedding reads
+    `2 (sum of units) - 1`, and END wins iff the step has no first letter.
 
     Args:
         facts: any table.
@@ -96,13 +98,13 @@ def chain_of_thought(
         **trees,
         answer=(m,),
         relation=(n_relations,),
-        letters=(per_token, n_relations),
+        there=(per_token,),
         position=(p,),
         entity_pointer=(p,),
         letter_pointers=(per_token, p),
         one=(),
     )
-    letters, one = stream["letters"], stream["one"]
+    there, one = stream["there"], stream["one"]
 
     draft = Draft("chain_of_thought", vocabulary, stream)
     for length, name in enumerate(trees, start=1):
@@ -122,15 +124,16 @@ def chain_of_thought(
         pointer = GAIN * stream["letter_pointers"][l]
         layer.head(
             f"read letter {l + 1}",
-            copy=stream["relation"],
-            to=letters[l],
+            copy=stream["relation"][:, None],
+            to=_with_letter(stream, l, per_token),
             query=pointer,
             key=position,
         )
     for length, name in enumerate(trees, start=1):
-        found: Form = layer.relu(
-            f"asked of {name}", _matches(stream[name], letters, length, per_token, one)
-        )
+        matches: Form = stream[name] - length * one
+        if length < per_token:
+            matches = matches - there[length]
+        found: Form = layer.relu(f"asked of {name}", matches)
         for _ in range(length):
             found = found.sum(axis=0)
         layer.add(found, to=stream["answer"])
@@ -141,7 +144,7 @@ def chain_of_thought(
         np.array([vocabulary.special("end")]),
         np.empty((1, 0), np.int8),
         nothing(stream),
-        bonus=(m + 2) * one - dot([2 * m + 3] * n_relations, letters[0]),
+        bonus=(m + 2) * one - (2 * m + 3) * there[0],
     )
     readout = read_codes(codebook, 2 * stream["answer"] - one, one, end)
     claim = MarginClaim.exactly(2)
@@ -165,11 +168,11 @@ def _point(draft: Draft, stream: Space, max_hops: int, per_token: int, n_positio
     draft.position(stream["one"], np.ones((n_positions, 1), dtype=np.int8))
 
 
-def _matches(tree: Slot, letters: Slot, length: int, per_token: int, one: Form) -> Form:
-    """`x_w + sum_{l <= n} e_{l, w_l} - [there is a letter n + 1] - n`, |w| = n, for all w."""
-    form: Form = tree - length * one
-    for axis in range(length):
-        form = form + along_axis(letters[axis], axis, length + 1)
-    if length < per_token:
-        form = form - letters[length].sum()
-    return form
+def _with_letter(stream: Space, place: int, per_token: int) -> Slot:
+    """A row for each relation: all blocks whose word has it at a place, counted from 0, and the
+    flag that a letter is there.
+    """
+    trees = [stream[f"words {length}"] for length in range(place + 1, per_token + 1)]
+    blocks = [by_letter(tree, place).columns for tree in trees]
+    flag = np.full((len(blocks[0]), 1), stream["there"].columns[place])
+    return Slot(stream, "words", np.concatenate([*blocks, flag], axis=1))

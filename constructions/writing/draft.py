@@ -3,12 +3,12 @@ copies, what each unit computes and what each layer keeps; then plan the model.
 
     draft = Draft("selector", vocabulary, stream)
     draft.entities(Holds(attributes, words=1, code=Bits(codebook)))
-    draft.relations(relation, np.eye(n_relations))
+    close_other_blocks(draft, attributes, 1)
     draft.relations(one, 1)
     layer = draft.layer()
     layer.head("read the subject", copy=2 * attributes, to=attributes)
-    mask = layer.relu("mask", attributes - relation[:, None])
-    layer.add(-mask, to=attributes)
+    closed = layer.relu("close", -attributes)
+    layer.add(closed, to=attributes)
     layer.takes([1])
     return draft.plan(...)
 

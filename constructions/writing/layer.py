@@ -63,14 +63,17 @@ class LayerDraft:
         self, name: str, copy: Form, to: Slot, query: Form | None = None, key: Form | None = None
     ) -> None:
         """A head that adds the form `copy` of the attended token to the slot `to` of the attending
-        one.
+        one, broadcast to its shape: what is written to several coordinates is copied once.
 
         The score of a pair of positions is `<query at the attending one, key at the attended
         one>`, the two forms of one shape. Without them every score is 0: attention is uniform over
         the positions so far.
         """
         query, key = query or nothing(self.stream), key or nothing(self.stream)
-        if query.shape != key.shape or copy.shape != to.shape:
+        fits = len(copy.shape) == len(to.shape) and all(
+            size in (1, wanted) for size, wanted in zip(copy.shape, to.shape, strict=True)
+        )
+        if query.shape != key.shape or not fits:
             raise ValueError(
                 f"head {name!r}: query {query.shape} = key {key.shape}, copy {copy.shape} = to"
                 f" {to.shape}?"
@@ -158,8 +161,9 @@ class LayerDraft:
             _put(attention.query.weight, np.arange(at_qk, next_qk), head.query)
             _put(attention.key.weight, np.arange(at_qk, next_qk), head.key)
             _put(attention.value.weight, np.arange(at_v, next_v), head.copy)
+            copied = np.arange(at_v, next_v).reshape(head.copy.shape) + 0 * head.to.columns
             attention.output.weight[
-                torch.from_numpy(head.to.columns.ravel()), torch.arange(at_v, next_v)
+                torch.from_numpy(head.to.columns.ravel()), torch.from_numpy(copied.ravel())
             ] = 1
             at_qk, at_v = next_qk, next_v
 

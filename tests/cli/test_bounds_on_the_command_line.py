@@ -172,11 +172,11 @@ def test_separation_finds_the_smallest_table(capsys):
     printed = capsys.readouterr().out
     assert "any unembedding: chain_of_thought is nowhere separated" in printed
     assert (
-        "unembeddings that do not depend on the facts: separated first at N = 788: B_T = 15,912, B_e"
-        " = 68" in printed
+        "unembeddings that do not depend on the facts: separated first at N = 756: B_T = 15,210, B_e"
+        " = 65" in printed
     )
     assert main(["separation", "-R", "16", "-k", "3"]) == 0
     assert (
-        "any unembedding: separated first at N = 64,838: B_T = 420,132, B_e = 314, B_u = 1,884"
+        "any unembedding: separated first at N = 53,516: B_T = 400,062, B_e = 299, B_u = 1,794"
         in capsys.readouterr().out
     )

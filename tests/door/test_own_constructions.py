@@ -43,7 +43,7 @@ def test_the_file_of_the_page_passes_in_a_folder_of_the_users(kind, tmp_path):
     assert list(tmp_path.iterdir()) == []
     row = done.stdout.split("\n")[1]
     assert row.startswith("own  ")
-    assert " 26=26 " in row
+    assert " 21=21 " in row
 
 
 @pytest.mark.long
@@ -65,7 +65,7 @@ def test_one_call_of_python_does_the_same(tmp_path):
     assert result.verdict == "PASS"
     assert (result.queries, result.wrong, result.margin) == (400, 0, 1)
     assert str(result).startswith("PASS: ternary_selector, N = 100, R = 4, k = 1\n")
-    assert "sizes as counted and as the formulas say: d_model 26" in str(result)
+    assert "sizes as counted and as the formulas say: d_model 21" in str(result)
     assert check_construction("selector", N=10, R=2).margin == 2
     assert check_construction(TERNARY, N=10, R=2, facts="partial").verdict == "PASS"
     wrong = construction(own_file(tmp_path, own_files.WRONG_ANSWERS))
@@ -101,8 +101,8 @@ def test_without_formulas_sizes_are_counted_and_that_is_said(tmp_path, capsys):
     assert main([mine, "-N", "27", "-R", "2", "--wide", "--json", str(path)]) == 0
     assert "sizes are counted and compared with nothing: ternary_selector has no" in said(capsys)
     cell = json.loads(path.read_text())["cells"][0]
-    assert (cell["d_model"], cell["d_model_formula"]) == (10, None)
-    assert (cell["internal_fact_bits"], cell["internal_bits"]) == (240, 240)
+    assert (cell["d_model"], cell["d_model_formula"]) == (7, None)
+    assert (cell["internal_fact_bits"], cell["internal_bits"]) == (168, 168)
     for words in (["plan"], ["bound"]):
         assert main([*words, "-N", "27", "-R", "2", "--with", mine]) == 2
         assert "ternary_selector has no size formulas" in said(capsys)

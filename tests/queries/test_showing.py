@@ -121,7 +121,7 @@ def test_the_relation_closes_all_blocks_of_the_subject_but_one():
                     assert (after.values == before.values).all()
                     assert not after.cleared
                 else:
-                    assert (before.text, before.kind) == (f"{name} - 2", "closed")
+                    assert (before.text, before.kind) == (f"{name} - 2", "moved")
                     assert not after.values.any()
                     assert after.cleared
             (close,) = found.steps[0].fired

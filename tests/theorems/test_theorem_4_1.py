@@ -6,9 +6,12 @@ import mpmath
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hand_made import files_of
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import bijections, functions
+from one_hop import sizes_equal_the_formulas
+from proofs import assert_proven
+from strategies import all_queries, bijections, functions
 
 from constructions import (
     Codebook,
@@ -20,6 +23,7 @@ from constructions import (
     selector,
 )
 from constructions.theorems.theorem_4_1 import attention_margin
+from verify.checking.check import check_files
 from verify.queries.recall import check_recall
 
 
@@ -40,6 +44,15 @@ def test_scalar_selector_has_width_R_and_margin_exactly_one(facts):
     assert model.shape.d_model == facts.n_relations + 1
     assert model.shape.layers[0].d_mlp == (facts.n_relations,)
     assert check_recall(model, facts, logits="full").margin == 1
+
+
+@pytest.mark.parametrize("builder", [selector, scalar_selector])
+@given(facts=st.one_of(bijections(), functions()))
+@settings(max_examples=15)
+def test_both_checkers_prove_it_and_the_weights_are_counted_as_the_formulas_say(builder, facts):
+    model = builder(facts)
+    assert assert_proven(model).exact == "float32"
+    sizes_equal_the_formulas(model.construction, model, facts)
 
 
 @given(facts=st.one_of(bijections(), functions()))
@@ -67,6 +80,81 @@ def test_selector_stacks_the_codes_of_a_subject_and_the_relation_closes_all_bloc
     (layer,) = model.record.layers
     assert [head.name for head in layer.heads] == ["read the subject"]
     assert [group.name for group in layer.units] == ["close"]
+
+
+@given(facts=st.one_of(bijections(), functions()))
+def test_closed_blocks_lie_as_far_below_zero_as_the_lemma_says(facts):
+    """Between -2 a and -a, and the asked block is what the entity holds there."""
+    for model, largest in (
+        (selector(facts), 1),
+        (scalar_selector(facts), max(len(Codebook.of(facts)) - 1, 1)),
+    ):
+        subjects, paths = all_queries(facts)
+        tokens = np.stack([subjects, facts.n_entities + paths[:, 0]], axis=1)
+        trace = model.trace(torch.from_numpy(tokens))
+        embedded = model.slot_state(trace.residual["embedding"], "attributes")[:, 0]
+        gathered = model.slot_state(trace.residual["layers.0.mid"], "attributes")[:, 1]
+        asked = np.arange(facts.n_relations) == paths
+        assert torch.equal(gathered[asked], embedded[asked])
+        assert torch.equal(gathered[~asked], embedded[~asked] - 2 * largest)
+        assert (gathered[~asked] <= -largest).all()
+
+
+def closed_by(largest=None, own=0, left_open=()):
+    """A wrong lemma: relations close by another number, close their own block too, or leave a
+    block open.
+    """
+
+    def close(draft, blocks, a):
+        number = a if largest is None else largest
+        low = (np.eye(len(blocks.columns), dtype=np.int64) - 1) * number
+        low -= own * np.eye(len(low), dtype=np.int64)
+        for relation, block in left_open:
+            low[relation, block] = 0
+        draft.relations(blocks, low.repeat(blocks.size // len(low), axis=1))
+
+    return close
+
+
+@pytest.mark.parametrize(
+    ("builder", "wrong"),
+    [
+        (selector, closed_by(largest=0)),
+        (selector, closed_by(own=1)),
+        (selector, closed_by(left_open=[(2, 0)])),
+        (scalar_selector, closed_by(largest=1)),
+        (scalar_selector, closed_by(largest=4)),
+        (scalar_selector, closed_by(own=1)),
+        (scalar_selector, closed_by(left_open=[(0, 1)])),
+    ],
+)
+def test_blocks_that_are_not_closed_are_found_by_the_pass_and_by_both_checkers(
+    builder, wrong, monkeypatch
+):
+    """The controls. Of ten answers the largest number is 9, so that -5 would close, and -4 not."""
+    monkeypatch.setattr("constructions.theorems.theorem_4_1.close_other_blocks", wrong)
+    facts = FactTable.random_bijections(10, 3, seed=0)
+    model = builder(facts)
+    assert check_recall(model, facts, logits="full").wrong > 0
+    for checker in ("kernel", "symbolic"):
+        assert check_files(files_of(model), checker).verdict in ("FAIL", "UNKNOWN"), checker
+    assert check_files(files_of(model), "kernel").verdict == "FAIL"
+    monkeypatch.setattr(
+        "constructions.theorems.theorem_4_1.close_other_blocks", closed_by(largest=5)
+    )
+    assert_proven(builder(facts))
+
+
+@pytest.mark.parametrize("builder", [selector, scalar_selector])
+def test_attention_that_copies_the_blocks_once_is_found(builder):
+    """The control of the factor 2: without it, half a code is left."""
+    facts = FactTable.random_bijections(10, 3, seed=0)
+    model = builder(facts)
+    with torch.no_grad():
+        model.layers[0].attention.value.weight /= 2
+    recall = check_recall(model, facts, logits="full")
+    assert recall.wrong > 0 or recall.margin < 1
+    assert check_files(files_of(model), "kernel").verdict != "PASS"
 
 
 @pytest.mark.parametrize("builder", [selector, scalar_selector])

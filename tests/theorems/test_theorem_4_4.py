@@ -97,7 +97,7 @@ def test_d_model_depends_on_the_longest_path_through_positions_alone():
     m, r = 4, 3
     for longest in (1, 2, 3, 7, 15, 40):
         p = max(1, (2 * longest).bit_length())  # 2 K + 1 positions
-        assert chain_of_thought(facts, longest).shape.d_model == r * m + m + 2 * r + 3 * p + 1
+        assert chain_of_thought(facts, longest).shape.d_model == r * m + m + r + 3 * p + 2
 
 
 def test_a_step_of_several_hops_costs_trees():

@@ -26,6 +26,7 @@ from constructions import (
     mechanism,
 )
 from constructions.facts.words import all_words, reached, some_words
+from constructions.model.parts import Attention
 from constructions.model.record import Block, Pass
 from constructions.writing import token_rows
 from constructions.writing.certificate import certificate
@@ -61,6 +62,40 @@ def drafted(code=None, takes=([1],), words=1, facts=FACTS, width=3):
 
 def claims(model):
     return json.loads(certificate(model))
+
+
+# ------------------------------------------------------------------ what heads write
+
+
+def test_a_head_writes_what_it_has_copied_once_to_several_coordinates():
+    stream = Space(blocks=(3, 4), relation=(3,))
+    layer = Draft("none", Vocabulary(5, 3), stream).layer()
+    layer.head("close", copy=stream["relation"][:, None], to=stream["blocks"])
+    shape = layer.shape()
+    assert (shape.heads[0].d_qk, shape.heads[0].d_v) == (0, 3)
+    attention = Attention(stream.width, shape.heads, torch.float32)
+    with torch.no_grad():
+        for weight in attention.parameters():
+            weight.zero_()
+        layer.write_attention(attention)
+    moved = (attention.output.weight @ attention.value.weight).detach()  # to (15,), from (15,)
+    for r in range(3):
+        assert moved[:, 12 + r].nonzero().ravel().tolist() == [
+            4 * r,
+            4 * r + 1,
+            4 * r + 2,
+            4 * r + 3,
+        ]
+    assert not moved[:, :12].any()
+    assert set(moved.unique().tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (3, 2), (3, 1, 1)])
+def test_a_head_that_copies_another_shape_than_it_writes_is_refused(shape):
+    stream = Space(blocks=(3, 4), relation=(3,), other=shape)
+    layer = Draft("none", Vocabulary(5, 3), stream).layer()
+    with pytest.raises(ValueError, match=r"head 'look': .* copy .* = to \(3, 4\)\?"):
+        layer.head("look", copy=stream["other"], to=stream["blocks"])
 
 
 # ------------------------------------------------------------------ what columns hold

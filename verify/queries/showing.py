@@ -96,14 +96,14 @@ class _Follower:
                 is_code = is_code | self._copied(rows, here)
                 ends = labels if layer.mlp is None else None
                 row = self._row(f"layers.{index}.mid", deciding, before, is_code, ends)
-                row = _closed(row, [*rows[: len(positions)], before])
+                row = _moved(row, [*rows[: len(positions)], before], ends)
                 if layer.mlp is None or _values(row) != _values(before):
                     rows.append(row)
                 before = row
             is_code = set(labels or ())
             if layer.mlp is not None:
                 row = self._row(f"layers.{index}.post", deciding, before, is_code, labels)
-                before = _closed(row, [*rows[: len(positions)], before])
+                before = _moved(row, [*rows[: len(positions)], before], labels)
                 rows.append(before)
         return ShownStep(tuple(rows), looks, fired, *self._logits(deciding))
 
@@ -229,16 +229,26 @@ class _Follower:
         return named, tuple(read)
 
 
-def _closed(row: Row, sources: list[Row]) -> Row:
-    """The row in which blocks that hold a known code less one number are named after it: the code
-    stands in the same block of one of the sources.
+def _moved(row: Row, sources: list[Row], labels: dict[int, str] | None) -> Row:
+    """The row in which blocks that hold a known code, and one number added to all of it, are named
+    after that code: it stands in the same block of one of the sources, or it is named so there.
+
+    Args:
+        row: with numbers where a code was changed.
+        sources: rows before it.
+        labels: as in `_Follower._row`.
     """
     held = list(row.held)
     for index, one in enumerate(row.held):
-        for source in (row.held[index] for row in sources if row.held[index].kind == "entity"):
-            less = np.unique(source.values - one.values)
-            if one.kind == "numbers" and len(less) == 1 and less[0] > 0:
-                held[index] = replace(one, text=f"{source.text} - {less[0]:g}", kind="closed")
+        for source in (before.held[index] for before in sources):
+            added = np.unique(one.values - source.values)
+            text = source.text
+            if source.kind == "entity" and len(added) == 1:
+                text = f"{source.text} {'-' if added[0] < 0 else '+'} {abs(added[0]):g}"
+            elif source.kind != "moved" or added.any():
+                continue
+            if one.kind == "numbers":
+                held[index] = replace(one, text=text, kind="moved", left_over=labels is not None)
     return replace(row, held=tuple(held))
 
 

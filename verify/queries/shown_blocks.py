@@ -150,8 +150,8 @@ class Reader:
 
     def text(self, block: Block, values: Values, is_code: bool) -> tuple[str, str]:
         """What stands there, and of which kind it is: "entity", "near" (not the code, but of its
-        signs), "relation", "position", "numbers" or "zero". (`showing` has a kind more, "closed":
-        a code less a number.)
+        signs), "relation", "position", "numbers" or "zero". (`showing` has a kind more, "moved":
+        a code and a number that is added to all of it.)
 
         Args:
             block: where.

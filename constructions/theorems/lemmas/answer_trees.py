@@ -2,50 +2,50 @@
 asked one, letter by letter or at once.
 
 Statement. Let a slot of shape (R, ..., R, m), the *tree*, hold bits: block w is the code of the
-answer to the word w. `fold` makes branch 0 of the tree equal to the branch of a one-hot letter,
-with one hidden layer of R times the branch. `pick` makes leaf (0, ..., 0) equal to the leaf that n
-one-hot letters name, with one hidden layer of `R^n m + m` units.
+answer to the word w. Let a head for each of some letters add `-[r is not asked]` to the whole
+branch r of its axis, which closes all branches but the asked one. `keep_open` then makes branch 0
+of these axes equal to the branch that is open, with one hidden unit for each bit of the tree.
 
-Hypotheses. Entries of the tree are 0 or 1, letters are one-hot, and a form is 1.
+Hypotheses. Entries of the tree are 0 or 1 before the heads; relations are one-hot in the slot that
+the heads read.
 
-Weights. `fold`: `x_0 <- x_0 - ReLU(x_0 - e_0) + sum_{r > 0} ReLU(x_r + e_r - 1)`; the first
-difference is x_0 if letter 0 is asked, else 0, and the summand is x_r if r is asked, else 0.
-`pick`: `x_0 <- x_0 - ReLU(x_0) + sum_w ReLU(x_w + sum_l e_{l, w_l} - n)`; a summand is x_w if all
-letters are those of w, else 0.
+Weights. A head's value is `e_r - sum_q e_q`, R numbers, however large the branches are that its
+output writes them to. With x_w the branch of a word w of the letters that were read, `x_0 <- x_0 +
+ReLU(-x_0) + sum_{w > 0} ReLU(x_w)`: that is `max(x_0, 0) + sum_{w > 0} max(x_w, 0)`. A bit less 1
+or more is not positive, so that the asked branch is the only summand that is not 0.
 
-Used by: `precomputed` (both), `meet_in_the_middle` (`pick`). Proof:
-docs/theorems/theorem_4_3_precomputed.md.
+Used by: `precomputed` (both), `meet_in_the_middle`; `by_letter` by `chain_of_thought`,
+`along_axis` by `hybrid`. Proof: docs/theorems/theorem_4_3_precomputed.md.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from constructions.model.stream import Form, Slot
 from constructions.writing.layer import LayerDraft
 
 
-def fold(layer: LayerDraft, tree: Slot, letter: Slot, one: Form) -> None:
-    """Make branch 0 of a tree (R, ..., m) of bits equal to the branch that the one-hot letter
-    names.
+def closing(relation: Slot) -> Form:
+    """Of a token with a one-hot relation: -1 for every other one, (R, 1), to be added to the
+    branches `by_letter`.
     """
-    here = along_axis(letter, 0, len(tree.shape))
-    hidden = layer.relu("branch 0 if not asked", tree[0] - here[0])
-    taken = layer.relu("asked branch", tree[1:] + here[1:] - one)
-    layer.add(taken.sum(axis=0) - hidden, to=tree[0])
+    return (relation - relation.sum())[:, None]
 
 
-def pick(layer: LayerDraft, tree: Slot, letters: Slot, one: Form) -> None:
-    """Make the leaf (0, ..., 0) of a tree (R, ..., R, m) of bits equal to the leaf that the
-    one-hot letters name.
-    """
-    depth = len(tree.shape) - 1
-    matches: Form = tree - depth * one
-    for axis in range(depth):
-        matches = matches + along_axis(letters[axis], axis, depth + 1)
-    leaves: Form = layer.relu("asked leaf", matches)
-    for _ in range(depth):
-        leaves = leaves.sum(axis=0)
-    old = layer.relu("leaf 0", tree[(0,) * depth])
-    layer.add(leaves - old, to=tree[(0,) * depth])
+def by_letter(tree: Slot, axis: int) -> Slot:
+    """A tree as a matrix (R, size / R): a row for each branch of an axis."""
+    columns = np.moveaxis(tree.columns, axis, 0)
+    return Slot(tree.space, tree.name, columns.reshape(len(columns), -1))
+
+
+def keep_open(layer: LayerDraft, tree: Slot, axes: int) -> None:
+    """Make branch 0 of the first axes of a tree equal to the one that their letters leave open."""
+    rest = tree.shape[axes:]
+    branches = Slot(tree.space, tree.name, tree.columns.reshape(-1, *rest))
+    closed = layer.relu("branch 0 if not asked", -branches[0])
+    asked = layer.relu("asked branch", branches[1:])
+    layer.add(closed + asked.sum(axis=0), to=branches[0])
 
 
 def along_axis(letter: Slot, axis: int, n_axes: int) -> Slot:

@@ -2,7 +2,8 @@
 
 Statement. Let every position carry its sign code in the slot `position`. Then one head copies any
 slots of the subject from position 0 to the last position, and one head for each letter that is
-wanted copies `relation` from the letter's position to a slot of the last position.
+wanted copies `relation` from the letter's position to a slot of the last position, or adds what
+closes the branches of a tree that it does not ask for (`answer_trees`).
 
 Hypotheses. The place of the reader is known: it is the last position, `last` = k. Nothing writes
 `position` or `relation`, and no earlier layer the slots that are copied. Selection is exact in
@@ -18,23 +19,31 @@ docs/position_reading.md, "Selection by position".
 from __future__ import annotations
 
 from constructions.model.stream import Slot, Space
+from constructions.theorems.lemmas.answer_trees import by_letter, closing
 from constructions.writing.layer import LayerDraft
 from constructions.writing.position_reading import at_position
 
 
 def read_prompt(
-    layer: LayerDraft, stream: Space, subject: list[Slot], letters: dict[int, Slot], last: int
+    layer: LayerDraft,
+    stream: Space,
+    subject: list[Slot],
+    letters: dict[int, Slot],
+    last: int,
+    closes: dict[int, tuple[Slot, int]] | None = None,
 ) -> None:
     """Heads of the last position: copy slots of the subject, and the relation at each given
-    position to a slot.
+    position to a slot; or close by it the other branches of a tree, along an axis.
     """
     position = stream["position"]
     if subject:
         start = at_position(position, last, 0, last + 1)
         slots = stream.span([slot.name for slot in subject])
         layer.head("read the subject", copy=slots, to=slots, query=start, key=position)
-    for place, slot in letters.items():
+    relation = stream["relation"]
+    reads = {place: (relation.form(), slot) for place, slot in letters.items()}
+    for place, (tree, axis) in (closes or {}).items():
+        reads[place] = closing(relation), by_letter(tree, axis)
+    for place, (copy, to) in sorted(reads.items()):
         there = at_position(position, last, place, last + 1)
-        layer.head(
-            f"read relation {place}", copy=stream["relation"], to=slot, query=there, key=position
-        )
+        layer.head(f"read relation {place}", copy=copy, to=to, query=there, key=position)

@@ -238,7 +238,7 @@ class _Page:
             text += " *: the code that this pass hands on. (x): left over, no longer counted on."
         if any(one.kind == "near" for one in held):
             text += " ~x: the signs of x's code."
-        if any(one.kind == "closed" for one in held):
+        if any(one.kind == "moved" for one in held):
             text += " x - 2: x's code less 2."
         if any(one.kind == "position" for one in held):
             text += " @i: position i."
