@@ -51,6 +51,14 @@ def test_one_hop_needs_all_answers_of_all_relations():
         ]  # fmt: skip
 
 
+def test_functions_may_lead_from_the_frontier_to_any_entity():
+    """N^(R^k): a bijection gives no answer twice, and none that an inner edge leads to."""
+    assert row_bound(64, 2, 2, "functions").bits == 2 * 2 * 6
+    assert row_bound(64, 2, 3, "functions").bits == 2 * 4 * 6
+    found = 2 * math.log2((64 - 1) * (64 - 2))
+    assert row_bound(64, 2, 2).bits == pytest.approx(found)
+
+
 @given(large, st.integers(1, 8), st.integers(1, 60))
 @settings(deadline=None)
 def test_the_least_dimension_is_the_least_that_has_enough_values(n, r, p):

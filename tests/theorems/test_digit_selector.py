@@ -25,6 +25,8 @@ from constructions import (
 from constructions.facts.codes import digit_codes
 from constructions.theorems.lemmas import digit_blocks
 from constructions.theorems.lemmas.closed_blocks import close_other_blocks
+from verify.cells.cell import Cell
+from verify.cells.verifying import run_cell
 from verify.queries.recall import check_recall
 
 FACTS = FactTable.random_bijections(37, 3, seed=5)
@@ -139,6 +141,14 @@ def test_sizes_in_numbers(bits, d_model):
     assert (costs.d_model, costs.d_mlp) == (d_model, d_model - 1)
     assert costs.embedding_fact_bits == (d_model - 1) * bits
     assert costs.internal_fact_bits == costs.unembedding_fact_bits == 0
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 5])
+def test_the_sizes_of_a_built_model_are_those_of_the_formulas(bits):
+    options = (("bits_per_coordinate", bits),)
+    for n, r in ((1, 1), (1, 2), (2, 2), (5, 1), (16, 3), (17, 2), (64, 2)):
+        result = run_cell(Cell("digit_selector", n, r, options=options))
+        assert result.verdict == "PASS", (n, r, result.reason)
 
 
 @given(base=st.integers(2, 40), digits=st.integers(1, 6), data=st.data())
