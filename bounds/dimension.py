@@ -12,9 +12,9 @@ where each of d coordinates takes at most 2^p values, over all facts. Where the 
 the facts as well, and B bits name it, all tables are counted: `N d p + B >= log2 (tables)`, which
 is `R log2(N!)` for k = 1. Proofs: docs/theorems/theorem_4_2.md, "How many coordinates".
 
-    >>> least_dimension(4096, 16, bits_per_coordinate=1)
+    >>> least_dimension(4096, 16, coordinate_bits=1)
     192
-    >>> least_dimension(4096, 16, bits_per_coordinate=12)
+    >>> least_dimension(4096, 16, coordinate_bits=12)
     16
 """
 
@@ -47,7 +47,7 @@ def row_bound(
 def least_dimension(
     n_entities: int,
     n_relations: int,
-    bits_per_coordinate: int,
+    coordinate_bits: int,
     hops: int = 1,
     facts: Facts = "bijections",
 ) -> int:
@@ -56,12 +56,12 @@ def least_dimension(
 
     Args:
         n_entities, n_relations, hops: N, R, k, each 1 to 2^40.
-        bits_per_coordinate: p, at least 1.
+        coordinate_bits: p, at least 1.
         facts: what the facts may be.
 
     Raises: as `row_bound`.
     """
-    p = whole("bits_per_coordinate", bits_per_coordinate, 1)
+    p = whole("coordinate_bits", coordinate_bits, 1)
     bits = _answers_of_one(n_entities, n_relations, hops, facts).lower
     return max(0, math.ceil(Fraction(bits) / p))
 
@@ -69,7 +69,7 @@ def least_dimension(
 def least_dimension_beside(
     n_entities: int,
     n_relations: int,
-    bits_per_coordinate: int,
+    coordinate_bits: int,
     other_bits: int,
     hops: int = 1,
     facts: Facts = "bijections",
@@ -79,14 +79,14 @@ def least_dimension_beside(
 
     Args:
         n_entities, n_relations, hops: N, R, k, each 1 to 2^40.
-        bits_per_coordinate: p, at least 1.
+        coordinate_bits: p, at least 1.
         other_bits: B, at least 0: internal weights, unembedding, rows of relations.
         facts: what the facts may be.
 
     Raises:
         InputError: an argument out of range.
     """
-    p = whole("bits_per_coordinate", bits_per_coordinate, 1)
+    p = whole("coordinate_bits", coordinate_bits, 1)
     other = whole("other_bits", other_bits, 0)
     sizes = (n_entities, n_relations, hops, 0)
     tables = (

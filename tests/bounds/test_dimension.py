@@ -112,8 +112,8 @@ def test_no_construction_has_fewer_coordinates_than_with_all_its_bits_elsewhere(
     ("arguments", "message"),
     [
         ((0, 1, 1), "n_entities"),
-        ((4, 1, 0), "bits_per_coordinate"),
-        ((4, 1, 1.0), "bits_per_coordinate"),
+        ((4, 1, 0), "coordinate_bits"),
+        ((4, 1, 1.0), "coordinate_bits"),
         ((6, 2, 1, 3), "I\\(k\\) <= N"),
         ((4, 1, 1, 1, "relations"), "bijections"),
     ],
