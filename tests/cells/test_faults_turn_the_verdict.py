@@ -108,7 +108,7 @@ def test_a_wrong_formula_fails_the_cell(monkeypatch):
     )
     result = run_cell(GOOD)
     assert result.verdict == "FAIL"
-    assert "d_model = 19, the formula says 1," in result.reason
+    assert "d_model = 16, the formula says 1," in result.reason
     assert "!=" in line(result, wide=True)
 
 

@@ -124,9 +124,9 @@ def test_a_separated_cell_says_so_and_by_how_much():
     assert not any(bound.applies for bound in checks)
     assert (
         f"separated: {bits:,} internal bits; without chain-of-thought, with"
-        " embeddings of 68 bits and a fixed" in notes(result)
+        " embeddings of 65 bits and a fixed" in notes(result)
     )
-    assert "1 cell separated, by up to 1.378" in bounds_summary([result])
+    assert "1 cell separated, by up to 1.452" in bounds_summary([result])
     assert notes(run_cell(Cell("chain_of_thought", 64, 4, 3))) == ""
 
 

@@ -67,8 +67,8 @@ def test_a_false_bound_fails_with_both_numbers(tmp_path, capsys):
     assert found.verdict == "FAIL"
     (first, *_) = found.faults()
     assert first == (
-        "selector at N = 64, R = 1, k = 1 has B_T = 240 bits inside, B_e = 8, and the bound says"
-        " at least 248"
+        "selector at N = 64, R = 1, k = 1 has B_T = 168 bits inside, B_e = 7, and the bound says"
+        " at least 313"
     )
 
 

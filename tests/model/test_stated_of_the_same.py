@@ -184,7 +184,7 @@ def test_a_form_has_the_margin_that_it_states_or_states_none(name):
 
 
 def test_other_facts_in_a_form_leave_nothing_stated_of_the_former():
-    for form in (wider(built("selector")), change_basis(built("selector"), rotation(7))):
+    for form in (wider(built("selector")), change_basis(built("selector"), rotation(5))):
         steps = mechanism(form)
         install(form, construction("selector").random_facts(4, 2, 9))
         assert form.margin is form.logit_error is None

@@ -192,7 +192,10 @@ def test_weights_that_are_no_integers_are_never_exact():
     model = selector(FACTS)
     (field,) = model.readout.fields
     tiny = SignField(
-        field.tokens, field.codes, 2.0**-30 * field.read, bonus=model.stream["relation"].sum()
+        field.tokens,
+        field.codes,
+        2.0**-30 * model.stream["attributes"].sum(axis=0),
+        bonus=model.stream["one"].form(),
     )
     model.write_readout(Readout((tiny,), -1 * model.stream["one"].form()))
     fast, full = (check_recall(model, FACTS, logits=mode) for mode in ("fast", "full"))
