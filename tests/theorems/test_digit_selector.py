@@ -129,6 +129,14 @@ def test_bits_that_no_digit_has_are_refused(bits):
         digit_selector(FACTS, bits_per_coordinate=bits)
 
 
+@pytest.mark.parametrize("bits", [0, 65, 10**12])
+def test_a_cell_of_such_bits_is_unknown_at_once(bits):
+    """Before formulas are evaluated, which would take for ever."""
+    result = run_cell(Cell("digit_selector", 5, 2, options=(("bits_per_coordinate", bits),)))
+    assert result.verdict == "UNKNOWN"
+    assert f"must be an integer from 1 to 64; got {bits}" in result.reason
+
+
 # ------------------------------------------------------------------ sizes and codes
 
 
