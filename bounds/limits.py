@@ -110,7 +110,9 @@ def _leading(term: sympy.Expr) -> Growth:
         values, base = term.args
         inner = _leading(bits_function(values))
         factor = inner.factor if inner.powers != (0, 0, 0) else digits_function(*term.args)
-        divided = factor / sympy.log(base, 2) if inner.powers != (0, 0, 0) else factor
+        power_of_two = base.is_Pow and base.base == 2
+        bits = base.exp if power_of_two else sympy.log(base, 2)
+        divided = factor / bits if inner.powers != (0, 0, 0) else factor
         return Growth(divided, inner.powers)
     if isinstance(term, bits_function):
         inner = _leading(term.args[0])

@@ -35,7 +35,9 @@ class bits(sympy.Function):  # type: ignore[misc]  # likewise
 
     @classmethod
     def eval(cls, values: sympy.Expr) -> sympy.Expr | None:
-        """A number as soon as n is one."""
+        """A number as soon as n is one; e for n = 2^e."""
+        if values.is_Pow and values.base == 2:
+            return values.exp
         return sympy.Integer(whole_numbers.bits(int(values))) if values.is_Integer else None
 
 

@@ -99,6 +99,9 @@ from constructions.sizes.sizing import (
 from constructions.sizes.symbols import (
     Symbols as Symbols,
 )
+from constructions.theorems.digit_selector import (
+    digit_selector as digit_selector,
+)
 from constructions.theorems.hybrid import (
     hybrid as hybrid,
 )
@@ -128,6 +131,7 @@ from constructions.writing.claims import (
 )
 from constructions.writing.codes import (
     Bits as Bits,
+    Digits as Digits,
     Number as Number,
     Signs as Signs,
 )

@@ -13,6 +13,7 @@ from constructions.guards.errors import InputError, InternalError
 from constructions.guards.user_code import is_reference, kind_of, loaded
 from constructions.option import Option
 from constructions.sizes import (
+    digit_selector,
     hybrid,
     meet_in_the_middle,
     theorem_4_1,
@@ -29,6 +30,15 @@ _LOOKED_UP = Option(
     default=lambda R, k: R - 1,
     choices=lambda R, k: range(R + 1),
     most=lambda R, k: R,
+)
+_DIGIT = Option(
+    "bits_per_coordinate",
+    "C",
+    "bits in a coordinate, 1 to 64 (default 2)",
+    default=lambda R, k: 2,
+    choices=lambda R, k: (2, 3, 4),
+    least=1,
+    most=lambda R, k: 64,
 )
 _LONGEST = Option(
     "max_hops",
@@ -94,6 +104,14 @@ _ENTRIES = (
         sizing=theorem_4_1.scalar_selector,
         theorem="4.1 (ours)",
         claim="as selector with one integer for each block: MLP width R, independent of N",
+    ),
+    Construction(
+        name="digit_selector",
+        builder="digit_selector.digit_selector",
+        sizing=digit_selector.digit_selector,
+        theorem="4.1 (ours)",
+        claim="between the two: digits of C bits, so that fewer coordinates hold more each",
+        options=(_DIGIT,),
     ),
     Construction(
         name="attention_selector",

@@ -23,6 +23,7 @@ class Option:
         help: what it is, in one line.
         default: (relations, hops) to the value where none is given.
         choices: (relations, hops) to all values that are worth comparing.
+        least: the smallest value that the builder takes, for which the formulas hold.
         most: (relations, hops) to the largest value that the builder takes; None where that is not
             so easily said.
         counts_hops: whether it is a number of hops, so that it is as long as a path may be.
@@ -36,6 +37,7 @@ class Option:
     help: str
     default: Callable[[int, int], int]
     choices: Callable[[int, int], Iterable[int]]
+    least: int = 0
     most: Callable[[int, int], int] | None = None
     counts_hops: bool = False
     longest_path: bool = False

@@ -46,7 +46,7 @@ ON_USE = {
     "model.transformer": ("Transformer",),
     "saved.folder": ("load", "save"),
     "writing.claims": ("Holds",),
-    "writing.codes": ("Bits", "Number", "Signs"),
+    "writing.codes": ("Bits", "Digits", "Number", "Signs"),
     "writing.draft": ("Draft", "require_exact"),
     "writing.plan": ("Plan",),
 }

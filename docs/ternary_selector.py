@@ -65,7 +65,7 @@ def ternary_selector(
     attributes, one = stream["attributes"], stream["one"]
 
     draft = Draft("ternary_selector", vocabulary, stream)
-    draft.entities(Holds(attributes, words=1, code=Digits(codebook, n)))
+    draft.entities(Holds(attributes, words=1, code=Complements(codebook, n)))
     closed = np.eye(n_relations, dtype=np.int64) - 1
     draft.relations(attributes, np.repeat(closed, n, axis=1))
     draft.relations(one, 1)
@@ -88,7 +88,7 @@ def _nearest(codebook: Codebook, attributes: Slot, one: Slot) -> Readout:
 
 
 @dataclass(frozen=True)
-class Digits:
+class Complements:
     """A node is written by the digits of its number, in a code that certificates do not spell."""
 
     codebook: Codebook

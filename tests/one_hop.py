@@ -5,7 +5,7 @@ import torch
 from strategies import all_queries
 
 from bounds.sizes import predicted
-from constructions import CATALOGUE, Codebook, FactTable
+from constructions import CATALOGUE, Codebook, FactTable, NumberField
 from verify.queries.recall import check_recall
 
 NAMES = [name for name, entry in CATALOGUE.items() if not entry.multi_hop]
@@ -123,8 +123,9 @@ def other_tokens_stay_below_the_runner_up(model, facts):
     rivals = torch.from_numpy(np.isin(np.arange(facts.n_entities), facts.answers))
     runner_up_exists = (logits[:, : facts.n_entities] > -torch.inf)[:, rivals].any(-1)
     assert (others < entities)[runner_up_exists].all()
-    # sign codes: below every answer
-    if model.construction != "scalar_selector" and rivals.sum() > 1:
+    # codes, not numbers: below every answer
+    numbers = any(isinstance(field, NumberField) for field in model.readout.fields)
+    if not numbers and rivals.sum() > 1:
         every_answer = logits[:, : facts.n_entities][:, rivals].masked_fill(
             logits[:, : facts.n_entities][:, rivals] == -torch.inf, torch.inf
         )

@@ -37,6 +37,15 @@ def sign_codes(numbers: ArrayLike, bits: int) -> NDArray[np.int8]:
     return 2 * binary_codes(numbers, bits) - 1
 
 
+def digit_codes(numbers: ArrayLike, base: int, digits: int) -> NDArray[np.int64]:
+    """The digits of every number, the lowest first: integers of shape (...) to int64 of shape
+    (..., digits), each 0 to base - 1.
+    """
+    places = np.array([base**place for place in range(digits)], dtype=np.int64)
+    found: NDArray[np.int64] = np.asarray(numbers, dtype=np.int64)[..., None] // places % base
+    return found
+
+
 @dataclass(frozen=True)
 class Codebook:
     """Gives each possible answer a number, and with it a code of m bits.

@@ -7,7 +7,8 @@ them:
 * sign field:   `logit_t = <c_t, read(x)> + bonus(x)`, with `c_t` in {-1,+1}^m distinct codes;
 * bank field:   `logit_t = sum_v <c_{v,t}, read_v(x)>`, with codes that are distinct within each
   bank v, for states in which all banks but one read 0;
-* number field: `logit_t = 2 v_t read(x) - v_t^2 one(x)`, with `v_t` distinct integers;
+* number field: `logit_t = 2 v_t read(x) - v_t^2 one(x)`, with `v_t` distinct integers; or vectors
+  of integers, `logit_t = 2 <v_t, read(x)> - |v_t|^2 one(x)`;
 * form field:   `logit_t` any linear form on x, one for each token. Nothing is known of what tells
   these tokens apart: answers are decided by all logits.
 
@@ -56,12 +57,13 @@ class SignField:
 
 @dataclass(frozen=True)
 class NumberField:
-    """Tokens that differ in an integer: the token whose number is nearest to `read / one` wins.
+    """Tokens that differ in an integer, or in several: the token whose number, or vector of
+    numbers, is nearest to `read / one` wins.
 
     Attributes:
         tokens: int64 (n,).
-        numbers: int64 (n,), distinct.
-        read: a single form.
+        numbers: int64 (n,), distinct; or (n, m), distinct rows.
+        read: a single form; or forms of shape (m,).
         one: a single form, which is 1 in every final state.
     """
 
@@ -74,8 +76,10 @@ class NumberField:
         """The rows of the unembedding for the tokens at the given places of `tokens`:
         (len(chosen), d_model).
         """
-        value = self.numbers[chosen, None].astype(np.float64)
-        return 2 * value * self.read.matrix() - value**2 * self.one.matrix()
+        values = self.numbers[chosen].astype(np.float64).reshape(len(chosen), -1)
+        squares = (values**2).sum(axis=1, keepdims=True)
+        rows: NDArray[np.float64] = 2 * values @ self.read.matrix() - squares * self.one.matrix()
+        return rows
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ class Block:
             of the node which the word leads to. With n = 0 it is the code of the node itself.
         last: the relations that may be the last letter of a word, from one to before another; all
             for n = 0.
-        form: how a code is written, `bits`, `signs` or `number`; None for a code of the builder's
-            own, of which nothing more is claimed.
+        form: how a code is written, `bits`, `signs`, `number` or `base q`; None for a code of the
+            builder's own, of which nothing more is claimed.
         book: which of the model's codebooks numbers the nodes.
     """
 

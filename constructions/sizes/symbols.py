@@ -24,6 +24,7 @@ class Symbols:
         b, c, p: the bits of a state (an entity, or *unknown*), of a relation, of a position.
         u: 1 if facts are missing, else 0.
         q: relations in the row memory, of the hybrid.
+        C: the bits of a digit, of digit_selector.
         K, j: the longest path, and the hops that a written token makes, of chains of thought.
         options: the options of a user's own construction that have other symbols, by symbol.
     """
@@ -41,6 +42,7 @@ class Symbols:
     p: int
     u: int
     q: int = 0
+    C: int = 0
     K: int = 0
     j: int = 0
     options: Mapping[str, int] = field(default_factory=dict)

@@ -37,15 +37,16 @@ from constructions.guards.integers import whole
 from constructions.guards.wording import shortened
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
-from constructions.model.readout import NumberField, Readout, SignField
+from constructions.model.readout import Readout, SignField
 from constructions.model.recipe import recorded
 from constructions.model.stream import Space, dot
 from constructions.sizes.whole_numbers import least_gain
 from constructions.theorems.lemmas.closed_blocks import close_other_blocks
 from constructions.theorems.lemmas.code_readout import read_codes
+from constructions.theorems.lemmas.digit_blocks import select_digits
 from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
 from constructions.writing.claims import Holds
-from constructions.writing.codes import Bits, Number, Signs
+from constructions.writing.codes import Bits, Signs
 from constructions.writing.draft import Draft, require_exact
 from constructions.writing.plan import Plan
 
@@ -128,31 +129,7 @@ def scalar_selector(
         InputError: an answer is not in the codebook.
     """
     codebook = codebook or Codebook.of(facts)
-    n_relations, largest = facts.n_relations, len(codebook) - 1
-    require_exact(
-        max(3 * largest**2, 2), dtype, f"scalar_selector with {largest + 1:,} possible answers"
-    )
-    vocabulary = Vocabulary(facts.n_entities, n_relations)
-    stream = Space(attributes=(n_relations,), one=())
-    attributes, one = stream["attributes"], stream["one"]
-
-    draft = Draft("scalar_selector", vocabulary, stream)
-    draft.entities(Holds(attributes, words=1, code=Number(codebook)))
-    close_other_blocks(draft, attributes, max(largest, 1))
-    draft.relations(one, 1)
-    layer = draft.layer()
-    layer.head("read the subject", copy=2 * attributes, to=attributes)
-    closed = layer.relu("close", -attributes)
-    layer.add(closed, to=attributes)
-    layer.takes([1])
-
-    answers = NumberField(
-        codebook.tokens, np.arange(len(codebook)), read=attributes.sum(axis=0), one=one
-    )
-    # The runner-up's logit is x^2 - 1, at least -1. Where a single answer exists, the others take
-    # that place.
-    readout = Readout((answers,), rest=-(2 if largest else 1) * one)
-    return draft.plan(facts, readout, MarginClaim.exactly(1), dtype)
+    return select_digits("scalar_selector", facts, codebook, max(len(codebook), 2), dtype)
 
 
 @recorded

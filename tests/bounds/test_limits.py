@@ -24,9 +24,10 @@ def ratio_to_growth(entry, name, log_n, claimed=None):
     known = {SYMBOLS[o.symbol]: given[o.name] for o in entry.options}
     known |= {SYMBOLS["R"]: 3, SYMBOLS["k"]: hops, SYMBOLS["c"]: 2, SYMBOLS["p"]: 2}
     factor = found.factor.subs(known).doit()
-    assert factor.is_Integer, (name, found)
+    assert factor.is_Rational, (name, found)
     a, b, c = found.powers
-    leading = int(factor) * Fraction(2) ** (log_n * a) * log_n**b * round(math.log2(log_n)) ** c
+    factor = Fraction(int(factor.p), int(factor.q))
+    leading = factor * Fraction(2) ** (log_n * a) * log_n**b * round(math.log2(log_n)) ** c
     return Fraction(value) / leading if leading else Fraction(1 + value)
 
 

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from bounds.dimension import row_bound
 from bounds.theorem_4_2 import every_bound
 from constructions import CATALOGUE, FactTable
 from verify.cells.cell import Cell
@@ -103,6 +104,8 @@ def test_a_cell_tells_its_bits_and_its_bounds():
         if bound["bits"] is not None and bound["bits"] > 0:
             assert bound["ratio"] == built.internal_bits / bound["bits"] >= 1
     assert reported["separated"] is None
+    why = "other weights than the embedding hold facts"
+    assert reported["row"] == {"applies": False, "why": why, "bits": row_bound(64, 4, 3).bits}
 
 
 def test_bounds_do_not_apply_where_facts_are_missing():

@@ -13,6 +13,7 @@ from strategies import seeds
 from constructions import (
     CATALOGUE,
     FactTable,
+    digit_selector,
     scalar_selector,
     selector,
     superposition,
@@ -86,6 +87,24 @@ def test_an_unsound_declaration_is_a_defect(damage, message):
         ).defect
 
 
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: NumberField(f.tokens, f.numbers[:, :-1], f.read, f.one), "one integer for"),
+        (lambda f: NumberField(f.tokens, f.numbers[:, 0], f.read, f.one), "one integer for"),
+        (lambda f: NumberField(f.tokens, f.numbers, f.read[0], f.one), "one integer for"),
+        (lambda f: NumberField(f.tokens, f.numbers, f.read, f.read), "one integer for"),
+        (lambda f: NumberField(f.tokens, f.numbers // 2, f.read, f.one), "the same code"),
+    ],
+)
+def test_digits_that_are_no_declaration_are_a_defect(damage, message):
+    model = digit_selector(FACTS)
+    (field,) = model.readout.fields
+    assert check_readout(model) is None
+    model.readout = Readout((damage(field),), model.readout.rest)
+    assert message in check_readout(model)
+
+
 def test_equal_numbers_are_a_defect():
     model = scalar_selector(FACTS)
     (field,) = model.readout.fields
@@ -107,6 +126,7 @@ def test_margins_are_lower_bounds_for_any_state(seed, scale):
     tables = [
         (selector, FACTS),
         (scalar_selector, FACTS),
+        (digit_selector, FACTS),
         (superposition, split),
         (superposition, FactTable(partial)),
     ]

@@ -1,5 +1,5 @@
 """A model held against Theorem 4.2: its bits must not lie below any lower bound that applies to
-it.
+it, nor may a row of its embedding hold fewer than all facts of one entity need.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from bounds.dimension import row_bound
 from bounds.lower_bound import Bound, LowerBound
 from bounds.sizes import Costs
 from bounds.theorem_4_2 import LOWER_BOUNDS, every_bound
+from constructions.guards.errors import InputError
 from verify.queries.evidence import Evidence
 
 
@@ -40,6 +42,21 @@ class BoundCheck:
 
 
 @dataclass(frozen=True)
+class RowCheck:
+    """The facts of one entity beside its row of the embedding (`bounds.dimension`).
+
+    Attributes:
+        applies: whether all facts stand in the embedding, so that a row holds those of its entity.
+        why: if not, or if there is no such bound at this size, the reason.
+        bits: what a row needs; None where there is no such bound.
+    """
+
+    applies: bool
+    why: str
+    bits: float | None
+
+
+@dataclass(frozen=True)
 class BoundsFound(Evidence):
     """A model beside every bound.
 
@@ -47,11 +64,13 @@ class BoundsFound(Evidence):
         costs: its bits.
         checks: one for each bound.
         bijective: whether its facts are bijections.
+        row: what stands in one row of the embedding.
     """
 
     costs: Costs
     checks: tuple[BoundCheck, ...]
     bijective: bool
+    row: RowCheck
 
     def faults(self) -> Iterator[str]:
         """Every bound that applies and that the model lies below: a bug in the model, the
@@ -67,6 +86,12 @@ class BoundsFound(Evidence):
                         f"{have:,} internal {what} bits, and the {check.name} bound says at least"
                         f" {need}"
                     )
+        row, have = self.row, self.costs.embedding_fact_bits
+        if row.applies and not (row.bits is not None and have >= row.bits):
+            yield (
+                f"{have:,} bits of facts in a row of the embedding, and the facts of one entity"
+                f" are at least {row.bits}"
+            )
 
     def doubts(self) -> Iterator[str]:
         """None: a bound that does not apply says why, and decides nothing."""
@@ -136,7 +161,21 @@ def hold_against_bounds(
         for name, bound in dense.items()
     ]
     checks += [hold_against(bound, costs, *sizes, bijective, functions) for bound in own]
-    return BoundsFound(costs, tuple(checks), bijective)
+    return BoundsFound(costs, tuple(checks), bijective, _row(costs, *sizes, bijective))
+
+
+def _row(costs: Costs, n_entities: int, n_relations: int, hops: int, bijective: bool) -> RowCheck:
+    """A row of the embedding, held against the facts of one entity."""
+    why = "" if bijective else "the facts are no bijections"
+    if costs.written_tokens > 1:
+        why = "tokens are written until the answer stands, and their rows enter, too"
+    if costs.internal_fact_bits or costs.unembedding_fact_bits:
+        why = "other weights than the embedding hold facts"
+    try:
+        bits = row_bound(n_entities, n_relations, hops).bits
+    except InputError as error:
+        return RowCheck(False, why or str(error), None)
+    return RowCheck(not why, why, bits)
 
 
 def hold_against(

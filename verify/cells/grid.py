@@ -20,12 +20,12 @@ FORM_SIZE = (5, 3, 2)
 def default_grid(*own: str) -> list[Cell]:
     """The cells of `python -m verify all`: every construction at every size of its grid.
 
-    One hop: total and partial facts at every size. Many hops: total facts at every size, partial
-    facts at N = 16; every choice of options (looked-up relations, hops for each written token) at
-    N = 5. Variants of a builder (shared layers, depth 1) stop at N = 64 or 16, which keeps the
-    whole run near a minute and a half. Then sizes at which Theorem 4.2 bites: two at which
-    chain-of-thought is separated, one where a memory is near its bound. At last every construction
-    in every other form, at one small size.
+    One hop: total and partial facts at every size; every choice of options (bits of a digit) at N
+    = 100. Many hops: total facts at every size, partial facts at N = 16; every choice of options
+    (looked-up relations, hops for each written token) at N = 5. Variants of a builder (shared
+    layers, depth 1) stop at N = 64 or 16, which keeps the whole run near a minute and a half. Then
+    sizes at which Theorem 4.2 bites: two at which chain-of-thought is separated, one where a
+    memory is near its bound. At last every construction in every other form, at one small size.
 
     Args:
         own: constructions of the user's that are verified beside those of the catalogue,
@@ -45,8 +45,12 @@ def default_grid(*own: str) -> list[Cell]:
 
 def _one_hop(name: str) -> list[Cell]:
     """The cells of a construction that answers one hop."""
-    sizes = itertools.product(GRID_ENTITIES, GRID_RELATIONS, FACT_KINDS)
-    return [Cell(name, n, r, facts=facts) for n, r, facts in sizes if _takes(name, facts)]
+    entry, cells = construction(name), []
+    for n, r in itertools.product(GRID_ENTITIES, GRID_RELATIONS):
+        cells += [Cell(name, n, r, facts=facts) for facts in FACT_KINDS if _takes(name, facts)]
+        if n == 100:
+            cells += [Cell(name, n, r, options=some) for some in _choices(entry, r, 1)]
+    return cells
 
 
 def _many_hops(name: str) -> list[Cell]:

@@ -29,7 +29,7 @@ def require_room(entry: Construction, cell: Cell) -> None:
         if option.counts_hops:
             require_path(given.get(option.name, 0), option.name)
     in_range = all(
-        given.get(option.name, 1) >= int(option.counts_hops)
+        given.get(option.name, 1) >= max(option.least, int(option.counts_hops))
         and (
             option.most is None
             or given.get(option.name, 0) <= option.most(cell.relations, cell.hops)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from verify.kernel.verdict import require
+from verify.reading.codes import FORMS, base_of
 from verify.reading.stored import (
     DTYPES,
     FORMAT,
@@ -77,12 +78,11 @@ SCHEMA: dict[str, Any] = {
     "files": {ANY: {"bytes": COUNT, "sha256": SHA256}},
     "sha256": SHA256,
 }
-FORMS = ("bits", "signs", "number")
 BLOCK: dict[str, Any] = {
     "columns": WIDTHS,
     "words": COUNT,
     "last": WIDTHS,
-    "form": ("one of " + ", ".join(FORMS), lambda value: value in FORMS),
+    "form": (f"one of {FORMS}", lambda value: base_of(value) is not None),
     "book": COUNT,
 }
 BLOCKS: Leaf = "a list of blocks", lambda value: type(value) is list and len(value) > 0

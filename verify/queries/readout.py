@@ -11,7 +11,8 @@ or +1, or as an integer), and holds for every state:
   one whose signs are those of y reaches it, and every other one stays `2 min_j |y_j|` below.
 * `2 v y - v^2 o = (y^2 - (y - v o)^2) / o` for o > 0: with e = y - v o, another integer v + i
   falls short of v by `i^2 o - 2 i e`, at least `o - 2 |e|` if that is positive; and no integer
-  scores more than `y^2 / o`.
+  scores more than `y^2 / o`. Several integers score the sum of what each does: another vector
+  falls short by at least the least `o - 2 |e_j|`, if all of these are positive.
 
 In real arithmetic of the given state and weights this is exact. The module's own logits are
 rounded; `rounding` bounds by how much, underflow and overflow included, and is 0 where all numbers
@@ -57,10 +58,10 @@ class _BankReader:
 
 @dataclass(frozen=True)
 class _NumberReader:
-    """A field of numbers: float64 (n,), and the places of its two linear forms."""
+    """A field of numbers: float64 (n, m), and the places of its linear forms."""
 
     numbers: Tensor
-    read: int
+    read: slice
     one: int
 
 
@@ -102,7 +103,9 @@ class MarginReader:
                 raise InternalError("a form field was to be read without all logits")
             else:
                 numbers = torch.from_numpy(part.numbers).double().to(weight.device)
-                self.readers.append(_NumberReader(numbers, at, at + 1))
+                end = at + part.read.size
+                numbers = numbers.reshape(len(numbers), -1)
+                self.readers.append(_NumberReader(numbers, slice(at, end), end))
                 rows += [part.read.matrix(), part.one.matrix()]
         self.forms = torch.from_numpy(np.concatenate(rows)).to(weight.device)
         self.native_forms = self.forms.to(weight.dtype)
@@ -225,9 +228,9 @@ def _number_scores(
     """As `_scores`, for a field of numbers."""
     y, one = values[:, reader.read], values[:, reader.one]
     value = reader.numbers[at]
-    score = 2 * value * y - value**2 * one
-    best = torch.where(one > 0, y**2 / one, torch.inf)
-    shortfall = one - 2 * (y - value * one).abs()
+    score = (2 * value * y).sum(-1) - (value**2).sum(-1) * one
+    best = torch.where(one > 0, (y**2).sum(-1) / one, torch.inf)
+    shortfall = one - 2 * (y - value * one[:, None]).abs().amax(-1)
     second = torch.where((one > 0) & (shortfall > 0), score - shortfall, best)
     others = second if len(reader.numbers) > 1 else torch.full_like(score, -torch.inf)
     return score, others, best

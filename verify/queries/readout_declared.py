@@ -63,30 +63,31 @@ def _unsound_field(part: SignField | BankField | NumberField | FormField) -> str
         return f"is a {type(part).__name__}"
     if isinstance(part, NumberField):
         labels = part.numbers
+        several = part.read.shape[-1:] if labels.ndim > 1 else ()
         if (
             labels.dtype != np.int64
-            or labels.shape != part.tokens.shape
-            or part.read.size != 1
+            or labels.shape != (*part.tokens.shape, *several)
+            or part.read.size != np.prod(several, dtype=int)
             or part.one.size != 1
         ):
-            return "needs one integer for each token, and single forms"
-    else:
-        banks = part.read.shape[:-1]
-        if part.codes.dtype != np.int8 or part.codes.shape != (
-            *banks,
-            len(part.tokens),
-            part.read.shape[-1],
-        ):
-            return (
-                f"has codes of shape {part.codes.shape}, read by forms of shape {part.read.shape}"
-            )
-        if isinstance(part, BankField) != (len(banks) == 1):
-            return "needs a row of forms for each bank"
-        if isinstance(part, SignField) and part.bonus is not None and part.bonus.size != 1:
-            return "needs a single bonus"
-        if not (np.abs(part.codes) == 1).all():
-            return "has a code with an entry other than -1 and +1"
-        labels = number_of_signs(torch.from_numpy(part.codes)).numpy()
+            return "needs one integer for each token and form, and a single form that is 1"
+        if len(np.unique(labels, axis=0)) < len(labels):
+            return "gives two tokens the same code"
+        return None
+    banks = part.read.shape[:-1]
+    if part.codes.dtype != np.int8 or part.codes.shape != (
+        *banks,
+        len(part.tokens),
+        part.read.shape[-1],
+    ):
+        return f"has codes of shape {part.codes.shape}, read by forms of shape {part.read.shape}"
+    if isinstance(part, BankField) != (len(banks) == 1):
+        return "needs a row of forms for each bank"
+    if isinstance(part, SignField) and part.bonus is not None and part.bonus.size != 1:
+        return "needs a single bonus"
+    if not (np.abs(part.codes) == 1).all():
+        return "has a code with an entry other than -1 and +1"
+    labels = number_of_signs(torch.from_numpy(part.codes)).numpy()
     if any(len(np.unique(bank)) < len(part.tokens) for bank in np.atleast_2d(labels)):
         return "gives two tokens the same code"
     return None

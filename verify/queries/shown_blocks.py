@@ -20,6 +20,7 @@ from constructions.facts.codes import Codebook
 from constructions.forms.mechanism import Step, recorded_steps
 from constructions.model.fact_model import FactModel
 from verify.queries.claimed_blocks import Claims, Spelled
+from verify.reading.codes import base_of
 
 Values = NDArray[np.float64]
 OTHERS = 8
@@ -38,8 +39,8 @@ class Block:
         slot: the name of their slot in the stream.
         label: whose code stands there: the relations of a word, or the number of the part.
         columns: their numbers.
-        form: of the code of an entity, "bits", "signs" or "number", "own" for a code of the
-            builder's own, "any" for bits or signs; None for other things.
+        form: of the code of an entity, "bits", "signs", "number" or "base q", "own" for a code of
+            the builder's own, "any" for bits or signs; None for other things.
         book: which of the model's codebooks the code is from.
     """
 
@@ -157,7 +158,8 @@ class Reader:
             values: float64, one for each column.
             is_code: that zeros are a code there, and not what is left of one.
         """
-        if not values.any() and not (is_code and block.form in ("bits", "number")):
+        zeros_are_a_code = block.form in ("bits", "number") or _base(block)
+        if not values.any() and not (is_code and zeros_are_a_code):
             return "", "zero"
         if block.form is not None and (found := self._entity(block, values)):
             return found
@@ -174,6 +176,10 @@ class Reader:
             return self._named(book, int(values[0]) if float(values[0]).is_integer() else -1)
         if not np.isfinite(values).all():
             return None
+        if base := _base(block):
+            if not ((values >= 0) & (values < base) & (values == np.rint(values))).all():
+                return None
+            return self._named(book, sum(int(v) * base**i for i, v in enumerate(values)))
         kind = "entity"
         if block.form != "bits" and (values != 0).all():
             kind = "entity" if (np.abs(values) == 1).all() else "near"
@@ -257,6 +263,12 @@ def token_name(model: FactModel, token: int) -> str:
         return model.facts.relation_name(token - vocabulary.n_entities)
     name = vocabulary.specials[token - vocabulary.n_entities - vocabulary.n_relations]
     return name if name == "unknown" else name.upper()
+
+
+def _base(block: Block) -> int:
+    """Of the digits that it holds; 0 where it holds something else."""
+    base = base_of(block.form) or 0
+    return base if base > 2 else 0
 
 
 def _numbers(values: Values) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from verify.kernel.verdict import Undecided, require, whole
+from verify.reading.codes import base_of
 from verify.reading.wording import shown
 from verify.symbolic.reading import Model
 
@@ -22,10 +23,10 @@ class Block:
     Attributes:
         start, stop: its columns.
         length: of the words.
-        form: "bits", "signs" or "number".
+        form: "bits", "signs", "number" or "base q".
         book: which book the codes are of.
         words: the words, by their place among all words of their length.
-        bits: of a code; 0 of a number.
+        bits: of a code, or digits; 0 of a number.
     """
 
     start: int
@@ -52,9 +53,10 @@ class Layout:
 
     Attributes (int64 (d,), -1 where a column spells nothing):
         length, word: of the word, and its place in the lexicographic order of its length.
-        bit, book: which bit of the code, in which book.
+        bit, book: which bit or digit of the code, in which book.
         off, scale: the column holds `off + scale * bit`.
-        top: the largest value of the unknown: 1 for a bit.
+        base: of the digits of its book; 2 of bits, 0 of numbers.
+        top: the largest value of the unknown: 1 for a bit, q - 1 for a digit.
     """
 
     length: np.ndarray
@@ -63,7 +65,14 @@ class Layout:
     book: np.ndarray
     off: np.ndarray
     scale: np.ndarray
+    base: np.ndarray
     top: np.ndarray
+
+    def digit(self, columns: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """The bit or digit that each column, of shape (n, ...), holds of a number."""
+        base, bit = (part[columns] for part in (self.base, self.bit))
+        found: np.ndarray = numbers // base**bit % base
+        return found
 
     def node(self) -> tuple[int, int]:
         """How many columns spell the node at hand, and in which book; (0, 0) if none do."""
@@ -76,7 +85,8 @@ class Books:
 
     Attributes:
         unknown: for each book the number of *unknown*, or None.
-        bits: of its codes, 0 of numbers; None until a block has said so.
+        bits: of its codes, or digits; 0 of numbers; None until a block has said so.
+        base: of its digits; 2 of bits, 0 of numbers.
         numbers: for each book the number of every node, int64 (N + 1,), -1 where there is none.
     """
 
@@ -87,6 +97,7 @@ class Books:
             require(fits, f"subject: unknown is {shown(number)}")
         self.unknown: list[int | None] = unknown
         self.bits: list[int | None] = [None] * len(unknown)
+        self.base: list[int] = [0] * len(unknown)
         self.numbers = [np.full(n + 1, -1) for _ in unknown]
 
     def node_of(self, numbers: np.ndarray, book: int) -> np.ndarray:
@@ -165,19 +176,26 @@ def _block(claimed: Any, what: str, model: Model, books: Books) -> Block:
         words = (np.arange(count // (high - low))[:, None] * r + np.arange(low, high)).ravel()
     form, book = claimed["form"], whole(claimed["book"], 0, "book")
     require(book < len(books.bits), f"{what}: there are {len(books.bits)} books")
-    bits = _bits_of(form, bits, what)
+    base, bits = _base_and_bits(form, bits, what)
     known = books.bits[book]
     require(known in (None, bits), f"{what}: a code of {bits} bits, its book has {known}")
-    books.bits[book] = bits
+    same = known is None or books.base[book] == base
+    require(same, f"{what}: digits to base {base}, its book has {books.base[book]}")
+    books.bits[book], books.base[book] = bits, base
     return Block(start, stop, length, form, book, words, bits)
 
 
-def _bits_of(form: Any, width: int, what: str) -> int:
-    """How many bits a code of so many columns has: 0 of a number, which has one column."""
-    require(form in ("bits", "signs", "number"), f"{what}: its form is {shown(form)}")
-    require(form != "number" or width == 1, f"{what}: a number of {width} columns")
-    require(width <= MOST_BITS, f"{what}: too many bits")
-    return 0 if form == "number" else width
+def _base_and_bits(form: Any, width: int, what: str) -> tuple[int, int]:
+    """The base of the digits of a code of so many columns, and how many bits or digits it has: 0
+    and 0 of a number, which has one column.
+    """
+    known = base_of(form)
+    require(known is not None, f"{what}: its form is {shown(form)}")
+    base = known or 0
+    require(base > 0 or width == 1, f"{what}: a number of {width} columns")
+    fits = width <= MOST_BITS and base**width <= 2**MOST_BITS
+    require(fits, f"{what}: too many bits")
+    return base, width if base else 0
 
 
 def _pair(value: Any, what: str) -> tuple[int, int]:
@@ -188,15 +206,17 @@ def _pair(value: Any, what: str) -> tuple[int, int]:
 
 def layout_of(blocks: list[Block], books: Books, d: int) -> Layout:
     """The columns that blocks claim: none twice, and no word twice."""
-    length, word, bit, book, off, scale, top = np.full((7, d), -1)
+    length, word, bit, book, off, scale, base, top = np.full((8, d), -1)
     for block in blocks:
         columns, m = block.columns, max(block.bits, 1)
         require((length[columns] < 0).all(), f"{block}: columns are claimed twice")
         length[columns], word[columns] = block.length, np.repeat(block.words, m)
         bit[columns], book[columns] = np.tile(np.arange(m), len(block.words)), block.book
         off[columns], scale[columns] = (-1, 2) if block.form == "signs" else (0, 1)
-        top[columns] = 1 if block.bits else max(1, int(books.numbers[block.book].max()))
+        base[columns] = books.base[block.book]
+        largest = int(books.numbers[block.book].max())
+        top[columns] = books.base[block.book] - 1 if block.bits else max(1, largest)
     spelled = np.stack([length, word, bit])[:, length >= 0]
     once = np.unique(spelled, axis=1).shape == spelled.shape
     require(once, "blocks: a word is spelled twice")
-    return Layout(length, word, bit, book, off, scale, top)
+    return Layout(length, word, bit, book, off, scale, base, top)

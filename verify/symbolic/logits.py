@@ -109,8 +109,11 @@ def separate(run: Run, final: Final, beside: int) -> tuple[Fraction, Fraction]:
     book = int(now.book[final.key[answer]][0]) if answer.any() else 0
     bits = (books.bits[book] or 0) if answer.any() else 0
     number = books.numbers[book][final.nodes]
-    if answer.any() and not bits:
-        return _nearest(run, constant, varied, number, final.target)
+    if answer.any() and books.base[book] != 2:
+        if not answer.all() or run.error:
+            raise Undecided("decoder: numbers beside other codes, or with leaks")
+        digits = now.digit(final.key, number[:, None]) if bits else number[:, None]
+        return _nearest(constant, varied, digits, final.target)
     g = np.zeros((len(held), bits), np.int64)
     np.add.at(g.T, now.bit[final.key[answer]], varied[:, answer].T)
     aside = np.abs(varied[:, ~answer]) @ top[~answer]
@@ -209,30 +212,36 @@ def _of_kind(
 
 
 def _nearest(
-    run: Run, base: np.ndarray, varied: np.ndarray, number: np.ndarray, target: np.ndarray
+    base: np.ndarray, slope: np.ndarray, held: np.ndarray, target: np.ndarray
 ) -> tuple[Fraction, Fraction]:
-    """The least margin where one column holds a number v: tokens with `2 n v - n^2` are told apart
-    by the nearest n (Lemma S13).
+    """The least margin where columns hold a number, or digits, v: tokens with `2 <n, v> - |n|^2`
+    are told apart by the nearest n (Lemma S13).
+
+    Args:
+        base, slope: int64 (d_vocab,) and (d_vocab, columns): the logits are `base + <slope, v>`.
+        held: int64 (nodes, columns), the v of each node.
+        target: int64 (nodes,), the token that is right for it.
     """
-    if varied.shape[1] != 1 or run.error:
-        raise Undecided("decoder: numbers beside other codes, or with leaks")
-    slope = varied[:, 0]
-    n = slope // 2
-    largest = max(size_of(n), size_of(number)) * max(2 * size_of(slope), size_of(number))
-    bounded(largest + size_of(base))
-    field = (slope == 2 * n) & (base == -n * n)
-    fits = (field[target] & (n[target] == number)).all()
+    n, width = slope // 2, slope.shape[1]
+    largest = max(size_of(n), size_of(held)) * max(2 * size_of(slope), size_of(held))
+    bounded(largest * width + size_of(base))
+    field = (slope == 2 * n).all(axis=1) & (base == -(n * n).sum(axis=1))
+    fits = field[target].all() and (n[target] == held).all()
     require(fits, "decoder: an answer's row is not 2 n v - n^2 for its number n", Unmet)
-    known = np.sort(n[field])
-    require((np.diff(known) > 0).all(), "decoder: two tokens have the same number", Unmet)
-    padded = np.concatenate([[-(2**30)], known, [2**31]])
-    at = np.searchsorted(known, number) + 1
-    margin = int(np.minimum(number - padded[at - 1], padded[at + 1] - number).min()) ** 2
-    others = np.unique(np.stack([base[~field], slope[~field]]), axis=1).T
+    known = np.unique(n[field], axis=0)
+    different = len(known) == np.count_nonzero(field)
+    require(different, "decoder: two tokens have the same number", Unmet)
+    margin = 1 if len(known) > 1 else LARGEST
+    if width == 1:
+        padded, number = np.concatenate([[-(2**30)], known[:, 0], [2**31]]), held[:, 0]
+        at = np.searchsorted(known[:, 0], number) + 1
+        margin = int(np.minimum(number - padded[at - 1], padded[at + 1] - number).min()) ** 2
+    others = np.unique(np.column_stack([base, slope])[~field], axis=0)
     if len(others) > MOST_KINDS:
         raise Undecided("decoder: too many kinds of rows beside the numbers")
-    for b, c in others:
-        margin = min(margin, int((number**2 - b - c * number).min()))
+    for b, *c in others:
+        apart = (held * held).sum(axis=1) - b - held @ np.array(c, dtype=np.int64)
+        margin = min(margin, int(apart.min()))
     require(margin > 0, f"decoder: the smallest margin is {margin}")
     return Fraction(margin), Fraction(margin)
 

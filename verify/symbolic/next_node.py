@@ -147,7 +147,7 @@ def _at_every_node(
     every = np.arange(model.n + 1) < model.n + model.some_missing
     there = books.numbers[own] >= 0 if spelled else every
     nodes, place = np.flatnonzero(there), np.cumsum(there) - 1
-    if not all(books.bits[book] for book in new.book[claimed.column]):
+    if (new.base[claimed.column] != 2).any():
         raise Undecided("a number is claimed where something is written")
     at = claimed.at
     mine = np.minimum(np.searchsorted(at, x.at), len(at) - 1)

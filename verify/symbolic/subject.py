@@ -84,7 +84,8 @@ def _read_numbers(spelled: _Spelled, model: Model, books: Books, row_of: np.ndar
             break
         new = np.flatnonzero(numbers[nodes] < 0)
         held = integers(table[row_of[new], at : at + m], "embedding.weight")
-        number = product(held + 1 >> 1 if block.form == "signs" else held, 1 << np.arange(m))
+        held = held + 1 >> 1 if block.form == "signs" else held
+        number = product(held, books.base[block.book] ** np.arange(m))
         require((number >= 0).all(), f"subject: {block} holds a negative number")
         numbers[nodes[new]] = number
 
@@ -93,14 +94,15 @@ def _add_unknown(model: Model, books: Books) -> None:
     """The numbers of *unknown* are the claimed ones; all numbers have as many bits as their
     book (Lemma S2).
     """
-    for claimed, bits, numbers in zip(books.unknown, books.bits, books.numbers, strict=True):
+    for book, (claimed, numbers) in enumerate(zip(books.unknown, books.numbers, strict=True)):
         numbers[model.n] = -1 if claimed is None else claimed
         require(
             model.some_missing or claimed is None,
             "subject: unknown has a code, but no fact is missing",
             Unmet,
         )
-        fits = not bits or numbers.max() >> bits == 0
+        bits = books.bits[book]
+        fits = not bits or numbers.max() < books.base[book] ** bits
         require(fits, "subject: a number has too many bits")
 
 
@@ -134,7 +136,7 @@ def _codes(spelled: _Spelled, model: Model, books: Books, layout: Layout) -> np.
         "subject: unknown is reached, and has no code",
     )
     at = block.columns[: max(block.bits, 1)]
-    number = (numbers[:, None] >> layout.bit[at]) & 1 if block.bits else numbers[:, None]
+    number = layout.digit(at, numbers[:, None]) if block.bits else numbers[:, None]
     table = model.tensors["embedding.weight"][1]
     return stored_as(layout.off[at] + layout.scale[at] * number, table)
 

@@ -85,7 +85,8 @@ def _of_several(
     bits, book = now.node()
     own = np.logical_and.reduceat((now.length[key] == 0) & (now.book[key] == book), first)
     least = np.minimum.reduceat(np.abs(coef), first)
-    sharp = own & (n_variables[at] == bits) & (most <= least)
+    of_bits = np.logical_and.reduceat(now.base[key] == 2, first)
+    sharp = own & of_bits & (n_variables[at] == bits) & (most <= least)
     if ((most > 0) & ~sharp).any():
         raise Undecided("a unit depends on several bits, and not on a single code of the node")
     number = np.add.reduceat((coef > 0) * (1 << now.bit[key]), first)

@@ -13,7 +13,7 @@ entity's number, which is not negative. In another block it is the entity's numb
 Numbers on the way are at most 2 a in absolute value. Half of a would close a block, too; the whole
 keeps closed blocks a below 0, so that noise does not open them.
 
-Used by: `selector`, `scalar_selector`.
+Used by: `selector`; `scalar_selector` and `digit_selector` by `digit_blocks`.
 """
 
 from __future__ import annotations

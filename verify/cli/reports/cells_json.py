@@ -37,11 +37,11 @@ def cell_as_data(result: CellResult) -> dict[str, Any]:
     thought's are those of every length up to `hops`. `by` says what decides: "queries", "proof" or
     "both".
     Where the proof alone decides, `logits` is "proof", no query is run but those of `sample`, and
-    `margin` is the proven one. `form` and `difference`: another form of the
-    construction, and how far its logits are from the original's at most. The bits are B_T (dense,
-    and those of facts), B_e and B_u of Theorem 4.2; `separated` is the factor by which a model
-    with chain-of-thought lies below every model without that has embeddings as small and a fixed
-    unembedding.
+    `margin` is the proven one. `form` and `difference`: another form of the construction, and how
+    far its logits are from the original's at most. The bits are B_T (dense, and those of facts),
+    B_e and B_u of Theorem 4.2; `row` is what an entity's row of the embedding needs where all
+    facts stand there; `separated` is the factor by which a model with chain-of-thought lies below
+    every model without that has embeddings as small and a fixed unembedding.
     """
     cell, sizes, form, proof = result.cell, result.sizes, result.form, result.proof
     sample = None if proof is None else proof.sample
@@ -79,6 +79,7 @@ def cell_as_data(result: CellResult) -> dict[str, Any]:
         "embedding_bits": costs and costs.embedding_bits,
         "unembedding_bits": costs and costs.unembedding_bits,
         "bounds": [] if result.bounds is None else list(map(asdict, result.bounds.checks)),
+        "row": result.bounds and asdict(result.bounds.row),
         "separated": result.bounds and result.bounds.separation,
         "logits": _decided_by(result),
         "form": cell.form,
