@@ -86,6 +86,12 @@ def held_words(words):
     return type(held), held
 
 
+def written_digits(**sizes):
+    """The digits of a code, and of which type its base is."""
+    code = Digits(Codebook.of(FACTS), **sizes)
+    return type(code.base), code.rows(code.codebook.tokens).tolist()
+
+
 def shape_fields(kind):
     return lambda **sizes: [(type(size), size) for size in dataclasses.astuple(kind(**sizes))]
 
@@ -96,6 +102,7 @@ def widened(**sizes):
 
 CALLS = {
     # builders, by all of their integer options
+    constructions.digit_selector: (weights(constructions.digit_selector), {"bits_per_coordinate": 3}),
     constructions.attention_selector: (weights(constructions.attention_selector), {"beta": 3}),
     constructions.key_value: (weights(constructions.key_value), {"hops": 2}),
     constructions.key_value_rows: (weights(constructions.key_value_rows), {"hops": 2}),
@@ -116,6 +123,7 @@ CALLS = {
     ),
     LayerShape: (lambda d_mlp: shape_fields(LayerShape)(d_mlp=(d_mlp,)), {"d_mlp": 3}),
     Holds: (held_words, {"words": 1}),
+    Digits: (written_digits, {"base": 3, "digits": 2}),
     StandardShape: (shape_fields(StandardShape), DECODER),
     # seeds and forms
     seed_into: (seeded, {"first_block": 1, "slack": 21}),

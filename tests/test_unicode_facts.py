@@ -82,7 +82,7 @@ def test_codes_are_for_answers_only():
     possible = len(np.unique(facts.answers))
     assert possible < facts.n_entities / 2
     m = (possible - 1).bit_length()
-    assert selector(facts).shape.d_model == facts.n_relations * m + facts.n_relations + 1
+    assert selector(facts).shape.d_model == facts.n_relations * m + 1
 
 
 @pytest.mark.long

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constructions.facts.codes import Codebook, digit_codes
+from constructions.guards.integers import require_integer_fields
 
 
 class Code(Protocol):
@@ -81,6 +82,9 @@ class Digits:
     codebook: Codebook
     base: int
     digits: int
+
+    def __post_init__(self) -> None:
+        require_integer_fields(self)
 
     @property
     def form(self) -> str | None:

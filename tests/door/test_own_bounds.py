@@ -62,7 +62,10 @@ def test_a_false_bound_fails_with_both_numbers(tmp_path, capsys):
     assert main(words("--with", mine)) == 1
     printed = capsys.readouterr().out
     assert "\nFAIL: too_much is held against all constructions at 96 sizes\n" in printed
-    assert "\n    the bound is wrong, or lacks a hypothesis:\n    selector at N = " in printed
+    assert (
+        "\n    the bound is wrong, or lacks a hypothesis:\n    digit_selector C=2 at N = "
+        in printed
+    )
     found = check_bound(loaded(mine), sizes=[(64, 1, 1)])
     assert found.verdict == "FAIL"
     (first, *_) = found.faults()

@@ -44,7 +44,7 @@ def python(workshop, *words):
 def test_the_code_of_the_page_stands_in_its_files():
     assert elsewhere(EXCERPTS) == []
     assert len(EXCERPTS) >= 3
-    changed = EXCERPTS[0].replace("-1", "-2")
+    changed = EXCERPTS[0].replace("2 * attributes", "3 * attributes")
     assert elsewhere([changed]) == [changed], "the control"
 
 

@@ -50,7 +50,7 @@ INEXACT = {
     "pow",
 }
 VERDICT = {"verify.kernel.verdict"}
-READING = VERDICT | {"verify.reading.stored", "verify.reading.wording"}
+READING = VERDICT | {f"verify.reading.{name}" for name in ("codes", "stored", "wording")}
 SHARED = {
     "kernel": set(),
     "reading": VERDICT,

@@ -117,31 +117,30 @@ def closed_by(largest=None, own=0, left_open=()):
 
 
 @pytest.mark.parametrize(
-    ("builder", "wrong"),
+    ("builder", "file", "wrong"),
     [
-        (selector, closed_by(largest=0)),
-        (selector, closed_by(own=1)),
-        (selector, closed_by(left_open=[(2, 0)])),
-        (scalar_selector, closed_by(largest=1)),
-        (scalar_selector, closed_by(largest=4)),
-        (scalar_selector, closed_by(own=1)),
-        (scalar_selector, closed_by(left_open=[(0, 1)])),
+        (selector, "theorem_4_1", closed_by(largest=0)),
+        (selector, "theorem_4_1", closed_by(own=1)),
+        (selector, "theorem_4_1", closed_by(left_open=[(2, 0)])),
+        (scalar_selector, "lemmas.digit_blocks", closed_by(largest=1)),
+        (scalar_selector, "lemmas.digit_blocks", closed_by(largest=4)),
+        (scalar_selector, "lemmas.digit_blocks", closed_by(own=1)),
+        (scalar_selector, "lemmas.digit_blocks", closed_by(left_open=[(0, 1)])),
     ],
 )
 def test_blocks_that_are_not_closed_are_found_by_the_pass_and_by_both_checkers(
-    builder, wrong, monkeypatch
+    builder, file, wrong, monkeypatch
 ):
     """The controls. Of ten answers the largest number is 9, so that -5 would close, and -4 not."""
-    monkeypatch.setattr("constructions.theorems.theorem_4_1.close_other_blocks", wrong)
+    closing = f"constructions.theorems.{file}.close_other_blocks"
+    monkeypatch.setattr(closing, wrong)
     facts = FactTable.random_bijections(10, 3, seed=0)
     model = builder(facts)
     assert check_recall(model, facts, logits="full").wrong > 0
     for checker in ("kernel", "symbolic"):
         assert check_files(files_of(model), checker).verdict in ("FAIL", "UNKNOWN"), checker
     assert check_files(files_of(model), "kernel").verdict == "FAIL"
-    monkeypatch.setattr(
-        "constructions.theorems.theorem_4_1.close_other_blocks", closed_by(largest=5)
-    )
+    monkeypatch.setattr(closing, closed_by(largest=5))
     assert_proven(builder(facts))
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 FORMS = "bits, signs, number, base 3, base 4, ..."
 _BASES = {"bits": 2, "signs": 2, "number": 0}
-_DIGITS = re.compile(r"base ([1-9][0-9]{0,18})")
 
 
 def base_of(form: Any) -> int | None:
@@ -16,6 +14,8 @@ def base_of(form: Any) -> int | None:
     """
     if type(form) is not str:
         return None
-    if digits := _DIGITS.fullmatch(form):
-        return int(digits[1]) if int(digits[1]) > 2 else None
-    return _BASES.get(form)
+    digits = form.removeprefix("base ")
+    if digits == form:
+        return _BASES.get(form)
+    plain = digits.isascii() and digits.isdecimal() and digits[0] != "0" and len(digits) < 20
+    return int(digits) if plain and int(digits) > 2 else None
