@@ -130,14 +130,18 @@ class Model:
         steps, j, k = range(1, len(self.positions) - self.hops + 1), self.per_token, self.hops
         return [(i, n) for i in steps for n in range(i == 1, max(0, min(j, k - (i - 1) * j)) + 1)]
 
+    def ways(self, length: int) -> np.ndarray:
+        """How many paths of so many letters, of a claimed query, begin at each node."""
+        found = (np.arange(self.n + 1) < self.nodes).astype(object)
+        for _ in range(length):
+            found = found[self.facts].sum(axis=0)
+        return np.asarray(found)
+
     def queries(self) -> tuple[int, int]:
         """How many queries are claimed, and how many others there are."""
-        claimed, every, paths = 0, 0, (np.arange(self.n + 1) < self.nodes).astype(object)
-        for length in range(1, self.hops + 1):
-            paths = paths[self.facts].sum(axis=0)  # claimed ones, from each node
-            if self.per_token or length == self.hops:
-                claimed, every = claimed + paths[: self.n].sum(), every + self.n * self.r**length
-        return int(claimed), every - int(claimed)
+        lengths = range(1 if self.per_token else self.hops, self.hops + 1)
+        claimed = sum(int(self.ways(length)[: self.n].sum()) for length in lengths)
+        return claimed, sum(self.n * self.r**length for length in lengths) - claimed
 
     def kinds(self, step: int, left: int) -> list[str]:
         """What each position up to the deciding one may hold (Lemma K2)."""

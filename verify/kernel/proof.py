@@ -109,14 +109,14 @@ class Position:
         """Letters come to hand: from now on there is a case for each choice of a claimed query
         (Lemma K2).
         """
-        facts, claimed = self.model.facts, self.model.facts < self.model.nodes
-        self.at_hand += letters
-        for letter in letters:
-            cases = int(claimed.sum(axis=0)[self.reached].sum())
+        self.at_hand, facts = [*self.at_hand, *letters], self.model.facts
+        for number, letter in enumerate(letters):
+            # of all these letters, before anything is held; then of the next one
+            cases = int(self.model.ways(1 if number else len(letters))[self.reached].sum())
             needed = max(cases * max(width, len(self.at_hand)), len(facts) * len(self.reached))
             held = cases > 0 and needed <= MOST_NUMBERS
             require(held, f"a table of {needed:,} in {cases:,} cases is not held", Undecided)
-            at, chosen = np.nonzero(claimed[:, self.reached].T)
+            at, chosen = np.nonzero(np.less(facts[:, self.reached].T, self.model.nodes))
             self.reached, self.known = facts[chosen, self.reached[at]], self.known[at]
             self.cases = np.column_stack([self.cases[at], chosen])
             if letter in self.tables:
@@ -260,8 +260,7 @@ class Position:
         model, matrix, margins = self.model, self.model.unembedding, []
         states = self.read(matrix, "the unembedding")
         target = np.append(np.arange(model.n), model.n + model.r)[self.reached]
-        if model.per_token and not self.left:
-            target[:] = len(matrix) - 1  # END
+        target = np.where(self.left or not model.per_token, target, len(matrix) - 1)  # END
         most = self.leak * Fraction(2 * float(grown(self.error, matrix).max()))
         sharp = most > Fraction(1, 2**64)
         some = max(1, AT_ONCE // (matrix.size if sharp else len(matrix)))
