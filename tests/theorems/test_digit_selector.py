@@ -77,6 +77,8 @@ def test_digits_of_one_bit_are_as_wide_as_selector():
     bits = digit_selector(FACTS, bits_per_coordinate=1)
     assert bits.shape == selector(FACTS).shape
     assert torch.equal(bits.embedding.weight, selector(FACTS).embedding.weight)
+    recall = check_recall(bits, FACTS, logits="fast")  # of 31 all bits but one are 1
+    assert (recall.wrong, recall.margin) == (0, 1)
 
 
 def test_missing_facts_are_answered_with_unknown():
