@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import bijections, functions
+from strategies import all_queries, bijections, functions
 
 from bounds.sizes import predicted_for_bijections
 from constructions import (
@@ -27,6 +27,7 @@ from constructions.theorems.lemmas import digit_blocks
 from constructions.theorems.lemmas.closed_blocks import close_other_blocks
 from verify.cells.cell import Cell
 from verify.cells.verifying import run_cell
+from verify.queries.readout import MarginReader
 from verify.queries.recall import check_recall
 
 FACTS = FactTable.random_bijections(37, 3, seed=5)
@@ -77,6 +78,18 @@ def test_digits_of_one_bit_are_as_wide_as_selector():
     bits = digit_selector(FACTS, bits_per_coordinate=1)
     assert bits.shape == selector(FACTS).shape
     assert torch.equal(bits.embedding.weight, selector(FACTS).embedding.weight)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 6])
+def test_the_margin_is_read_off_a_state_of_digits_exactly(bits):
+    """Without all logits: 1 at each query, also where all digits are the largest."""
+    model = digit_selector(FACTS, bits_per_coordinate=bits)
+    subjects, paths = all_queries(FACTS)
+    tokens = torch.from_numpy(np.stack([subjects, FACTS.n_entities + paths[:, 0]], axis=1))
+    answers = torch.from_numpy(FACTS.answers[paths[:, 0], subjects])
+    with torch.no_grad():
+        margins = MarginReader(model).margins(model.states(tokens)[0][:, -1], answers)
+    assert (margins == 1).all()
 
 
 def test_missing_facts_are_answered_with_unknown():
