@@ -73,7 +73,8 @@ def table_values(
     if entry.takes_disjoint_answers:
         shares = [Codebook.of(facts, relation=r).bits for r in range(facts.n_relations)]
         values |= {"M": sum(shares), "w": max(shares)}
-    answers, states = Codebook.of(facts), Codebook.of_states(facts)
+    answers = Codebook.of(facts, stored_only=entry.stored_only)
+    states = Codebook.of_states(facts)
     return values | {
         "a": len(answers),
         "m": answers.bits,
