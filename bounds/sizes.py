@@ -73,13 +73,13 @@ def table_values(
     if entry.takes_disjoint_answers:
         shares = [Codebook.of(facts, relation=r).bits for r in range(facts.n_relations)]
         values |= {"M": sum(shares), "w": max(shares)}
-    answers = Codebook.of(facts, stored_only=entry.stored_only)
-    states = Codebook.of_states(facts)
+    only = entry.stored_only
+    answers, states = Codebook.of(facts, stored_only=only), Codebook.of_states(facts, only)
     return values | {
         "a": len(answers),
         "m": answers.bits,
         "b": states.bits,
-        "u": 0 if facts.is_total else 1,
+        "u": 0 if facts.is_total or only else 1,
     }
 
 

@@ -60,6 +60,9 @@ from constructions.guards.errors import (
     InputError as InputError,
     UserCodeError as UserCodeError,
 )
+from constructions.model.answering import (
+    NotStoredWarning as NotStoredWarning,
+)
 from constructions.model.fact_model import (
     FactModel as FactModel,
 )

@@ -37,6 +37,7 @@ ON_USE = {
     "forms.noise": ("add_noise", "noise_radius"),
     "forms.normalizing": ("normalize",),
     "forms.widening": ("widen",),
+    "model.answering": ("NotStoredWarning",),
     "model.fact_model": ("FactModel",),
     "model.margin": ("MarginClaim",),
     "model.readout": ("FormField", "NumberField", "Readout", "SignField"),

@@ -39,6 +39,7 @@ def assert_same(model, loaded):
         "facts",
         "fact_tables",
         "hops_per_token",
+        "stored_only",
         "record",
     ):
         assert getattr(loaded, name) == getattr(model, name), name

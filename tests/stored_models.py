@@ -1,7 +1,10 @@
 """Models that claim the answers to stored queries alone: a selector that gives *unknown* no code."""
 
+import json
+
 import numpy as np
 import torch
+from hand_made import with_claims, with_manifest
 
 from constructions import (
     Bits,
@@ -47,7 +50,7 @@ def planned(name, facts, codebook, dtype, stored_only):
 def stored_selector(
     facts: FactTable, *, codebook: Codebook | None = None, dtype: torch.dtype = torch.float32
 ) -> Plan[FactModel]:
-    """A selector that claims stored facts alone."""
+    """A selector without a code of *unknown*."""
     return planned("stored_selector", facts, codebook, dtype, stored_only=True)
 
 
@@ -61,14 +64,24 @@ def sparse_facts(n=12, r=5, missing=0.6, seed=3):
     return FactTable.random_functions(n, r, seed, missing)
 
 
-def damaged(model, stored):
-    """The same model, wrong in one place alone: at a stored fact, or at a missing one."""
+def damaged(model, stored, number=15):
+    """The same model, wrong in one place alone: at the stored fact of this number, or at a missing
+    one.
+    """
     answers = model.facts.answers
     (places,) = np.nonzero(((answers >= 0) == stored).ravel())
-    relation, subject = divmod(int(places[len(places) // 2]), answers.shape[1])
+    relation, subject = divmod(int(places[number]), answers.shape[1])
     columns = model.stream["attributes"].columns[relation]
     with torch.no_grad():
         for column in columns[:1]:
             weight = model.embedding.weight
             weight[subject, column] = 1 - weight[subject, column]
     return model
+
+
+def claiming(files, certificate, manifest=None):
+    """The files of a folder, of which the certificate, and the manifest, claim these queries."""
+    task, *claims = json.loads(files["certificate.json"])
+    changed = with_claims(files, [task | {"queries": certificate}, *claims])
+    queries = certificate if manifest is None else manifest
+    return with_manifest(changed, lambda found: found.update(queries=queries))

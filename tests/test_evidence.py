@@ -98,7 +98,7 @@ NO_CLAIM = MarginFound("the weights have changed", None)
         (proof(exact=None), "no rounding is claimed (at least 2 in real arithmetic; exactly 2 in"),
         (
             proof(exact=None, recall=None, margin=ROUNDS),
-            "the proof alone decides N R^k = 60 queries: all answers are proven in real arithmetic",
+            "the proof alone decides 60 queries: all answers are proven in real arithmetic",
         ),
         (proof(exact=None, recall=None, margin=NO_CLAIM), "but not in floating point: it rounds"),
         (replace(RECALL, unknown=1, reason="near"), "1 of 60 queries are undecided: near"),

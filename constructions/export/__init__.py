@@ -92,7 +92,7 @@ def export(
         InputError: the tool is not installed or cannot hold the model, or something is in the
             place of the folder.
     """
-    from constructions.export.names import ABOUT_NAMES, vocabulary_json
+    from constructions.export.names import ABOUT_NAMES, about_claims, vocabulary_json
     from constructions.export.scale import about_scale
     from constructions.files.new_folder import new_folder
 
@@ -101,7 +101,8 @@ def export(
         scale = module.save(model, part, margin)
         (part / "vocabulary.json").write_text(vocabulary_json(model), encoding="utf-8")
         (part / "README.md").write_text(
-            module.README + ABOUT_NAMES + about_scale(scale), encoding="utf-8"
+            module.README + ABOUT_NAMES + about_scale(scale) + about_claims(model),
+            encoding="utf-8",
         )
         for path in part.iterdir():
             path.chmod(part.stat().st_mode & 0o666)

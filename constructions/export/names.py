@@ -7,6 +7,7 @@ import json
 from constructions.decoders.seeding import standard
 from constructions.decoders.standard_model import StandardModel
 from constructions.guards.errors import InputError
+from constructions.guards.wording import shortened
 from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
 
@@ -49,6 +50,21 @@ def vocabulary_json(model: Answering) -> str:
         "hops": model.hops,
     }
     return json.dumps(names, ensure_ascii=False, indent=1) + "\n"
+
+
+def about_claims(model: Answering) -> str:
+    """A sentence for the README of an export whose model claims stored facts alone; else
+    nothing.
+    """
+    if not model.stored_only:
+        return ""
+    claimed = model.n_all_queries()
+    every = sum(map(model.facts.n_queries, model.path_lengths))
+    return (
+        f"\nOf {shortened(every)} queries it answers the {shortened(claimed)} that are stored,"
+        " whose path meets no\nmissing fact. What it says to any other means nothing, and it"
+        " cannot tell: look a question up in\nthe table of facts first.\n"
+    )
 
 
 def distinct_names(model: Answering) -> list[str]:

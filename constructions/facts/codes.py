@@ -76,13 +76,12 @@ class Codebook:
         return cls(np.flatnonzero(occurs))
 
     @classmethod
-    def of_states(cls, facts: FactTable) -> Codebook:
+    def of_states(cls, facts: FactTable, stored_only: bool = False) -> Codebook:
         """The book of everything that a path can pass: all entities, and *unknown* if a fact is
-        missing.
+        missing, unless stored facts alone are to be answered.
         """
-        unknown = (
-            [] if facts.is_total else [Vocabulary(facts.n_entities, facts.n_relations).unknown]
-        )
+        vocabulary = Vocabulary(facts.n_entities, facts.n_relations)
+        unknown = [] if facts.is_total or stored_only else [vocabulary.unknown]
         return cls(np.append(np.arange(facts.n_entities), unknown).astype(np.int64))
 
     def __len__(self) -> int:

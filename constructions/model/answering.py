@@ -119,7 +119,6 @@ class Answering(Traced):
         """
         return self.facts.claimed_queries(numbers, hops, self.stored_only)
 
-    @torch.no_grad()
     def answer(
         self, entity: _Ids, path: Sequence[int] | Sequence[str] | np.ndarray
     ) -> int | np.ndarray:
@@ -146,14 +145,20 @@ class Answering(Traced):
         entities, relations, known = self._checked_query(entity, path)
         if self.stored_only and (known == MISSING).any():
             warnings.warn(self._not_stored(entities, relations, known), stacklevel=2)
+        answers = self.said(entities, relations)
+        return int(answers) if answers.ndim == 0 else answers
+
+    @torch.no_grad()
+    def said(self, entities: NDArray[np.int64], relations: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What `answer` returns for ids that are known to be in range, (...) and (..., k); claimed
+        or not, without a warning.
+        """
         prompt = self.prompt(entities, relations)
         if self.hops_per_token:
-            answers = self._last_before_end(self.generate(prompt))
-        else:
-            states, _ = self.states(prompt)
-            said: Tensor = self.unembedding(states[..., -1, :]).argmax(-1)
-            answers = self.vocabulary.answers(said.cpu().numpy())
-        return int(answers) if answers.ndim == 0 else answers
+            return self._last_before_end(self.generate(prompt))
+        states, _ = self.states(prompt)
+        said: Tensor = self.unembedding(states[..., -1, :]).argmax(-1)
+        return self.vocabulary.answers(said.cpu().numpy())
 
     def _last_before_end(self, written: Written) -> NDArray[np.int64]:
         """The entity that the last token before END names; -1 where there is none."""

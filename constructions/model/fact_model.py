@@ -30,6 +30,14 @@ everything.
 """
 
 
+def require_claim(construction: str, facts: FactTable, stored_only: bool) -> None:
+    """Raise InputError where stored facts alone are claimed, and there is none."""
+    if stored_only and not facts.n_facts:
+        raise InputError(
+            f"{construction} claims the answers to stored facts alone, and this table has none"
+        )
+
+
 def require_changeable(model: nn.Module) -> None:
     """Raise InputError if a parameter is an inference tensor, of which no change can be
     followed.
@@ -163,8 +171,8 @@ class FactModel(Stating, Transformer, Answering):
 
         Raises:
             InputError: internal weights hold facts, the sizes differ, an answer has no code in
-                this model (see `Codebook.of`), or a parameter is an inference tensor, which cannot
-                be changed.
+                this model (see `Codebook.of`), stored facts alone are claimed and there is none,
+                or a parameter is an inference tensor, which cannot be changed.
         """
         if self.fact_tables is None:
             raise InputError(
@@ -177,6 +185,7 @@ class FactModel(Stating, Transformer, Answering):
             raise InputError(
                 f"this model has {expected} entities and relations; the facts have {sizes}"
             )
+        require_claim(self.construction, facts, self.stored_only)
         require_changeable(self)
         with installing(self, self.fact_tables):
             self._write_facts(self, facts)

@@ -32,7 +32,7 @@ from constructions.facts.vocabulary import WRITING, Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
-from constructions.model.fact_model import FactModel
+from constructions.model.fact_model import FactModel, require_claim
 from constructions.model.margin import MarginClaim
 from constructions.model.readout import Readout
 from constructions.model.record import Pass, Record
@@ -133,7 +133,9 @@ class Draft:
 
         Raises:
             ValueError: what was recorded cannot be: see `Holds` and `LayerDraft.takes`.
+            InputError: stored facts alone are claimed, and there is none.
         """
+        require_claim(self.construction, facts, stored_only)
         hops, hops_per_token = whole("hops", hops, 1), whole("hops_per_token", hops_per_token, 0)
         shape = TransformerShape(
             d_vocab=len(self.vocabulary),

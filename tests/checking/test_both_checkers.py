@@ -72,7 +72,9 @@ def test_a_smaller_bound_of_the_symbolic_checker_is_no_contradiction():
 
 
 @pytest.mark.parametrize(
-    "change", [{"margin": Fraction(3)}, {"queries": 25}, {"hops_per_token": 1}], ids=str
+    "change",
+    [{"margin": Fraction(3)}, {"queries": 25}, {"not_claimed": 1}, {"hops_per_token": 1}],
+    ids=str,
 )
 def test_proofs_that_contradict_each_other_are_a_fail(change):
     found = combined([TABULATED, replace(PROVEN, **change)])

@@ -185,7 +185,7 @@ def _other(old: Any, rng: np.random.Generator) -> Any:
     """Something else of the same kind, as often as not; else a list less an entry, a number, a
     name, or nothing.
     """
-    names = ["bits", "signs", "number", "task", "subject", "pass"]
+    names = ["bits", "signs", "number", "task", "subject", "pass", "all", "stored"]
     if isinstance(old, list) and old and rng.random() < 0.7:
         return old[:-1] if rng.random() < 0.5 else [*old, old[-1]]
     if isinstance(old, bool):

@@ -128,7 +128,7 @@ class ProofFound(Evidence):
         planned: how many queries it should prove: of a chain of thought, those of all lengths.
         margin: what the construction claims.
         recall: the pass over all queries; None if none was run, so that the proof decides alone.
-        of: how many queries the cell has, N R^k.
+        of: how many queries of the cell are claimed: N R^k, or the stored ones.
         sample: what a sample of queries has answered; None if there is no proof to be held
             against.
     """
@@ -216,7 +216,7 @@ class ProofFound(Evidence):
             yield (
                 doubt
                 if self.recall is not None
-                else f"the proof alone decides N R^k = {shortened(self.of)} queries: {doubt}"
+                else f"the proof alone decides {shortened(self.of)} queries: {doubt}"
             )
 
     def _open(self) -> Iterator[str]:

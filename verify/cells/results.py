@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from constructions.entry import Construction
-from constructions.guards.wording import printable
+from constructions.guards.wording import printable, shortened
 from verify.cells.against_bounds import BoundsFound
 from verify.cells.cell import Cell
 from verify.cells.evidence import Ended, MarginFound, ProofFound, SizesFound
@@ -27,6 +27,7 @@ class CellResult(Evidence):
         recall: the pass over all queries; None if there are more than are run.
         proof: of the saved model; None if it was not saved.
         form: of a construction in another form, which has nothing else.
+        not_claimed: how many queries meet a missing fact, where stored ones alone are claimed.
         ended: why there is no result.
         seconds: how long it took.
     """
@@ -39,6 +40,7 @@ class CellResult(Evidence):
     claim: MarginFound | None = None
     proof: ProofFound | None = None
     form: FormAnswers | None = None
+    not_claimed: int = 0
     ended: Ended | None = None
     seconds: float = 0.0
 
@@ -52,6 +54,8 @@ class CellResult(Evidence):
         if self.answers is not None:
             margin = "none" if self.margin is None else f"{self.margin:.6g}"
             said.append(f"{self.queries:,} queries run, {self.wrong} wrong, margin {margin}")
+        if self.not_claimed:
+            said.append(self.claimed)
         if sizes is not None:
             compared = "sizes as counted, without formulas"
             if sizes.expected is not None:
@@ -65,6 +69,12 @@ class CellResult(Evidence):
             if proof.sample is not None:
                 said.append(proof.sample.in_words())
         return "\n    ".join(map(printable, said))
+
+    @property
+    def claimed(self) -> str:
+        """In words, that stored queries alone are claimed, where others exist."""
+        others = shortened(self.not_claimed)
+        return f"stored queries alone are claimed; the other {others} are not claimed"
 
     @property
     def entry(self) -> Construction:

@@ -190,7 +190,7 @@ def _verify(
         require_runnable(planned)
     begin(BUILDING, None)
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
-    result = CellResult(cell, _dtype_of(model))
+    result = CellResult(cell, _dtype_of(model), not_claimed=facts.n_queries(cell.hops) - planned)
     chosen, recall = way(by, model.shape, planned, proven_size, save is not None), None
     of_size = None
     if facts.is_bijective and (chosen.run or _parameters(model) <= MOST_COUNTED):
@@ -254,7 +254,8 @@ def _verify_form(entry: Construction, facts: FactTable, cell: Cell, begin: Begin
     advance = begin(ASKING, 2 * model.n_all_queries())
     with threads(1):
         found = check_form(model, cell.form, advance)
-    return CellResult(cell, _dtype_of(model), form=found)
+    others = facts.n_queries(cell.hops) - model.n_queries(cell.hops)
+    return CellResult(cell, _dtype_of(model), form=found, not_claimed=others)
 
 
 def _format_of_size(entry: Construction, facts: FactTable, cell: Cell) -> Format:

@@ -24,7 +24,8 @@ class Asked(Evidence):
         scale: the other tool's logits are to be the module's times this power of two.
         least_margin: what the smallest margin is to be.
         queries: how many were asked.
-        all_queries: how many there are.
+        all_queries: how many there are, of those that the model claims to answer.
+        not_claimed: how many others there are.
         wrong: how many have some token that is not the only one with the largest logit (a NaN
             counts).
         unknown: how many are right as they were asked, but within `2 allowed` of another token
@@ -44,6 +45,7 @@ class Asked(Evidence):
     least_margin: float = 0.0
     queries: int = 0
     all_queries: int = 0
+    not_claimed: int = 0
     wrong: int = 0
     unknown: int = 0
     difference: float = 0.0
@@ -79,6 +81,8 @@ class Asked(Evidence):
     def lines(self, to: str) -> list[str]:
         """The verdict in words, and the figures of sampling."""
         sample = "" if self.queries == self.all_queries else f" drawn from {self.all_queries:,}"
+        kind = "stored queries" if self.not_claimed else "queries"
+        others = f"; {self.not_claimed:,} others are not claimed" if self.not_claimed else ""
         other = (
             ""
             if self.other_dtype is None
@@ -92,9 +96,9 @@ class Asked(Evidence):
         )
         return [
             (
-                f"{self.verdict}: {self.queries:,} queries{sample} asked in {to}, {self.wrong:,}"
+                f"{self.verdict}: {self.queries:,} {kind}{sample} asked in {to}, {self.wrong:,}"
                 f" wrong{undecided}; largest logit difference {self.difference:.3g} in"
-                f" {self.dtype} (allowed: {self.allowed:.3g}){other}"
+                f" {self.dtype} (allowed: {self.allowed:.3g}){other}{others}"
             ),
             (
                 f"logits times {self.scale:g}: smallest margin {self.margin:.4g}{small}; sampled"

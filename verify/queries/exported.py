@@ -115,6 +115,7 @@ def ask(
         if total > most:
             drawn = model.facts.drawn_queries(most, hops, draw, model.stored_only)
         asked.all_queries += total
+        asked.not_claimed += model.facts.n_queries(hops) - total
         for start in range(0, min(total, most), at_once):
             index = np.arange(start, min(start + at_once, total, most))
             subjects, paths = (

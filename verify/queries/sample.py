@@ -81,6 +81,7 @@ class Sample(Evidence):
 
     def asked(self) -> str:
         """Which queries were run, in words."""
+        kind = "stored queries" if self.proven.not_claimed else "queries"
         if self.queries == self.all_queries:
-            return f"all {self.queries:,} queries"
-        return f"{self.queries:,} random queries (seed {self.seed})"
+            return f"all {self.queries:,} {kind}"
+        return f"{self.queries:,} random {kind} (seed {self.seed})"

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from constructions.facts.answers import MISSING
 from constructions.forms.mechanism import Step
 from constructions.model.fact_model import FactModel
 from constructions.model.trace import Trace
@@ -38,7 +39,8 @@ def shown(model: FactModel, subject: int, path: Sequence[int]) -> Shown:
     Raises:
         InputError: the model answers no paths of this length, or an id is out of range.
     """
-    said = int(model.answer(subject, list(path)))
+    known = int(model.facts.answer(subject, list(path)))
+    said = int(model.said(np.array(subject), np.array(path, dtype=np.int64)))
     claims = Claims(model)
     found, cut = blocks(model, claims, path)
     reader = Reader(model, claims)
@@ -60,7 +62,8 @@ def shown(model: FactModel, subject: int, path: Sequence[int]) -> Shown:
         construction=model.construction,
         query=model.facts.query_text(subject, path),
         answer=model.facts.entity_name(said),
-        right=said == int(model.facts.answer(subject, path)),
+        right=said == known,
+        claimed=not model.stored_only or known != MISSING,
         d_model=model.shape.d_model,
         depth=model.shape.depth,
         blocks=tuple(found),

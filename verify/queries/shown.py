@@ -98,6 +98,7 @@ class Shown:
         query: the subject and the path, in names.
         answer: what the model says.
         right: whether the facts say so too.
+        claimed: whether the model claims to answer the query; if not, its answer means nothing.
         d_model, depth: sizes.
         blocks: what is shown of the stream.
         cut: how many blocks of words are not shown.
@@ -108,6 +109,7 @@ class Shown:
     query: str
     answer: str
     right: bool
+    claimed: bool
     d_model: int
     depth: int
     blocks: tuple[Block, ...]

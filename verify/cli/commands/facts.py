@@ -5,10 +5,12 @@ saved.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from constructions.catalogue import construction, suggested, writing_tokens
 from constructions.entry import Construction
+from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import read_tsv
 from constructions.guards.errors import InputError
@@ -30,6 +32,7 @@ NOT_VERIFIED = (
     "not verified (--by none): the model was built, no query was run and nothing is proven; what"
     " follows is what the model says"
 )
+NOT_STORED = "no such fact; this construction answers stored facts alone"
 
 
 def add_facts(commands: Commands) -> None:
@@ -55,7 +58,8 @@ def add_facts(commands: Commands) -> None:
         help=(
             "a subject and one relation or more, as words or in one quoted string (between words a"
             " space, or TABs alone if names hold spaces; so too where a name begins with a dash:"
-            " --ask='-x relation'); may be repeated"
+            " --ask='-x relation'); may be repeated. Where a construction claims stored facts"
+            " alone, what is not stored is answered from the table"
         ),
     )
     parser.add_argument("-k", type=size, metavar="K", help="also verify all paths of K relations")
@@ -165,6 +169,24 @@ def _verify(
     return results[::-1], models
 
 
+def _answered(model: FactModel, subject: int, path: Sequence[int]) -> dict[str, object]:
+    """Ask a model, print what it says, and return it as data. Where it claims stored facts alone,
+    and there is none, it is not asked, as what it says would mean nothing.
+    """
+    facts = model.facts
+    stored = int(facts.answer(subject, list(path))) != MISSING
+    names = [facts.relation_name(relation) for relation in path]
+    asked: dict[str, object] = {"subject": facts.entity_name(subject), "path": names}
+    if model.stored_only and not stored:
+        say(f"{facts.query_text(subject, path)} -> not stored ({NOT_STORED})")
+        return {**asked, "answer": None, "stored": False}
+    answer = int(model.answer(subject, list(path)))
+    known = facts.entity_name(answer) if answer >= 0 else None
+    said = "unknown (no such fact)" if known is None else known
+    say(f"{facts.query_text(subject, path)} -> {said}")
+    return {**asked, "answer": known, **({"stored": True} if model.stored_only else {})}
+
+
 def _report(
     results: list[CellResult],
     questions: list[Question],
@@ -189,12 +211,7 @@ def _report(
         say(NOT_VERIFIED)
     answers: list[dict[str, object]] = []
     for subject, path in questions:
-        answer = int(models[len(path)].answer(subject, path))
-        known = facts.entity_name(answer) if answer >= 0 else None
-        said = "unknown (no such fact)" if known is None else known
-        say(f"{facts.query_text(subject, path)} -> {said}")
-        names = [facts.relation_name(relation) for relation in path]
-        answers.append({"subject": facts.entity_name(subject), "path": names, "answer": known})
+        answers.append(_answered(models[len(path)], subject, path))
     write_text(options.json, lambda: as_json(results, len(results), answers))
     unverified = options.by == "none"  # as asked
     return PASSED if unverified or count(results, len(results))["verdict"] == "PASS" else FAILED

@@ -38,7 +38,8 @@ def add_check(commands: Commands) -> None:
             " run a sample of its queries"
         ),
         description=(
-            "Proves from a model folder alone that every query is answered right, in integers:"
+            "Proves from a model folder alone that every query is answered right (where a model"
+            " claims stored facts alone, every one of these, which is said), in integers:"
             " two checkers, each by itself, prove it from the weights, the facts and the claims of"
             " certificate.json (see --by). A sample of 256 queries, or all if there are fewer, is"
             " then run through a module made of the stored weights: a difference refutes it. See"

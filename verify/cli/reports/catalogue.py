@@ -23,7 +23,14 @@ def catalogue_lines(own: Sequence[Construction] = ()) -> str:
         )
     ]
     rows += [
-        (e.name, e.theorem, e.claim + (f" (needs {e.needs})" if e.needs else "")) for e in entries
+        (
+            e.name,
+            e.theorem,
+            e.claim
+            + (f" (needs {e.needs})" if e.needs else "")
+            + (" (stored facts alone are claimed)" if e.stored_only else ""),
+        )
+        for e in entries
     ]
     return joined(f"{name:<{width}}{theorem:<14}{claim}" for name, theorem, claim in rows)
 

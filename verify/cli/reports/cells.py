@@ -77,6 +77,8 @@ def notes(result: CellResult) -> str:
             f"    sizes are counted and compared with nothing: {result.entry.name} has no size"
             " formulas"
         )
+    if result.not_claimed:
+        said.append(f"    {result.claimed}")
     if result.bounds is not None and result.bounds.separation is not None:
         costs = result.bounds.costs
         said.append(
@@ -99,10 +101,13 @@ def way(result: CellResult, saved: bool) -> str:
     opinion = f"{weights}, are proven"
     if result.proof is not None and result.proof.proven.verdict != "PASS":
         opinion = f"the checker says {result.proof.proven.verdict} of {weights}"
+    every, all_queries = "all", "all queries"
+    if result.not_claimed:
+        every, all_queries = "all stored ones", "all stored queries"
     said = {
-        "queries": "by queries: all were run",
+        "queries": f"by queries: {every} were run",
         "proof": f"by proof: {opinion}",
-        "both": f"by both: all queries were run, and {opinion}",
+        "both": f"by both: {all_queries} were run, and {opinion}",
     }
     lines = [said[result.by]]
     if result.proof is not None and result.proof.sample is not None:

@@ -31,9 +31,11 @@ def as_json(
 def cell_as_data(result: CellResult) -> dict[str, Any]:
     """One cell as plain data; sizes and counts are None if never reached.
 
-    `unknown` counts the queries that rounding may decide. `proof` is what the checker says of the
-    saved model, None if it was not saved, and `proven` for how many queries; a chain of thought's
-    are those of every length up to `hops`. `by` says what decides: "queries", "proof" or "both".
+    `unknown` counts the queries that rounding may decide, `not_claimed` those that meet a missing
+    fact where stored ones alone are claimed, and are not run. `proof` is what the checker says of
+    the saved model, None if it was not saved, and `proven` for how many queries; a chain of
+    thought's are those of every length up to `hops`. `by` says what decides: "queries", "proof" or
+    "both".
     Where the proof alone decides, `logits` is "proof", no query is run but those of `sample`, and
     `margin` is the proven one. `form` and `difference`: another form of the
     construction, and how far its logits are from the original's at most. The bits are B_T (dense,
@@ -59,6 +61,7 @@ def cell_as_data(result: CellResult) -> dict[str, Any]:
         "queries": result.queries,
         "wrong": result.wrong,
         "unknown": result.unknown,
+        "not_claimed": result.not_claimed,
         "margin": result.margin,
         "margin_claim": _claim(result),
         "proof": proof and proof.proven.verdict,

@@ -29,8 +29,18 @@ def proof_line(proven: Proven) -> str:
     by = NAMES.get(proven.by, "")
     if proven.verdict != "PASS":
         return f"{proven.verdict}: {proven.reason}" + (f" (says {by})" if by else "")
-    reported = f"PASS: all {shortened(proven.queries)} queries are answered right"
-    return reported + (f", by {by}" if by else "")
+    kind = "stored queries" if proven.not_claimed else "queries"
+    reported = f"PASS: all {shortened(proven.queries)} {kind} are answered right"
+    return reported + (f", by {by}" if by else "") + others(proven.not_claimed)
+
+
+def others(not_claimed: int) -> str:
+    """What is said of the queries that are not stored, where those alone are claimed; else
+    nothing.
+    """
+    if not not_claimed:
+        return ""
+    return f"; the other {shortened(not_claimed)} queries are not claimed"
 
 
 def margin_line(proven: Proven) -> str:
@@ -72,7 +82,8 @@ def check_as_json(proven: Proven, sample: Sample | None) -> str:
         "by": proven.by,
     }
     if proven.verdict == "PASS":
-        reported |= {"queries": proven.queries, "exact": proven.exact}
+        reported |= {"queries": proven.queries, "not_claimed": proven.not_claimed}
+        reported |= {"exact": proven.exact}
         reported |= {"hops_per_token": proven.hops_per_token}
         reported |= {
             "margin_without_leaks": str(proven.margin),

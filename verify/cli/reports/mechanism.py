@@ -40,8 +40,10 @@ def table(found: Shown) -> str:
 
 def title(found: Shown) -> str:
     """The query and what the model says."""
-    right = "" if found.right else " (WRONG: the facts say otherwise)"
-    return f"{found.query} -> {printable(found.answer)}{right}"
+    said = "" if found.right else " (WRONG: the facts say otherwise)"
+    if not found.claimed:
+        said = " (means nothing: the query is not stored, and not claimed)"
+    return f"{found.query} -> {printable(found.answer)}{said}"
 
 
 def sizes(found: Shown) -> str:
