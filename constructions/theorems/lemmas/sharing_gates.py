@@ -175,8 +175,9 @@ class Design:
                 " gates, a larger excess or a wider dtype"
             )
         nearly = "" if rank < count else " (nearly less)"
+        others = ", and no other gate a combination of them" if self.others_beyond else ""
         return InputError(
-            "the gates of a subject's relations must be linearly independent: those of"
+            f"the gates of a subject's relations must be linearly independent{others}: those of"
             f" {named}, have rank {rank}{nearly}, with {self.gates} gates and seed {self.seed};"
             " give more gates, or another seed"
         )

@@ -38,7 +38,9 @@ from constructions.facts.answers import MISSING, Answers
 AT_ONCE = 2**22
 """Numbers of a batch of systems of equations."""
 _RIDGE, _HALF = 2.0**-40, 0.5 + 2.0**-20
-_REFINEMENTS, _DIRECTIONS, _FAR = 3, 8, 2.0**60
+_REFINEMENTS, _DIRECTIONS = 3, 8
+_NOISE, _FAR = 2.0**-30, 2.0**60
+"""A sum of a direction that is taken for 0, and a factor that is too large for any number."""
 
 
 @dataclass(frozen=True)
@@ -104,36 +106,31 @@ class Sums:
         gates, unit = self.gates.astype(np.float64), 2.0**self.precision
         rows = np.zeros((facts.n_entities, gates.shape[1]), dtype=np.int64)
         targets, errors = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-        for subjects, relations in _alike(
-            facts, max(gates.shape) if self.beyond else len(gates.T)
-        ):
+        width = gates.shape[1] if self.beyond is None else max(gates.shape)
+        for subjects, relations in _alike(facts, width):
             if not relations.size and self.beyond is None:
                 continue
+            batch = _Systems(relations, gates[relations])
             wanted = labels[facts.answers[relations, subjects[:, None]]].astype(np.float64)
-            found = _nearest(gates[relations], wanted, np.zeros((len(subjects), len(gates.T), 1)))
+            found = batch.nearest(wanted, np.zeros((len(subjects), gates.shape[1])))
             if self.beyond is not None:
-                found = self._sent_beyond(gates, relations, wanted, found)
+                found = self._sent_beyond(gates, batch, wanted, found)
             numbers = np.floor(unit * found + _HALF)
-            fits = np.abs(numbers).max(axis=1) <= self.most
-            numbers[~fits] = 0
-            error = (gates[relations] @ numbers[..., None])[..., 0] - unit * wanted
-            fits &= (2 * np.abs(error) < unit).all(axis=1) & self._others(
-                gates, relations, numbers
-            )
-            for at in np.flatnonzero(~fits)[:1]:
-                left = (gates[relations[at]] @ found[at]) - wanted[at]
-                holds = bool((np.abs(left) < 0.25).all())
-                return Unsolved(int(subjects[at]), relations[at], holds)
+            small = np.abs(numbers).max(axis=1) <= self.most
+            numbers[~small] = 0
+            error = batch.sums(numbers) - unit * wanted
+            held = small & (2 * np.abs(error) < unit).all(axis=1)
+            held &= self._others_hold(gates, batch, numbers)
+            for at in np.flatnonzero(~held)[:1]:
+                right = (np.abs(batch.sums(found) - wanted)[at] < 0.25).all()
+                return Unsolved(int(subjects[at]), relations[at], bool(right))
             rows[subjects] = numbers
             targets.append(wanted.ravel().astype(np.int64))
             errors.append(error.ravel().astype(np.int64))
         return Solved(rows, np.concatenate(targets), np.concatenate(errors))
 
-    def _others(
-        self,
-        gates: NDArray[np.float64],
-        relations: NDArray[np.int64],
-        numbers: NDArray[np.float64],
+    def _others_hold(
+        self, gates: NDArray[np.float64], batch: _Systems, numbers: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
         """Whether all sums of other relations are where they should be, bool (n,): exactly."""
         if self.beyond is None:
@@ -141,37 +138,35 @@ class Sums:
         low, high = self.beyond
         sums = numbers @ gates.T
         held = (sums <= low) | (sums >= high)
-        np.put_along_axis(held, relations, True, axis=1)
+        np.put_along_axis(held, batch.relations, True, axis=1)
         return np.asarray(held.all(axis=1))
 
     def _sent_beyond(
         self,
         gates: NDArray[np.float64],
-        relations: NDArray[np.int64],
+        batch: _Systems,
         wanted: NDArray[np.float64],
         shortest: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Solutions (n, g) near the shortest ones, with all other sums beyond the bounds, as far
-        as floating point can tell.
+        as floating point can tell: of some directions the one with the smallest numbers.
         """
         low, high = self._bounds()
-        here, best = shortest @ gates.T, np.zeros_like(shortest)
+        here, best = shortest @ gates.T, shortest
         least = np.full(len(shortest), np.inf)
         for direction in _directions(gates.shape[1]):
-            start = np.tile(direction[:, None], (len(shortest), 1, 1))
-            free = _nearest(gates[relations], np.zeros_like(wanted), start)
+            free = batch.nearest(np.zeros_like(wanted), np.tile(direction, (len(shortest), 1)))
             slope = free @ gates.T
-            for sign in (1.0, -1.0):
-                upwards = sign * slope > 0
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    needed = np.where(upwards, high - here, here - low) / np.abs(slope)
-                np.put_along_axis(needed, relations, 0, axis=1)
-                factor = np.clip(np.nan_to_num(needed, nan=_FAR).max(axis=1), 0, _FAR)
-                size = np.abs(shortest + factor[:, None] * sign * free).max(axis=1)
-                better = size < least
-                least[better] = size[better]
-                best[better] = (factor[:, None] * sign * free)[better]
-        return _nearest(gates[relations], wanted, (shortest + best)[..., None])
+            slope[np.abs(slope) < _NOISE] = 0
+            with np.errstate(divide="ignore", invalid="ignore"):
+                needed = np.where(slope > 0, high - here, here - low) / np.abs(slope)
+            np.put_along_axis(needed, batch.relations, 0, axis=1)
+            factor = np.clip(np.nan_to_num(needed, nan=_FAR).max(axis=1), 0, _FAR)
+            sent = shortest + factor[:, None] * free
+            size = np.abs(sent).max(axis=1)
+            best = np.where((size < least)[:, None], sent, best)
+            least = np.minimum(size, least)
+        return batch.nearest(wanted, best)
 
     def _bounds(self) -> tuple[float, float]:
         """Where other sums are to be, so that they are beyond when their numbers are rounded; one
@@ -198,22 +193,40 @@ def _alike(facts: Answers, width: int) -> Iterator[tuple[NDArray[np.int64], NDAr
 
 
 def _directions(width: int) -> Iterator[NDArray[np.float64]]:
-    """In which numbers are sent: all alike, and some that are drawn."""
+    """In which numbers are sent: all alike, and some that are drawn; each in both senses."""
     rng = np.random.default_rng(width)
-    yield np.ones(width)
-    yield from rng.standard_normal((_DIRECTIONS, width))
+    for direction in (np.ones(width), *rng.standard_normal((_DIRECTIONS, width))):
+        yield direction
+        yield -direction
 
 
-def _nearest(
-    gates: NDArray[np.float64], targets: NDArray[np.float64], start: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The solutions (n, g) of a batch of systems that are nearest to `start`, (n, g, 1); from 0
-    the shortest ones: gates (n, facts, g) and targets (n, facts). Anything, or NaN, where gates
-    are dependent.
+class _Systems:
+    """A batch of systems of equations.
+
+    Attributes:
+        relations: int64 (n, facts).
+        gates: float64 (n, facts, g), of these relations.
+        inverse: (n, facts, facts), of the inner products of gates; anything where they are
+            dependent.
     """
-    across = gates.swapaxes(1, 2)
-    inverse = np.linalg.inv(gates @ across + _RIDGE * np.eye(gates.shape[1]))
-    found = start
-    for _ in range(1 + _REFINEMENTS):
-        found = found + across @ (inverse @ (targets[..., None] - gates @ found))
-    return found[..., 0]
+
+    def __init__(self, relations: NDArray[np.int64], gates: NDArray[np.float64]):
+        self.relations, self.gates = relations, gates
+        products = gates @ gates.swapaxes(1, 2)
+        self.inverse = np.linalg.inv(products + _RIDGE * np.eye(gates.shape[1]))
+
+    def sums(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The sums of numbers (n, g) over the gates: (n, facts)."""
+        return np.asarray((self.gates @ numbers[..., None])[..., 0])
+
+    def nearest(
+        self, targets: NDArray[np.float64], start: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The solutions (n, g) with sums `targets` that are nearest to `start`, (n, g); from 0 the
+        shortest ones. Anything where gates are dependent.
+        """
+        found, across = start, self.gates.swapaxes(1, 2)
+        for _ in range(1 + _REFINEMENTS):
+            left = (targets - self.sums(found))[..., None]
+            found = found + (across @ (self.inverse @ left))[..., 0]
+        return found
