@@ -65,7 +65,7 @@ def spread(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
     """A few queries of each length that are spread over all, as `sequences`."""
     for hops in model.path_lengths:
         total = model.n_queries(hops)
-        few = np.unique((np.arange(_A_FEW) * _GOLDEN % 1 * total).astype(np.int64))
+        few = np.unique((np.arange(_A_FEW) * _GOLDEN % 1 * total).astype(np.int64))[:total]
         tokens, answers = model.training_examples(*model.queries(few, hops))
         yield tokens.cpu(), answers.cpu()
 

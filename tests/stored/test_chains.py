@@ -50,19 +50,20 @@ def test_the_stored_queries_of_many_hops_are_run_and_proven(name):
     assert everything.margin <= proven.margin
 
 
-def unknown_forgotten(model):
-    """What is read where *unknown* was written before: of no stored query."""
+def unknown_forgotten(model, by):
+    """What is read where *unknown* was written before, of no stored query, is another number."""
     with torch.no_grad():
-        model.embedding.weight[model.vocabulary.unknown].zero_()
+        model.embedding.weight[model.vocabulary.unknown] = by
     return model
 
 
-def test_what_follows_a_missing_fact_is_not_claimed():
+@pytest.mark.parametrize(("by", "refusal"), [(0, "FAIL"), (3, "UNKNOWN")])
+def test_what_follows_a_missing_fact_is_not_claimed(by, refusal):
     name = "chain_of_thought"
-    files = files_of(unknown_forgotten(model_of(name)))
+    files = files_of(unknown_forgotten(model_of(name), by))
     assert check_files(claiming(files, "stored"), "kernel").verdict == "PASS"
-    assert check_files(claiming(files, "all"), "kernel").verdict == "FAIL"
-    model = unknown_forgotten(model_of(name))
+    assert check_files(claiming(files, "all"), "kernel").verdict == refusal
+    model = unknown_forgotten(model_of(name), by)
     assert check_recall(model, FACTS, HOPS, "full").verdict == "PASS"
     model.stored_only = False
     assert check_recall(model, FACTS, HOPS, "full").verdict == "FAIL"
