@@ -26,7 +26,8 @@ from constructions import (
     save,
     selector,
 )
-from verify.attacking.attack import attack
+from verify.attacking.attack import attack, is_right, some_attacks, target_of
+from verify.attacking.kinds import KINDS
 from verify.checking.check import check_files
 from verify.cli.reports.checks import check_as_json, check_line
 from verify.queries.recall import check_recall
@@ -167,6 +168,23 @@ def test_attacks_that_change_no_claimed_answer_are_harmless(tmp_path):
         assert tally.verdict == "PASS", (tally.kind, tally.fooled)
         assert tally.killed > 0
         assert tally.harmless > 0 or tally.kind == "flips"
+
+
+def test_what_is_proven_in_real_arithmetic_alone_is_judged_in_float64(tmp_path, monkeypatch):
+    """A weight that is so large that float32 rounds takes no proven answer."""
+    family = [("anna", "likes", "ben"), ("anna", "son", "carl"), ("ben", "likes", "carl")]
+    save(stored_selector(FactTable.from_triples(family)), tmp_path / "model")
+    target = target_of(tmp_path / "model", STORED)
+    weights = {name: tensor.clone() for name, tensor in target.model.state_dict().items()}
+    weights["unembedding.weight"].view(-1)[6] = -(2.0**33)
+    files, model = target.with_weights(weights)
+    proven = check_files(files)
+    assert (proven.verdict, proven.exact) == ("PASS", None)
+    assert not is_right(model, target.facts)
+    attacks = [("a large weight", files, model, target.facts)]
+    monkeypatch.setitem(KINDS, "weights", lambda target, rng: iter(attacks))
+    tally = some_attacks(target, "weights", 0, 0, 1)
+    assert (tally.generated, tally.harmless, tally.fooled) == (1, 1, [])
 
 
 def test_a_model_of_the_catalogue_claims_all():

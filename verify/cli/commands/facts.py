@@ -113,7 +113,8 @@ def _chosen(asked: str | None, facts: FactTable, lengths: list[int]) -> Construc
             f" {' and '.join(map(str, lengths))} relations; ask them apart, or use"
             f" {' or '.join(entry.name for entry in writing_tokens())}"
         )
-    say(f"construction: {entry.name} ({why})")
+    claims = "; it claims stored facts alone" if entry.stored_only else ""
+    say(f"construction: {entry.name} ({why}{claims})")
     return entry
 
 
