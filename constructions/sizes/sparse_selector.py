@@ -17,7 +17,7 @@ class _Numbers:
         shared: 1 if relations share columns, 0 if each has one of its own, where g = R.
         unit: 2^p, what a label counts for: 1, or at least twice the columns that a gate opens.
         lowest, highest: of the labels, by absolute value.
-        half: `c = 2^e ceil(a/2)`, what relations hold with both signs; entities hold numbers below
+        half: `c = 2^z ceil(a/2)`, what relations hold with both signs; entities hold numbers below
             2 c.
         shift: 2 c for each column that a gate opens.
         least, most: what entities and relations hold, by absolute value; of one relation no column
@@ -41,7 +41,7 @@ class _Numbers:
         shared = s.if_any(s.R - s.g)
         weight = 1 + shared * (s.max(s.g // 2, 1) - 1)
         unit = 2 ** (shared * s.bits(2 * weight))
-        half = s.ceiling(s.a, 2) * 2**s.e
+        half = s.ceiling(s.a, 2) * 2**s.z
         lowest, several = s.a // 2, s.if_any(s.R - 1)
         closed = several * half + (1 - several) * lowest
         least, most = (shared * (2 * half - 1) + (1 - shared) * one for one in (closed, half))

@@ -25,7 +25,7 @@ class Symbols:
         u: 1 if facts are missing, else 0.
         q: relations in the row memory, of the hybrid.
         K, j: the longest path, and the hops that a written token makes, of chains of thought.
-        g, e: gates, and by how many bits a number is longer than an answer's, where subjects have
+        g, z: gates, and by how many bits a number is longer than an answer's, where subjects have
             few facts.
         options: the options of a user's own construction that have other symbols, by symbol.
     """
@@ -46,7 +46,7 @@ class Symbols:
     K: int = 0
     j: int = 0
     g: int = 0
-    e: int = 0
+    z: int = 0
     options: Mapping[str, int] = field(default_factory=dict)
 
     def max(self, *values: int) -> int:

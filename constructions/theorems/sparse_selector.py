@@ -28,9 +28,7 @@ columns are shared by all relations. Proofs: docs/theorems/sparse_selector.md.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from constructions.facts.codes import Codebook
 from constructions.facts.table import FactTable
@@ -75,7 +73,7 @@ def sparse_selector(
         facts: any table with a fact; it is a good one where no subject has many.
         n_gates: g, at most R; by default as few as hold the facts in this dtype: as many as the
             most facts of a subject, or some more.
-        excess_bits: e, by how much a number of an entity may be longer than an answer's; by
+        excess_bits: z, by how much a number of an entity may be longer than an answer's; by
             default as little as these facts need. Give more to `install` other facts later.
         seed: of the draw of gates; by default the first of a few that holds the facts.
         codebook: the possible answers; by default those that are stored. Give a larger one to
@@ -99,7 +97,7 @@ def sparse_selector(
     stream = Space(gates=(design.gates,), one=())
     columns, one = stream["gates"], stream["one"]
     draft = Draft("sparse_selector", Vocabulary(facts.n_entities, facts.n_relations), stream)
-    layer = _open_the_gates(draft, design, found, facts, columns, one)
+    layer = _open_the_gates(draft, design, columns, one)
     closed = layer.relu("close", -columns)
     layer.add(closed, to=columns)
     layer.takes([1])
@@ -145,7 +143,7 @@ def sparse_selector_unknown(
     vocabulary = Vocabulary(facts.n_entities, facts.n_relations)
     draft = Draft("sparse_selector_unknown", vocabulary, stream)
     draft.relations(answer, design.kinks[-1])
-    layer = _open_the_gates(draft, design, found, facts, columns, one)
+    layer = _open_the_gates(draft, design, columns, one)
     opened, constant = layer.relu("open", columns), layer.relu("constant", one)
     value = opened.sum(axis=0) - design.shift * constant
     left, foot, last = (
@@ -171,18 +169,11 @@ def _in_range(
     )
 
 
-def _open_the_gates(
-    draft: Draft, design: Design, found: Solved, facts: FactTable, columns: Slot, one: Slot
-) -> LayerDraft:
+def _open_the_gates(draft: Draft, design: Design, columns: Slot, one: Slot) -> LayerDraft:
     """Embeddings of entities and relations, and a layer whose head leaves, at the relation's
     position, what the entity holds plus 2 c in open columns and minus 2 c in closed ones.
     """
-
-    def rows(others: FactTable) -> NDArray[np.int64]:
-        """The numbers of all entities for some facts: int64 (N, g)."""
-        return found.rows if others is facts else design.solved_or_refused(others).rows
-
-    draft.entities_made(Made(columns, design.codebook, rows))
+    draft.entities_made(Made(columns, design.codebook, design.rows))
     draft.relations(columns, design.half * (2 * design.drawn() - 1))
     draft.relations(one, 1)
     layer = draft.layer(hidden_layers=2 if design.others_beyond else 1)

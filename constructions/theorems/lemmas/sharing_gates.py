@@ -35,7 +35,7 @@ class Design:
     Attributes:
         codebook: the possible answers; with *unknown*, which is the last, if that is answered.
         n_relations, gates: R and g.
-        extra: e, bits; all numbers of entities are below 2 c, where `c = 2^e ceil(a / 2)`.
+        extra: z, bits; all numbers of entities are below 2 c, where `c = 2^z ceil(a / 2)`.
         seed: of the draw of gates.
         others_beyond: whether the sums of what is not stored lie beyond all labels.
     """
@@ -120,8 +120,8 @@ class Design:
         precision = self.unit.bit_length() - 1
         return Sums(self.drawn(), precision, 2 * self.half - 1, beyond).solved(facts, labels)
 
-    def solved_or_refused(self, facts: FactTable) -> Solved:
-        """The numbers of all entities.
+    def rows(self, facts: FactTable) -> NDArray[np.int64]:
+        """The numbers of all entities: int64 (N, g).
 
         Raises:
             InputError: a subject's gates are dependent, or an answer is not in the codebook.
@@ -130,7 +130,7 @@ class Design:
         found = self.solved(facts)
         if isinstance(found, Unsolved):
             raise self.refusal(facts, found)
-        return found
+        return found.rows
 
     def margin(self, facts: FactTable, found: Solved) -> int:
         """The least margin over all that is claimed, exactly: by the errors of the sums.
