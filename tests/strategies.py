@@ -47,8 +47,11 @@ def disjoint(draw, entities=entities, relations=relations, missing=True):
 
 
 def tables_for(name):
-    """Tables that the construction takes: total and partial."""
-    return disjoint() if CATALOGUE[name].needs else st.one_of(bijections(), functions())
+    """Tables that the construction takes: total and partial; with a fact where stored facts alone
+    are answered.
+    """
+    tables = disjoint() if CATALOGUE[name].needs else st.one_of(bijections(), functions())
+    return tables.filter(lambda facts: facts.n_facts) if CATALOGUE[name].stored_only else tables
 
 
 @st.composite
