@@ -95,7 +95,7 @@ def _formula_of(entry: Construction, size: Callable[[Sizing], int]) -> Callable[
 
 def _leading(term: sympy.Expr) -> Growth:
     """By structure: sums and products of powers of the scales; Min and Max by their leading terms;
-    bits(x) as log2 x.
+    bits(x) as log2 x; what is rounded to an integer as it is.
     """
     if not term.has(*_SCALES):
         return Growth(term, (0, 0, 0))
@@ -124,6 +124,8 @@ def _leading(term: sympy.Expr) -> Growth:
                 f"{term}: log2 log2 log2 N is none of the scales that growth is reported in"
             )
         return Growth(sympy.Integer(inner.powers[first]), (0, int(first == 0), int(first == 1)))
+    if isinstance(term, sympy.floor | sympy.ceiling):
+        return _leading(term.args[0])  # which grows, as it has a scale
     if isinstance(term, sympy.Sum):
         summand = _leading(term.function)
         return Growth(sympy.Sum(summand.factor, *term.limits), summand.powers)

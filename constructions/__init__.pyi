@@ -108,6 +108,10 @@ from constructions.theorems.hybrid import (
 from constructions.theorems.meet_in_the_middle import (
     meet_in_the_middle as meet_in_the_middle,
 )
+from constructions.theorems.sparse_selector import (
+    sparse_selector as sparse_selector,
+    sparse_selector_unknown as sparse_selector_unknown,
+)
 from constructions.theorems.theorem_4_1 import (
     attention_selector as attention_selector,
     scalar_selector as scalar_selector,

@@ -16,6 +16,7 @@ from constructions.sizes import (
     digit_selector,
     hybrid,
     meet_in_the_middle,
+    sparse_selector,
     theorem_4_1,
     theorem_4_3_key_value,
     theorem_4_3_precomputed,
@@ -56,6 +57,25 @@ _STEP = Option(
     default=lambda R, k: 1,
     choices=lambda R, k: range(1, k + 1),
     counts_hops=True,
+)
+
+
+_GATES = Option(
+    "n_gates",
+    "g",
+    "gates that relations open, at most R (default: as few as hold the facts)",
+    default=lambda R, k: R,
+    choices=lambda R, k: [R],
+    most=lambda R, k: R,
+    found=True,
+)
+_EXCESS = Option(
+    "excess_bits",
+    "z",
+    "bits by which numbers are longer than an answer's (default: as few as the facts need)",
+    default=lambda R, k: 0,
+    choices=lambda R, k: [0],
+    found=True,
 )
 
 
@@ -241,6 +261,30 @@ _ENTRIES = (
         suits=_longer_paths,
         near_bounds=((1024, 4, 3), (4096, 4, 2)),
         multi_hop=True,
+    ),
+    Construction(
+        name="sparse_selector",
+        builder="sparse_selector.sparse_selector",
+        sizing=sparse_selector.sparse_selector,
+        theorem="4.1 (ours)",
+        claim=(
+            "few facts a subject: relations open gates that all share,"
+            " so that d does not grow with R"
+        ),
+        tables="sparse",
+        needs="few facts for each subject",
+        stored_only=True,
+        options=(_GATES, _EXCESS),
+    ),
+    Construction(
+        name="sparse_selector_unknown",
+        builder="sparse_selector.sparse_selector_unknown",
+        sizing=sparse_selector.sparse_selector_unknown,
+        theorem="4.1 (ours)",
+        claim="sparse_selector with a second hidden layer, which tells what is not stored",
+        tables="sparse",
+        needs="few facts for each subject",
+        options=(_GATES, _EXCESS),
     ),
 )
 

@@ -26,9 +26,10 @@ TABLES: dict[str, Tables] = {
     "bijections": FactTable.random_bijections,
     "functions": FactTable.random_functions,
     "disjoint": FactTable.random_disjoint,
+    "sparse": FactTable.random_sparse,
 }
 """The kinds of random tables that have a name; `disjoint`: relations with answer sets of their
-own.
+own; `sparse`: facts of few relations for each subject.
 """
 
 
@@ -274,7 +275,8 @@ class Construction:
     def settings(
         self, relations: int, hops: int, given: Mapping[str, int] | None = None
     ) -> dict[str, int]:
-        """All options by name, the given ones and the defaults of the others.
+        """All options by name, the given ones and the defaults of the others: where facts decide
+        on them, those for tables with all facts.
 
         Raises:
             InputError: an option that this construction does not have, or more hops than it
@@ -292,6 +294,11 @@ class Construction:
             given or {}
         )
 
+    def settled(self, model: Any) -> dict[str, int]:
+        """The options that the builder of a model has found of its facts, by name."""
+        recorded = model.recipe.options
+        return {option.name: recorded[option.name] for option in self.options if option.found}
+
     @takes_integers
     def build(
         self,
@@ -307,7 +314,11 @@ class Construction:
             InputError: what the builder raises, or see `settings`.
             UserCodeError: a user's own builder has raised another error.
         """
+        found = [option.name for option in self.options if option.found]
         settings = self.settings(facts.n_relations, hops, given)
+        for name in found:
+            if name not in (given or {}):
+                del settings[name]
         positional: tuple[Any, ...] = ()
         if self.multi_hop:
             longest = self.longest_path

@@ -21,7 +21,8 @@ class Option:
         name: of the builder's argument.
         symbol: in the size formulas.
         help: what it is, in one line.
-        default: (relations, hops) to the value where none is given.
+        default: (relations, hops) to the value where none is given; of an option that is `found`,
+            the one that serves tables with all facts.
         choices: (relations, hops) to all values that are worth comparing.
         least: the smallest value that the builder takes, for which the formulas hold.
         most: (relations, hops) to the largest value that the builder takes; None where that is not
@@ -30,6 +31,7 @@ class Option:
         longest_path: whether it is the length of the longest path that the model answers, with
             tokens that it writes; the builder gets it in place of the hops, and the model answers
             every shorter path, too.
+        found: whether the builder finds a value of the facts where none is given.
     """
 
     name: str
@@ -41,3 +43,4 @@ class Option:
     most: Callable[[int, int], int] | None = None
     counts_hops: bool = False
     longest_path: bool = False
+    found: bool = False

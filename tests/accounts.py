@@ -26,7 +26,8 @@ def measured_equals_formula(name, facts, hops, given_options):
         and found.other_unembedding
         and not predicted_unembedding(entry, facts, hops)
     )
-    expected = predicted(entry, facts, hops, given_options)
+    settled = dict(given_options or {}) | entry.settled(model)
+    expected = predicted(entry, facts, hops, settled)
     for bits in ("internal_bits", "embedding_bits", "unembedding_bits"):
         assert getattr(found, bits) <= getattr(expected, bits)
         assert getattr(found, bits) == getattr(expected, bits) or not facts.is_bijective

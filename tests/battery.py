@@ -385,6 +385,8 @@ REFUTED_BY_SPELLING_ALONE = {
 codes are spelled is false, and the kernel does not read it. Both together refute them.
 """
 PROVEN_BY_THE_KERNEL_ALONE = {
+    "sparse_selector": "columns in a code that is not spelled out, and stored queries alone",
+    "sparse_selector_unknown": "columns in a code that is not spelled out",
     "a block of columns alone": "columns in a code that is not spelled out are the kernel's",
     "a block of columns alone beside it": "columns in a code that is not spelled out",
     "a pass that keeps columns alone": "columns in a code that is not spelled out",
@@ -423,4 +425,6 @@ def expected(group, name, by):
         return True
     if by == "kernel" and (name in REFUTED_BY_SPELLING_ALONE or name in UNKNOWN_TO_THE_KERNEL):
         return name in REFUTED_BY_SPELLING_ALONE
-    return group in RIGHT or (by != "symbolic" and name in PROVEN_BY_THE_KERNEL_ALONE)
+    if name in PROVEN_BY_THE_KERNEL_ALONE:
+        return by != "symbolic"
+    return group in RIGHT

@@ -32,9 +32,10 @@ STEPS = 36
 
 
 def sequences(model, facts):
-    """All queries of the longest paths as whole token sequences (Q, L), and the answers (Q, A)."""
-    count = facts.n_entities * facts.n_relations**model.hops
-    return model.training_examples(*facts.queries(np.arange(count), model.hops))
+    """All claimed queries of the longest paths as whole token sequences (Q, L), and the answers (Q, A)."""
+    asked = model.hops, model.stored_only
+    numbers = np.arange(facts.n_claimed_queries(*asked))
+    return model.training_examples(*facts.claimed_queries(numbers, *asked))
 
 
 @torch.no_grad()

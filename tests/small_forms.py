@@ -36,16 +36,13 @@ def wider(model, noise=0.0, seed=0, more=3):
 
 
 def wrong(model, source):
-    """Answers among all queries of all lengths that are wrong, or that rounding may turn."""
+    """Answers among all claimed queries of all lengths that are wrong, or that rounding may turn."""
     shortest = 1 if source.construction == "chain_of_thought" else source.hops
     found = [
         check_recall(model, source.facts, k, logits="full")
         for k in range(shortest, source.hops + 1)
     ]
-    n, r = source.facts.n_entities, source.facts.n_relations
-    assert sum(recall.queries for recall in found) == sum(
-        n * r**k for k in range(shortest, source.hops + 1)
-    )
+    assert sum(recall.queries for recall in found) == source.n_all_queries()
     return sum(recall.wrong + recall.unknown for recall in found)
 
 
@@ -63,8 +60,8 @@ def final_logits(model, source):
 
 
 def examples(source):
-    """All queries of all lengths, one batch for each."""
+    """All claimed queries of all lengths, one batch for each."""
     shortest = 1 if source.hops_per_token else source.hops
     for hops in range(shortest, source.hops + 1):
-        total = source.facts.n_entities * source.facts.n_relations**hops
-        yield source.training_examples(*source.facts.queries(np.arange(total), hops))
+        numbers = np.arange(source.n_queries(hops))
+        yield source.training_examples(*source.queries(numbers, hops))

@@ -47,15 +47,17 @@ def disjoint(draw, entities=entities, relations=relations, missing=True):
 
 
 def tables_for(name):
-    """Tables that the construction takes: total and partial."""
-    return disjoint() if CATALOGUE[name].needs else st.one_of(bijections(), functions())
+    """Tables that the construction takes: total and partial; with a fact where stored facts alone
+    are answered.
+    """
+    tables = disjoint() if CATALOGUE[name].needs else st.one_of(bijections(), functions())
+    return tables.filter(lambda facts: facts.n_facts) if CATALOGUE[name].stored_only else tables
 
 
 @st.composite
 def construction_and_facts(draw):
-    name = draw(
-        st.sampled_from([name for name, entry in CATALOGUE.items() if not entry.multi_hop])
-    )
+    one_hop = [name for name, e in CATALOGUE.items() if not (e.multi_hop or e.stored_only)]
+    name = draw(st.sampled_from(one_hop))
     return name, draw(tables_for(name))
 
 

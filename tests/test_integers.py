@@ -104,6 +104,12 @@ CALLS = {
     # builders, by all of their integer options
     constructions.digit_selector: (weights(constructions.digit_selector), {"bits_per_coordinate": 3}),
     constructions.attention_selector: (weights(constructions.attention_selector), {"beta": 3}),
+    constructions.sparse_selector: (
+        weights(constructions.sparse_selector), {"n_gates": 3, "excess_bits": 2, "seed": 1},
+    ),
+    constructions.sparse_selector_unknown: (
+        weights(constructions.sparse_selector_unknown), {"n_gates": 3, "excess_bits": 2, "seed": 1},
+    ),
     constructions.key_value: (weights(constructions.key_value), {"hops": 2}),
     constructions.key_value_rows: (weights(constructions.key_value_rows), {"hops": 2}),
     constructions.precomputed: (weights(constructions.precomputed), {"hops": 2, "layers": 1}),

@@ -4,6 +4,8 @@ entities), -1 where a fact is missing.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,6 +54,18 @@ def disjoint(entities: int, relations: int, seed: int, missing: float) -> NDArra
     for r in range(shares):
         answers[r] = order[rng.integers(bounds[r], bounds[r + 1], size=entities)]
     return np.where(rng.random(answers.shape) < missing, MISSING, answers)
+
+
+def sparse(entities: int, relations: int, seed: int) -> NDArray[np.int64]:
+    """Functions in which each subject has facts of 1 to ceil(sqrt(R)) relations, as many as a
+    uniform number says, of relations drawn at random.
+    """
+    entities, relations, seed = _checked_sizes(entities, relations, seed)
+    rng = np.random.default_rng(seed)
+    answers = rng.integers(entities, size=(relations, entities), dtype=np.int64)
+    counts = rng.integers(1, 2 + math.isqrt(relations - 1), size=entities)
+    order = rng.permuted(np.tile(np.arange(relations)[:, None], (1, entities)), axis=0)
+    return np.where(order < counts, answers, MISSING)
 
 
 def thinned(answers: NDArray[np.int64], seed: int, missing: float) -> NDArray[np.int64]:

@@ -189,6 +189,13 @@ class FactTable(Answers):
         return cls(random_answers.disjoint(entities, relations, seed, missing))
 
     @classmethod
+    def random_sparse(cls, entities: int, relations: int, seed: int = 0) -> FactTable:
+        """Functions in which each subject has facts of at most ceil(sqrt(R)) relations, of one at
+        least: as many as a uniform number says, of relations drawn at random.
+        """
+        return cls(random_answers.sparse(entities, relations, seed))
+
+    @classmethod
     def from_triples(cls, triples: Iterable[tuple[str, str, str]]) -> FactTable:
         """The table of (subject, relation, object) names; ids in the order of first appearance.
 

@@ -26,6 +26,8 @@ class Symbols:
         q: relations in the row memory, of the hybrid.
         C: the bits of a digit, of digit_selector.
         K, j: the longest path, and the hops that a written token makes, of chains of thought.
+        g, z: gates, and by how many bits a number is longer than an answer's, where subjects have
+            few facts.
         options: the options of a user's own construction that have other symbols, by symbol.
     """
 
@@ -45,6 +47,8 @@ class Symbols:
     C: int = 0
     K: int = 0
     j: int = 0
+    g: int = 0
+    z: int = 0
     options: Mapping[str, int] = field(default_factory=dict)
 
     def max(self, *values: int) -> int:

@@ -6,13 +6,14 @@ Holds(state, words=0, code=Signs(states))            # the node itself, as signs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from constructions.facts.codes import Codebook
+from constructions.facts.table import FactTable
 from constructions.guards.integers import require_integer_fields
 from constructions.model.record import Block
 from constructions.model.stream import Slot
@@ -75,6 +76,30 @@ class Holds:
         return Block(at, self.words, (letters.start, letters.stop), self.code.form, book)
 
 
-def books_of(holds: Sequence[Holds]) -> tuple[Codebook, ...]:
+@dataclass(frozen=True)
+class Made:
+    """A slot of every entity holds numbers that are made of all facts at once, in no code that a
+    certificate spells.
+
+    Attributes:
+        slot: columns that follow each other.
+        codebook: gives the answers their numbers.
+        rows: makes the numbers of facts: integers (N, slot.size). Raises InputError for facts that
+            have none.
+    """
+
+    slot: Slot
+    codebook: Codebook
+    rows: Callable[[FactTable], NDArray[np.int64]]
+
+    def block(self, books: Sequence[Codebook]) -> Block:
+        """What is claimed of the slot: columns alone."""
+        columns = self.slot.columns.ravel()
+        book = next(i for i, book in enumerate(books) if book is self.codebook)
+        return Block((int(columns[0]), int(columns[-1]) + 1), 0, (0, 0), None, book)
+
+
+def books_of(holds: Iterable[Holds], made: Iterable[Made] = ()) -> tuple[Codebook, ...]:
     """The codebooks of some claims, each once, in the order in which they first occur."""
-    return tuple({id(one.code.codebook): one.code.codebook for one in holds}.values())
+    books = [*(one.code.codebook for one in holds), *(one.codebook for one in made)]
+    return tuple({id(book): book for book in books}.values())

@@ -18,13 +18,14 @@ in the model, from which its certificate follows and its known mechanism.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from constructions.facts.codes import Codebook
 from constructions.facts.limits import require_path
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import WRITING, Vocabulary
@@ -37,7 +38,7 @@ from constructions.model.readout import Readout
 from constructions.model.record import Pass, Record
 from constructions.model.shapes import TransformerShape
 from constructions.model.stream import Slot, Space
-from constructions.writing.claims import Holds, books_of
+from constructions.writing.claims import Holds, Made, books_of
 from constructions.writing.layer import LayerDraft
 from constructions.writing.plan import Plan
 from constructions.writing.token_rows import TokenRows, write_rows
@@ -59,6 +60,7 @@ class Draft:
         self.n_positions = 0
         self._positional: list[tuple[Slot, np.ndarray]] = []
         self._holds: list[Holds] = []
+        self._made: list[Made] = []
         self._constants: list[tuple[Slot, ArrayLike]] = []
         self._relations: list[tuple[Slot, ArrayLike]] = []
 
@@ -68,6 +70,10 @@ class Draft:
         alone.
         """
         self._holds += holds
+
+    def entities_made(self, *made: Made) -> None:
+        """Let the embedding of every entity hold numbers that are made of all facts at once."""
+        self._made += made
 
     def every_entity(self, slot: Slot, values: ArrayLike) -> None:
         """Let the embeddings of entities hold in a slot what no fact changes: values of shape (N,
@@ -105,6 +111,7 @@ class Draft:
         hops_per_token: int = 0,
         stored_only: bool = False,
         facts_inside: bool = False,
+        settled: Mapping[str, int | bool | None] | None = None,
     ) -> Plan[FactModel]:
         """The drafted model, of which no weight is allocated yet.
 
@@ -121,6 +128,8 @@ class Draft:
                 no missing fact. Columns that `entities` gives to missing facts are 0 then, and
                 *unknown* needs no code.
             facts_inside: whether internal weights hold facts, so that none can be installed.
+            settled: options of the builder that it has found of the facts where none were given;
+                the recipe has them, so that the model can be made again.
 
         Raises:
             ValueError: what was recorded cannot be: see `Holds` and `LayerDraft.takes`.
@@ -144,13 +153,14 @@ class Draft:
         tables = {"embedding.weight"} | ({"unembedding.weight"} if made is not None else set())
         writer = TokenRows(
             tuple(self._holds),
+            tuple(self._made),
             tuple(self._constants),
             tuple(self._relations),
             unknown_is_read=hops_per_token > 0,
             stored_only=stored_only,
             readout=made,
         )
-        books = books_of([*self._holds, *self._kept()])
+        books = self._books()
         allocate = partial(
             FactModel,
             self.construction,
@@ -175,7 +185,13 @@ class Draft:
                 model.write_readout(always)
             writer(model, facts)
 
-        return Plan(self.construction, shape, dtype, margin, books, allocate, write)
+        return Plan(
+            self.construction, shape, dtype, margin, books, allocate, write, dict(settled or {})
+        )
+
+    def _books(self) -> tuple[Codebook, ...]:
+        """The codebooks of all claims."""
+        return books_of([*self._holds, *self._kept()], self._made)
 
     def _kept(self) -> list[Holds]:
         """What all layers keep, each time that they are applied."""
@@ -185,7 +201,7 @@ class Draft:
     def _record(self, repeats: int, n_letters: int) -> Record:
         """What was said of embeddings and layers, by names and columns."""
         n_relations = self.vocabulary.n_relations
-        books = books_of([*self._holds, *self._kept()])
+        books = self._books()
         passes = []
         if any(layer.taken for layer in self.layers):
             for layer in self.layers:
@@ -204,7 +220,8 @@ class Draft:
             for one in applied:
                 kept = [held.block(n_relations, books) for held in one.keeps or ()]
                 passes.append(Pass(one.letters, None if one.keeps is None else tuple(kept)))
-        subject = tuple(held.block(n_relations, books) for held in self._holds)
+        held = [one.block(n_relations, books) for one in self._holds]
+        subject = (*held, *(one.block(books) for one in self._made))
         return Record(subject, tuple(layer.recorded() for layer in self.layers), tuple(passes))
 
     def _write_internal_weights(self, model: FactModel) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import torch
@@ -35,6 +35,7 @@ class Plan(Generic[Model]):
         codebooks: what gives the nodes their codes.
         allocate: makes the model, with weights that are all zero.
         write: writes all weights, those that hold facts included.
+        settled: options that the builder has found of the facts where none were given, by name.
         recipe: left in the model; see `constructions.model.recipe.recorded`.
         installed: facts that are installed in the model once it is built; None for none.
     """
@@ -46,12 +47,16 @@ class Plan(Generic[Model]):
     codebooks: tuple[Codebook, ...]
     allocate: Callable[[], Model]
     write: Callable[[FactModel], None]
+    settled: Mapping[str, int | bool | None] = field(default_factory=dict)
     recipe: Recipe | None = None
     installed: FactTable | None = None
 
     def made_by(self, recipe: Recipe) -> Plan[Model]:
-        """The same plan, which leaves this recipe in the model."""
-        return replace(self, recipe=recipe)
+        """The same plan, which leaves this recipe in the model, with the options that were found
+        of the facts.
+        """
+        options = recipe.options | dict(self.settled)
+        return replace(self, recipe=replace(recipe, options=options))
 
     def then_install(self, facts: FactTable) -> Plan[Model]:
         """The same plan, which at last installs these facts in the model."""

@@ -21,7 +21,7 @@ from constructions.facts.words import reached, some_words
 from constructions.model.fact_model import FactModel
 from constructions.model.readout import Readout
 from constructions.model.stream import Slot
-from constructions.writing.claims import Holds
+from constructions.writing.claims import Holds, Made
 
 AT_ONCE = 2**16
 """Nodes whose codes are made at once."""
@@ -33,6 +33,7 @@ class TokenRows:
 
     Attributes:
         holds: the codes in an entity's row; and in that of *unknown* if it is read again.
+        made: what else in an entity's row depends on the facts.
         constants: slots of an entity's row, and what they hold for all facts: (N, slot.size), or
             what broadcasts to it.
         relations: slots of a relation's row, and what they hold: (R, slot.size), or what
@@ -44,6 +45,7 @@ class TokenRows:
     """
 
     holds: tuple[Holds, ...]
+    made: tuple[Made, ...]
     constants: tuple[tuple[Slot, ArrayLike], ...]
     relations: tuple[tuple[Slot, ArrayLike], ...]
     unknown_is_read: bool
@@ -54,7 +56,7 @@ class TokenRows:
         """Write the facts, after every node that is to be written is known to have a code.
 
         Raises:
-            InputError: one has none; or see `readout`. Nothing is written then.
+            InputError: one has none; or see `readout` and `Made`. Nothing is written then.
         """
         readout = None if self.readout is None else self.readout(facts)
         vocabulary = model.vocabulary
@@ -64,10 +66,11 @@ class TokenRows:
             if self.stored_only:
                 nodes = nodes[nodes != MISSING]
             one.code.codebook.numbers(vocabulary.answer_tokens(nodes))
+        made = [(one.slot, one.rows(facts)) for one in self.made]
         weight = model.embedding.weight
         for one in self.holds:
             self._write_codes(weight, one, model, facts)
-        for slot, values in self.constants:
+        for slot, values in (*made, *self.constants):
             write_rows(weight, vocabulary.entities, slot, values)
         for slot, values in self.relations:
             write_rows(weight, vocabulary.relations, slot, values)

@@ -41,7 +41,8 @@ def decoder_of(form, model):
     [
         (name, facts)
         for name, entry in CATALOGUE.items()
-        if not entry.takes_disjoint_answers  # how large their blocks are depends on the table
+        # the sizes of others depend on the table
+        if not entry.takes_disjoint_answers and not any(option.found for option in entry.options)
         for facts in ("total", *["partial"] * bool(entry.missing))
     ],
 )

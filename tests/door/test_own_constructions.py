@@ -138,7 +138,7 @@ def test_every_command_that_names_constructions_takes_it(tmp_path, family, capsy
         assert main([command, *words]) == 0
         assert "\nternary_selector " in said(capsys)
     assert main(["list", "--with", TERNARY]) == 0
-    assert "ternary_selector       own " in said(capsys)
+    assert "ternary_selector         own " in said(capsys)
     assert main(["list", "--limits", "--with", TERNARY]) == 0
     assert "d_mlp / (R*log(2)/log(3) log2(N)) -> 1" in said(capsys)
     assert main(["list", "--markdown", "--with", TERNARY]) == 2
@@ -315,7 +315,10 @@ def test_a_name_of_the_catalogue_is_taken(tmp_path, capsys):
         ({"builder": lambda facts: None}, "a construction needs a name of letters"),
         ({"name": "two words"}, "a construction needs a name of letters"),
         ({"sizing": 7}, "sizing must be a function of the symbols"),
-        ({"tables": "trees"}, "tables must be one of bijections, functions, disjoint, or a"),
+        (
+            {"tables": "trees"},
+            "tables must be one of bijections, functions, disjoint, sparse, or a",
+        ),
         ({"options": ("q",)}, "options must be Options"),
         (
             {"options": (Option("n", "N", "", lambda R, k: 1, lambda R, k: [1]),)},

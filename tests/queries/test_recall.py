@@ -147,9 +147,9 @@ def test_the_streamed_forward_pass_is_the_plain_one(name):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("verify.queries.deciding.MarginReader", Spy)
         check_recall(model, facts, logits="fast", batch_rows=50)
-    tokens = torch.tensor([[s, 37 + r] for s in range(37) for r in range(5)])
+    subjects, paths = model.queries(np.arange(model.n_queries(1)), 1)
     with torch.no_grad():
-        plain = model.states(tokens)[0][:, -1]
+        plain = model.states(model.prompt(subjects, paths))[0][:, -1]
     torch.testing.assert_close(torch.cat(seen), plain, rtol=1e-6, atol=1e-6)
     if not model.margin.rounds:
         assert torch.equal(torch.cat(seen), plain)

@@ -61,6 +61,8 @@ def test_what_is_shown_stands_in_the_stream(name):
             best = trace.logits[0, deciding].topk(len(step.logits)).values.tolist()
             assert [logit for _, logit in step.logits] == best
             assert sum(added for added, _ in step.read) == pytest.approx(best[0])
+        if model.stored_only and model.facts.answer(subject, path) == -1:
+            continue
         assert found.right
         assert found.answer == model.facts.entity_name(model.facts.answer(subject, path))
 
@@ -90,6 +92,8 @@ def test_the_answer_is_named_where_the_unembedding_reads_it(name):
     entity in the middle where the unembedding makes the last hops; unless the code is all zeros.
     """
     model = built(name)
+    if any(block.form is None for block in model.record.subject):
+        pytest.skip("what it reads is no code that is spelled")
     facts, path = model.facts, path_of(model)
     for subject in range(facts.n_entities):
         for number, step in enumerate(shown(model, subject, path).steps[: len(path)], start=1):

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from battery import PROVEN_BY_THE_KERNEL_ALONE
 from hand_made import built, claims_of, files_of, with_claims
 from proofs import changed
 from tiers import diagonal, few
@@ -15,9 +16,14 @@ from verify.attacking import attack, kinds
 from verify.checking.check import check_files
 from verify.kernel.verdict import Verdict
 
+SPELLED = [name for name in CATALOGUE if name not in PROVEN_BY_THE_KERNEL_ALONE]
+"""Constructions whose certificates spell the codes of all columns."""
+
 
 @pytest.mark.parametrize(("name", "by"), diagonal(CATALOGUE, ["symbolic", "kernel", "both"]))
 def test_the_checker_and_the_exhaustive_pass_agree_on_every_attack(name, by, tmp_path):
+    if by == "symbolic" and name not in SPELLED:
+        pytest.skip("it proves no such model")
     seed = list(CATALOGUE).index(name)
     model = built(name, 3 + seed % 3, 2, 2, seed=seed)
     save(model, tmp_path / "model")
@@ -141,7 +147,7 @@ def forged_of(name):
     return files, every[:EACH]
 
 
-@pytest.mark.parametrize("name", few(CATALOGUE, "selector", "precomputed", "hybrid"))
+@pytest.mark.parametrize("name", few(SPELLED, "selector", "precomputed", "hybrid"))
 def test_no_forged_certificate_is_accepted(name):
     files, chosen = forged_of(name)
     assert check_files(with_claims(files, claims_of(files)), "symbolic").verdict == "PASS"
@@ -154,7 +160,7 @@ def test_no_forged_certificate_is_accepted(name):
     assert len(chosen) >= 60
 
 
-@pytest.mark.parametrize("name", few(CATALOGUE, "selector", "precomputed", "hybrid"))
+@pytest.mark.parametrize("name", few(SPELLED, "selector", "precomputed", "hybrid"))
 def test_what_the_kernel_accepts_of_forged_certificates_is_how_codes_are_spelled(name):
     """It reads runs, letters and which columns are kept; it says of the model what it said. Both
     accept what the kernel proves and the symbolic checker leaves open.
@@ -179,4 +185,4 @@ def read_by_the_kernel(claims):
 
 
 def test_more_than_a_thousand_certificates_are_forged():
-    assert sum(len(forged_of(name)[1]) for name in CATALOGUE) >= 1000
+    assert sum(len(forged_of(name)[1]) for name in SPELLED) >= 1000

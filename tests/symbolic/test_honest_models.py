@@ -36,7 +36,9 @@ from verify.symbolic.values import segments
 def test_every_construction_is_proven(name, partial):
     if partial and not CATALOGUE[name].missing:
         pytest.skip("total facts only")
-    for n, n_relations, hops in [(1, 1, 1), (2, 1, 3), (5, 2, 2), (6, 3, 2), (17, 2, 3)]:
+    sizes = [(1, 1, 1), (2, 1, 3), (5, 2, 2), (6, 3, 2), (17, 2, 3)]
+    # of one or two facts none may be left
+    for n, n_relations, hops in sizes[2 * (CATALOGUE[name].stored_only and partial) :]:
         assert_proven(built(name, n, n_relations, hops, partial, seed=n))
 
 

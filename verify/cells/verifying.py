@@ -287,7 +287,8 @@ def _sizes_of(
     )
     expected = None
     if entry.sizing is not None:
-        expected = predicted(entry, facts, cell.hops, dict(cell.options))
+        settled = dict(cell.options) | entry.settled(model)
+        expected = predicted(entry, facts, cell.hops, settled)
         if expected is None:
             raise InternalError(f"the formulas of {entry.name} have said nothing")
     steps = -(-cell.hops // model.hops_per_token) if model.hops_per_token else 1

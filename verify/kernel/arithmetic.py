@@ -30,8 +30,8 @@ def small(numbers: np.ndarray, most: float | None = None) -> np.ndarray:
 
 def times(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """The matrix (out, in) times every row (..., in), exactly (Lemma K1)."""
-    most = np.abs(matrix).sum(axis=1).max(initial=0) * np.abs(rows).max(initial=0)
-    return small(rows @ matrix.T, float(most))
+    sizes = np.abs(rows).max(axis=tuple(range(rows.ndim - 1)), initial=0)
+    return small(rows @ matrix.T, float((np.abs(matrix) @ sizes).max(initial=0)))
 
 
 def upward(bound: np.ndarray) -> np.ndarray:
