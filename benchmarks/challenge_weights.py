@@ -60,8 +60,10 @@ def challenge_facts(d, n_facts):
 
 
 def best_group(d):
-    """The g that loses least: 2 d^2 / g for sums over a group, d g for what x and y both say."""
-    return (2 * d) ** 0.5
+    """The g that loses least: 2 d^2 / g for sums over a group, d g for what x and y both say. But
+    at least six groups, so that the levels of two second tokens differ.
+    """
+    return min((2 * d) ** 0.5, (d - 2) / 6)
 
 
 def group_sizes(d, g):
@@ -76,8 +78,7 @@ def draw_gates(d, g, seed, same=False):
     sizes = group_sizes(d, g)
     sign = np.where(np.arange(len(sizes)) % 2 == 0, 1.0, -1.0)
     first = np.concatenate([-0.5 - np.argsort(rng.random((n, size)), 1) for size in sizes], 1)
-    levels = np.stack([draw_levels(size, n, rng) for size in sizes], 1)
-    balance(levels, sign, rng)
+    levels = draw_levels(sizes, sign, n, rng)
     if same:
         first[:], levels[:] = first[0], levels[0]
     # units of plus and minus groups alternate, so that partial sums stay small
@@ -90,23 +91,33 @@ def draw_gates(d, g, seed, same=False):
     )
 
 
-def draw_levels(size, n, rng):
-    """Levels 0, ..., size of n tokens (n,), equally often but for the two ends: ENDS as often."""
-    share = np.cumsum(np.r_[ENDS, np.ones(size - 1), ENDS])
-    return rng.permutation(np.searchsorted(share, (np.arange(n) + 0.5) / n * share[-1]))
+def draw_levels(sizes, sign, n, rng):
+    """Levels of n second tokens in each group (n, groups): 0, ..., size equally often, but none
+    and all of the group (0, size) ENDS times as often. No two tokens have equal levels throughout:
+    x could not tell them apart.
+    """
+    for _ in range(100):
+        shares = [np.cumsum(np.r_[ENDS, np.ones(size - 1), ENDS]) for size in sizes]
+        at = (np.arange(n) + 0.5) / n
+        levels = np.stack([rng.permutation(np.searchsorted(s, at * s[-1])) for s in shares], 1)
+        balance(levels, sign, rng)
+        if len(np.unique(levels, axis=0)) == n:
+            return levels
+    raise ValueError(f"{n} tokens, groups of {sizes}: no distinct levels found; give a smaller g")
 
 
-def balance(levels, sign, rng, rounds=4000):
-    """Exchange levels between pairs of tokens, in place, while the signed sums of q^2 / 2 shrink:
-    what the gap adds to a second token's sum stays small.
+def balance(levels, sign, rng, rounds=2000):
+    """Exchange levels between pairs of tokens, in place, until the signed sum of q^2 / 2, which
+    the gap multiplies, is for no token much larger than one group's.
     """
     n, groups = levels.shape
-    total = (levels**2 / 2) @ sign
+    total, enough = (levels**2 / 2) @ sign, levels.max() ** 2 / 4
     for _ in range(rounds):
         one, other = rng.permutation(n).reshape(2, -1)
         group = rng.integers(groups, size=n // 2)
         change = sign[group] * (levels[other, group] ** 2 - levels[one, group] ** 2) / 2
         better = change * (total[one] - total[other] + change) < 0
+        better &= np.maximum(np.abs(total[one]), np.abs(total[other])) > enough
         one, other, group, change = one[better], other[better], group[better], change[better]
         levels[one, group], levels[other, group] = levels[other, group], levels[one, group]
         total[one] += change
@@ -163,6 +174,7 @@ def solve(blocks, targets):
     gradient = [block.transposed(rest) for block in blocks]
     found = [np.zeros_like(part) for part in gradient]
     direction, size = gradient, sum(float((part**2).sum()) for part in gradient)
+    first = size
     steps = 0
     while steps < STEPS:
         steps += 1
@@ -170,7 +182,7 @@ def solve(blocks, targets):
         length = np.float32(size / max(float(image @ image), 1e-30))
         found = [x + length * part for x, part in zip(found, direction, strict=True)]
         rest -= length * image
-        if np.abs(rest).max() < TOLERANCE:
+        if np.abs(rest).max() < TOLERANCE or size < 1e-10 * first:
             break
         gradient = [block.transposed(rest) for block in blocks]
         size, before = sum(float((part**2).sum()) for part in gradient), size
