@@ -23,10 +23,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-GROWTH = 0.5  # how fast the slopes of the readout grow; 0: a parabola
+GROWTH = 0.55  # how fast the slopes of the readout grow; 0: a parabola
 ENDS = 0.2  # how often a second token opens none or all of a group, against any other level
 TOLERANCE = 0.05  # of the signed sum; an error of 1/2 would be the next label
-STEPS = 800  # of conjugate gradients, at most
+STEPS = 1000  # of conjugate gradients, at most
 
 
 class Weights(NamedTuple):
@@ -42,13 +42,14 @@ class Weights(NamedTuple):
 
 class Gates(NamedTuple):
     """Levels of first tokens (2d, d - 2), negative, and of second tokens (2d, d - 2): a unit is
-    open where their sum is positive. Signs of the units (d - 2,); the signed sum of q^2 / 2 of
-    each second token (2d,).
+    open where their sum is positive. Signs of the units and their groups (d - 2,); the signed sum
+    of q^2 / 2 of each second token (2d,).
     """
 
     first: np.ndarray
     second: np.ndarray
     sign: np.ndarray
+    group: np.ndarray
     base: np.ndarray
 
 
@@ -60,10 +61,11 @@ def challenge_facts(d, n_facts):
 
 
 def best_group(d):
-    """The g that loses least: 2 d^2 / g for sums over a group, d g for what x and y both say. But
-    at least six groups, so that the levels of two second tokens differ.
+    """The g that loses least of the unknowns is the root of 2d (2 d^2 / g are lost to sums over a
+    group, d g to what x and y both say). It is less where d is small, so that there are six groups
+    and the levels of second tokens differ, and where d is large, for rounding: units grow with g.
     """
-    return min((2 * d) ** 0.5, (d - 2) / 6)
+    return min((2 * d) ** 0.5, (d - 2) / 6, 12)
 
 
 def group_sizes(d, g):
@@ -87,8 +89,22 @@ def draw_gates(d, g, seed, same=False):
         first[:, order],
         np.repeat(levels, sizes, 1)[:, order].astype(float),
         np.repeat(sign, sizes)[order],
+        np.repeat(np.arange(len(sizes)), sizes)[order],
         (levels**2 / 2) @ sign,
     )
+
+
+def independent_at_most(d, gates, g):
+    """How many of the equations for all 4 d^2 pairs can be independent (proof: docs/challenge.md);
+    it is their rank where no level is rare.
+    """
+    levels, n, count = gates.second.astype(int), 2 * d, 4 * d - 1
+    for group, size in enumerate(group_sizes(d, g)):
+        q = levels[:, gates.group == group][:, 0]
+        inside, closed = np.count_nonzero((q > 0) & (q < size)), np.count_nonzero(q == 0)
+        count += n * size + inside * size + (n - inside - closed)
+        count -= size * (size - 1) + 1 + (n - closed)
+    return count
 
 
 def draw_levels(sizes, sign, n, rng):
@@ -108,11 +124,13 @@ def draw_levels(sizes, sign, n, rng):
 
 def balance(levels, sign, rng, rounds=2000):
     """Exchange levels between pairs of tokens, in place, until the signed sum of q^2 / 2, which
-    the gap multiplies, is for no token much larger than one group's.
+    the gap multiplies, is for no token larger than that of one group.
     """
     n, groups = levels.shape
     total, enough = (levels**2 / 2) @ sign, levels.max() ** 2 / 4
     for _ in range(rounds):
+        if np.abs(total).max() <= enough:
+            return
         one, other = rng.permutation(n).reshape(2, -1)
         group = rng.integers(groups, size=n // 2)
         change = sign[group] * (levels[other, group] ** 2 - levels[one, group] ** 2) / 2
@@ -207,11 +225,11 @@ def slopes_and_offsets(d, growth=GROWTH):
 def build(d, n_facts, *, share=1.0, seed=0, g=None, same=False):
     """Weights that hold the first `share` of the challenge's first n_facts facts.
 
-    d even and at least 8; n_facts at most 4 d^2. Where there are more facts than the equations can
-    hold, most of them are wrong: `recall` says.
+    d even and at least 16; n_facts at most 4 d^2. Where these are more facts than the equations
+    can hold, most of them are wrong: `recall` says.
     """
-    if d < 8 or d % 2 or not 1 <= n_facts <= 4 * d * d:
-        raise ValueError(f"d = {d}, {n_facts} facts: give an even d >= 8 and 1 to 4 d^2 facts")
+    if d < 16 or d % 2 or not 1 <= n_facts <= 4 * d * d:
+        raise ValueError(f"d = {d}, {n_facts} facts: give an even d >= 16 and 1 to 4 d^2 facts")
     a, b, labels = (
         column[: int(np.ceil(share * n_facts))] for column in challenge_facts(d, n_facts)
     )
