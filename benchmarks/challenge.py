@@ -42,10 +42,10 @@ def progress(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def attempt(d, n_facts, share, seed):
+def attempt(d, n_facts, share, seed, growth=ours.GROWTH):
     """Weights for n_facts facts, and their recall."""
     started = time.perf_counter()
-    weights = ours.build(d, n_facts, share=share, seed=seed)
+    weights = ours.build(d, n_facts, share=share, seed=seed, growth=growth)
     recall = ours.recall(weights, d, n_facts)
     progress(
         f"d = {d}, seed {seed}: {n_facts:,} facts, {recall:.4%} recalled, {weights.steps} steps,"
@@ -116,10 +116,10 @@ def table(d, seeds, low, path):
                     save(f"{path.removesuffix('.npz')}-{d}-{share:.0%}.npz", weights, n_facts)
 
 
-def one(d, n_facts, share, path):
+def one(d, n_facts, share, growth, path):
     """Build once, and print what the evaluator counts."""
     started = time.perf_counter()
-    weights, _ = attempt(d, n_facts, share, 0)
+    weights, _ = attempt(d, n_facts, share, 0, growth)
     seconds = time.perf_counter() - started
     rounded, exact = counted_again(weights, n_facts)
     print(
@@ -161,6 +161,9 @@ def main() -> None:
     )
     parser.add_argument("--facts", type=int, help="one attempt with so many facts, no bisection")
     parser.add_argument("--share", type=float, default=1.0, help="with --facts: put in this share")
+    parser.add_argument(
+        "--growth", type=float, default=ours.GROWTH, help="with --facts: of slopes; 0: a parabola"
+    )
     parser.add_argument("--save", metavar="FILE", help="store the weights of seed 0 as .npz")
     parser.add_argument("--null", action="store_true", help="gates that are equal for all tokens")
     parser.add_argument(
@@ -179,7 +182,7 @@ def main() -> None:
         elif options.alternating:
             in_turn(d, options.facts or d * d // 2, options.alternating)
         elif options.facts:
-            one(d, options.facts, options.share, options.save)
+            one(d, options.facts, options.share, options.growth, options.save)
         else:
             table(d, options.seeds, options.low, options.save)
 

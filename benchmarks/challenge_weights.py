@@ -109,11 +109,15 @@ def independent_at_most(d, gates, g):
 
 def draw_levels(sizes, sign, n, rng):
     """Levels of n second tokens in each group (n, groups): 0, ..., size equally often, but none
-    and all of the group (0, size) ENDS times as often. No two tokens have equal levels throughout:
+    and all of the group (0, size) less often. No two tokens have equal levels throughout:
     x could not tell them apart.
     """
     for _ in range(100):
-        shares = [np.cumsum(np.r_[ENDS, np.ones(size - 1), ENDS]) for size in sizes]
+        ends = [max(ENDS, 1 / size) for size in sizes]
+        shares = [
+            np.cumsum(np.r_[end, np.ones(size - 1), end])
+            for end, size in zip(ends, sizes, strict=True)
+        ]
         at = (np.arange(n) + 0.5) / n
         levels = np.stack([rng.permutation(np.searchsorted(s, at * s[-1])) for s in shares], 1)
         balance(levels, sign, rng)
@@ -222,7 +226,7 @@ def slopes_and_offsets(d, growth=GROWTH):
     return slopes, offsets
 
 
-def build(d, n_facts, *, share=1.0, seed=0, g=None, same=False):
+def build(d, n_facts, *, share=1.0, seed=0, g=None, growth=GROWTH, same=False):
     """Weights that hold the first `share` of the challenge's first n_facts facts.
 
     d even and at least 16; n_facts at most 4 d^2. Where these are more facts than the equations
@@ -246,7 +250,7 @@ def build(d, n_facts, *, share=1.0, seed=0, g=None, same=False):
     alone = [part[:, -1] - part[:, :-1] @ gates.sign / 2 for part in (x, y)]
     alone[1] -= gap * gates.base
     constant = 1 - (alone[0][a] + alone[1][b]).min()
-    slopes, offsets = slopes_and_offsets(d)
+    slopes, offsets = slopes_and_offsets(d, growth)
     ones = np.ones((2 * d, 1))
     e1 = [gap * gates.first + x[:, :-1], alone[0][:, None] + constant, ones]
     e2 = [gap * gates.second + y[:, :-1], alone[1][:, None], 0 * ones]
