@@ -48,7 +48,8 @@ def attempt(d, n_facts, share, seed, growth=ours.GROWTH):
     weights = ours.build(d, n_facts, share=share, seed=seed, growth=growth)
     recall = ours.recall(weights, d, n_facts)
     progress(
-        f"d = {d}, seed {seed}: {n_facts:,} facts, {recall:.4%} recalled, {weights.steps} steps,"
+        f"d = {d}, seed {seed}: {n_facts:,} facts, {recall:.3%} recalled,"
+        f" {round(n_facts * (1 - recall)):,} wrong, {weights.steps} steps,"
         f" {time.perf_counter() - started:.1f} s"
     )
     return weights, recall
@@ -123,7 +124,7 @@ def one(d, n_facts, share, growth, path):
     seconds = time.perf_counter() - started
     rounded, exact = counted_again(weights, n_facts)
     print(
-        f"d = {d}, {n_facts:,} facts: {rounded:,} held in float32 ({rounded / n_facts:.3%}),"
+        f"d = {d}, {n_facts:,} facts: {rounded:,} held in float32 ({rounded / n_facts:.2%}),"
         f" {exact:,} exactly; {seconds:.0f} s"
     )
     if path:
