@@ -77,9 +77,9 @@ def row_bits(name: str, facts: FactTable, model) -> int:
 
 def twenty_tables() -> None:
     """All stored facts of random tables, proven."""
-    line = "{:>6}{:>6}{:>4}{:>9}{:>5}{:>5}{:>3}{:>8}{:>7}{:>10}{:>12}{:>10}{:>9}{:>9}{:>9}"
-    title = ("N", "R", "D", "facts", "d", "g", "z", "margin", "bits", "D log2 a", "selector d",
-             "its bits", "verdict", "build s", "proof s")  # fmt: skip
+    line = "{:>6}{:>6}{:>3}{:>8}{:>4}{:>4}{:>3}{:>7}{:>6}{:>9}{:>9}{:>9}{:>8}{:>7}{:>7}"
+    title = ("N", "R", "D", "facts", "d", "g", "z", "margin", "bits", "D log2 a", "selector",
+             "its bits", "verdict", "build", "proof")  # fmt: skip
     print(line.format(*title))
     for seed, (n, r, d) in enumerate(TABLES):
         facts = sparse(n, r, d, seed)
