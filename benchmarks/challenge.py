@@ -165,19 +165,53 @@ def main() -> None:
     parser.add_argument(
         "--growth", type=float, default=ours.GROWTH, help="with --facts: of slopes; 0: a parabola"
     )
-    parser.add_argument("--save", metavar="FILE", help="store the weights of seed 0 as .npz")
+    parser.add_argument(
+        "--save",
+        metavar="FILE",
+        help="store seed 0's weights: FILE-D-100%%.npz and FILE-D-90%%.npz; with --facts FILE.npz",
+    )
     parser.add_argument("--null", action="store_true", help="gates that are equal for all tokens")
     parser.add_argument(
         "--alternating", type=int, metavar="ROUNDS", help="least squares in turn over U, E1, E2"
     )
     options = parser.parse_args()
-    if options.save and not Path(options.save).resolve().parent.is_dir():
-        parser.error(f"--save {options.save}: there is no such folder")
+    if refused := bad_input(options):
+        parser.error(refused)
+    try:
+        run(options)
+    except KeyboardInterrupt:
+        progress("interrupted: each row above was built and counted again")
+        sys.exit(130)
+
+
+def bad_input(options):
+    """What is wrong with the options, or None."""
+    save, facts = options.save, options.facts
+    if save and not Path(save).resolve().parent.is_dir():
+        return f"--save {save}: there is no such folder"
+    if save and facts is not None and len(options.d) > 1:
+        return f"--save {save}: one file takes the weights of one d; got -d {options.d}"
     if any(d < 16 or d % 2 for d in options.d):
-        parser.error(f"-d {options.d}: give even numbers from 16")
+        return f"-d {options.d}: give even numbers from 16"
+    pairs = 4 * min(options.d) ** 2
+    if facts is not None and not 1 <= facts <= pairs:
+        return f"--facts {facts}: there are 1 to {pairs} pairs at d = {min(options.d)}"
+    if options.seeds < 1:
+        return f"--seeds {options.seeds}: give at least 1"
+    if options.alternating is not None and options.alternating < 1:
+        return f"--alternating {options.alternating}: give at least 1 round"
+    if not 1 / 64 <= options.low <= 4:
+        return f"--low {options.low:g}: give 1/64, which is one step, to 4; there are 4 d^2 pairs"
+    if not 0 < options.share <= 1:
+        return f"--share {options.share:g}: give more than 0 and at most 1"
+    if not 0 <= options.growth <= 1:
+        return f"--growth {options.growth:g}: give 0 to 1"
+    return None
+
+
+def run(options):
+    """What the options ask for, one d after the other."""
     for d in options.d:
-        if options.facts and not 1 <= options.facts <= 4 * d * d:
-            parser.error(f"--facts {options.facts}: there are {4 * d * d} pairs at d = {d}")
         if options.null:
             null(d)
         elif options.alternating:

@@ -99,6 +99,16 @@ def held_as_fractions(e1, e2, u, a, b, label):
     return all(logits[label] > logit for i, logit in enumerate(logits) if i != label)
 
 
+def read(path):
+    """The arrays of a file, and how many facts it says it holds."""
+    try:
+        stored = np.load(path)
+    except (EOFError, ValueError):  # as of a text; numpy would have it loaded unsafely
+        raise ValueError("it is no .npz file") from None
+    with stored:
+        return stored["e1"], stored["e2"], stored["u"], int(stored["n_facts"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -107,10 +117,12 @@ def main() -> None:
     parser.add_argument("--facts", type=int, help="how many, instead of what the file says")
     options = parser.parse_args()
     for path in options.weights:
-        with np.load(path) as stored:
-            e1, e2, u = stored["e1"], stored["e2"], stored["u"]
-            n = options.facts or int(stored["n_facts"])
-        d = checked(e1, e2, u)
+        try:
+            e1, e2, u, stored = read(path)
+            d = checked(e1, e2, u)
+        except (OSError, ValueError, KeyError) as wrong:
+            parser.error(f"{path}: not the weights of a challenge: {wrong}")
+        n = stored if options.facts is None else options.facts
         if not 1 <= n <= 4 * d * d:
             parser.error(f"{path}: {n} facts; there are {4 * d * d}")
         rounded, (exact, fractions) = held_in_float32(e1, e2, u, n), held_exactly(e1, e2, u, n)
