@@ -1,9 +1,9 @@
 """The public challenge of hand-coded memory: how many random facts (a, b) -> label fit into
 `U ReLU(E1[a] + E2[b])`, with 2d tokens, d labels, width d, and no gradient descent?
 
-    python benchmarks/challenge.py                          # d = 64, half a minute
+    python benchmarks/challenge.py                          # d = 64, some seconds
     python benchmarks/challenge.py -d 64 128 --seeds 3      # other gates: the spread
-    python benchmarks/challenge.py -d 256                   # an hour; some minutes each attempt
+    python benchmarks/challenge.py -d 256                   # a minute each attempt
     python benchmarks/challenge.py -d 256 --facts 235520 --save weights-256.npz
     python benchmarks/challenge.py -d 64 --null             # gates that are equal for all tokens
     python benchmarks/challenge.py -d 64 --alternating 100  # least squares in turn instead
