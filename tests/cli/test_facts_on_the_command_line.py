@@ -60,6 +60,27 @@ def test_a_suitable_construction_is_suggested(family, tmp_path, capsys):
     assert "a r -> b and a q -> b" in capsys.readouterr().err
 
 
+def test_constructions_for_few_facts_a_subject_are_named(family, tmp_path, capsys):
+    named = "\n    sparse_selector or sparse_selector_unknown\n"
+    table = tmp_path / "table.tsv"
+    few = [f"s{i}\tr{relation}\ta{i}\n" for i in range(4) for relation in (2 * i, 2 * i + 1)]
+    table.write_text("".join(few))
+    assert main(["facts", str(table)]) == 0
+    printed = capsys.readouterr().out
+    assert "    at most 2 of 8 relations a subject: fewer dimensions may do, with" in printed
+    assert named in printed
+    for arguments in (
+        [str(table), "--construction", "selector"],  # who asks for one has chosen
+        [str(table), "--ask", "s0 r0 r1"],  # they answer one hop
+        [family],  # 1 of 3 relations
+    ):
+        assert main(["facts", *arguments]) == 0
+        assert named not in capsys.readouterr().out
+    table.write_text("".join([*few, "s0\tr7\ta0\n"]))  # 3 of 8
+    assert main(["facts", str(table)]) == 0
+    assert named not in capsys.readouterr().out
+
+
 def test_questions_of_several_hops_and_lengths_are_answered(family, capsys, tmp_path):
     path = tmp_path / "result.json"
     questions = [

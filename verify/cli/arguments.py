@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   one construction at one size:
     {program} selector -N 4096 -R 16
     {program} scalar_selector -N 100 -R 7 --facts partial --logits both
+    {program} sparse_selector -N 1000 -R 100
     {program} hybrid -N 64 -R 3 -k 3 --looked-up 2
   many hops, N R^k queries, intermediate entities included:
     {program} chain_of_thought -N 256 -R 4 -k 3

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from constructions.catalogue import construction, suggested, writing_tokens
+from constructions.catalogue import CATALOGUE, construction, suggested, writing_tokens
 from constructions.entry import Construction
 from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
@@ -32,12 +32,21 @@ NOT_VERIFIED = (
     "not verified (--by none): the model was built, no query was run and nothing is proven; what"
     " follows is what the model says"
 )
+EXAMPLES = """examples:
+  python -m verify facts family.tsv --ask "Alice mother mother" --save family-model
+  python -m verify facts towns.tsv --construction sparse_selector --ask "Lima twin"
+"""
 NOT_STORED = "no such fact; this construction answers stored facts alone"
 
 
 def add_facts(commands: Commands) -> None:
     """The words of `verify facts`."""
-    parser = commands.add_parser("facts", help="verify your own fact table and ask it")
+    parser = commands.add_parser(
+        "facts",
+        help="verify your own fact table and ask it",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "file", metavar="FILE", help="UTF-8 text, one subject<TAB>relation<TAB>object a line"
     )
@@ -115,7 +124,25 @@ def _chosen(asked: str | None, facts: FactTable, lengths: list[int]) -> Construc
         )
     claims = "; it claims stored facts alone" if entry.stored_only else ""
     say(f"construction: {entry.name} ({why}{claims})")
+    if not asked and lengths == [1]:
+        for line in _few_facts(facts):
+            say(line)
     return entry
+
+
+def _few_facts(facts: FactTable) -> list[str]:
+    """Lines that say which constructions are made for tables like this, if no subject has facts in
+    more than a quarter of the relations.
+    """
+    most = int((facts.answers != MISSING).sum(axis=0).max())
+    if 4 * most > facts.n_relations:
+        return []
+    names = " or ".join(entry.name for entry in CATALOGUE.values() if entry.tables == "sparse")
+    return [
+        f"    at most {most} of {facts.n_relations} relations a subject: fewer dimensions may do,"
+        " with --construction",
+        f"    {names}",
+    ]
 
 
 def _options_of(entry: Construction, lengths: list[int]) -> dict[str, int]:
