@@ -11,6 +11,7 @@ subject that has D of them with a possible answers.
 
 import argparse
 import math
+import sys
 import time
 
 import numpy as np
@@ -181,15 +182,24 @@ def main() -> None:
     parser.add_argument("--mean", type=float, default=10, help="facts of a subject, with --graph")
     parser.add_argument("--most", type=int, default=64, help="D, with --graph")
     options = parser.parse_args()
-    if options.gates:
-        gates_near_D(options.draws)
-    elif options.graph:
-        knowledge_graph(options.mean, options.most)
-    else:
-        try:
+    if options.draws < 1:
+        parser.error(f"--draws {options.draws}: give at least 1")
+    if options.mean < 1:
+        parser.error(f"--mean {options.mean:g}: a subject has at least 1 fact")
+    if not 1 <= options.most <= 237:
+        parser.error(f"--most {options.most}: give 1 to 237, the number of relations")
+    try:
+        if options.gates:
+            gates_near_D(options.draws)
+        elif options.graph:
+            knowledge_graph(options.mean, options.most)
+        else:
             twenty_tables()
-        except InputError as error:
-            raise SystemExit(str(error)) from None
+    except InputError as error:
+        raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":
