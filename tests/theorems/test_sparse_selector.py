@@ -321,6 +321,8 @@ def test_what_cannot_be_is_refused_in_words():
             build(facts, codebook=Codebook(np.array([0])))
         with pytest.raises(DoesNotFit, match=r"sums reach .* are proven to be exact"):
             build(sparse_table(2000, 5, 2, seed=0), dtype=torch.bfloat16)
+    with pytest.raises(DoesNotFit, match=r"use fewer excess bits than 60, or another construct"):
+        sparse_selector(facts, excess_bits=60, dtype=torch.float64)
     with pytest.raises(DoesNotFit, match="a wider dtype"):
         sparse_selector(sparse_table(300, 40, 12, seed=0), n_gates=12, dtype=torch.float32)
 

@@ -207,6 +207,7 @@ def first_that_holds(
             design = Design(codebook, facts.n_relations, count, extra or 0, number, others_beyond)
             if design.largest_sum > most:
                 wider = "a wider dtype" if dtype != torch.float64 else "another construction"
+                wider = f"fewer excess bits than {extra}, or {wider}" if extra else wider
                 refused = DoesNotFit(
                     f"{count} gates and {len(codebook):,} possible answers: sums reach"
                     f" {design.largest_sum:,}, and in {dtype} those up to {most:,} are proven to"
