@@ -11,12 +11,13 @@ import torch
 
 import bounds
 import constructions
-from bounds import counting, separation, sizes, theorem_4_2
+from bounds import counting, dimension, separation, sizes, theorem_4_2
 from bounds import plans as plans
 from constructions import (
     CATALOGUE,
     Bits,
     Codebook,
+    Digits,
     FactTable,
     Holds,
     InputError,
@@ -141,6 +142,15 @@ CALLS = {
     theorem_4_2.disjoint_trees_bound: (theorem_4_2.disjoint_trees_bound, bits),
     theorem_4_2.shared_leaves_bound: (theorem_4_2.shared_leaves_bound, bits),
     theorem_4_2.fact_aware_unembedding_bound: (theorem_4_2.fact_aware_unembedding_bound, bits | {"unembedding_bits": 5}),
+    dimension.row_bound: (dimension.row_bound, {"n_entities": 100, "n_relations": 3, "hops": 2}),
+    dimension.least_dimension: (
+        dimension.least_dimension,
+        {"n_entities": 100, "n_relations": 3, "coordinate_bits": 2, "hops": 2},
+    ),
+    dimension.least_dimension_beside: (
+        dimension.least_dimension_beside,
+        {"n_entities": 100, "n_relations": 3, "coordinate_bits": 2, "other_bits": 5, "hops": 2},
+    ),
     theorem_4_2.every_bound: (theorem_4_2.every_bound, bits | {"unembedding_bits": 5}),
     theorem_4_2.information_limit: (theorem_4_2.information_limit, {"n_entities": 100, "n_relations": 3}),
     plans.require_listable: (plans.require_listable, {"n_relations": 3, "hops": 2}),
@@ -223,6 +233,7 @@ def test_every_public_function_with_an_integer_argument_is_in_the_table():
         "TensorBits",
         "Budget",
         "Construction",
+        "Option",
         "Step",
         "Enclosure",
     }

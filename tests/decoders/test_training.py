@@ -59,7 +59,8 @@ def test_training_examples_are_what_a_chain_of_thought_says(per_token, form):
 def test_training_examples_are_what_the_model_says(name, form):
     model, facts, hops = built(name)
     sequences, said = examples(FORMS[form](model), facts, hops)
-    assert torch.equal(model(sequences)[:, -said.shape[1] :].argmax(-1), said)
+    claimed = facts.answer(*all_queries(facts, hops)) != -1 if model.stored_only else slice(None)
+    assert torch.equal(model(sequences)[:, -said.shape[1] :].argmax(-1)[claimed], said[claimed])
     one = model.training_examples(
         np.array(3), np.zeros(hops, dtype=np.int64)
     )  # (Q,) may be any shape

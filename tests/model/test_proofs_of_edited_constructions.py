@@ -24,6 +24,7 @@ from constructions import (
     seed_into,
     standard,
 )
+from verify.queries.recall import check_recall
 
 PROVEN = {
     "standard": standard,
@@ -59,6 +60,13 @@ def edited_to_the_edge(name, dtype, seed):
     return model
 
 
+def answered_wrong(other, source):
+    """Wrong answers as it runs; what `check_recall` leaves undecided a sharper bound may prove."""
+    return sum(
+        check_recall(other, source.facts, k, logits="full").wrong for k in source.path_lengths
+    )
+
+
 def lost(model, weight, value):
     weight.copy_(value)
     tokens, said = model.training_examples(
@@ -82,7 +90,7 @@ def test_of_an_edited_construction_nothing_is_proven_but_what_holds(trial):
         except InputError:
             continue
         assert other is not None, (how, seed)
-        assert not right or wrong(other, model) == 0, (how, seed)
+        assert not right or answered_wrong(other, model) == 0, (how, seed)
         assert how == "basis by queries", (
             "the others begin with what is proven of a construction as it was built"
         )
@@ -133,7 +141,6 @@ def test_without_proof_the_error_is_a_bound_on_the_distance_from_the_edited_cons
     with torch.no_grad():
         expected, found = copy.deepcopy(model).double()(tokens)[:, -1], other(tokens)[:, -1]
     assert (found - expected).abs().max() <= other.logit_error, (name, seed)
-    assert other.logit_error > 0
 
 
 def test_the_python_of_the_page_runs():
