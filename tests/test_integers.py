@@ -11,15 +11,17 @@ import torch
 
 import bounds
 import constructions
-from bounds import counting, separation, sizes, theorem_4_2
+from bounds import counting, dimension, separation, sizes, theorem_4_2
 from bounds import plans as plans
 from constructions import (
     CATALOGUE,
     Bits,
     Codebook,
+    Digits,
     FactTable,
     Holds,
     InputError,
+    Option,
     Space,
     StandardDecoder,
     StandardShape,
@@ -131,6 +133,7 @@ CALLS = {
     Holds: (held_words, {"words": 1}),
     Digits: (written_digits, {"base": 3, "digits": 2}),
     StandardShape: (shape_fields(StandardShape), DECODER),
+    Option: (shape_fields(lambda least: Option("n", "n", "", min, range, least)), {"least": 3}),
     # seeds and forms
     seed_into: (seeded, {"first_block": 1, "slack": 21}),
     constructions.widen: (widened, {"d_model": 30, "d_mlp": 20, "n_heads": 3, "n_layers": 2, "seed": 3}),
@@ -143,6 +146,9 @@ CALLS = {
     theorem_4_2.fact_aware_unembedding_bound: (theorem_4_2.fact_aware_unembedding_bound, bits | {"unembedding_bits": 5}),
     theorem_4_2.every_bound: (theorem_4_2.every_bound, bits | {"unembedding_bits": 5}),
     theorem_4_2.information_limit: (theorem_4_2.information_limit, {"n_entities": 100, "n_relations": 3}),
+    dimension.row_bound: (dimension.row_bound, tree := {"n_entities": 100, "n_relations": 3, "hops": 2}),
+    dimension.least_dimension: (dimension.least_dimension, tree | {"coordinate_bits": 2}),
+    dimension.least_dimension_beside: (dimension.least_dimension_beside, tree | {"coordinate_bits": 2, "other_bits": 5}),
     plans.require_listable: (plans.require_listable, {"n_relations": 3, "hops": 2}),
     plans.plans: (lambda **sizes: list(plans.plans(**sizes)), {"n_entities": 100, "n_relations": 3, "hops": 2}),
     separation.smallest_separation: (separation.smallest_separation, {"n_relations": 4, "hops": 3}),
