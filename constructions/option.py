@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, fields
 
+from constructions.guards.integers import require_integer_fields
 from constructions.sizes.symbols import Symbols
 
 RESERVED = tuple(
@@ -44,3 +45,6 @@ class Option:
     counts_hops: bool = False
     longest_path: bool = False
     found: bool = False
+
+    def __post_init__(self) -> None:
+        require_integer_fields(self)

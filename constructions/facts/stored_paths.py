@@ -25,7 +25,7 @@ class StoredPaths:
     def __init__(self, answers: NDArray[np.int64]):
         self._answers = answers
         self._counts = [np.ones(answers.shape[1], np.int64)]
-        self._begins: dict[int, NDArray[np.int64]] = {}
+        self._begins: dict[int, np.ndarray] = {}
 
     def counts(self, hops: int) -> np.ndarray:
         """How many stored paths of so many hops begin at each entity, (N,): int64, or Python
@@ -62,7 +62,8 @@ class StoredPaths:
             begins = self._begins_of_letters(hops - place)
             at = rest + begins[node * len(self._answers)]
             found = np.searchsorted(begins, at, side="right") - 1
-            rest, paths[..., place] = at - begins[found], found % len(self._answers)
+            rest = np.asarray(at - begins[found], np.int64)
+            paths[..., place] = found % len(self._answers)
             node = self._answers[paths[..., place], node]
         return subjects[which], paths
 
@@ -86,7 +87,7 @@ class StoredPaths:
         """
         return np.append(counts, 0)[self._answers]
 
-    def _begins_of_letters(self, left: int) -> NDArray[np.int64]:
+    def _begins_of_letters(self, left: int) -> np.ndarray:
         """Of the stored paths of so many letters, in lexicographic order: where those begin that
         start with each entity and letter, (N R + 1,).
         """
@@ -95,9 +96,13 @@ class StoredPaths:
         return self._begins[left]
 
 
-def _begins(counts: np.ndarray) -> NDArray[np.int64]:
-    """Where each of several runs of so many begins, and where the last one ends."""
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+def _begins(counts: np.ndarray) -> np.ndarray:
+    """Where each of several runs of so many begins, and where the last one ends: int64, or Python
+    integers where these are large, as there may be more paths of fewer hops than of all.
+    """
+    if int(counts.max(initial=0)) * len(counts) >= _COUNTED:
+        counts = counts.astype(object)
+    return np.concatenate([np.zeros(1, counts.dtype), np.cumsum(counts)])
 
 
 def _chosen(counts: np.ndarray, rng: np.random.Generator) -> NDArray[np.int64]:

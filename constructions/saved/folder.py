@@ -88,11 +88,9 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
         if _fits_text(facts):
             (part / FACTS).write_bytes("".join(fact_lines(facts)).encode())
         else:
-            write_tensors(
-                part / PACKED_FACTS, {"facts": torch.from_numpy(facts.answers.astype(np.int32))}
-            )
-        by_default = planned(model.recipe, facts, None, model.built_dtype)
-        if not same_codebooks(model.codebooks, by_default.codebooks):
+            answers = facts.answers.astype(np.int32, order="C")  # whatever the table's own order
+            write_tensors(part / PACKED_FACTS, {"facts": torch.from_numpy(answers)})
+        if not _codebooks_by_default(model):
             books = {
                 str(i): torch.from_numpy(book.tokens.astype(np.int64))
                 for i, book in enumerate(model.codebooks)
@@ -140,6 +138,22 @@ def _checked_weights(model: FactModel) -> dict[str, Tensor]:
     if dtype != model.built_dtype:
         planned(model.recipe, model.facts, model.codebooks, dtype).build()
     return weights
+
+
+def _codebooks_by_default(model: FactModel) -> bool:
+    """Whether the builder gives the model's facts these codebooks unasked.
+
+    It may refuse the facts with its own: a larger codebook can leave numbers more room.
+
+    Raises:
+        InputError: the builder refuses the facts with the model's codebooks, too.
+    """
+    try:
+        by_default = planned(model.recipe, model.facts, None, model.built_dtype)
+    except InputError:
+        planned(model.recipe, model.facts, model.codebooks, model.built_dtype)
+        return False
+    return same_codebooks(model.codebooks, by_default.codebooks)
 
 
 def _fits_text(facts: FactTable) -> bool:

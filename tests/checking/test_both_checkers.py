@@ -12,6 +12,7 @@ from battery import GROUPS, expected
 from exploits.small_models import one_letter
 from hand_made import built, claims_of, files_of, with_claims
 
+from constructions import FactTable, sparse_selector
 from verify.checking import check as checking
 from verify.checking.check import CHOICES, check_files, combined
 from verify.checking.work import MOST_WORK, MOST_WORK_ALONE, work
@@ -174,3 +175,23 @@ def test_what_stops_one_checker_leaves_the_verdict_to_the_other(monkeypatch):
     monkeypatch.setitem(checking.CHECKERS, "kernel", stop)
     found = check_files(one_letter(), "both")
     assert (found.verdict, found.by) == ("PASS", "symbolic")
+
+
+@pytest.mark.parametrize("by", [by for by in CHOICES if by != "symbolic"])
+@pytest.mark.parametrize(
+    ("place", "changed"),
+    [
+        (1, {"claim": "all 6 queries are answered right"}),
+        (1, {"blocks": "any"}),
+        (2, {"queries": "all"}),
+        (2, {"letters": [True]}),
+        (2, {"keeps": [{"columns": [0, 1], "form": "bits"}]}),
+    ],
+)
+def test_claims_that_only_the_kernel_comes_to_are_as_they_should_be(place, changed, by):
+    """Of stored queries the symbolic checker reads no claim but the first."""
+    files = files_of(sparse_selector(FactTable([[1, -1, 0], [-1, 2, -1]])))
+    assert check_files(files, by).verdict == "PASS"
+    claims = claims_of(files)
+    claims[place] |= changed
+    assert check_files(with_claims(files, claims), by).verdict == "FAIL"

@@ -8,12 +8,14 @@ from saved_models import DTYPES, FACTS, NAMED, PARTIAL, assert_same, comes_back,
 from constructions import (
     CATALOGUE,
     Codebook,
+    DoesNotFit,
     FactTable,
     hybrid,
     key_value,
     load,
     save,
     selector,
+    sparse_selector,
 )
 from constructions.saved import folder
 
@@ -128,6 +130,28 @@ def test_total_facts_in_a_hybrid_built_for_partial_ones_come_back(tmp_path):
 def test_facts_are_text_where_they_can_be(facts, file, tmp_path):
     comes_back(selector(facts), tmp_path / "model")
     assert [name for name in contents(tmp_path / "model") if name.startswith("facts")] == [file]
+
+
+def test_facts_that_lie_in_another_order_in_memory_are_packed(tmp_path):
+    """Facts read by subject: the transpose of what is stored."""
+    facts = FactTable(np.full((5, 3), -1).T)
+    assert not facts.answers.flags["C_CONTIGUOUS"]
+    comes_back(selector(facts), tmp_path / "model")
+    assert "facts.safetensors" in contents(tmp_path / "model")
+
+
+def test_installed_facts_come_back_that_the_codebook_by_default_leaves_no_room_for(tmp_path):
+    """Two answers would do, but then the numbers that sum to them are too large."""
+    facts = FactTable([[-1] * 5, [-1] * 5, [-1, -1, 2, -1, -1]])
+    model = sparse_selector(facts, n_gates=1, excess_bits=0, codebook=Codebook(np.arange(5)))
+    other = FactTable([[0, -1, -1, -1, -1], [-1, 1, -1, -1, -1], [-1, -1, -1, 0, 1]])
+    options = model.recipe.options
+    with pytest.raises(DoesNotFit, match="give more gates, a larger excess"):
+        sparse_selector(other, **options)
+    model.install(other)
+    loaded = comes_back(model, tmp_path / "model")
+    assert loaded.margin == model.margin
+    assert "codebooks.safetensors" in contents(tmp_path / "model")
 
 
 def test_many_facts_are_packed(monkeypatch, tmp_path):

@@ -80,3 +80,18 @@ def test_long_paths_are_counted_exactly_and_drawn_among_more_than_can_be_numbere
 def test_of_too_many_queries_the_stored_ones_are_not_counted_either():
     with pytest.raises(InputError, match="at most 1,000,000 are counted"):
         FactTable.random_functions(5, 5, 0, 0.5).n_stored_queries(10**6)
+
+
+@pytest.mark.parametrize("levels", [7, 8, 9, 10])
+def test_shorter_paths_may_be_more_than_can_be_numbered(levels):
+    """Up a ladder of so many levels lead 200 relations each, and no path is longer; one entity
+    leads to itself, and an entity at the top of the numbers to that one.
+    """
+    answers = np.full((200, levels + 3), -1)
+    answers[:, :levels] = np.arange(1, levels + 1)
+    answers[0, -2], answers[5, -1] = levels + 1, levels + 1
+    facts, hops = FactTable(answers), levels + 1
+    assert facts.n_stored_queries(hops) == 2
+    zeros = (0,) * levels
+    found = facts.claimed_queries(np.arange(2), hops, True)
+    assert rows(found) == [(levels + 1, 0, *zeros), (levels + 2, 5, *zeros)]

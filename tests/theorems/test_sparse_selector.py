@@ -327,6 +327,23 @@ def test_what_cannot_be_is_refused_in_words():
         sparse_selector(sparse_table(300, 40, 12, seed=0), n_gates=12, dtype=torch.float32)
 
 
+@pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_what_is_built_with_any_excess_is_proven_to_be_exact(build, dtype):
+    """With one answer the head's sums are the largest ones."""
+    facts, excess = FactTable([[0, -1, -1]]), 0
+    book = Codebook(np.array([0] if build is sparse_selector else [0, 4]))
+    while True:
+        try:
+            model = build(facts, excess_bits=excess, codebook=book, dtype=dtype)
+        except DoesNotFit:
+            break
+        proven = saved_and_checked(model)[0]
+        assert (proven.verdict, proven.rounds) == ("PASS", "")
+        excess += 1
+    assert excess > 1
+
+
 def test_a_narrower_dtype_takes_more_gates():
     facts = sparse_table(100, 60, 20, seed=0)
     narrow, wide = (sparse_selector(facts, dtype=d) for d in (torch.float32, torch.float64))

@@ -244,7 +244,7 @@ def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
 
 def require_readable(files: Mapping[str, Any], manifest: Any) -> None:
     """Names, facts and claims are written as they should be. The symbolic checker refuses the same
-    by itself; the kernel takes them as they stand.
+    by itself, as far as its proof goes; the kernel takes them as they stand.
     """
     sizes, claims = manifest["sizes"], Claims(files["certificate.json"]).all
     n, r = sizes["entities"], sizes["relations"]

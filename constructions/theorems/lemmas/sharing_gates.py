@@ -90,14 +90,17 @@ class Design:
 
     @property
     def largest_sum(self) -> int:
-        """A bound on all sums of absolute values."""
+        """A bound on all sums of absolute values: at least that of the head, which adds to c in
+        halves the doubles of two numbers below 2 c.
+        """
         label, number = len(self.codebook) // 2, 4 * self.half
+        head = 2 * (self.half + 2 * number)
         opened, parabola = self.gates * number + self.shift, self.unit * label**2
         if not self.others_beyond:
-            return max(2 * label * opened + parabola, number)
+            return max(2 * label * opened + parabola, head)
         below, foot, last = self.kinks
         tent = max(opened - below, 4 * (self.shift - foot) + 2 * last)
-        return max(tent, 2 * label * max(last, -foot) + parabola, number)
+        return max(tent, 2 * label * max(last, -foot) + parabola, head)
 
     def drawn(self) -> NDArray[np.int64]:
         """The gates, int64 (R, g)."""
