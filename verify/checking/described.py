@@ -254,7 +254,8 @@ def require_readable(files: Mapping[str, Any], manifest: Any) -> None:
         where = f"certificate.json, claim {i}"
         kind, schema = CLAIMS[min(i, 2)]
         _conform(claim, schema, where)
-        require(claim["claim"] == kind, f"{where}: is no claim of {kind}")
+        said = shown(claim["claim"])
+        require(claim["claim"] == kind, f"{where}: is a claim of {said}, not of {kind}")
         for block in claim.get("blocks") or claim.get("keeps") or ():
             alone = type(block) is dict and set(block) == {"columns"}
             _conform(block, {"columns": WIDTHS} if alone else BLOCK, f"{where}, block")
