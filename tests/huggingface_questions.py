@@ -45,12 +45,12 @@ def questions(model, count, rng):
     """Drawn questions as token ids, one list each, and the tokens that are to be written; of a
     chain of all lengths.
     """
-    chain, facts = model.hops_per_token > 0, model.facts
+    chain = model.hops_per_token > 0
     asked, wanted = [], []
     for hops in range(1, model.hops + 1) if chain else [model.hops]:
         share = count // model.hops if chain else count
-        index = rng.integers(facts.n_entities * facts.n_relations**hops, size=share)
-        subjects, paths = facts.queries(index, hops)
+        index = rng.integers(model.n_queries(hops), size=share)
+        subjects, paths = model.queries(index, hops)
         tokens, said = model.training_examples(subjects, paths)
         asked += tokens[:, : hops + 1].tolist()
         wanted += said.tolist()

@@ -124,10 +124,10 @@ def in_compatibility_mode(bridge):
 
 
 SQUARE = [
-    ("selector", 4, 2, 1), ("selector", 12, 3, 1), ("scalar_selector", 2, 2, 1), ("scalar_selector", 3, 3, 1),
+    ("selector", 4, 4, 1), ("selector", 9, 3, 1),
     ("attention_selector", 12, 2, 1), ("superposition", 2, 3, 1), ("key_value", 5, 2, 2), ("key_value_shared", 13, 2, 2),
-    ("precomputed", 5, 1, 2), ("precomputed_depth_1", 10, 2, 1), ("hybrid", 22, 1, 1), ("meet_in_the_middle", 17, 2, 1),
-    ("chain_of_thought", 24, 2, 2),
+    ("precomputed", 3, 1, 2), ("precomputed_depth_1", 3, 1, 2), ("hybrid", 22, 1, 1), ("meet_in_the_middle", 10, 1, 2),
+    ("chain_of_thought", 23, 2, 2),
 ]  # fmt: skip
 """Construction, N, R, k of which the unembedding is square: d_vocab = d_model."""
 
