@@ -272,7 +272,7 @@ _ENTRIES = (
             " so that d does not grow with R"
         ),
         tables="sparse",
-        needs="few facts for each subject",
+        needs="few facts for each subject, to be small",
         stored_only=True,
         options=(_GATES, _EXCESS),
     ),
@@ -283,7 +283,7 @@ _ENTRIES = (
         theorem="4.1 (ours)",
         claim="sparse_selector with a second hidden layer, which tells what is not stored",
         tables="sparse",
-        needs="few facts for each subject",
+        needs="few facts for each subject, to be small",
         options=(_GATES, _EXCESS),
     ),
 )

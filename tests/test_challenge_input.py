@@ -45,9 +45,9 @@ def ended(monkeypatch, capsys):
     ],
 )
 def test_bad_options_are_refused(ended, options, said):
-    status, told = ended("challenge", options.split())
+    status, reported = ended("challenge", options.split())
     assert status == 2
-    assert said in told
+    assert said in reported
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_files_that_are_no_weights_are_refused(ended, monkeypatch, tmp_path, fil
     (tmp_path / "text.npz").write_text("a\tr\tb\n")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     monkeypatch.chdir(tmp_path)
-    status, told = ended("challenge_evaluator", [file])
+    status, reported = ended("challenge_evaluator", [file])
     assert status == 2
-    assert f"{file}: not the weights of a challenge: " in told
-    assert said in told
+    assert f"{file}: not the weights of a challenge: " in reported
+    assert said in reported
 
 
 def test_an_interrupted_bisection_ends_in_words(ended):
     stopped = Mock(side_effect=KeyboardInterrupt)
-    status, told = ended("challenge", ["-d", "16"], attempt=stopped)
+    status, reported = ended("challenge", ["-d", "16"], attempt=stopped)
     assert status == 130
-    assert told == "interrupted: each row above was built and counted again\n"
+    assert reported == "interrupted: each row above was built and counted again\n"

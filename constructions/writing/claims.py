@@ -79,7 +79,7 @@ class Holds:
 @dataclass(frozen=True)
 class Made:
     """A slot of every entity holds numbers that are made of all facts at once, in no code that a
-    certificate spells.
+    certificate names.
 
     Attributes:
         slot: columns that follow each other.

@@ -23,7 +23,7 @@ class Code(Protocol):
     @property
     def form(self) -> str | None:
         """What a certificate calls it: `bits`, `signs`, `number`, or `base q` of digits; None for
-        a code that it cannot spell out.
+        a code that it has no name for.
         """
 
     @property

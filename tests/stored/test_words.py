@@ -1,5 +1,5 @@
-"""Whoever asks a model that claims stored facts alone is told, in words, of what it does not
-claim.
+"""What a model that claims stored facts alone does not claim is reported, in words, to whoever
+asks it.
 """
 
 import json

@@ -35,7 +35,7 @@ def test_the_forms_of_codes():
 
 
 @pytest.mark.parametrize("by", ["kernel", "symbolic"])
-def test_digits_are_spelled_to_the_base_four(by):
+def test_digits_are_written_to_the_base_four(by):
     (block,) = claims_of(FILES)[1]["blocks"]
     assert (block["form"], block["columns"]) == ("base 4", [0, 6])
     assert check_files(FILES, by).verdict == check_files(PARTIAL, by).verdict == "PASS"
@@ -53,7 +53,7 @@ def test_a_form_that_does_not_exist_is_refused_by_all(form):
         assert (found.verdict, "form" in found.reason) == ("FAIL", True), by
 
 
-def test_a_larger_base_spells_the_same_digits_but_not_the_number_of_unknown():
+def test_a_larger_base_has_the_same_digits_but_not_the_number_of_unknown():
     """Of total facts nothing else is said then; *unknown* has its number in the certificate."""
     assert check_files(claimed(FILES, {"form": "base 5"}), "symbolic").verdict == "PASS"
     assert check_files(claimed(PARTIAL, {"form": "base 5"}), "symbolic").verdict == "FAIL"

@@ -1,4 +1,4 @@
-"""The forms in which a certificate spells codes."""
+"""The forms in which a certificate names codes."""
 
 from __future__ import annotations
 
