@@ -10,7 +10,7 @@ import torch
 from accounts import measured_equals_formula
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import bijections, disjoint, functions
+from strategies import bijections, functions, tables_for
 from tiers import diagonal
 
 from bounds.grids import fixed_point_width
@@ -79,7 +79,7 @@ def build_cases(name):
             bijections(**FEW) if entry.needs else st.one_of(bijections(**FEW), functions(**FEW))
         )
         return tables, st.integers(1, 4)
-    return (disjoint() if entry.needs else st.one_of(bijections(), functions())), st.just(1)
+    return tables_for(name), st.just(1)
 
 
 KINDS = (
