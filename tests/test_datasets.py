@@ -63,7 +63,6 @@ def test_a_construction_has_learned_its_dataset():
     [
         ({"hops": 0}, "hops must be an integer of at least 1; got 0"),
         ({"hops": 2, "longest": 1}, "longest must be an integer of at least 2; got 1"),
-        ({"hops": 1, "longest": 2}, "longest = 2 and hops = 1: only in a chain of thought"),
         ({"hops_per_token": -1}, "hops_per_token must be an integer of at least 0"),
     ],
 )

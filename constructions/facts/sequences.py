@@ -61,11 +61,6 @@ def dataset(
     hops = whole("hops", hops, 1)
     hops_per_token = whole("hops_per_token", hops_per_token, 0)
     longest = hops if longest is None else whole("longest", longest, hops)
-    if longest > hops and not hops_per_token:
-        raise InputError(
-            f"longest = {longest} and hops = {hops}: only in a chain of thought, with"
-            " hops_per_token, are shorter paths padded"
-        )
     count = facts.n_stored_queries(hops)
     if not count:
         raise InputError(f"no query of {hops} hops is stored: there is nothing to learn")
@@ -73,7 +68,9 @@ def dataset(
     width = longest + 1 + hops + 2 * written + 2
     require_memory(8 * count * width, f"a dataset of {count:,} queries of {hops} hops")
     vocabulary = Vocabulary(
-        facts.n_entities, facts.n_relations, *([WRITING] if hops_per_token else [])
+        facts.n_entities,
+        facts.n_relations,
+        *([WRITING] if hops_per_token or longest > hops else []),
     )
     subjects, paths = facts.claimed_queries(np.arange(count), hops, stored_only=True)
     return sequences(facts, vocabulary, subjects, paths, longest, hops_per_token)

@@ -169,8 +169,8 @@ class FactTable(Answers):
             hops: k.
             hops_per_token: of a chain of thought, how many hops each written token makes; 0 to
                 answer at once. A chain writes END last, so that its vocabulary has PAD and END.
-            longest: of a chain of thought, the longest path of all that are to be learned
-                together; the prompts of shorter ones are padded to it.
+            longest: the longest path of all that are to be learned together; the prompts of
+                shorter ones are padded to it, and the vocabulary then has PAD and END.
 
         Returns:
             int64 tokens (Q, L) and targets (Q, A): what the last A of the L positions are to say.

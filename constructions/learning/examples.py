@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -16,7 +17,9 @@ from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 
 Sequences = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Tokens (Q, L) and targets (Q, A), as `FactTable.dataset` makes them."""
+"""Tokens (Q, L) and targets (Q, A), as `FactTable.dataset` makes them; where a target is -1 it
+does not matter what is said, and a query has another.
+"""
 Data = FactTable | Sequences
 
 
@@ -26,7 +29,8 @@ class Examples:
 
     Attributes:
         tokens: int64 (Q, L) where all models read the same, else (M, Q, L).
-        targets: int64 (M, Q, A): what the last A positions are to say.
+        targets: int64 (M, Q, A): what the last A positions are to say; -1 where that does not
+            matter.
     """
 
     tokens: Tensor
@@ -64,6 +68,11 @@ class Examples:
             torch.from_numpy(tokens).to(device),
             torch.from_numpy(targets).to(device).expand(models, -1, -1),
         )
+
+    @cached_property
+    def n_targets(self) -> Tensor:
+        """How many targets of each model matter, int64 (M,)."""
+        return (self.targets >= 0).sum((1, 2))
 
     @property
     def n_queries(self) -> int:
@@ -116,4 +125,6 @@ def _pair(data: object) -> Sequences:
             "tokens must be integers (Q, L) and targets (Q, A) with A <= L; got"
             f" {tokens.dtype} {tokens.shape} and {targets.dtype} {targets.shape}"
         )
+    if not (targets.min() >= -1 and (targets >= 0).any(axis=1).all()):
+        raise InputError("a query has no target, or one below -1: tokens are numbered from 0")
     return tokens.astype(np.int64), targets.astype(np.int64)

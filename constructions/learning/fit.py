@@ -5,7 +5,7 @@
     print(found.lacking() or "all five recall every fact")
 
 AdamW of torch with a rate that rises over `warm_up` steps and then falls as a cosine to 0, on the
-mean cross-entropy over the queries of a batch, by default of all. The losses of the models are
+mean cross-entropy over the targets of a batch, by default of all. The losses of the models are
 added, so that each model's gradient, and AdamW's step, is what it would be alone.
 """
 
@@ -111,9 +111,10 @@ def fit(
         optimizer.zero_grad()
         logits = at_answers(stack.logits(part.tokens), part.targets)
         losses = functional.cross_entropy(
-            logits.flatten(0, -2), part.targets.flatten(), reduction="sum"
+            logits.flatten(0, -2), part.targets.flatten(), ignore_index=-1, reduction="none"
         )
-        (losses / part.targets[0].numel()).backward()  # type: ignore[no-untyped-call]
+        means = losses.reshape(len(stack), -1).sum(1) / part.n_targets
+        means.sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         hold()
     return recalled.fitted(numbers, time.monotonic() - began)

@@ -175,7 +175,9 @@ def _n_right(stack: Stack, examples: Examples) -> NDArray[np.int64]:
     for start in range(0, examples.n_queries, at_once):
         part = examples.chosen(slice(start, start + at_once))
         largest, said = at_answers(stack.logits(part.tokens), part.targets).max(-1)
-        right += ((said == part.targets) & largest.isfinite()).all(-1).sum(-1)
+        right += (
+            (((said == part.targets) | (part.targets < 0)) & largest.isfinite()).all(-1).sum(-1)
+        )
     found: NDArray[np.int64] = right.cpu().numpy()
     return found
 

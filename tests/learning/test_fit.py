@@ -217,6 +217,24 @@ def test_a_seeded_decoder_keeps_its_facts_while_it_is_held():
         fit(model, others, 1, [0])
 
 
+def test_what_does_not_matter_is_neither_learned_nor_counted():
+    tokens, targets = FACTS.dataset(2, 1)
+    some = targets.copy()
+    some[::2, 1] = -1  # the answer of every other query
+    found = fit(
+        replace(DECODER, n_positions=5, d_vocab=18, d_model=16, d_mlp=64),
+        (tokens, some),
+        300,
+        [0, 1],
+        every=5,
+    )
+    assert found.reached.all()
+    assert n_right(found.models, (tokens, some)).tolist() == [108, 108]
+    assert (n_right(found.models, (tokens, targets)) < 108).all()
+    odd = (tokens[1::2], targets[1::2])
+    assert n_right(found.models, odd).tolist() == [54, 54]
+
+
 def test_batches_read_all_queries_in_the_order_of_their_seed():
     from constructions.learning.examples import Examples
     from constructions.learning.fit import _parts
@@ -265,6 +283,7 @@ def test_what_is_no_number_is_never_right():
         ({"held": {"entities": torch.ones(4)}}, r"must be a bool tensor \(12, 4\); got"),
         ({"held": {"nothing": torch.ones(4)}}, "held: there is no 'nothing'"),
         ({"facts": [FACTS]}, "1 tables for 2 models"),
+        ({"facts": (FACTS.dataset()[0], np.full((36, 1), -1))}, "a query has no target"),
         ({"facts": "facts.tsv"}, "facts must be a FactTable"),
         (
             {"facts": FactTable.rotations(14, 3)},
