@@ -9,7 +9,7 @@ from decoders_to_measure import BIJECTIONS, GEOMETRIC, MEMORIES, PARTIAL, N, R, 
 
 from constructions import FactTable, chain_of_thought, selector
 from constructions.guards.errors import InputError
-from verify.learned.adapters import of, of_module
+from verify.learned.adapters import of, of_module, scrambled
 from verify.learned.claimed import answers_of, claimed_by
 from verify.learned.recall import derangement, recall
 
@@ -91,6 +91,12 @@ def test_rows_are_exchanged_without_a_change_of_the_module():
 def test_a_chain_of_thought_is_refused():
     with pytest.raises(InputError, match="chain of thought"):
         of(chain_of_thought(BIJECTIONS, max_hops=2))
+
+
+def test_a_scrambled_decoder_knows_nothing():
+    model = selector(BIJECTIONS)
+    assert recall(scrambled(of(model)), claimed_by(model)).value < Fraction(1, 10)
+    assert recall(of(model), claimed_by(model)).value == 1
 
 
 def test_a_derangement_leaves_nothing_in_its_place():

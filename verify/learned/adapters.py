@@ -13,6 +13,7 @@ decoder = of_module(  # anything else: here a model of Hugging Face
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -114,7 +115,7 @@ class ModuleDecoder:
         own = self._rows()
         if rows.shape != own.shape:
             raise InputError(f"rows must be {tuple(own.shape)}; got {rows.shape}")
-        return replace(self, changed=torch.from_numpy(np.ascontiguousarray(rows)).to(own))
+        return replace(self, changed=torch.from_numpy(np.array(rows)).to(own))
 
     def unembedding(self) -> Floats:
         """float64 (A, d_state)."""
@@ -165,7 +166,7 @@ class ModuleDecoder:
         given = {}
         if rows is not None:
             places = torch.from_numpy(self.subjects).to(table.device)
-            given[f"module.{self.table}"] = table.detach().index_put((places,), rows)
+            given[f"module.{self.table}"] = table.detach().index_put((places,), rows.to(table))
         return cast("Tensor", functional_call(_Reading(self.module, way), given, (tokens,)))
 
     @torch.no_grad()
@@ -239,6 +240,24 @@ def of(model: Answering | nn.Module, subjects: NDArray[np.int64] | None = None) 
     chosen = vocabulary.entities if subjects is None else subjects
     read = model.unembedding.weight.detach()
     return ModuleDecoder(model, TRACED, "embedding.weight", chosen, words, read)
+
+
+@torch.no_grad()
+def scrambled(decoder: ModuleDecoder, seed: int = 0) -> ModuleDecoder:
+    """A decoder of the same shape and the same numbers that knows nothing: the entries of each
+    parameter, and of the unembedding, in random order. A control for what a decoder has learned.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    module = copy.deepcopy(decoder.module)
+
+    def mixed(values: Tensor) -> Tensor:
+        """The same entries in another order."""
+        order = torch.randperm(values.numel(), generator=generator).to(values.device)
+        return values.flatten()[order].reshape(values.shape)
+
+    for parameter in module.parameters():
+        parameter.copy_(mixed(parameter))
+    return replace(decoder, module=module, read=mixed(decoder.read), changed=None)
 
 
 def _last_state(module: Traced, tokens: Tensor) -> Tensor:
