@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from constructions.catalogue import CATALOGUE
-from verify.cli.commands import bounds, cells, facts, journal, lists, saved, show
+from verify.cli.commands import bounds, cells, facts, journal, learned, lists, saved, show
 from verify.cli.commands.options import Commands
 from verify.cli.output import complain, say_text
 
@@ -37,6 +37,9 @@ EXAMPLES = """examples:
   what happens to one query, block by block of the residual stream; as a picture:
     {program} show chain_of_thought -k 2
     {program} show unicode-model "U+00C9 base" --plot mechanism.svg
+  what gradient descent finds, with nulls and controls (docs/learned.md); one experiment, drawn:
+    {program} learned
+    {program} learned two-thresholds --plot two-thresholds.svg
   prove a saved model right, from its files alone:
     {program} check unicode-model
   change a small saved model: the checker must refuse all that is wrong:
@@ -68,6 +71,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "separation": bounds.add_separation,
     "facts": facts.add_facts,
     "show": show.add_show,
+    "learned": learned.add_learned,
     "check": saved.add_check,
     "attack": saved.add_attack,
     "export": saved.add_export,

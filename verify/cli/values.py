@@ -96,6 +96,20 @@ def part(text: str) -> tuple[int, int]:
     return int(which), int(of)
 
 
+def seeds(text: str) -> tuple[int, ...]:
+    """Seeds 3, or from 3 to 7 as 3-7: at most 100, each below 10^6."""
+    first, dash, last = text.partition("-")
+    last = last if dash else first
+    if not (first.isdecimal() and last.isdecimal() and len(last) <= 6):
+        raise argparse.ArgumentTypeError(
+            f"{_shown(text)} is neither a seed nor a range such as 0-4"
+        )
+    found = tuple(range(int(first), int(last) + 1))
+    if not 1 <= len(found) <= 100:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is no range of 1 to 100 seeds")
+    return found
+
+
 def option(text: str) -> int:
     """A construction's option: an integer from 0 to 2^40."""
     value = count(text)

@@ -1,0 +1,143 @@
+"""`verify learned`: experiments with trained models."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from constructions.guards.errors import InputError
+from verify.cli.commands.long_work import add_running, run
+from verify.cli.commands.options import Commands, add_json
+from verify.cli.output import complain, joined, say, say_text
+from verify.cli.status import FAILED, INTERRUPTED, PASSED
+from verify.cli.values import seeds
+from verify.cli.written_files import check_writable, write_text
+from verify.learned.experiments.names import DEFAULT, NAMES
+from verify.learned.experiments.points import REPORTED, Point, seeded
+
+if TYPE_CHECKING:  # which takes seconds to import
+    from verify.learned.experiments.experiment import Experiment
+    from verify.learned.experiments.found import Found
+
+
+def add_learned(commands: Commands) -> None:
+    """The words of `verify learned`."""
+    listed = "; ".join(f"{name}: {about}" for name, about in NAMES.items())
+    parser = commands.add_parser(
+        "learned",
+        help="experiments with trained models: what gradient descent finds",
+        description=(
+            "Trains small models on random facts, several seeds at once, and measures what they"
+            " have learned; says what was expected beforehand and whether it was met"
+            f" (docs/learned.md). The experiments are: {listed}. By default"
+            f" {', '.join(DEFAULT)}. Exit status 0 if all models were trained, whatever came out;"
+            " 1 if some were not."
+        ),
+    )
+    parser.add_argument(
+        "experiments",
+        nargs="*",
+        metavar="NAME",
+        help="experiments to run, in place of the default ones",
+    )
+    parser.add_argument(
+        "--full",
+        action="store_true",
+        help="the large sizes of these, or of all: hours; give a --journal",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=seeds,
+        default=REPORTED,
+        metavar="A-B",
+        help=(
+            f"from A to B (default {REPORTED[0]}-{REPORTED[-1]}, by which no setting was chosen;"
+            " settings and expectations were chosen by 0-4)"
+        ),
+    )
+    add_json(parser, "all that was found")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="also draw it, a panel for each, as SVG"
+    )
+    add_running(parser)
+    parser.set_defaults(run=_run_learned, own=[])
+
+
+def _run_learned(options: argparse.Namespace) -> int:
+    """Experiments."""
+    unknown = [name for name in options.experiments if name not in NAMES]
+    if unknown:
+        raise InputError(f"no experiment is called {unknown[0]!r}; there are {', '.join(NAMES)}")
+    names = list(dict.fromkeys(options.experiments)) or list(NAMES if options.full else DEFAULT)
+    check_writable(options.json)
+    check_writable(options.plot)
+    if options.plot is not None:
+        from verify.cli.reports.plane_picture import require_matplotlib
+
+        require_matplotlib()
+    from verify.cli.reports.learned import as_json
+    from verify.learned.experiments.known import EXPERIMENTS
+    from verify.learned.experiments.training import LEARNED
+
+    chosen = {name: EXPERIMENTS[name] for name in names}
+    points = {
+        name: seeded(one.points(options.full), options.seeds) for name, one in chosen.items()
+    }
+    outcomes = _Outcomes(chosen, points, options.full)
+    started = time.perf_counter()
+    every = [point for some in points.values() for point in some]
+    finished = run(LEARNED, every, options, "points", outcomes.add)
+    outcomes.say_what_is_missing()
+    say(
+        f"{len(finished.results)} of {finished.planned} points, seeds"
+        f" {', '.join(map(str, options.seeds))}, in {time.perf_counter() - started:.0f} s"
+    )
+    write_text(options.json, lambda: as_json(outcomes.whole, options.full, options.seeds))
+    if options.plot is not None and outcomes.whole:
+        from verify.cli.reports.learned_picture import draw
+
+        draw([(experiment, found) for _, experiment, found in outcomes.whole], options.plot)
+    if finished.interrupted:
+        complain("interrupted: points that were not run are unknown")
+        return INTERRUPTED
+    done = len(finished.results) == finished.planned
+    return PASSED if done and not any(one.lost for one in finished.results) else FAILED
+
+
+class _Outcomes:
+    """Experiments, each of which is shown when all of its points are known.
+
+    Attributes:
+        whole: those of which all points are known, by name, with what was found in order.
+    """
+
+    def __init__(
+        self, chosen: Mapping[str, Experiment], points: Mapping[str, Sequence[Point]], full: bool
+    ):
+        self._chosen, self._points, self._full = chosen, points, full
+        self._found: dict[Point, Found] = {}
+        self.whole: list[tuple[str, Experiment, list[Found]]] = []
+
+    def add(self, found: Found) -> None:
+        """One more point."""
+        from verify.cli.reports.learned import lines
+
+        self._found[found.point] = found
+        shown = {name for name, _, _ in self.whole}
+        for name, experiment in self._chosen.items():
+            if name not in shown and all(point in self._found for point in self._points[name]):
+                results = [self._found[point] for point in self._points[name]]
+                self.whole.append((name, experiment, results))
+                say_text(joined(lines(name, experiment, results, self._full)))
+
+    def say_what_is_missing(self) -> None:
+        """Of the other experiments, how many points are not known."""
+        shown = {name for name, _, _ in self.whole}
+        for name in self._chosen:
+            if name not in shown:
+                left = sum(point not in self._found for point in self._points[name])
+                of = len(self._points[name])
+                say(f"{name}: {left} of {of} points were not run; nothing is concluded")
