@@ -9,6 +9,8 @@ from constructions import FactTable, save, selector
 from verify.__main__ import main
 from verify.cells.cell import Cell
 from verify.cli.arguments import COMMANDS
+from verify.learned.experiments.known import EXPERIMENTS
+from verify.learned.experiments.points import OneHop
 
 WORDS = {
     "all": (["all"], "PASS: 1 cell planned, 1 passed"),
@@ -24,6 +26,7 @@ WORDS = {
     "check": (["check", "model"], "PASS: all 5 queries"),
     "attack": (["attack", "model", "-n", "5"], "nothing wrong was accepted"),
     "journal": (["journal", "j"], "PASS: 1 job planned"),
+    "learned": (["learned", "threshold", "--seeds", "3", "--workers", "0"], "1 of 1 points"),
     "export": (["export", "model", "--to", "onnx", "out"], "out"),
     "example": (["example", "unicode.tsv"], "unicode.tsv"),
 }
@@ -38,6 +41,8 @@ def workshop(tmp_path, monkeypatch):
     save(selector(FactTable.random_bijections(5, 1, seed=0)), tmp_path / "model")
     write(tmp_path / "j", [1])
     monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: [Cell("selector", 5, 2)])
+    one = [OneHop(1, 5, 1, 2, 4, steps=5)]
+    monkeypatch.setitem(vars(EXPERIMENTS["threshold"]), "points", lambda full: one)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -194,7 +194,7 @@ def _held_out(folds: list[Fold], answers: Ints, rows: Floats) -> float | None:
         predicted = fold.fit.rows(answers[:, fold.held_out])
         left += np.square(own - predicted)[there].sum()
         spread += np.square(own - mean)[there].sum()
-    return 1 - left / spread if spread > 0 else None
+    return float(1 - left / spread) if spread > 0 else None
 
 
 def _none(reason: str) -> Parametrisation:

@@ -44,8 +44,8 @@ def _of_seeds(one: Found) -> str:
         return f"{label(one)}: {one.lost}"
     whole = sum(right == one.asked for right in one.right)
     return (
-        f"{label(one)}: {whole} of {len(one.right)} seeds recall all, the least recall is"
-        f" {min(one.recall):.3f}, after {min(one.steps)} to {max(one.steps)} steps"
+        f"{label(one)}: {whole} of {len(one.right)} seeds recall all, the least"
+        f" {min(one.recall):.3f}; {min(one.steps)} to {max(one.steps)} steps"
     )
 
 

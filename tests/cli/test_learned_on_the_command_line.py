@@ -1,0 +1,78 @@
+"""`verify learned`: small points, from the words to the exit status."""
+
+import json
+
+import pytest
+
+from verify.__main__ import main
+from verify.learned.experiments.known import EXPERIMENTS
+from verify.learned.experiments.points import OneHop
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Two dimensions of a small threshold, a second's work."""
+    points = [OneHop(1, 8, 2, d, 8, steps=60, until=0.99) for d in (1, 6)]
+    experiment = EXPERIMENTS["threshold"]
+    monkeypatch.setitem(
+        vars(experiment), "points", lambda full: [*points, *([points[0]] if full else [])]
+    )
+
+
+def test_an_experiment_is_run_shown_written_drawn_and_resumed(
+    small, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    words = ["learned", "threshold", "--seeds", "3-4", "--workers", "0", "--journal", "j"]
+    assert main([*words, "--json", "a.json", "--plot", "a.svg"]) == 0
+    printed = capsys.readouterr()
+    assert "threshold: The capacity threshold in one world" in printed.out
+    assert "2 of 2 points, seeds 3, 4, in" in printed.out
+    assert "refuted by: " in printed.out  # these points have none of the sizes
+    found = json.loads((tmp_path / "a.json").read_text())["experiments"]["threshold"]["found"]
+    assert [len(one["right"]) for one in found] == [2, 2]
+    assert (tmp_path / "a.svg").read_text().startswith("<?xml")
+    assert main([*words, "--json", "b.json"]) == 0
+    assert "2 of 2 jobs are done" in capsys.readouterr().err
+    again = json.loads((tmp_path / "b.json").read_text())["experiments"]["threshold"]["found"]
+    assert again == found  # the seconds too: nothing was trained again
+    assert main(["journal", "j"]) == 1  # trained models have no verdict
+    assert "0 failed, 2 unknown, 0 lost, 0 left" in capsys.readouterr().out
+
+
+def test_a_point_of_two_experiments_is_trained_once(small, capsys):
+    assert main(["learned", "threshold", "--full", "--seeds", "3", "--workers", "0"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 of 2 points" in printed
+    assert "met:" not in printed  # expectations are of the default size
+    assert "refuted" not in printed
+
+
+def test_points_that_are_lost_are_said_and_end_with_1(small, monkeypatch, capsys):
+    def fails(*words, **options):
+        raise MemoryError("too large")
+
+    monkeypatch.setattr("verify.learned.experiments.training.fit", fails)
+    assert main(["learned", "threshold", "--seeds", "3", "--workers", "0"]) == 1
+    printed = capsys.readouterr().out
+    assert "not known: " in printed
+    assert "met: " not in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing"], "no experiment is called 'nothing'; there are threshold, worlds"),
+        (["--seeds", "9-3"], "'9-3' is no range of 1 to 100 seeds"),
+        (["--seeds", "x"], "'x' is neither a seed nor a range such as 0-4"),
+        (["--seeds", "1234567"], "is neither a seed nor a range"),
+        (["--json", "no/such/folder.json"], "cannot be written"),
+    ],
+)
+def test_bad_input_ends_with_2(words, said, capsys):
+    try:
+        status = main(["learned", *words])
+    except SystemExit as ended:
+        status = ended.code
+    assert status == 2
+    assert said in capsys.readouterr().err
