@@ -8,7 +8,10 @@ and the longest direction of any relation is the bound. Where held-out R^2 is no
 is found.
 
 *Units.* A unit belongs to a relation if it is on for it alone, or off for it alone
-(`verify.learned.selection`).
+(`verify.learned.selection`), and its *effect* is at least a twentieth of the largest one: what its
+mean activations differ by, times what the logits of the answers differ by for what it writes. Most
+units of random weights prefer a relation, and nothing need read them. Of units that another hidden
+layer reads the effect is not known; they are counted.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ from verify.learned.superposition import (
 DRAWS = 5
 _ROUNDING = 1e-3
 """Directions below this share of the longest are rounding."""
+_FAINT = 0.05
+"""Effects below this share of the largest are not counted."""
 
 
 def find(decoder: Watched, answers: NDArray[np.int64], seed: int = 0) -> Structure:
@@ -45,7 +50,7 @@ def find(decoder: Watched, answers: NDArray[np.int64], seed: int = 0) -> Structu
     Raises:
         InputError: these are no answers to its queries.
     """
-    return Structure(find_subspaces(decoder, answers, seed), find_units(decoder, seed))
+    return Structure(find_subspaces(decoder, answers, seed), find_units(decoder, answers, seed))
 
 
 def find_subspaces(
@@ -73,12 +78,18 @@ def find_subspaces(
     return {r: axes for r, axes in found.items() if len(axes)}
 
 
-def find_units(decoder: Watched, seed: int = 0) -> frozenset[tuple[int, int]]:
-    """(unit, relation) for all units that have just one."""
-    on = selection(decoder, seed=seed).on
+def find_units(
+    decoder: Watched, answers: NDArray[np.int64], seed: int = 0
+) -> frozenset[tuple[int, int]]:
+    """(unit, relation) for all units that have just one, and whose effect is not faint."""
+    found = selection(decoder, seed=seed)
+    read = decoder.unembedding()[np.unique(answers[answers != MISSING])]
+    effect = np.ptp(read @ decoder.writes().T, axis=0) * np.ptp(found.activation, axis=0)
+    largest = np.nanmax(effect, initial=0)
+    counted = (np.isnan(effect) | (effect >= _FAINT * largest)) & (len(found.on) > 1)
     alone = []
-    for side in (on, ~on):
-        units = np.flatnonzero((side.sum(axis=0) == 1) & (len(on) > 1))
+    for side in (found.on, ~found.on):
+        units = np.flatnonzero((side.sum(axis=0) == 1) & counted)
         alone += list(zip(units.tolist(), side[:, units].argmax(axis=0).tolist(), strict=True))
     return frozenset(alone)
 
