@@ -23,14 +23,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from constructions import key_value_rows, selector
 from constructions.decoders.seeding import needed_shape, seed_into, standard
 from constructions.decoders.standard_decoder import StandardDecoder, StandardShape
 from constructions.decoders.standard_model import StandardModel
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InternalError
 from constructions.model.fact_model import FactModel
-from constructions.theorems.theorem_4_1 import selector
-from constructions.theorems.theorem_4_3_key_value import key_value_rows
 from verify.learned.adapters import of
 from verify.learned.claimed import answers_of
 from verify.learned.planted import planted

@@ -35,7 +35,7 @@ from verify.learned.measure import Measure
 FOLDS = 5
 DRAWS = 5
 """Of shuffled facts, and of random rows; nulls and controls are means over them."""
-NAME = "superposition"
+NAME = "R^2 of superposition"
 
 
 @dataclass(frozen=True)
