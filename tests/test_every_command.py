@@ -28,6 +28,7 @@ WORDS = {
     "journal": (["journal", "j"], "PASS: 1 job planned"),
     "learned": (["learned", "threshold", "--seeds", "3", "--workers", "0"], "1 of 1 points"),
     "export": (["export", "model", "--to", "onnx", "out"], "out"),
+    "known-answers": (["known-answers", "pack"], "pack: 7 models and known-answers.json"),
     "example": (["example", "unicode.tsv"], "unicode.tsv"),
 }
 
