@@ -76,5 +76,3 @@ def with_a_cycle(answers):
     """Those tuples in which the quotient of the first two relations is one cycle."""
     quotients = [one[1][np.argsort(one[0])] for one in answers]
     return answers[[is_cycle(quotient) for quotient in quotients]]
-
-
