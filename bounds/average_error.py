@@ -30,7 +30,7 @@ from operator import attrgetter
 
 from bounds.imperfect import Share, exact_share, require_countable
 from bounds.logarithms import Enclosure, log2, log2_factorial, log2_fraction, power
-from bounds.lower_bound import Bound, require_tree, rounded_down, whole_sizes
+from bounds.lower_bound import Bound, capped_tree, rounded_down, whole_sizes
 from bounds.refillings import log2_served_on_average
 from constructions.guards.errors import InputError
 
@@ -71,12 +71,13 @@ def average_shared_leaves_bound(
         n_entities, n_relations, hops, "bijections", embedding_bits=embedding_bits
     )
     share = exact_share(wrong_share)
-    whole = require_tree("average_shared_leaves_bound", "I(k) (I(k) - 1) < 2 N", n, r, k)
+    whole = capped_tree(r, k, n)
     clashes = Fraction(whole * (whole - 1), 2 * n)
     if clashes >= 1:
         raise InputError(
             "average_shared_leaves_bound needs I(k) (I(k) - 1) < 2 N; one tree of R ="
-            f" {r:,} relations and k = {k:,} hops has I(k) = {whole:,} nodes, and N = {n:,}"
+            f" {r:,} relations has I(k) = 1 + R + ... + R^{k - 1:,} nodes, at least"
+            f" {whole:,}, and N is {n:,}"
         )
     if share:
         require_countable(r, k)

@@ -273,5 +273,5 @@ def test_what_is_refused(bound):
 
 
 def test_a_tree_that_may_clash_too_often_is_refused():
-    with pytest.raises(InputError, match=r"I\(k\) \(I\(k\) - 1\) < 2 N.* I\(k\) = 7 .* N = 21"):
+    with pytest.raises(InputError, match=r"I\(k\) \(I\(k\) - 1\) < 2 N.* at least 7, and N is 21"):
         average_shared_leaves_bound(21, 2, 3, 0, 0)
