@@ -11,6 +11,7 @@ PAGES = (
     "docs/imperfect-recall.md",
     "docs/journals.md",
     "docs/lower-bounds.md",
+    "docs/measures.md",
     "docs/own-facts.md",
     "docs/python.md",
     "docs/show.md",

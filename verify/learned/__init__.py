@@ -1,0 +1,1 @@
+"""What training finds: measures of any decoder, each with its null and its control beside it."""
