@@ -122,3 +122,24 @@ def _with(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
         for name, parameter in other.named_parameters():
             parameter.copy_(weights[name])
     return other
+
+
+def least_bits(
+    model: nn.Module,
+    facts: FactTable,
+    *,
+    tensor_by_tensor: bool = True,
+    tuning_steps: int = 0,
+) -> Quantised | None:
+    """The model in the fewest bits a tensor with which it answers every query right; None if 16
+    are too few.
+
+    Args, raises: as `quantise` and `Quantised.tuned`.
+    """
+    for bits in range(1, MOST_BITS + 1):
+        found = quantise(model, facts, bits, tensor_by_tensor=tensor_by_tensor)
+        if tuning_steps and found.score.right < facts.n_stored_queries(1):
+            found = found.tuned(facts, tuning_steps)
+        if found.score.right == facts.n_stored_queries(1):
+            return found
+    return None
