@@ -50,11 +50,21 @@ class Enclosure(NamedTuple):
             _DOWN.subtract(self.lower, other.upper), _UP.subtract(self.upper, other.lower)
         )
 
+    def __add__(self, other: object) -> Enclosure:
+        if not isinstance(other, Enclosure):  # a plain tuple is no enclosure
+            return NotImplemented
+        return Enclosure(_DOWN.add(self.lower, other.lower), _UP.add(self.upper, other.upper))
+
     def times(self, factor: int) -> Enclosure:
         """The product with a non-negative integer."""
         return Enclosure(
             _DOWN.multiply(self.lower, Decimal(factor)), _UP.multiply(self.upper, Decimal(factor))
         )
+
+    def share(self, factor: Fraction) -> Enclosure:
+        """The product with a non-negative fraction."""
+        most, divisor = self.times(factor.numerator), Decimal(factor.denominator)
+        return Enclosure(_DOWN.divide(most.lower, divisor), _UP.divide(most.upper, divisor))
 
     def less(self, number: int) -> Enclosure:
         """The difference to an integer."""
@@ -95,6 +105,28 @@ def log2(number: int) -> Enclosure:
     # An integer of more than 60 digits is rounded before its logarithm is taken, outwards.
     below, above = _ln(_DOWN.plus(Decimal(number))), _ln(_UP.plus(Decimal(number)))
     return Enclosure(_DOWN.divide(below.lower, _LN_2.upper), _UP.divide(above.upper, _LN_2.lower))
+
+
+def log2_fraction(number: Fraction) -> Enclosure:
+    """The binary logarithm of a positive fraction; exactly 0 for one."""
+    return log2(number.numerator) - log2(number.denominator)
+
+
+def power(base: Fraction, exponent: int) -> Enclosure:
+    """A fraction from 0 to 1 to the power of a non-negative integer, by repeated squaring."""
+    top, bottom = Decimal(base.numerator), Decimal(base.denominator)
+    square = Enclosure(_DOWN.divide(top, bottom), _UP.divide(top, bottom))
+    found = Enclosure(Decimal(1), Decimal(1))
+    while exponent:
+        if exponent & 1:
+            found = _product(found, square)
+        square, exponent = _product(square, square), exponent >> 1
+    return found
+
+
+def _product(one: Enclosure, other: Enclosure) -> Enclosure:
+    """The product of two numbers that are not negative."""
+    return Enclosure(_DOWN.multiply(one.lower, other.lower), _UP.multiply(one.upper, other.upper))
 
 
 @lru_cache(maxsize=4096)

@@ -55,3 +55,54 @@ def exact_fact_aware(n, r, k, b_e, b_u):
                         math.factorial(q) ** (r ** (j + 1)), (m + r) * b_e + q * b_u
                     )
     return found
+
+
+def exact_refillings(places, free, rows, wrong):
+    """Q(L, F, R, e) of bounds/refillings.py, as an integer: row after row."""
+    one_row = [
+        math.comb(places, x) * math.perm(free + x, x) for x in range(min(wrong, places) + 1)
+    ]
+    found = [1] + wrong * [0]
+    for _ in range(rows):
+        found = [
+            sum(one_row[x] * found[e - x] for x in range(min(e, len(one_row) - 1) + 1))
+            for e in range(wrong + 1)
+        ]
+    return found[wrong]
+
+
+def exact_served(places, free, rows, wrong):
+    """The same, or all ways if these are fewer."""
+    return min(
+        exact_refillings(places, free, rows, wrong), math.perm(places + free, places) ** rows
+    )
+
+
+def wrong_of(n, r, k, share):
+    return math.floor(share * n * r**k)
+
+
+def exact_imperfect_global(n, r, k, share):
+    """The best number of words, by trying all."""
+    e, free = wrong_of(n, r, k, share), r if k == 1 else r - 1
+    return max(
+        exact(math.factorial(n) ** free, 0) - exact(c * exact_served(n, 0, r, e // c), 0)
+        for c in range(1, r ** (k - 1) + 1)
+    )
+
+
+def exact_imperfect_saved(n, r, k, share):
+    """With log2(N!) saved, or None where that is not claimed."""
+    q = 2 * wrong_of(n, r, k, share) // r ** (k - 1)
+    if k == 1 or r == 1 or q == 0 or 2 * q > n:
+        return None
+    served = n * math.comb(n, 2 * q) * math.perm(n, 2 * q) * exact_served(n, 0, r, q)
+    return exact(math.factorial(n) ** r, exact(served, 0))
+
+
+def exact_imperfect_shared_leaves(n, r, k, share, b_e, m):
+    """For M roots."""
+    length, inner = m * r ** (k - 1), m * tree(r, k - 1)
+    wrong = m * math.floor(share * r**k)
+    served = exact_served(length, n - inner - length, r, wrong)
+    return exact(math.perm(n - inner, length) ** r, exact(served, 0)) - (m + r) * b_e

@@ -8,6 +8,7 @@ PAGES = (
     "README.md",
     "docs/choosing.md",
     "docs/command-line.md",
+    "docs/imperfect-recall.md",
     "docs/journals.md",
     "docs/lower-bounds.md",
     "docs/measures.md",

@@ -81,12 +81,43 @@ def test_bound_writes_the_plane_as_table_picture_and_data(tmp_path, capsys):
     assert json.loads(data.read_text())["N"] == 1000
 
 
+def test_bounds_for_imperfect_recall_are_printed_and_written(tmp_path, capsys):
+    data = tmp_path / "bounds.json"
+    sizes = ["bound", "-N", "4096", "-R", "4", "-k", "3", "--wrong-share", "0.01"]
+    assert main([*sizes, "--json", str(data)]) == 0
+    printed = capsys.readouterr().out
+    assert "a share 1/100 at most" in printed
+    assert "0    127,772.4         158,690.9      126,929.5       127,757.5" in printed
+    assert max(map(len, printed.splitlines())) < 100
+    written = json.loads(data.read_text())
+    assert (written["N"], written["wrong_share"], written["all_tensors"]) == (4096, "1/100", None)
+    assert written["curves"][0]["bounds"][0]["bits"] == pytest.approx(127772.4189)
+    assert main([*sizes, "--embedding-bits", "48"]) == 0
+    assert "48   negative          negative      117,378.0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("share", ["2", "-0.1", "1/0", "most"])
+def test_what_is_no_share_is_refused(share, capsys):
+    with pytest.raises(SystemExit):
+        main(["bound", "-N", "10", "-R", "2", f"--wrong-share={share}"])
+    assert "is no share, a number from 0 to 1 such as 0.01" in capsys.readouterr().err
+
+
+def test_one_hop_says_what_all_tensors_need_and_no_tree_says_why(capsys):
+    assert main(["bound", "-N", "64", "-R", "4", "--wrong-share", "1/20"]) == 0
+    assert "all tensors together: at least 1,103.748063 bits" in capsys.readouterr().out
+    assert main(["bound", "-N", "20", "-R", "4", "-k", "3", "--wrong-share", "0"]) == 0
+    printed = capsys.readouterr().out
+    assert "shared leaves: imperfect_shared_leaves_bound needs M I(k) <= N" in printed
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["-N", str(2**40), "-R", str(2**40), "--embedding-bits", "0"],
         ["-N", "1000", "-R", "2", "--embedding-bits", "1" + 400 * "0"],
         ["-N", "1e12", "-R", "16", "-k", "16"],
+        ["-N", "1e12", "-R", "16", "-k", "9", "--wrong-share", "0.2"],
     ],
 )
 def test_bounds_of_any_size_are_printed(arguments, capsys):
@@ -114,6 +145,10 @@ def test_a_bound_whose_condition_cannot_be_met_says_so(capsys):
         (
             ["bound", "-N", "10", "-R", "2", "--embedding-bits", "3", "--plot", "x.svg"],
             "asks for one point",
+        ),
+        (
+            ["bound", "-N", "10", "-R", "2", "--wrong-share", "0.1", "--plot", "x.svg"],
+            "--plot: the constructions that are drawn are of perfect recall",
         ),
         (["bound", "-N", "10", "-R", "2", "--plot", "no/such/folder.svg"], "existing folder"),
         (["bound", "-N", "10", "-R", "2000"], "up to 1,000 relations"),

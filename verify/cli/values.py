@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from fractions import Fraction
 
 from bounds.lower_bound import LARGEST_SIZE
 
@@ -42,6 +43,19 @@ def margin(text: str) -> float:
         value = -1.0
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return value
+
+
+def share(text: str) -> Fraction:
+    """A share of some whole, exactly as it is written: 0.01, 1/3."""
+    try:
+        value = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(-1)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(
+            f"{_shown(text)} is no share, a number from 0 to 1 such as 0.01 or 1/3"
+        )
     return value
 
 

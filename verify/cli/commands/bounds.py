@@ -16,7 +16,7 @@ from verify.cli.commands.options import Commands, add_json, add_own, add_sizes, 
 from verify.cli.commands.own import own_constructions, own_of
 from verify.cli.output import is_wide, say, say_text, say_verdict
 from verify.cli.status import FAILED, PASSED
-from verify.cli.values import budget, count, size
+from verify.cli.values import budget, count, share, size
 from verify.cli.written_files import check_writable, write_text
 
 
@@ -43,6 +43,15 @@ def add_bound(commands: Commands) -> None:
     )
     parser.add_argument(
         "--unembedding-bits", type=count, metavar="B_u", help="with it: B_u (default B_e)"
+    )
+    parser.add_argument(
+        "--wrong-share",
+        type=share,
+        metavar="SHARE",
+        help=(
+            "the bounds for imperfect recall alone: of models that answer up to this share of the"
+            " queries wrong, such as 0.01"
+        ),
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE.svg", help="also draw the plane (needs matplotlib)"
@@ -121,6 +130,8 @@ def _run_bound(options: argparse.Namespace) -> int:
     from verify.cli.reports import plane, plane_picture, plane_tables
 
     sizes = (options.N, options.R, options.k)
+    if options.wrong_share is not None:
+        return _run_imperfect(options)
     constructions, bounds = own_of(options.own)
     if options.embedding_bits is not None:
         if options.plot or options.json:
@@ -154,6 +165,32 @@ def _run_bound(options: argparse.Namespace) -> int:
         options.json, lambda: json.dumps(plane.as_json(shown), indent=1, allow_nan=False) + "\n"
     )
     return _hold(bounds, constructions, sizes)
+
+
+def _run_imperfect(options: argparse.Namespace) -> int:
+    """The bounds for models that answer some queries wrong."""
+    from verify.cli.reports import imperfect
+
+    for given, words in (
+        (options.own, "--with: constructions and bounds of your own"),
+        (options.plot, "--plot: the constructions that are drawn"),
+        (
+            options.unembedding_bits is not None,
+            "--unembedding-bits: the bounds for every unembedding",
+        ),
+    ):
+        if given:
+            raise InputError(f"{words} are of perfect recall; leave out --wrong-share, or this")
+    check_writable(options.json)
+    shown = imperfect.imperfect_recall(
+        options.N, options.R, options.k, options.wrong_share, options.embedding_bits
+    )
+    say_text(imperfect.table(shown))
+    write_text(
+        options.json,
+        lambda: json.dumps(imperfect.as_json(shown), indent=1, allow_nan=False) + "\n",
+    )
+    return PASSED
 
 
 def _hold(

@@ -85,11 +85,15 @@ def curves(
     n_entities: int, n_relations: int, hops: int, steps: int, own: Sequence[LowerBound] = ()
 ) -> list[tuple[int, dict[str, Bound | str]]]:
     """The bounds, the user's as well, at B_e = 0 and at `2^(i / steps) log2 N`, rounded up."""
+    sizes = (n_entities, n_relations, hops)
+    return [(bits, _bounds(sizes, bits, bits, own)) for bits in embedding_bits(*sizes, steps)]
+
+
+def embedding_bits(n_entities: int, n_relations: int, hops: int, steps: int) -> list[int]:
+    """The B_e at which bounds are shown: 0 and `2^(i / steps) log2 N`, rounded up."""
     unit = max(1, (n_entities - 1).bit_length())
     doublings = min(64, math.ceil(hops * math.log2(n_relations))) + 1
-    at = sorted({0, *(math.ceil(unit * 2 ** (i / steps)) for i in range(doublings * steps + 1))})
-    sizes = (n_entities, n_relations, hops)
-    return [(bits, _bounds(sizes, bits, bits, own)) for bits in at]
+    return sorted({0, *(math.ceil(unit * 2 ** (i / steps)) for i in range(doublings * steps + 1))})
 
 
 def _bounds(

@@ -100,7 +100,7 @@ def _bounds_table(
         rows.append(
             [
                 shortened(bits),
-                *("-" if isinstance(cell, str) else _positive(cell.bits) for cell in cells),
+                *("-" if isinstance(cell, str) else positive_bits(cell.bits) for cell in cells),
             ]
         )
         if set(rows[-1][1:]) <= {"-", "negative"}:  # and so it stays for more bits of embedding
@@ -166,7 +166,7 @@ def _points_table(shown: Plane) -> list[str]:
     return [*columns(rows), *notes]
 
 
-def _positive(bits: float) -> str:
+def positive_bits(bits: float) -> str:
     """A bound; below 0 it says nothing."""
     return down(bits, 1) if bits >= 0 else "negative"
 

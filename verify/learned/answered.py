@@ -1,0 +1,85 @@
+"""How many queries a model answers right, for any weights in place of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from constructions.facts.table import FactTable
+from constructions.guards.errors import InputError
+from constructions.learning.recalled import at_answers
+
+_NUMBERS = 2**24
+"""So many logits are computed at once."""
+
+
+class Score(NamedTuple):
+    """The larger the better, in this order.
+
+    Attributes:
+        right: of the queries, those whose answer's logit is above all others.
+        log_likelihood: minus the mean cross-entropy.
+        margin: the least distance of the answer's logit to the next one, over all queries;
+            negative where one is answered wrong.
+    """
+
+    right: int
+    log_likelihood: float
+    margin: float
+
+
+class Answered:
+    """A model, and all one-hop queries of a table with a stored answer.
+
+    Attributes:
+        n_queries: how many.
+        tokens: int64 (Q, L).
+        answers: int64 (Q,).
+
+    Raises:
+        InputError: an answer is no token that the model has a logit for.
+    """
+
+    def __init__(self, model: nn.Module, facts: FactTable):
+        tokens, targets = facts.dataset()
+        device = next(iter(model.parameters())).device
+        self._model = model
+        self.tokens = torch.from_numpy(tokens).to(device)
+        self.answers = torch.from_numpy(targets[:, 0]).to(device)
+        self.n_queries = len(tokens)
+        n_logits = self.logits({}, slice(0, 1)).shape[-1]
+        if int(self.answers.max()) >= n_logits:
+            raise InputError(
+                f"an answer is token {int(self.answers.max())}, and the model gives {n_logits}"
+                " logits"
+            )
+        self._at_once = max(1, _NUMBERS // n_logits)
+
+    def logits(self, weights: Mapping[str, Tensor], part: slice) -> Tensor:
+        """Of some queries, (Q, A), with these weights in place of the model's."""
+        found = functional_call(self._model, dict(weights), (self.tokens[part],))
+        return at_answers(found[None], self.answers[None, part, None])[0, :, 0]
+
+    def loss(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """The mean cross-entropy of all queries, with gradients."""
+        return functional.cross_entropy(self.logits(weights, slice(None)), self.answers)
+
+    @torch.no_grad()
+    def score(self, weights: Mapping[str, Tensor]) -> Score:
+        """How well the model answers with these weights; nothing where logits are no numbers."""
+        right, loss, margin = 0, 0.0, float("inf")
+        for start in range(0, self.n_queries, self._at_once):
+            part = slice(start, start + self._at_once)
+            logits, answers = self.logits(weights, part).double(), self.answers[part, None]
+            loss += float(functional.cross_entropy(logits, answers[:, 0], reduction="sum"))
+            own = logits.gather(1, answers)[:, 0]
+            others = logits.scatter(1, answers, -torch.inf).max(dim=1).values
+            apart = own - others  # not a number is not above 0
+            right += int((apart > 0).sum())
+            margin = min(margin, float(apart.nan_to_num(nan=-torch.inf).min()))
+        return Score(right, -loss / self.n_queries, margin)
