@@ -41,9 +41,25 @@ def lead(logits: Box, answers: Tensor) -> Tensor:
     right at least, (Q,): it is certain to be if that is positive. NaN where nothing is known.
     """
     at = answers[..., None]
-    own = logits.low.gather(-1, at) - logits.error.gather(-1, at)
+    own = (logits.low - logits.error).gather(-1, at)[..., 0]
     others = (logits.high + logits.error).scatter_(-1, at, -torch.inf).amax(-1)
-    return (own[..., 0] - others).amin(-1)
+    apart = _outwards(own, -torch.inf) - _outwards(others, torch.inf)
+    return _outwards(apart, -torch.inf).amin(-1)
+
+
+def behind(logits: Box, answers: Tensor) -> Tensor:
+    """By how much each of the queries, as those of `lead`, is answered wrong at least, (Q,): some
+    other logit is certain to be as high as the right one if that is not negative.
+    """
+    at = answers[..., None]
+    own = (logits.high + logits.error).gather(-1, at)[..., 0]
+    others = (logits.low - logits.error).scatter_(-1, at, -torch.inf).amax(-1)
+    return (_outwards(others, -torch.inf) - _outwards(own, torch.inf)).amax(-1)
+
+
+def _outwards(ends: Tensor, end: float) -> Tensor:
+    """Sums of two numbers, moved by more than they were rounded by."""
+    return torch.nextafter(ends, torch.full_like(ends, end))
 
 
 def sequences(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:

@@ -65,20 +65,8 @@ class Noise(Change):
         return self.rho * total.sum(-1, keepdim=True)
 
     def off(self, name: str, entries: Entries, x: Box, share: float = 0.0) -> Tensor:
-        """As for any change. All rows have as many terms, so that what they round by is part of
-        the one product `|W| e`.
-        """
-        total, terms = x.total, self.terms(entries) + 2
-        counted = entries.counted(total)
-        summed, moved = counted.sum(-1, True), up(self.moved(name, entries.weight, counted))
-        held = bool((entries.largest * summed + moved < self.most).all())
-        if not held or x.shift is not None or x.scale is not None:
-            return super().off(name, entries, x, share)  # each row by itself: it may overflow
-        apart = (1 + terms * self.unit) * moved + terms * self.underflow
-        apart = up(apart + self.flushed * (entries.largest_row + summed))
-        off = up(torch.add(x.error, total, alpha=share + terms * self.unit))
-        (error,) = entries.times(off, size=True)  # enlarged already
-        return error.add_(apart)
+        """As for any change: all rows have as many terms."""
+        return self.off_in_one(name, entries, x, share, self.terms(entries) + 2)
 
 
 @torch.no_grad()
