@@ -60,6 +60,20 @@ from constructions.guards.errors import (
     InputError as InputError,
     UserCodeError as UserCodeError,
 )
+from constructions.learning.examples import (
+    torch_dataset as torch_dataset,
+)
+from constructions.learning.fit import (
+    fit as fit,
+)
+from constructions.learning.one_layer import (
+    OneLayer as OneLayer,
+    OneLayerShape as OneLayerShape,
+)
+from constructions.learning.recalled import (
+    Fitted as Fitted,
+    n_right as n_right,
+)
 from constructions.model.answering import (
     NotStoredWarning as NotStoredWarning,
 )

@@ -21,6 +21,7 @@ from constructions import (
     FactTable,
     Holds,
     InputError,
+    OneLayerShape,
     Option,
     Space,
     StandardDecoder,
@@ -42,6 +43,14 @@ DECODER = {
     "d_head": 16,
     "d_mlp": 40,
     "n_positions": 4,
+}
+ONE_LAYER = {
+    "n_entities": 4,
+    "n_relations": 3,
+    "n_answers": 4,
+    "d_model": 5,
+    "d_mlp": 6,
+    "n_hidden_layers": 2,
 }
 
 
@@ -102,6 +111,11 @@ def widened(**sizes):
     return constructions.widen(constructions.selector(FACTS), noise=0.001, **sizes).state_dict()
 
 
+def trained(**given):
+    found = constructions.fit(OneLayerShape(**ONE_LAYER), FACTS, seeds=[2], **given)
+    return found.models[0].state_dict(), found.checked.tolist()
+
+
 CALLS = {
     # builders, by all of their integer options
     constructions.digit_selector: (weights(constructions.digit_selector), {"bits_per_coordinate": 3}),
@@ -122,6 +136,15 @@ CALLS = {
     FactTable.random_bijections: (FactTable.random_bijections, {"entities": 100, "relations": 3, "seed": 5}),
     FactTable.random_functions: (FactTable.random_functions, {"entities": 100, "relations": 3, "seed": 5}),
     FactTable.random_disjoint: (FactTable.random_disjoint, {"entities": 100, "relations": 3, "seed": 5}),
+    FactTable.random_worlds: (FactTable.random_worlds, {"worlds": 3, "size": 30, "relations": 3, "seed": 5}),
+    FactTable.dataset: (
+        lambda **sizes: [part.tolist() for part in FACTS.dataset(**sizes)],
+        {"hops": 2, "hops_per_token": 1, "longest": 3},
+    ),
+    constructions.torch_dataset: (
+        lambda **sizes: [part.tolist() for part in constructions.torch_dataset(FACTS, **sizes)[:]],
+        {"hops": 2, "hops_per_token": 1, "longest": 3},
+    ),
     Codebook.of: (lambda relation: Codebook.of(FACTS, relation=relation).tokens.tolist(), {"relation": 1}),
     Vocabulary: (shape_fields(Vocabulary), {"n_entities": 4, "n_relations": 2}),
     HeadShape: (shape_fields(HeadShape), {"d_qk": 4, "d_v": 2}),
@@ -133,6 +156,8 @@ CALLS = {
     Holds: (held_words, {"words": 1}),
     Digits: (written_digits, {"base": 3, "digits": 2}),
     StandardShape: (shape_fields(StandardShape), DECODER),
+    OneLayerShape: (shape_fields(OneLayerShape), ONE_LAYER),
+    constructions.fit: (trained, {"steps": 3, "warm_up": 1, "batch": 5, "every": 2}),
     Option: (shape_fields(lambda least: Option("n", "n", "", min, range, least)), {"least": 3}),
     # seeds and forms
     seed_into: (seeded, {"first_block": 1, "slack": 21}),
@@ -217,6 +242,8 @@ def public_functions():
         FactTable.random_bijections,
         FactTable.random_functions,
         FactTable.random_disjoint,
+        FactTable.random_worlds,
+        FactTable.dataset,
         Codebook.of,
     )
 
@@ -234,6 +261,7 @@ def test_every_public_function_with_an_integer_argument_is_in_the_table():
     results = {
         "Bound",
         "Costs",
+        "Fitted",
         "Sizes",
         "TensorBits",
         "Budget",

@@ -22,6 +22,15 @@ def bijections(entities: int, relations: int, seed: int) -> NDArray[np.int64]:
     return np.random.default_rng(seed).permuted(identity, axis=1)
 
 
+def of_worlds(worlds: int, size: int, relations: int, seed: int) -> NDArray[np.int64]:
+    """Independent uniform bijections of each of several sets of subjects onto the first one."""
+    worlds = whole("worlds", worlds, 1)
+    size = whole("size", size, 1)
+    _, relations, seed = _checked_sizes(worlds * size, relations, seed)
+    identity = np.tile(np.arange(size, dtype=np.int64), (relations, worlds, 1))
+    return np.random.default_rng(seed).permuted(identity, axis=2).reshape(relations, -1)
+
+
 def rotations(entities: int, relations: int) -> NDArray[np.int64]:
     """The bijections `f_r(s) = s + r mod N`."""
     entities, relations, _ = _checked_sizes(entities, relations, 0)

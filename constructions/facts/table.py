@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from constructions.facts import random_answers
 from constructions.facts.answers import MISSING, Answers, checked_ids
 from constructions.facts.names import NameIndex, checked_names
+from constructions.facts.sequences import dataset
 from constructions.facts.triples import Row, answers_of
 from constructions.facts.tsv import read_tsv, write_tsv
 from constructions.guards.wording import printable
@@ -156,6 +157,30 @@ class FactTable(Answers):
         names = [self.entity_name(entity), *(self.relation_name(r) for r in path)]
         return printable(" ".join(names))
 
+    # ---------------------------------------------------------------- to train on
+
+    def dataset(
+        self, hops: int = 1, hops_per_token: int = 0, longest: int | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All stored queries of k hops as tokens, and what is to be said: in the tokens of
+        `Vocabulary`, the subject first.
+
+        Args:
+            hops: k.
+            hops_per_token: of a chain of thought, how many hops each written token makes; 0 to
+                answer at once. A chain writes END last, so that its vocabulary has PAD and END.
+            longest: of a chain of thought, the longest path of all that are to be learned
+                together; the prompts of shorter ones are padded to it.
+
+        Returns:
+            int64 tokens (Q, L) and targets (Q, A): what the last A of the L positions are to say.
+
+        Raises:
+            InputError: no such query is stored, or an argument is out of range.
+            DoesNotFit: it needs more memory than the machine has.
+        """
+        return dataset(self, hops, hops_per_token, longest)
+
     # ---------------------------------------------------------------- from and to elsewhere
 
     @classmethod
@@ -187,6 +212,16 @@ class FactTable(Answers):
         the remaining ones have no facts at all.
         """
         return cls(random_answers.disjoint(entities, relations, seed, missing))
+
+    @classmethod
+    def random_worlds(cls, worlds: int, size: int, relations: int, seed: int = 0) -> FactTable:
+        """Independent sets of subjects, each with R fresh uniform bijections onto the same
+        attributes: `worlds * size` entities, of which world w has the subjects w size to
+        (w + 1) size - 1; the attributes are the first `size` entities.
+
+        What a model learns of many worlds stands in their subjects' rows: all else is shared.
+        """
+        return cls(random_answers.of_worlds(worlds, size, relations, seed))
 
     @classmethod
     def random_sparse(cls, entities: int, relations: int, seed: int = 0) -> FactTable:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from constructions.facts.answers import MISSING
+from constructions.facts.sequences import prompts, sequences
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
@@ -173,17 +174,8 @@ class Answering(Traced):
         Raises:
             InputError: the paths are of another length than it answers.
         """
-        hops, lengths = paths.shape[-1], self.path_lengths
-        if hops not in lengths:
-            wanted = f"1 to {self.hops}" if self.hops_per_token else f"{self.hops}"
-            raise InputError(f"this model answers paths of {wanted} relations; got {hops}")
-        lead = np.broadcast_shapes(entities.shape, paths.shape[:-1])
-        tokens = np.empty((*lead, self.hops + 1), dtype=np.int64)
-        tokens[..., 0] = entities
-        tokens[..., 1 : hops + 1] = self.vocabulary.n_entities + paths
-        if hops < self.hops:
-            tokens[..., hops + 1 :] = self.vocabulary.special("pad")
-        return self._placed(tokens)
+        self._require_length(paths)
+        return self._placed(prompts(self.vocabulary, entities, paths, self.hops))
 
     def training_examples(
         self, entities: NDArray[np.int64], paths: NDArray[np.int64]
@@ -200,19 +192,11 @@ class Answering(Traced):
             one, the answer's token; of a chain of thought each token that it writes, and the
             sequences hold all of them but END.
         """
-        hops, step = paths.shape[-1], self.hops_per_token
-        read = [*range(step, hops, step), hops] if step else [hops]
-        passed = np.stack(
-            [self.facts.answer(entities, paths[..., :length]) for length in read], axis=-1
+        self._require_length(paths)
+        tokens, said = sequences(
+            self.facts, self.vocabulary, entities, paths, self.hops, self.hops_per_token
         )
-        said, prompt = (
-            self._placed(self.vocabulary.answer_tokens(passed)),
-            self.prompt(entities, paths),
-        )
-        if not step:
-            return prompt, said
-        end = torch.full_like(said[..., :1], self.vocabulary.special("end"))
-        return torch.cat([prompt, said], -1), torch.cat([said, end], -1)
+        return self._placed(tokens), self._placed(said)
 
     @torch.no_grad()
     def generate(self, prompt: Tensor) -> Written:
@@ -231,6 +215,13 @@ class Answering(Traced):
                 break
             states, cache = self.states(said[..., None], cache)
         return Written(torch.stack(written, -1).cpu().numpy(), ended.cpu().numpy())
+
+    def _require_length(self, paths: NDArray[np.int64]) -> None:
+        """Raise InputError unless it answers paths (..., k) of this length."""
+        hops = paths.shape[-1]
+        if hops not in self.path_lengths:
+            wanted = f"1 to {self.hops}" if self.hops_per_token else f"{self.hops}"
+            raise InputError(f"this model answers paths of {wanted} relations; got {hops}")
 
     def _placed(self, tokens: NDArray[np.int64]) -> Tensor:
         """As a tensor beside the weights."""
