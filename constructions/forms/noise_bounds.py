@@ -30,7 +30,6 @@ from constructions.following.queries import (
 from constructions.following.walk import network_of
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
-from constructions.model.rounding import up
 from constructions.writing.position_reading import SELECTED_GAP
 
 _LEAST, _MOST = 2.0**-200, 2.0**10
