@@ -20,6 +20,7 @@ NAMES = {
     "kernel": "the kernel",
     "symbolic": "the symbolic checker",
     "kernel and symbolic": "both checkers",
+    "rounded": "the checker of rounded trained models, in integers",
 }
 """Who says so, in words."""
 

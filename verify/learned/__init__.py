@@ -1,0 +1,1 @@
+"""What training finds: measured, compared with the constructions, and proven."""
