@@ -166,6 +166,20 @@ def test_logits_that_differ_in_the_last_bit_are_decided(seed):
     assert (proof.real.exactly > 0) == (proof.in_dtype.proven < 10)
 
 
+def test_a_module_that_is_right_by_a_last_bit_is_not_refuted():
+    """Logits 1 and 1 + 2^-52, computed without rounding."""
+    model = drawn(OneLayerShape(2, 1, 2, 1, 1), 0, torch.float64, grid=0)
+    with torch.no_grad():
+        model.entities.fill_(1)
+        model.answers[:, 0] = torch.tensor([1 + 2.0**-52, 1.0], dtype=torch.float64)
+    proof = prove_recall(model, FactTable(np.array([[0, 0]])))
+    assert proof.real.verdict == "PASS"
+    assert proof.in_dtype.verdict == "UNKNOWN"
+    swapped = prove_recall(model, FactTable(np.array([[1, 1]])))
+    assert swapped.real.verdict == swapped.in_dtype.verdict == "FAIL"
+    assert "as the module computes it" in swapped.in_dtype.in_words()
+
+
 def test_two_equal_logits_are_wrong():
     model = copied(trained())
     answer = int(FACTS.answers[0, 0])

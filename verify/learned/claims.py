@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +32,8 @@ class Wrong:
 
     def in_words(self) -> str:
         """In one line, with both intervals."""
+        if any(map(math.isnan, (*self.own, *self.other))):
+            return f"{self.text}; its numbers may overflow"
         own, other = (f"[{low:.9g}, {high:.9g}]" for low, high in (self.own, self.other))
         return f"{self.text}: its logit lies in {other}, the answer's in {own}"
 

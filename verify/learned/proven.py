@@ -165,14 +165,15 @@ class _Work:
         left_over = batch.at(rest)
         boxes = Box(logits.low[rest], logits.high[rest], logits.error[rest])
         refuted = behind(boxes, left_over.answers) >= 0
-        if isinstance(change, Real):
+        said = None if isinstance(change, Real) else self._said(left_over)
+        if said is None:
             self._decide_exactly(left_over, refuted, claim)
         else:
-            refuted |= self._run_wrong(left_over)
+            refuted |= ~_right(said, left_over.answers)
         claim.refute(int(refuted.sum()))
         if claim.first_wrong is None and bool(refuted.any()):
             first = int(refuted.nonzero()[0])
-            claim.first_wrong = self._wrong(left_over, boxes, first)
+            claim.first_wrong = self._wrong(left_over, boxes, first, said)
 
     def _decide_exactly(self, batch: Batch, refuted: Tensor, claim: Claim) -> None:
         """Decide in rational numbers what intervals do not, as far as that is affordable; marks
@@ -193,31 +194,37 @@ class _Work:
             else:
                 refuted[place] = True
 
-    def _run_wrong(self, batch: Batch) -> Tensor:
-        """Which of some queries the module itself answers wrong, bool (Q,): right is strictly
-        above all others.
+    def _said(self, batch: Batch) -> Tensor:
+        """The logits of some queries as the module itself computes them, float64 (Q, A, d_vocab):
+        no number of a narrower dtype is changed by that.
         """
         device = next(self.model.parameters()).device
-        logits = self.model(batch.tokens.to(device)).cpu()
-        logits = logits[:, None] if logits.dim() == 2 else logits[:, -batch.answers.shape[-1] :]
-        at = batch.answers[..., None]
-        own, others = logits.gather(-1, at)[..., 0], logits.scatter(-1, at, -torch.inf).amax(-1)
-        right: Tensor = (own > others).all(-1)
-        return ~right
+        logits: Tensor = self.model(batch.tokens.to(device)).cpu().double()
+        return logits[:, None] if logits.dim() == 2 else logits[:, -batch.answers.shape[-1] :]
 
-    def _wrong(self, batch: Batch, boxes: Box, place: int) -> Wrong:
-        """A refuted query, and the logit that is above the right one."""
+    def _wrong(self, batch: Batch, boxes: Box, place: int, said: Tensor | None) -> Wrong:
+        """A refuted query, and a logit that is not below the right one: by the intervals, or as
+        the module has computed them.
+        """
         low, high = (boxes.low - boxes.error)[place], (boxes.high + boxes.error)[place]  # (A, V)
         at = batch.answers[place][:, None]
-        rivals = low.scatter(-1, at, -torch.inf)
-        step = int((rivals.amax(-1) - high.gather(-1, at)[:, 0]).nan_to_num(torch.inf).argmax())
-        answer, wins = int(at[step]), int(rivals[step].nan_to_num(torch.inf).argmax())
+        apart = low.scatter(-1, at, -torch.inf).amax(-1) - high.gather(-1, at)[:, 0]
+        ran = said is not None and not bool((apart >= 0).any())
+        ends = (low, high) if said is None or not ran else (said[place], said[place])
+        rivals = ends[0].scatter(-1, at, -torch.inf).nan_to_num(torch.inf)
+        step = int((rivals.amax(-1) - ends[1].gather(-1, at)[:, 0]).nan_to_num(torch.inf).argmax())
+        answer, wins = int(at[step]), int(rivals[step].argmax())
         subject, path = int(batch.subjects[place]), batch.paths[place].tolist()
-        own, other = (
-            (float(low[step, token]), float(high[step, token])) for token in (answer, wins)
-        )
+        own, other = ((float(low[step, t]), float(high[step, t])) for t in (answer, wins))
         names = self.queries.token_name
         text = f"{self.queries.facts.query_text(subject, path)}: {names(wins)} is not below"
-        return Wrong(
-            subject, tuple(path), answer, wins, own, other, f"{text} {names(answer)}, the answer"
-        )
+        text += f" {names(answer)}, the answer" + (", as the module computes it" if ran else "")
+        return Wrong(subject, tuple(path), answer, wins, own, other, text)
+
+
+def _right(logits: Tensor, answers: Tensor) -> Tensor:
+    """Whether the right logit is above all others, bool (Q,); of logits (Q, A, d_vocab)."""
+    at = answers[..., None]
+    own, others = logits.gather(-1, at)[..., 0], logits.scatter(-1, at, -torch.inf).amax(-1)
+    right: Tensor = (own > others).all(-1)
+    return right

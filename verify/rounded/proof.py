@@ -84,7 +84,7 @@ def prove(files: Mapping[str, Any]) -> Verdict:
         nothing = Scaled(np.zeros(len(answers.integers)), 0)
         logits, bound = _affine(answers, nothing, _sum(x, h))
         largest, exponent = max(largest, bound), logits.exponent
-        lead = _least_lead(folder, logits.integers, subjects[some], relations[some])
+        lead = _least_lead(folder, logits, subjects[some], relations[some])
         least = lead if least is None else min(least, lead)
     require(least is not None, "no fact is stored, so that there is nothing to prove")
     margin = Fraction(least or 0) * Fraction(2) ** exponent
@@ -136,21 +136,19 @@ def _affine(weight: Scaled, bias: Scaled, x: Scaled) -> tuple[Scaled, float]:
 
 
 def _least_lead(
-    folder: Folder, logits: np.ndarray, subjects: np.ndarray, relations: np.ndarray
+    folder: Folder, logits: Scaled, subjects: np.ndarray, relations: np.ndarray
 ) -> int:
     """The least distance, in steps, of the answer's logit from the largest other one: it must be
     positive for each query.
     """
-    each, answers = np.arange(len(logits)), folder.facts[relations, subjects]
-    own = logits[each, answers]
-    others = logits.copy()
+    each, answers = np.arange(len(subjects)), folder.facts[relations, subjects]
+    own, others = logits.integers[each, answers], logits.integers.copy()
     others[each, answers] = -np.inf
     best = others.max(axis=1)
     for q in np.flatnonzero(~(own > best))[:1]:
-        wins = int(others[q].argmax())
-        query = folder.name(subjects[q]), folder.relation(relations[q])
-        raise Refuted(
-            f"{query[0]} {query[1]}: the answer is {folder.name(answers[q])}, and the logit of"
-            f" {folder.name(wins)} is larger by {int(best[q]) - int(own[q])} steps (0: as large)"
-        )
-    return int((own - best).min()) if logits.shape[1] > 1 else 1
+        query = f"{folder.name(subjects[q])} {folder.relation(relations[q])}"
+        wins, apart = folder.name(int(others[q].argmax())), float(best[q] - own[q])
+        by = f"larger by {apart * 2.0**logits.exponent:.6g}" if apart else "as large"
+        answer = folder.name(answers[q])
+        raise Refuted(f"{query}: the answer is {answer}, and the logit of {wins} is {by}")
+    return int((own - best).min()) if others.shape[1] > 1 else 1
