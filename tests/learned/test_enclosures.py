@@ -16,6 +16,7 @@ from constructions.following import changes, mixtures, norms
 from constructions.following.boxes import Box
 from constructions.following.changes import Real, Rounding
 from constructions.following.follower import Follower, _BoxRules
+from constructions.following.queries import is_wrong, lead
 from constructions.learning.network import network_of_one_layer
 
 FIELDS = "attention", "norm", "value", "tied", "n_hidden_layers"
@@ -301,3 +302,77 @@ def test_what_may_overflow_is_not_known():
     assert low.isnan().all()
     assert not real.isnan().any()
     assert math.isfinite(real.abs().max())
+
+
+# -------------------------------------------------------------------- biases, and what is decided
+
+
+def double(rows):
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def normed_after_a_bias():
+    """What is known of (1 + s, 1), as `W (1 + s) + b`, after a norm; and what it may be."""
+    x, zero = double([[1.0]]), double([[0.0]])
+    box = Box(x, x, zero, scale=double([[2.0**-5]])).with_one()
+    change = Real(torch.float64)
+    entries = changes.Entries(changes.with_bias(double([[1.0], [0.0]]), double([0.0, 1.0])))
+    found = norms.rms_norm(change.through("", entries, box), double([1.0, 1.0]), 0.0, change)
+    found = found.unscaled()
+    given = double([[1 + s, 1.0] for s in (-(2.0**-5), 0, 2.0**-5)])
+    wanted = given / (given * given).mean(-1, keepdim=True).sqrt()
+    return (found.low - found.error <= wanted) & (wanted <= found.high + found.error)
+
+
+def test_a_bias_has_no_part_in_a_common_factor():
+    assert normed_after_a_bias().all()
+
+
+def test_a_bias_that_is_multiplied_by_the_factor_is_noticed(monkeypatch):
+    """Norms take factors away: what a factor does to a bias would be lost."""
+    real = Box.with_one
+
+    def wrong(self):
+        found = real(self)
+        found.error[..., -1] = 0
+        return found
+
+    monkeypatch.setattr(Box, "with_one", wrong)
+    monkeypatch.setattr(norms, "up", lambda values: values)
+    assert not normed_after_a_bias().all()
+
+
+def test_a_lead_is_what_is_left_between_the_ends():
+    low = double([[[3.0, 1.0, 2.0]], [[3.0, 1.0, 2.0]], [[3.0, 1.0, 2.0]]])
+    error = double([[[0.25] * 3], [[0.5] * 3], [[math.nan] * 3]])
+    box, answers = Box(low, low, error), torch.tensor([[0], [0], [0]])
+    found = lead(box, answers)
+    assert found[:2].tolist() == [0.5, 0.0]
+    assert not bool(found[2] > 0)
+    assert is_wrong(box, answers).tolist() == [False, False, False]
+    assert is_wrong(box, torch.tensor([[2], [2], [2]])).tolist() == [True, False, False]
+
+
+def test_ends_that_are_rounded_together_decide_nothing():
+    """1 - 2^-54 and 1 + 2^-54 are both 1 in float64: the right logit may still be above."""
+    low, error = double([[[1.0, 1.0]]]), double([[[2.0**-54, 0.0]]])
+    box = Box(low, low, error)
+    assert not is_wrong(box, torch.tensor([[0]])).any()
+    assert not (lead(box, torch.tensor([[0]])) > 0).any()
+
+
+def test_an_rms_norm_without_an_eps_of_its_own_has_that_of_the_dtype(monkeypatch):
+    """Of float32, also in real arithmetic."""
+    kind = {**PLAIN, "norm": "rmsnorm"}
+    model = drawn(shape_of(kind), 1)
+    with torch.no_grad():
+        for table in (model.entities, model.relations):
+            table.mul_(1e-3)
+        assert held(model) == 1
+        made = Real.__init__
+
+        def other(self, dtype):
+            made(self, torch.float64)
+
+        monkeypatch.setattr(Real, "__init__", other)
+        assert held(model) < 1

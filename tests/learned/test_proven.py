@@ -112,6 +112,24 @@ def test_a_table_of_other_sizes_is_refused():
         prove_recall(trained(), FactTable.random_bijections(63, 4))
 
 
+def test_queries_that_a_decoder_cannot_read_are_refused():
+    small = StandardDecoder(StandardShape(9, 8, 1, 1, 8, 8, 2))
+    with pytest.raises(InputError, match="10 tokens and 2 positions are needed"):
+        prove_recall(small, FactTable.random_bijections(8, 2))
+    with pytest.raises(InputError, match="9 tokens and 3 positions are needed"):
+        prove_recall(small, FactTable.random_bijections(7, 2), hops=2)
+    with pytest.raises(InputError, match="a one-layer model answers one hop"):
+        prove_recall(trained(), FACTS, hops=2)
+    with pytest.raises(InputError, match="hops"):
+        prove_recall(small, FactTable.random_bijections(7, 2), hops=0)
+
+
+def test_an_answer_without_a_logit_is_refused():
+    shape = OneLayerShape(5, 2, 3, 4, 4)
+    with pytest.raises(InputError, match="entity 4 is an answer"):
+        prove_recall(drawn(shape, 0), FactTable.random_bijections(5, 2))
+
+
 def test_a_module_that_is_not_its_weights_is_refused():
     other = copied(trained())
     other.register_forward_hook(lambda module, tokens, logits: -logits)

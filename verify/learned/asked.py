@@ -11,13 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from constructions.decoders.standard_decoder import StandardDecoder
 from constructions.facts.limits import require_runnable
 from constructions.facts.sequences import sequences
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import WRITING, Vocabulary
 from constructions.guards.errors import InputError
+from constructions.guards.integers import whole
 from constructions.learning.one_layer import OneLayer
 from constructions.model.answering import Answering
+from constructions.model.transformer import Transformer
 
 
 class Batch(NamedTuple):
@@ -98,8 +101,10 @@ def asked(model: nn.Module, facts: FactTable, hops: int, hops_per_token: int) ->
     decoders all stored queries of so many hops.
 
     Raises:
-        InputError: the table has other sizes than the model, or an answer that it has no logit of.
+        InputError: the table has other sizes than the model, or an answer that it has no logit of;
+            or the model has too few tokens or positions.
     """
+    hops, hops_per_token = whole("hops", hops, 1), whole("hops_per_token", hops_per_token, 0)
     if isinstance(model, Answering):
         sizes = model.vocabulary.n_entities, model.vocabulary.n_relations
         _require_sizes(facts, sizes)
@@ -116,7 +121,16 @@ def asked(model: nn.Module, facts: FactTable, hops: int, hops_per_token: int) ->
             raise InputError(
                 f"entity {most} is an answer, and the model has logits of {model.shape.n_answers}"
             )
-    return Asked(facts, vocabulary, range(hops, hops + 1), hops_per_token, True)
+    found = Asked(facts, vocabulary, range(hops, hops + 1), hops_per_token, True)
+    if isinstance(model, Transformer | StandardDecoder):
+        n_tokens = facts.n_entities + facts.n_relations + (len(WRITING) if hops_per_token else 0)
+        n_positions = model.shape.n_positions or found.n_positions
+        if model.shape.d_vocab < n_tokens or n_positions < found.n_positions:
+            raise InputError(
+                f"{n_tokens} tokens and {found.n_positions} positions are needed; the model has"
+                f" {model.shape.d_vocab} and {n_positions}"
+            )
+    return found
 
 
 def _require_sizes(facts: FactTable, sizes: tuple[int, int]) -> None:

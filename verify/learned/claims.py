@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
+from constructions.guards.wording import shortened
 from verify.queries.evidence import worst
 
 Verdict = Literal["PASS", "FAIL", "UNKNOWN"]
@@ -95,7 +97,7 @@ class Claim:
                 f" {self.first_wrong.in_words()}"
             )
         if self.verdict == "PASS":
-            by = "" if self.margin is None else f", by {self.margin:.6g} at least"
+            by = "" if self.margin is None else f", by {shortened(Fraction(self.margin))} at least"
             return f"PASS: all {self.queries:,} queries are answered right{by}"
         return (
             f"UNKNOWN: {self.queries - self.proven - self.refuted:,} of {self.queries:,} queries"
