@@ -95,7 +95,7 @@ def prove(files: Mapping[str, Any]) -> Verdict:
         not_claimed=folder.facts.size - len(subjects),
         margin=margin,
         real_margin=margin,
-        rounds=f"sums are integers of up to {bits} bits: float64 holds them, float32 rounds",
+        rounds=f"sums are integers of up to {bits} bits, which float64 adds without rounding",
         by="rounded",
     )
 
