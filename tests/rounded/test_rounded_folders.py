@@ -102,12 +102,13 @@ def test_sums_that_float64_may_round_are_undecided(tmp_path):
 
 
 def test_without_the_bound_a_tie_would_be_taken_for_right(tmp_path, monkeypatch):
-    """Both logits are 2^22 + 3, the first one as `(2^54 + 2^22 + 3) - 2^54`, which float64 rounds
-    to 2^22 + 4.
+    """Both logits of e0 are 2^22 + 3, the first one as `(2^54 + 2^22 + 3) - 2^54`, which float64
+    rounds to 2^22 + 4; those of e1 are 2 and 1.
     """
     model = drawn(OneLayerShape(2, 1, 2, 4, 1), 0, grid=0)
     with torch.no_grad():
-        model.entities[:] = torch.tensor([2.0**22 + 3, 0, 2.0**22, 2.0**22 + 3])
+        model.entities[0] = torch.tensor([2.0**22 + 3, 0, 2.0**22, 2.0**22 + 3])
+        model.entities[1] = torch.tensor([2.0, 0, 0, 1])
         model.weights[0][0, 2] = 2.0**20
         model.weights[1][:2, 0] = torch.tensor([2.0**12, -(2.0**12)])
         model.answers[0, :2] = 1
