@@ -74,6 +74,13 @@ from constructions.learning.recalled import (
     Fitted as Fitted,
     n_right as n_right,
 )
+from constructions.learning.rounded_folder import (
+    load_rounded as load_rounded,
+    save_rounded as save_rounded,
+)
+from constructions.learning.rounding import (
+    round_weights as round_weights,
+)
 from constructions.model.answering import (
     NotStoredWarning as NotStoredWarning,
 )

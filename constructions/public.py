@@ -41,6 +41,8 @@ ON_USE = {
     "learning.fit": ("fit",),
     "learning.one_layer": ("OneLayer", "OneLayerShape"),
     "learning.recalled": ("Fitted", "n_right"),
+    "learning.rounded_folder": ("load_rounded", "save_rounded"),
+    "learning.rounding": ("round_weights",),
     "model.answering": ("NotStoredWarning",),
     "model.fact_model": ("FactModel",),
     "model.margin": ("MarginClaim",),

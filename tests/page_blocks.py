@@ -16,6 +16,7 @@ PAGES = (
     "docs/python.md",
     "docs/show.md",
     "docs/speed.md",
+    "docs/trained-proofs.md",
 )
 """The pages whose blocks are run as they stand. A page with other needs has a test of its own."""
 

@@ -22,8 +22,8 @@ from safetensors import SafetensorError
 
 from constructions import FactFileError, FactTable, InputError
 from constructions.facts.tsv import fact_lines
-from constructions.saved import folder as folders
 from constructions.saved.reading import read_facts
+from constructions.saved.written_facts import fits_text
 from verify.reading import stored as reading
 
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
@@ -220,7 +220,7 @@ def folder_files(facts, specials=SPECIALS[0], tensor=False):
     """Sizes, special tokens, and the files of a folder that hold names and facts."""
     names = [*facts.entity_names, *facts.relation_names, *specials]
     held = {"facts.tsv": "".join(fact_lines(facts)).encode()}
-    if tensor or not folders._fits_text(facts):
+    if tensor or not fits_text(facts):
         data = facts.answers.astype("<i4").tobytes()
         entry = {
             "dtype": "I32",

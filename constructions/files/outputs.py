@@ -15,7 +15,8 @@ from constructions.guards.errors import InputError
 from constructions.guards.wording import printable
 
 _MANIFEST = "manifest.json"
-_KEYS = {"format", "builder", "files"}
+_KEYS = {"format", "builder", "files"}, {"kind", "version", "files"}
+"""Of the manifest of a construction, and of a rounded trained model."""
 
 
 def require_outside_models(path: str | os.PathLike[str]) -> None:
@@ -27,7 +28,7 @@ def require_outside_models(path: str | os.PathLike[str]) -> None:
         manifest = json.loads((parent / _MANIFEST).read_bytes())
     except (OSError, ValueError, RecursionError):
         return
-    if isinstance(manifest, dict) and manifest.keys() >= _KEYS:
+    if isinstance(manifest, dict) and any(manifest.keys() >= keys for keys in _KEYS):
         raise InputError(
             f"{printable(path)}: lies in the folder of a saved model, which holds its own files"
             " and no others; give a name elsewhere"

@@ -42,11 +42,13 @@ class _Kept:
 @torch.no_grad()
 def without_idle(network: Network) -> Network:
     """The network with one coordinate in place of idle ones that are alike; as it is, if it has
-    norms, which read all coordinates.
+    norms, which read all coordinates, biases or pairs of tokens.
 
     For changes that treat coordinates alike: rounding, and noise of one size on all weights.
     """
-    if next(network.norms(), None) is not None:
+    others = next(network.norms(), None), network.pair
+    biases = (matrix.bias for matrix in network.matrices())
+    if any(each is not None for each in (*others, *biases)):
         return network
     stream, made, shape = _kept(_idle_of_stream(network)), {}, network.shape
     for part in network.parts:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from constructions.model.rounding import up
 
@@ -108,6 +108,18 @@ class Box:
         error = up(self.error + self.scale * (self.largest + self.error))
         shift = None if self.shift is None else up(self.shift * (1 + self.scale))
         return Box(self.low, self.high, error, shift, self.along)
+
+    def with_one(self) -> Box:
+        """The same vectors (..., n + 1) with a last coordinate that is 1, beside the factor too:
+        `1 = (1 + s) (1 + e)` with `|e| <= 2 |s|`. A matrix with its bias as the last column reads
+        it.
+        """
+        one = self.low.new_ones(()).expand(*self.low.shape[:-1], 1)
+        low, high = self._ends(lambda end: torch.cat([end, one], -1))
+        off = torch.zeros_like(one) if self.scale is None else up(2 * self.scale).expand_as(one)
+        along = self.along if self.along is None else nn.functional.pad(self.along, (0, 1))
+        error = torch.cat([self.error.expand_as(self.low), off], -1)
+        return Box(low, high, error, self.shift, along, self.scale)
 
     def channels(self, some: slice) -> Box:
         """Some coordinates; of vectors without a shift or a factor."""

@@ -93,6 +93,18 @@ class Entries:
         """How many of each row are not 0, int64 (out,)."""
         return (self.weight != 0).sum(1)
 
+    @cached_property
+    def most_terms(self) -> int:
+        """The largest of these numbers; 0 for no rows."""
+        return int(self.not_zero.max()) if len(self.weight) else 0
+
+
+def with_bias(weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The weight (out, in), or (out, in + 1) with a bias (out,) as its last column: this is what
+    `Box.with_one` is multiplied by.
+    """
+    return weight if bias is None else torch.cat([weight, bias[:, None]], 1)
+
 
 class Change:
     """What happens to weights and sums: here nothing but rounding, by half a unit in the last
@@ -105,12 +117,13 @@ class Change:
     Attributes:
         points: of a point a point is made, a number as it is computed here: what it may be off by
             counts as an error. Else intervals hold the values in real arithmetic.
+        eps: of the dtype, which an RMSNorm adds that states none.
     """
 
     def __init__(self, dtype: torch.dtype, points: bool = False):
         self.points = points
         limits = torch.finfo(dtype)
-        self.unit, self.most = limits.eps / 2, limits.max / 4
+        self.unit, self.most, self.eps = limits.eps / 2, limits.max / 4, limits.eps
         self.flushed = 0.0 if dtype == torch.float16 else limits.smallest_normal
         # a product and a sum, or a product
         self.underflow = 2 * self.flushed or limits.smallest_normal * limits.eps
@@ -169,6 +182,22 @@ class Change:
         (error,) = entries.times(x.error + share * total, size=True)
         return up(error + x.shifted(entries.weight) + moved + x.divided(rounded))
 
+    def off_in_one(self, name: str, entries: Entries, x: Box, share: float, terms: int) -> Tensor:
+        """As `off`, for rows of at most so many terms, two for rounding included: what they round
+        by is part of the one product `|W| e`.
+        """
+        total = x.total
+        counted = entries.counted(total)
+        summed, moved = counted.sum(-1, True), up(self.moved(name, entries.weight, counted))
+        held = bool((entries.largest * summed + moved < self.most).all())
+        if not held or x.shift is not None or x.scale is not None:
+            return Change.off(self, name, entries, x, share)  # each row by itself: it may overflow
+        apart = (1 + terms * self.unit) * moved + terms * self.underflow
+        apart = up(apart + self.flushed * (entries.largest_row + summed))
+        off = up(torch.add(x.error, total, alpha=share + terms * self.unit))
+        (error,) = entries.times(off, size=True)  # enlarged already
+        return error.add_(apart)
+
     def rounded_sum(self, x: Tensor, y: Tensor) -> Tensor:
         """How far x + y is from that in floating point, for streams of at most these absolute
         values.
@@ -195,3 +224,29 @@ class Change:
         spread = 4 * UNIT * x.largest / number
         error = (x.error + 3 * self.unit * x.total) / number + self.underflow
         return Box(x.low / number - spread, x.high / number + spread, up(error))
+
+
+class Rounding(Change):
+    """No change but rounding, of points; all rows of a matrix count as many terms as the one that
+    has the most, so that errors take one product.
+    """
+
+    def __init__(self, dtype: torch.dtype):
+        super().__init__(dtype, points=True)
+
+    def off(self, name: str, entries: Entries, x: Box, share: float = 0.0) -> Tensor:
+        """As for any change."""
+        return self.off_in_one(name, entries, x, share, entries.most_terms + 2)
+
+
+class Real(Rounding):
+    """No change and no rounding: real arithmetic. The errors that are left are what the bounds
+    themselves, which are computed in float64, are rounded by.
+
+    Args:
+        dtype: of the weights; an RMSNorm that states no eps takes that of the dtype.
+    """
+
+    def __init__(self, dtype: torch.dtype):
+        super().__init__(torch.float64)
+        self.unit, self.eps = 0.0, torch.finfo(dtype).eps

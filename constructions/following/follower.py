@@ -13,11 +13,19 @@ import torch
 from torch import Tensor, nn
 
 from constructions.following.boxes import Box, side_by_side
-from constructions.following.changes import Change, Entries
+from constructions.following.changes import Change, Entries, with_bias
 from constructions.following.mixtures import Selection, mixture
 from constructions.following.norms import layer_norm, rms_norm
 from constructions.following.prefixes import Prefixes, one_for_each, prefixes_of
-from constructions.following.walk import Heads, Matrix, MatrixRules, Network, Norm, follow
+from constructions.following.walk import (
+    Heads,
+    Matrix,
+    MatrixRules,
+    Network,
+    Norm,
+    Pair,
+    follow,
+)
 from constructions.guards.memory import require_memory
 from constructions.model.answering import Widths
 
@@ -49,34 +57,57 @@ class Follower:
     """
 
     def __init__(self, network: Network, n_positions: int):
-        given = {matrix.name: (matrix.weight, matrix.counts) for matrix in network.matrices()}
+        given = {
+            matrix.name: (matrix.weight, matrix.counts, matrix.bias)
+            for matrix in network.matrices()
+        }
         norms = (each for norm in network.norms() for each in norm.weights())
-        given |= {name: (weight, None) for name, weight in norms}
+        given |= {name: (weight, None, None) for name, weight in norms}
         require_memory(
-            8 * sum(weight.numel() for weight, _ in given.values())
+            8 * sum(weight.numel() for weight, _, _ in given.values())
             + bytes_held(network.shape, n_positions),
             f"bounds for {n_positions:,} positions",
         )
         self.network = network
         self.weights = {
-            name: Entries(weight.detach().double().cpu(), None if counts is None else counts.cpu())
-            for name, (weight, counts) in given.items()
+            name: Entries(
+                with_bias(_held(weight), None if bias is None else _held(bias)),
+                None if counts is None else counts.cpu(),
+            )
+            for name, (weight, counts, bias) in given.items()
         }
 
     def box(self, n_positions: int, change: Change) -> Embedded:
         """All tokens at all positions."""
-        table = self.weights["embedding.weight"].weight
-        ends = table.amin(0), table.amax(0), change.table("embedding.weight", table).amax(0)
+        name = self.network.embedding.name
+        table = self.weights[name].weight
+        ends = table.amin(0), table.amax(0), change.table(name, table).amax(0)
         box = Box(*(end.expand(n_positions, -1) for end in ends))
         return Embedded(box, one_for_each(n_positions))
 
     def points(self, tokens: Tensor, change: Change) -> Embedded:
         """Token sequences (..., L), a box for each."""
-        table, prefixes = self.weights["embedding.weight"].weight, prefixes_of(tokens)
-        last = tokens.reshape(-1)[prefixes.first]
-        low = table[last]
-        box = Box(low, low, change.table("embedding.weight", table)[last])
-        return Embedded(box, prefixes)
+        if self.network.pair is not None:
+            return self._pairs(tokens, self.network.pair, change)
+        prefixes = prefixes_of(tokens)
+        return Embedded(self._rows(tokens.reshape(-1)[prefixes.first], change), prefixes)
+
+    def _rows(self, tokens: Tensor, change: Change) -> Box:
+        """The embeddings of some tokens (P,)."""
+        name = self.network.embedding.name
+        table = self.weights[name].weight
+        low = table[tokens]
+        return Box(low, low, change.table(name, table)[tokens])
+
+    def _pairs(self, tokens: Tensor, pair: Pair, change: Change) -> Embedded:
+        """Pairs of tokens (..., 2) as one vector each, at a single position."""
+        subject, relation = (self._rows(each.reshape(-1), change) for each in tokens.unbind(-1))
+        if pair.value is not None:
+            name = pair.value.name
+            subject = change.through(name, self.weights[name], subject)
+        each = torch.arange(len(subject.low))
+        alone = Prefixes(each.reshape(tokens[..., :1].shape), each, torch.zeros_like(each))
+        return Embedded(change.plus(subject, relation), alone)
 
     def logits(
         self, embedded: Embedded, change: Change, n_answers: int, gap: float | None = None
@@ -117,6 +148,10 @@ class _BoxRules(MatrixRules[Box]):
         """(W + D) x."""
         return self.change.through(matrix.name, self.weights[matrix.name], x)
 
+    def layer(self, matrix: Matrix, x: Box) -> Box:
+        """A bias is a further column, which reads a coordinate that is 1."""
+        return self.through(matrix, x if matrix.bias is None else x.with_one())
+
     def relu(self, x: Box) -> Box:
         """Intervals are cut, and errors of units that are off."""
         return x.relu()
@@ -135,7 +170,7 @@ class _BoxRules(MatrixRules[Box]):
         if eps is not None:
             return rms_norm(x, gain, float(eps), self.change)
         # that of the dtype, or of float32, in which some versions of torch compute narrower ones
-        of_dtype = 2 * self.change.unit
+        of_dtype = self.change.eps
         least = min(of_dtype, torch.finfo(torch.float32).eps)
         return rms_norm(x, gain, least, self.change, of_dtype)
 
@@ -158,6 +193,11 @@ class _BoxRules(MatrixRules[Box]):
             sees = self.prefixes.sees
             found.append(mixture(self.change, queries, keys, values, sees, selection, number))
         return side_by_side(found)
+
+
+def _held(weight: Tensor) -> Tensor:
+    """A weight as the bounds hold it: float64, beside no graph."""
+    return weight.detach().double().cpu()
 
 
 def bytes_held(shape: Widths, n_positions: int) -> int:

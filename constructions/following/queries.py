@@ -39,11 +39,26 @@ _GOLDEN = (5**0.5 - 1) / 2
 def lead(logits: Box, answers: Tensor) -> Tensor:
     """By how much each of the queries, with logits (Q, A, d_vocab) and answers (Q, A), is answered
     right at least, (Q,): it is certain to be if that is positive. NaN where nothing is known.
+
+    Each end is one rounded sum, and rounding is monotone: where the rounded ends differ, so do the
+    ends, in the same order.
     """
     at = answers[..., None]
     own = logits.low.gather(-1, at) - logits.error.gather(-1, at)
     others = (logits.high + logits.error).scatter_(-1, at, -torch.inf).amax(-1)
     return (own[..., 0] - others).amin(-1)
+
+
+def is_wrong(logits: Box, answers: Tensor) -> Tensor:
+    """Which of the queries, as those of `lead`, are certain to be answered wrong, bool (Q,):
+    another logit is at least as high as the right one.
+    """
+    at = answers[..., None]
+    own = (logits.high + logits.error).gather(-1, at)[..., 0]
+    others = (logits.low - logits.error).scatter_(-1, at, -torch.inf).amax(-1)
+    # the next number below: rounded ends that are equal decide nothing
+    below = torch.nextafter(others, torch.full_like(others, -torch.inf))
+    return (below >= own).any(-1)
 
 
 def sequences(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:

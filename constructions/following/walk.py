@@ -45,11 +45,13 @@ class Matrix:
     Attributes:
         counts: float64 (in,), how many alike columns each column stands for, of which those that
             stand for several are 0; None if each stands for itself.
+        bias: (out,), what is added; None for nothing. Only rules that say so take one.
     """
 
     name: str
     weight: Tensor
     counts: Tensor | None = None
+    bias: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,15 @@ class Units:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """A subject and a relation that enter as one vector, `V E[s] + E[r]`: the one-layer model with
+    uniform attention. V is the identity where it is None.
+    """
+
+    value: Matrix | None
+
+
+@dataclass(frozen=True)
 class Norm:
     """`nn.RMSNorm` or `nn.LayerNorm`, by the name of the submodule."""
 
@@ -105,7 +116,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Network:
-    """A decoder as parts in the order in which they are applied, with the sizes of its module."""
+    """A decoder as parts in the order in which they are applied, with the sizes of its module.
+
+    Attributes:
+        pair: how two tokens enter as one vector; None where each position has its own.
+    """
 
     embedding: Matrix
     positions: Matrix | None
@@ -113,10 +128,13 @@ class Network:
     last: Norm | None
     unembedding: Matrix
     shape: Widths
+    pair: Pair | None = None
 
     def matrices(self) -> Iterator[Matrix]:
         """All matrices, tables included; those that are applied again come again."""
         yield from (self.embedding, *((self.positions,) if self.positions else ()))
+        if self.pair is not None and self.pair.value is not None:
+            yield self.pair.value
         for part in self.parts:
             if isinstance(part.adds, Heads):
                 yield from (part.adds.query, part.adds.key, part.adds.value, part.adds.output)
@@ -157,6 +175,14 @@ class MatrixRules(Rules[State]):
     def through(self, matrix: Matrix, x: State) -> State:
         """W x."""
 
+    def layer(self, matrix: Matrix, x: State) -> State:
+        """W x + b: a layer of an MLP."""
+        if matrix.bias is not None:
+            raise InternalError(
+                f"{type(self).__name__} knows no biases, and met that of {matrix.name}"
+            )
+        return self.through(matrix, x)
+
     @abstractmethod
     def mixed(self, heads: Heads, query: State, key: State, value: State) -> State:
         """What heads read, before their output matrix; from the queries, keys and values."""
@@ -175,9 +201,9 @@ class MatrixRules(Rules[State]):
     def computed(self, x: State, units: Units) -> State:
         """The first matrix, then ReLU and the next one."""
         first, *rest = units.matrices
-        x = self.through(first, x)
+        x = self.layer(first, x)
         for matrix in rest:
-            x = self.through(matrix, self.relu(x))
+            x = self.layer(matrix, self.relu(x))
         return x
 
 

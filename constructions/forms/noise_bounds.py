@@ -30,7 +30,6 @@ from constructions.following.queries import (
 from constructions.following.walk import network_of
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
-from constructions.model.rounding import up
 from constructions.writing.position_reading import SELECTED_GAP
 
 _LEAST, _MOST = 2.0**-200, 2.0**10
@@ -65,20 +64,8 @@ class Noise(Change):
         return self.rho * total.sum(-1, keepdim=True)
 
     def off(self, name: str, entries: Entries, x: Box, share: float = 0.0) -> Tensor:
-        """As for any change. All rows have as many terms, so that what they round by is part of
-        the one product `|W| e`.
-        """
-        total, terms = x.total, self.terms(entries) + 2
-        counted = entries.counted(total)
-        summed, moved = counted.sum(-1, True), up(self.moved(name, entries.weight, counted))
-        held = bool((entries.largest * summed + moved < self.most).all())
-        if not held or x.shift is not None or x.scale is not None:
-            return super().off(name, entries, x, share)  # each row by itself: it may overflow
-        apart = (1 + terms * self.unit) * moved + terms * self.underflow
-        apart = up(apart + self.flushed * (entries.largest_row + summed))
-        off = up(torch.add(x.error, total, alpha=share + terms * self.unit))
-        (error,) = entries.times(off, size=True)  # enlarged already
-        return error.add_(apart)
+        """As for any change: all rows have as many terms."""
+        return self.off_in_one(name, entries, x, share, self.terms(entries) + 2)
 
 
 @torch.no_grad()

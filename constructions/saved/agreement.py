@@ -20,6 +20,13 @@ def require_files(folder: Path, listed: Manifest) -> None:
     listed, and they are those of a model.
     """
     manifests.require_model_files(folder, listed)
+    require_listed(folder, listed)
+
+
+def require_listed(folder: Path, listed: Manifest) -> None:
+    """Raise InputError unless the folder has just the files that the manifest lists, of the sizes
+    listed.
+    """
     there = {path.name for path in folder.iterdir()} - {manifests.NAME}
     if there - listed.keys():
         raise InputError(

@@ -27,8 +27,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from constructions.facts.table import FactTable
-from constructions.facts.tsv import fact_lines, is_plain
 from constructions.files.new_folder import new_folder
 from constructions.files.undisturbed import undisturbed
 from constructions.guards.errors import DoesNotFit, InputError
@@ -43,19 +41,18 @@ from constructions.saved.builders import Own, builder_named, own_builder
 from constructions.saved.manifest import (
     CERTIFICATE,
     CODEBOOKS,
-    FACTS,
-    PACKED_FACTS,
-    VOCABULARY,
     WEIGHTS,
     Manifest,
 )
 from constructions.saved.reading import read_codebooks, read_facts
-from constructions.saved.replacing import UNFINISHED, require_left_over, require_model_folder
+from constructions.saved.replacing import (
+    require_left_over,
+    require_model_folder,
+    write_manifest,
+)
 from constructions.saved.tensor_file import format_name, write_tensors
+from constructions.saved.written_facts import write_facts
 from constructions.writing.certificate import certificate
-
-MOST_FACTS_AS_TEXT = 1_000_000
-
 
 # -------------------------------------------------------------------- saving
 
@@ -82,14 +79,7 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
     text = certificate(model)
     with new_folder(folder, require_model_folder, require_left_over) as part:
         write_tensors(part / WEIGHTS, weights)
-        facts, specials = model.facts, model.vocabulary.specials
-        names = [*facts.entity_names, *facts.relation_names, *specials]
-        (part / VOCABULARY).write_bytes("".join(f"{name}\n" for name in names).encode())
-        if _fits_text(facts):
-            (part / FACTS).write_bytes("".join(fact_lines(facts)).encode())
-        else:
-            answers = facts.answers.astype(np.int32, order="C")  # whatever the table's own order
-            write_tensors(part / PACKED_FACTS, {"facts": torch.from_numpy(answers)})
+        write_facts(part, model.facts, model.vocabulary.specials)
         if not _codebooks_by_default(model):
             books = {
                 str(i): torch.from_numpy(book.tokens.astype(np.int64))
@@ -97,15 +87,7 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
             }
             write_tensors(part / CODEBOOKS, books)
         (part / CERTIFICATE).write_bytes(text.encode())
-        found = {
-            **_description(model),
-            "files": {
-                path.name: {"bytes": path.stat().st_size, "sha256": manifests.digest(path)}
-                for path in part.iterdir()
-            },
-        }
-        (part / UNFINISHED).write_bytes(manifests.canonical(found))
-        (part / UNFINISHED).rename(part / manifests.NAME)
+        write_manifest(part, _description(model))
 
 
 def _checked_weights(model: FactModel) -> dict[str, Tensor]:
@@ -154,13 +136,6 @@ def _codebooks_by_default(model: FactModel) -> bool:
         planned(model.recipe, model.facts, model.codebooks, model.built_dtype)
         return False
     return same_codebooks(model.codebooks, by_default.codebooks)
-
-
-def _fits_text(facts: FactTable) -> bool:
-    """Whether `facts.tsv` can hold the facts, so that it can be read back: see
-    `constructions.facts.tsv`.
-    """
-    return 0 < facts.n_facts <= MOST_FACTS_AS_TEXT and is_plain(facts)
 
 
 def _description(model: FactModel) -> Manifest:

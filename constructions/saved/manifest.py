@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from constructions.facts.vocabulary import WRITING
 from constructions.guards.errors import InputError
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
-from constructions.saved.json_text import is_count, parse_json, shown
+from constructions.saved import schema
+from constructions.saved.json_text import parse_json, shown
+from constructions.saved.schema import COUNT, SHA256, SIZE, TEXT, Each, Leaf, require_schema
 from constructions.saved.tensor_file import FORMAT_NAMES
 from constructions.writing.certificate import FORMAT as FORMAT
 from constructions.writing.certificate import QUERIES as QUERIES
@@ -33,60 +33,40 @@ Manifest = dict[str, Any]
 """A JSON object that has passed the schema."""
 
 
-class _Leaf(NamedTuple):
-    """What a single value must be, in words and as a test."""
-
-    expected: str
-    accepts: Callable[[Any], bool]
-
-
-class _Each(NamedTuple):
-    """An object with any keys, all of whose values have one schema."""
-
-    schema: Any
-
-
-_COUNT = _Leaf("a count below 10^60", is_count)
-_SIZE = _Leaf("a positive integer below 10^60", lambda value: is_count(value) and value >= 1)
-_TEXT = _Leaf("a text", lambda value: isinstance(value, str))
-_OPTION = _Leaf(
+_OPTION = Leaf(
     "an integer, true, false or null", lambda value: value is None or type(value) in (int, bool)
 )
-_DTYPE = _Leaf(
+_DTYPE = Leaf(
     f"one of {', '.join(DTYPES)}", lambda value: isinstance(value, str) and value in DTYPES
 )
-_QUERIES = _Leaf(
+_QUERIES = Leaf(
     " or ".join(map(repr, QUERIES)), lambda value: isinstance(value, str) and value in QUERIES
 )
-_SPECIALS = _Leaf(" or ".join(map(str, SPECIALS)), lambda value: value in SPECIALS)
-_SHA256 = _Leaf(
-    "64 lower-case hexadecimal digits",
-    lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)),
-)
-_WIDTHS = _Leaf(
+_SPECIALS = Leaf(" or ".join(map(str, SPECIALS)), lambda value: value in SPECIALS)
+_WIDTHS = Leaf(
     "a pair of counts [d_qk, d_v] below 10^60",
-    lambda value: isinstance(value, list) and len(value) == 2 and all(map(_COUNT.accepts, value)),
+    lambda value: isinstance(value, list) and len(value) == 2 and all(map(COUNT.accepts, value)),
 )
 _SCHEMA = {
-    "format": _COUNT,
-    "construction": _TEXT,
-    "builder": _TEXT,
-    "options": _Each(_OPTION),
+    "format": COUNT,
+    "construction": TEXT,
+    "builder": TEXT,
+    "options": Each(_OPTION),
     "dtype": _DTYPE,
     "sizes": {
-        "entities": _SIZE,
-        "relations": _SIZE,
-        "hops": _SIZE,
-        "positions": _COUNT,
-        "d_model": _SIZE,
-        "d_vocab": _SIZE,
-        "parameters": _SIZE,
+        "entities": SIZE,
+        "relations": SIZE,
+        "hops": SIZE,
+        "positions": COUNT,
+        "d_model": SIZE,
+        "d_vocab": SIZE,
+        "parameters": SIZE,
     },
-    "architecture": {"layers": [{"heads": [_WIDTHS], "d_mlp": [_SIZE]}], "repeats": _SIZE},
+    "architecture": {"layers": [{"heads": [_WIDTHS], "d_mlp": [SIZE]}], "repeats": SIZE},
     "specials": _SPECIALS,
     "queries": _QUERIES,
-    "files": _Each({"bytes": _COUNT, "sha256": _SHA256}),
-    "sha256": _SHA256,
+    "files": schema.FILES,
+    "sha256": SHA256,
 }
 
 
@@ -105,11 +85,49 @@ def _text(manifest: Manifest) -> bytes:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a folder.
+    """The manifest of a model folder.
 
     Raises:
         InputError: there is none, it is not in the canonical form, has another version, or departs
             from the schema.
+    """
+    path = folder / NAME
+    raw, manifest = read_object(folder)
+    if not isinstance(manifest, dict) or "format" not in manifest:
+        kind = manifest.get("kind") if isinstance(manifest, dict) else None
+        if isinstance(kind, str):
+            raise InputError(
+                f"{folder}: is the folder of a {shown(kind)}, not of a construction; `verify"
+                " check` proves it"
+            )
+        raise InputError(
+            f"{path}: is not the manifest of a model: an object with the key 'format' is expected"
+        )
+    if type(manifest["format"]) is not int or manifest["format"] != FORMAT:
+        raise InputError(
+            f"{path}: is of format {shown(manifest['format'])}, and this version of the program"
+            f" reads format {FORMAT}; use the version that saved the model"
+        )
+    try:
+        require_schema(manifest, _SCHEMA)
+        layers = len(manifest["architecture"]["layers"])
+        if not layers:
+            raise InputError("architecture.layers is []; at least one layer is expected")
+        if layers > MOST_LAYERS:
+            raise InputError(
+                f"architecture.layers has {layers:,} layers, and up to {MOST_LAYERS:,} are read"
+            )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    require_sealed(manifest, raw, path)
+    return manifest
+
+
+def read_object(folder: Path) -> tuple[bytes, object]:
+    """The text of the manifest of a folder of any kind, and the JSON value that it writes.
+
+    Raises:
+        InputError: there is none, or it is too long or no JSON.
     """
     path = folder / NAME
     if not folder.is_dir():
@@ -120,27 +138,13 @@ def read_manifest(folder: Path) -> Manifest:
     if size > _MOST_BYTES:
         raise InputError(f"{path}: has {size:,} bytes; at most {_MOST_BYTES:,} are read")
     raw = path.read_bytes()
-    manifest = parse_json(raw, path)
-    if not isinstance(manifest, dict) or "format" not in manifest:
-        raise InputError(
-            f"{path}: is not the manifest of a model: an object with the key 'format' is expected"
-        )
-    if type(manifest["format"]) is not int or manifest["format"] != FORMAT:
-        raise InputError(
-            f"{path}: is of format {shown(manifest['format'])}, and this version of the program"
-            f" reads format {FORMAT}; use the version that saved the model"
-        )
-    try:
-        _require(manifest, _SCHEMA, "")
-        layers = len(manifest["architecture"]["layers"])
-        if not layers:
-            raise InputError("architecture.layers is []; at least one layer is expected")
-        if layers > MOST_LAYERS:
-            raise InputError(
-                f"architecture.layers has {layers:,} layers, and up to {MOST_LAYERS:,} are read"
-            )
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+    return raw, parse_json(raw, path)
+
+
+def require_sealed(manifest: Manifest, raw: bytes, path: Path) -> None:
+    """Take the `sha256` out of a manifest; raise InputError unless it is that of the rest, and the
+    text is the canonical one.
+    """
     if _text(manifest) != raw:
         raise InputError(
             f"{path}: is not written as it was saved: keys in order, ASCII, one space for each"
@@ -152,32 +156,6 @@ def read_manifest(folder: Path) -> Manifest:
             " changed"
         )
     del manifest["sha256"]
-    return manifest
-
-
-def _require(value: object, schema: Any, where: str) -> None:
-    """Raise InputError, naming the place, unless the value is as the schema says."""
-    if isinstance(schema, _Leaf):
-        if not schema.accepts(value):
-            raise InputError(f"{where} is {shown(value)}; {schema.expected} is expected")
-    elif isinstance(schema, list):
-        if not isinstance(value, list):
-            raise InputError(f"{where} is {shown(value)}; a list is expected")
-        for index, item in enumerate(value):
-            _require(item, schema[0], f"{where}[{index}]")
-    elif not isinstance(value, dict):
-        raise InputError(f"{where} is {shown(value)}; an object is expected")
-    elif isinstance(schema, _Each):
-        for name, item in value.items():
-            _require(item, schema.schema, f"{where}[{shown(name)}]")
-    else:
-        at = f" in {where}" if where else ""
-        for name in sorted(schema.keys() - value.keys()):
-            raise InputError(f"the key {name!r} is missing{at}")
-        for name in sorted(value.keys() - schema.keys()):
-            raise InputError(f"the key {shown(name)} is unknown{at}")
-        for name, part in schema.items():
-            _require(value[name], part, f"{where}.{name}" if where else name)
 
 
 def require_model_files(folder: Path, listed: Manifest) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from constructions.guards.errors import InputError
@@ -19,16 +20,45 @@ UNFINISHED_TENSORS = re.compile(r"\.tmp[0-9A-Za-z]{6}")
 """The names under which safetensors writes a file, from its version 0.8 on."""
 
 
+def write_manifest(part: Path, description: manifests.Manifest) -> None:
+    """Write the manifest of a folder that holds all its other files: what the description says of
+    it, and the size and SHA-256 of every file.
+    """
+    files = {
+        path.name: {"bytes": path.stat().st_size, "sha256": manifests.digest(path)}
+        for path in part.iterdir()
+    }
+    (part / UNFINISHED).write_bytes(manifests.canonical({**description, "files": files}))
+    (part / UNFINISHED).rename(part / manifests.NAME)
+
+
 def require_model_folder(folder: Path) -> None:
     """Raise InputError unless the folder holds a model, byte for byte as it was saved, and nothing
     else.
     """
+    require_unchanged(folder, "model", manifests.read_manifest, require_files)
+
+
+def require_unchanged(
+    folder: Path,
+    kind: str,
+    read_manifest: Callable[[Path], manifests.Manifest],
+    require_files: Callable[[Path, manifests.Manifest], None],
+) -> None:
+    """Raise InputError unless the folder holds what was saved of this kind, byte for byte, and
+    nothing else.
+
+    Args:
+        folder: that may be replaced.
+        kind: what is in it, in a word.
+        read_manifest, require_files: of this kind; they raise InputError.
+    """
     stays = "so it stays as it is; give another name, or move it away"
     try:
-        manifest = manifests.read_manifest(folder)
+        manifest = read_manifest(folder)
     except InputError as error:
         raise InputError(
-            f"{folder}: is not empty and not the folder of a model, {stays} ({error})"
+            f"{folder}: is not empty and not the folder of a {kind}, {stays} ({error})"
         ) from None
     try:
         require_files(folder, manifest["files"])
@@ -40,7 +70,7 @@ def require_model_folder(folder: Path) -> None:
                 raise InputError(f"{path}: has got extended attributes")
     except InputError as error:
         raise InputError(
-            f"{folder}: is not just the model that was saved, {stays} ({error})"
+            f"{folder}: is not just the {kind} that was saved, {stays} ({error})"
         ) from None
 
 
@@ -58,11 +88,20 @@ def require_left_over(folder: Path) -> None:
     """Raise InputError unless the folder is what a save leaves that is killed: a whole model, or
     some files of one.
     """
+    require_left(folder, require_model_folder, manifests.FILES)
+
+
+def require_left(
+    folder: Path, require_whole: Callable[[Path], None], known: Collection[str]
+) -> None:
+    """The same for any kind of folder: `require_whole` is asked where there is a manifest; else it
+    may hold files of the known names.
+    """
     names = {path.name for path in folder.iterdir()}
     if manifests.NAME in names:
-        require_model_folder(folder)
+        require_whole(folder)
         return
     for name in sorted(names):
-        ours = name in {*manifests.FILES, UNFINISHED} or UNFINISHED_TENSORS.fullmatch(name)
+        ours = name in {*known, UNFINISHED} or UNFINISHED_TENSORS.fullmatch(name)
         if not ours or not stat.S_ISREG((folder / name).lstat().st_mode):
             raise InputError(f"{folder}: holds {name}, which no save has left")

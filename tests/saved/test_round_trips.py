@@ -17,7 +17,7 @@ from constructions import (
     selector,
     sparse_selector,
 )
-from constructions.saved import folder
+from constructions.saved import written_facts
 
 
 @pytest.mark.parametrize("partial", [False, True])
@@ -155,10 +155,10 @@ def test_installed_facts_come_back_that_the_codebook_by_default_leaves_no_room_f
 
 
 def test_many_facts_are_packed(monkeypatch, tmp_path):
-    monkeypatch.setattr(folder, "MOST_FACTS_AS_TEXT", FACTS.n_facts)
+    monkeypatch.setattr(written_facts, "MOST_FACTS_AS_TEXT", FACTS.n_facts)
     comes_back(selector(FACTS), tmp_path / "model")
     assert "facts.tsv" in contents(tmp_path / "model")
-    monkeypatch.setattr(folder, "MOST_FACTS_AS_TEXT", FACTS.n_facts - 1)
+    monkeypatch.setattr(written_facts, "MOST_FACTS_AS_TEXT", FACTS.n_facts - 1)
     comes_back(selector(FACTS), tmp_path / "model")
     assert "facts.tsv" not in contents(tmp_path / "model")
 

@@ -1,1 +1,3 @@
-"""What training finds: measures of any decoder, each with its null and its control beside it."""
+"""What training finds: measured with nulls and controls, compared with the constructions, and
+proven.
+"""

@@ -43,11 +43,16 @@ def add_check(commands: Commands) -> None:
             " two checkers, each by itself, prove it from the weights, the facts and the claims of"
             " certificate.json (see --by). A sample of 256 queries, or all if there are fewer, is"
             " then run through a module made of the stored weights: a difference refutes it. See"
-            " docs/certificates.md. Exit status 0 if proven, 1 if refuted or undecided."
+            " docs/certificates.md. The folder of a rounded trained model (`save_rounded`) is"
+            " recognised: all its facts are computed in exact integers, see"
+            " docs/trained-proofs.md. Exit status 0 if proven, 1 if refuted or undecided."
         ),
     )
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="as written by --save or by `save`"
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="as written by --save, by `save` or by `save_rounded`",
     )
     parser.add_argument(
         "--by",

@@ -20,6 +20,7 @@ NAMES = {
     "kernel": "the kernel",
     "symbolic": "the symbolic checker",
     "kernel and symbolic": "both checkers",
+    "rounded": "the checker of rounded trained models, in integers",
 }
 """Who says so, in words."""
 
@@ -44,7 +45,11 @@ def others(not_claimed: int) -> str:
 
 
 def margin_line(proven: Proven) -> str:
-    """By which margin, and whether floating point is covered."""
+    """By which margin, and whether floating point is covered. Of a rounded trained model it is, in
+    float64, whatever the dtype of its weights.
+    """
+    if proven.by == "rounded":
+        return f"margin: {shortened(proven.real_margin)} in real arithmetic; {proven.rounds}"
     floats = (
         f"exact in {proven.exact}"
         if proven.exact

@@ -1,0 +1,132 @@
+"""What is proven of a trained model, claim by claim."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from constructions.guards.wording import shortened
+from verify.queries.evidence import worst
+
+Verdict = Literal["PASS", "FAIL", "UNKNOWN"]
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A query that is answered wrong.
+
+    Attributes:
+        subject, path: by their ids.
+        answer, wins: tokens, the right one and one whose logit is not below it.
+        own, other: intervals that hold their logits.
+        text: the query in names.
+    """
+
+    subject: int
+    path: tuple[int, ...]
+    answer: int
+    wins: int
+    own: tuple[float, float]
+    other: tuple[float, float]
+    text: str
+
+    def in_words(self) -> str:
+        """In one line, with both intervals."""
+        if any(map(math.isnan, (*self.own, *self.other))):
+            return f"{self.text}; its numbers may overflow"
+        own, other = (f"[{low:.9g}, {high:.9g}]" for low, high in (self.own, self.other))
+        return f"{self.text}: its logit lies in {other}, the answer's in {own}"
+
+
+@dataclass
+class Claim:
+    """That all queries are answered right, in one arithmetic.
+
+    Attributes:
+        queries: how many there are.
+        proven, refuted: of how many it is decided.
+        exactly: how many were computed in rational numbers.
+        margin: the least distance of the right logit from the next one, at least, over those that
+            are proven from intervals; None where there are none.
+        first_wrong: the first refuted query.
+        why: why nothing is decided, where that is so.
+        seconds: of the work.
+    """
+
+    queries: int
+    proven: int = 0
+    refuted: int = 0
+    exactly: int = 0
+    margin: float | None = None
+    first_wrong: Wrong | None = None
+    why: str = ""
+    seconds: float = 0.0
+
+    def prove(self, count: int, margin: float | None) -> None:
+        """So many more are proven, by this margin at least."""
+        self.proven += count
+        margins = [each for each in (self.margin, margin) if each is not None]
+        self.margin = min(margins, default=None)
+
+    def refute(self, count: int) -> None:
+        """So many more are refuted."""
+        self.refuted += count
+
+    @property
+    def verdict(self) -> Verdict:
+        """PASS, FAIL or UNKNOWN."""
+        if self.refuted:
+            return "FAIL"
+        proven = self.queries > 0 and self.proven == self.queries
+        return "PASS" if proven and not self.why else "UNKNOWN"
+
+    @property
+    def undecided(self) -> float:
+        """The share of queries that are neither proven nor refuted, 0 to 1."""
+        return 1 - (self.proven + self.refuted) / self.queries if self.queries else 1.0
+
+    def in_words(self) -> str:
+        """The verdict in one line."""
+        if self.why:
+            return f"UNKNOWN: {self.why}"
+        if self.first_wrong is not None:
+            return (
+                f"FAIL: {self.refuted:,} of {self.queries:,} queries are answered wrong, first"
+                f" {self.first_wrong.in_words()}"
+            )
+        if self.verdict == "PASS":
+            by = "" if self.margin is None else f", by {shortened(Fraction(self.margin))} at least"
+            return f"PASS: all {self.queries:,} queries are answered right{by}"
+        return (
+            f"UNKNOWN: {self.queries - self.proven - self.refuted:,} of {self.queries:,} queries"
+            f" ({self.undecided:.2%}) are undecided"
+        )
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Both claims.
+
+    Attributes:
+        real: in real arithmetic.
+        in_dtype: in the dtype of the weights, in any order of summation.
+        dtype: that one.
+    """
+
+    real: Claim
+    in_dtype: Claim
+    dtype: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worse one of both."""
+        return worst((self.real.verdict, self.in_dtype.verdict))
+
+    def in_words(self) -> str:
+        """Both in two lines."""
+        return (
+            f"in real arithmetic: {self.real.in_words()}\n"
+            f"in {self.dtype}, in any order: {self.in_dtype.in_words()}"
+        )
