@@ -54,11 +54,11 @@ def sentences(facts, templates):
     ]
 
 
-def shaped(kind, n_tokens, width=32, layers=2):
+def shaped(kind, n_tokens, width=32, layers=2, positions=16):
     """A model of random weights."""
     ends = {"bos_token_id": 0, "eos_token_id": 0, "initializer_range": 0.2}
     sizes = {"vocab_size": n_tokens, "hidden_size": width, "num_hidden_layers": layers}
-    sizes |= {"num_attention_heads": 4, "max_position_embeddings": 16}
+    sizes |= {"num_attention_heads": 4, "max_position_embeddings": positions}
     if kind == "gpt2":
         no_dropout = {"resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0}
         return GPT2LMHeadModel(GPT2Config(**sizes, **ends, **no_dropout))
