@@ -10,6 +10,7 @@ PAGES = (
     "docs/command-line.md",
     "docs/journals.md",
     "docs/lower-bounds.md",
+    "docs/measures.md",
     "docs/own-facts.md",
     "docs/python.md",
     "docs/show.md",

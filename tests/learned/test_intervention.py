@@ -4,7 +4,18 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from decoders_to_measure import BIJECTIONS, GEOMETRIC, MEMORIES, N, R, edited, generator, measured
+import torch
+from decoders_to_measure import (
+    BIJECTIONS,
+    GEOMETRIC,
+    MEMORIES,
+    N,
+    R,
+    edited,
+    generator,
+    measured,
+    turned,
+)
 
 from constructions import FactTable, selector
 from verify.learned import superposition as fits
@@ -117,3 +128,17 @@ def test_it_is_refused_where_no_component_is_known():
     for one in (found.move, found.keep, found.both):
         assert one.value is None
         assert "by attribute 64 numbers" in one.refused
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_no_change_of_basis_changes_a_count(noise):
+    """Values, nulls and controls, of exact and of noisy rows."""
+    counts = []
+    for model in (selector(BIJECTIONS), turned(selector(BIJECTIONS))):
+        decoder, answers = measured(model)
+        basis = getattr(model, "basis", torch.eye(25)).double().numpy()
+        added = noise * generator().standard_normal(decoder.rows().shape) @ basis.T
+        found = intervention(decoder.with_rows(decoder.rows() + added), answers)
+        counts.append([(m.value, m.null, m.control) for m in (found.move, found.both)])
+    assert np.array(counts[0], float) == pytest.approx(np.array(counts[1], float), abs=0.01)
+    assert (counts[0][1][0] == 1) == (noise == 0)

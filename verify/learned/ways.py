@@ -1,0 +1,109 @@
+"""How our own modules are read at the last position: states, hidden units, attention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from constructions.decoders.standard_decoder import Block, StandardDecoder
+from constructions.guards.errors import InputError
+from constructions.learning.one_layer import OneLayer
+from constructions.model.parts import MLP
+from constructions.model.trace import Trace, Traced
+from constructions.model.transformer import Transformer
+
+Way = Callable[[Any, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How a kind of module is read: functions of the module and of tokens (Q, L).
+
+    Attributes:
+        states: what the unembedding reads at the last position, (Q, d_state).
+        units: activations of all hidden layers there, (Q, n_units).
+        attention: from there to all positions, (Q, n_heads, L).
+        writes: of the module alone: what a unit adds to the stream for each 1 of its activation,
+            (n_units, d); NaN of those that another hidden layer reads. These three are None where
+            nobody has said how they are found.
+    """
+
+    states: Way
+    units: Way | None = None
+    attention: Way | None = None
+    writes: Callable[[Any], Tensor] | None = None
+
+
+def _last_state(module: Traced, tokens: Tensor) -> Tensor:
+    """Of a transformer or standard decoder of ours: (Q, d)."""
+    return module.states(tokens)[0][..., -1, :]
+
+
+def _hidden_units(module: Traced, tokens: Tensor) -> Tensor:
+    """Of the same: all hidden units (Q, n_units) at the last position."""
+    trace, found = Trace(), []
+    module.states(tokens, trace=trace)
+    for index, (mlp, block) in enumerate(_mlps(module)):
+        x = trace.residual[f"layers.{index}.mid"][..., -1, :]
+        if block is not None and block.pre:
+            x = block.mlp_norm(x)
+        if mlp is not None:
+            for weight in list(mlp.weights)[:-1]:
+                x = weight(x).relu()
+                found.append(x)
+    empty = torch.empty(len(tokens), 0, device=tokens.device)
+    return torch.cat(found, dim=-1) if found else empty
+
+
+def _mlps(module: Traced) -> list[tuple[MLP | None, Block | None]]:
+    """The MLP of each layer in the order of application, and its block if it has norms."""
+    if isinstance(module, StandardDecoder):
+        return [(block.mlp, block) for block in module.block_sequence()]
+    if isinstance(module, Transformer):
+        return [(layer.mlp, None) for layer in module.layer_sequence()]
+    raise InputError(f"the MLPs of a {type(module).__name__} are not known")
+
+
+def _written(module: Traced) -> Tensor:
+    """Of the same: what all hidden units write to the stream, (n_units, d)."""
+    mlps = [mlp for mlp, _ in _mlps(module) if mlp is not None]
+    d = module.unembedding.weight.shape[1]
+    found = [_of_one_mlp([mlp.matrix(i) for i in range(len(mlp.weights))]) for mlp in mlps]
+    return torch.cat(found) if found else torch.empty(0, d)
+
+
+def _of_one_mlp(weights: list[Tensor]) -> Tensor:
+    """What the units of an MLP with these matrices write, (n_units, d); NaN for the units of all
+    hidden layers but the last.
+    """
+    *inner, last = weights
+    unread = sum(len(weight) for weight in inner[:-1])
+    return torch.cat([last.new_full((unread, len(last)), torch.nan), last.mT])
+
+
+def _heads(module: Traced, tokens: Tensor) -> Tensor:
+    """Of the same: attention (Q, n_heads, L) from the last position."""
+    trace = Trace()
+    module.states(tokens, trace=trace)
+    found = [pattern[..., -1, :] for pattern in trace.patterns.values()]
+    empty = torch.empty(len(tokens), 0, tokens.shape[-1], device=tokens.device)
+    return torch.cat(found, dim=-2) if found else empty
+
+
+def _units_of_one_layer(module: OneLayer, tokens: Tensor) -> Tensor:
+    """All hidden units (Q, n_units) of a one-layer model."""
+    stream, _ = module.attended(tokens)
+    return torch.cat(module.hidden(stream)[:-1], dim=-1)
+
+
+TRACED = Ways(_last_state, _hidden_units, _heads, _written)
+ONE_LAYER = Ways(
+    lambda module, tokens: module.states(tokens),
+    _units_of_one_layer,
+    lambda module, tokens: module.attended(tokens)[1][:, None, :],
+    lambda module: _of_one_mlp(list(module.weights)),
+)
