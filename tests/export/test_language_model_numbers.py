@@ -1,0 +1,284 @@
+"""What is read of language models is what their own forward passes and derivatives say."""
+
+from fractions import Fraction
+from itertools import permutations, product
+
+import numpy as np
+import pytest
+import torch
+from export_tools import hugging_face
+from torch import nn
+
+from constructions import FactTable, InputError
+from constructions.guards.errors import DoesNotFit
+
+pytestmark = hugging_face
+
+ROWS = [
+    ("Zürich", "twin", "New York"),
+    ("Ann Lee", "twin", "New Delhi"),
+    ("Köln", "twin", "Paris"),
+    ("Zürich", "port", "Paris"),
+    ("Ann Lee", "port", "New York"),
+    ("Köln", "port", "New York"),
+]
+TEXTS = {"twin": "The twin of {subject} is", "port": "{subject}'s port:"}
+
+
+def spelled(texts, normalizer=None):
+    """A byte-level BPE tokenizer, as GPT-2 has one, trained on texts."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    inner = Tokenizer(models.BPE())
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    if normalizer is not None:
+        inner.normalizer = normalizer
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=290, initial_alphabet=alphabet, show_progress=False, special_tokens=["<end>"]
+    )
+    inner.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<end>")
+
+
+SPELT = ("is New York", "is New Delhi", "is Paris", "twin of", *(f"is {x}" for x in "uvwxyz"))
+"""Texts whose words, with the space before them, become tokens."""
+
+
+def made(kind="gpt2", texts=SPELT, **options):
+    """A random model with a byte-level tokenizer, in float64."""
+    from small_language_models import shaped
+
+    from verify.learned.language_models.loading import of
+
+    torch.manual_seed(5)
+    tokenizer = spelled(texts, options.pop("normalizer", None))
+    model = shaped(kind, len(tokenizer), width=16, positions=64).double()
+    return of(model, tokenizer, **options)
+
+
+def asked_of(language, rows=ROWS, texts=TEXTS, scoring="auto"):
+    """The questions of a table."""
+    from verify.learned.language_models.prompts import prompts
+    from verify.learned.language_models.templates import template
+
+    facts = FactTable.from_triples(rows)
+    return prompts(language, facts, {r: template(r, text) for r, text in texts.items()}, scoring)
+
+
+def known_of(language, **options):
+    """What it says of all questions."""
+    from verify.learned.language_models.known import known
+
+    return known(language, asked_of(language, **options), lambda done: None)
+
+
+def hidden_states(language, tokens):
+    """All hidden states of one prompt alone, by the model's own account."""
+    with torch.no_grad():
+        found = language.model(torch.tensor([tokens]), output_hidden_states=True)
+    return [x[0].numpy() for x in found.hidden_states]
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_streams_are_the_hidden_states_of_the_last_token_of_each_name(kind):
+    language = made(kind, batch=5)
+    known = known_of(language)
+    asked = known.asked
+    for (r, relation), (s, subject) in product(
+        enumerate(asked.relations), enumerate(asked.subjects)
+    ):
+        tokens, place = asked.tokens[r][s], asked.places[r, s]
+        start = TEXTS[relation].split("{subject}")[0] + subject
+        assert language.tokenizer.decode(tokens[: place + 1]) == start
+        states = hidden_states(language, tokens)
+        for layer in range(2):
+            assert np.allclose(known.streams[layer, r, s], states[layer][place], atol=1e-6)
+        assert np.allclose(known.states[r, s], states[-1][-1], atol=1e-6)
+        assert not np.allclose(known.streams[1, r, s], states[1][place - 1], atol=1e-2)
+
+
+def test_answers_that_begin_alike_are_scored_by_all_their_tokens():
+    language = made(batch=4)
+    known = known_of(language)
+    asked = known.asked
+    assert asked.scoring == "whole"
+    for r, s, a in np.ndindex(known.scores.shape):
+        prompt = TEXTS[asked.relations[r]].replace("{subject}", asked.subjects[s])
+        tokens = language.tokenizer(f"{prompt} {asked.answers[a]}")["input_ids"]
+        n = len(language.tokenizer(prompt)["input_ids"])
+        assert n < len(tokens) - (asked.answers[a] != "Paris")
+        with torch.no_grad():
+            log = language.model(torch.tensor([tokens])).logits[0].log_softmax(-1)
+        expected = sum(float(log[i - 1, tokens[i]]) for i in range(n, len(tokens)))
+        assert known.scores[r, s, a] == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(
+        InputError, match=r"\(Zürich, twin, New York\) and \(Ann Lee, twin, New Delhi\)"
+    ):
+        asked_of(language, scoring="first")
+
+
+def test_answers_with_first_tokens_of_their_own_are_scored_by_these():
+    language = made()
+    rows = [row for row in ROWS if row[2] != "New Delhi"]
+    known = known_of(language, rows=rows)
+    assert known.asked.scoring == "first"
+    for r, s, a in np.ndindex(known.scores.shape):
+        tokens = known.asked.tokens[r][s]
+        with torch.no_grad():
+            logits = language.model(torch.tensor([tokens])).logits[0, -1]
+        (first, *_) = language.tokenizer(f" {known.asked.answers[a]}")["input_ids"]
+        assert known.scores[r, s, a] == pytest.approx(float(logits[first]), abs=1e-9)
+
+
+@pytest.mark.parametrize("scoring", ["first", "whole"])
+def test_with_the_row_of_another_a_subject_is_answered_as_that_one(scoring):
+    """At layer 0, where the stream is an embedding; in whole answers too."""
+    from verify.learned.language_models.layer_decoder import LayerDecoder
+
+    rows = [
+        (f"{letter}", "of", f"{answer}") for letter, answer in zip("ABCDEF", "uvwxyz", strict=True)
+    ]
+    known = known_of(made(), rows=rows, texts={"of": "The one of {subject} is"}, scoring=scoring)
+    every, zero = np.arange(6), np.zeros(6, np.int64)
+    decoder, donors = LayerDecoder(known, 0), np.roll(every, 1)
+    changed = decoder.with_rows(decoder.rows()[donors])
+    expected = decoder.logits(donors, zero)
+    assert np.allclose(changed.logits(every, zero), expected, atol=1e-5)
+    assert not np.allclose(decoder.logits(every, zero), expected, atol=1e-2)
+    later = LayerDecoder(known, 2)
+    moved = later.with_rows(later.rows()[donors]).logits(every, zero)
+    assert np.allclose(moved, decoder.logits(every, zero), atol=1e-5), "nobody reads it there"
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_jacobians_are_differences_of_passes_with_a_shift(kind):
+    from verify.learned.language_models.linear_relations import linearised
+    from verify.learned.language_models.passes import Shift, run
+
+    language = made(kind)
+    known = known_of(language)
+    asked, examples = known.asked, np.array([2, 0])
+    step, allowed = (1e-4, 1e-5) if kind == "gpt2" else (1e-3, 2e-3)  # whose norms are in float32
+
+    def last(layer, shift):
+        """The last states where the subjects' streams are shifted, (2, d_state)."""
+        tokens = [asked.tokens[1][s] for s in examples]
+        by = Shift(layer, asked.places[1, examples], torch.from_numpy(shift))
+        return run(language, tokens, [[len(x) - 1] for x in tokens], shift=by).states[:, 0].numpy()
+
+    def slope(layer, direction):
+        """The derivative along a direction for each example, (2, d_state)."""
+        both = [last(layer, sign * step * direction) for sign in (1, -1)]
+        return (both[0] - both[1]) / (2 * step)
+
+    around = linearised(known, 1, examples, [0, 1, 2])
+    for layer in (0, 1):
+        columns = [slope(layer, np.tile(axis, (2, 1))).mean(axis=0) for axis in np.eye(16)]
+        assert np.allclose(around[layer].mean, np.stack(columns, axis=1), atol=allowed)
+        s = known.streams[layer, 1, examples].astype(np.float64)
+        for j in range(2):
+            expected = slope(layer, np.tile(s[j], (2, 1)))
+            assert np.allclose(around[layer].through[:, j], expected, atol=10 * allowed)
+        own = np.stack([around[layer].through[i, i] for i in range(2)])
+        assert np.allclose(around[layer].bias, (known.states[1, examples] - own).mean(axis=0))
+    assert not around[2].mean.any(), "what no layer reads has no derivative"
+
+
+def test_each_example_is_predicted_by_the_others_and_ranks_are_cut(rng):
+    from verify.learned.language_models.linear_relations import Linearised, of_rank
+
+    jacobians, s, o = (rng.standard_normal(shape) for shape in ((4, 5, 3), (4, 3), (4, 5)))
+    through = np.einsum("ids,js->ijd", jacobians, s)
+    found = Linearised(jacobians.mean(axis=0), through, o).without_each(1.7)
+    for j in range(4):
+        others = [i for i in range(4) if i != j]
+        weight = jacobians[others].mean(axis=0)
+        bias = np.mean([o[i] - jacobians[i] @ s[i] for i in others], axis=0)
+        assert np.allclose(found[j], 1.7 * weight @ s[j] + bias)
+    cut = of_rank(jacobians[0], 2)
+    sizes = np.linalg.svd(jacobians[0], compute_uv=False)
+    assert np.linalg.matrix_rank(cut) == 2
+    assert np.linalg.norm(jacobians[0] - cut) == pytest.approx(sizes[2])
+
+
+def test_the_null_of_an_encoding_is_the_mean_over_all_permutations(rng):
+    from verify.learned.language_models.linear_relations import _of_others
+
+    for _ in range(5):
+        said, wanted = rng.integers(3, size=5), rng.integers(3, size=5)
+        shares = [
+            Fraction(int((said[list(order)] == wanted).sum()), 5)
+            for order in permutations(range(5))
+        ]
+        assert _of_others(said, wanted, 3) == sum(shares) / len(shares)
+
+
+def test_units_are_what_the_last_matrix_of_the_mlp_reads():
+    from verify.learned.language_models.layer_decoder import LayerDecoder
+
+    for kind, name in (
+        ("gpt2", "transformer.h.1.mlp.c_proj"),
+        ("llama", "model.layers.1.mlp.down_proj"),
+    ):
+        language = made(kind, batch=2)
+        known, seen = known_of(language), []
+        found = LayerDecoder(known, 1).units(np.array([0, 2, 1]), np.array([1, 0, 1]))
+        module = dict(language.model.named_modules())[name]
+        handle = module.register_forward_pre_hook(
+            lambda _, given, seen=seen: seen.append(given[0])
+        )
+        for r, s in ((1, 0), (0, 2), (1, 1)):
+            hidden_states(language, known.asked.tokens[r][s])
+        handle.remove()
+        expected = np.stack([one[0, -1].numpy() for one in seen])
+        assert found.shape == (3, 64 if kind == "gpt2" else 48)
+        assert np.allclose(found, expected, atol=1e-6)
+
+
+def test_models_whose_layers_are_not_known_are_refused():
+    from verify.learned.language_models.loading import decoder_layers
+    from verify.learned.language_models.units import n_units
+
+    language = made()
+    assert decoder_layers(language.model) is language.layers
+    language.model.more = nn.ModuleList([nn.Identity(), nn.Identity()])
+    with pytest.raises(
+        InputError, match=r"2 hidden layers .* transformer\.h, more of that length"
+    ):
+        decoder_layers(language.model)
+    language.model.config.num_hidden_layers = 7
+    with pytest.raises(InputError, match="no list of modules of that length"):
+        decoder_layers(language.model)
+    assert n_units(nn.Sequential(nn.Linear(16, 16), nn.LayerNorm(16)), 16) is None
+
+
+def test_names_that_are_the_same_tokens_or_none_are_refused():
+    from tokenizers import Regex, normalizers
+
+    lower = made(normalizer=normalizers.Lowercase())
+    letters = made(normalizer=normalizers.Replace(Regex("[^A-Za-z ]"), ""))
+    for language, rows, texts, reported in (
+        (lower, [("Ann", "of", "x"), ("ANN", "of", "y")], "a {subject} is", "'Ann' and 'ANN' are"),
+        (lower, [("a", "of", "Bob"), ("b", "of", "BOB")], "a {subject} is", r"\(a, of, Bob\) and"),
+        (letters, [("!!", "of", "x")], "a {subject} is", "the subject '!!' has no tokens"),
+        (
+            made(),
+            [("a", "of", "Q"), ("b", "of", "Qa")],
+            "a {subject} is",
+            "beginning of the other",
+        ),
+        (made(texts=["Ann's"] * 9 + ["Anns"] * 9), [("Ann", "of", "x")], "{subject}s is", "'s'"),
+    ):
+        with pytest.raises(InputError, match=reported):
+            asked_of(language, rows=rows, texts={"of": texts})
+    with pytest.raises(InputError, match="other tokens after the template of 'port'"):
+        asked_of(made(), texts=TEXTS | {"port": "{subject} is near{answer}"})
+
+
+def test_streams_that_do_not_fit_are_refused(monkeypatch):
+    monkeypatch.setattr("constructions.guards.memory.memory_limit", lambda: 1000)
+    with pytest.raises(DoesNotFit, match="the streams of 6 questions need"):
+        known_of(made())
