@@ -11,6 +11,7 @@ NAMES = {
     "superposition": ["superposition"],
     "intervention": ["move", "keep", "both"],
     "transfer": ["zero-step transfer", "transfer after 25 steps"],
+    "selection": ["selection"],
     "attention": ["attention to the subject"],
 }
 

@@ -27,6 +27,10 @@ WORDS = {
     "attack": (["attack", "model", "-n", "5"], "nothing wrong was accepted"),
     "journal": (["journal", "j"], "PASS: 1 job planned"),
     "learned": (["learned", "threshold", "--seeds", "3", "--workers", "0"], "1 of 1 points"),
+    "learned pretrained": (
+        ["learned", "pretrained", "no-model", "facts.tsv", "--templates", "templates.json"],
+        "",  # what it finds: tests/export/
+    ),
     "export": (["export", "model", "--to", "onnx", "out"], "out"),
     "known-answers": (["known-answers", "pack"], "pack: 7 models and known-answers.json"),
     "example": (["example", "unicode.tsv"], "unicode.tsv"),
@@ -39,6 +43,7 @@ def workshop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     facts = FactTable.from_triples([("Ann", "mother", "Beth"), ("Beth", "mother", "Carla")])
     facts.to_tsv(tmp_path / "facts.tsv")
+    (tmp_path / "templates.json").write_text('{"mother": "The mother of {subject} is"}')
     save(selector(FactTable.random_bijections(5, 1, seed=0)), tmp_path / "model")
     write(tmp_path / "j", [1])
     monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: [Cell("selector", 5, 2)])
@@ -51,6 +56,9 @@ def test_every_command_ends_with_0_and_says_what_it_found(command, workshop, cap
     words, said = WORDS[command]
     status = main(words)
     printed = capsys.readouterr()
+    if command == "learned pretrained":
+        assert (status, "no-model" in printed.err or "huggingface" in printed.err) == (2, True)
+        return
     if command == "export" and find_spec("onnxruntime") is None:
         assert (status, "onnx" in printed.err) == (2, True)
         return

@@ -10,8 +10,6 @@ import pytest
 from export_tools import hugging_face
 
 from verify.__main__ import main
-from verify.cli.arguments import COMMANDS
-from verify.cli.commands.pretrained import add_pretrained
 
 pytestmark = hugging_face
 
@@ -35,12 +33,11 @@ def workshop(tmp_path_factory):
 def measure(workshop, tmp_path, monkeypatch, capsys):
     """Runs the command in the workshop: its status, what it prints, and its JSON."""
     monkeypatch.chdir(workshop)
-    monkeypatch.setitem(COMMANDS, "pretrained", add_pretrained)
 
     def run(model, *words, facts="facts.tsv", templates="templates.json"):
         out = tmp_path / "out.json"
         words = (model, facts, "--templates", templates, "--json", out, *words)
-        status = main(["pretrained", *map(str, words)])
+        status = main(["learned", "pretrained", *map(str, words)])
         printed = capsys.readouterr()
         found = json.loads(out.read_text()) if status == 0 else None
         return status, printed, found
@@ -130,10 +127,8 @@ def test_a_table_whose_fit_says_nothing_is_measured_otherwise(measure, workshop)
 
 def test_help_imports_neither_torch_nor_transformers():
     code = (
-        "import sys; from verify.cli.arguments import COMMANDS; from verify.__main__ import main\n"
-        "from verify.cli.commands.pretrained import add_pretrained\n"
-        "COMMANDS['pretrained'] = add_pretrained\n"
-        "try: main(['pretrained', '--help'])\nexcept SystemExit: pass\n"
+        "import sys; from verify.__main__ import main\n"
+        "try: main(['learned', 'pretrained', '--help'])\nexcept SystemExit: pass\n"
         "assert not {'torch', 'transformers'} & set(sys.modules), 'slow import'"
     )
     done = subprocess.run(

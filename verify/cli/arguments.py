@@ -16,6 +16,7 @@ from verify.cli.commands import (
     known_answers,
     learned,
     lists,
+    pretrained,
     saved,
     show,
 )
@@ -84,13 +85,16 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "facts": facts.add_facts,
     "show": show.add_show,
     "learned": learned.add_learned,
+    "learned pretrained": pretrained.add_pretrained,
     "check": saved.add_check,
     "attack": saved.add_attack,
     "export": saved.add_export,
     "known-answers": known_answers.add_known_answers,
     "example": lists.add_example,
 }
-"""What adds the words of each command, but for those that are named after a construction."""
+"""What adds the words of each command, but for those that are named after a construction. A name may
+have two words.
+"""
 
 
 DASH = "; a name that begins with a dash is asked for in one quoted string: --ask='-x relation'"

@@ -75,6 +75,8 @@ def _understood(
         InputError: the first of them names a construction of the user's, and there is none.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
+    if " ".join(words[:2]) in COMMANDS:
+        words[:2] = [" ".join(words[:2])]
     first = words[0] if words else ""
     if first.endswith(".py") and first not in COMMANDS:
         raise InputError(f"{first} names a file, and not what in it: give {first}:NAME")

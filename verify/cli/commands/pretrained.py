@@ -26,7 +26,7 @@ with countries.json: {"capital": "The capital of {subject} is"}
 def add_pretrained(commands: Commands) -> None:
     """The words of `verify learned pretrained`, to be added below `learned`."""
     parser = commands.add_parser(
-        "pretrained",
+        "learned pretrained",
         help="how a language model from a local folder holds the facts of a table",
         description=(
             "Asks a causal language model of Hugging Face, read from a folder on this machine,\n"

@@ -18,6 +18,7 @@ NAMES = (
     "both",
     "zero-step transfer",
     "transfer after 25 steps",
+    "selection",
 )
 """Of the measures, in the order in which they are shown."""
 SHORT = {
@@ -37,21 +38,22 @@ def table(
 
     Args:
         found: the points.
-        label: names a point, in at most 24 characters.
+        label: names a point, in at most 20 characters.
         names: of the measures.
     """
-    heads = "".join(f"{SHORT.get(name, name):>11}" for name in names)
-    lines = [f"{'':24}{'recall':>8}{heads}"]
+    heads = "".join(f"{SHORT.get(name, name):>10}" for name in names)
+    lines = [f"{'':20}{'recall':>7}{heads}"]
     for one in found:
         if one.lost:
-            lines.append(f"{label(one):24}  {one.lost}")
+            lines.append(f"{label(one):20}  {one.lost}")
             continue
         measures = [one.measure(name) for name in names]
-        recall = one.mean_recall
-        lines.append(f"{label(one):24}{recall:8.3f}" + _cells(measures, lambda m: m.value))
-        lines.append(f"{'  +-':24}{'':8}" + _cells(measures, _half))
-        lines.append(f"{'  null':24}{'':8}" + _cells(measures, lambda m: m.null))
-        lines.append(f"{'  control':24}{'':8}" + _cells(measures, lambda m: m.control))
+        lines.append(
+            f"{label(one):20}{one.mean_recall:7.3f}" + _cells(measures, lambda m: m.value)
+        )
+        lines.append(f"{'  +-':20}{'':7}" + _cells(measures, _half))
+        lines.append(f"{'  null':20}{'':7}" + _cells(measures, lambda m: m.null))
+        lines.append(f"{'  control':20}{'':7}" + _cells(measures, lambda m: m.control))
     refusals = {m.refused for one in found for name in names if (m := one.measure(name)).refused}
     return [*lines, *(f"refused: {reason}" for reason in sorted(refusals))]
 
@@ -59,7 +61,7 @@ def table(
 def _cells(measures: Sequence[Measure], part: Callable[[Measure], object]) -> str:
     """One part of each measure."""
     return "".join(
-        f"{'refused' if m.refused else '-' if (x := part(m)) is None else f'{float(x):.3f}':>11}"  # type: ignore[arg-type]
+        f"{'refused' if m.refused else '-' if (x := part(m)) is None else f'{float(x):.3f}':>10}"  # type: ignore[arg-type]
         for m in measures
     )
 

@@ -9,7 +9,7 @@ from verify.learned.experiments.found import Found
 from verify.learned.experiments.measured import draw_bars, table, value
 from verify.learned.experiments.points import Measured, OneHop, Point
 
-EVERY: tuple[Measured, ...] = ("superposition", "intervention", "transfer")
+EVERY: tuple[Measured, ...] = ("superposition", "intervention", "transfer", "selection")
 SETTING = {"weight_decay": 1.0, "until": 0.0, "measured": EVERY}
 LEARNED = OneHop(16, 16, 4, 24, 64, 2, **SETTING)  # type: ignore[arg-type]
 FROZEN = OneHop(16, 16, 4, 24, 256, 1, frozen=("entities",), **SETTING)  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ from verify.learned.experiments.found import Found
 from verify.learned.experiments.points import ManyHops, Measured, OneHop, Point
 from verify.learned.intervention import intervention
 from verify.learned.measure import Measure
+from verify.learned.selection import selection
 from verify.learned.superposition import superposition
 from verify.learned.transfer import after_steps, zero_step
 from verify.runner.job import Cost, Kind
@@ -138,6 +139,14 @@ def _transfer(
     ]
 
 
+def _selection(
+    point: OneHop, model: OneLayer, answers: NDArray[np.int64], seed: int
+) -> list[Measure]:
+    """How far hidden units divide the relations; the control is a model that was never trained."""
+    untrained = of(drawn(shape_of(point), NEW + seed))
+    return [selection(of(model), control=untrained, seed=seed).measure]
+
+
 def _attention(
     point: OneHop, model: OneLayer, answers: NDArray[np.int64], seed: int
 ) -> list[Measure]:
@@ -149,6 +158,7 @@ MEASURES: dict[Measured, Callable[[OneHop, OneLayer, NDArray[np.int64], int], li
     "superposition": _superposition,
     "intervention": _intervention,
     "transfer": _transfer,
+    "selection": _selection,
     "attention": _attention,
 }
 """What is measured of a model and its facts, by name."""
