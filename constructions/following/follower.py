@@ -85,11 +85,13 @@ class Follower:
         box = Box(*(end.expand(n_positions, -1) for end in ends))
         return Embedded(box, one_for_each(n_positions))
 
-    def points(self, tokens: Tensor, change: Change) -> Embedded:
-        """Token sequences (..., L), a box for each."""
+    def points(self, tokens: Tensor, change: Change, prefixes: Prefixes | None = None) -> Embedded:
+        """Token sequences (..., L), a box for each; prefixes: theirs, by default those that are
+        distinct.
+        """
         if self.network.pair is not None:
             return self._pairs(tokens, self.network.pair, change)
-        prefixes = prefixes_of(tokens)
+        prefixes = prefixes_of(tokens) if prefixes is None else prefixes
         return Embedded(self._rows(tokens.reshape(-1)[prefixes.first], change), prefixes)
 
     def _rows(self, tokens: Tensor, change: Change) -> Box:
@@ -121,20 +123,26 @@ class Follower:
             gap: where it is known that heads with queries select a position there: by how much
                 its score is above all others, at least.
         """
-        x, prefixes = embedded
+        prefixes = embedded.prefixes
         selection = None if gap is None else Selection(prefixes.n_positions - n_answers, gap)
-        rules = _BoxRules(self.weights, change, prefixes, selection)
-        if self.network.positions is not None:
-            name = self.network.positions.name
-            table, places = self.weights[name].weight, prefixes.position
-            low = table[places]
-            x = change.plus(x, Box(low, low, change.table(name, table)[places]))
-        x = follow(self.network, x, rules).at(prefixes.at[..., -n_answers:])
+        rules = BoxRules(self.weights, change, prefixes, selection)
+        x = follow(self.network, self.placed(embedded, change), rules)
+        x = x.at(prefixes.at[..., -n_answers:])
         return rules.through(self.network.unembedding, x).unscaled()
+
+    def placed(self, embedded: Embedded, change: Change) -> Box:
+        """The embedded tokens with their positions, (P, d_model)."""
+        x, prefixes = embedded
+        if self.network.positions is None:
+            return x
+        name = self.network.positions.name
+        table, places = self.weights[name].weight, prefixes.position
+        low = table[places]
+        return change.plus(x, Box(low, low, change.table(name, table)[places]))
 
 
 @dataclass(frozen=True)
-class _BoxRules(MatrixRules[Box]):
+class BoxRules(MatrixRules[Box]):
     """What each step makes of boxes, one for each prefix (P, n), by the float64 weights of these
     names under a change.
     """

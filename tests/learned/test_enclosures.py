@@ -15,7 +15,7 @@ from constructions import OneLayerShape
 from constructions.following import changes, mixtures, norms
 from constructions.following.boxes import Box
 from constructions.following.changes import Real, Rounding
-from constructions.following.follower import Follower, _BoxRules
+from constructions.following.follower import BoxRules, Follower
 from constructions.following.queries import is_wrong, lead
 from constructions.learning.network import network_of_one_layer
 
@@ -273,7 +273,7 @@ def test_a_bias_that_is_added_last_would_be_too_little(monkeypatch):
         bias = matrix.bias.double().expand(len(x.low), -1)
         return self.change.plus(self.through(matrix, none), Box(bias, bias, 0 * bias))
 
-    monkeypatch.setattr(_BoxRules, "layer", afterwards)
+    monkeypatch.setattr(BoxRules, "layer", afterwards)
     lost, allowed = lost_and_allowed(worst("bias"))
     assert allowed < lost
 

@@ -255,8 +255,8 @@ def test_a_seeded_decoder_is_proven(norm):
 
 
 @pytest.mark.parametrize(("norm", "hops"), [(None, 1), ("rmsnorm", 1), ("layernorm", 2)])
-def test_a_trained_decoder_is_proven(norm, hops):
-    """In float32 the bounds grow tenfold from part to part: of two blocks much is undecided."""
+def test_a_trained_decoder_is_proven(norm, hops, monkeypatch):
+    """Of two blocks boxes decide little in float32; slopes decide the rest."""
     facts = FactTable.random_bijections(8, 2, seed=3)
     shape = StandardShape(8 + 2 + 1, 16, hops, 2, 8, 32, hops + 1, norm)
     found = fit(shape, facts.dataset(hops), 250, 0, until=None, initial_scale=0.2)
@@ -264,12 +264,14 @@ def test_a_trained_decoder_is_proven(norm, hops):
     model = found.models[0]
     assert isinstance(model, StandardDecoder)
     proof = prove_recall(model, facts, hops=hops)
-    assert proof.real.verdict == "PASS", proof.in_words()
+    assert proof.verdict == "PASS", proof.in_words()
     assert proof.real.queries == 8 * 2**hops
-    assert proof.in_dtype.verdict == "PASS" if hops == 1 else proof.in_dtype.refuted == 0
     wrong = with_answer(facts, 1, 3, (int(facts.answers[1, 3]) + 1) % 8)
     assert prove_recall(model, wrong, hops=hops).real.verdict == "FAIL"
-    assert prove_recall(model.double(), facts, hops=hops).verdict == "PASS"
+    if hops == 2:
+        nothing = lambda follower, tokens, *others: torch.full((len(tokens),), torch.nan)  # noqa: E731
+        monkeypatch.setattr(proven, "leads_by_slopes", nothing)
+        assert prove_recall(model, facts, hops=hops).in_dtype.undecided > 0.5
 
 
 def test_a_construction_in_a_trained_decoder_is_asked_what_it_claims():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from rounded_folders import folder_of, sealed, text, verdict
 from safetensors.numpy import load, save
-from small_trained import FACTS, trained
+from small_trained import FACTS, drawn, trained
 
-from constructions import InputError
+from constructions import FactTable, InputError, OneLayerShape
 from constructions.learning.rounded_folder import load_rounded
 from constructions.learning.rounding import round_weights
 
@@ -122,6 +122,16 @@ CERTIFICATES = {
 }
 
 
+def test_a_finer_grid_than_there_is(honest):
+    """A step of half the size, and a bit more: the same numbers, written in another way."""
+
+    def finer(certificate):
+        grid = certificate["grid"]["entities"]
+        grid.update(step=grid["step"] - 1, bits=grid["bits"] + 1)
+
+    refused(with_certificate(honest, finer), "other steps, or other bits")
+
+
 @pytest.mark.parametrize("kind", CERTIFICATES)
 def test_certificates_that_claim_something_else(honest, kind):
     change, reason = CERTIFICATES[kind]
@@ -131,7 +141,7 @@ def test_certificates_that_claim_something_else(honest, kind):
 SIZES = {
     "entities": 65,
     "relations": 5,
-    "answers": 63,
+    "answers": 65,
     "d_model": 17,
     "d_mlp": 65,
     "hidden_layers": 2,
@@ -140,9 +150,19 @@ SIZES = {
 
 @pytest.mark.parametrize("name", SIZES)
 def test_manifests_of_other_sizes(honest, name):
-    refused(with_sizes(honest, **{name: SIZES[name]}), "")
+    named = name in ("entities", "relations")
+    reason = "vocabulary.txt: 68 names, not" if named else "weights.safetensors holds"
+    reason = "65 answers of 64 entities" if name == "answers" else reason
+    refused(with_sizes(honest, **{name: SIZES[name]}), reason)
     for absurd in (0, -1, 10**40, True, "64"):
         assert verdict(with_sizes(honest, **{name: absurd})).verdict != "PASS"
+
+
+def test_answers_without_a_logit(tmp_path):
+    """A tied model whose manifest says that there are fewer answers: no tensor tells of it."""
+    model = drawn(OneLayerShape(4, 1, 4, 3, 3, tied=True), 0, grid=1)
+    files = folder_of(model, FactTable(np.array([[3, 0, 1, 2]])), tmp_path)
+    refused(with_sizes(files, answers=3), "an answer has no logit")
 
 
 def test_manifests_of_other_keys(honest):

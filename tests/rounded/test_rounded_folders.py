@@ -87,6 +87,16 @@ def test_random_models_are_judged_as_their_exact_logits_say(tied, hidden, tmp_pa
     assert proven >= 4
 
 
+@pytest.mark.parametrize("place", [0, 1, 126, 127, 128, 255])
+def test_every_fact_of_several_batches_is_computed(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(proof, "NUMBERS", 64 * 127)  # 127, 127 and 2 facts
+    answers = FACTS.answers.copy()
+    answers.reshape(-1)[place] = (answers.reshape(-1)[place] + 1) % 64
+    model = round_weights(trained())
+    assert verdict(folder_of(model, FACTS, tmp_path)).verdict == "PASS"
+    assert verdict(folder_of(model, FactTable(answers), tmp_path)).verdict == "FAIL"
+
+
 def test_both_ways_to_prove_agree(tmp_path):
     for bits in (2, 3, 4, 5, 8):
         model = round_weights(trained(), bits)

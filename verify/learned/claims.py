@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from torch import Tensor
+
 from constructions.guards.wording import shortened
 from verify.queries.evidence import worst
 
@@ -64,11 +66,15 @@ class Claim:
     why: str = ""
     seconds: float = 0.0
 
-    def prove(self, count: int, margin: float | None) -> None:
-        """So many more are proven, by this margin at least."""
-        self.proven += count
-        margins = [each for each in (self.margin, margin) if each is not None]
-        self.margin = min(margins, default=None)
+    def prove(self, margins: Tensor) -> None:
+        """So many more are proven, by these margins at least, (n,)."""
+        self.proven += len(margins)
+        found = [] if self.margin is None else [self.margin]
+        self.margin = min([*found, *margins.sort().values[:1].tolist()], default=None)
+
+    def prove_exactly(self) -> None:
+        """One more is proven, in rational numbers."""
+        self.proven += 1
 
     def refute(self, count: int) -> None:
         """So many more are refuted."""

@@ -30,6 +30,7 @@ from constructions.following.boxes import Box
 from constructions.following.changes import Change, Real, Rounding
 from constructions.following.follower import Follower, bytes_held
 from constructions.following.queries import is_wrong, lead
+from constructions.following.slopes import leads_by_slopes
 from constructions.following.walk import Network, network_of
 from constructions.guards.errors import InputError
 from constructions.learning.network import ONE_LAYER, network_of_one_layer
@@ -48,6 +49,8 @@ and their absolute values.
 """
 NUMBERS = 2**21
 """So many numbers of the widest vectors are followed together: caches hold them."""
+MOST_RIVALS = 64
+"""So many logits that are near the right one are told apart by slopes, of each query."""
 MOST_EXACT = 256
 """So many queries are decided in rational numbers at most."""
 
@@ -151,32 +154,44 @@ class _Work:
         return claim
 
     def _decide(self, batch: Batch, change: Change, claim: Claim) -> None:
-        """Add what becomes of a batch."""
+        """Add what becomes of a batch: from its boxes; then of what these leave open from slopes,
+        in rational numbers, and by running it.
+        """
         n_answers = batch.answers.shape[-1]
-        logits = self.follower.logits(
-            self.follower.points(batch.tokens, change), change, n_answers
-        )
+        points = self.follower.points(batch.tokens, change)
+        logits = self.follower.logits(points, change, n_answers)
         left = lead(logits, batch.answers)
         proven = left > 0
-        if bool(proven.any()):
-            # of three sums, each rounded by 2^-53 of numbers of this size
-            rounded = 2.0**-50 * float((logits.largest + logits.error)[proven].max())
-            claim.prove(int(proven.sum()), max(0.0, float(left[proven].min()) - rounded))
+        # of three sums, each rounded by 2^-53 of numbers of this size
+        rounded = 2.0**-50 * (logits.largest + logits.error).amax((-2, -1))
+        claim.prove((left - rounded).clamp(min=0)[proven])
         rest = (~proven).nonzero().ravel()
         if not len(rest):
             return
-        left_over = batch.at(rest)
-        boxes = Box(logits.low[rest], logits.high[rest], logits.error[rest])
-        refuted = is_wrong(boxes, left_over.answers)
-        said = None if isinstance(change, Real) else self._said(left_over)
+        batch, boxes = batch.at(rest), logits.at(rest)
+        refuted = is_wrong(boxes, batch.answers)
+        still = (~refuted).nonzero().ravel()
+        if len(still):
+            some = batch.at(still)
+            left = leads_by_slopes(self.follower, some.tokens, some.answers, change, MOST_RIVALS)
+            claim.prove(left[left > 0])
+            rest = torch.cat([refuted.nonzero().ravel(), still[~(left > 0)]]).sort().values
+            batch, boxes, refuted = batch.at(rest), boxes.at(rest), refuted[rest]
+        self._refute(batch, boxes, refuted, change, claim)
+
+    def _refute(
+        self, batch: Batch, boxes: Box, refuted: Tensor, change: Change, claim: Claim
+    ) -> None:
+        """Add what becomes of queries that are not proven yet, of which some are refuted."""
+        said = None if isinstance(change, Real) else self._said(batch)
         if said is None:
-            self._decide_exactly(left_over, refuted, claim)
+            self._decide_exactly(batch, refuted, claim)
         else:
-            refuted |= ~_right(said, left_over.answers)
+            refuted |= ~_right(said, batch.answers)
         claim.refute(int(refuted.sum()))
         if claim.first_wrong is None and bool(refuted.any()):
             first = int(refuted.nonzero()[0])
-            claim.first_wrong = self._wrong(left_over, boxes, first, said)
+            claim.first_wrong = self._wrong(batch, boxes, first, said)
 
     def _decide_exactly(self, batch: Batch, refuted: Tensor, claim: Claim) -> None:
         """Decide in rational numbers what intervals do not, as far as that is affordable; marks
@@ -193,7 +208,7 @@ class _Work:
             own, answer = logits.integers, int(batch.answers[place, 0])
             best = max((int(x) for t, x in enumerate(own) if t != answer), default=None)
             if best is None or int(own[answer]) > best:
-                claim.prove(1, None)
+                claim.prove_exactly()
             else:
                 refuted[place] = True
 

@@ -1,0 +1,359 @@
+"""Errors followed backwards: what each rounding does to a difference of two logits, with signs.
+
+A box loses, at every matrix, that errors may cancel: its bounds grow tenfold from part to part of
+a decoder where the truth hardly grows. Here the derivative of the difference is taken at the
+point, by torch, and each step's own error is weighed with it. The bound is proven for whatever
+vectors torch returns as derivatives.
+
+**Lemma.** Let v_0, v_1, ... be the vectors of a forward pass, `v_(k+1) = F_k(v_0, ..., v_k)`, each
+of them a step of `constructions.following.walk`. Let y_k be numbers near them, and delta_k the
+distance of the module's number (in its dtype, with any order of summation) from y_k, with
+`|delta_k| <= e_k`. Let J be the derivative of F_k at the y's, and
+
+    |delta_(k+1) - J delta| <= l_k
+
+the *own error* of the step: what float64 makes of y_(k+1) beside F_k(y), what the module rounds,
+and what F_k is not linear. Then for any vectors lambda_k, of which the last one is c,
+
+    |c delta_K| <= sum_k |lambda_(k+1)| l_k + sum_k |r_k| e_k,
+
+where r_k is by how much lambda_k is not the sum of `lambda_(j+1) J` over the steps j that read
+v_k. Proof: add up `lambda_(k+1) (delta_(k+1) - J delta)` over all k; the sums telescope but for
+the r_k. With lambda from torch's backward pass in float64, r_k is what that rounds: at most 2^-30
+of the absolute values that are added there, for up to 2^20 terms; these times e are counted into
+l: for the derivative of a step it is part of what the box of the step is off by, but of a softmax,
+whose terms cancel, it is added. ∎
+
+*What F is not linear*, for |delta| <= e:
+
+* Matrices and sums: 0. ReLU: at most e where |y| <= e, else 0.
+* A norm, `g x / sqrt(S)` with `S = mean x^2 + eps` (LayerNorm: of the centred x, and e + mean e):
+  let `a = mean (2 |x| + e) e` and `rho = a / S <= 1/2`. From
+  `(S + s)^(-1/2) = S^(-1/2) (1 - s / (2 S) + r)`, `|r| <= (3/8) rho^2 2^(5/2) <= 2.2 rho^2`, it is
+  at most `|g| S^(-1/2) (|x| (mean e^2 / (2 S) + 2.2 rho^2) + e (rho / 2 + 2.2 rho^2))`.
+* A head: scores move by at most `H = max (|q| e_k + e_q |k| + e_q e_k)`, of which at most
+  `K = max e_q e_k` is not linear. On the way from s to s + Delta the second derivative of a weight
+  is `p_j ((Delta_j - mean)^2 - variance)`, at most `4 H^2 e^(2 H)` times the weight at the start.
+  So weights are linear but for `2 H^2 e^(2 H) p_j`, which add up to 0 over j; with R the range of
+  the values, what is read is linear but for `K R + H^2 e^(2 H) R + (e^(2 H) - 1) max e_v`.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from constructions.following.boxes import Box
+from constructions.following.changes import Change
+from constructions.following.follower import BoxRules, Follower
+from constructions.following.prefixes import Prefixes
+from constructions.following.walk import Heads, Matrix, MatrixRules, Norm, follow
+from constructions.model.rounding import up
+
+_EPS = torch.finfo(torch.float32).eps
+"""In dtypes with a larger one torch's versions differ in which they add."""
+_LARGE = 2.0**-14
+"""Errors of the stream that are larger, beside its root mean square, are taken from slopes."""
+_MOST_DERIVATIVES = 1024
+_BACKWARD = 2.0**-30
+"""More than a derivative is rounded by, of the absolute values that are added."""
+
+
+class Point(NamedTuple):
+    """Numbers (P, n) with their derivatives, and how far the module's may be from them."""
+
+    at: Tensor
+    error: Tensor
+
+    def box(self) -> Box:
+        """The number itself, off by the error."""
+        at = self.at.detach()
+        return Box(at, at, self.error)
+
+    def exactly(self) -> Box:
+        """The number itself."""
+        at = self.at.detach()
+        return Box(at, at, torch.zeros_like(at))
+
+    def around(self) -> Box:
+        """All that it may be."""
+        at = self.at.detach()
+        low, high = at - self.error, at + self.error
+        ends = (
+            torch.nextafter(low, torch.full_like(low, -torch.inf)),
+            torch.nextafter(high, torch.full_like(high, torch.inf)),
+        )
+        return Box(*ends, torch.zeros_like(at))
+
+
+@dataclass
+class Slopes(MatrixRules[Point]):
+    """What each step makes of points; its own error is kept beside a 0 that is added to what it
+    returns, by which the derivative is taken.
+    """
+
+    crude: BoxRules
+    wide: BoxRules
+    real: BoxRules
+    own: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+    def entered(self, x: Box) -> Point:
+        """The embedded tokens: points."""
+        return self._kept(x.low, x.error + (x.high - x.low), x.error + (x.high - x.low))
+
+    def through(self, matrix: Matrix, x: Point) -> Point:
+        """W x."""
+        weight = self.crude.weights[matrix.name].weight
+        return self._step(x.at @ weight.mT, lambda rules, box: rules.through(matrix, box), x)
+
+    def layer(self, matrix: Matrix, x: Point) -> Point:
+        """W x + b."""
+        if matrix.bias is None:
+            return self.through(matrix, x)
+        weight = self.crude.weights[matrix.name].weight
+        made = x.at @ weight[:, :-1].mT + weight[:, -1]
+        return self._step(made, lambda rules, box: rules.layer(matrix, box), x)
+
+    def relu(self, x: Point) -> Point:
+        """Linear but where the sign is open."""
+        at = x.at.detach()
+        error = x.box().relu().error
+        return self._kept(x.at.relu(), torch.where(at.abs() <= x.error, x.error, 0.0), error)
+
+    def plus(self, x: Point, update: Point) -> Point:
+        """The sum."""
+        found = self._step(x.at + update.at, lambda rules, *both: rules.plus(*both), x, update)
+        size = found.at.detach().square().mean(-1, keepdim=True).sqrt()
+        large = bool((~(found.error <= _LARGE * size)).any())
+        n_derivatives = found.at.shape[-1] * self.crude.prefixes.n_positions
+        return self._sharper(found) if large and n_derivatives <= _MOST_DERIVATIVES else found
+
+    def _sharper(self, x: Point) -> Point:
+        """The same with errors from slopes, where these are smaller: by the Lemma, with one
+        coordinate at one position for c.
+        """
+        error, length = x.error.clone(), self.crude.prefixes.n_positions
+        for position in range(length):
+            rows = self.crude.prefixes.position == position
+            for column in range(x.at.shape[-1]):
+                bound = weighed(self.own, x.at[rows, column].sum(), int(rows.sum()))
+                error[rows, column] = torch.fmin(error[rows, column], bound)
+        return Point(x.at, error)
+
+    def normed(self, x: Point, norm: Norm) -> Point:
+        """See the top of this file."""
+        module, change = norm.module, self.crude.change
+        gain = self.crude.weights[f"{norm.name}.weight"].weight
+        bias = self.crude.weights.get(f"{norm.name}.bias")
+        centers = isinstance(module, nn.LayerNorm)
+        at, error = x.at, x.error
+        if centers:
+            at, error = at - at.mean(-1, keepdim=True), error + error.mean(-1, keepdim=True)
+        eps = change.eps if module.eps is None else float(module.eps)
+        square = (at * at).mean(-1, keepdim=True) + eps
+        made = gain * at / square.sqrt()
+        made = made if bias is None else made + bias.weight
+        size, s = at.detach().abs(), square.detach()
+        size = size + 2.0**-40 * (size + x.at.detach().abs()).amax(-1, keepdim=True)
+        rho = up(((2 * size + error) * error).mean(-1, keepdim=True) / s)
+        second = 2.2 * rho * rho
+        bent = size * ((error * error).mean(-1, keepdim=True) / (2 * s) + second)
+        bent = gain.abs() / s.sqrt() * (bent + error * (rho / 2 + second))
+        known = (rho <= 0.5) & (module.eps is not None or change.eps <= _EPS)
+        rounded = _norm_rounds(change, x, size + error, s, centers, gain.abs())
+        if bias is not None:
+            rounded = rounded + change.rounded_sum(
+                2 * gain.abs() * (size + error) / s.sqrt() + rounded, bias.weight.abs()
+            )
+        return self._step(
+            made,
+            lambda rules, box: rules.normed(box, norm),
+            x,
+            bent=torch.where(known, bent, torch.nan),
+            rounded=rounded,
+        )
+
+    def mixed(self, heads: Heads, query: Point, key: Point, value: Point) -> Point:
+        """What heads read, one after the other."""
+        made, bent = [], []
+        for head, (scored, read) in zip(heads.shapes, heads.channels(), strict=True):
+            root = math.sqrt(head.d_qk) if heads.scaled else 1.0
+            q, k, v = (
+                Point(part.at[:, some], part.error[:, some])
+                for part, some in ((query, scored), (key, scored), (value, read))
+            )
+            found, off = self._read(q, k, v, root)
+            made.append(found)
+            bent.append(off)
+
+        def rule(rules: BoxRules, *boxes: Box) -> Box:
+            """The boxes of all heads."""
+            return rules.mixed(heads, *boxes)
+
+        return self._step(torch.cat(made, -1), rule, query, key, value, bent=torch.cat(bent, -1))
+
+    def _read(self, query: Point, key: Point, value: Point, root: float) -> tuple[Tensor, Tensor]:
+        """What one head reads (P, d_v), and how far that is not linear."""
+        at, hidden = self.crude.prefixes.sees
+        k, v = key.at[at], value.at[at]  # (P, L, n)
+        scores = (k @ query.at[..., None])[..., 0] / root
+        weights = scores.masked_fill(hidden, -torch.inf).softmax(-1)
+        q, e = query.at.detach().abs(), query.error[..., None]
+        not_linear = (key.error[at] @ e)[..., 0]
+        moved = (key.error[at] @ q[..., None] + k.detach().abs() @ e)[..., 0] + not_linear
+        most, bend = (
+            up(each.masked_fill(hidden, 0).amax(-1, keepdim=True) / root)
+            for each in (moved, not_linear)
+        )
+        values = v.detach()
+        spread = values.amax(-2) - values.amin(-2)  # hidden places repeat a visible one
+        off = value.error[at].amax(-2)
+        second = most * most * torch.exp(2 * most)
+        bent = (bend + second) * spread + torch.expm1(2 * most) * off
+        # what the derivative of a softmax rounds by, where its terms cancel
+        bent = bent + _BACKWARD * (2 * most * values.abs().amax(-2) + off)
+        return (weights[..., None, :] @ v)[..., 0, :], bent
+
+    def _step(
+        self,
+        made: Tensor,
+        rule: Callable[..., Box],
+        *read: Point,
+        bent: Tensor | float = 0.0,
+        rounded: Tensor | None = None,
+    ) -> Point:
+        """A step that makes these numbers.
+
+        Args:
+            made: what float64 makes of the points, with derivatives.
+            rule: the same of boxes.
+            read: the points.
+            bent: how far the step is not linear.
+            rounded: by how much the module rounds; by default the rule says it.
+        """
+        at = made.detach()
+        exact = _plain(rule(self.real, *(each.exactly() for each in read)))
+        crude = _plain(rule(self.crude, *(each.box() for each in read)))
+        if rounded is None:
+            rounded = _plain(rule(self.wide, *(each.around() for each in read))).error
+        beside, error = (
+            torch.maximum(box.high - at, at - box.low) + box.error for box in (exact, crude)
+        )
+        return self._kept(made, beside + rounded + bent + _BACKWARD * error, up(error))
+
+    def _kept(self, made: Tensor, own: Tensor, error: Tensor) -> Point:
+        """A point, its own error kept."""
+        zero = torch.zeros_like(made, requires_grad=True)
+        self.own.append((zero, up(own).detach()))
+        return Point(made + zero, error.detach())
+
+
+def _norm_rounds(
+    change: Change, x: Point, size: Tensor, square: Tensor, centers: bool, gain: Tensor
+) -> Tensor:
+    """By how much a norm rounds, (P, n), the bias aside: as `constructions.following.norms` says,
+    here for all vectors near x. Their absolute values, centred, are at most `size`, and their mean
+    square is at least half of `square`.
+    """
+    n, u, flushed = size.shape[-1], change.unit, change.underflow
+    whole = x.at.detach().abs() + x.error
+    mean = whole.mean(-1, keepdim=True)
+    moved = torch.zeros_like(size)
+    terms = n + 8
+    if centers:
+        moved = up(u * ((n + 8) * mean + 4 * (whole + mean)) + (n + 16) * flushed)
+        terms = 4 * (n + 8)
+    off = ((2 * size + moved) * moved).mean(-1, keepdim=True)
+    off = off + terms * (u * (whole * whole).mean(-1, keepdim=True) + flushed)
+    ratio = up(2 * off / square + 8 * u)
+    ratio = torch.where(ratio <= 0.5, ratio, torch.nan)
+    large = (2 / square).sqrt()
+    found = large * (moved + (size + moved) * (ratio + 8 * u)) + 8 * flushed * (1 + large)
+    return up(gain * found + 2 * flushed)
+
+
+def _plain(box: Box) -> Box:
+    """The same without factor and shift: both are errors."""
+    box = box.unscaled()
+    if box.shift is None or box.along is None:
+        return box
+    return Box(box.low, box.high, box.error + box.shift * box.along.abs())
+
+
+def leads_by_slopes(
+    follower: Follower, tokens: Tensor, answers: Tensor, change: Change, most_rivals: int
+) -> Tensor:
+    """By how much each of some queries is answered right at least, (Q,), as
+    `constructions.following.queries.lead` says it; NaN where that is not known, or more than
+    `most_rivals` logits are near.
+
+    Args:
+        follower: of the network.
+        tokens, answers: int64 (Q, L) and (Q, A).
+        change: rounding, or real arithmetic.
+        most_rivals: so many derivatives are taken.
+    """
+    wide, real = copy.copy(change), copy.copy(change)
+    wide.points, real.unit = False, 0.0
+    embedded = follower.points(tokens, change, _apart(tokens))
+    crude, others, exact = (
+        BoxRules(follower.weights, each, embedded.prefixes, None) for each in (change, wide, real)
+    )
+    rules = Slopes(crude, others, exact)
+    with torch.enable_grad():
+        entered = _plain(follower.placed(embedded, change))
+        x = rules.entered(entered)
+        x = follow(follower.network, x, rules)
+        at = embedded.prefixes.at[:, -answers.shape[-1] :]
+        logits = rules.through(follower.network.unembedding, Point(x.at[at], x.error[at]))
+        return _leads(rules.own, logits, answers, most_rivals)
+
+
+def weighed(own: list[tuple[Tensor, Tensor]], total: Tensor, count: int) -> Tensor:
+    """The right side of the Lemma, (Q,): own errors, weighed with the derivatives of a sum to
+    which each of so many queries adds one number; NaN where an own error is not known.
+    """
+    zeros = [zero for zero, _ in own]
+    slopes = torch.autograd.grad(total, zeros, retain_graph=True, allow_unused=True)
+    bound = torch.zeros(count, dtype=torch.float64)
+    for slope, (_, error) in zip(slopes, own, strict=True):
+        if slope is not None:
+            bound += (slope.abs() * error).reshape(count, -1).sum(1)
+    return up(up(bound))
+
+
+def _leads(
+    own: list[tuple[Tensor, Tensor]], logits: Point, answers: Tensor, most_rivals: int
+) -> Tensor:
+    """The least lead of each query over its rivals, (Q,)."""
+    at = answers[..., None]
+    right = logits.at.gather(-1, at)
+    apart = (right - logits.at).detach()  # (Q, A, V)
+    size = (right.abs() + logits.at.abs()).detach()
+    crude = apart - up(logits.error + logits.error.gather(-1, at)) - 2.0**-50 * size
+    crude.scatter_(-1, at, torch.inf)
+    found = crude.clone()
+    open_ = ~(crude > 0)
+    count = open_.flatten(1).sum(1)
+    rank = open_.flatten(1).cumsum(1).view_as(open_)
+    for turn in range(1, min(most_rivals, int(count.max())) + 1):
+        chosen = open_ & (rank == turn)
+        total = (right - logits.at)[chosen].sum()
+        bound = weighed(own, total, len(answers))
+        left = apart - 2.0**-50 * size - bound[:, None, None]
+        found = torch.where(chosen, left, found)
+    found = found.flatten(1).amin(1)
+    return torch.where(count <= most_rivals, found, torch.nan)
+
+
+def _apart(tokens: Tensor) -> Prefixes:
+    """Token sequences (Q, L), each with positions of its own, though they begin alike."""
+    count, length = tokens.shape
+    every = torch.arange(count * length)
+    return Prefixes(every.view(count, length), every, every % length)

@@ -1,0 +1,204 @@
+"""Errors followed backwards: no step is off by more than is kept beside it, and no lead is smaller
+than what is said.
+"""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from small_trained import drawn
+
+from constructions import OneLayerShape, StandardDecoder, StandardShape
+from constructions.decoders.network import network_of_decoder
+from constructions.following import slopes
+from constructions.following.changes import Real, Rounding
+from constructions.following.follower import BoxRules, Follower
+from constructions.following.queries import lead
+from constructions.following.slopes import Point, Slopes, leads_by_slopes
+from constructions.learning.network import network_of_one_layer
+
+COUNT, LENGTH, WIDTH = 18, 3, 8
+
+
+def decoder(norm="layernorm", placement="pre", seed=0, dtype=torch.float64, layers=2):
+    """Random weights, of a size at which every part matters."""
+    torch.manual_seed(seed)
+    model = StandardDecoder(StandardShape(6, WIDTH, layers, 2, 4, 12, LENGTH, norm, placement))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.copy_(torch.randn_like(weight) * (0.5 if weight.dim() == 2 else 1))
+        for module in model.norms():
+            module.eps = 1e-3
+    return model.to(dtype)
+
+
+def all_tokens():
+    return torch.cartesian_prod(*[torch.arange(6)] * LENGTH)[::12]
+
+
+def rules_of(follower, tokens, change):
+    """Fresh rules for these sequences, each with positions of its own."""
+    wide, real = copy.copy(change), copy.copy(change)
+    wide.points, real.unit = False, 0.0
+    prefixes = slopes._apart(tokens)
+    return Slopes(*(BoxRules(follower.weights, c, prefixes, None) for c in (change, wide, real)))
+
+
+def step_of(kind, follower):
+    """A step of a decoder on points: its name in the network, and how it is made."""
+    network = follower.network
+    attention, mlp = network.parts[0], network.parts[1]
+    if kind == "norm":
+        return lambda rules, x: rules.normed(x, attention.before)
+    if kind == "relu":
+        return lambda rules, x: rules.relu(x)
+    if kind == "heads":
+        heads = attention.adds
+
+        def read(rules, x):
+            return rules.mixed(heads, x, Point(x.at.flip(-1), x.error), Point(2 * x.at, x.error))
+
+        return read
+    return lambda rules, x: rules.through(mlp.adds.matrices[0], x)
+
+
+def off_by(kind, norm, size, break_it=lambda rules: None):
+    """The largest ratio of what a step is not linear to the error that is kept, over errors of
+    this size in many directions.
+    """
+    torch.manual_seed(1)
+    follower, tokens = Follower(network_of_decoder(decoder(norm)), LENGTH), all_tokens()
+    step = step_of(kind, follower)
+    at = torch.randn(COUNT * LENGTH, WIDTH, dtype=torch.float64)
+    error = size * torch.rand_like(at)
+    rules = rules_of(follower, tokens, Real(torch.float64))
+    break_it(rules)
+    with torch.enable_grad():
+        x = torch.nn.Parameter(at)
+        made = step(rules, Point(x, error)).at
+        own = rules.own[-1][1]
+        worst = 0.0
+        for _ in range(12):
+            delta = error * torch.empty_like(at).uniform_(-1, 1).sign()
+            moved = step(
+                rules_of(follower, tokens, Real(torch.float64)), Point(at + delta, 0 * error)
+            )
+            _, linear = torch.autograd.functional.jvp(
+                lambda y: (
+                    step(rules_of(follower, tokens, Real(torch.float64)), Point(y, error)).at
+                ),
+                at,
+                delta,
+            )
+            # less what float64 rounds here
+            found = ((moved.at - made - linear).detach().abs() - 1e-13).relu() / own
+            worst = max(worst, float(found.nan_to_num(0).max()))
+    return worst
+
+
+@pytest.mark.parametrize("size", [1e-4, 0.02, 0.1])
+@pytest.mark.parametrize(
+    ("kind", "norm"),
+    [("norm", "rmsnorm"), ("norm", "layernorm"), ("heads", "layernorm"), ("relu", None)],
+)
+def test_no_step_is_less_linear_than_it_is_said_to_be(kind, norm, size):
+    found = off_by(kind, norm, size)
+    assert found <= 1
+    assert found > 0.001 or size < 0.01
+
+
+@pytest.mark.parametrize(("kind", "norm"), [("norm", "rmsnorm"), ("heads", "layernorm")])
+def test_steps_that_count_as_linear_are_noticed(kind, norm, monkeypatch):
+    kept = Slopes._step
+
+    def linear(self, made, rule, *read, bent=0.0, rounded=None):
+        return kept(self, made, rule, *read, bent=1e-9, rounded=rounded)
+
+    monkeypatch.setattr(Slopes, "_step", linear)
+    monkeypatch.setattr(slopes, "_BACKWARD", 0.0)
+    assert off_by(kind, norm, 0.1) > 1
+
+
+def leads(model, dtype, break_it=lambda change: None):
+    """What slopes say of each query, and the lead that the module itself computes."""
+    tokens = all_tokens()
+    change = Rounding(dtype)
+    break_it(change)
+    with torch.no_grad():
+        logits = model(tokens).double()[:, -1]
+        answers = logits.argmax(-1)[:, None]
+        follower = Follower(network_of_decoder(model), LENGTH)
+        said = leads_by_slopes(follower, tokens, answers, change, 64)
+        boxes = lead(follower.logits(follower.points(tokens, change), change, 1), answers)
+    best = logits.sort().values
+    return said, best[:, -1] - best[:, -2], boxes
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("placement", ["pre", "post"])
+@pytest.mark.parametrize("norm", [None, "rmsnorm", "layernorm"])
+def test_the_module_leads_by_no_less_than_slopes_say(norm, placement, dtype):
+    for seed in range(3):
+        model = decoder(norm, placement, seed, dtype, layers=1)
+        said, computed, _ = leads(model, dtype)
+        known = ~said.isnan()
+        assert (said <= computed)[known].all()
+        assert dtype != torch.float32 or known.all()
+
+
+def test_slopes_say_more_than_boxes_of_deep_decoders():
+    said, computed, boxes = leads(decoder("rmsnorm", dtype=torch.float32), torch.float32)
+    clear = computed > 0.1
+    assert (said > 0)[clear].all()
+    assert float((computed - said)[clear].median()) < 0.1 * float(
+        (computed - boxes)[clear].median()
+    )
+
+
+def test_rounding_that_is_taken_for_less_is_noticed():
+    """In bfloat16, with a unit roundoff of 2^-20 for 2^-8."""
+
+    def finer(change):
+        change.unit = 2.0**-20
+
+    found = []
+    for seed in range(3):
+        model = decoder(None, "pre", seed, torch.bfloat16, layers=1)
+        said, computed, _ = leads(model, torch.bfloat16, finer)
+        found.append(bool((said <= computed)[~said.isnan()].all()))
+    assert not all(found)
+
+
+def test_nothing_is_known_where_numbers_overflow():
+    """The one hidden unit that is on overflows in the second matrix."""
+    model = decoder(None, dtype=torch.float32)
+    with torch.no_grad():
+        model.blocks[0].mlp.matrix(0).fill_(1e20)
+        model.blocks[0].mlp.matrix(1).fill_(1e25)
+        finite = model(all_tokens())[:, -1].isfinite().all(-1)
+    said, _, _ = leads(model, torch.float32)
+    assert 0 < finite.sum() < len(finite)
+    assert not (said > 0)[~finite].any()
+
+
+def test_more_rivals_than_are_asked_for_are_not_decided():
+    model, tokens = decoder(dtype=torch.bfloat16), all_tokens()
+    follower = Follower(network_of_decoder(model), LENGTH)
+    answers = torch.zeros(len(tokens), 1, dtype=torch.int64)
+    assert leads_by_slopes(follower, tokens, answers, Rounding(torch.bfloat16), 0).isnan().all()
+
+
+def test_pairs_are_followed_too():
+    """The exact lead of a one-layer model is at least what slopes say in float32."""
+    model = drawn(OneLayerShape(5, 3, 5, 6, 9), 2)
+    tokens = torch.cartesian_prod(torch.arange(5), 5 + torch.arange(3))
+    with torch.no_grad():
+        logits = model.double()(tokens)
+        best = logits.sort().values
+        follower = Follower(network_of_one_layer(model), 2)
+        said = leads_by_slopes(
+            follower, tokens, logits.argmax(-1)[:, None], Rounding(torch.float32), 64
+        )
+    assert (said <= best[:, -1] - best[:, -2]).all()
+    assert np.isclose(said, best[:, -1] - best[:, -2], atol=1e-2).all()
