@@ -14,6 +14,7 @@ PAGES = (
     "docs/measures.md",
     "docs/own-facts.md",
     "docs/python.md",
+    "docs/quantised.md",
     "docs/show.md",
     "docs/speed.md",
     "docs/trained-proofs.md",

@@ -5,7 +5,15 @@ import copy
 import pytest
 import torch
 
-from constructions import FactTable, InputError, key_value, noise_radius, selector
+from constructions import (
+    FactTable,
+    InputError,
+    StandardDecoder,
+    StandardShape,
+    key_value,
+    noise_radius,
+    selector,
+)
 from constructions.learning.fit import fit
 from constructions.learning.one_layer import OneLayerShape
 from verify.cli.reports.side_by_side import table
@@ -82,9 +90,18 @@ def test_a_model_that_knows_nothing_is_seen_to_know_nothing(models):
     found = side_by_side(broken, selector(FACTS), FACTS, tuning_steps=0)
     assert found.row("recall").trained[0] < 0.3
     assert found.row("margin").trained[0] < 0
-    assert found.row("all bits, rounded").trained == "more than 16 a tensor"
+    assert found.row("all bits, rounded").trained == "not all is recalled"
     assert float(found.row("intervention: both").trained.value) < 0.3
     assert [row.name for row in found.rows if "fine-tuned" in row.name] == []
+
+
+def test_a_standard_decoder_is_compared_too():
+    shape = StandardShape(34, 8, 1, 1, 8, 8, n_positions=2, norm="rmsnorm")
+    found = side_by_side(StandardDecoder(shape), selector(FACTS), FACTS, tuning_steps=0)
+    assert found.trained == "StandardDecoder, 1 seed"
+    assert found.row("width").trained == (8,)
+    assert found.row("recall").trained[0] < 0.5
+    assert float(found.row("recall").construction[0]) == 1
 
 
 @pytest.mark.parametrize(

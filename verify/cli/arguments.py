@@ -61,6 +61,7 @@ EXAMPLES = """examples:
     {program} known-answers pack
   lower bounds and constructions; which construction fits; where chain-of-thought provably helps:
     {program} bound -N 65536 -R 16 -k 3 --plot plane.svg
+    {program} bound -N 4096 -R 4 -k 3 --wrong-share 0.01
     {program} plan -N 1e6 -R 50 -k 3 --max-d 4096
     {program} separation -R 4 -k 3
 

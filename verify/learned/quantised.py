@@ -131,15 +131,18 @@ def least_bits(
     tensor_by_tensor: bool = True,
     tuning_steps: int = 0,
 ) -> Quantised | None:
-    """The model in the fewest bits a tensor with which it answers every query right; None if 16
-    are too few.
+    """The model in the fewest bits a tensor with which it answers every query right; None if it
+    does not even unrounded, or if 16 are too few.
 
     Args, raises: as `quantise` and `Quantised.tuned`.
     """
+    answered = Answered(model, facts)
+    if answered.score({}).right < answered.n_queries:
+        return None
     for bits in range(1, MOST_BITS + 1):
         found = quantise(model, facts, bits, tensor_by_tensor=tensor_by_tensor)
-        if tuning_steps and found.score.right < facts.n_stored_queries(1):
+        if tuning_steps and found.score.right < answered.n_queries:
             found = found.tuned(facts, tuning_steps)
-        if found.score.right == facts.n_stored_queries(1):
+        if found.score.right == answered.n_queries:
             return found
     return None

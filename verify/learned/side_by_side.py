@@ -218,7 +218,7 @@ def _least_rows(
     def said(model: nn.Module, of_one: Callable[[Quantised], int]) -> float | str:
         """One of its numbers, or that there is none."""
         one = found[id(model)]
-        return "more than 16 a tensor" if one is None else of_one(one)
+        return "not all is recalled" if one is None else of_one(one)
 
     return [
         row(f"bits a tensor, {way}", lambda model: said(model, lambda one: one.bits)),
