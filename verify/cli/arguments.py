@@ -93,8 +93,8 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "known-answers": known_answers.add_known_answers,
     "example": lists.add_example,
 }
-"""What adds the words of each command, but for those that are named after a construction. A name may
-have two words.
+"""What adds the words of each command, but for those that are named after a construction. A name
+may have two words.
 """
 
 
