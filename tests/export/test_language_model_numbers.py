@@ -96,6 +96,10 @@ def test_streams_are_the_hidden_states_of_the_last_token_of_each_name(kind):
         states = hidden_states(language, tokens)
         for layer in range(2):
             assert np.allclose(known.streams[layer, r, s], states[layer][place], atol=1e-6)
+        model = language.model
+        norm = model.transformer.ln_f if kind == "gpt2" else model.model.norm
+        normed = norm(torch.from_numpy(known.streams[2, r, s]).double()).detach().numpy()
+        assert np.allclose(normed, states[-1][place], atol=1e-5)
         assert np.allclose(known.states[r, s], states[-1][-1], atol=1e-6)
         assert not np.allclose(known.streams[1, r, s], states[1][place - 1], atol=1e-2)
 
@@ -185,6 +189,35 @@ def test_jacobians_are_differences_of_passes_with_a_shift(kind):
         own = np.stack([around[layer].through[i, i] for i in range(2)])
         assert np.allclose(around[layer].bias, (known.states[1, examples] - own).mean(axis=0))
     assert not around[2].mean.any(), "what no layer reads has no derivative"
+
+
+def test_what_last_states_say_is_what_the_model_says_with_a_bias_too():
+    from verify.learned.language_models.linear_relations import firsts_of
+
+    language = made()
+    plain = known_of(language).firsts.argmax(axis=2)
+    language.model.lm_head.bias = nn.Parameter(
+        3 * torch.randn(language.model.config.vocab_size, dtype=torch.float64)
+    )
+    known = known_of(language)
+    said = known.firsts.argmax(axis=2)
+    assert np.array_equal(firsts_of(known, known.states.reshape(6, -1)), said.ravel())
+    assert not np.array_equal(said, plain)
+
+
+def test_encodings_are_tested_on_other_subjects_than_their_examples(rng):
+    from verify.learned.language_models.linear_relations import encodings, firsts_of
+
+    rows = [(f"{letter}", "of", f"is {rng.integers(3)}") for letter in "ABCDEFGHIJ"]
+    known = known_of(made(), rows=rows, texts={"of": "The one of {subject} is"})
+    found = encodings(known, [1], n_examples=4, beta=2.0, advance=lambda done: None)
+    (one,) = found[1]
+    assert sorted([*one.examples, *one.tested]) == list(range(10))
+    s = known.streams[1, 0, one.tested]
+    said = firsts_of(known, 2 * s @ one.weight.T + one.bias)
+    model = known.firsts[0, one.tested].argmax(axis=1)
+    assert one.measures[0].value == Fraction(int((said == model).sum()), 6)
+    assert encodings(known, [1], n_examples=6, advance=lambda done: None) == {1: []}
 
 
 def test_each_example_is_predicted_by_the_others_and_ranks_are_cut(rng):

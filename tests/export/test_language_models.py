@@ -3,15 +3,20 @@ not, and what stands in the way is said.
 """
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from console_blocks import matches
 from export_tools import hugging_face
 
+from constructions import FactTable
 from verify.__main__ import main
 
 pytestmark = hugging_face
+PAGE = (Path(__file__).parents[2] / "docs" / "pretrained.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +100,19 @@ def test_templates_of_other_relations_are_noticed(measure, workshop):
         assert beyond(found, layer, "right") <= 0.01
 
 
+def test_the_page_shows_what_is_printed_and_its_python_runs(measure, workshop, capsys):
+    (shown,) = re.findall(r"^```text\n(.*?)^```", PAGE, re.M | re.S)
+    _, printed, _ = measure("gpt2")
+    signs = str.maketrans({"-": " "})  # of R^2, which may be of either sign
+    lines = [text.translate(signs).splitlines() for text in (printed.out, shown)]
+    assert matches(*lines, numbers_vary=True)
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
+    facts = FactTable.from_tsv(workshop / "facts.tsv")
+    homes = FactTable.from_triples(row for row in facts.rows() if row[1] == "home")
+    exec(compile(code, "pretrained.md", "exec"), {"folder": workshop / "gpt2", "facts": homes})
+    assert capsys.readouterr().out.startswith("accuracy: 1 (")
+
+
 def test_some_layers_of_a_rank_and_the_same_numbers_again(measure):
     words = ("--layers", "1,0", "--rank", "1", "--beta", "2", "--subjects", "5", "--seed", "3")
     _, first, found = measure("gpt2", *words)
@@ -113,8 +131,6 @@ def test_a_table_whose_fit_says_nothing_is_measured_otherwise(measure, workshop)
     (workshop / "home.json").write_text('{"home": "{subject} lives in"}')
     (workshop / "odd").mkdir(exist_ok=True)
     from small_language_models import saved
-
-    from constructions import FactTable
 
     facts = FactTable.from_tsv(workshop / "one-to-one.tsv")
     saved(workshop / "odd", "gpt2", facts, {"home": "{subject} lives in"}, steps=0)

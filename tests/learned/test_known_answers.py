@@ -1,13 +1,14 @@
 """The pack of known answers: what it says of each decoder is so, comes back, and is scored."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 import torch
 from export_tools import needs
-from page_blocks import python_of
+from page_blocks import ROOT, python_of
 
 from constructions.guards.errors import InputError
 from verify.learned.adapters import of
@@ -89,6 +90,17 @@ def test_what_is_planted_is_found(pack):
         assert scored["subspaces"].recall > least
         assert (scored["units"].precision, scored["units"].recall) == (1, 1)
         assert lines(scored)[0].startswith("subspaces: precision ")
+
+
+def test_the_page_shows_what_is_found(models):
+    """Of the trained one, whose weights depend on the machine, to two hundredths."""
+    text = (ROOT / PAGE).read_text()
+    ((_, scored),) = scores([models["trained"]])
+    (shown,) = re.findall(r"^trained: .*\n    subspaces: precision (\S+), recall", text, re.M)
+    assert float(shown) == pytest.approx(scored["subspaces"].precision, abs=0.02)
+    for name, known in models.items():
+        (row,) = re.findall(rf"^\| `{name}` \| (\d) \| (\d+) \|", text, re.M)
+        assert row == (str(known.difficulty), str(known.decoder.shape.d_model))
 
 
 def test_a_wrong_finding_scores_less(models):

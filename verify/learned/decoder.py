@@ -63,13 +63,17 @@ class Differentiable(Decoder, Protocol):
         """The logits (Q, A) with these rows (N, d) in place of its own, with gradients."""
 
 
-class Watched(Decoder, Protocol):
-    """One whose hidden units and heads can be watched."""
+class WithUnits(Decoder, Protocol):
+    """One whose hidden units can be watched."""
 
     def units(self, subjects: Ints, relations: Ints) -> Floats:
         """Activations (Q, n_units) at the last position of all hidden layers, in the order of
         application.
         """
+
+
+class Watched(WithUnits, Protocol):
+    """One whose heads can be watched too, and of whose units it is known what they write."""
 
     def writes(self) -> Floats:
         """What each unit adds to the stream for each 1 of its activation, (n_units, d); NaN of

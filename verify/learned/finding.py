@@ -81,7 +81,9 @@ def find_subspaces(
 def find_units(
     decoder: Watched, answers: NDArray[np.int64], seed: int = 0
 ) -> frozenset[tuple[int, int]]:
-    """(unit, relation) for all units that have just one, and whose effect is not faint."""
+    """(unit, relation) for all units that have just one, and whose effect is not faint. With two
+    relations a unit that is on for one is off for the other, and counts for both.
+    """
     found = selection(decoder, seed=seed)
     read = decoder.unembedding()[np.unique(answers[answers != MISSING])]
     effect = np.ptp(read @ decoder.writes().T, axis=0) * np.ptp(found.activation, axis=0)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constructions.guards.errors import InputError
-from verify.learned.decoder import Floats, Watched, pieces
+from verify.learned.decoder import Floats, WithUnits, pieces
 from verify.learned.measure import Measure
 
 SELECTIVE = 0.5
@@ -66,7 +66,7 @@ class Selection:
         return Measure.of_counts("units with the planted mask", *right)
 
 
-def selection(decoder: Watched, *, control: Watched | None = None, seed: int = 0) -> Selection:
+def selection(decoder: WithUnits, *, control: WithUnits | None = None, seed: int = 0) -> Selection:
     """The activation of all hidden units by relation, over all subjects.
 
     Args:
@@ -90,7 +90,7 @@ def selection(decoder: Watched, *, control: Watched | None = None, seed: int = 0
     return Selection(measure, activation, score, on, null_on)
 
 
-def _by_relation(decoder: Watched, generator: np.random.Generator) -> tuple[Floats, Floats]:
+def _by_relation(decoder: WithUnits, generator: np.random.Generator) -> tuple[Floats, Floats]:
     """The mean activation (R, n_units) for each relation, and the same where each subject's
     relations are shuffled.
     """

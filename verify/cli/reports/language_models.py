@@ -13,8 +13,9 @@ if TYPE_CHECKING:  # which imports torch
     from verify.learned.language_models.measured import Choices, Measured
     from verify.learned.measure import Measure, Number
 
+KEYS = ("superposition", "move", "keep", "both", "faithful", "right", "selection")
 TITLES = ("R^2", "move", "keep", "both", "LRE", "right", "units")
-"""Of the measures of a layer, in their order. The last one has a control."""
+"""Of the measures of a layer, in their order, in JSON and in the table."""
 SCORED = {
     "first": "the logits of their first tokens, which are distinct",
     "whole": "the sum of the log probabilities of their tokens",
@@ -64,9 +65,9 @@ def reasons(found: Measured) -> list[str]:
     """Why there are measures without a value, each reason once."""
     said: dict[str, list[int]] = {}
     for at in found.at:
-        for measure in at.measures:
+        for key, measure in zip(KEYS, at.measures, strict=True):
             if measure.refused is not None:
-                layers = said.setdefault(f"{measure.name}: {measure.refused}", [])
+                layers = said.setdefault(f"{key}: {measure.refused}", [])
                 layers.append(at.layer)
     every = len(found.at)
     return [
@@ -94,7 +95,7 @@ def as_json(found: Measured, choices: Choices) -> str:
         "at": [
             {
                 "layer": at.layer,
-                **{measure.name: _measure(measure) for measure in at.measures},
+                **{key: _measure(measure) for key, measure in zip(KEYS, at.measures, strict=True)},
                 "encodings": [
                     _encoding(asked.relations[one.relation], one) for one in at.encodings
                 ],

@@ -46,7 +46,8 @@ def known(language: LanguageModel, asked: Prompts, advance: Advance) -> Known:
 
     Raises:
         DoesNotFit: streams of all layers need more memory than the machine has.
-        InputError: the model's logits are not finite.
+        InputError: the model's logits are not finite, or what its layers are given is not what
+            its answers are made of.
     """
     n_relations, n = asked.facts.shape
     relations, subjects = np.divmod(np.arange(n_relations * n), n)
@@ -62,6 +63,7 @@ def known(language: LanguageModel, asked: Prompts, advance: Advance) -> Known:
     )
     if not np.isfinite(firsts).all():
         raise InputError("the logits of this model are not all finite")
+    _require_read(language, asked, streams.shape[-1], float(np.abs(streams[0]).max()))
     if asked.scoring == "first":
         scores = firsts[:, asked.first_token_of]
     else:
@@ -121,6 +123,24 @@ def _asked(
     streams = torch.stack([done.streams[layer][rows, at].cpu() for layer in layers])
     firsts = done.logits[:, 0, asked.first_tokens].double()
     return streams.numpy(), done.states[:, 0].cpu().numpy(), firsts.cpu().numpy()
+
+
+def _require_read(language: LanguageModel, asked: Prompts, d_model: int, size: float) -> None:
+    """Refuse a model in which a large shift of the first stream at a subject's token changes
+    nothing at the end of the prompt: its layers are called in another way than is supported.
+    """
+    for tokens, place in zip(asked.tokens[0], asked.places[0], strict=True):
+        if place < len(tokens) - 1:
+            shift = np.random.default_rng(0).standard_normal((2, d_model)) * [[0], [size]]
+            by = _of((0, shift), np.array([place, place]), slice(None))
+            plain, moved = run(language, [tokens] * 2, [[len(tokens) - 1]] * 2, shift=by).states
+            if float((moved - plain).abs().max()) <= 1e-5 * float(plain.abs().max()):
+                raise InputError(
+                    f"what the first decoder layer of {type(language.model).__name__} is given at"
+                    " a subject has no effect on the answer: a model that is built like this is"
+                    " not supported"
+                )
+            return
 
 
 def _whole(

@@ -21,7 +21,7 @@ from verify.learned.language_models.units import units_of
 
 @dataclass(frozen=True)
 class LayerDecoder:
-    """A `Watched` decoder (`verify.learned.decoder`), but for its heads.
+    """A decoder `WithUnits` (`verify.learned.decoder`).
 
     Attributes:
         known: the model, the questions, and what it says.
@@ -93,10 +93,6 @@ class LayerDecoder:
                 run(language, tokens, [[place] for place in last])
             found.append(seen[0][range(len(last)), last].double().cpu().numpy())
         return np.concatenate(found)
-
-    def attention(self, subjects: Ints, relations: Ints) -> Floats:
-        """Raises InputError: heads are not found in every kind of model."""
-        raise InputError("the attention of language models is not read")
 
     def _own(self) -> Floats:
         """Its own rows."""
