@@ -10,6 +10,7 @@ PAGES = (
     "docs/command-line.md",
     "docs/imperfect-recall.md",
     "docs/journals.md",
+    "docs/learned.md",
     "docs/lower-bounds.md",
     "docs/measures.md",
     "docs/own-facts.md",
