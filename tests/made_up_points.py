@@ -6,9 +6,10 @@ from verify.learned.experiments.found import Found
 from verify.learned.experiments.known import EXPERIMENTS
 from verify.learned.experiments.points import OneHop, seeded
 from verify.learned.measure import Measure
+from verify.learned.superposition import NAME as R2
 
 NAMES = {
-    "superposition": ["superposition"],
+    "rows": [R2],
     "intervention": ["move", "keep", "both"],
     "transfer": ["zero-step transfer", "transfer after 25 steps"],
     "selection": ["selection"],

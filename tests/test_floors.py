@@ -43,13 +43,13 @@ def test_no_modules_import_each_other_in_a_circle():
 
 @pytest.mark.parametrize("way", UPWARD)
 def test_a_circle_is_found_however_it_is_written(way, tmp_path):
-    """`codes` imports `vocabulary`, which is made to import `codes`."""
+    """`words` imports `answers`, which is made to import `words`."""
     facts = tmp_path / "constructions" / "facts"
     shutil.copytree(ROOT / "constructions" / "facts", facts)
     assert circles(imports_of(tmp_path)) == []
-    append(facts / "vocabulary.py", UPWARD[way].format("codes"))
+    append(facts / "answers.py", UPWARD[way].format("words"))
     assert circles(imports_of(tmp_path)) == [
-        ["constructions.facts.codes", "constructions.facts.vocabulary"]
+        ["constructions.facts.answers", "constructions.facts.words"]
     ]
 
 

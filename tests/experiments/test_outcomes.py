@@ -11,7 +11,7 @@ from verify.learned.experiments.frozen import TABLES, least_width
 from verify.learned.experiments.known import EXPERIMENTS
 from verify.learned.experiments.names import DEFAULT, NAMES
 from verify.learned.experiments.points import OneHop
-from verify.learned.experiments.thresholds import dimension_of, least_of, thresholds
+from verify.learned.experiments.thresholds import constructions_of, least_of, thresholds
 
 
 def test_the_names_are_those_of_all_experiments():
@@ -75,8 +75,10 @@ def test_dimensions_of_constructions_are_those_of_built_models():
 
     point = OneHop(3, 8, 2, 1, 1)
     facts = FactTable.random_worlds(3, 8, 2, 5)
-    assert dimension_of("selector", point) == selector(facts).shape.d_model == 2 * 3 + 1
-    assert dimension_of("scalar_selector", point) == scalar_selector(facts).shape.d_model == 3
+    found = constructions_of(point)
+    assert found["selector"] == selector(facts).shape.d_model == 2 * 3 + 1
+    assert found["scalar_selector"] == scalar_selector(facts).shape.d_model == 3
+    assert len(found) >= 4
 
 
 def test_the_least_width_of_frozen_tables():
@@ -102,11 +104,11 @@ def test_pictures_are_drawn_and_are_the_same_each_time(tmp_path):
 def test_json_has_every_seed_and_what_was_expected():
     import json
 
-    found = outcome_of("superposition")
+    found = outcome_of("superpositions")
     data = json.loads(
-        as_json([("superposition", EXPERIMENTS["superposition"], found)], False, [0])
+        as_json([("superpositions", EXPERIMENTS["superpositions"], found)], False, [0])
     )
-    one = data["experiments"]["superposition"]
+    one = data["experiments"]["superpositions"]
     assert len(one["found"]) == len(found)
     assert len(one["found"][0]["measures"]["both"]) == 3
     assert {e["outcome"] for e in one["expectations"]} <= {"met", "refuted", "not known"}

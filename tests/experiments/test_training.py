@@ -18,13 +18,14 @@ from verify.learned.experiments.training import (
     sequences_of,
     shape_of,
 )
+from verify.learned.superposition import NAME as R2
 from verify.runner.job import Job
 from verify.runner.outcome import Lost
 from verify.runner.stored import decode, encode
 
 SMALL = OneHop(
     4, 8, 2, 12, 16, 2, weight_decay=0.5, steps=150, until=0.0, seeds=(0, 3),
-    measured=("superposition", "intervention", "transfer", "attention"),
+    measured=("rows", "intervention", "transfer", "attention"),
 )  # fmt: skip
 HOPS = ManyHops(6, 2, 2, 8, 1, 1, held_out=0.25, heads=2, steps=40, seeds=(0, 3))
 
@@ -55,7 +56,7 @@ def test_a_seed_gives_the_same_beside_others():
 def test_every_measure_is_there_for_every_seed():
     found = run(SMALL)
     assert set(found.measures) == {
-        "superposition",
+        R2,
         "move",
         "keep",
         "both",
@@ -64,7 +65,7 @@ def test_every_measure_is_there_for_every_seed():
         "attention to the subject",
     }
     assert {len(each) for each in found.measures.values()} == {2}
-    assert found.measure("superposition").n_seeds == 2
+    assert found.measure(R2).n_seeds == 2
     assert found.measure("nothing").refused == "it was not measured"
 
 

@@ -62,7 +62,7 @@ def test_a_trained_model_answers_all_and_its_subjects_hold_the_facts(kind, measu
     assert (status, found["accuracy"]["value"]) == (0, 1), printed.err
     assert found["accuracy"]["null"] < 0.3 > found["accuracy"]["control"]
     assert found["scored_by"] == "first"
-    assert beyond(found, 0, "superposition") > 0.15
+    assert beyond(found, 0, "R^2") > 0.15
     assert beyond(found, 0, "move") > 0.5
     assert beyond(found, 0, "both") > 0.4
     assert found["at"][0]["keep"]["value"] > 0.8
@@ -82,8 +82,8 @@ def test_an_untrained_model_shows_nothing_beyond_its_nulls(kind, measure):
     assert status == 0
     assert "no better than the most frequent answers" in printed.out
     for layer in range(3):
-        assert beyond(found, layer, "superposition") < 0.15
-        assert found["at"][layer]["superposition"]["value"] < 0
+        assert beyond(found, layer, "R^2") < 0.15
+        assert found["at"][layer]["R^2"]["value"] < 0
         for name in ("move", "keep", "both", "right"):
             assert abs(beyond(found, layer, name)) < 0.06, (layer, name)
 

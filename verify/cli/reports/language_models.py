@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # which imports torch
     from verify.learned.language_models.measured import Choices, Measured
     from verify.learned.measure import Measure, Number
 
-KEYS = ("superposition", "move", "keep", "both", "faithful", "right", "selection")
+KEYS = ("R^2", "move", "keep", "both", "faithful", "right", "selection")
 TITLES = ("R^2", "move", "keep", "both", "LRE", "right", "units")
 """Of the measures of a layer, in their order, in JSON and in the table."""
 SCORED = {

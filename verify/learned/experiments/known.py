@@ -16,7 +16,7 @@ from verify.learned.experiments.worlds import WORLDS
 EXPERIMENTS: dict[str, Experiment] = {
     "threshold": THRESHOLD,
     "worlds": WORLDS,
-    "superposition": SUPERPOSITION,
+    "superpositions": SUPERPOSITION,
     "frozen": FROZEN,
     "single-world": SINGLE_WORLD,
     "multi-hop": MULTI_HOP,

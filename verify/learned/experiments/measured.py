@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from verify.learned.experiments.found import Found
 from verify.learned.measure import Measure
+from verify.learned.superposition import NAME as R2
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NAMES = (
-    "superposition",
+    R2,
     "move",
     "keep",
     "both",
@@ -22,7 +23,7 @@ NAMES = (
 )
 """Of the measures, in the order in which they are shown."""
 SHORT = {
-    "superposition": "R^2",
+    R2: "R^2",
     "zero-step transfer": "zero-step",
     "transfer after 25 steps": "25 steps",
     "attention to the subject": "attention",

@@ -3,7 +3,7 @@
 NAMES = {
     "threshold": "the capacity threshold in one world",
     "worlds": "the capacity threshold in many worlds",
-    "superposition": "superposition, intervention and transfer in many worlds",
+    "superpositions": "superposition, intervention and transfer in many worlds",
     "frozen": "frozen embeddings, the control of Appendix D",
     "single-world": "one world: a high R^2 without transfer",
     "multi-hop": "many hops, at once or by a chain of thought",
@@ -11,5 +11,5 @@ NAMES = {
     "weight-decay": "superposition over weight decay",
     "softmax-attention": "softmax against uniform attention",
 }
-DEFAULT = ("threshold", "worlds", "superposition", "frozen", "single-world", "multi-hop")
+DEFAULT = ("threshold", "worlds", "superpositions", "frozen", "single-world", "multi-hop")
 """Those that are run if none is named."""

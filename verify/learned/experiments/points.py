@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Measured = Literal["superposition", "intervention", "transfer", "selection", "attention"]
+Measured = Literal["rows", "intervention", "transfer", "selection", "attention"]
 Attention = Literal["uniform", "softmax"]
 NormName = Literal["", "rmsnorm", "layernorm"]
 Table = Literal["entities", "relations", "answers"]

@@ -9,6 +9,7 @@ from verify.learned.experiments.found import Found
 from verify.learned.experiments.measured import draw_bars, table, value
 from verify.learned.experiments.points import OneHop, Point
 from verify.learned.experiments.superposed import SETTING
+from verify.learned.superposition import NAME as R2
 
 
 def points(full: bool) -> list[Point]:
@@ -47,7 +48,7 @@ SINGLE_WORLD = Experiment(
             "in one world R^2 is over 0.7, and zero-step transfer below 0.6",
             "R^2 of 0.7 or less, or transfer of 0.6 or more",
             lambda found: (
-                (r2 := value(found[0], "superposition")) is not None
+                (r2 := value(found[0], R2)) is not None
                 and (step := value(found[0], "zero-step transfer")) is not None
                 and r2 > 0.7
                 and step < 0.6

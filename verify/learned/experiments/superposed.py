@@ -8,8 +8,9 @@ from verify.learned.experiments.experiment import Expectation, Experiment
 from verify.learned.experiments.found import Found
 from verify.learned.experiments.measured import draw_bars, table, value
 from verify.learned.experiments.points import Measured, OneHop, Point
+from verify.learned.superposition import NAME as R2
 
-EVERY: tuple[Measured, ...] = ("superposition", "intervention", "transfer", "selection")
+EVERY: tuple[Measured, ...] = ("rows", "intervention", "transfer", "selection")
 SETTING = {"weight_decay": 1.0, "until": 0.0, "measured": EVERY}
 LEARNED = OneHop(16, 16, 4, 24, 64, 2, **SETTING)  # type: ignore[arg-type]
 FROZEN = OneHop(16, 16, 4, 24, 256, 1, frozen=("entities",), **SETTING)  # type: ignore[arg-type]
@@ -55,7 +56,7 @@ SUPERPOSITION = Experiment(
             "learned rows are superpositions: R^2 over 0.75, its null and control below 0",
             "R^2 of 0.75 or less, or a null or control above 0",
             lambda found: (
-                (m := found[0].measure("superposition")).value is not None
+                (m := found[0].measure(R2)).value is not None
                 and m.value > 0.75
                 and (m.null or 0) < 0
                 and (m.control or 0) < 0
@@ -85,7 +86,7 @@ SUPERPOSITION = Experiment(
             " facts are recalled",
             "R^2 of 0.1 or more, both of 0.3 or more, or a seed below 0.99",
             lambda found: (
-                (r2 := value(found[1], "superposition")) is not None
+                (r2 := value(found[1], R2)) is not None
                 and (both := value(found[1], "both")) is not None
                 and r2 < 0.1
                 and both < 0.3

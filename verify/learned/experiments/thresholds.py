@@ -10,6 +10,7 @@ themselves (`bounds.dimension.least_dimension`), which binds where no other weig
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -75,10 +76,16 @@ def thresholds(found: Sequence[Found]) -> list[Threshold]:
     ]
 
 
-def dimension_of(name: str, point: OneHop) -> int:
-    """The dimension of a construction that answers the same facts."""
+def constructions_of(point: OneHop) -> dict[str, int]:
+    """The dimension of each construction that answers the same facts, and all others, in one hop,
+    by name.
+    """
     facts = FactTable.random_worlds(point.worlds, point.size, point.relations, 0)
-    return predicted(CATALOGUE[name], facts).d_model
+    return {
+        name: predicted(entry, facts).d_model
+        for name, entry in CATALOGUE.items()
+        if entry.takes_bijections and not (entry.multi_hop or entry.stored_only)
+    }
 
 
 def least_by_information(point: OneHop) -> int:
@@ -90,23 +97,23 @@ def least_by_information(point: OneHop) -> int:
     return least_dimension(point.size, point.relations, COORDINATE_BITS)
 
 
-HEADER = (
-    "worlds      N    R  width   learned d, recall below   selector  scalar_selector"
-    "  limit, 8 bits"
-)
+HEADER = "worlds      N    R  width   learned d, recall below   least d of 8 bits each"
 
 
 def table(found: Sequence[Found]) -> list[str]:
-    """A line for each size."""
-    lines = [HEADER]
+    """A line for each size; then the dimensions of constructions, a column for each size."""
+    lines, columns = [HEADER], []
     for threshold in thresholds(found):
         point = threshold.point
         lines.append(
             f"{point.worlds:6}{point.subjects:7}{point.relations:5}{point.d_mlp:7}"
-            f"{threshold.text():>9}  {_below(threshold):>15}"
-            f"{dimension_of('selector', point):11}{dimension_of('scalar_selector', point):17}"
-            f"{least_by_information(point):15}"
+            f"{threshold.text():>9}  {_below(threshold):>15}{least_by_information(point):20}"
         )
+        columns.append(constructions_of(point))
+    lines.append("dimensions of constructions, in the order of these lines")
+    for name in columns[0]:
+        dimensions = ", ".join(str(column[name]) for column in columns)
+        lines += textwrap.wrap(f"  {name}: {dimensions}", 99, subsequent_indent="    ")
     return lines
 
 

@@ -155,7 +155,7 @@ def _attention(
 
 
 MEASURES: dict[Measured, Callable[[OneHop, OneLayer, NDArray[np.int64], int], list[Measure]]] = {
-    "superposition": _superposition,
+    "rows": _superposition,
     "intervention": _intervention,
     "transfer": _transfer,
     "selection": _selection,

@@ -11,6 +11,7 @@ from verify.learned.experiments.found import Found
 from verify.learned.experiments.measured import draw_against, table, value
 from verify.learned.experiments.points import Point
 from verify.learned.experiments.superposed import LEARNED
+from verify.learned.superposition import NAME as R2
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 DIMENSIONS = (4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32)
 CLEAN = 0.95
 """A share of new facts by written rows that is called transfer here."""
-NAMES = ("superposition", "both", "zero-step transfer", "transfer after 25 steps")
+NAMES = (R2, "both", "zero-step transfer", "transfer after 25 steps")
 
 
 def points(full: bool) -> list[Point]:

@@ -11,12 +11,13 @@ from verify.learned.experiments.found import Found
 from verify.learned.experiments.measured import draw_against, table, value
 from verify.learned.experiments.points import Point
 from verify.learned.experiments.superposed import LEARNED
+from verify.learned.superposition import NAME as R2
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 DECAYS = (0.0, 0.1, 0.3, 1.0, 3.0)
-NAMES = ("superposition", "both", "zero-step transfer", "transfer after 25 steps")
+NAMES = (R2, "both", "zero-step transfer", "transfer after 25 steps")
 
 
 def points(full: bool) -> list[Point]:
@@ -57,8 +58,8 @@ WEIGHT_DECAY = Experiment(
             "R^2 at decay 1 is above that without decay by 0.1 at least",
             "a smaller difference",
             lambda found: (
-                (none := value(found[0], "superposition")) is not None
-                and (one := value(found[3], "superposition")) is not None
+                (none := value(found[0], R2)) is not None
+                and (one := value(found[3], R2)) is not None
                 and one - none >= 0.1
             ),
         ),

@@ -62,7 +62,7 @@ class AtLayer:
 
     Attributes:
         layer: 0 for what the first decoder layer is given; the last one for what it returns.
-        measures: superposition, move, keep, both, faithful, right, selection.
+        measures: R^2, move, keep, both, faithful, right, selection.
         encodings: of the relations that have one.
     """
 
