@@ -7,15 +7,18 @@ import copy
 import numpy as np
 import pytest
 import torch
-from small_trained import drawn
+from small_trained import drawn, one_after_the_other, worst
 
 from constructions import OneLayerShape, StandardDecoder, StandardShape
 from constructions.decoders.network import network_of_decoder
 from constructions.following import slopes
 from constructions.following.changes import Real, Rounding
 from constructions.following.follower import BoxRules, Follower
+from constructions.following.points import Point
+from constructions.following.prefixes import without_sharing
 from constructions.following.queries import lead
-from constructions.following.slopes import Point, Slopes, leads_by_slopes
+from constructions.following.slope_leads import leads_by_slopes
+from constructions.following.slopes import Slopes
 from constructions.learning.network import network_of_one_layer
 
 COUNT, LENGTH, WIDTH = 18, 3, 8
@@ -41,7 +44,7 @@ def rules_of(follower, tokens, change):
     """Fresh rules for these sequences, each with positions of its own."""
     wide, real = copy.copy(change), copy.copy(change)
     wide.points, real.unit = False, 0.0
-    prefixes = slopes._apart(tokens)
+    prefixes = without_sharing(tokens)
     return Slopes(*(BoxRules(follower.weights, c, prefixes, None) for c in (change, wide, real)))
 
 
@@ -202,3 +205,35 @@ def test_pairs_are_followed_too():
         )
     assert (said <= best[:, -1] - best[:, -2]).all()
     assert np.isclose(said, best[:, -1] - best[:, -2], atol=1e-2).all()
+
+
+def lead_in_the_worst_order():
+    """Logit 0 is 2^24 + 47, of which one order loses 47; logit 1 is 2^24 + 40. What slopes say of
+    the lead, and what it is in that order.
+    """
+    model = worst("unembedding")
+    with torch.no_grad():
+        model.answers[1:] = 0
+        model.answers[1, 0] = 2.0**24 + 40
+        follower, tokens = Follower(network_of_one_layer(model), 2), torch.tensor([[0, 4]])
+        change, answers = Rounding(torch.float32), torch.tensor([[0]])
+        said = float(leads_by_slopes(follower, tokens, answers, change, 64))
+        logits = one_after_the_other(model, 0, 0).astype(float)
+    return said, logits[0] - logits[1]
+
+
+def test_no_order_of_summation_leads_by_less_than_slopes_say():
+    said, lead_in_order = lead_in_the_worst_order()
+    assert lead_in_order == -40
+    assert -120 < said <= -40
+
+
+def test_a_step_that_does_not_round_is_noticed(monkeypatch):
+    kept = Slopes._step
+
+    def exact(self, made, rule, *read, bent=0.0, rounded=None):
+        return kept(self, made, rule, *read, bent=bent, rounded=torch.zeros_like(made))
+
+    monkeypatch.setattr(Slopes, "_step", exact)
+    said, lead_in_order = lead_in_the_worst_order()
+    assert said > lead_in_order
