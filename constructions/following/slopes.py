@@ -160,8 +160,7 @@ class Slopes(MatrixRules[Point]):
         values = v.detach()
         spread = values.amax(-2) - values.amin(-2)  # hidden places repeat a visible one
         off = value.error[at].amax(-2)
-        second = most * most * torch.exp(2 * most)
-        bent = (bend + second) * spread + torch.expm1(2 * most) * off
+        bent = bent_scores(most, bend) * spread + torch.expm1(2 * most) * off
         # what the derivative of a softmax rounds by, where its terms cancel
         bent = bent + _BACKWARD * (2 * most * values.abs().amax(-2) + off)
         return (weights[..., None, :] @ v)[..., 0, :], bent
@@ -198,6 +197,13 @@ class Slopes(MatrixRules[Point]):
         zero = torch.zeros_like(made, requires_grad=True)
         self.own.append((zero, up(own).detach()))
         return Point(made + zero, error.detach())
+
+
+def bent_scores(most: Tensor, bend: Tensor) -> Tensor:
+    """How far what is read is from linear in its scores, as a share of the range of the values:
+    scores move by at most `most`, of which at most `bend` is not linear.
+    """
+    return bend + most * most * torch.exp(2 * most)
 
 
 def plain(box: Box) -> Box:

@@ -123,6 +123,61 @@ def test_steps_that_count_as_linear_are_noticed(kind, norm, monkeypatch):
     assert off_by(kind, norm, 0.1) > 1
 
 
+def scores_off_by(query_size, query_error, key_error):
+    """The largest ratio, as `off_by`, of a head whose values are known: queries and keys of these
+    sizes, with these errors.
+    """
+    torch.manual_seed(2)
+    follower, tokens = Follower(network_of_decoder(decoder(None)), LENGTH), all_tokens()
+    heads = follower.network.parts[0].adds
+    query, key, value = (torch.randn(COUNT * LENGTH, 8, dtype=torch.float64) for _ in range(3))
+    query, key = query_size * query, query_size * key
+    some = torch.ones_like(query)
+
+    def read(query, key, query_error, key_error):
+        rules = rules_of(follower, tokens, Real(torch.float64))
+        points = Point(query, query_error * some), Point(key, key_error * some)
+        return rules.mixed(heads, *points, Point(value, 0 * some)).at, rules.own[-1][1]
+
+    made, own = read(query, key, query_error, key_error)
+    worst = 0.0
+    for _ in range(20):
+        d_query, d_key = (
+            error * torch.randn_like(some).sign() for error in (query_error, key_error)
+        )
+        moved, _ = read(query + d_query, key + d_key, 0, 0)
+        _, linear = torch.autograd.functional.jvp(
+            lambda q, k: read(q, k, query_error, key_error)[0], (query, key), (d_query, d_key)
+        )
+        found = ((moved - made - linear).detach().abs() - 1e-13).relu() / own
+        worst = max(worst, float(found.nan_to_num(0).max()))
+    return worst
+
+
+SCORES = {
+    "queries alone": (1.0, 0.3, 0.0),
+    "both, about 0": (0.0, 0.1, 0.1),
+    "both": (1.0, 0.1, 0.1),
+}
+
+
+@pytest.mark.parametrize("case", SCORES)
+def test_no_score_is_less_linear_than_it_is_said_to_be(case):
+    assert 0.01 < scores_off_by(*SCORES[case]) <= 1
+
+
+@pytest.mark.parametrize(("case", "without"), [("queries alone", 1), ("both, about 0", 0)])
+def test_each_part_of_what_scores_are_not_linear_is_needed(case, without, monkeypatch):
+    """Second derivatives of the softmax, and products of two errors."""
+    kept = slopes.bent_scores
+
+    def less(most, bend):
+        return kept(most, bend) - (kept(most, 0 * bend) if without else kept(0 * most, bend))
+
+    monkeypatch.setattr(slopes, "bent_scores", less)
+    assert scores_off_by(*SCORES[case]) > 1
+
+
 def leads(model, dtype, break_it=lambda change: None):
     """What slopes say of each query, and the lead that the module itself computes."""
     tokens = all_tokens()
