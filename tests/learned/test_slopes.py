@@ -14,11 +14,13 @@ from constructions.decoders.network import network_of_decoder
 from constructions.following import slopes
 from constructions.following.changes import Real, Rounding
 from constructions.following.follower import BoxRules, Follower
+from constructions.following.norm_slopes import norm_at
 from constructions.following.points import Point
 from constructions.following.prefixes import without_sharing
 from constructions.following.queries import lead
 from constructions.following.slope_leads import leads_by_slopes
 from constructions.following.slopes import Slopes
+from constructions.following.walk import Norm
 from constructions.learning.network import network_of_one_layer
 
 COUNT, LENGTH, WIDTH = 18, 3, 8
@@ -176,6 +178,33 @@ def test_each_part_of_what_scores_are_not_linear_is_needed(case, without, monkey
 
     monkeypatch.setattr(slopes, "bent_scores", less)
     assert scores_off_by(*SCORES[case]) > 1
+
+
+def norm_rounds(norm, change):
+    """The largest ratio of what float32 rounds in a norm to what is said, near points."""
+    torch.manual_seed(3)
+    module = decoder(norm, dtype=torch.float32).norms()[0]
+    at = torch.randn(400, WIDTH, dtype=torch.float64) * 3 + 1
+    error = 1e-3 * at.abs()
+    named = Norm("norm", module)
+    gain, bias = module.weight.double(), getattr(module, "bias", None)
+    bias = None if bias is None else bias.double()
+    said = norm_at(Point(at, error), named, gain, bias, change).rounded
+    worst = 0.0
+    for _ in range(20):
+        near = (at + error * torch.empty_like(at).uniform_(-1, 1)).float()
+        exact = norm_at(Point(near.double(), 0 * error), named, gain, bias, change).made
+        worst = max(worst, float(((module(near).double() - exact).abs() / said).max()))
+    return worst
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("norm", ["rmsnorm", "layernorm"])
+def test_norms_round_by_no_more_than_is_said(norm):
+    assert 0.01 < norm_rounds(norm, Rounding(torch.float32)) <= 1
+    finer = Rounding(torch.float32)
+    finer.unit /= 2**8
+    assert norm_rounds(norm, finer) > 1, "the control"
 
 
 def leads(model, dtype, break_it=lambda change: None):
