@@ -4,11 +4,13 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import cache
 
+import numpy as np
 import torch
 
 from constructions import FactTable, OneLayer, OneLayerShape, fit
 
 FACTS = FactTable.random_bijections(64, 4, seed=5)
+WIDE = OneLayerShape(4, 2, 4, 48, 96)
 
 
 @cache
@@ -95,3 +97,40 @@ class Exact:
         x = [g * a / root for g, a in zip(self.row(norm.weight), x, strict=True)]
         bias = getattr(norm, "bias", None)
         return x if bias is None else [a + b for a, b in zip(x, self.row(bias), strict=True)]
+
+
+def one_after_the_other(model, subject, relation):
+    """The logits (A,) in float32: biases first, then the products as they come."""
+    weights = {name: w.numpy() for name, w in model.state_dict().items()}
+
+    def layer(matrix, x, bias):
+        total = bias.copy()
+        for column, value in zip(matrix.T, x, strict=True):
+            total = (total + column * value).astype(np.float32)
+        return total
+
+    x = weights["entities"][subject] + weights["relations"][relation]
+    h = np.maximum(layer(weights["weights.0"], x, weights["biases.0"]), 0)
+    y = x + layer(weights["weights.1"], h, weights["biases.1"])
+    return layer(weights["answers"], y, np.zeros(len(weights["answers"]), np.float32))
+
+
+@torch.no_grad()
+def worst(large):
+    """A model in which a sum that begins with 2^24 loses all its ones: in the unembedding, or
+    after the bias of a hidden unit.
+    """
+    model = drawn(WIDE, 0)
+    for weight in model.parameters():
+        weight.zero_()
+    model.entities.fill_(0.5)
+    model.relations.fill_(0.5)
+    if large == "unembedding":
+        model.answers.fill_(1)
+        model.answers[:, 0] = 2.0**24
+    else:
+        model.weights[0].fill_(1)
+        model.biases[0].fill_(2.0**24)
+        model.weights[1][:, 0] = 1
+        model.answers[:, 0] = 1
+    return model

@@ -70,3 +70,10 @@ def one_for_each(n_positions: int) -> Prefixes:
     """Those of a single sequence of this length."""
     places = torch.arange(n_positions)
     return Prefixes(places, places, places)
+
+
+def without_sharing(tokens: Tensor) -> Prefixes:
+    """Those of token sequences (Q, L), each counted by itself, though several begin alike."""
+    count, length = tokens.shape
+    places = torch.arange(count * length)
+    return Prefixes(places.view(count, length), places, places % length)

@@ -27,10 +27,7 @@ whose terms cancel, it is added. ∎
 *What F is not linear*, for |delta| <= e:
 
 * Matrices and sums: 0. ReLU: at most e where |y| <= e, else 0.
-* A norm, `g x / sqrt(S)` with `S = mean x^2 + eps` (LayerNorm: of the centred x, and e + mean e):
-  let `a = mean (2 |x| + e) e` and `rho = a / S <= 1/2`. From
-  `(S + s)^(-1/2) = S^(-1/2) (1 - s / (2 S) + r)`, `|r| <= (3/8) rho^2 2^(5/2) <= 2.2 rho^2`, it is
-  at most `|g| S^(-1/2) (|x| (mean e^2 / (2 S) + 2.2 rho^2) + e (rho / 2 + 2.2 rho^2))`.
+* A norm: see `constructions.following.norm_slopes`.
 * A head: scores move by at most `H = max (|q| e_k + e_q |k| + e_q e_k)`, of which at most
   `K = max e_q e_k` is not linear. On the way from s to s + Delta the second derivative of a weight
   is `p_j ((Delta_j - mean)^2 - variance)`, at most `4 H^2 e^(2 H)` times the weight at the start.
@@ -40,56 +37,25 @@ whose terms cancel, it is added. ∎
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from constructions.following.boxes import Box
-from constructions.following.changes import Change
-from constructions.following.follower import BoxRules, Follower
-from constructions.following.prefixes import Prefixes
-from constructions.following.walk import Heads, Matrix, MatrixRules, Norm, follow
+from constructions.following.follower import BoxRules
+from constructions.following.norm_slopes import norm_at
+from constructions.following.points import Point
+from constructions.following.walk import Heads, Matrix, MatrixRules, Norm
 from constructions.model.rounding import up
 
-_EPS = torch.finfo(torch.float32).eps
-"""In dtypes with a larger one torch's versions differ in which they add."""
 _LARGE = 2.0**-14
 """Errors of the stream that are larger, beside its root mean square, are taken from slopes."""
 _MOST_DERIVATIVES = 1024
 _BACKWARD = 2.0**-30
 """More than a derivative is rounded by, of the absolute values that are added."""
-
-
-class Point(NamedTuple):
-    """Numbers (P, n) with their derivatives, and how far the module's may be from them."""
-
-    at: Tensor
-    error: Tensor
-
-    def box(self) -> Box:
-        """The number itself, off by the error."""
-        at = self.at.detach()
-        return Box(at, at, self.error)
-
-    def exactly(self) -> Box:
-        """The number itself."""
-        at = self.at.detach()
-        return Box(at, at, torch.zeros_like(at))
-
-    def around(self) -> Box:
-        """All that it may be."""
-        at = self.at.detach()
-        low, high = at - self.error, at + self.error
-        ends = (
-            torch.nextafter(low, torch.full_like(low, -torch.inf)),
-            torch.nextafter(high, torch.full_like(high, torch.inf)),
-        )
-        return Box(*ends, torch.zeros_like(at))
 
 
 @dataclass
@@ -147,37 +113,17 @@ class Slopes(MatrixRules[Point]):
         return Point(x.at, error)
 
     def normed(self, x: Point, norm: Norm) -> Point:
-        """See the top of this file."""
-        module, change = norm.module, self.crude.change
-        gain = self.crude.weights[f"{norm.name}.weight"].weight
-        bias = self.crude.weights.get(f"{norm.name}.bias")
-        centers = isinstance(module, nn.LayerNorm)
-        at, error = x.at, x.error
-        if centers:
-            at, error = at - at.mean(-1, keepdim=True), error + error.mean(-1, keepdim=True)
-        eps = change.eps if module.eps is None else float(module.eps)
-        square = (at * at).mean(-1, keepdim=True) + eps
-        made = gain * at / square.sqrt()
-        made = made if bias is None else made + bias.weight
-        size, s = at.detach().abs(), square.detach()
-        size = size + 2.0**-40 * (size + x.at.detach().abs()).amax(-1, keepdim=True)
-        rho = up(((2 * size + error) * error).mean(-1, keepdim=True) / s)
-        second = 2.2 * rho * rho
-        bent = size * ((error * error).mean(-1, keepdim=True) / (2 * s) + second)
-        bent = gain.abs() / s.sqrt() * (bent + error * (rho / 2 + second))
-        known = (rho <= 0.5) & (module.eps is not None or change.eps <= _EPS)
-        rounded = _norm_rounds(change, x, size + error, s, centers, gain.abs())
-        if bias is not None:
-            rounded = rounded + change.rounded_sum(
-                2 * gain.abs() * (size + error) / s.sqrt() + rounded, bias.weight.abs()
-            )
-        return self._step(
-            made,
-            lambda rules, box: rules.normed(box, norm),
-            x,
-            bent=torch.where(known, bent, torch.nan),
-            rounded=rounded,
-        )
+        """See `constructions.following.norm_slopes`."""
+        weights = self.crude.weights
+        gain, bias = weights[f"{norm.name}.weight"].weight, weights.get(f"{norm.name}.bias")
+        added = None if bias is None else bias.weight
+        made, bent, rounded = norm_at(x, norm, gain, added, self.crude.change)
+
+        def rule(rules: BoxRules, box: Box) -> Box:
+            """The norm of a box."""
+            return rules.normed(box, norm)
+
+        return self._step(made, rule, x, bent=bent, rounded=rounded)
 
     def mixed(self, heads: Heads, query: Point, key: Point, value: Point) -> Point:
         """What heads read, one after the other."""
@@ -214,8 +160,7 @@ class Slopes(MatrixRules[Point]):
         values = v.detach()
         spread = values.amax(-2) - values.amin(-2)  # hidden places repeat a visible one
         off = value.error[at].amax(-2)
-        second = most * most * torch.exp(2 * most)
-        bent = (bend + second) * spread + torch.expm1(2 * most) * off
+        bent = bent_scores(most, bend) * spread + torch.expm1(2 * most) * off
         # what the derivative of a softmax rounds by, where its terms cancel
         bent = bent + _BACKWARD * (2 * most * values.abs().amax(-2) + off)
         return (weights[..., None, :] @ v)[..., 0, :], bent
@@ -238,10 +183,10 @@ class Slopes(MatrixRules[Point]):
             rounded: by how much the module rounds; by default the rule says it.
         """
         at = made.detach()
-        exact = _plain(rule(self.real, *(each.exactly() for each in read)))
-        crude = _plain(rule(self.crude, *(each.box() for each in read)))
+        exact = plain(rule(self.real, *(each.exactly() for each in read)))
+        crude = plain(rule(self.crude, *(each.box() for each in read)))
         if rounded is None:
-            rounded = _plain(rule(self.wide, *(each.around() for each in read))).error
+            rounded = plain(rule(self.wide, *(each.around() for each in read))).error
         beside, error = (
             torch.maximum(box.high - at, at - box.low) + box.error for box in (exact, crude)
         )
@@ -254,65 +199,19 @@ class Slopes(MatrixRules[Point]):
         return Point(made + zero, error.detach())
 
 
-def _norm_rounds(
-    change: Change, x: Point, size: Tensor, square: Tensor, centers: bool, gain: Tensor
-) -> Tensor:
-    """By how much a norm rounds, (P, n), the bias aside: as `constructions.following.norms` says,
-    here for all vectors near x. Their absolute values, centred, are at most `size`, and their mean
-    square is at least half of `square`.
+def bent_scores(most: Tensor, bend: Tensor) -> Tensor:
+    """How far what is read is from linear in its scores, as a share of the range of the values:
+    scores move by at most `most`, of which at most `bend` is not linear.
     """
-    n, u, flushed = size.shape[-1], change.unit, change.underflow
-    whole = x.at.detach().abs() + x.error
-    mean = whole.mean(-1, keepdim=True)
-    moved = torch.zeros_like(size)
-    terms = n + 8
-    if centers:
-        moved = up(u * ((n + 8) * mean + 4 * (whole + mean)) + (n + 16) * flushed)
-        terms = 4 * (n + 8)
-    off = ((2 * size + moved) * moved).mean(-1, keepdim=True)
-    off = off + terms * (u * (whole * whole).mean(-1, keepdim=True) + flushed)
-    ratio = up(2 * off / square + 8 * u)
-    ratio = torch.where(ratio <= 0.5, ratio, torch.nan)
-    large = (2 / square).sqrt()
-    found = large * (moved + (size + moved) * (ratio + 8 * u)) + 8 * flushed * (1 + large)
-    return up(gain * found + 2 * flushed)
+    return bend + most * most * torch.exp(2 * most)
 
 
-def _plain(box: Box) -> Box:
+def plain(box: Box) -> Box:
     """The same without factor and shift: both are errors."""
     box = box.unscaled()
     if box.shift is None or box.along is None:
         return box
     return Box(box.low, box.high, box.error + box.shift * box.along.abs())
-
-
-def leads_by_slopes(
-    follower: Follower, tokens: Tensor, answers: Tensor, change: Change, most_rivals: int
-) -> Tensor:
-    """By how much each of some queries is answered right at least, (Q,), as
-    `constructions.following.queries.lead` says it; NaN where that is not known, or more than
-    `most_rivals` logits are near.
-
-    Args:
-        follower: of the network.
-        tokens, answers: int64 (Q, L) and (Q, A).
-        change: rounding, or real arithmetic.
-        most_rivals: so many derivatives are taken.
-    """
-    wide, real = copy.copy(change), copy.copy(change)
-    wide.points, real.unit = False, 0.0
-    embedded = follower.points(tokens, change, _apart(tokens))
-    crude, others, exact = (
-        BoxRules(follower.weights, each, embedded.prefixes, None) for each in (change, wide, real)
-    )
-    rules = Slopes(crude, others, exact)
-    with torch.enable_grad():
-        entered = _plain(follower.placed(embedded, change))
-        x = rules.entered(entered)
-        x = follow(follower.network, x, rules)
-        at = embedded.prefixes.at[:, -answers.shape[-1] :]
-        logits = rules.through(follower.network.unembedding, Point(x.at[at], x.error[at]))
-        return _leads(rules.own, logits, answers, most_rivals)
 
 
 def weighed(own: list[tuple[Tensor, Tensor]], total: Tensor, count: int) -> Tensor:
@@ -326,34 +225,3 @@ def weighed(own: list[tuple[Tensor, Tensor]], total: Tensor, count: int) -> Tens
         if slope is not None:
             bound += (slope.abs() * error).reshape(count, -1).sum(1)
     return up(up(bound))
-
-
-def _leads(
-    own: list[tuple[Tensor, Tensor]], logits: Point, answers: Tensor, most_rivals: int
-) -> Tensor:
-    """The least lead of each query over its rivals, (Q,)."""
-    at = answers[..., None]
-    right = logits.at.gather(-1, at)
-    apart = (right - logits.at).detach()  # (Q, A, V)
-    size = (right.abs() + logits.at.abs()).detach()
-    crude = apart - up(logits.error + logits.error.gather(-1, at)) - 2.0**-50 * size
-    crude.scatter_(-1, at, torch.inf)
-    found = crude.clone()
-    open_ = ~(crude > 0)
-    count = open_.flatten(1).sum(1)
-    rank = open_.flatten(1).cumsum(1).view_as(open_)
-    for turn in range(1, min(most_rivals, int(count.max())) + 1):
-        chosen = open_ & (rank == turn)
-        total = (right - logits.at)[chosen].sum()
-        bound = weighed(own, total, len(answers))
-        left = apart - 2.0**-50 * size - bound[:, None, None]
-        found = torch.where(chosen, left, found)
-    found = found.flatten(1).amin(1)
-    return torch.where(count <= most_rivals, found, torch.nan)
-
-
-def _apart(tokens: Tensor) -> Prefixes:
-    """Token sequences (Q, L), each with positions of its own, though they begin alike."""
-    count, length = tokens.shape
-    every = torch.arange(count * length)
-    return Prefixes(every.view(count, length), every, every % length)

@@ -16,7 +16,12 @@ What is known of the stream, and what each step makes of it, `Rules` say:
   construction (`constructions.decoders.logit_error`);
 * `constructions.following.boxes`: an interval and an error for each coordinate at each position,
   under any change of the weights: rounding, noise, another basis (`constructions.forms`);
+* `constructions.following.slopes`: numbers with derivatives, by which errors are followed
+  backwards;
 * `constructions.decoders.vector_sizes`: Euclidean norms.
+
+Biases, and pairs of tokens that enter as one vector, are followed by boxes and slopes, and in
+rational numbers (`verify.learned.rational`); the other rules refuse them.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from small_trained import Exact, drawn
+from small_trained import WIDE, Exact, drawn, one_after_the_other, worst
 
 from constructions import OneLayerShape
 from constructions.following import changes, mixtures, norms
@@ -194,50 +194,10 @@ def share_in_dtype(model, seed):
     return np.mean(inside)
 
 
-WIDE = OneLayerShape(4, 2, 4, 48, 96)
-
-
 @torch.no_grad()
 def test_float32_in_any_order_lies_within_the_intervals():
     for seed in range(3):
         assert share_in_dtype(drawn(WIDE, seed), seed) == 1
-
-
-def one_after_the_other(model, subject, relation):
-    """The logits (A,) in float32: biases first, then the products as they come."""
-    weights = {name: w.numpy() for name, w in model.state_dict().items()}
-
-    def layer(matrix, x, bias):
-        total = bias.copy()
-        for column, value in zip(matrix.T, x, strict=True):
-            total = (total + column * value).astype(np.float32)
-        return total
-
-    x = weights["entities"][subject] + weights["relations"][relation]
-    h = np.maximum(layer(weights["weights.0"], x, weights["biases.0"]), 0)
-    y = x + layer(weights["weights.1"], h, weights["biases.1"])
-    return layer(weights["answers"], y, np.zeros(len(weights["answers"]), np.float32))
-
-
-@torch.no_grad()
-def worst(large):
-    """A model in which a sum that begins with 2^24 loses all its ones: in the unembedding, or
-    after the bias of a hidden unit.
-    """
-    model = drawn(WIDE, 0)
-    for weight in model.parameters():
-        weight.zero_()
-    model.entities.fill_(0.5)
-    model.relations.fill_(0.5)
-    if large == "unembedding":
-        model.answers.fill_(1)
-        model.answers[:, 0] = 2.0**24
-    else:
-        model.weights[0].fill_(1)
-        model.biases[0].fill_(2.0**24)
-        model.weights[1][:, 0] = 1
-        model.answers[:, 0] = 1
-    return model
 
 
 def lost_and_allowed(model):

@@ -7,15 +7,20 @@ import copy
 import numpy as np
 import pytest
 import torch
-from small_trained import drawn
+from small_trained import drawn, one_after_the_other, worst
 
 from constructions import OneLayerShape, StandardDecoder, StandardShape
 from constructions.decoders.network import network_of_decoder
 from constructions.following import slopes
 from constructions.following.changes import Real, Rounding
 from constructions.following.follower import BoxRules, Follower
+from constructions.following.norm_slopes import norm_at
+from constructions.following.points import Point
+from constructions.following.prefixes import without_sharing
 from constructions.following.queries import lead
-from constructions.following.slopes import Point, Slopes, leads_by_slopes
+from constructions.following.slope_leads import leads_by_slopes
+from constructions.following.slopes import Slopes
+from constructions.following.walk import Norm
 from constructions.learning.network import network_of_one_layer
 
 COUNT, LENGTH, WIDTH = 18, 3, 8
@@ -41,7 +46,7 @@ def rules_of(follower, tokens, change):
     """Fresh rules for these sequences, each with positions of its own."""
     wide, real = copy.copy(change), copy.copy(change)
     wide.points, real.unit = False, 0.0
-    prefixes = slopes._apart(tokens)
+    prefixes = without_sharing(tokens)
     return Slopes(*(BoxRules(follower.weights, c, prefixes, None) for c in (change, wide, real)))
 
 
@@ -118,6 +123,88 @@ def test_steps_that_count_as_linear_are_noticed(kind, norm, monkeypatch):
     monkeypatch.setattr(Slopes, "_step", linear)
     monkeypatch.setattr(slopes, "_BACKWARD", 0.0)
     assert off_by(kind, norm, 0.1) > 1
+
+
+def scores_off_by(query_size, query_error, key_error):
+    """The largest ratio, as `off_by`, of a head whose values are known: queries and keys of these
+    sizes, with these errors.
+    """
+    torch.manual_seed(2)
+    follower, tokens = Follower(network_of_decoder(decoder(None)), LENGTH), all_tokens()
+    heads = follower.network.parts[0].adds
+    query, key, value = (torch.randn(COUNT * LENGTH, 8, dtype=torch.float64) for _ in range(3))
+    query, key = query_size * query, query_size * key
+    some = torch.ones_like(query)
+
+    def read(query, key, query_error, key_error):
+        rules = rules_of(follower, tokens, Real(torch.float64))
+        points = Point(query, query_error * some), Point(key, key_error * some)
+        return rules.mixed(heads, *points, Point(value, 0 * some)).at, rules.own[-1][1]
+
+    made, own = read(query, key, query_error, key_error)
+    worst = 0.0
+    for _ in range(20):
+        d_query, d_key = (
+            error * torch.randn_like(some).sign() for error in (query_error, key_error)
+        )
+        moved, _ = read(query + d_query, key + d_key, 0, 0)
+        _, linear = torch.autograd.functional.jvp(
+            lambda q, k: read(q, k, query_error, key_error)[0], (query, key), (d_query, d_key)
+        )
+        found = ((moved - made - linear).detach().abs() - 1e-13).relu() / own
+        worst = max(worst, float(found.nan_to_num(0).max()))
+    return worst
+
+
+SCORES = {
+    "queries alone": (1.0, 0.3, 0.0),
+    "both, about 0": (0.0, 0.1, 0.1),
+    "both": (1.0, 0.1, 0.1),
+}
+
+
+@pytest.mark.parametrize("case", SCORES)
+def test_no_score_is_less_linear_than_it_is_said_to_be(case):
+    assert 0.01 < scores_off_by(*SCORES[case]) <= 1
+
+
+@pytest.mark.parametrize(("case", "without"), [("queries alone", 1), ("both, about 0", 0)])
+def test_each_part_of_what_scores_are_not_linear_is_needed(case, without, monkeypatch):
+    """Second derivatives of the softmax, and products of two errors."""
+    kept = slopes.bent_scores
+
+    def less(most, bend):
+        return kept(most, bend) - (kept(most, 0 * bend) if without else kept(0 * most, bend))
+
+    monkeypatch.setattr(slopes, "bent_scores", less)
+    assert scores_off_by(*SCORES[case]) > 1
+
+
+def norm_rounds(norm, change):
+    """The largest ratio of what float32 rounds in a norm to what is said, near points."""
+    torch.manual_seed(3)
+    module = decoder(norm, dtype=torch.float32).norms()[0]
+    at = torch.randn(400, WIDTH, dtype=torch.float64) * 3 + 1
+    error = 1e-3 * at.abs()
+    named = Norm("norm", module)
+    gain, bias = module.weight.double(), getattr(module, "bias", None)
+    bias = None if bias is None else bias.double()
+    said = norm_at(Point(at, error), named, gain, bias, change).rounded
+    worst = 0.0
+    for _ in range(20):
+        near = (at + error * torch.empty_like(at).uniform_(-1, 1)).float()
+        exact = norm_at(Point(near.double(), 0 * error), named, gain, bias, change).made
+        worst = max(worst, float(((module(near).double() - exact).abs() / said).max()))
+    return worst
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("norm", ["rmsnorm", "layernorm"])
+def test_norms_round_by_no_more_than_is_said(norm):
+    assert 0.01 < norm_rounds(norm, Rounding(torch.float32)) <= 1
+    finer = Rounding(torch.float32)
+    finer.unit /= 2**8
+    assert norm_rounds(norm, finer) > 1, "the control"
 
 
 def leads(model, dtype, break_it=lambda change: None):
@@ -202,3 +289,35 @@ def test_pairs_are_followed_too():
         )
     assert (said <= best[:, -1] - best[:, -2]).all()
     assert np.isclose(said, best[:, -1] - best[:, -2], atol=1e-2).all()
+
+
+def lead_in_the_worst_order():
+    """Logit 0 is 2^24 + 47, of which one order loses 47; logit 1 is 2^24 + 40. What slopes say of
+    the lead, and what it is in that order.
+    """
+    model = worst("unembedding")
+    with torch.no_grad():
+        model.answers[1:] = 0
+        model.answers[1, 0] = 2.0**24 + 40
+        follower, tokens = Follower(network_of_one_layer(model), 2), torch.tensor([[0, 4]])
+        change, answers = Rounding(torch.float32), torch.tensor([[0]])
+        said = float(leads_by_slopes(follower, tokens, answers, change, 64))
+        logits = one_after_the_other(model, 0, 0).astype(float)
+    return said, logits[0] - logits[1]
+
+
+def test_no_order_of_summation_leads_by_less_than_slopes_say():
+    said, lead_in_order = lead_in_the_worst_order()
+    assert lead_in_order == -40
+    assert -120 < said <= -40
+
+
+def test_a_step_that_does_not_round_is_noticed(monkeypatch):
+    kept = Slopes._step
+
+    def exact(self, made, rule, *read, bent=0.0, rounded=None):
+        return kept(self, made, rule, *read, bent=bent, rounded=torch.zeros_like(made))
+
+    monkeypatch.setattr(Slopes, "_step", exact)
+    said, lead_in_order = lead_in_the_worst_order()
+    assert said > lead_in_order

@@ -30,7 +30,7 @@ from constructions.following.boxes import Box
 from constructions.following.changes import Change, Real, Rounding
 from constructions.following.follower import Follower, bytes_held
 from constructions.following.queries import is_wrong, lead
-from constructions.following.slopes import leads_by_slopes
+from constructions.following.slope_leads import leads_by_slopes
 from constructions.following.walk import Network, network_of
 from constructions.guards.errors import InputError
 from constructions.learning.network import ONE_LAYER, network_of_one_layer
@@ -142,6 +142,8 @@ class _Work:
         self.at_once = max(
             1, min(MEMORY // bytes_held(shape, length), NUMBERS // (length * widest))
         )
+        # of each step numbers with derivatives are kept
+        self.few = max(1, self.at_once // (4 * (1 + len(self.network.parts))))
 
     def decided(self, change: Change) -> Claim:
         """One claim over all queries."""
@@ -172,12 +174,17 @@ class _Work:
         refuted = is_wrong(boxes, batch.answers)
         still = (~refuted).nonzero().ravel()
         if len(still):
-            some = batch.at(still)
-            left = leads_by_slopes(self.follower, some.tokens, some.answers, change, MOST_RIVALS)
+            starts = range(0, len(still), self.few)
+            some = (batch.at(still[start : start + self.few]) for start in starts)
+            left = torch.cat([self._left(few, change) for few in some])
             claim.prove(left[left > 0])
             rest = torch.cat([refuted.nonzero().ravel(), still[~(left > 0)]]).sort().values
             batch, boxes, refuted = batch.at(rest), boxes.at(rest), refuted[rest]
         self._refute(batch, boxes, refuted, change, claim)
+
+    def _left(self, batch: Batch, change: Change) -> Tensor:
+        """By how much some queries are answered right at least, from slopes: (Q,)."""
+        return leads_by_slopes(self.follower, batch.tokens, batch.answers, change, MOST_RIVALS)
 
     def _refute(
         self, batch: Batch, boxes: Box, refuted: Tensor, change: Change, claim: Claim
