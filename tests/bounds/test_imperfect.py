@@ -86,7 +86,7 @@ def test_bounds_fall_as_more_is_wrong_and_never_exceed_those_for_perfect_recall(
 
 def slack(bound, r):
     """The number of roots is a good one, not the best of all."""
-    return 40 * r if bound is imperfect_shared_leaves_bound else 0
+    return r if bound is imperfect_shared_leaves_bound else 0
 
 
 @given(st.integers(2, 2**20), st.integers(2, 6), st.integers(2, 5))
