@@ -2,6 +2,7 @@
 
     python benchmarks/quantised.py                                       # some minutes
     python benchmarks/quantised.py --size 64x4x8 --plot docs/quantised.svg   # needs matplotlib
+    python benchmarks/quantised.py --beside                              # the selector beside them
 
 One-layer models (uniform attention, no norm, untied), full batch, each seed with bijections of its
 own, trained on after all facts are recalled, which makes margins larger. What is counted, and what
@@ -15,13 +16,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from constructions import FactTable
+from constructions import FactTable, selector
 from constructions.learning.fit import fit
 from constructions.learning.one_layer import OneLayerShape
 from verify.cli.reports.columns import columns
 from verify.cli.reports.recall_by_bits import table
 from verify.cli.reports.recall_by_bits_picture import draw
+from verify.cli.reports.side_by_side import table as side_by_side_table
 from verify.learned.recall_by_bits import SHARES, recall_by_bits
+from verify.learned.side_by_side import side_by_side
 
 SIZES = {
     "64x4x8": (64, 4, 8, 32, 1500),
@@ -84,6 +87,15 @@ def summary(several):
     return lines
 
 
+def beside(seeds):
+    """The trained models of all seeds, of the same facts, beside the selector: a table."""
+    n, r, d_model, d_mlp, steps = SIZES["64x4x8"]
+    facts = FactTable.random_bijections(n, r, seeds[0])
+    shape = OneLayerShape(n, r, n, d_model, d_mlp)
+    found = fit(shape, facts, steps, seeds, until=None, every=100, device="cpu")
+    return side_by_side_table(side_by_side(found.models, selector(facts), facts))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -94,8 +106,12 @@ def main() -> None:
         "--plot", type=Path, metavar="FILE.svg", help="the first seed of the sizes"
     )
     parser.add_argument("--table", action="store_true", help="also the first seed's table")
+    parser.add_argument("--beside", action="store_true", help="the selector beside 64x4x8, alone")
     words = parser.parse_args()
     torch.set_num_threads(1)
+    if words.beside:
+        print(beside(words.seeds))
+        return
     drawn = []
     for size in words.size or SIZES:
         several = curves(size, words.seeds)

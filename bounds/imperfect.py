@@ -52,7 +52,7 @@ def recall_bound(n_entities: int, n_relations: int, wrong: int) -> Bound:
     """The bits of ALL tensors together, whatever holds the facts, of models that answer all but
     `wrong` of the N R queries of one hop, whatever the bijections.
 
-        log2 (N!)^R - log2 Q(N, 0, R, wrong)
+        log2 (N!)^R - log2 Q(N, 0, R, wrong),    or 0
 
     Of bijections that are drawn after the format was fixed, a share of at most `2^-c` is answered
     so well by models with c bits fewer.
@@ -66,7 +66,8 @@ def recall_bound(n_entities: int, n_relations: int, wrong: int) -> Bound:
     """
     n, r, _ = whole_sizes(n_entities, n_relations, 1, "bijections")
     served = log2_served(n, 0, r, whole("wrong", wrong, 0))
-    return rounded_down("recall", log2_factorial(n).times(r) - served)
+    found = rounded_down("recall", log2_factorial(n).times(r) - served)
+    return found if found.bits > 0 else Bound("recall", 0.0)
 
 
 def imperfect_global_bound(

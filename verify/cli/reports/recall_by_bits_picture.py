@@ -84,7 +84,6 @@ def _draw_points(axes: Any, name: str, curve: RecallByBits, color: str) -> None:
             label=f"{name}, {'fine-tuned' if tuned else 'rounded'}",
         )
         for one, x, y in zip(points, bits, recall, strict=True):
-            if tuned or len({point.tuned for point in curve.points}) == 1:
-                axes.annotate(
-                    str(one.bits), (x, y), (0, 5), textcoords="offset points", fontsize=6
-                )
+            axes.annotate(str(one.bits), (x, y), (0, 5), textcoords="offset points", fontsize=6)
+            if one.right == queries:  # with more bits it stays so
+                break
