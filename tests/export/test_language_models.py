@@ -114,6 +114,8 @@ def test_the_page_shows_what_is_printed_and_its_python_runs(measure, workshop, c
 
 
 def test_some_layers_of_a_rank_and_the_same_numbers_again(measure):
+    status, printed, _ = measure("gpt2", "--layers", "2", "--examples", "0")
+    assert (status, "no right: no examples were asked for" in printed.out) == (0, True)
     words = ("--layers", "1,0", "--rank", "1", "--beta", "2", "--subjects", "5", "--seed", "3")
     _, first, found = measure("gpt2", *words)
     assert [at["layer"] for at in found["at"]] == [1, 0]
@@ -211,7 +213,7 @@ def test_words_of_a_template_need_not_be_known(measure, workshop):
             "has 23 tokens, and the model",
         ),
         ("Name0 home home0", "{subject} lives in", ["--layers", "0,9"], "there is no layer 9"),
-        ("Name0 home home0", "{subject} lives in", ["--examples", "1"], "at least 2; got 1"),
+        ("Name0 home home0", "{subject} lives in", ["--examples", "1"], "2 examples; got 1"),
         ("Name0 home home0", "{subject} lives in", ["--device", "nowhere"], "--device nowhere"),
     ],
 )

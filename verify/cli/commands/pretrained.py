@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from constructions.facts.table import FactTable
-from constructions.guards.errors import InputError
 from verify.cli.commands.options import Commands, add_json
 from verify.cli.output import say, say_text
 from verify.cli.progress import progress
@@ -95,7 +94,14 @@ def _add_encoding(parser: argparse.ArgumentParser) -> None:
     """Options of linear relation encodings."""
     group = parser.add_argument_group("linear relation encodings (beta W s + b)")
     group.add_argument(
-        "--examples", type=size, default=8, metavar="NUMBER", help="training examples (default 8)"
+        "--examples",
+        type=count,
+        default=8,
+        metavar="NUMBER",
+        help=(
+            "training examples (default 8); 0 for no encodings, which take d_model backward passes"
+            " of so many prompts for each relation"
+        ),
     )
     group.add_argument("--rank", type=size, metavar="NUMBER", help="of W (by default all)")
     group.add_argument(
@@ -114,8 +120,6 @@ def _layers(text: str) -> tuple[int, ...]:
 def _run_pretrained(options: argparse.Namespace) -> int:
     """Ask a language model, and measure it."""
     check_writable(options.json)
-    if options.examples < 2:
-        raise InputError(f"--examples must be at least 2; got {options.examples}")
     facts = FactTable.from_tsv(options.file)
     from verify.cli.reports.language_models import as_json, heading, layer_table, reasons
     from verify.learned.language_models.loading import load, untrained

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from constructions.facts.answers import MISSING
+from constructions.guards.errors import InputError
 from constructions.guards.memory import require_memory
 from verify.cells.phases import Advance
 from verify.learned.decoder import Floats, Ints
@@ -112,21 +113,27 @@ def encodings(
     Args:
         known: the model, and what it says.
         layers: which.
-        n_examples: at least 2; a relation with fewer than twice as many facts has no encoding.
+        n_examples: at least 2, or 0 for no encodings; a relation with fewer than twice as many
+            facts has none.
         rank: of W; None for all.
         beta: None for the one that is best on the training examples.
         seed: of the training examples.
-        advance: takes how many relations are done.
+        advance: takes how many rows of Jacobians are done, of R d_state.
+
+    Raises:
+        InputError: there is one example.
     """
+    if n_examples == 1:
+        raise InputError("linear relation encodings need at least 2 examples; got 1")
     generator = np.random.default_rng(seed)
     found: dict[int, list[Encoding]] = {layer: [] for layer in layers}
     for relation, facts in enumerate(known.asked.facts):
         asked = generator.permutation(np.flatnonzero(facts != MISSING))
-        if len(asked) >= 2 * n_examples:
+        if n_examples and len(asked) >= 2 * n_examples:
             right = known.scores[relation, asked].argmax(axis=1) == facts[asked]
             asked = asked[np.argsort(~right, kind="stable")]
             examples, tested = asked[:n_examples], np.sort(asked[n_examples:])
-            around = linearised(known, relation, examples, layers)
+            around = linearised(known, relation, examples, layers, advance)
             for layer, one in around.items():
                 chosen = _chosen(known, relation, examples, one) if beta is None else beta
                 weight = one.mean if rank is None else of_rank(one.mean, rank)
@@ -137,7 +144,6 @@ def encodings(
                 found[layer].append(
                     Encoding(relation, layer, weight, one.bias, chosen, examples, tested, measures)
                 )
-        advance(relation + 1)
     return found
 
 
@@ -145,12 +151,18 @@ def together(found: Sequence[Encoding], n_examples: int) -> tuple[Measure, Measu
     """Both shares over all relations, each relation by the number of its test subjects."""
     if not found:
         reason = f"no relation has {2 * n_examples} facts, half of them to be tested"
+        if not n_examples:
+            reason = "no examples were asked for"
         return Measure.without(NAMES[0], reason), Measure.without(NAMES[1], reason)
     return _pooled(found, 0), _pooled(found, 1)
 
 
 def linearised(
-    known: Known, relation: int, examples: Ints, layers: Sequence[int]
+    known: Known,
+    relation: int,
+    examples: Ints,
+    layers: Sequence[int],
+    advance: Advance = lambda done: None,
 ) -> dict[int, Linearised]:
     """Jacobians at the training examples: one backward pass for each channel of the last state
     yields a row of J for all examples and layers at once.
@@ -177,6 +189,7 @@ def linearised(
                 row = gradient[rows, at]
                 means[place][channel] = _numbers(row.double().mean(dim=0))
                 through[place][:, :, channel] = _numbers(row.double() @ own[place].double().mT)
+        advance(relation * d_state + channel + 1)
     states = _numbers(done.states[:, 0])
     return {
         layer: Linearised(mean, products, states)

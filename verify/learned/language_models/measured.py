@@ -132,7 +132,7 @@ def measured(
         rank=choices.rank,
         beta=choices.beta,
         seed=choices.seed,
-        advance=begin("linear relation encodings", len(asked.relations)),
+        advance=begin("linear relation encodings", len(asked.relations) * found.states.shape[-1]),
     )
     advance = begin("layers", len(layers))
     at = []
