@@ -25,6 +25,7 @@ WORDS = {
     "attack": (["attack", "model", "-n", "5"], "nothing wrong was accepted"),
     "journal": (["journal", "j"], "PASS: 1 job planned"),
     "export": (["export", "model", "--to", "onnx", "out"], "out"),
+    "known-answers": (["known-answers", "pack"], "pack: 7 models and known-answers.json"),
     "example": (["example", "unicode.tsv"], "unicode.tsv"),
 }
 

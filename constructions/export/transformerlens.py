@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from constructions.decoders.standard_decoder import StandardShape
-from constructions.decoders.standard_model import StandardModel
+from constructions.decoders.standard_decoder import StandardDecoder, StandardShape
 from constructions.export.names import as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
@@ -65,11 +64,18 @@ def bridge(model: Answering, margin: float | None = None) -> TransformerBridge:
         InputError: the model has norms, or is no construction and no standard decoder.
     """
     decoder = as_standard(model)
+    return bridge_of(decoder, logit_scale(decoder, decoder.shape.d_vocab, margin))
+
+
+def bridge_of(decoder: StandardDecoder, scale: float = 1.0) -> TransformerBridge:
+    """Any standard decoder without norms as a bridge, its logits times the scale.
+
+    Raises:
+        InputError: it has norms.
+    """
     weight = decoder.embedding.weight
     booted = _booted(_config(decoder.shape), weight.dtype, weight.device)
-    booted.load_state_dict(
-        _weights(decoder, logit_scale(decoder, decoder.shape.d_vocab, margin)), strict=True
-    )
+    booted.load_state_dict(_weights(decoder, scale), strict=True)
     return booted
 
 
@@ -145,7 +151,7 @@ def _config(shape: StandardShape) -> dict[str, Any]:
     }
 
 
-def _weights(decoder: StandardModel, scale: float) -> dict[str, Tensor]:
+def _weights(decoder: StandardDecoder, scale: float) -> dict[str, Tensor]:
     """The decoder's weights under the bridge's names, logits times the scale; and its biases, all
     0.
     """

@@ -8,7 +8,16 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from constructions.catalogue import CATALOGUE
-from verify.cli.commands import bounds, cells, facts, journal, lists, saved, show
+from verify.cli.commands import (
+    bounds,
+    cells,
+    facts,
+    journal,
+    known_answers,
+    lists,
+    saved,
+    show,
+)
 from verify.cli.commands.options import Commands
 from verify.cli.output import complain, say_text
 
@@ -43,6 +52,8 @@ EXAMPLES = """examples:
     {program} attack family-model -n 1000
   write a saved model for another tool, and ask it there (docs/export.md):
     {program} export family-model --to huggingface family-hf
+  decoders whose structure is known, for probes and circuit finders (docs/known-answers.md):
+    {program} known-answers pack
   lower bounds and constructions; which construction fits; where chain-of-thought provably helps:
     {program} bound -N 65536 -R 16 -k 3 --plot plane.svg
     {program} bound -N 4096 -R 4 -k 3 --wrong-share 0.01
@@ -72,6 +83,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "check": saved.add_check,
     "attack": saved.add_attack,
     "export": saved.add_export,
+    "known-answers": known_answers.add_known_answers,
     "example": lists.add_example,
 }
 """What adds the words of each command, but for those that are named after a construction."""

@@ -118,13 +118,23 @@ def fitted(vectors: Floats, answers: Ints, rows: Floats, ridge: float = 0.0) -> 
     """The least squares fit of rows (n, d) by the answers (R, n); see the module."""
     x = features(vectors, answers)
     centre, mean = x.mean(axis=0), rows.mean(axis=0)
-    left, sizes, span = np.linalg.svd(x - centre, full_matrices=False)
-    kept = sizes > _ROUNDING * max(sizes.max(initial=0), np.finfo(float).tiny)
-    left, sizes, span = left[:, kept], sizes[kept], span[kept]
-    shrunk = sizes / (np.square(sizes) + ridge)
-    flat = span.T @ (shrunk[:, None] * (left.T @ (rows - mean)))
+    x -= centre
+    sizes, span = _principal(x)
+    weights = 1 / (np.square(sizes) + ridge)
+    flat = span.T @ (weights[:, None] * (span @ (x.T @ (rows - mean))))
     matrices = flat.reshape(len(answers), vectors.shape[1], rows.shape[1])
     return Fit(vectors, mean - centre @ flat, matrices, span, centre)
+
+
+def _principal(x: Floats) -> tuple[Floats, Floats]:
+    """The singular values (k,) of x (n, p) that are not rounding, and their orthonormal directions
+    (k, p): by the products of whichever is less, rows or columns.
+    """
+    few = len(x) < x.shape[1]
+    squares, axes = np.linalg.eigh(x @ x.T if few else x.T @ x)
+    kept = squares > _ROUNDING**2 * max(squares.max(initial=0), np.finfo(float).tiny)
+    sizes, axes = np.sqrt(squares[kept]), axes[:, kept]
+    return sizes, ((axes / sizes).T @ x if few else axes.T)
 
 
 def rank_of(vectors: Floats, answers: Ints) -> int:

@@ -71,6 +71,11 @@ class Watched(Decoder, Protocol):
         application.
         """
 
+    def writes(self) -> Floats:
+        """What each unit adds to the stream for each 1 of its activation, (n_units, d); NaN of
+        those that another hidden layer reads.
+        """
+
     def attention(self, subjects: Ints, relations: Ints) -> Floats:
         """Attention (Q, n_heads, L) from the last position to all, of all heads of all layers, in
         the order of application.

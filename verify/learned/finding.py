@@ -4,11 +4,13 @@
 of one relation for all its subjects, about their mean: their principal directions span the
 relation's subspace. A direction counts if it is longer than what noise alone would give: the
 held-out residuals of the fit, exchanged among the subjects, are fitted in the same way some times,
-and the longest direction of any relation is the bound. Where held-out R^2 is not positive, nothing
-is found.
+and the longest direction of any relation is the bound.
 
 *Units.* A unit belongs to a relation if it is on for it alone, or off for it alone
-(`verify.learned.selection`).
+(`verify.learned.selection`), and its *effect* is at least a twentieth of the largest one: what its
+mean activations differ by, times what the logits of the answers differ by for what it writes. Most
+units of random weights prefer a relation, and nothing need read them. Of units that another hidden
+layer reads the effect is not known; they are counted.
 """
 
 from __future__ import annotations
@@ -21,17 +23,13 @@ from verify.learned.additive_fit import Fit, fitted
 from verify.learned.decoder import Decoder, Floats, Ints, Watched
 from verify.learned.selection import selection
 from verify.learned.structure import Structure
-from verify.learned.superposition import (
-    FOLDS,
-    cross_fits,
-    parametrisation,
-    superposition,
-    with_facts,
-)
+from verify.learned.superposition import FOLDS, cross_fits, parametrisation, with_facts
 
 DRAWS = 5
 _ROUNDING = 1e-3
 """Directions below this share of the longest are rounding."""
+_FAINT = 0.05
+"""Effects below this share of the largest are not counted."""
 
 
 def find(decoder: Watched, answers: NDArray[np.int64], seed: int = 0) -> Structure:
@@ -45,7 +43,7 @@ def find(decoder: Watched, answers: NDArray[np.int64], seed: int = 0) -> Structu
     Raises:
         InputError: these are no answers to its queries.
     """
-    return Structure(find_subspaces(decoder, answers, seed), find_units(decoder, seed))
+    return Structure(find_subspaces(decoder, answers, seed), find_units(decoder, answers, seed))
 
 
 def find_subspaces(
@@ -53,8 +51,7 @@ def find_subspaces(
 ) -> dict[int, Floats]:
     """Orthonormal rows (k, d) for each relation that has any; none where no fit says anything."""
     chosen = parametrisation(decoder, answers)
-    value = superposition(decoder, answers, seed=seed).value
-    if chosen.refused or value is None or value <= 0:
+    if chosen.refused:
         return {}
     generator = np.random.default_rng(seed)
     rows, asked = decoder.rows(), with_facts(answers)
@@ -73,12 +70,20 @@ def find_subspaces(
     return {r: axes for r, axes in found.items() if len(axes)}
 
 
-def find_units(decoder: Watched, seed: int = 0) -> frozenset[tuple[int, int]]:
-    """(unit, relation) for all units that have just one."""
-    on = selection(decoder, seed=seed).on
+def find_units(
+    decoder: Watched, answers: NDArray[np.int64], seed: int = 0
+) -> frozenset[tuple[int, int]]:
+    """(unit, relation) for all units that have just one, and whose effect is not faint. With two
+    relations a unit that is on for one is off for the other, and counts for both.
+    """
+    found = selection(decoder, seed=seed)
+    read = decoder.unembedding()[np.unique(answers[answers != MISSING])]
+    effect = np.ptp(read @ decoder.writes().T, axis=0) * np.ptp(found.activation, axis=0)
+    largest = np.nanmax(effect, initial=0)
+    counted = (np.isnan(effect) | (effect >= _FAINT * largest)) & (len(found.on) > 1)
     alone = []
-    for side in (on, ~on):
-        units = np.flatnonzero((side.sum(axis=0) == 1) & (len(on) > 1))
+    for side in (found.on, ~found.on):
+        units = np.flatnonzero((side.sum(axis=0) == 1) & counted)
         alone += list(zip(units.tolist(), side[:, units].argmax(axis=0).tolist(), strict=True))
     return frozenset(alone)
 

@@ -100,6 +100,12 @@ class ModuleDecoder:
         """(Q, n_units)."""
         return self._in_pieces(_known(self.ways.units, "hidden units"), subjects, relations)
 
+    def writes(self) -> Floats:
+        """(n_units, d)."""
+        if self.ways.writes is None:
+            raise InputError("nobody has said what the hidden units of this decoder write")
+        return _numbers(self.ways.writes(self.module))
+
     def attention(self, subjects: Ints, relations: Ints) -> Floats:
         """(Q, n_heads, L)."""
         return self._in_pieces(_known(self.ways.attention, "heads"), subjects, relations)

@@ -35,7 +35,7 @@ from verify.learned.measure import Measure
 FOLDS = 5
 DRAWS = 5
 """Of shuffled facts, and of random rows; nulls and controls are means over them."""
-NAME = "superposition"
+NAME = "R^2 of superposition"
 
 
 @dataclass(frozen=True)
@@ -99,18 +99,24 @@ def superposition(
     rows = decoder.rows()
     groups = fold_of(answers, folds, generator)
 
-    def measured(facts: Ints, their: Floats) -> float | None:
-        """The held-out R^2 of some rows with some facts."""
-        return _held_out(list(_folds(found.vectors, facts, their, groups, ridge)), facts, their)
-
-    value = measured(answers, rows)
+    random = generator.standard_normal((len(rows), DRAWS * rows.shape[1]))
+    both = np.concatenate([rows, random], axis=1)
+    folds_of_both = list(_folds(found.vectors, answers, both, groups, ridge))
+    left, spread = _held_out(folds_of_both, answers, both)
+    value, control = (
+        _share_explained(left[part], spread[part])
+        for part in (slice(rows.shape[1]), slice(rows.shape[1], None))
+    )
     if value is None:
         return Measure.without(
             NAME, "no held-out subject is determined: its attributes occur nowhere else"
         )
-    nulls = [measured(shuffled(answers, generator), rows) for _ in range(DRAWS)]
-    controls = [measured(answers, generator.standard_normal(rows.shape)) for _ in range(DRAWS)]
-    return Measure(NAME, value, _mean(nulls), _mean(controls))
+    nulls = []
+    for _ in range(DRAWS):
+        facts = shuffled(answers, generator)
+        parts = list(_folds(found.vectors, facts, rows, groups, ridge))
+        nulls.append(_share_explained(*_held_out(parts, facts, rows)))
+    return Measure(NAME, value, _mean(nulls), control)
 
 
 def parametrisation(
@@ -182,9 +188,11 @@ def _folds(
         yield Fold(fit, np.flatnonzero(groups == group))
 
 
-def _held_out(folds: list[Fold], answers: Ints, rows: Floats) -> float | None:
-    """R^2 over the held-out subjects that are determined; None if none is."""
-    left = spread = 0.0
+def _held_out(folds: list[Fold], answers: Ints, rows: Floats) -> tuple[Floats, Floats]:
+    """By column (d,): the squared errors of the predictions of held-out subjects, of those that
+    are determined, and of the mean of the fitted subjects in their place.
+    """
+    left, spread = np.zeros((2, rows.shape[1]))
     everyone = np.concatenate([fold.held_out for fold in folds])
     total = rows[everyone].sum(axis=0)
     for fold in folds:
@@ -192,9 +200,14 @@ def _held_out(folds: list[Fold], answers: Ints, rows: Floats) -> float | None:
         mean = (total - own.sum(axis=0)) / (len(everyone) - len(own))
         there = fold.fit.determines(answers[:, fold.held_out])
         predicted = fold.fit.rows(answers[:, fold.held_out])
-        left += np.square(own - predicted)[there].sum()
-        spread += np.square(own - mean)[there].sum()
-    return 1 - left / spread if spread > 0 else None
+        left += np.square(own - predicted)[there].sum(axis=0)
+        spread += np.square(own - mean)[there].sum(axis=0)
+    return left, spread
+
+
+def _share_explained(left: Floats, spread: Floats) -> float | None:
+    """R^2 over these columns; None of nothing."""
+    return float(1 - left.sum() / spread.sum()) if spread.sum() > 0 else None
 
 
 def _none(reason: str) -> Parametrisation:

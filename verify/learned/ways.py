@@ -26,13 +26,16 @@ class Ways:
     Attributes:
         states: what the unembedding reads at the last position, (Q, d_state).
         units: activations of all hidden layers there, (Q, n_units).
-        attention: from there to all positions, (Q, n_heads, L); these two are None where nobody
-            has said how they are found.
+        attention: from there to all positions, (Q, n_heads, L).
+        writes: of the module alone: what a unit adds to the stream for each 1 of its activation,
+            (n_units, d); NaN of those that another hidden layer reads. These three are None where
+            nobody has said how they are found.
     """
 
     states: Way
     units: Way | None = None
     attention: Way | None = None
+    writes: Callable[[Any], Tensor] | None = None
 
 
 def _last_state(module: Traced, tokens: Tensor) -> Tensor:
@@ -65,6 +68,23 @@ def _mlps(module: Traced) -> list[tuple[MLP | None, Block | None]]:
     raise InputError(f"the MLPs of a {type(module).__name__} are not known")
 
 
+def _written(module: Traced) -> Tensor:
+    """Of the same: what all hidden units write to the stream, (n_units, d)."""
+    mlps = [mlp for mlp, _ in _mlps(module) if mlp is not None]
+    d = module.unembedding.weight.shape[1]
+    found = [_of_one_mlp([mlp.matrix(i) for i in range(len(mlp.weights))]) for mlp in mlps]
+    return torch.cat(found) if found else torch.empty(0, d)
+
+
+def _of_one_mlp(weights: list[Tensor]) -> Tensor:
+    """What the units of an MLP with these matrices write, (n_units, d); NaN for the units of all
+    hidden layers but the last.
+    """
+    *inner, last = weights
+    unread = sum(len(weight) for weight in inner[:-1])
+    return torch.cat([last.new_full((unread, len(last)), torch.nan), last.mT])
+
+
 def _heads(module: Traced, tokens: Tensor) -> Tensor:
     """Of the same: attention (Q, n_heads, L) from the last position."""
     trace = Trace()
@@ -80,9 +100,10 @@ def _units_of_one_layer(module: OneLayer, tokens: Tensor) -> Tensor:
     return torch.cat(module.hidden(stream)[:-1], dim=-1)
 
 
-TRACED = Ways(_last_state, _hidden_units, _heads)
+TRACED = Ways(_last_state, _hidden_units, _heads, _written)
 ONE_LAYER = Ways(
     lambda module, tokens: module.states(tokens),
     _units_of_one_layer,
     lambda module, tokens: module.attended(tokens)[1][:, None, :],
+    lambda module: _of_one_mlp(list(module.weights)),
 )

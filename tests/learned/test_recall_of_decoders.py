@@ -11,7 +11,7 @@ from constructions import FactTable, chain_of_thought, selector
 from constructions.guards.errors import InputError
 from verify.learned.adapters import of, of_module, scrambled
 from verify.learned.claimed import answers_of, claimed_by
-from verify.learned.recall import derangement, recall
+from verify.learned.recall import derangement, recall, right
 
 
 @pytest.mark.parametrize("name", [*GEOMETRIC, *MEMORIES])
@@ -37,6 +37,13 @@ def test_what_is_not_a_number_is_no_answer():
     assert recall(of(broken), answers_of(BIJECTIONS)).value == 0
     lost = edited(selector(BIJECTIONS), "embedding.weight", lambda e: e[7].fill_(torch.nan))
     assert recall(of(lost), answers_of(BIJECTIONS)).value == Fraction(N - 1, N)
+
+
+def test_what_is_not_asked_is_not_right_where_nothing_is_answered():
+    """Both are -1, "none"."""
+    answers = np.array([[3, -1, -1]])
+    assert right(np.full((1, 3), -1), answers) == (0, 1)
+    assert right(answers, answers) == (1, 1)
 
 
 def test_two_largest_logits_are_no_answer():
