@@ -311,6 +311,38 @@ def test_names_that_are_the_same_tokens_or_none_are_refused():
         asked_of(made(), texts=TEXTS | {"port": "{subject} is near{answer}"})
 
 
+def test_special_tokens_stay_before_a_prompt_and_go_after_it():
+    from tokenizers import processors
+
+    language = made()
+    plain = asked_of(language)
+    end = language.tokenizer.eos_token_id
+    language.tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<end> $A <end>", special_tokens=[("<end>", end)]
+    )
+    marked = asked_of(language)
+    assert marked.tokens == [[[end, *own] for own in row] for row in plain.tokens]
+    assert np.array_equal(marked.places, plain.places + 1)
+    assert marked.answer_tokens == plain.answer_tokens
+
+
+def test_facts_that_are_missing_are_not_counted():
+    from verify.learned.language_models.measured import Choices, measured
+    from verify.learned.language_models.templates import template
+
+    language = made()
+    templates = {name: template(name, text) for name, text in TEXTS.items()}
+    facts = FactTable.from_triples(ROWS[1:])  # Zürich has no twin
+    found = measured(language, facts, templates, Choices(layers=(0,), n_examples=0))
+    asked = found.asked
+    missing = asked.relations.index("twin"), asked.subjects.index("Zürich")
+    assert [tuple(place) for place in np.argwhere(asked.facts == -1)] == [missing]
+    scores = known_of(language, rows=ROWS[1:]).scores
+    right = (scores.argmax(axis=2) == asked.facts).sum()
+    assert found.accuracy.value == Fraction(int(right), 5)
+    assert found.accuracy.null == Fraction(1 + 2, 5), "one of two twins, two of three ports"
+
+
 def test_streams_that_do_not_fit_are_refused(monkeypatch):
     monkeypatch.setattr("constructions.guards.memory.memory_limit", lambda: 1000)
     with pytest.raises(DoesNotFit, match="the streams of 6 questions need"):
