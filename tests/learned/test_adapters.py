@@ -90,6 +90,33 @@ def test_a_standard_decoder_is_read_in_the_vocabulary_of_its_facts():
         of(model)
 
 
+@pytest.mark.parametrize("placement", ["pre", "post"])
+def test_units_of_a_standard_decoder_are_those_that_its_mlps_compute(placement):
+    """Watched by hooks on what each last matrix reads, behind norms that are no identities."""
+    sizes = {"d_vocab": N + R + 1, "d_model": 8, "n_layers": 2, "n_heads": 2, "d_head": 4}
+    torch.manual_seed(0)
+    shape = StandardShape(**sizes, d_mlp=6, n_positions=2, norm="rmsnorm", placement=placement)
+    model = StandardDecoder(shape)
+    model.reset_parameters(0.5)
+    read = []
+    for block in model.block_sequence():
+        block.mlp.weights[1].register_forward_pre_hook(lambda _, given: read.append(given[0]))
+    model(torch.tensor([[5, N + 1]]))
+    expected = torch.cat([one[0, -1].relu() for one in read]).detach().numpy()
+    decoder = of(model, BIJECTIONS)
+    found = decoder.units(np.array([5]), np.array([1]))[0]
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert (found > 0).any()
+    last = model.block_sequence()[1].mlp.matrix(1).detach().numpy()
+    assert decoder.writes()[6:] == pytest.approx(last.T)
+
+
+def test_units_that_another_hidden_layer_reads_write_nothing_that_is_known():
+    writes = of(one_layer(n_hidden_layers=2)).writes()
+    assert np.isnan(writes[:20]).all()
+    assert writes[20:] == pytest.approx(one_layer(n_hidden_layers=2).weights[2].detach().numpy().T)
+
+
 @needs("huggingface")
 def test_a_model_of_hugging_face_by_a_function_of_tokens():
     from transformers import GPT2Config, GPT2LMHeadModel

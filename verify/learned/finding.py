@@ -4,8 +4,7 @@
 of one relation for all its subjects, about their mean: their principal directions span the
 relation's subspace. A direction counts if it is longer than what noise alone would give: the
 held-out residuals of the fit, exchanged among the subjects, are fitted in the same way some times,
-and the longest direction of any relation is the bound. Where held-out R^2 is not positive, nothing
-is found.
+and the longest direction of any relation is the bound.
 
 *Units.* A unit belongs to a relation if it is on for it alone, or off for it alone
 (`verify.learned.selection`), and its *effect* is at least a twentieth of the largest one: what its
@@ -24,13 +23,7 @@ from verify.learned.additive_fit import Fit, fitted
 from verify.learned.decoder import Decoder, Floats, Ints, Watched
 from verify.learned.selection import selection
 from verify.learned.structure import Structure
-from verify.learned.superposition import (
-    FOLDS,
-    cross_fits,
-    parametrisation,
-    superposition,
-    with_facts,
-)
+from verify.learned.superposition import FOLDS, cross_fits, parametrisation, with_facts
 
 DRAWS = 5
 _ROUNDING = 1e-3
@@ -58,8 +51,7 @@ def find_subspaces(
 ) -> dict[int, Floats]:
     """Orthonormal rows (k, d) for each relation that has any; none where no fit says anything."""
     chosen = parametrisation(decoder, answers)
-    value = superposition(decoder, answers, seed=seed).value
-    if chosen.refused or value is None or value <= 0:
+    if chosen.refused:
         return {}
     generator = np.random.default_rng(seed)
     rows, asked = decoder.rows(), with_facts(answers)
