@@ -7,79 +7,12 @@ import numpy as np
 import pytest
 import torch
 from export_tools import hugging_face
+from random_language_models import TEXTS, hidden_states, known_of, made
 from torch import nn
 
-from constructions import FactTable, InputError
-from constructions.guards.errors import DoesNotFit
+from constructions import InputError
 
 pytestmark = hugging_face
-
-ROWS = [
-    ("Zürich", "twin", "New York"),
-    ("Ann Lee", "twin", "New Delhi"),
-    ("Köln", "twin", "Paris"),
-    ("Zürich", "port", "Paris"),
-    ("Ann Lee", "port", "New York"),
-    ("Köln", "port", "New York"),
-]
-TEXTS = {"twin": "The twin of {subject} is", "port": "{subject}'s port:"}
-
-
-def spelled(texts, normalizer=None):
-    """A byte-level BPE tokenizer, as GPT-2 has one, trained on texts."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    inner = Tokenizer(models.BPE())
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    if normalizer is not None:
-        inner.normalizer = normalizer
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=290, initial_alphabet=alphabet, show_progress=False, special_tokens=["<end>"]
-    )
-    inner.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<end>")
-
-
-SPELT = ("is New York", "is New Delhi", "is Paris", "twin of", *(f"is {x}" for x in "uvwxyz"))
-"""Texts whose words, with the space before them, become tokens."""
-
-
-def made(kind="gpt2", texts=SPELT, **options):
-    """A random model with a byte-level tokenizer, in float64."""
-    from small_language_models import shaped
-
-    from verify.learned.language_models.loading import of
-
-    torch.manual_seed(5)
-    tokenizer = spelled(texts, options.pop("normalizer", None))
-    model = shaped(kind, len(tokenizer), width=16, positions=64).double()
-    return of(model, tokenizer, **options)
-
-
-def asked_of(language, rows=ROWS, texts=TEXTS, scoring="auto"):
-    """The questions of a table."""
-    from verify.learned.language_models.prompts import prompts
-    from verify.learned.language_models.templates import template
-
-    facts = FactTable.from_triples(rows)
-    return prompts(language, facts, {r: template(r, text) for r, text in texts.items()}, scoring)
-
-
-def known_of(language, **options):
-    """What it says of all questions."""
-    from verify.learned.language_models.known import known
-
-    return known(language, asked_of(language, **options), lambda done: None)
-
-
-def hidden_states(language, tokens):
-    """All hidden states of one prompt alone, by the model's own account."""
-    with torch.no_grad():
-        found = language.model(torch.tensor([tokens]), output_hidden_states=True)
-    return [x[0].numpy() for x in found.hidden_states]
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
@@ -102,39 +35,6 @@ def test_streams_are_the_hidden_states_of_the_last_token_of_each_name(kind):
         assert np.allclose(normed, states[-1][place], atol=1e-5)
         assert np.allclose(known.states[r, s], states[-1][-1], atol=1e-6)
         assert not np.allclose(known.streams[1, r, s], states[1][place - 1], atol=1e-2)
-
-
-def test_answers_that_begin_alike_are_scored_by_all_their_tokens():
-    language = made(batch=4)
-    known = known_of(language)
-    asked = known.asked
-    assert asked.scoring == "whole"
-    for r, s, a in np.ndindex(known.scores.shape):
-        prompt = TEXTS[asked.relations[r]].replace("{subject}", asked.subjects[s])
-        tokens = language.tokenizer(f"{prompt} {asked.answers[a]}")["input_ids"]
-        n = len(language.tokenizer(prompt)["input_ids"])
-        assert n < len(tokens) - (asked.answers[a] != "Paris")
-        with torch.no_grad():
-            log = language.model(torch.tensor([tokens])).logits[0].log_softmax(-1)
-        expected = sum(float(log[i - 1, tokens[i]]) for i in range(n, len(tokens)))
-        assert known.scores[r, s, a] == pytest.approx(expected, abs=1e-9)
-    with pytest.raises(
-        InputError, match=r"\(Zürich, twin, New York\) and \(Ann Lee, twin, New Delhi\)"
-    ):
-        asked_of(language, scoring="first")
-
-
-def test_answers_with_first_tokens_of_their_own_are_scored_by_these():
-    language = made()
-    rows = [row for row in ROWS if row[2] != "New Delhi"]
-    known = known_of(language, rows=rows)
-    assert known.asked.scoring == "first"
-    for r, s, a in np.ndindex(known.scores.shape):
-        tokens = known.asked.tokens[r][s]
-        with torch.no_grad():
-            logits = language.model(torch.tensor([tokens])).logits[0, -1]
-        (first, *_) = language.tokenizer(f" {known.asked.answers[a]}")["input_ids"]
-        assert known.scores[r, s, a] == pytest.approx(float(logits[first]), abs=1e-9)
 
 
 @pytest.mark.parametrize("scoring", ["first", "whole"])
@@ -286,32 +186,3 @@ def test_models_whose_layers_are_not_known_are_refused():
     with pytest.raises(InputError, match="no list of modules of that length"):
         decoder_layers(language.model)
     assert n_units(nn.Sequential(nn.Linear(16, 16), nn.LayerNorm(16)), 16) is None
-
-
-def test_names_that_are_the_same_tokens_or_none_are_refused():
-    from tokenizers import Regex, normalizers
-
-    lower = made(normalizer=normalizers.Lowercase())
-    letters = made(normalizer=normalizers.Replace(Regex("[^A-Za-z ]"), ""))
-    for language, rows, texts, reported in (
-        (lower, [("Ann", "of", "x"), ("ANN", "of", "y")], "a {subject} is", "'Ann' and 'ANN' are"),
-        (lower, [("a", "of", "Bob"), ("b", "of", "BOB")], "a {subject} is", r"\(a, of, Bob\) and"),
-        (letters, [("!!", "of", "x")], "a {subject} is", "the subject '!!' has no tokens"),
-        (
-            made(),
-            [("a", "of", "Q"), ("b", "of", "Qa")],
-            "a {subject} is",
-            "beginning of the other",
-        ),
-        (made(texts=["Ann's"] * 9 + ["Anns"] * 9), [("Ann", "of", "x")], "{subject}s is", "'s'"),
-    ):
-        with pytest.raises(InputError, match=reported):
-            asked_of(language, rows=rows, texts={"of": texts})
-    with pytest.raises(InputError, match="other tokens after the template of 'port'"):
-        asked_of(made(), texts=TEXTS | {"port": "{subject} is near{answer}"})
-
-
-def test_streams_that_do_not_fit_are_refused(monkeypatch):
-    monkeypatch.setattr("constructions.guards.memory.memory_limit", lambda: 1000)
-    with pytest.raises(DoesNotFit, match="the streams of 6 questions need"):
-        known_of(made())
