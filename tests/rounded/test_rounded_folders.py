@@ -12,6 +12,7 @@ from rounded_folders import folder_of, verdict
 from small_trained import FACTS, Exact, copied, drawn, trained
 
 from constructions import FactTable, InputError, OneLayerShape, load, save, selector
+from constructions.learning import rounded_folder
 from constructions.learning.rounded_folder import load_rounded, save_rounded
 from constructions.learning.rounding import round_weights
 from verify.__main__ import main
@@ -95,6 +96,16 @@ def test_every_fact_of_several_batches_is_computed(place, tmp_path, monkeypatch)
     model = round_weights(trained())
     assert verdict(folder_of(model, FACTS, tmp_path)).verdict == "PASS"
     assert verdict(folder_of(model, FactTable(answers), tmp_path)).verdict == "FAIL"
+
+
+def test_the_module_computes_the_exact_logits_in_float64():
+    """The same numbers, bit by bit; in float32 they are rounded."""
+    model = round_weights(trained())
+    exact, single = Exact(model), model(model.tokens(torch.arange(0, 64, 9), torch.tensor(2)))
+    found = copied(model).double()(model.tokens(torch.arange(0, 64, 9), torch.tensor(2)))
+    for subject, logits in zip(range(0, 64, 9), found.detach().tolist(), strict=True):
+        assert list(map(Fraction, logits)) == exact.logits(subject, 2)
+    assert not torch.equal(single.double(), found)
 
 
 def test_both_ways_to_prove_agree(tmp_path):
@@ -181,6 +192,22 @@ def test_a_rounded_model_is_replaced_by_a_rounded_model_alone(tmp_path):
     (place / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"notes\.txt"):
         save_rounded(round_weights(trained(), 9), FACTS, place)
+
+
+@pytest.mark.parametrize("place", ["write_tensors", "write_facts", "write_manifest"])
+def test_a_save_that_fails_leaves_what_was_there(place, tmp_path, monkeypatch):
+    save_rounded(round_weights(trained(), 8), FACTS, tmp_path / "rounded")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "rounded").iterdir()}
+
+    def fail(*args):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(rounded_folder, place, fail)
+    for name in ("rounded", "new"):
+        with pytest.raises(InputError, match="the disk is full"):
+            save_rounded(round_weights(trained(), 9), FACTS, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["rounded"]
+    assert {p.name: p.read_bytes() for p in (tmp_path / "rounded").iterdir()} == before
 
 
 def test_what_cannot_be_saved(tmp_path):
