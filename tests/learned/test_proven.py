@@ -105,6 +105,7 @@ def test_what_is_not_asked_does_not_count():
     nothing = prove_recall(trained(), FactTable(np.full((4, 64), -1)))
     assert nothing.verdict == "UNKNOWN"
     assert nothing.real.undecided == 1
+    assert nothing.real.in_words() == "UNKNOWN: no query is claimed"
 
 
 def test_a_table_of_other_sizes_is_refused():
