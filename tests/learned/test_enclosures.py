@@ -336,3 +336,49 @@ def test_an_rms_norm_without_an_eps_of_its_own_has_that_of_the_dtype(monkeypatch
 
         monkeypatch.setattr(Real, "__init__", other)
         assert held(model) < 1
+
+
+# -------------------------------------------------------------------- single steps
+
+
+@pytest.mark.parametrize(
+    "change", [Real(torch.float32), Rounding(torch.float32)], ids=["real", "32"]
+)
+def test_a_product_is_off_by_no_more_than_its_error(change):
+    """Beside the exact one, and in float32 beside the one of the worst order that is tried."""
+    rng = np.random.default_rng(0)
+    weight, x = (rng.normal(size=size).astype(np.float32) for size in ((30, 400), (400,)))
+    entries = changes.Entries(torch.from_numpy(weight).double())
+    point = torch.from_numpy(x).double()[None]
+    found = change.through("", entries, Box(point, point, 0 * point))
+    for row, low, error in zip(
+        weight, found.low[0].tolist(), found.error[0].tolist(), strict=True
+    ):
+        exact = sum(Fraction(float(a)) * Fraction(float(b)) for a, b in zip(row, x, strict=True))
+        assert abs(exact - Fraction(low)) <= Fraction(error)
+        if change.unit:
+            some = [float(summed(row * x, rng)) for _ in range(8)]
+            assert max(abs(each - low) for each in some) <= error
+    assert found.error.max() < (1e-2 if change.unit else 1e-10)
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_a_pair_is_off_by_no_more_than_its_error(value):
+    """Of numbers whose sum float64 rounds, and float32."""
+    model = drawn(OneLayerShape(4, 2, 4, 50, 3, value=value), 1, torch.float64)
+    with torch.no_grad():
+        tokens, exact = all_tokens(model), Exact(model)
+        follower = Follower(network_of_one_layer(model), 2)
+        for change in (Real(torch.float64), Rounding(torch.float32)):
+            found = follower.points(tokens, change).box
+            for (subject, relation), low, error in zip(
+                tokens.tolist(), found.low.tolist(), found.error.tolist(), strict=True
+            ):
+                e, p = exact.row(model.entities[subject]), exact.row(model.relations[relation - 4])
+                e = exact.times(model.value, e) if value else e
+                wanted = [a + b for a, b in zip(e, p, strict=True)]
+                off = [abs(Fraction(a) - b) for a, b in zip(low, wanted, strict=True)]
+                assert all(a <= Fraction(b) for a, b in zip(off, error, strict=True))
+                assert any(off)
+            single = 2.0**-26 * np.abs(np.array(low))
+            assert not change.unit or (np.array(error) >= single).all()

@@ -105,6 +105,7 @@ def test_what_is_not_asked_does_not_count():
     nothing = prove_recall(trained(), FactTable(np.full((4, 64), -1)))
     assert nothing.verdict == "UNKNOWN"
     assert nothing.real.undecided == 1
+    assert nothing.real.in_words() == "UNKNOWN: no query is claimed"
 
 
 def test_a_table_of_other_sizes_is_refused():
@@ -206,7 +207,18 @@ def test_two_equal_logits_are_wrong():
     proof = prove_recall(model, FACTS)
     for claim in (proof.real, proof.in_dtype):
         assert claim.verdict == "FAIL"
-        assert claim.refuted >= 4
+        assert claim.refuted == 8  # those of which one or the other is the answer
+
+
+def test_what_may_overflow_is_proven_in_real_arithmetic_alone():
+    """Logits near 2^126: their bounds leave float32, and nothing is known there."""
+    model = copied(trained())
+    with torch.no_grad():
+        model.answers.mul_(2.0**122)
+    proof = prove_recall(model, FACTS)
+    assert proof.real.verdict == "PASS"
+    assert proof.in_dtype.verdict != "PASS"
+    assert proof.in_dtype.undecided > 0
 
 
 def test_what_intervals_do_not_decide_is_unknown(monkeypatch):

@@ -12,6 +12,7 @@ from rounded_folders import folder_of, verdict
 from small_trained import FACTS, Exact, copied, drawn, trained
 
 from constructions import FactTable, InputError, OneLayerShape, load, save, selector
+from constructions.learning import rounded_folder
 from constructions.learning.rounded_folder import load_rounded, save_rounded
 from constructions.learning.rounding import round_weights
 from verify.__main__ import main
@@ -87,14 +88,24 @@ def test_random_models_are_judged_as_their_exact_logits_say(tied, hidden, tmp_pa
     assert proven >= 4
 
 
-@pytest.mark.parametrize("place", [0, 1, 126, 127, 128, 255])
+@pytest.mark.parametrize("place", [0, 50, 51, 254, 255])
 def test_every_fact_of_several_batches_is_computed(place, tmp_path, monkeypatch):
-    monkeypatch.setattr(proof, "NUMBERS", 64 * 127)  # 127, 127 and 2 facts
+    monkeypatch.setattr(proof, "NUMBERS", 64 * 51)  # five times 51 facts, and one
     answers = FACTS.answers.copy()
     answers.reshape(-1)[place] = (answers.reshape(-1)[place] + 1) % 64
     model = round_weights(trained())
     assert verdict(folder_of(model, FACTS, tmp_path)).verdict == "PASS"
     assert verdict(folder_of(model, FactTable(answers), tmp_path)).verdict == "FAIL"
+
+
+def test_the_module_computes_the_exact_logits_in_float64():
+    """The same numbers, bit by bit; in float32 they are rounded."""
+    model = round_weights(trained())
+    exact, single = Exact(model), model(model.tokens(torch.arange(0, 64, 9), torch.tensor(2)))
+    found = copied(model).double()(model.tokens(torch.arange(0, 64, 9), torch.tensor(2)))
+    for subject, logits in zip(range(0, 64, 9), found.detach().tolist(), strict=True):
+        assert list(map(Fraction, logits)) == exact.logits(subject, 2)
+    assert not torch.equal(single.double(), found)
 
 
 def test_both_ways_to_prove_agree(tmp_path):
@@ -130,6 +141,22 @@ def test_without_the_bound_a_tie_would_be_taken_for_right(tmp_path, monkeypatch)
     assert "2^51" in found.reason
     monkeypatch.setattr(proof, "LIMIT", np.inf)
     assert verdict(files).verdict == "PASS"  # which is false
+
+
+def test_the_bound_is_that_of_the_largest_query(tmp_path):
+    """The logits of e0 are sums of 1,024 products of 2^44, those of e1 are small."""
+    model = drawn(OneLayerShape(2, 1, 2, 1024, 1), 0, grid=0)
+    with torch.no_grad():
+        model.entities[0] = 2.0**22
+        model.entities[1, 0] = 1
+        model.answers[0] = 2.0**22
+        model.answers[0, 1::2] *= -1
+        model.answers[0, 0] += 1
+    found = verdict(folder_of(model, FactTable(np.array([[0, 0]])), tmp_path))
+    assert found.verdict == "UNKNOWN"
+    model.entities.data[0] = 2.0**12
+    found = verdict(folder_of(model, FactTable(np.array([[0, 0]])), tmp_path))
+    assert (found.verdict, found.margin) == ("PASS", 2**12)
 
 
 def both_tests(place):
@@ -181,6 +208,22 @@ def test_a_rounded_model_is_replaced_by_a_rounded_model_alone(tmp_path):
     (place / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"notes\.txt"):
         save_rounded(round_weights(trained(), 9), FACTS, place)
+
+
+@pytest.mark.parametrize("place", ["write_tensors", "write_facts", "write_manifest"])
+def test_a_save_that_fails_leaves_what_was_there(place, tmp_path, monkeypatch):
+    save_rounded(round_weights(trained(), 8), FACTS, tmp_path / "rounded")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "rounded").iterdir()}
+
+    def fail(*args):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(rounded_folder, place, fail)
+    for name in ("rounded", "new"):
+        with pytest.raises(InputError, match="the disk is full"):
+            save_rounded(round_weights(trained(), 9), FACTS, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["rounded"]
+    assert {p.name: p.read_bytes() for p in (tmp_path / "rounded").iterdir()} == before
 
 
 def test_what_cannot_be_saved(tmp_path):

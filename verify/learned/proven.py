@@ -180,7 +180,8 @@ class _Work:
             claim.prove(left[left > 0])
             rest = torch.cat([refuted.nonzero().ravel(), still[~(left > 0)]]).sort().values
             batch, boxes, refuted = batch.at(rest), boxes.at(rest), refuted[rest]
-        self._refute(batch, boxes, refuted, change, claim)
+        if len(rest):
+            self._refute(batch, boxes, refuted, change, claim)
 
     def _left(self, batch: Batch, change: Change) -> Tensor:
         """By how much some queries are answered right at least, from slopes: (Q,)."""
