@@ -136,17 +136,18 @@ def measured_at_layer_0(kind, seed, **training):
 
 def main():
     torch.set_num_threads(1)
-    print("mean over the seeds 200 to 204, their standard deviation, the mean null")
-    print(f"{'':16}" + "".join(f"{name:>17}" for name in NAMES))
-    for kind in TRAINING:
-        for name, training in (("trained", {}), ("untrained", {"steps": 0})):
-            each = np.array([measured_at_layer_0(kind, seed, **training) for seed in REPORTED])
-            mean, spread = each.mean(0), each[:, :, 0].std(0, ddof=1)
-            cells = "".join(
-                f"{value:>7.2f} {apart:>4.2f} {null:>4.2f}"[:17].rjust(17)
-                for (value, null), apart in zip(mean, spread, strict=True)
-            )
-            print(f"{kind + ', ' + name:16}{cells}", flush=True)
+    kinds = [(kind, steps) for kind in TRAINING for steps in ({}, {"steps": 0})]
+    found = [
+        np.array([measured_at_layer_0(kind, seed, **steps) for seed in REPORTED])
+        for kind, steps in kinds
+    ]
+    print("means over the seeds 200 to 204 +- their standard deviation (mean null)")
+    heads = (f"{kind}{', untrained' if steps else ''}" for kind, steps in kinds)
+    print(f"{'':9}" + "".join(f"{head:>22}" for head in heads))
+    for place, name in enumerate(NAMES):
+        each = [(some[:, place].mean(0), some[:, place, 0].std(ddof=1)) for some in found]
+        cells = [f"{value:.2f} +- {spread:.2f} ({null:.2f})" for (value, null), spread in each]
+        print(f"{name:9}" + "".join(f"{cell:>22}" for cell in cells))
 
 
 if __name__ == "__main__":
