@@ -136,13 +136,13 @@ def related(runs):
     quarter = runs.steps // 4
     print("\nrelated things, all weights trained on them")
     print(
-        f"{'':<24}{'two new relations, after ' + str(quarter):>29}{runs.steps:>7}{'facts':>7}",
+        f"{'':<34}{'new relations, after ' + str(quarter):>25}{runs.steps:>7}{'facts':>7}",
         end="",
     )
     print(f"{'two hops, after ' + str(quarter):>21}{runs.steps:>7}{'held out':>10}")
     for name in RELATED:
         found = runs.train(name, [new_relations(seed) for seed in runs.seeds])
-        print(f"{name:<24}{found.after(quarter, 'task').mean():>29.3f}", end="")
+        print(f"{name:<34}{found.after(quarter, 'task').mean():>25.3f}", end="")
         print(f"{found.after(runs.steps, 'task').mean():>7.3f}", end="")
         print(f"{found.after(runs.steps, 'facts').mean():>7.3f}", end="")
         parts = [two_hops(seed) for seed in runs.seeds]

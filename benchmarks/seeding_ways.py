@@ -127,5 +127,10 @@ RELATED = (
     "rest 0.4",
     "rest 0.4, slowed 0.1",
     "rest 0.4, held",
+    "rest 0.4, drawn 0.1",
+    "rest 0.4, closed, 128, slowed 0.1",
+    "rest 0.4, slowed 0.1, replay 5 %",
+    "rest 0.4, replay 25 %",
+    "taught, replay 5 %",
 )
 DRAWN = ("seeded, margin 16", "rest 0.4, slowed 0.1", "rest 0.4, held", "taught", "random")
