@@ -1,138 +1,208 @@
-"""Seeded against random initialisation: do facts survive a second task, and are new ones learned
-through embeddings alone?
+"""What becomes of a construction in a decoder that is trained: do its facts survive another task,
+and is it quicker to learn related things?
 
-    python benchmarks/seeding.py                              # some minutes on two cores
-    python benchmarks/seeding.py --plot docs/seeding.svg      # needs matplotlib
+    python benchmarks/seeding.py                          # 15 minutes on one core
+    python benchmarks/seeding.py --plot docs/seeding.svg  # needs matplotlib
+    python benchmarks/seeding.py --first-seed 0           # the seeds that settings were chosen by
 
-One architecture (pre-norm RMSNorm, two blocks), one optimizer (AdamW without decay), the same
-steps for all. Beginnings:
+One architecture (pre-norm RMSNorm, two blocks), one optimizer (AdamW without decay, rate 0.001),
+the same steps for all; five seeds at once. What rows mean is in docs/seeding.md, their settings in
+seeding_ways.py, the tasks in seeding_tasks.py. No fact is shown but where a row says replay. An
+answer is right if its logit is the largest of all tokens'. Shown are the mean over the seeds, and
+at the end the least and the largest; *own*: facts, the largest among the construction's tokens
+alone; *dead*: hidden units that are 0 in all of the second task at the end.
 
-* seeded: random, then `seed_into(target, selector(facts))`, its unembedding times 8: a logit
-  margin of 16;
-* seeded, held: the same, and `hold_construction()` while training;
-* taught: random, then trained on the facts until all are recalled;
-* random: random.
-
-First, all weights are trained on addition modulo P alone, in tokens of its own, and no fact is
-shown. Second, the relations become other bijections, and only the entities' rows of the token
-embedding are trained, on these new facts. An answer is right if its logit is the largest of all
-tokens'. Shown is the mean over the seeds, in plots with the range.
+Then the entities' embeddings alone are trained on new facts, and it is counted how many bits of
+the open block end below 0, where the selector's ReLU passes no gradient.
 """
 
 import argparse
-import copy
 
 import numpy as np
+import seeding_beginnings as beginnings
 import torch
-
-from constructions import FactTable, StandardDecoder, StandardShape, seed_into, selector
-from constructions.facts.vocabulary import Vocabulary
-
-N, R, P = 32, 4, 13
-N_OWN = len(Vocabulary(N, R))
-SHAPE = StandardShape(
-    N_OWN + P + 1,
-    d_model=96,
-    n_layers=2,
-    n_heads=2,
-    d_head=32,
-    d_mlp=128,
-    n_positions=3,
-    norm="rmsnorm",
+from seeding_tasks import (
+    SECOND_TASKS,
+    N,
+    R,
+    bijections,
+    new_relations,
+    two_hops,
 )
-SCALE, MARGIN, BATCH, EVERY = 0.1, 8, 64, 20
-RATE, RATES = 1e-3, (1e-3, 1e-2, 1e-1)
-KINDS = ["seeded", "seeded, held", "taught", "random"]
-COLOURS = dict(zip(KINDS, ["C0", "C2", "C1", "C7"], strict=True))
+from seeding_training import Training, train
+from seeding_ways import DRAWN, MARGIN_16, RELATED, SHORT, WAYS
+
+RATE, RATES, BATCH, EVERY = 1e-3, (1e-3, 1e-2, 1e-1), 32, 20
+COLOURS = dict(zip(DRAWN, ["C3", "C2", "C0", "C1", "C7"], strict=True))
 
 
-def bijections(seed):
-    """Random facts; their queries (N R, 2) and answers (N R,)."""
-    facts = FactTable.random_bijections(N, R, seed)
-    relation, entity = np.divmod(np.arange(N * R), N)
-    queries = torch.from_numpy(np.stack([entity, N + relation], 1))
-    return facts, (queries, torch.from_numpy(facts.answers[relation, entity]))
+class Comparison:
+    """The runs of some seeds."""
 
+    def __init__(self, seeds, steps):
+        self.seeds, self.steps = list(seeds), steps
+        self.shown = (EVERY, steps // 4, steps)
+        self.all = range(EVERY, steps + 1, EVERY)
+        self.facts = [bijections(seed)[1] for seed in self.seeds]
+        self.taught, self.taught_steps = beginnings.taught(self.seeds, RATE)
 
-def additions():
-    """`a b =` (P^2, 3) and `a + b mod P` (P^2,), in tokens beyond those of the facts."""
-    a, b = torch.arange(P * P) // P, torch.arange(P * P) % P
-    return (
-        torch.stack([N_OWN + a, N_OWN + b, torch.full_like(a, N_OWN + P)], 1),
-        N_OWN + (a + b) % P,
-    )
+    def begin(self, name):
+        """Models of this row."""
+        models = WAYS[name].begin(self.seeds, self.taught)
+        known = [right(model, task) for model, task in zip(models, self.facts, strict=True)]
+        if (min(known) == 1) != (name != "random"):
+            raise RuntimeError(f"{name}: a beginning knows all facts, unless it is random")
+        return models
+
+    def train(self, name, tasks, all_steps=False, held_out=None):
+        """Curves of one row on a second task."""
+        return train(
+            self.begin(name),
+            self.seeds,
+            tasks,
+            self.facts,
+            WAYS[name].training,
+            rate=RATE,
+            steps=self.steps,
+            batch=BATCH,
+            at=self.all if all_steps else self.shown,
+            held_out=held_out,
+        )
+
+    def new_facts(self, models, rate):
+        """Curves of new facts, the entities' embeddings trained on them."""
+        tasks = [bijections(1000 + seed)[1] for seed in self.seeds]
+        only = Training(only=("embedding.weight", N))
+        return train(
+            models, self.seeds, tasks, self.facts, only,
+            rate=rate, steps=self.steps, batch=2 * BATCH, at=self.all,
+        )  # fmt: skip
 
 
 @torch.no_grad()
 def right(model, task):
+    """The share of right answers."""
     return (model(task[0])[:, -1].argmax(-1) == task[1]).double().mean().item()
 
 
-def train(model, weights, task, rate, steps, watched, seed, until_right=False):
-    """The share of right answers in each watched task, at the beginning and after every EVERY
-    steps: (times, tasks).
+def second_task(runs, which):
+    """Print what survives one second task; the curves of the rows that are drawn."""
+    title, task = SECOND_TASKS[which]
+    curves, quarter = {}, runs.steps // 4
+    print(f"\nsecond task: {title}")
+    print(f"{'':<34}{'facts, after ' + str(EVERY):>17}{quarter:>7}{runs.steps:>7}", end="")
+    print(
+        f"{'least to largest':>18}{'own':>7}{'task, after ' + str(quarter):>17}{runs.steps:>7}",
+        end="",
+    )
+    print(f"{'least':>7}{'dead':>7}")
+    for name in WAYS if which == "addition" else SHORT:
+        drawn = which == "addition" and name in DRAWN
+        found = curves[name] = runs.train(name, [task(seed) for seed in runs.seeds], drawn)
+        ends = found.after(runs.steps, "facts")
+        print(f"{name:<34}{found.after(EVERY, 'facts').mean():>17.3f}", end="")
+        print(f"{found.after(quarter, 'facts').mean():>7.3f}{ends.mean():>7.3f}", end="")
+        print(f"{f'{ends.min():.3f} {ends.max():.3f}':>18}", end="")
+        print(f"{found.after(runs.steps, 'own').mean():>7.3f}", end="")
+        ends = found.after(runs.steps, "task")
+        print(f"{found.after(quarter, 'task').mean():>17.3f}{ends.mean():>7.3f}", end="")
+        tokens = [task(seed)[0] for seed in runs.seeds]
+        print(f"{ends.min():>7.3f}{dead_units(found.models, tokens):>7.3f}", flush=True)
+    return curves
+
+
+@torch.no_grad()
+def dead_units(models, tokens):
+    """The share of hidden units that are 0 at every position of these sequences, of each model its
+    own.
     """
-    generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(weights, rate, weight_decay=0)
-    curves = [[right(model, one) for one in watched]]
-    for step in range(1, steps + 1):
-        chosen = torch.randint(len(task[1]), (BATCH,), generator=generator)
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(
-            model(task[0][chosen])[:, -1], task[1][chosen]
-        ).backward()
-        optimizer.step()
-        if step % EVERY == 0:
-            curves.append([right(model, one) for one in watched])
-            if until_right and curves[-1][0] == 1:
-                break
-    return np.array(curves)
+    shares = []
+
+    def count(_, __, inputs):
+        shares.append((inputs <= 0).flatten(0, -2).all(0).double().mean().item())
+
+    for model, sequences in zip(models, tokens, strict=True):
+        hooks = [
+            block.mlp.weights[0].register_forward_hook(count) for block in model.block_sequence()
+        ]
+        model(sequences)
+        for hook in hooks:
+            hook.remove()
+    return np.mean(shares)
 
 
-def begin(kind, seed):
-    """A model of this kind, and how many steps it was taught."""
-    facts, task = bijections(seed)
-    torch.manual_seed(seed)
-    model = StandardDecoder(SHAPE)
-    model.reset_parameters(SCALE)
-    if kind.startswith("seeded"):
-        model = seed_into(model, selector(facts))
-        with torch.no_grad():
-            model.unembedding.weight *= MARGIN
-    taught = 0
-    if kind == "taught":
-        taught = EVERY * (
-            len(train(model, model.parameters(), task, RATE, 5000, [task], seed, until_right=True))
-            - 1
-        )
-    if (right(model, task) == 1) != (kind != "random"):
-        raise RuntimeError(f"{kind}: a beginning knows all facts, unless it is random")
-    return model, taught
-
-
-def second_task(kind, seed, steps):
-    """Curves of the second task and of the facts, all weights trained on the second task."""
-    model, taught = begin(kind, seed)
-    if kind == "seeded, held":
-        model.hold_construction()
-    _, facts = bijections(seed)
-    return (
-        train(model, model.parameters(), additions(), RATE, steps, [additions(), facts], seed),
-        taught,
+def related(runs):
+    """Print how quickly related things are learned."""
+    quarter = runs.steps // 4
+    print("\nrelated things, all weights trained on them")
+    print(
+        f"{'':<34}{'new relations, after ' + str(quarter):>25}{runs.steps:>7}{'facts':>7}",
+        end="",
     )
+    print(f"{'two hops, after ' + str(quarter):>21}{runs.steps:>7}{'held out':>10}")
+    for name in RELATED:
+        found = runs.train(name, [new_relations(seed) for seed in runs.seeds])
+        print(f"{name:<34}{found.after(quarter, 'task').mean():>25.3f}", end="")
+        print(f"{found.after(runs.steps, 'task').mean():>7.3f}", end="")
+        print(f"{found.after(runs.steps, 'facts').mean():>7.3f}", end="")
+        parts = [two_hops(seed) for seed in runs.seeds]
+        found = runs.train(name, [a for a, _ in parts], held_out=[b for _, b in parts])
+        print(f"{found.after(quarter, 'task').mean():>21.3f}", end="")
+        print(f"{found.after(runs.steps, 'task').mean():>7.3f}", end="")
+        print(f"{found.after(runs.steps, 'held_out').mean():>10.3f}", flush=True)
 
 
-def new_facts(kind, seed, rate, steps):
-    """The curve of new facts, the entities' embeddings trained on them."""
-    model = copy.deepcopy(begin(kind, seed)[0])
-    model.embedding.weight.register_hook(
-        lambda gradient: gradient * (torch.arange(len(gradient)) < N)[:, None]
+def below_zero(model, seed):
+    """The shares of all bits that a query of the new facts reads below 0, and of those that
+    should be 1.
+    """
+    tokens, answers = bijections(1000 + seed)[1]
+    columns = torch.from_numpy(model.embedding_map.columns[:-1]).reshape(R, -1)
+    entity, relation = tokens[:, 0], tokens[:, 1] - N
+    with torch.no_grad():
+        bits = model.embedding.weight[entity[:, None], columns[relation]]
+        ones = model.unembedding.weight[answers[:, None], columns[0]] > 0
+    return (bits < 0).double().mean().item(), ((bits < 0) & ones).double().mean().item()
+
+
+def new_facts(runs):
+    """Print how new facts are learned through embeddings; the curves at the middle rate."""
+    print(
+        f"\nonly the entities' embeddings trained on new facts: after {runs.steps // 4} and",
+        end="",
     )
-    _, task = bijections(1000 + seed)
-    return train(model, [model.embedding.weight], task, rate, steps, [task], seed)[:, 0]
+    print(f" {runs.steps} steps; bits below 0 at the end, and those of them that should be 1")
+    print(
+        f"{'':<24}" + "".join(f"{f'rate {rate:g}':>14}{'below':>9}{'wrong':>7}" for rate in RATES)
+    )
+    curves = {}
+    rows = {
+        "seeded, margin 16": lambda: runs.begin("seeded, margin 16"),
+        "bits at 1/2 and 3/2": lambda: [
+            beginnings.seeded(seed, bits_at=0.5, **MARGIN_16) for seed in runs.seeds
+        ],
+        "taught": lambda: runs.begin("taught"),
+        "random": lambda: runs.begin("random"),
+    }
+    for name, begin in rows.items():
+        print(f"{name:<24}", end="")
+        for rate in RATES:
+            found = curves[name, rate] = runs.new_facts(begin(), rate)
+            quarter, end = (found.after(s, "task").mean() for s in (runs.steps // 4, runs.steps))
+            print(f"{f'{quarter:.3f} {end:.3f}':>14}", end="")
+            shares = [
+                below_zero(model, seed)
+                for model, seed in zip(found.models, runs.seeds, strict=True)
+                if hasattr(model, "embedding_map")
+            ]
+            shown = [f"{share:.3f}" for share in np.mean(shares, 0)] if shares else ["", ""]
+            print(f"{shown[0]:>9}{shown[1]:>7}", end="", flush=True)
+        print()
+    return curves
 
 
-def plot(path, second, new, steps):
+def plot(path, first, new, steps):
+    """Draw facts, second task and new facts against steps, mean and range over the seeds."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -143,25 +213,28 @@ def plot(path, second, new, steps):
         panels = figure.subplots(1, 3, sharey=True)
         titles = [
             "facts, of which none is shown",
-            "second task",
+            "second task: addition",
             f"new facts, embeddings only, rate {RATES[1]:g}",
         ]
-        curves = [
-            {kind: second[kind][..., 1] for kind in KINDS},
-            {kind: second[kind][..., 0] for kind in KINDS},
-            {kind: found for (kind, rate), found in new.items() if rate == RATES[1]},
+        shown = [
+            {name: first[name].facts for name in DRAWN},
+            {name: first[name].task for name in DRAWN},
+            {name: found.task for (name, rate), found in new.items() if rate == RATES[1]},
         ]
-        for axes, title, shown in zip(panels, titles, curves, strict=True):
-            for kind, found in shown.items():
-                at = np.arange(found.shape[1]) * EVERY
-                axes.plot(at, found.mean(0), color=COLOURS[kind], label=kind)
+        for axes, title, curves in zip(panels, titles, shown, strict=True):
+            for name, found in curves.items():
+                shares = np.array(found)
+                at = np.arange(len(shares)) * EVERY
+                colour = COLOURS.get(name, "C4")
+                axes.plot(at, shares.mean(1), color=colour, label=name)
                 axes.fill_between(
-                    at, found.min(0), found.max(0), color=COLOURS[kind], alpha=0.15, linewidth=0
+                    at, shares.min(1), shares.max(1), color=colour, alpha=0.15, linewidth=0
                 )
             axes.set(title=title, xlabel="steps", xlim=(0, steps), ylim=(-0.02, 1.02))
             axes.grid(alpha=0.25, linewidth=0.5)
         panels[0].set_ylabel("share of right answers")
-        panels[1].legend(frameon=False)
+        panels[0].legend(frameon=False, fontsize=7)
+        panels[2].legend(frameon=False, fontsize=7)
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 
@@ -169,48 +242,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, default=3)
+    tables = (*SECOND_TASKS, "related", "new-facts")
+    parser.add_argument("tables", nargs="*", help=f"{', '.join(tables)}; by default all")
+    parser.add_argument("--first-seed", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=5, help="how many, counted from the first")
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--plot", metavar="FILE", help="draw the curves as SVG")
+    parser.add_argument("--plot", metavar="FILE", help="draw curves as SVG")
     options = parser.parse_args()
     if options.steps < 1 or options.steps % (4 * EVERY):
         parser.error(f"--steps {options.steps}: give a multiple of {4 * EVERY}")
+    wanted = options.tables or tables
+    if unknown := set(wanted) - set(tables):
+        parser.error(
+            f"there is no table {', '.join(sorted(unknown))}; tables: {', '.join(tables)}"
+        )
+    if options.plot and not {"addition", "new-facts"} <= set(wanted):
+        parser.error("--plot draws what addition and new-facts print; name both")
     torch.set_num_threads(1)
-    seeds, steps = range(options.seeds), options.steps
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    runs = Comparison(seeds, options.steps)
     print(
-        f"N = {N}, R = {R}, addition modulo {P}, d_model = {SHAPE.d_model}; mean share of right"
-        f" answers, {len(seeds)} seeds"
+        f"N = {N}, R = {R}, d_model = {beginnings.SHAPE.d_model}, rate {RATE:g}, batches of"
+        f" {BATCH}; mean share of right answers,\nseeds {seeds[0]} to {seeds[-1]}; taught in"
+        f" {runs.taught_steps.min()} to {runs.taught_steps.max()} steps"
     )
-    print(f"\nall weights trained on the second task, rate {RATE:g}")
-    print(
-        f"{'':<14}{'taught steps':>13}{'second task, after ' + str(steps // 4):>24}{steps:>6}",
-        end="",
-    )
-    print(f"{'facts, after ' + str(EVERY):>18}{steps // 4:>6}{steps:>6}")
-    second = {}
-    for kind in KINDS:
-        found = [second_task(kind, seed, steps) for seed in seeds]
-        second[kind] = np.array([curves for curves, _ in found])
-        shares = second[kind].mean(0)
-        quarter = steps // 4 // EVERY
-        print(f"{kind:<14}{np.mean([taught for _, taught in found]):>13.0f}", end="")
-        print(f"{shares[quarter, 0]:>24.3f}{shares[-1, 0]:>6.3f}", end="")
-        print(f"{shares[1, 1]:>18.3f}{shares[quarter, 1]:>6.3f}{shares[-1, 1]:>6.3f}", flush=True)
-    print(
-        f"\nonly the entities' embeddings trained on new facts: after {steps // 4} and {steps}"
-        " steps"
-    )
-    print(f"{'':<14}" + "".join(f"{f'rate {rate:g}':>18}" for rate in RATES))
-    new = {}
-    for kind in ("seeded", "taught", "random"):
-        print(f"{kind:<14}", end="")
-        for rate in RATES:
-            new[kind, rate] = np.array([new_facts(kind, seed, rate, steps) for seed in seeds])
-            shares = new[kind, rate].mean(0)
-            print(f"{shares[steps // 4 // EVERY]:>12.3f}{shares[-1]:>6.3f}", end="", flush=True)
-        print()
+    curves = {which: second_task(runs, which) for which in SECOND_TASKS if which in wanted}
+    if "related" in wanted:
+        related(runs)
+    new = new_facts(runs) if "new-facts" in wanted else {}
     if options.plot:
-        plot(options.plot, second, new, steps)
+        plot(options.plot, curves["addition"], new, options.steps)
         print(f"drawn: {options.plot}")
 
 

@@ -14,8 +14,10 @@ from constructions.model.fact_model import FactModel
 from constructions.model.parts import Attention
 
 
-def make_room(target: StandardDecoder, embedding_map: EmbeddingMap) -> None:
-    """Nothing writes into the construction's columns, adds to the logits or reads the slack."""
+def make_room(target: StandardDecoder, embedding_map: EmbeddingMap, closed: bool = False) -> None:
+    """Nothing writes into the construction's columns, adds to the logits or reads the slack; if
+    `closed`, nothing reads the construction's columns either.
+    """
     own, slack = torch.from_numpy(embedding_map.own), torch.from_numpy(embedding_map.slack)
     target.unembedding.weight.zero_()  # tied: the rest of the stream must not add to the logits
     for table in (target.embedding, target.positions):
@@ -24,7 +26,7 @@ def make_room(target: StandardDecoder, embedding_map: EmbeddingMap) -> None:
         for written in (block.attention.output.weight, block.mlp.matrix(1)):
             written[own] = 0
     for read in target.readers():
-        read[:, slack] = 0
+        read[:, own if closed else slack] = 0
 
 
 def write_plan(

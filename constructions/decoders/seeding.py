@@ -13,11 +13,15 @@ weights become 0. They are parameters like all others, so that training may use 
 longer normalize; in pre-norm their gain on the rest brings embedded tokens to a root mean square
 of 1 if what is certified allows it, else the rest is read as it stands (`rest_gain`). A further
 token has the logits of relation 0, which is never an answer.
+
+What is trained afterwards forgets the facts in a few steps. `rest_size`, `closed` and the scales
+change no answer and let them survive longer, `StandardModel.hold_construction`,
+`slow_construction` and `draw_construction` much longer: see docs/seeding.md.
 """
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from typing import overload
 
 import torch
@@ -27,6 +31,8 @@ from constructions.decoders.blocks import BlockPlan, plan_blocks
 from constructions.decoders.fitting import map_into, shape_of
 from constructions.decoders.identity_norms import make_norms_the_identity
 from constructions.decoders.model_form import ModelForm, margin_to_begin_with
+from constructions.decoders.rest_gains import gains_on_the_rest
+from constructions.decoders.scaling import power_of_two, require_small_logits, scaled
 from constructions.decoders.standard_decoder import (
     Norm,
     Placement,
@@ -42,6 +48,23 @@ from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.ordinary_tensors import of_ordinary_tensors
 from constructions.model.transformer import Transformer
+
+
+@dataclass(frozen=True)
+class _Options:
+    """How a plan is written: as `seed_into` has them."""
+
+    slack: int | None = None
+    proven: bool = True
+    first_block: int = 0
+    closed: bool = False
+    stream_scale: int = 1
+    unembedding_scale: int = 1
+
+    @property
+    def logit_scale(self) -> int:
+        """What each logit is multiplied by."""
+        return self.stream_scale * self.unembedding_scale
 
 
 @of_ordinary_tensors
@@ -79,7 +102,7 @@ def standard(
         model.embedding.weight.device
     )
     decoder.reset_parameters(0)
-    return _seed(decoder, model, plan, margin, slack, proven, 0)
+    return _seed(decoder, model, plan, margin, _Options(slack, proven))
 
 
 def needed_shape(
@@ -100,6 +123,10 @@ def seed_into(
     slack: int | None = None,
     proven: bool = True,
     first_block: int = 0,
+    rest_size: float | None = None,
+    closed: bool = False,
+    stream_scale: int = 1,
+    unembedding_scale: int = 1,
 ) -> StandardModel: ...
 
 
@@ -115,6 +142,10 @@ def seed_into(
     slack: int | None = None,
     proven: bool = True,
     first_block: int = 0,
+    rest_size: float | None = None,
+    closed: bool = False,
+    stream_scale: int = 1,
+    unembedding_scale: int = 1,
 ) -> StandardModel | ModelForm:
     """Write a construction into a decoder that is at least as large; all facts are recalled then.
 
@@ -132,6 +163,17 @@ def seed_into(
             decides. A construction that was trained or edited is taken without proof only;
             `logit_error` is then a bound on the distance from its own logits.
         first_block: where in the target the construction begins.
+        rest_size: the root mean square at which the rest of an embedded token is read, where norms
+            stand before each part. By default 1 if what is certified allows it, else the rest is
+            read as it stands. But for `logit_error` no logit of the construction's own tokens
+            depends on it.
+        closed: whether what the target's own heads and units read of the construction's columns
+            becomes 0 too. Then nothing but the construction depends on these columns, until
+            training makes it so.
+        stream_scale, unembedding_scale: powers of two, by which all that the construction writes
+            into the stream, and its rows of the unembedding, are multiplied. Each of its logits
+            is then their product times what it was, bit for bit where nothing rounds, and so is
+            its margin (`constructions.decoders.scaling`).
 
     Returns:
         The target's own modules as a model that answers; in a standard decoder with its
@@ -142,39 +184,37 @@ def seed_into(
             is of another kind; or it is to be proven that all facts survive, and the construction
             is not as it was built.
         DoesNotFit: the norms cannot be the identity as closely as the margin needs, in this dtype
-            and with this slack, for all that can be proven.
+            and with this slack and size of the rest, for all that can be proven.
     """
     require_construction(model)
     if isinstance(target, Transformer):
-        if (slack, first_block) != (None, 0):
-            raise InputError("slack and first_block are for standard decoders")
+        given = (slack, first_block, rest_size, closed, stream_scale, unembedding_scale)
+        if given != (None, 0, None, False, 1, 1):
+            raise InputError(
+                "slack, first_block, rest_size, closed and scales are for standard decoders"
+            )
         return seed_transformer(target, model, proven)
     if not isinstance(target, StandardDecoder):
         raise InputError(
             f"the target must be a StandardDecoder or a Transformer; got a {type(target).__name__}"
         )
+    options = _Options(
+        None if slack is None else whole("slack", slack),
+        proven,
+        whole("first_block", first_block),
+        _truth("closed", closed),
+        power_of_two("stream_scale", stream_scale),
+        power_of_two("unembedding_scale", unembedding_scale),
+    )
     with torch.device("meta"):
         fresh = StandardDecoder(target.shape)
     require_plain(target, fresh)
     margin = margin_to_begin_with(model, proven)
     before = {name: value.clone() for name, value in target.state_dict().items()}
-    size = _size_of_tokens(target)
-    for gain in (
-        (1 / size, 1.0)
-        if target.shape.norm and target.shape.placement == "pre" and size
-        else (1.0,)
-    ):
+    for gain in gains_on_the_rest(target, rest_size):
         try:
-            return _seed(
-                target,
-                model,
-                plan_blocks(model, target.shape.tied),
-                margin,
-                slack,
-                proven,
-                first_block,
-                gain,
-            )
+            plan = plan_blocks(model, target.shape.tied)
+            return _seed(target, model, plan, margin, options, gain)
         except BaseException as error:
             target.load_state_dict(before)
             if not isinstance(error, InputError):
@@ -189,32 +229,38 @@ def _seed(
     model: FactModel,
     plan: BlockPlan,
     margin: MarginClaim | None,
-    slack: int | None,
-    proven: bool,
-    first_block: int,
+    options: _Options,
     gain: float = 1,
 ) -> StandardModel:
     """Write the plan of a construction into the target, whose norms multiply the rest of the
     stream by `gain` more; as `seed_into`, but that an error leaves the target half written.
     """
     require_dtype(model, target.embedding.weight.dtype)
-    first_block = whole("first_block", first_block)
-    slack = None if slack is None else whole("slack", slack)
-    embedding_map = map_into(target.shape, model, plan, first_block)
-    make_room(target, embedding_map)
+    plan = scaled(plan, options.stream_scale, options.unembedding_scale)
+    embedding_map = map_into(target.shape, model, plan, options.first_block)
+    make_room(target, embedding_map, options.closed)
     for norm in target.norms():
         norm.weight.mul_(gain)
     write_plan(target, model, plan, embedding_map)
     seeded = StandardModel(target, model)
     seeded.embedding_map, seeded.rest_gain = embedding_map, gain
+    seeded.stream_scale, seeded.logit_scale = options.stream_scale, options.logit_scale
+    require_small_logits(target, plan, embedding_map, options.logit_scale)
     seeded.slack, bounds = make_norms_the_identity(
-        target, model, plan, embedding_map, margin, slack, proven
+        target,
+        model,
+        plan,
+        embedding_map,
+        None if margin is None else margin.times(options.logit_scale),
+        options.slack,
+        options.proven,
     )
     seeded.state(bounds)
     return seeded
 
 
-def _size_of_tokens(target: StandardDecoder) -> float:
-    """The root mean square of an embedded token's coordinates."""
-    tables = target.embedding.weight, target.positions.weight
-    return math.sqrt(sum(table.double().square().mean().item() for table in tables))
+def _truth(name: str, value: object) -> bool:
+    """The value, which must be True or False."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be True or False; got {value!r}")
+    return value

@@ -11,8 +11,10 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from constructions.decoders.embedding_map import EmbeddingMap
+from constructions.decoders.keeping import draw_entries, slow_entries
 from constructions.decoders.standard_decoder import STANDARD_DECODER, StandardDecoder
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering
@@ -42,11 +44,15 @@ class StandardModel(Stating, StandardDecoder, Answering):
         slack: k, where norms act on vectors with a slack of 2^k; None without norms.
         rest_gain: what norms multiply the rest of the stream by, beside the gains it came with;
             see `constructions.decoders.seeding`.
+        stream_scale, logit_scale: what the construction's numbers in the stream, and its logits,
+            are multiplied by: powers of two.
     """
 
     embedding_map: EmbeddingMap
     slack: int | None
     rest_gain: float
+    stream_scale: int
+    logit_scale: int
     _stated: Stated[Bounds]
     may_raise: ClassVar = frozenset({"distortion", "logit_error", "margin"})
 
@@ -74,9 +80,9 @@ class StandardModel(Stating, StandardDecoder, Answering):
     @property
     def logit_error(self) -> float:
         """How far any logit of this module at a position that answers, rounding included, may be
-        from the construction's logit in real arithmetic. 0 where every number that leads there is
-        provably the construction's own. Of a construction that was edited before (`proven=False`):
-        from its own logit.
+        from `logit_scale` times the construction's logit in real arithmetic. 0 where every number
+        that leads there is provably the construction's own, so multiplied. Of a construction that
+        was edited before (`proven=False`): from its own logit.
 
         Raises:
             InputError: the module has changed since this was proven, or torch does not compute in
@@ -87,8 +93,9 @@ class StandardModel(Stating, StandardDecoder, Answering):
 
     @property
     def margin(self) -> MarginClaim | None:
-        """What is proven of the logits: the construction's margin, less twice the `logit_error`
-        where that is not 0; None if nothing is left, or was proven of the construction.
+        """What is proven of the logits: `logit_scale` times the construction's margin, less twice
+        the `logit_error` where that is not 0; None if nothing is left, or was proven of the
+        construction.
 
         Raises:
             InputError: as `logit_error`.
@@ -119,23 +126,21 @@ class StandardModel(Stating, StandardDecoder, Answering):
         """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as
         `FactModel.slot_state`.
         """
-        return states[..., torch.from_numpy(self.embedding_map.slot(slot)).to(states.device)]
+        columns = torch.from_numpy(self.embedding_map.slot(slot)).to(states.device)
+        return states[..., columns] / self.stream_scale
 
     def set_slot(self, states: Tensor, slot: str, value: Tensor | float) -> Tensor:
         """The same states with another value in a slot, and in its mirror if it has one: as
         `FactModel.set_slot`.
         """
         columns, changed = torch.from_numpy(self.embedding_map.slot(slot)), states.clone()
-        changed[..., columns.to(states.device)] = torch.as_tensor(value, device=states.device).to(
-            states
-        )
+        written = torch.as_tensor(value, device=states.device).to(states) * self.stream_scale
+        changed[..., columns.to(states.device)] = written
         if len(self.embedding_map.mirror):
             mirrors = torch.from_numpy(self.embedding_map.mirror)[
                 columns - int(self.embedding_map.columns[0])
             ]
-            changed[..., mirrors.to(states.device)] = -torch.as_tensor(
-                value, device=states.device
-            ).to(states)
+            changed[..., mirrors.to(states.device)] = -written
         return changed
 
     def keep_slack_unread(self) -> None:
@@ -190,3 +195,36 @@ class StandardModel(Stating, StandardDecoder, Answering):
             parameter = self.get_parameter(name)
             here = mask.to(parameter.device)
             parameter.register_hook(partial(Tensor.masked_fill, mask=here, value=0))  # type: ignore[no-untyped-call]
+
+    def slow_construction(self, optimizer: Optimizer, share: float) -> None:
+        """From now on each step of this optimizer moves the construction's entries by `share`
+        times what it would, decay included; with share 0 they do not change by a bit.
+
+        Guaranteed: if no step alone moves an entry by more than s, all of them are after T steps
+        within `share T s` of where they were, but for rounding; AdamW without decay has s at most
+        7.28 times its rate (`constructions.decoders.keeping`). That answers stay is not: see
+        docs/seeding.md for what was measured.
+
+        Raises:
+            InputError: the share is not from 0 to 1, or the optimizer has other parameters.
+        """
+        slow_entries(optimizer, self._entries(), share)
+
+    def draw_construction(self, optimizer: Optimizer, pull: float) -> None:
+        """From now on, after each step of this optimizer, the way of the construction's entries
+        from where they are now is multiplied by `1 - pull`: decay towards the seed.
+
+        Guaranteed: if no step alone moves an entry by more than s, all of them stay within
+        `(1 - pull) / pull s` of where they are now, but for rounding, however many steps there
+        are; s as in `slow_construction`. That answers stay is not.
+
+        Raises:
+            InputError: the pull is not from 0 to 1, or the optimizer has other parameters.
+        """
+        draw_entries(optimizer, self._entries(), pull)
+
+    def _entries(self) -> list[tuple[Tensor, Tensor]]:
+        """Each parameter with its entries that are the construction's."""
+        return [
+            (self.get_parameter(name), mask) for name, mask in self.construction_entries().items()
+        ]

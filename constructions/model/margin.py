@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 
@@ -38,6 +38,10 @@ class MarginClaim:
     def at_least(cls, margin: int) -> MarginClaim:
         """Integers all the way: the same lower bound in real arithmetic and in the dtype."""
         return cls(Fraction(margin), Fraction(margin))
+
+    def times(self, scale: int) -> MarginClaim:
+        """The claim for a module whose logits are these times a power of two, bit for bit."""
+        return replace(self, real=self.real * scale, in_dtype=self.in_dtype * scale)
 
     def less(self, logit_error: float) -> MarginClaim | None:
         """The claim for a module whose logits, rounding included, are within so much of these in
