@@ -126,7 +126,7 @@ def test_what_reads_a_saved_model_is_run_after_what_saves_it():
 
 def test_there_is_something_to_run():
     assert len(python_of("README.md")) == 1
-    assert len(console_of("README.md")) == 3
+    assert len(console_of("README.md")) == 2
     assert sum(len(python_of(page)) for page in PAGES) >= 5
     assert sum(len(runs(block)) for page in PAGES for _, block in console_of(page)) >= 15
 
@@ -145,7 +145,7 @@ def test_the_readme_is_short_and_names_every_construction():
     assert set(re.findall(r"\[([^\]]+)\](?![(:])", words)) <= targets.keys()
 
 
-def test_ci_runs_the_two_commands_of_the_readme():
+def test_ci_runs_the_commands_of_the_readme():
     commands = re.findall(r"^```sh\n(.*?)\n```", README, re.M | re.S)
     assert len(commands) == 2
     assert all("pip install" in command.partition("\n")[0] for command in commands)
@@ -154,6 +154,8 @@ def test_ci_runs_the_two_commands_of_the_readme():
     run = (ROOT / ".ci" / "run").read_text()
     for block, line in ((1, 1), (1, 2), (2, 1), (2, 2)):
         assert f"$(line_of_readme {block} {line})" in run
+    assert "`python -m verify learned`" in README
+    assert ".venv/bin/python -m verify learned\n" in run
 
 
 def test_every_part_of_ci_has_its_minutes_and_all_have_40():

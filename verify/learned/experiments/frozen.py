@@ -90,6 +90,8 @@ def draw(axes: Axes, found: Sequence[Found]) -> None:
             )
     axes.axhline(SHARE, color="0.6", linewidth=0.8)
     axes.set_xscale("log", base=2)
+    widths = sorted({_width(one) for one in found})
+    axes.set_xticks(widths, [str(width) for width in widths])
     axes.set(xlabel="hidden units", ylabel="recall, mean of the seeds", ylim=(0, 1.03))
     axes.legend(fontsize=7)
 

@@ -135,6 +135,6 @@ def draw_bars(
             if m.null is not None:
                 axes.plot([x - width / 2, x + width / 2], [float(m.null)] * 2, color="0.3")
     axes.set_xticks(range(len(names)), [SHORT.get(name, name) for name in names], fontsize=7)
-    axes.set(ylim=(-0.6, 1.05), ylabel="mean, 95 % interval; nulls as lines")
+    axes.set(ylim=(-1.0, 1.05), ylabel="mean, 95 % interval; nulls as lines")
     axes.axhline(0, color="0.7", linewidth=0.6)
     axes.legend(fontsize=7)
