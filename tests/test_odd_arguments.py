@@ -19,6 +19,8 @@ from constructions import FactTable, save, selector
 from verify.__main__ import MODULE, main
 from verify.cells.cell import Cell
 from verify.cli.arguments import parser
+from verify.learned.experiments.known import EXPERIMENTS
+from verify.learned.experiments.points import OneHop
 
 ODD = """
 0 00 1 2 -1 +1 1_0 _1 1e0 1e400 -1e400 nan inf -inf 1.5 0x10 1e-3 1,000 \uff12 \u0663 \u00bd \u2161
@@ -96,6 +98,14 @@ def status_of(words):
         return left.code
 
 
+def one_small_experiment(monkeypatch):
+    """All that is trained is two models for a moment."""
+    for name in ("NAMES", "DEFAULT"):
+        monkeypatch.setattr(f"verify.cli.commands.learned.{name}", {"threshold": ""})
+    points = [OneHop(1, 4, 1, 2, 4, steps=2)]
+    monkeypatch.setitem(vars(EXPERIMENTS["threshold"]), "points", lambda full: points)
+
+
 @pytest.fixture
 def workshop(tmp_path):
     """A folder with what the words name: a table, an empty one, a model, a folder, a link to
@@ -115,6 +125,7 @@ def workshop(tmp_path):
 def test_odd_words_get_a_status_and_a_sentence(round_, workshop, monkeypatch, capsys):
     monkeypatch.chdir(workshop)
     monkeypatch.setattr("verify.cli.examples.unicode_facts", lambda: FactTable([[0]]))
+    one_small_experiment(monkeypatch)
     seed = random.randrange(2**32)
     for words in cases(random.Random(seed), 100):
         reported = f"seed {seed}: {words!r}"

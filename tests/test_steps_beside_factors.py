@@ -11,7 +11,7 @@ import torch
 
 from constructions.following.boxes import MOST_SCALE, Box
 from constructions.following.changes import Change, Entries
-from constructions.following.follower import _BoxRules
+from constructions.following.follower import BoxRules
 from constructions.following.norms import layer_norm, rms_norm
 from constructions.following.prefixes import one_for_each
 from constructions.following.walk import Heads, Matrix
@@ -131,7 +131,7 @@ def heads(which):
         matrices = (matrix(rng, WIDTH, WIDTH, name) for name in ("q", "k", "v", "o"))
         shape = Heads(*matrices, (HeadShape(WIDTH, WIDTH),), True)
         weights = {"q": Entries(shape.query.weight)}
-        rules = _BoxRules(weights, exact(), one_for_each(PLACES), None)
+        rules = BoxRules(weights, exact(), one_for_each(PLACES), None)
         (x, _), (y, _), (z, _) = (corners(rng, one) for one in (q, k, v))
         hidden = torch.ones(PLACES, PLACES, dtype=torch.bool).triu(1)
         pattern = (x @ y.mT / WIDTH**0.5).masked_fill(hidden, -torch.inf).softmax(-1)

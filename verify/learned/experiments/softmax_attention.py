@@ -30,7 +30,7 @@ def points(full: bool) -> list[Point]:
 def label(found: Found) -> str:
     """What distinguishes the points."""
     point = found.one_hop
-    return f"{point.attention}{', ' + point.norm if point.norm else ''}, d = {point.d_model}"
+    return f"{point.attention}{', ' * bool(point.norm)}{point.norm} d={point.d_model}"
 
 
 def _shown(found: Sequence[Found]) -> list[str]:

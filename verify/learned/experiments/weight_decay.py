@@ -50,7 +50,7 @@ def _draw(axes: Axes, found: Sequence[Found]) -> None:
 
 WEIGHT_DECAY = Experiment(
     title="Weight decay makes superpositions clean",
-    question="The setting of `superposition`, learned rows, with other weight decays.",
+    question="The setting of `superpositions`, learned rows, with other weight decays.",
     points=points,
     table=lambda found: table(found, label, NAMES),
     expectations=(
