@@ -50,7 +50,7 @@ and their absolute values.
 NUMBERS = 2**21
 """So many numbers of the widest vectors are followed together: caches hold them."""
 MOST_RIVALS = 64
-"""So many logits that are near the right one are told apart by slopes, of each query."""
+"""So many logits that are near the right one are distinguished by slopes, of each query."""
 MOST_EXACT = 256
 """So many queries are decided in rational numbers at most."""
 

@@ -25,10 +25,10 @@ WIDTHS = (4, 8, 16, 32, 64, 128)
 
 def points(full: bool) -> list[Point]:
     """One for each width, frozen tables and N."""
-    sizes = (32, 64, 128, 256) if full else (32, 64)
-    widths = (*WIDTHS, 256, 512, 1024) if full else WIDTHS
+    sizes = (32, 64, 128) if full else (32, 64)
+    widths = (*WIDTHS, 256, 512) if full else WIDTHS
     return [
-        OneHop(1, n, R, D, width, frozen=tables, steps=3000 if full else 1500)
+        OneHop(1, n, R, D, width, frozen=tables, steps=2000 if full else 1500)
         for n in sizes
         for tables in TABLES.values()
         for width in widths

@@ -25,16 +25,15 @@ def points(full: bool) -> list[Point]:
             ManyHops(32, 4, 2, 32, 2, 0, held_out=0.2),
         ]
     capacity = [
-        ManyHops(n, 4, k, d, layers, written, steps=3000)
+        ManyHops(n, 4, k, d, layers, written)
         for n, k in ((64, 2), (32, 3))
-        for d in (8, 12, 16, 24)
+        for d in (8, 12, 16)
         for layers in (1, 2, 3)
         for written in (0, 1)
     ]
     unseen = [
-        ManyHops(n, 4, 2, d, layers, written, held_out=0.2, steps=3000)
+        ManyHops(n, 4, 2, 32, layers, written, held_out=0.2)
         for n in (32, 64)
-        for d in (32, 64)
         for layers in (1, 2, 3)
         for written in (0, 1)
     ]

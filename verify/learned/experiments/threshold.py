@@ -15,17 +15,20 @@ DEFAULT = {
 }
 """N and R to the dimensions that are tried; hidden units are 8 R."""
 FULL = {
-    **{(n, 4): range(3, 11) for n in (32, 64, 128, 256, 512)},
-    **{(64, r): range(1, 12) for r in (1, 2, 8, 16)},
-    **{(256, r): range(2, 14) for r in (1, 2, 8, 16)},
-    (512, 16): range(6, 16),
+    **{(n, 4): range(3, 9) for n in (32, 64, 128, 256)},
+    (512, 4): range(5, 10),
+    **{(64, r): range(1, 10) for r in (1, 2, 8, 16)},
+    **{(256, r): range(1, 7) for r in (1, 2)},
+    (256, 8): range(5, 11),
+    (256, 16): range(7, 13),
+    (512, 16): range(9, 14),
 }
 
 
 def points(full: bool) -> list[Point]:
     """One for each dimension of each size."""
     return [
-        OneHop(1, n, r, d, 8 * r, steps=3000 if full else 1500)
+        OneHop(1, n, r, d, 8 * r, steps=2000 if full else 1500)
         for (n, r), dimensions in (FULL if full else DEFAULT).items()
         for d in dimensions
     ]

@@ -9,16 +9,21 @@ from verify.learned.experiments.thresholds import draw, least_of, table
 DEFAULT = {(1, 32, 4): range(3, 6), (4, 32, 4): range(5, 9), (16, 32, 4): range(7, 11)}
 """Worlds, K and R to the dimensions that are tried; hidden units are 8 R."""
 FULL = {
-    **{(c, 64, 4): range(3, 15) for c in (1, 2, 4, 16)},
-    **{(16, k, r): range(1, 15) for k in (16, 32, 64) for r in (1, 2, 4)},
-    (16, 32, 8): range(6, 24),
+    (1, 64, 4): range(3, 7),
+    (2, 64, 4): range(4, 9),
+    (4, 64, 4): range(5, 10),
+    (16, 64, 4): range(8, 14),
+    **{(16, k, 1): range(1, 5) for k in (16, 32, 64)},
+    **{(16, k, 2): range(2, 8) for k in (16, 32, 64)},
+    **{(16, k, 4): range(4, 12) for k in (16, 32)},
+    (16, 32, 8): range(9, 18),
 }
 
 
 def points(full: bool) -> list[Point]:
     """One for each dimension of each size."""
     return [
-        OneHop(c, k, r, d, 8 * r, steps=3000 if full else 1500)
+        OneHop(c, k, r, d, 8 * r, steps=2000 if full else 1500)
         for (c, k, r), dimensions in (FULL if full else DEFAULT).items()
         for d in dimensions
     ]

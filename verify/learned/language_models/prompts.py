@@ -9,7 +9,7 @@ place, with the text before it, by the tokenizer's offsets:
 
 **How answers are scored.** By the logits of their first tokens where these are distinct ("first");
 else by the sum of the log probabilities of all their tokens ("whole"), where no answer is the
-beginning of another. What cannot be told apart is refused, with the rows.
+beginning of another. What cannot be distinguished is refused, with the rows.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def prompts(
         scoring: one of `SCORINGS`; "auto" for "first" where that is possible.
 
     Raises:
-        InputError: a name has no tokens or unknown ones, names cannot be told apart by their
+        InputError: a name has no tokens or unknown ones, names cannot be distinguished by their
             tokens, or a prompt is too long for the model.
     """
     relations, subjects, answers, known = asked_for(facts)
@@ -218,7 +218,7 @@ def _require_apart(relation: str, subjects: Sequence[str], tokens: Sequence[Toke
 
 
 def _same_beginning(asked: Prompts) -> str:
-    """What cannot be told apart as it is scored, with rows of the table; "" if all can be."""
+    """What cannot be distinguished as it is scored, with rows of the table; "" if all can be."""
     first = asked.scoring == "first"
     numbered = sorted(
         (tokens[:1] if first else tokens, a) for a, tokens in enumerate(asked.answer_tokens)
@@ -238,7 +238,7 @@ def _same_beginning(asked: Prompts) -> str:
         else "one answer is, in tokens, the beginning of the other, and never less probable: take"
         " out such rows"
     )
-    return f"answers cannot be told apart: {named}{more}; {why}"
+    return f"answers cannot be distinguished: {named}{more}; {why}"
 
 
 def _row(asked: Prompts, answer: int) -> str:
