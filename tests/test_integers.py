@@ -11,7 +11,15 @@ import torch
 
 import bounds
 import constructions
-from bounds import counting, dimension, separation, sizes, theorem_4_2
+from bounds import (
+    average_error,
+    counting,
+    dimension,
+    imperfect,
+    separation,
+    sizes,
+    theorem_4_2,
+)
 from bounds import plans as plans
 from constructions import (
     CATALOGUE,
@@ -30,6 +38,7 @@ from constructions import (
 )
 from constructions.decoders.seeding import seed_into
 from constructions.guards.integers import declares_integers, takes_integers, whole
+from constructions.learning.beginnings import drawn
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 from constructions.saved.builders import builder_named
 from constructions.theorems.theorem_4_1 import attention_margin
@@ -157,6 +166,10 @@ CALLS = {
     Digits: (written_digits, {"base": 3, "digits": 2}),
     StandardShape: (shape_fields(StandardShape), DECODER),
     OneLayerShape: (shape_fields(OneLayerShape), ONE_LAYER),
+    constructions.round_weights: (
+        lambda **bits: constructions.round_weights(drawn(OneLayerShape(**ONE_LAYER), 0), **bits).state_dict(),
+        {"bits": 6, "bias_bits": 9},
+    ),
     constructions.fit: (trained, {"steps": 3, "warm_up": 1, "batch": 5, "every": 2}),
     Option: (shape_fields(lambda least: Option("n", "n", "", min, range, least)), {"least": 3}),
     # seeds and forms
@@ -177,6 +190,22 @@ CALLS = {
     dimension.least_dimension_beside: (
         dimension.least_dimension_beside,
         {"n_entities": 100, "n_relations": 3, "coordinate_bits": 2, "other_bits": 5, "hops": 2},
+    ),
+    imperfect.recall_bound: (imperfect.recall_bound, {"n_entities": 100, "n_relations": 3, "wrong": 5}),
+    imperfect.imperfect_global_bound: (
+        lambda **given: imperfect.imperfect_global_bound(**given, wrong_share=0.01), bits,
+    ),
+    imperfect.imperfect_sharpened_global_bound: (
+        lambda **given: imperfect.imperfect_sharpened_global_bound(**given, wrong_share=0.01), bits,
+    ),
+    imperfect.imperfect_shared_leaves_bound: (
+        lambda **given: imperfect.imperfect_shared_leaves_bound(**given, wrong_share=0.01), bits,
+    ),
+    average_error.average_global_bound: (
+        lambda **given: average_error.average_global_bound(**given, wrong_share=0.01), bits,
+    ),
+    average_error.average_shared_leaves_bound: (
+        lambda **given: average_error.average_shared_leaves_bound(**given, wrong_share=0.01), bits,
     ),
     theorem_4_2.every_bound: (theorem_4_2.every_bound, bits | {"unembedding_bits": 5}),
     theorem_4_2.information_limit: (theorem_4_2.information_limit, {"n_entities": 100, "n_relations": 3}),
@@ -217,6 +246,7 @@ integers.
 ELSEWHERE = {"add_noise", "normalize", "standard"} | {
     *("argmax", "capped_tree", "require_tree", "rounded_down", "whole_sizes"),
     *("Sizing", "Symbols", "require_exact", "sizing_at"),
+    *("require_countable", "largest_term", "log2_served", "log2_served_on_average", "power"),
 }
 """Their integers are read by functions of the table: `widen`, `seed_into`, the bounds; or computed
 by formulas and builders.

@@ -102,7 +102,8 @@ def standard(
         model.embedding.weight.device
     )
     decoder.reset_parameters(0)
-    return _seed(decoder, model, plan, margin, _Options(slack, proven))
+    asked = None if slack is None else whole("slack", slack)
+    return _seed(decoder, model, plan, margin, _Options(asked, proven))
 
 
 def needed_shape(

@@ -70,7 +70,7 @@ def answered_wrong(other, source):
 def lost(model, weight, value):
     weight.copy_(value)
     tokens, said = model.training_examples(
-        *model.facts.queries(np.arange(3 * 2**model.hops), model.hops)
+        *model.queries(np.arange(model.n_queries(model.hops)), model.hops)
     )
     logits = model(tokens)[:, -said.shape[1] :]
     return bool((logits.argmax(-1) != said).any())
