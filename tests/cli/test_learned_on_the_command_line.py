@@ -40,6 +40,29 @@ def test_an_experiment_is_run_shown_written_drawn_and_resumed(
     assert "0 failed, 2 unknown, 0 lost, 0 left" in capsys.readouterr().out
 
 
+def test_what_was_found_before_an_interruption_is_written(small, tmp_path, monkeypatch, capsys):
+    from verify.learned.experiments import training
+
+    trained = []
+
+    def once(*words, **options):
+        if trained:
+            raise KeyboardInterrupt
+        trained.append(words)
+        return fit(*words, **options)
+
+    fit = training.fit
+    monkeypatch.setattr(training, "fit", once)
+    monkeypatch.chdir(tmp_path)
+    words = ["learned", "threshold", "--seeds", "3", "--workers", "0"]
+    assert main([*words, "--json", "a.json", "--plot", "a.svg"]) == 130
+    printed = capsys.readouterr()
+    assert "threshold: 1 of 2 points were not run" in printed.out
+    assert "a.svg: not drawn" in printed.err
+    found = json.loads((tmp_path / "a.json").read_text())["experiments"]["threshold"]
+    assert (len(found["found"]), found["left"]) == (1, 1)
+
+
 def test_a_point_of_two_experiments_is_trained_once(small, capsys):
     assert main(["learned", "threshold", "--full", "--seeds", "3", "--workers", "0"]) == 0
     printed = capsys.readouterr().out

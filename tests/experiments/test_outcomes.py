@@ -106,9 +106,13 @@ def test_json_has_every_seed_and_what_was_expected():
 
     found = outcome_of("superpositions")
     data = json.loads(
-        as_json([("superpositions", EXPERIMENTS["superpositions"], found)], False, [0])
+        as_json([("superpositions", EXPERIMENTS["superpositions"], found, 0)], False, [0])
     )
     one = data["experiments"]["superpositions"]
     assert len(one["found"]) == len(found)
     assert len(one["found"][0]["measures"]["both"]) == 3
-    assert {e["outcome"] for e in one["expectations"]} <= {"met", "refuted", "not known"}
+    assert {e["outcome"] for e in one["expectations"]} <= {"met", "refuted"}
+    some = [("superpositions", EXPERIMENTS["superpositions"], found[:1], 1)]
+    one = json.loads(as_json(some, False, [0]))["experiments"]["superpositions"]
+    assert (one["left"], len(one["found"])) == (1, 1)
+    assert {e["outcome"] for e in one["expectations"]} == {"not known"}

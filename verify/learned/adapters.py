@@ -52,7 +52,9 @@ def of_module(
         subjects: int64 (N,), a token for each subject.
         prompts: int64 (R, L - 1), the tokens after the subject for each relation.
         unembedding: (A, d_state); which row is an answer's is said by the `answers` that measures
-            are given.
+            are given. Of an unembedding with a bias, let states end with a 1 and rows with the
+            bias.
+
 
     Raises:
         InputError: there is no such parameter, or a shape is another.
@@ -60,12 +62,19 @@ def of_module(
     parameters = dict(module.named_parameters())
     if table not in parameters:
         raise InputError(f"there is no parameter {table!r}; there are {', '.join(parameters)}")
+    subjects, prompts = np.asarray(subjects), np.asarray(prompts)
     for name, array, axes in (("subjects", subjects, 1), ("prompts", prompts, 2)):
         if array.ndim != axes or array.dtype.kind not in "iu":
             raise InputError(
                 f"{name} must be integers with {axes} axes; got {array.dtype} {array.shape}"
             )
     tokens, followed = subjects.astype(np.int64), prompts.astype(np.int64)
+    rows = len(parameters[table])
+    if tokens.size and not 0 <= tokens.min() <= tokens.max() < rows:
+        raise InputError(
+            f"subjects are tokens 0 to {rows - 1}, the rows of {table}; got {tokens.min()} to"
+            f" {tokens.max()}"
+        )
     return ModuleDecoder(
         module, Ways(states), table, tokens, followed, unembedding.detach().clone()
     )

@@ -152,7 +152,10 @@ class ModuleDecoder:
 def _known(way: Way | None, what: str) -> Way:
     """A way that somebody has said; InputError for none."""
     if way is None:
-        raise InputError(f"nobody has said how the {what} of this decoder are found")
+        raise InputError(
+            f"nobody has said how the {what} of this decoder are found: one made by `of_module`"
+            " has recall, superposition, intervention and transfer alone"
+        )
     return way
 
 

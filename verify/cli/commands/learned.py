@@ -32,7 +32,8 @@ def add_learned(commands: Commands) -> None:
         description=(
             "Trains small models on random facts, several seeds at once, and measures what they"
             " have learned; says what was expected beforehand and whether it was met"
-            f" (docs/learned.md). The experiments are: {listed}. By default"
+            f" (docs/learned.md). The experiments are: {listed}. `learned pretrained` measures a"
+            " language model from a local folder, see `learned pretrained --help`. By default"
             f" {', '.join(DEFAULT)}. Exit status 0 if all models were trained, whatever came out;"
             " 1 if some were not."
         ),
@@ -95,16 +96,25 @@ def _run_learned(options: argparse.Namespace) -> int:
         f"{len(finished.results)} of {finished.planned} points, seeds"
         f" {', '.join(map(str, options.seeds))}, in {time.perf_counter() - started:.0f} s"
     )
-    write_text(options.json, lambda: as_json(outcomes.whole, options.full, options.seeds))
-    if options.plot is not None and outcomes.whole:
-        from verify.cli.reports.learned_picture import draw
-
-        draw([(experiment, found) for _, experiment, found in outcomes.whole], options.plot)
+    write_text(options.json, lambda: as_json(outcomes.every(), options.full, options.seeds))
+    if options.plot is not None:
+        _draw(outcomes.whole, options.plot)
     if finished.interrupted:
         complain("interrupted: points that were not run are unknown")
         return INTERRUPTED
     done = len(finished.results) == finished.planned
     return PASSED if done and not any(one.lost for one in finished.results) else FAILED
+
+
+def _draw(whole: Sequence[tuple[str, Experiment, list[Found]]], path: Path) -> None:
+    """Draw the experiments of which all points are known, or say that there are none."""
+    if not whole:
+        complain(f"{path}: not drawn, since no experiment is whole")
+        return
+    from verify.cli.reports.learned_picture import draw
+
+    draw([(experiment, found) for _, experiment, found in whole], path)
+    say(f"drawn: {path}")
 
 
 class _Outcomes:
@@ -132,6 +142,17 @@ class _Outcomes:
                 results = [self._found[point] for point in self._points[name]]
                 self.whole.append((name, experiment, results))
                 say_text(joined(lines(name, experiment, results, self._full)))
+
+    def every(self) -> list[tuple[str, Experiment, list[Found], int]]:
+        """All experiments: what was found, and how many points are not known."""
+        known = {
+            name: [self._found[point] for point in points if point in self._found]
+            for name, points in self._points.items()
+        }
+        return [
+            (name, experiment, known[name], len(self._points[name]) - len(known[name]))
+            for name, experiment in self._chosen.items()
+        ]
 
     def say_what_is_missing(self) -> None:
         """Of the other experiments, how many points are not known."""

@@ -106,7 +106,7 @@ def table(shown: ImperfectRecall) -> str:
         "",
         f"B_T, the internal bits, of models whose answers are wrong in a share {share} at most:",
         "global, sharpened global: of all queries, whatever the bijections are",
-        "shared leaves: of the queries from each subject, whatever the bijections are",
+        f"shared leaves: {_of_each_subject(shown)}, whatever the bijections are",
         "average: of all queries and all bijections, on average",
         "(without chain-of-thought, for unembeddings that do not depend on the facts; all ours)",
     ]
@@ -125,12 +125,19 @@ def table(shown: ImperfectRecall) -> str:
     if shown.all_tensors is not None:
         lines.append(f"all tensors together: at least {down(shown.all_tensors)} bits")
     lines += [
-        "rounded down; B_e = 0: what all tensors together need, the unembedding among them",
-        "of bijections drawn after the format was fixed, at most a share 2^-c is answered so well"
-        " by models",
-        "with c bits fewer than global says: docs/imperfect-recall.md",
+        "rounded down; B_e = 0 says what all tensors together need, under the same hypothesis",
+        "if facts are drawn at random after the number format is fixed, a model c bits below global",
+        "is so often right with probability at most 2^-c: docs/imperfect-recall.md",
     ]
     return joined(lines)
+
+
+def _of_each_subject(shown: ImperfectRecall) -> str:
+    """Of how many queries from each subject how many may be wrong, in whole numbers."""
+    count = shown.n_relations**shown.hops if shown.hops < 64 else None
+    if count is None or count >= 10**6:
+        return "of the queries from each subject"
+    return f"{int(shown.wrong_share * count):,} of the {count:,} queries from each subject"
 
 
 def as_json(shown: ImperfectRecall) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from constructions import __version__
-from verify.learned.experiments.experiment import Experiment
+from verify.learned.experiments.experiment import Expectation, Experiment
 from verify.learned.experiments.found import Found
 from verify.runner.stored import encode
 
@@ -26,9 +26,11 @@ def lines(name: str, experiment: Experiment, found: Sequence[Found], full: bool)
 
 
 def as_json(
-    outcomes: Sequence[tuple[str, Experiment, Sequence[Found]]], full: bool, seeds: Sequence[int]
+    outcomes: Sequence[tuple[str, Experiment, Sequence[Found], int]],
+    full: bool,
+    seeds: Sequence[int],
 ) -> str:
-    """All that was found, and what was expected."""
+    """All that was found, what was expected, and how many points of each experiment are left."""
     data = {
         "version": __version__,
         "full": full,
@@ -41,13 +43,21 @@ def as_json(
                     {
                         "expected": expectation.text,
                         "refuted by": expectation.refuted_by,
-                        "outcome": "of the default size" if full else expectation.outcome(found),
+                        "outcome": _outcome(expectation, found, left, full),
                     }
                     for expectation in experiment.expectations
                 ],
                 "found": [encode(one) for one in found],
+                "left": left,
             }
-            for name, experiment, found in outcomes
+            for name, experiment, found, left in outcomes
         },
     }
     return json.dumps(data, indent=1) + "\n"
+
+
+def _outcome(expectation: Expectation, found: Sequence[Found], left: int, full: bool) -> str:
+    """What has become of an expectation; not known where points are left."""
+    if full:
+        return "of the default size"
+    return "not known" if left else expectation.outcome(found)
