@@ -126,8 +126,8 @@ def table(shown: ImperfectRecall) -> str:
         lines.append(f"all tensors together: at least {down(shown.all_tensors)} bits")
     lines += [
         "rounded down; B_e = 0 says what all tensors together need, under the same hypothesis",
-        "if facts are drawn at random after the number format is fixed, a model c bits below global",
-        "is so often right with probability at most 2^-c: docs/imperfect-recall.md",
+        "if facts are drawn at random after the number format is fixed, a model c bits below",
+        "global is so often right with probability at most 2^-c: docs/imperfect-recall.md",
     ]
     return joined(lines)
 
