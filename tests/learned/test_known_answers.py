@@ -137,11 +137,12 @@ def test_a_pack_comes_back_as_it_was_written(pack, models):
 
 def test_the_page_runs(pack, monkeypatch, capsys):
     monkeypatch.chdir(pack.parent)
-    first, second, third = python_of(PAGE)
+    first, second, third, fourth = python_of(PAGE)
     exec(compile(first, PAGE, "exec"), {})
     assert capsys.readouterr().out.count("Score(") == 13
     exec(compile(second, PAGE, "exec"), {})
     assert "bridge_of(" in third
+    assert "of_module(" in fourth
 
 
 @needs("transformerlens")
@@ -149,7 +150,8 @@ def test_they_run_in_transformerlens(pack, monkeypatch, models):
     monkeypatch.chdir(pack.parent)
     tokens = torch.tensor([[5, 257], [17, 256]])
     names = {"load": load, "prompts": tokens}
-    exec(compile(python_of(PAGE)[2], PAGE, "exec"), names)
+    for block in python_of(PAGE)[2:]:
+        exec(compile(block, PAGE, "exec"), names)
     decoder = models["axis-aligned"].decoder
     assert torch.allclose(names["logits"], decoder(tokens), atol=1e-4)
     rows = decoder.embedding.weight[tokens[:, 0]] + decoder.positions.weight[0]
