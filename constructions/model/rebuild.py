@@ -138,6 +138,6 @@ def as_built(model: Model) -> Model:
         raise InputError(
             f"{model.construction} is not as it was built: {change}. Nothing is proven of it as it"
             " is now; build it again, load the weights of then, or run all queries"
-            " (verify.queries.recall)"
+            " (verify.queries.recall, or verify.learned.proven.prove_recall for a proof)"
         )
     return again

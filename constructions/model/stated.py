@@ -114,7 +114,7 @@ class Stated(Generic[Value]):
             raise InputError(
                 f"{name} was proven of other weights: {change}. Nothing is proven of the module as"
                 " it is now; make it anew, load the weights of then, or run all queries"
-                " (verify.queries.recall)"
+                " (verify.queries.recall, or verify.learned.proven.prove_recall for a proof)"
             )
         return self.value
 

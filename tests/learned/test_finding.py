@@ -1,6 +1,7 @@
 """Planted structure is found again in any basis; and how what is found is scored."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -217,6 +218,41 @@ def test_a_structure_goes_through_json():
 def test_what_is_no_structure_is_refused(given, said):
     with pytest.raises(InputError, match=said):
         from_json(given)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"subspaces": {}}, "a Structure is needed; got {'subspaces': {}}"),
+        (Structure((np.eye(4)[:1],)), "subspaces must be a dict by relation"),
+        (Structure({"0": np.eye(4)[:1]}), "subspaces must be a dict by relation"),
+        (Structure({0: np.eye(4)[:1].tolist()}), "relation 0 must be an array of numpy"),
+        (Structure({0: torch.eye(4)[:1]}), "relation 0 must be an array of numpy"),
+        (Structure({0: np.array(1.0)}), "relation 0 must be an array of numpy"),
+        (Structure({0: np.eye(4)[0]}), "relation 0 must be an array of numpy"),
+        (Structure({0: 1j * np.eye(4)[:1]}), "relation 0 must be an array of numpy"),
+        (Structure({}, [(0, 0)]), "units must be a frozenset of pairs"),
+        (Structure({}, frozenset({0, 1})), "units must be a frozenset of pairs"),
+        (Structure({}, frozenset({(0, "1")})), "units must be a frozenset of pairs"),
+    ],
+)
+def test_a_score_says_what_types_it_expects(found, said):
+    truth = Structure({0: np.eye(4)[:2]}, frozenset({(0, 0)}))
+    for one, other in ((found, truth), (truth, found)):
+        with pytest.raises(InputError, match=re.escape(said)):
+            score(one, other)
+    assert score(truth, truth)["units"].precision == 1
+
+
+def test_no_share_is_above_one():
+    """Of rows that are orthonormal but for rounding: cosines are then above 1 as well."""
+    for seed in range(20):
+        basis = orthogonal(17, seed).numpy()[:4]
+        for rows in (basis, basis * (1 + 1e-5)):
+            same = Structure({0: rows})
+            scored = score_subspaces(same, same)
+            assert (scored.precision, scored.recall) == (pytest.approx(1), pytest.approx(1))
+            assert max(scored.precision, scored.recall) <= 1
 
 
 def test_relations_are_counted_from_the_record():

@@ -135,42 +135,105 @@ def test_a_pack_comes_back_as_it_was_written(pack, models):
         assert described["shape"]["d_model"] == known.decoder.shape.d_model
 
 
-def test_what_the_index_says_is_enough_to_answer(pack, models):
-    """By hand, of the weights in the file: tables, one head, one MLP."""
-    from safetensors.numpy import load_file
-
-    weights = load_file(pack / "rotated.safetensors")
-    facts = models["rotated"].facts
-    token, relation = 200, facts.n_entities + 3
-    x = weights["embedding.weight"][[token, relation]] + weights["positions.weight"][:2]
-    block = "blocks.0."
-    query, key, value, output = (
-        weights[f"{block}attention.{name}.weight"] for name in ("query", "key", "value", "output")
-    )
-    scores = (query @ x[1]) @ (key @ x.T) / np.sqrt(len(query))
-    pattern = np.exp(scores) / np.exp(scores).sum()
-    state = x[1] + output @ (value @ x.T @ pattern)
-    first, second = (weights[f"{block}mlp.weights.{i}.weight"] for i in (0, 1))
-    state = state + second @ np.maximum(first @ state, 0)
-    assert (weights["unembedding.weight"] @ state).argmax() == facts.answer(token, [3])
-
-
 def test_the_page_runs(pack, monkeypatch, capsys):
     monkeypatch.chdir(pack.parent)
-    first, second = python_of(PAGE)
+    first, second, third, fourth = python_of(PAGE)
     exec(compile(first, PAGE, "exec"), {})
     assert capsys.readouterr().out.count("Score(") == 13
-    assert "bridge_of(" in second
+    exec(compile(second, PAGE, "exec"), {})
+    assert "bridge_of(" in third
+    assert "of_module(" in fourth
 
 
 @needs("transformerlens")
 def test_they_run_in_transformerlens(pack, monkeypatch, models):
     monkeypatch.chdir(pack.parent)
-    names = {"load": load}
-    exec(compile(python_of(PAGE)[1], PAGE, "exec"), names)
     tokens = torch.tensor([[5, 257], [17, 256]])
-    expected = models["axis-aligned"].decoder(tokens)
-    assert torch.allclose(names["bridge"](tokens), expected, atol=1e-4)
+    names = {"load": load, "prompts": tokens}
+    for block in python_of(PAGE)[2:]:
+        exec(compile(block, PAGE, "exec"), names)
+    decoder = models["axis-aligned"].decoder
+    assert torch.allclose(names["logits"], decoder(tokens), atol=1e-4)
+    rows = decoder.embedding.weight[tokens[:, 0]] + decoder.positions.weight[0]
+    assert torch.allclose(names["rows"], rows, atol=1e-4)
+
+
+def tensors_of_the_page():
+    """The tensors that the page lists, by their names with i for the number of a block: the sizes
+    of their axes in words, and whether they are there with norms alone.
+    """
+    listed = {}
+    for names, axes, said in re.findall(
+        r"^\| (`\S+\.weight`.*?) \| \((.+)\) \|(.*)\|$", (ROOT / PAGE).read_text(), re.M
+    ):
+        first, *others = re.findall(r"`(\S+)`", names)
+        stem = first.removesuffix(".weight").rpartition(".")[0]
+        for name in (first, *(stem + other for other in others)):
+            listed[name] = (axes.rstrip(",").split(", "), "`normalized` alone" in said)
+    return listed
+
+
+def test_the_page_lists_every_tensor_and_its_shape(pack, models):
+    from safetensors.numpy import load_file
+
+    listed = tensors_of_the_page()
+    for name, known in models.items():
+        shape = known.decoder.shape
+        expected = {
+            tensor.replace("blocks.i.", f"blocks.{i}."): tuple(
+                shape.n_heads * shape.d_head if axis == "H" else getattr(shape, axis)
+                for axis in axes
+            )
+            for tensor, (axes, of_norms) in listed.items()
+            for i in range(shape.n_layers)
+            if name == "normalized" or not of_norms
+        }
+        stored = load_file(pack / f"{name}.safetensors")
+        assert {tensor: array.shape for tensor, array in stored.items()} == expected
+
+
+def test_every_model_is_computed_as_the_page_says(pack, models):
+    """By hand, from the tensors in the files, norms included: every fact is answered."""
+    from safetensors.numpy import load_file
+
+    for name, known in models.items():
+        weights, shape = load_file(pack / f"{name}.safetensors"), known.decoder.shape
+        subjects = np.arange(0, known.facts.n_entities, 16)
+        for relation in range(known.facts.n_relations):
+            for subject in subjects:
+                tokens = [subject, known.facts.n_entities + relation]
+                logits = by_hand(weights, shape, tokens)
+                assert logits.argmax() == known.facts.answer(int(subject), [relation])
+
+
+def by_hand(weights, shape, tokens):
+    """The logits of the last position, as the page has the formulas."""
+
+    def norm(x, gain):
+        if shape.norm is None:
+            return x
+        eps = np.finfo(x.dtype).eps
+        return x / np.sqrt((x**2).mean(-1, keepdims=True) + eps) * weights[f"{gain}.weight"]
+
+    x = weights["embedding.weight"][tokens] + weights["positions.weight"][: len(tokens)]
+    for i in range(shape.n_layers):
+        read = norm(x, f"blocks.{i}.attention_norm")
+        query, key, value = (
+            (read @ weights[f"blocks.{i}.attention.{part}.weight"].T)
+            .reshape(len(tokens), shape.n_heads, shape.d_head)
+            .swapaxes(0, 1)
+            for part in ("query", "key", "value")
+        )
+        scores = query @ key.swapaxes(1, 2) / np.sqrt(shape.d_head)
+        scores[:, np.triu(np.ones(scores.shape[1:], bool), 1)] = -np.inf
+        pattern = np.exp(scores - scores.max(-1, keepdims=True))
+        pattern /= pattern.sum(-1, keepdims=True)
+        mixed = (pattern @ value).swapaxes(0, 1).reshape(len(tokens), -1)
+        x = x + mixed @ weights[f"blocks.{i}.attention.output.weight"].T
+        read = norm(x, f"blocks.{i}.mlp_norm")
+        first, second = (weights[f"blocks.{i}.mlp.weights.{j}.weight"] for j in (0, 1))
+        x = x + np.maximum(read @ first.T, 0) @ second.T
+    return weights["unembedding.weight"] @ norm(x, "final_norm")[-1]
 
 
 def test_nothing_is_overwritten_and_no_other_folder_is_read(pack, tmp_path):

@@ -16,6 +16,13 @@ def add_known_answers(commands: Commands) -> None:
     parser = commands.add_parser(
         "known-answers",
         help="write decoders whose structure is known, to calibrate interpretability with",
+        description=(
+            "Write seven small decoders with the same facts, of which it is known in which"
+            " directions of the stream each relation's answers lie and which hidden units select"
+            " them: weights in safetensors, and known-answers.json with shapes, facts and truth."
+            " Then score what the measures of verify.learned find in them without knowing it."
+            " docs/known-answers.md has the format, and how another method is scored."
+        ),
     )
     parser.add_argument("out", type=Path, metavar="OUT", help="the new folder")
     parser.add_argument(
