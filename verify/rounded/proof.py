@@ -44,9 +44,7 @@ from verify.rounded.folder import Folder, read
 
 LIMIT = 2.0**51
 MOST_TERMS = 2**30
-_TOO_LARGE = (
-    "{} may exceed 2^51 of its steps: it may be rounded; round the weights to fewer bits"
-)
+_TOO_LARGE = "{} may exceed 2^51 of its steps: it may be rounded; round the weights to fewer bits"
 NUMBERS = 2**22
 """So many numbers of the widest vectors are computed together."""
 
