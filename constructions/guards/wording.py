@@ -43,6 +43,11 @@ def represented(value: object) -> str:
         return f"an object of the type {type(value).__name__}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and its noun, which takes an s where there are several or none."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def shortened(number: int | Fraction) -> str:
     """An exact number in at most a few dozen characters, whatever its size; a fraction is never
     reported as more than it is.

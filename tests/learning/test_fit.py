@@ -319,3 +319,15 @@ def test_training_needs_no_gradients_of_the_caller(mode):
     assert torch.is_grad_enabled()
     assert all(same(a, b) for a, b in zip(found.models, wanted.models, strict=True))
     assert not found.models[0].entities.is_inference()
+
+
+def test_printed_it_says_how_much_is_recalled_and_what_is_lacking():
+    found = fit(SHAPE, FACTS, steps=0, seeds=[0, 1])
+    first, *others = str(found).splitlines()
+    assert first.startswith("2 models of 36 queries: recall 0.")
+    assert " after 0 steps, in " in first
+    assert " ".join(others) == found.lacking()
+    alone = fit(SHAPE, FACTS, steps=0, seeds=3, until=None)
+    said = str(alone)
+    assert said.startswith(f"1 model of 36 queries: recall {alone.recall[0]:.4f} after 0 steps")
+    assert "\n" not in said
