@@ -4,6 +4,7 @@ person.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 
@@ -23,6 +24,11 @@ def printable(text: object) -> str:
         text: a name, or anything whose `str` is to be shown.
     """
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def joined(lines: Iterable[str]) -> str:
+    """Lines as one text: what is in a line stays in it."""
+    return "\n".join(map(printable, lines))
 
 
 def brief(text: object, most: int = 200) -> str:

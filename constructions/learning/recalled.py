@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from constructions.guards.errors import InputError
-from constructions.guards.wording import counted
+from constructions.guards.wording import counted, joined
 from constructions.learning.examples import Data, Examples
 from constructions.learning.stacking import Stack
 
@@ -62,7 +62,7 @@ class Fitted:
             f" {f'{first:,}' if first == last else f'{first:,} to {last:,}'} steps, in"
             f" {self.seconds:.1f} s"
         ]
-        return "\n".join([*lines, *wrap(self.lacking(), 99)])
+        return joined([*lines, *wrap(self.lacking(), 99)])
 
     @property
     def best(self) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from constructions.guards.wording import printable, shortened
+from constructions.guards.wording import joined, printable, shortened
 from verify.queries.evidence import worst
 
 Verdict = Literal["PASS", "FAIL", "UNKNOWN"]
@@ -106,7 +106,7 @@ class Claim:
         decided = f"decided: {1 - self.undecided:.2%} of {self.queries:,} queries"
         if self._shown_margin:
             decided += f", margin of those that are proven: {self._shown_margin}"
-        return "\n".join(
+        return joined(
             part
             for line in (self.in_words(), decided)
             for part in wrap(printable(line), 95, subsequent_indent="    ")

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constructions.facts.answers import MISSING
+from constructions.guards.wording import joined
 from verify.learned.decoder import Decoder, Floats, Ints, said
 from verify.learned.measure import Measure
 from verify.learned.random_rows import shifts_alike
@@ -51,8 +52,8 @@ class Intervention:
         reasons = {one.refused for one in (self.move, self.keep, self.both)}
         if len(reasons) == 1 and self.both.refused is not None:
             said = f"{', '.join(NAMES)}: refused, {self.both.refused}"
-            return "\n".join(wrap(said, 99, subsequent_indent="    "))
-        return "\n".join(map(str, (self.move, self.keep, self.both)))
+            return joined(wrap(said, 99, subsequent_indent="    "))
+        return joined(map(str, (self.move, self.keep, self.both)))
 
 
 @dataclass

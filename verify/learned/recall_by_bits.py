@@ -26,6 +26,7 @@ from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.integers import require_integer_fields, whole
+from constructions.guards.wording import joined
 from verify.learned.quantised import MOST_BITS, quantise
 
 SHARES = (Fraction(99, 100), Fraction(1))
@@ -156,10 +157,10 @@ class RecallByBits:
                 said = f"all from b = {least.bits} on, {each:.2f} bits a fact"
             lines.append(f"{'fine-tuned' if tuned else 'rounded'}: {said}")
         if self.drawn is None:
-            return "\n".join([*lines, NO_BOUND])
+            return joined([*lines, NO_BOUND])
         limit = self.drawn.needed(0) / self.n_queries
         below = f"{len(self.below())} of {len(self.points)} points lie below the bound"
-        return "\n".join([*lines, f"information limit: {limit:.2f} bits a fact; {below}"])
+        return joined([*lines, f"information limit: {limit:.2f} bits a fact; {below}"])
 
 
 def recall_by_bits(

@@ -18,7 +18,7 @@ from bounds.grids import fixed_point_width
 from constructions.facts.table import FactTable
 from constructions.forms.noise import noise_radius
 from constructions.guards.errors import DoesNotFit, InputError
-from constructions.guards.wording import counted
+from constructions.guards.wording import counted, joined
 from constructions.model.answering import Answering
 from constructions.model.transformer import Transformer
 from verify.learned.adapters import of
@@ -81,7 +81,7 @@ class SideBySide:
         `verify.cli.reports.side_by_side.table`.
         """
         head = f"{self.n_facts:,} facts: {self.trained} beside {self.construction}"
-        return "\n".join([head, *map(str, self.rows)])
+        return joined([head, *map(str, self.rows)])
 
 
 def side_by_side(

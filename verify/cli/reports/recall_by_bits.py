@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from verify.cli.output import joined
+from constructions.guards.wording import joined
 from verify.cli.reports.columns import columns
 from verify.learned.recall_by_bits import NO_BOUND, SHARES, RecallByBits
 

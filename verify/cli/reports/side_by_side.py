@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from constructions.guards.wording import printable
-from verify.cli.output import joined
+from constructions.guards.wording import joined, printable
 from verify.cli.reports.columns import columns
 from verify.learned.measure import Measure
 from verify.learned.side_by_side import Cell, Row, SideBySide, from_to
