@@ -53,7 +53,7 @@ def curves(size, seeds):
 
 def summary(several):
     """The mean recall by b, and of each seed the least b for 99 % and 100 %."""
-    queries = several[0].drawn.n_queries
+    queries = several[0].n_queries
     rows = [["b", "bits a fact", "recall, rounded", "recall, fine-tuned"]]
     for b in range(1, MOST_BITS + 1):
         shown = []

@@ -4,6 +4,7 @@ person.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 
@@ -25,6 +26,11 @@ def printable(text: object) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
+def joined(lines: Iterable[str]) -> str:
+    """Lines as one text: what is in a line stays in it."""
+    return "\n".join(map(printable, lines))
+
+
 def brief(text: object, most: int = 200) -> str:
     """The beginning of what `str` makes of something, and how much there is where that
     is not all.
@@ -41,6 +47,11 @@ def represented(value: object) -> str:
         return brief(repr(value))
     except Exception:
         return f"an object of the type {type(value).__name__}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun, which takes an s where there are several or none."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def shortened(number: int | Fraction) -> str:

@@ -28,8 +28,11 @@ from constructions.learning.examples import Data, Examples
 from constructions.learning.one_layer import OneLayerShape
 from constructions.learning.recalled import Fitted, Recalled, at_answers
 from constructions.learning.stacking import Stack
+from constructions.model.ordinary_tensors import of_ordinary_tensors
 
 
+@of_ordinary_tensors
+@torch.enable_grad()
 def fit(
     model: Shape | nn.Module | Sequence[OneLayerShape],
     facts: Data | Sequence[Data],
@@ -53,7 +56,7 @@ def fit(
 
     A seed decides the initial weights of its model and the order of its batches. What becomes of
     it does not depend on the other seeds, but for how a machine may round sums in batches of other
-    sizes (docs/learned.md).
+    sizes (docs/learned.md). It trains within `torch.no_grad` and `torch.inference_mode` too.
 
     Args:
         model: a shape, of which every seed draws a model; a module, whose weights are where every

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from constructions.guards.errors import InputError
+from constructions.guards.wording import counted, joined
 from constructions.learning.examples import Data, Examples
 from constructions.learning.stacking import Stack
 
@@ -49,6 +51,18 @@ class Fitted:
     curve: NDArray[np.float64]
     until: float | None
     seconds: float
+
+    def __str__(self) -> str:
+        """How many models, what they recall, and what is lacking."""
+        low, high = float(self.recall.min()), float(self.recall.max())
+        first, last = int(self.steps.min()), int(self.steps.max())
+        lines = [
+            f"{counted(len(self.models), 'model')} of {self.n_queries:,} queries: recall"
+            f" {f'{low:.4f}' if low == high else f'{low:.4f} to {high:.4f}'} after"
+            f" {f'{first:,}' if first == last else f'{first:,} to {last:,}'} steps, in"
+            f" {self.seconds:.1f} s"
+        ]
+        return joined([*lines, *wrap(self.lacking(), 99)])
 
     @property
     def best(self) -> NDArray[np.float64]:

@@ -142,3 +142,13 @@ def test_no_change_of_basis_changes_a_count(noise):
         counts.append([(m.value, m.null, m.control) for m in (found.move, found.both)])
     assert np.array(counts[0], float) == pytest.approx(np.array(counts[1], float), abs=0.01)
     assert (counts[0][1][0] == 1) == (noise == 0)
+
+
+def test_printed_it_has_a_line_for_each_share():
+    lines = str(intervention(*measured(selector(BIJECTIONS)))).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["move", "keep", "both"]
+    assert lines[2].startswith("both: 1 (null 0")
+    refused = intervention(*measured(selector(BIJECTIONS)), by="attribute")
+    said = str(refused)
+    assert said.startswith("move, keep, both: refused, by attribute 64 numbers")
+    assert max(map(len, said.splitlines())) < 100

@@ -162,8 +162,6 @@ def test_the_picture_is_an_svg(curve, tmp_path):
 def test_facts_that_are_no_bijections_say_how_they_were_drawn(model):
     worlds = FactTable.random_worlds(2, 8, 2, seed=0)
     built = selector(worlds)
-    with pytest.raises(InputError, match="say how they were drawn"):
-        recall_by_bits(built, worlds, bits=[2])
     with pytest.raises(InputError, match="are 64; the table has 32"):
         recall_by_bits(built, worlds, bits=[2], drawn=Drawn(16, 4))
     found = recall_by_bits(built, worlds, bits=[4], drawn=Drawn(8, 4), tuning_steps=0)
@@ -172,6 +170,77 @@ def test_facts_that_are_no_bijections_say_how_they_were_drawn(model):
     assert found.cheapest is None
     with pytest.raises(InputError, match="bits must be an integer from 1 to 16; got 17"):
         recall_by_bits(model, FACTS, bits=[17])
+
+
+OWN = FactTable(np.array([[(s * s + r) % 8 for s in range(8)] for r in range(3)]))
+"""Three functions of eight entities that are no bijections."""
+TWICE = FactTable(np.array([[0, 1, 2, 3, 0, 1, 2, 0]]))
+"""A bijection of a world of four, and no bijection of another."""
+
+
+@pytest.mark.parametrize(
+    ("facts", "drawn", "words"),
+    [
+        (OWN, Drawn(8, 3), "onto 8 answers are said to be drawn; r0 has 3 different ones for the"),
+        (OWN, Drawn(4, 6), "onto 4 answers are said to be drawn; r0 has 3 different ones for the"),
+        (OWN, Drawn(6, 4), "worlds of 6 subjects are said to be drawn; r0 has 8 facts"),
+        (TWICE, Drawn(4, 2), "r0 has 3 different ones for the 4 subjects of world 1"),
+        (TWICE, Drawn(8, 2), "2 rows of 8 facts are 16; the table has 8"),
+    ],
+)
+def test_what_cannot_have_been_drawn_so_is_refused(facts, drawn, words):
+    with pytest.raises(InputError, match=words):
+        recall_by_bits(selector(facts), facts, bits=[2], drawn=drawn)
+
+
+def test_numbers_of_what_was_drawn_are_positive_integers():
+    with pytest.raises(InputError, match="size must be an integer"):
+        Drawn(0, 3)
+    with pytest.raises(InputError, match="rows"):
+        Drawn(3, 2.5)
+
+
+def test_no_bound_is_known_of_a_table_of_ones_own(tmp_path):
+    curve = recall_by_bits(selector(OWN), OWN, bits=[1, 4], tuning_steps=0)
+    assert (curve.drawn, curve.cheapest, curve.below()) == (None, None, [])
+    assert curve.needed(curve.points[0]) is None
+    for said in (table(curve), str(curve)):
+        assert "no bound is known: the facts are no bijections" in said
+        assert "limit" not in said
+    assert table(curve).count("none known") == 2
+    pytest.importorskip("matplotlib")
+    draw([("own", curve)], tmp_path / "x.svg")
+    assert "<svg" in (tmp_path / "x.svg").read_text()
+
+
+def test_a_curve_in_short(curve):
+    lines = str(curve).splitlines()
+    assert lines[0] == "recall of 32 facts at b = 1, 2, 3, 4, 5, 6, 7, 8"
+    least = curve.least(Fraction(1))
+    assert (
+        lines[1] == f"rounded: all from b = {least.bits} on, {least.total_bits / 32:.2f} bits"
+        " a fact"
+    )
+    assert lines[2].startswith("fine-tuned: all from b = ")
+    assert lines[3] == "information limit: 2.77 bits a fact; 0 of 16 points lie below the bound"
+
+
+@pytest.mark.parametrize("facts", [FactTable.random_bijections(20, 2), FactTable.rotations(9, 2)])
+def test_a_model_of_other_sizes_is_refused_with_both(model, facts):
+    wanted = f"{facts.n_entities} entities and 2 relations; the model was made for 16 and 2"
+    with pytest.raises(InputError, match=wanted):
+        recall_by_bits(model, facts, bits=[2])
+
+
+def test_any_module_with_too_few_tokens_is_refused():
+    with pytest.raises(InputError, match="has no row of token 17"):
+        Answered(torch.nn.Embedding(10, 20), FACTS)
+
+
+def test_rounding_and_fine_tuning_need_no_gradients_of_the_caller(model):
+    wanted = quantise(model, FACTS, 2).tuned(FACTS, 30)
+    with torch.no_grad():
+        assert quantise(model, FACTS, 2).tuned(FACTS, 30).score == wanted.score
 
 
 # ------------------------------------------------------------------ controls
@@ -183,7 +252,7 @@ def test_a_point_below_the_bound_is_found():
     limit = drawn.needed(0)
     below, above = Point(1, 32, int(limit)), Point(2, 32, int(limit) + 1)
     few = Point(3, 20, int(limit))
-    curve = RecallByBits(drawn, (below, above, few))
+    curve = RecallByBits(32, (below, above, few), drawn)
     assert curve.below() == [below]
     assert table(curve).count("ABOVE THE POINT") == 1
 

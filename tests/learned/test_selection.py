@@ -149,3 +149,24 @@ def test_without_numbers_there_is_no_attention():
     assert attention(of(lost)).measure.value == pytest.approx(0.5)
     lost = edited(attention_selector(BIJECTIONS), "embedding.weight", lambda e: e.fill_(torch.nan))
     assert attention(of(lost)).measure.refused == "shares are not finite"
+
+
+def test_printed_they_are_their_measure_and_a_line():
+    found = selection(of(selector(BIJECTIONS)))
+    on = int((found.score >= 0.5).sum())
+    assert str(found).splitlines() == [
+        str(found.measure),
+        f"{on} of {len(found.score)} units are on for some of the {R} relations alone",
+    ]
+    looks = attention(of(selector(BIJECTIONS)))
+    assert str(looks).splitlines() == [
+        "attention to the subject: 0.500 (null 0.500, control 0.500)",
+        f"of 1 head and {R} relations: 0.500 to 0.500",
+    ]
+
+
+def test_printed_they_say_why_there_is_none():
+    one = selection(of(selector(FactTable.random_bijections(8, 1, seed=0))))
+    assert str(one) == "selection: refused, with one relation there is nothing to select"
+    broken = edited(selector(BIJECTIONS), "embedding.weight", lambda w: w.fill_(np.nan))
+    assert str(attention(of(broken))).count("\n") <= 1

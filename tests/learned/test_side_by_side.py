@@ -17,6 +17,7 @@ from constructions import (
 from constructions.learning.fit import fit
 from constructions.learning.one_layer import OneLayerShape
 from verify.cli.reports.side_by_side import table
+from verify.learned.measure import Measure
 from verify.learned.side_by_side import dense_bits, side_by_side
 from verify.queries.capacity import capacity
 
@@ -120,3 +121,41 @@ def test_a_standard_decoder_is_compared_too():
 def test_what_cannot_be_compared_is_refused(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_printed_it_has_a_line_for_each_row(found):
+    lines = str(found).splitlines()
+    assert lines[0] == "64 facts: OneLayer, 2 seeds beside selector"
+    assert len(lines) == 1 + len(found.rows)
+    assert "dimension: 6 beside " in lines[1]
+    assert "recall: 1 beside 1" in lines
+    assert any(line.startswith("noise radius: none beside 0.0") for line in lines)
+    assert max(map(len, lines)) < 100
+
+
+def test_one_reason_for_several_rows_is_printed_once_and_wrapped():
+    """One subject is too few for any superposition to be fitted."""
+    facts = FactTable.random_bijections(8, 4, seed=0)
+    shape = OneLayerShape.of(facts, 8, 16)
+    few = fit(shape, facts, 200, [0, 1], device="cpu").models
+    found = side_by_side(few, selector(facts), facts, tuning_steps=0)
+    refused = {row.trained.refused for row in found.rows if isinstance(row.trained, Measure)}
+    reason = found.row("intervention: both").trained.refused
+    assert len(reason) > 99
+    assert reason in refused
+    lines = table(found).splitlines()
+    assert max(map(len, lines)) < 100
+    joined = " ".join(line.strip() for line in lines)
+    assert joined.count(reason) == 1
+    assert "intervention: moves; intervention: keeps; intervention: both" in joined
+
+
+def test_intervals_are_said_to_pass_0_and_1(found):
+    assert "not cut at 0 and 1" in table(found)
+
+
+@pytest.mark.parametrize("facts", [FactTable.random_bijections(40, 2), FactTable.rotations(9, 2)])
+def test_trained_models_of_other_sizes_are_refused_with_both(models, facts):
+    wanted = f"{facts.n_entities} entities and 2 relations; the model was made for 32 and 2"
+    with pytest.raises(InputError, match=wanted):
+        side_by_side(models, selector(facts), facts, tuning_steps=0)

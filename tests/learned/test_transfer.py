@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from decoders_to_measure import BIJECTIONS, GEOMETRIC, MEMORIES, N, R, edited, generator, measured
 
 from constructions import FactTable, key_value_rows, precomputed, selector, superposition
@@ -111,3 +112,10 @@ def test_what_cannot_be_measured_is_refused():
     assert "by attribute 64" in zero_step(decoder, answers, by="attribute").refused
     with pytest.raises(InputError, match="rate must be positive"):
         after_steps(decoder, answers, rate=0)
+
+
+def test_steps_need_no_gradients_of_the_caller():
+    decoder, answers = measured(selector(BIJECTIONS))
+    wanted = after_steps(decoder, answers, steps=2)
+    with torch.no_grad():
+        assert after_steps(decoder, answers, steps=2) == wanted

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable
 from typing import IO
 
 from constructions.guards.wording import printable
@@ -28,11 +27,6 @@ def is_wide(asked: bool) -> bool:
     return asked or (sys.stdout.isatty() and shutil.get_terminal_size().columns >= WIDE)
 
 
-def joined(lines: Iterable[str]) -> str:
-    """Lines as one text, to be printed by `say_text`: what is in a line stays in it."""
-    return "\n".join(map(printable, lines))
-
-
 def say(line: str) -> None:
     """Print one line, at once. It begins with no verdict; one that would, with a name from a file,
     is marked.
@@ -41,7 +35,7 @@ def say(line: str) -> None:
 
 
 def say_text(text: str) -> None:
-    """Print the lines of a text that `joined` made."""
+    """Print the lines of a text that `constructions.guards.wording.joined` made."""
     for line in text.split("\n"):
         say(line)
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.learning.recalled import at_answers
+from verify.learned.asked import asked
 
 _NUMBERS = 2**24
 """So many logits are computed at once."""
@@ -42,17 +43,26 @@ class Answered:
         answers: int64 (Q,).
 
     Raises:
-        InputError: an answer is no token that the model has a logit for.
+        InputError: the model has other sizes than the table, or no logit for an answer.
     """
 
     def __init__(self, model: nn.Module, facts: FactTable):
+        asked(model, facts, 1, 0)  # refuses other sizes
         tokens, targets = facts.dataset()
         device = next(iter(model.parameters())).device
         self._model = model
         self.tokens = torch.from_numpy(tokens).to(device)
         self.answers = torch.from_numpy(targets[:, 0]).to(device)
         self.n_queries = len(tokens)
-        n_logits = self.logits({}, slice(0, 1)).shape[-1]
+        largest = tokens.max(axis=1).argmax()
+        try:
+            n_logits = self.logits({}, slice(largest, largest + 1)).shape[-1]
+        except IndexError as error:
+            raise InputError(
+                f"the model has no row of token {tokens.max()}; {facts.n_entities:,} entities and"
+                f" {facts.n_relations:,} relations have"
+                f" {facts.n_entities + facts.n_relations:,} tokens"
+            ) from error
         if int(self.answers.max()) >= n_logits:
             raise InputError(
                 f"an answer is token {int(self.answers.max())}, and the model gives {n_logits}"

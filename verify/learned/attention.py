@@ -15,6 +15,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from constructions.guards.wording import counted
 from verify.learned.decoder import Floats, Ints, Watched
 from verify.learned.measure import Measure
 
@@ -32,6 +33,17 @@ class Attention:
 
     measure: Measure
     by_head: Floats
+
+    def __str__(self) -> str:
+        """The measure, and between what heads and relations differ."""
+        if self.measure.refused is not None:
+            return str(self.measure)
+        relations, heads = self.by_head.shape
+        low, high = float(self.by_head.min()), float(self.by_head.max())
+        return (
+            f"{self.measure}\nof {counted(heads, 'head')} and {counted(relations, 'relation')}:"
+            f" {low:.3f} to {high:.3f}"
+        )
 
 
 def attention(decoder: Watched, position: int = 0) -> Attention:

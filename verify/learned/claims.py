@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from textwrap import indent, wrap
 from typing import Literal
 
 from torch import Tensor
 
-from constructions.guards.wording import shortened
+from constructions.guards.wording import joined, printable, shortened
 from verify.queries.evidence import worst
 
 Verdict = Literal["PASS", "FAIL", "UNKNOWN"]
@@ -93,6 +94,24 @@ class Claim:
         """The share of queries that are neither proven nor refuted, 0 to 1."""
         return 1 - (self.proven + self.refuted) / self.queries if self.queries else 1.0
 
+    @property
+    def _shown_margin(self) -> str:
+        """The margin in digits; "" of none, and where there is no other answer to be above."""
+        if self.margin is None or math.isinf(self.margin):
+            return ""
+        return shortened(Fraction(self.margin))
+
+    def __str__(self) -> str:
+        """The verdict, and how many queries are decided, in lines of at most 95 columns."""
+        decided = f"decided: {1 - self.undecided:.2%} of {self.queries:,} queries"
+        if self._shown_margin:
+            decided += f", margin of those that are proven: {self._shown_margin}"
+        return joined(
+            part
+            for line in (self.in_words(), decided)
+            for part in wrap(printable(line), 95, subsequent_indent="    ")
+        )
+
     def in_words(self) -> str:
         """The verdict in one line."""
         if self.why:
@@ -103,7 +122,7 @@ class Claim:
                 f" {self.first_wrong.in_words()}"
             )
         if self.verdict == "PASS":
-            by = "" if self.margin is None else f", by {shortened(Fraction(self.margin))} at least"
+            by = f", by {self._shown_margin} at least" if self._shown_margin else ""
             return f"PASS: all {self.queries:,} queries are answered right{by}"
         return (
             f"UNKNOWN: {self.queries - self.proven - self.refuted:,} of {self.queries:,} queries"
@@ -129,6 +148,13 @@ class Proof:
     def verdict(self) -> Verdict:
         """The worse one of both."""
         return worst((self.real.verdict, self.in_dtype.verdict))
+
+    def __str__(self) -> str:
+        """Both, each under its name."""
+        return (
+            f"in real arithmetic:\n{indent(str(self.real), '    ')}\n"
+            f"in {self.dtype}, in any order:\n{indent(str(self.in_dtype), '    ')}"
+        )
 
     def in_words(self) -> str:
         """Both in two lines."""

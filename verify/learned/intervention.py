@@ -24,11 +24,13 @@ answer for r must not move, so that "move" and "both" are 0 of a clean superposi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 
 import numpy as np
 from numpy.typing import NDArray
 
 from constructions.facts.answers import MISSING
+from constructions.guards.wording import joined
 from verify.learned.decoder import Decoder, Floats, Ints, said
 from verify.learned.measure import Measure
 from verify.learned.random_rows import shifts_alike
@@ -44,6 +46,14 @@ class Intervention:
     move: Measure
     keep: Measure
     both: Measure
+
+    def __str__(self) -> str:
+        """A line for each; where all are refused, the reason once."""
+        reasons = {one.refused for one in (self.move, self.keep, self.both)}
+        if len(reasons) == 1 and self.both.refused is not None:
+            said = f"{', '.join(NAMES)}: refused, {self.both.refused}"
+            return joined(wrap(said, 99, subsequent_indent="    "))
+        return joined(map(str, (self.move, self.keep, self.both)))
 
 
 @dataclass

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constructions.guards.errors import InputError
+from constructions.guards.wording import counted
 from verify.learned.decoder import Floats, WithUnits, pieces
 from verify.learned.measure import Measure
 
@@ -47,6 +48,16 @@ class Selection:
     score: Floats
     on: NDArray[np.bool_]
     null_on: NDArray[np.bool_]
+
+    def __str__(self) -> str:
+        """The measure, and how many units select."""
+        if self.measure.refused is not None:
+            return str(self.measure)
+        selective = int((self.score >= SELECTIVE).sum())
+        return (
+            f"{self.measure}\n{selective:,} of {counted(len(self.score), 'unit')} are on for some"
+            f" of the {counted(len(self.on), 'relation')} alone"
+        )
 
     def agreement(self, planted: NDArray[np.bool_], units: NDArray[np.int64]) -> Measure:
         """Of some units, how many are on for just the relations that they should be: exact.

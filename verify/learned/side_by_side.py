@@ -18,6 +18,7 @@ from bounds.grids import fixed_point_width
 from constructions.facts.table import FactTable
 from constructions.forms.noise import noise_radius
 from constructions.guards.errors import DoesNotFit, InputError
+from constructions.guards.wording import counted, joined
 from constructions.model.answering import Answering
 from constructions.model.transformer import Transformer
 from verify.learned.adapters import of
@@ -48,6 +49,10 @@ class Row:
     trained: Cell
     construction: Cell
 
+    def __str__(self) -> str:
+        """In a line: the trained models, beside the construction."""
+        return f"{self.name}: {_briefly(self.trained)} beside {_briefly(self.construction)}"
+
 
 @dataclass(frozen=True)
 class SideBySide:
@@ -70,6 +75,13 @@ class SideBySide:
             if one.name == name:
                 return one
         raise KeyError(name)
+
+    def __str__(self) -> str:
+        """A line for each row; nulls, intervals and reasons stand in
+        `verify.cli.reports.side_by_side.table`.
+        """
+        head = f"{self.n_facts:,} facts: {self.trained} beside {self.construction}"
+        return joined([head, *map(str, self.rows)])
 
 
 def side_by_side(
@@ -101,7 +113,7 @@ def side_by_side(
         raise InputError("side by side: the construction answers other facts than those given")
     both = _Sides(models, construction, facts, seed)
     return SideBySide(
-        f"{type(models[0]).__name__}, {_counted(len(models), 'seed')}",
+        f"{type(models[0]).__name__}, {counted(len(models), 'seed')}",
         str(construction.construction),
         facts.n_stored_queries(1),
         (*both.sizes(), *both.bits(tuning_steps), *both.distances(), *both.mechanism()),
@@ -226,6 +238,21 @@ def _least_rows(
     ]
 
 
-def _counted(count: int, noun: str) -> str:
-    """A number and its noun."""
-    return f"{count} {noun}{'s' * (count > 1)}"
+def from_to(numbers: Numbers) -> str:
+    """The least and the largest number of all seeds, or the one that all have."""
+    low, high = min(numbers), max(numbers)
+    return _number(low) if low == high else f"{_number(low)} to {_number(high)}"
+
+
+def _number(value: float) -> str:
+    """Integers in full, others in four digits."""
+    return f"{int(value):,}" if float(value).is_integer() else f"{value:.4g}"
+
+
+def _briefly(cell: Cell) -> str:
+    """Numbers, a measure's value, or that there is none."""
+    if isinstance(cell, tuple):
+        return from_to(cell)
+    if isinstance(cell, str) or cell.value is None:
+        return "none"
+    return f"{float(cell.value):.3f}"

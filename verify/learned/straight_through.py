@@ -16,6 +16,7 @@ RATE = 0.03
 _EVERY = 10
 
 
+@torch.enable_grad()
 def tuned(
     answered: Answered,
     weights: Mapping[str, Tensor],

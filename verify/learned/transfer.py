@@ -150,6 +150,7 @@ def after_steps(
     return replace(measured, control=other.value)
 
 
+@torch.enable_grad()
 def _moved(decoder: Differentiable, start: Floats, facts: Ints, steps: int, rate: float) -> Floats:
     """Rows after so many steps of AdamW on the mean cross-entropy of all facts."""
     relations, subjects = np.nonzero(facts != MISSING)

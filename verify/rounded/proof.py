@@ -44,6 +44,7 @@ from verify.rounded.folder import Folder, read
 
 LIMIT = 2.0**51
 MOST_TERMS = 2**30
+_TOO_LARGE = "{} may exceed 2^51 of its steps: it may be rounded; round the weights to fewer bits"
 NUMBERS = 2**22
 """So many numbers of the widest vectors are computed together."""
 
@@ -109,7 +110,7 @@ def _sum(one: Scaled, other: Scaled) -> Scaled:
     """The sum of two vectors, each within the limit (Lemma 2 with weights 1)."""
     one, other = _aligned(one, other)
     bound = np.abs(one.integers).max(initial=0) + np.abs(other.integers).max(initial=0)
-    require(bound <= LIMIT, "a sum of two vectors may exceed 2^51 of its steps", Undecided)
+    require(bound <= LIMIT, _TOO_LARGE.format("a sum of two vectors"), Undecided)
     return Scaled(one.integers + other.integers, one.exponent)
 
 
@@ -131,7 +132,7 @@ def _affine(weight: Scaled, bias: Scaled, x: Scaled) -> tuple[Scaled, float]:
     product, added = _aligned(Scaled(weight.integers, exponent), bias)
     largest = np.abs(x.integers).max(axis=0, initial=0)
     bound = float((np.abs(product.integers) @ largest + np.abs(added.integers)).max(initial=0))
-    require(bound <= LIMIT, "a sum may exceed 2^51 of its steps: it may be rounded", Undecided)
+    require(bound <= LIMIT, _TOO_LARGE.format("a sum"), Undecided)
     return Scaled(x.integers @ product.integers.T + added.integers, product.exponent), bound
 
 

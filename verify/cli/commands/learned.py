@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from constructions.guards.errors import InputError
+from constructions.guards.wording import joined
 from verify.cli.commands.long_work import add_running, run
 from verify.cli.commands.options import Commands, add_json
-from verify.cli.output import complain, joined, say, say_text
+from verify.cli.output import complain, say, say_text
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
 from verify.cli.values import seeds
 from verify.cli.written_files import check_writable, write_text

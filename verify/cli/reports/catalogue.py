@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from constructions.catalogue import CATALOGUE
 from constructions.entry import Construction
-from verify.cli.output import joined
+from constructions.guards.wording import joined
 
 
 def catalogue_lines(own: Sequence[Construction] = ()) -> str:

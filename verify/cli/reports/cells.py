@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from constructions.guards.wording import joined
 from verify.cells.results import CellResult
-from verify.cli.output import joined
 from verify.cli.reports.checks import margin_line, proof_line
 from verify.cli.reports.columns import Column, row
 from verify.cli.reports.rounding import factor

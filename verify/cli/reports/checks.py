@@ -7,8 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from constructions.guards.wording import shortened
-from verify.cli.output import joined
+from constructions.guards.wording import joined, shortened
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.evidence import worst
 from verify.queries.sample import Sample

@@ -18,8 +18,7 @@ from bounds.logarithms import round_down
 from bounds.lower_bound import Bound
 from bounds.theorem_4_2 import information_limit
 from constructions.guards.errors import InputError
-from constructions.guards.wording import shortened
-from verify.cli.output import joined
+from constructions.guards.wording import joined, shortened
 from verify.cli.reports.columns import columns
 from verify.cli.reports.plane import embedding_bits
 from verify.cli.reports.plane_tables import positive_bits

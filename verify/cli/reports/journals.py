@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
-from verify.cli.output import joined
+from constructions.guards.wording import joined
 from verify.runner.durations import measured
 from verify.runner.merged import Found, Merged
 

@@ -6,7 +6,7 @@ import json
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from verify.cli.output import joined
+from constructions.guards.wording import joined
 
 if TYPE_CHECKING:  # which imports torch
     from verify.learned.language_models.linear_relations import Encoding

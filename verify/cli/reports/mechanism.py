@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from constructions.guards.wording import printable
-from verify.cli.output import joined
+from constructions.guards.wording import joined, printable
 from verify.queries.shown import Fired, Held, Look, Row, Shown, ShownStep
 
 WIDTH = 99

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bounds.lower_bound import Bound, LowerBound
 from bounds.theorem_4_2 import every_bound
-from constructions.guards.wording import shortened
-from verify.cli.output import joined
+from constructions.guards.wording import joined, shortened
 from verify.cli.reports.columns import columns
 from verify.cli.reports.plane import COLUMNS, Plane
 from verify.cli.reports.rounding import down

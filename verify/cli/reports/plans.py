@@ -9,8 +9,7 @@ from bounds.plans import Budget, Plan, plans
 from bounds.separation import Separation
 from constructions.catalogue import CATALOGUE
 from constructions.entry import Construction
-from constructions.guards.wording import shortened
-from verify.cli.output import joined
+from constructions.guards.wording import joined, shortened
 from verify.cli.reports.columns import columns
 from verify.cli.reports.rounding import down, factor
 

@@ -48,8 +48,12 @@ def draw(curves: Sequence[tuple[str, RecallByBits]], path: Path) -> None:
 
 
 def _draw_bound(axes: Any, curve: RecallByBits) -> None:
-    """The recall that the bits allow at most, and where no model is."""
-    queries = curve.drawn.n_queries
+    """The recall that the bits allow at most, and where no model is; nothing where no bound is
+    known.
+    """
+    queries = curve.n_queries
+    if curve.drawn is None:
+        return
     wrong = sorted({round(step * queries / _STEPS) for step in range(_STEPS + 1)}, reverse=True)
     at = [(curve.drawn.needed(one) / queries, 1 - one / queries) for one in wrong]
     bits, recall = zip(*[(bits, recall) for bits, recall in at if bits > 0], strict=True)
@@ -67,7 +71,7 @@ def _draw_bound(axes: Any, curve: RecallByBits) -> None:
 
 def _draw_points(axes: Any, name: str, curve: RecallByBits, color: str) -> None:
     """One model's points, each with its b."""
-    queries = curve.drawn.n_queries
+    queries = curve.n_queries
     for tuned in sorted({one.tuned for one in curve.points}):
         points = [one for one in curve.points if one.tuned == tuned]
         bits = [one.total_bits / queries for one in points]
