@@ -98,6 +98,22 @@ def test_tensors_of_other_dtypes_and_shapes(honest, kind):
     refused(with_tensors(honest, TENSORS[kind]), "weights.safetensors holds")
 
 
+def test_a_tensor_of_nothing_whose_axes_are_too_long(honest):
+    def reason(shape):
+        raw = honest["weights.safetensors"]
+        length = int.from_bytes(raw[:8], "little")
+        header = json.loads(raw[8 : 8 + length])
+        header["none"] = {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}
+        longer = json.dumps(header).encode()
+        changed = len(longer).to_bytes(8, "little") + longer + raw[8 + length :]
+        return verdict(sealed(honest | {"weights.safetensors": changed}))
+
+    for shape in ([0, 2**62, 2**62], [2**70, 0]):
+        found = reason(shape)
+        assert (found.verdict, "has axes that are too long" in found.reason) == ("FAIL", True)
+    assert "weights.safetensors holds" in reason([0, 2]).reason  # the control
+
+
 def test_bytes_after_the_tensors(honest):
     longer = honest | {"weights.safetensors": honest["weights.safetensors"] + b"\0\0\0\0"}
     refused(sealed(longer), "its tensors end at")
