@@ -99,10 +99,10 @@ def test_an_entry_that_float32_does_not_hold_when_rounded_is_refused():
     assert round_weights(other, 10).entities.isfinite().all()  # the control: rounded down
     with torch.no_grad():
         other.entities[0, 0] = -torch.finfo(torch.float32).max
-    with pytest.raises(InputError, match="entities has an entry .*, it is above all of float32"):
+    with pytest.raises(InputError, match=r"entities has an entry .*, it is above all of float32"):
         round_weights(other, 10)
     wide = copied(trained()).double()
     with torch.no_grad():
         wide.entities.mul_(1e200)
-    with pytest.raises(InputError, match="entities has an entry .*, it is above all of float32"):
+    with pytest.raises(InputError, match=r"entities has an entry .*, it is above all of float32"):
         round_weights(wide, 10)
