@@ -118,6 +118,11 @@ def test_one_hop_says_what_all_tensors_need_and_no_tree_says_why(capsys):
     assert main(["bound", "-N", "20", "-R", "4", "-k", "3", "--wrong-share", "0"]) == 0
     printed = capsys.readouterr().out
     assert "shared leaves: imperfect_shared_leaves_bound needs M I(k) <= N" in printed
+    sizes = ["-N", "20", "-R", str(2**40), "-k", "5000", "--embedding-bits", "0"]
+    assert main(["bound", *sizes, "--wrong-share", "0.1"]) == 0
+    printed += capsys.readouterr().out
+    assert "are too many queries to count" in printed  # the control: long reasons are there
+    assert max(map(len, printed.splitlines())) < 100
 
 
 @pytest.mark.parametrize(

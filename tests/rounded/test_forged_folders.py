@@ -11,6 +11,7 @@ from small_trained import FACTS, drawn, trained
 from constructions import FactTable, InputError, OneLayerShape
 from constructions.learning.rounded_folder import load_rounded
 from constructions.learning.rounding import round_weights
+from verify.__main__ import main
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,19 @@ TENSORS = {
 @pytest.mark.parametrize("kind", TENSORS)
 def test_tensors_of_other_dtypes_and_shapes(honest, kind):
     refused(with_tensors(honest, TENSORS[kind]), "weights.safetensors holds")
+
+
+@pytest.mark.parametrize("kind", [*TENSORS, "honest"])
+def test_what_check_prints_of_it_is_no_wider_than_a_page(honest, kind, tmp_path, capsys):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    files = honest if kind == "honest" else with_tensors(honest, TENSORS[kind])
+    for name, raw in files.items():
+        (folder / name).write_bytes(raw)
+    assert main(["check", str(folder)]) == (kind != "honest")
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) > (kind == "honest")
+    assert max(map(len, printed)) < 100
 
 
 def test_a_tensor_of_nothing_whose_axes_are_too_long(honest):

@@ -19,7 +19,7 @@ from bounds.lower_bound import Bound
 from bounds.theorem_4_2 import information_limit
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
-from verify.cli.output import joined
+from verify.cli.output import folded, joined
 from verify.cli.reports.columns import columns
 from verify.cli.reports.plane import embedding_bits
 from verify.cli.reports.plane_tables import positive_bits
@@ -99,7 +99,7 @@ def table(shown: ImperfectRecall) -> str:
     """The bounds by B_e, a line for each."""
     share = shortened(shown.wrong_share)
     lines = [
-        (
+        *folded(
             f"N = {shown.n_entities:,}, R = {shown.n_relations:,}, k = {shown.hops:,}: the facts"
             f" are {down(shown.limit, 2)} bits (log2 N!^R)"
         ),
@@ -117,17 +117,15 @@ def table(shown: ImperfectRecall) -> str:
         if set(cells) <= {"-", "negative"} and len(shown.curves) > 1:
             break
     lines += columns(rows)
-    lines += [
-        f"{column.title}: {cell}"
-        for column, cell in zip(COLUMNS, shown.curves[0][1], strict=True)
-        if isinstance(cell, str)
-    ]
+    for column, cell in zip(COLUMNS, shown.curves[0][1], strict=True):
+        if isinstance(cell, str):
+            lines += folded(f"{column.title}: {cell}")
     if shown.all_tensors is not None:
         lines.append(f"all tensors together: at least {down(shown.all_tensors)} bits")
     lines += [
         "rounded down; B_e = 0 says what all tensors together need, under the same hypothesis",
-        "if facts are drawn at random after the number format is fixed, a model c bits below global",
-        "is so often right with probability at most 2^-c: docs/imperfect-recall.md",
+        "if facts are drawn at random after the number format is fixed, a model c bits below",
+        "global is so often right with probability at most 2^-c: docs/imperfect-recall.md",
     ]
     return joined(lines)
 
