@@ -56,14 +56,6 @@ def say_verdict(line: str) -> None:
     print(_coloured(word) + shown[len(word) :], flush=True)
 
 
-def say_verdict_and_more(line: str) -> None:
-    """Print a line that begins with a verdict, and what does not fit into `COLUMNS` below it."""
-    first, *more = folded(line)
-    say_verdict(first)
-    for part in more:
-        say(part)
-
-
 def folded(line: str) -> list[str]:
     """A line as one or several of at most `COLUMNS` columns, the further ones indented."""
     shown = printable(line)

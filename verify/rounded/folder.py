@@ -137,7 +137,7 @@ def _manifest(files: Mapping[str, Any]) -> Any:
     require(named, f"the folder holds {sorted(there)}")
     for name, entry in listed.items():
         found = {"bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()}
-        require(entry == found, f"{name}: the manifest says {entry}, and it is {found}")
+        require(entry == found, f"{name}: the manifest says another size, or another SHA-256")
     return manifest
 
 
