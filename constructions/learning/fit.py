@@ -65,7 +65,7 @@ def fit(
         facts: a table, whose stored facts are learned; tokens and targets as of
             `FactTable.dataset`; or such a thing for each seed.
         steps: of the optimizer, at most.
-        seeds: one or several.
+        seeds: one or several, from 0 to 2^63 - 1.
         rate: the highest learning rate; warm_up: steps in which it rises from 0.
         weight_decay: of AdamW, on matrices and tables; biases and gains have none.
         batch: how many queries a step reads, in a new order each time that all have been read;
@@ -83,7 +83,7 @@ def fit(
     Raises:
         InputError: an argument is out of range, or a name is no parameter's.
     """
-    numbers = tuple(whole("seed", seed, 0) for seed in _listed(seeds))
+    numbers = tuple(whole("seed", seed, 0, 2**63 - 1) for seed in _listed(seeds))
     if not numbers:
         raise InputError("no seed is given")
     steps, warm_up = whole("steps", steps, 0), whole("warm_up", warm_up, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import wrap
@@ -159,9 +160,9 @@ class Recalled:
 def n_right(models: Sequence[nn.Module], facts: Data | Sequence[Data]) -> NDArray[np.int64]:
     """How many queries each of several models of one architecture answers right, int64 (M,).
 
-    A query is answered right if at each position that answers the target's logit is the largest of
-    all, the first of equal ones, and a finite number. Of a chain of thought that is so just if it
-    writes all of this by itself.
+    A query is answered right if at each position that answers the target's logit is a finite
+    number and strictly above all others: where two are largest, or one is not a number, nothing
+    has been answered. Of a chain of thought that is so just if it writes all of this by itself.
 
     Args:
         models: that give logits for tokens, with parameters of one shape.
@@ -188,10 +189,12 @@ def _n_right(stack: Stack, examples: Examples) -> NDArray[np.int64]:
     at_once = max(1, _NUMBERS // (len(stack) * examples.tokens.shape[-1] * n_tokens))
     for start in range(0, examples.n_queries, at_once):
         part = examples.chosen(slice(start, start + at_once))
-        largest, said = at_answers(stack.logits(part.tokens), part.targets).max(-1)
-        right += (
-            (((said == part.targets) | (part.targets < 0)) & largest.isfinite()).all(-1).sum(-1)
-        )
+        logits = at_answers(stack.logits(part.tokens), part.targets)
+        columns = part.targets.clamp(min=0)[..., None]
+        own = logits.gather(-1, columns)[..., 0]
+        others = logits.scatter(-1, columns, -math.inf).amax(-1)  # NaN if one of them is
+        is_right = (own > others) & own.isfinite()
+        right += (is_right | (part.targets < 0)).all(-1).sum(-1)
     found: NDArray[np.int64] = right.cpu().numpy()
     return found
 

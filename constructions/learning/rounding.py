@@ -22,6 +22,7 @@ from constructions.learning.one_layer import OneLayer
 
 MOST_BITS = 24
 """Of float32."""
+_LARGEST = torch.finfo(torch.float32).max
 
 
 class Grid(NamedTuple):
@@ -92,6 +93,8 @@ def _on_grid(weight: Tensor, bits: int, name: str) -> Tensor:
         step += 1
     if step < -149:
         raise InputError(f"{name} has the step 2^{step}; float32 has 2^-149 at least")
+    if math.ldexp(round(math.ldexp(largest, -step)), step) > _LARGEST:
+        raise InputError(f"{name} has an entry {largest:g}; rounded, it is above all of float32")
     return torch.ldexp(torch.round(weight * 2.0**-step), torch.tensor(step)) + 0.0  # no -0
 
 

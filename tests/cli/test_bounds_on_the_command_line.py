@@ -103,12 +103,26 @@ def test_what_is_no_share_is_refused(share, capsys):
     assert "is no share, a number from 0 to 1 such as 0.01" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("share", ["1e-4000000", "1E-99999999999999999999", "1e-4301", "1e-9_999"])
+def test_a_share_of_too_many_digits_is_refused_at_once(share, capsys):
+    with pytest.raises(SystemExit):
+        main(["bound", "-N", "10", "-R", "2", f"--wrong-share={share}"])
+    assert "an exponent of 10 that is larger than 4,300" in capsys.readouterr().err
+    assert main(["bound", "-N", "10", "-R", "2", "--wrong-share", "1e-4300"]) == 0  # the control
+    assert main(["bound", "-N", "10", "-R", "2", "--wrong-share", "1e-002"]) == 0
+
+
 def test_one_hop_says_what_all_tensors_need_and_no_tree_says_why(capsys):
     assert main(["bound", "-N", "64", "-R", "4", "--wrong-share", "1/20"]) == 0
     assert "all tensors together: at least 1,103.748063 bits" in capsys.readouterr().out
     assert main(["bound", "-N", "20", "-R", "4", "-k", "3", "--wrong-share", "0"]) == 0
     printed = capsys.readouterr().out
     assert "shared leaves: imperfect_shared_leaves_bound needs M I(k) <= N" in printed
+    sizes = ["-N", "20", "-R", str(2**40), "-k", "5000", "--embedding-bits", "0"]
+    assert main(["bound", *sizes, "--wrong-share", "0.1"]) == 0
+    printed += capsys.readouterr().out
+    assert "are too many queries to count" in printed  # the control: long reasons are there
+    assert max(map(len, printed.splitlines())) < 100
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,12 @@ def test_points_that_are_lost_are_said_and_end_with_1(small, monkeypatch, capsys
     ("words", "said"),
     [
         (["nothing"], "no experiment is called 'nothing'; there are threshold, worlds"),
+        (["x" * 1000], "no experiment is called 'xxx"),
         (["--seeds", "9-3"], "'9-3' is no range of 1 to 100 seeds"),
         (["--seeds", "x"], "'x' is neither a seed nor a range such as 0-4"),
         (["--seeds", "1234567"], "is neither a seed nor a range"),
         (["--json", "no/such/folder.json"], "cannot be written"),
+        (["--plot", "x.png"], "x.png: the picture is an SVG; give a file name that ends in .svg"),
     ],
 )
 def test_bad_input_ends_with_2(words, said, capsys):
@@ -98,4 +100,6 @@ def test_bad_input_ends_with_2(words, said, capsys):
     except SystemExit as ended:
         status = ended.code
     assert status == 2
-    assert said in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert "usage" in printed or max(map(len, printed.splitlines())) < 100

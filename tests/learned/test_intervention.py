@@ -18,6 +18,7 @@ from decoders_to_measure import (
 )
 
 from constructions import FactTable, selector
+from constructions.guards.errors import InputError
 from verify.learned import superposition as fits
 from verify.learned.adapters import of
 from verify.learned.additive_fit import fitted
@@ -120,6 +121,23 @@ def test_one_relation_has_nothing_to_keep():
     assert found.move.value == found.both.value == 1
     assert found.both.control is None
     assert found.keep.refused == "there is nothing to count"
+
+
+def test_an_exchange_of_what_is_missing_is_no_control():
+    """Facts of relation 0 alone: there is no other component to exchange."""
+    decoder, answers = measured(selector(BIJECTIONS))
+    assert intervention(decoder, answers).move.control == 0
+    answers = answers.copy()
+    answers[1:] = -1
+    found = intervention(decoder, answers)
+    assert found.move.value == 1
+    assert found.move.control is None
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5])
+def test_a_number_of_subjects_that_is_none_is_refused(n):
+    with pytest.raises(InputError, match="n_subjects must be an integer of at least 1"):
+        intervention(*measured(selector(BIJECTIONS)), n_subjects=n)
 
 
 def test_it_is_refused_where_no_component_is_known():

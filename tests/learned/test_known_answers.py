@@ -11,6 +11,7 @@ from export_tools import needs
 from page_blocks import ROOT, python_of
 
 from constructions.guards.errors import InputError
+from verify.__main__ import main
 from verify.learned.adapters import of
 from verify.learned.claimed import answers_of
 from verify.learned.decoder import table_of_answers
@@ -269,3 +270,10 @@ def test_the_memory_holds_nothing_in_its_rows(models):
     known = models["memory"]
     found = find(of(known.decoder, known.facts), answers_of(known.facts))
     assert found.subspaces == {}
+
+
+@pytest.mark.parametrize("seed", [2**63, 10**26 - 1])
+def test_a_seed_that_is_too_large_is_refused_before_anything_is_written(seed, tmp_path, capsys):
+    assert main(["known-answers", str(tmp_path / "out"), "--seed", str(seed)]) == 2
+    assert "seed must be an integer from 0 to 9,223,372,036,854,775,807" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from constructions import FactTable, selector
 from constructions.guards.errors import InputError, InternalError
+from verify.learned.adapters import of
+from verify.learned.claimed import answers_of
 from verify.learned.measure import Measure, over_seeds
+from verify.learned.recall import recall
+
+
+def measured(facts):
+    """A selector of these facts, and what it should answer."""
+    return of(selector(facts)), answers_of(facts)
 
 
 def test_the_interval_is_students():
@@ -60,3 +69,12 @@ def test_means_are_taken_of_seeds_of_one_measure():
             over_seeds(wrong)
     with pytest.raises(InputError, match="means over seeds already"):
         over_seeds([over_seeds([Measure("x", 1.0)] * 2)])
+
+
+def test_recall_has_no_null_and_no_control_that_cannot_fail():
+    several = recall(*measured(FactTable.random_bijections(8, 2, seed=0)))
+    assert None not in (several.null, several.control)
+    one = recall(*measured(FactTable.random_bijections(1, 2, seed=0)))
+    assert (one.value, one.null, one.control) == (1, None, None)
+    alike = recall(*measured(FactTable(np.zeros((2, 8), dtype=np.int64))))
+    assert (alike.value, alike.null, alike.control) == (1, None, 1)

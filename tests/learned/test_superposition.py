@@ -7,6 +7,7 @@ from decoders_to_measure import (
     GEOMETRIC,
     MEMORIES,
     R,
+    edited,
     generator,
     measured,
     orthogonal,
@@ -19,7 +20,9 @@ from verify.learned import superposition as module
 from verify.learned.adapters import of
 from verify.learned.additive_fit import attribute_vectors, features, fitted
 from verify.learned.claimed import answers_of, claimed_by
+from verify.learned.intervention import intervention
 from verify.learned.superposition import parametrisation, superposition
+from verify.learned.transfer import zero_step
 
 
 def worlds(count, size=8, relations=3):
@@ -167,3 +170,29 @@ def test_rows_that_say_nothing_are_refused():
     for wrong in ({"by": "sign"}, {"folds": 1}):
         with pytest.raises(InputError, match="folds at least 2"):
             superposition(decoder, answers, **wrong)
+    with pytest.raises(InputError, match="folds must be an integer"):
+        superposition(decoder, answers, folds=2.5)
+
+
+@pytest.mark.parametrize("measure", [superposition, zero_step, intervention])
+@pytest.mark.parametrize("ridge", [-1.0, np.nan, np.inf])
+def test_what_is_no_ridge_is_refused(measure, ridge):
+    with pytest.raises(InputError, match="ridge must be a finite number of at least 0"):
+        measure(*measured(selector(BIJECTIONS)), ridge=ridge)
+
+
+@pytest.mark.parametrize("measure", [superposition, zero_step])
+def test_what_has_no_features_is_refused(measure):
+    """No fact, one answer for all, and unembeddings of zeros or of what is no number."""
+    model = many_worlds()
+    decoder, answers = of(model), claimed_by(model)
+    assert measure(decoder, answers, by="unembedding").value > 0.9  # the control
+    assert measure(decoder, np.full_like(answers, -1)).refused == "no subject has a fact"
+    one = "by attribute and by unembedding all subjects have the same features"
+    assert one in measure(decoder, np.zeros_like(answers)).refused
+    zero = of(edited(model, "unembedding.weight", lambda u: u.zero_()))
+    assert "by unembedding all subj" in measure(zero, answers, by="unembedding").refused
+    for value in (np.nan, np.inf):
+        bad = of(edited(model, "unembedding.weight", lambda u, v=value: u[3].fill_(v)))
+        assert "not finite" in measure(bad, answers, by="unembedding").refused
+        assert not superposition(bad, answers).refused  # by attribute, of which it is no part

@@ -254,23 +254,42 @@ def test_batches_read_all_queries_in_the_order_of_their_seed():
 
 
 def test_what_is_no_number_is_never_right():
-    model = OneLayer(SHAPE)
+    tokens, targets = FACTS.dataset()
+    model = fit(SHAPE, FACTS, 400, 0).models[0]
+    assert n_right([model], FACTS).tolist() == [36]  # the control
+    with torch.no_grad():
+        model.answers[5] = math.nan  # one column of the logits
+    assert n_right([model], FACTS).tolist() == [0]
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(math.nan)
+    assert n_right([model], (tokens, np.zeros_like(targets))).tolist() == [0]
+
+
+def test_of_logits_that_are_equal_none_is_right():
     constant = (FACTS.dataset()[0], np.zeros((36, 1), dtype=np.int64))
-    assert n_right([model], constant).tolist() == [0]
-    with torch.no_grad():  # the control: the same targets, and logits that are all alike
+    model = OneLayer(SHAPE)
+    with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(0)
-    assert n_right([model], constant).tolist() == [36]
+        assert n_right([model], constant).tolist() == [0]
+        for parameter in model.parameters():
+            parameter.fill_(1)
+        model.answers[2:] = 0
+        assert n_right([model], constant).tolist() == [0]  # answers 0 and 1 are both largest
+        model.answers[1] = 0
+        assert n_right([model], constant).tolist() == [36]  # the control: answer 0 alone
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ({"seeds": []}, "no seed is given"),
-        ({"seeds": [-1]}, "seed must be an integer of at least 0; got -1"),
+        ({"seeds": [-1]}, "seed must be an integer from 0 to .*; got -1"),
+        (
+            {"seeds": [2**64]},
+            "seed must be an integer from 0 to 9,223,372,036,854,775,807; got 1844",
+        ),
         ({"until": 0}, "until is a share of the queries, above 0 and at most 1; got 0"),
         ({"rate": math.nan}, "rate must be a number of at least 0; got nan"),
         ({"weight_decay": -1}, "weight_decay must be a number of at least 0; got -1"),

@@ -11,6 +11,7 @@ from small_trained import FACTS, drawn, trained
 from constructions import FactTable, InputError, OneLayerShape
 from constructions.learning.rounded_folder import load_rounded
 from constructions.learning.rounding import round_weights
+from verify.__main__ import main
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,35 @@ TENSORS = {
 @pytest.mark.parametrize("kind", TENSORS)
 def test_tensors_of_other_dtypes_and_shapes(honest, kind):
     refused(with_tensors(honest, TENSORS[kind]), "weights.safetensors holds")
+
+
+@pytest.mark.parametrize("kind", [*TENSORS, "honest"])
+def test_what_check_prints_of_it_is_no_wider_than_a_page(honest, kind, tmp_path, capsys):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    files = honest if kind == "honest" else with_tensors(honest, TENSORS[kind])
+    for name, raw in files.items():
+        (folder / name).write_bytes(raw)
+    assert main(["check", str(folder)]) == (kind != "honest")
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) > (kind == "honest")
+    assert max(map(len, printed)) < 100
+
+
+def test_a_tensor_of_nothing_whose_axes_are_too_long(honest):
+    def reason(shape):
+        raw = honest["weights.safetensors"]
+        length = int.from_bytes(raw[:8], "little")
+        header = json.loads(raw[8 : 8 + length])
+        header["none"] = {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}
+        longer = json.dumps(header).encode()
+        changed = len(longer).to_bytes(8, "little") + longer + raw[8 + length :]
+        return verdict(sealed(honest | {"weights.safetensors": changed}))
+
+    for shape in ([0, 2**62, 2**62], [2**70, 0]):
+        found = reason(shape)
+        assert (found.verdict, "has axes that are too long" in found.reason) == ("FAIL", True)
+    assert "weights.safetensors holds" in reason([0, 2]).reason  # the control
 
 
 def test_bytes_after_the_tensors(honest):

@@ -90,3 +90,19 @@ def test_other_models_are_refused():
             other.biases[0][3] = bad
         with pytest.raises(InputError, match=r"biases\.0 holds a number that is not finite"):
             round_weights(other)
+
+
+def test_an_entry_that_float32_does_not_hold_when_rounded_is_refused():
+    other = copied(trained())
+    with torch.no_grad():
+        other.entities[0, 0] = -(2.0**128 - 2.0**120)
+    assert round_weights(other, 10).entities.isfinite().all()  # the control: rounded down
+    with torch.no_grad():
+        other.entities[0, 0] = -torch.finfo(torch.float32).max
+    with pytest.raises(InputError, match=r"entities has an entry .*, it is above all of float32"):
+        round_weights(other, 10)
+    wide = copied(trained()).double()
+    with torch.no_grad():
+        wide.entities.mul_(1e200)
+    with pytest.raises(InputError, match=r"entities has an entry .*, it is above all of float32"):
+        round_weights(wide, 10)

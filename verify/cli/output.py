@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from typing import IO
 
 from constructions.guards.wording import printable
@@ -18,6 +19,8 @@ VERDICTS = ("PASS", "FAIL", "UNKNOWN")
 NO_VERDICT = "not a verdict: "
 COLOURS = {"PASS": "32", "FAIL": "31", "UNKNOWN": "33"}
 """Green, red and yellow, on a terminal alone."""
+COLUMNS = 99
+"""Of lines that are long because of what they say, and no tables."""
 WIDE = 200
 """A terminal of so many columns has room for the wide tables."""
 
@@ -45,6 +48,14 @@ def say_verdict(line: str) -> None:
     shown = printable(line)
     word = next((word for word in VERDICTS if shown.startswith(word)), "")
     print(_coloured(word) + shown[len(word) :], flush=True)
+
+
+def folded(line: str) -> list[str]:
+    """A line as one or several of at most `COLUMNS` columns, the further ones indented."""
+    shown = printable(line)
+    if len(shown) <= COLUMNS:
+        return [shown]
+    return textwrap.wrap(shown, COLUMNS, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def say_row(line: str, verdict: str) -> None:

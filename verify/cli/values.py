@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from fractions import Fraction
 
 from bounds.lower_bound import LARGEST_SIZE
+
+MOST_DIGITS = 4300
+"""Of a number, as Python reads them."""
 
 
 def size(text: str) -> int:
@@ -47,7 +51,15 @@ def margin(text: str) -> float:
 
 
 def share(text: str) -> Fraction:
-    """A share of some whole, exactly as it is written: 0.01, 1/3."""
+    """A share of some whole, exactly as it is written: 0.01, 1/3. Its exponent, as that of 1e-9,
+    is at most 4,300: a fraction with that many digits is still computed with at once.
+    """
+    exponent = re.search(r"[eE][-+]?([\d_]+)\s*$", text)
+    digits = exponent[1].replace("_", "").lstrip("0") if exponent else ""
+    if len(digits) > 4 or int(digits or 0) > MOST_DIGITS:
+        raise argparse.ArgumentTypeError(
+            f"{_shown(text)} has an exponent of 10 that is larger than {MOST_DIGITS:,}"
+        )
     try:
         value = Fraction(text)
     except (ValueError, ZeroDivisionError):

@@ -34,6 +34,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from constructions.facts.answers import MISSING
+from constructions.guards.errors import InputError
 from constructions.guards.memory import require_memory
 from verify.learned.decoder import Decoder, Floats, Ints
 
@@ -135,6 +136,12 @@ def _principal(x: Floats) -> tuple[Floats, Floats]:
     kept = squares > _ROUNDING**2 * max(squares.max(initial=0), np.finfo(float).tiny)
     sizes, axes = np.sqrt(squares[kept]), axes[:, kept]
     return sizes, ((axes / sizes).T @ x if few else axes.T)
+
+
+def require_ridge(ridge: float) -> None:
+    """Raise InputError unless this is a ridge."""
+    if not 0 <= ridge < np.inf:
+        raise InputError(f"ridge must be a finite number of at least 0; got {ridge}")
 
 
 def rank_of(vectors: Floats, answers: Ints) -> int:

@@ -18,7 +18,8 @@ Null: a random shift of equal norm in place of the exchange, in a direction draw
 covariance of the rows of subjects, so that it lies where rows lie, in any basis and in a stream of
 any width.
 Control: the same exchange of another relation's component, that of the relation after r; the
-answer for r must not move, so that "move" and "both" are 0 of a clean superposition.
+answer for r must not move, so that "move" and "both" are 0 of a clean superposition. It is not
+counted where the subject or the donor has no fact for that relation: it would change nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constructions.facts.answers import MISSING
+from constructions.guards.integers import whole
 from constructions.guards.wording import joined
+from verify.learned.additive_fit import require_ridge
 from verify.learned.decoder import Decoder, Floats, Ints, said
 from verify.learned.measure import Measure
 from verify.learned.random_rows import shifts_alike
@@ -122,6 +125,9 @@ def intervention(
     Raises:
         InputError: as `superposition`.
     """
+    require_ridge(ridge)
+    if n_subjects is not None:
+        n_subjects = whole("n_subjects", n_subjects, 1)
     found = parametrisation(decoder, answers, by, folds)
     if found.refused:
         return Intervention(*(Measure.without(name, found.refused) for name in NAMES))
@@ -142,8 +148,10 @@ def intervention(
         random *= _lengths(shift) / np.maximum(_lengths(random), np.finfo(float).tiny)
         null.add(before, _asked_with(decoder, subjects, random), relation, wanted)
         if decoder.n_relations > 1:
-            other = _other_shift(answers, parts, relation, subjects, generator)
-            control.add(before, _asked_with(decoder, subjects, other), relation, wanted)
+            other, there = _other_shift(answers, parts, relation, subjects, generator)
+            if there.any():
+                said_then = _asked_with(decoder, subjects[there], other[there])
+                control.add(before[:, there], said_then, relation, wanted[there])
     measures = []
     for place, name in enumerate(NAMES):
         counts = value.shares[place], null.shares[place], control.shares[place]
@@ -183,20 +191,21 @@ def _exchange(
 
 def _other_shift(
     answers: Ints, parts: list[Fold], relation: int, subjects: Ints, generator: np.random.Generator
-) -> Floats:
-    """The exchange of the next relation's component for these subjects (n, d); 0 where the subject
-    or its donor has no fact for that.
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """The exchange of the next relation's component for these subjects (n, d), and where there is
+    one: bool (n,), not where the subject or its donor has no fact for that.
     """
     other = (relation + 1) % len(answers)
     donors = generator.choice(with_facts(answers), len(subjects))
     shift = np.zeros((len(subjects), len(parts[0].fit.bias)))
+    there = np.zeros(len(subjects), dtype=bool)
     for part in parts:
         here = np.isin(subjects, part.held_out)
         pair = answers[other, donors[here]], answers[other, subjects[here]]
         change = part.fit.component(other, pair[0]) - part.fit.component(other, pair[1])
-        missing = (pair[0] == MISSING) | (pair[1] == MISSING)
-        shift[here] = np.where(missing[:, None], 0, change)
-    return shift
+        shift[here] = change
+        there[here] = (pair[0] != MISSING) & (pair[1] != MISSING)
+    return shift, there
 
 
 def _asked_with(decoder: Decoder, subjects: Ints, shift: Floats) -> Ints:

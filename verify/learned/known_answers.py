@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 from constructions.decoders.standard_decoder import StandardDecoder, StandardShape
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
+from constructions.guards.integers import whole
 from constructions.saved.tensor_file import write_tensors
 from verify.learned.adapters import of
 from verify.learned.claimed import answers_of
@@ -48,11 +49,12 @@ def write(folder: str | os.PathLike[str], seed: int = 0) -> list[KnownModel]:
 
     Args:
         folder: does not exist yet, or is empty; its parent must exist.
-        seed: of facts, bases, noise and training.
+        seed: of facts, bases, noise and training, from 0 to 2^63 - 1.
 
     Raises:
-        InputError: it exists and is not empty, or cannot be made.
+        InputError: it exists and is not empty, or cannot be made; the seed is out of range.
     """
+    seed = whole("seed", seed, 0, 2**63 - 1)
     place = Path(folder)
     _require_new(place)
     models = list(known_models(seed))

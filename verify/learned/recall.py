@@ -16,7 +16,8 @@ def recall(decoder: Decoder, answers: NDArray[np.int64], seed: int = 0) -> Measu
 
     Null: what it says, held against facts that are shuffled among the subjects. Control: the rows
     of the subjects are exchanged, each gets another's; what a decoder still recalls then, it does
-    not read in the subject.
+    not read in the subject. There is no null where shuffling changes nothing, as each relation has
+    one answer alone, and no control of one subject: neither could fail.
 
     Args:
         decoder: any.
@@ -30,12 +31,15 @@ def recall(decoder: Decoder, answers: NDArray[np.int64], seed: int = 0) -> Measu
     generator = np.random.default_rng(seed)
     found = table_of_answers(decoder)
     others = decoder.with_rows(decoder.rows()[derangement(decoder.n_entities, generator)])
-    return Measure.of_counts(
-        "recall",
-        right(found, answers),
-        right(found, shuffled(answers, generator)),
-        right(table_of_answers(others), answers),
-    )
+    mixed = shuffled(answers, generator)
+    null = right(found, mixed) if _several(answers) else None
+    control = right(table_of_answers(others), answers) if decoder.n_entities > 1 else None
+    return Measure.of_counts("recall", right(found, answers), null, control)
+
+
+def _several(answers: NDArray[np.int64]) -> bool:
+    """Whether a relation has several answers, so that shuffled facts may be others."""
+    return any(len(np.unique(row[row != MISSING])) > 1 for row in answers)
 
 
 def right(found: NDArray[np.int64], answers: NDArray[np.int64]) -> tuple[int, int]:

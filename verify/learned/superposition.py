@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from constructions.facts.answers import MISSING
 from constructions.guards.errors import InputError
+from constructions.guards.integers import whole
 from verify.learned.additive_fit import (
     MOST_COEFFICIENTS,
     PARAMETRISATIONS,
@@ -27,6 +28,7 @@ from verify.learned.additive_fit import (
     attribute_vectors,
     fitted,
     rank_of,
+    require_ridge,
 )
 from verify.learned.claimed import require_answers, shuffled
 from verify.learned.decoder import Decoder, Floats, Ints
@@ -92,6 +94,7 @@ def superposition(
     Raises:
         InputError: these are no answers to its queries, or an argument is out of range.
     """
+    require_ridge(ridge)
     found = parametrisation(decoder, answers, by, folds)
     if found.refused:
         return Measure.without(NAME, found.refused)
@@ -128,28 +131,45 @@ def parametrisation(
         InputError: as `superposition`.
     """
     require_answers(decoder, answers)
+    folds = whole("folds", folds)
     if by not in (None, *PARAMETRISATIONS) or folds < 2:
         known = ", ".join(PARAMETRISATIONS)
         raise InputError(
             f"by must be one of {known}, and folds at least 2; got {by!r} and {folds}"
         )
     rows, asked = decoder.rows(), with_facts(answers)
+    if not len(asked):
+        return _none("no subject has a fact")
     if not np.isfinite(rows).all():
         return _none("rows of subjects hold numbers that are not finite")
     if not np.ptp(rows[asked], axis=0).any():
         return _none("the rows of all subjects are equal")
     n = len(asked) * (folds - 1) // folds
-    reasons = []
+    alike, many, others = [], [], []
     for one in PARAMETRISATIONS if by is None else (by,):
+        if one == "unembedding" and not np.isfinite(decoder.unembedding()).all():
+            others.append("the unembedding holds numbers that are not finite")
+            continue
         vectors = attribute_vectors(decoder, answers, one)
         rank = rank_of(vectors, answers[:, asked])
-        if rank <= MOST_COEFFICIENTS * n:
+        if 1 < rank <= MOST_COEFFICIENTS * n:
             return Parametrisation(one, vectors, "")
-        reasons.append(f"by {one} {rank} numbers for each coordinate")
-    return _none(
-        f"{' and '.join(reasons)}, to be fitted by {n} subjects: with as many numbers as subjects"
-        " any rows are fitted exactly, and above two thirds of them the noise decides"
-    )
+        if rank == 1:
+            alike.append(f"by {one}")
+        else:
+            many.append(f"by {one} {rank} numbers for each coordinate")
+    if many:
+        others.insert(
+            0,
+            f"{' and '.join(many)}, to be fitted by {n} subjects: with as many numbers as subjects"
+            " any rows are fitted exactly, and above two thirds of them the noise decides",
+        )
+    if alike:
+        others.append(
+            f"{' and '.join(alike)} all subjects have the same features: their answers, or the"
+            " rows of these in the unembedding, are equal"
+        )
+    return _none("; ".join(others))
 
 
 def cross_fits(

@@ -31,7 +31,7 @@ from torch.nn import functional
 from constructions.facts.answers import MISSING
 from constructions.guards.errors import InputError
 from constructions.guards.integers import whole
-from verify.learned.additive_fit import fitted
+from verify.learned.additive_fit import fitted, require_ridge
 from verify.learned.claimed import require_answers, shuffled
 from verify.learned.decoder import (
     Decoder,
@@ -81,6 +81,7 @@ def zero_step(
         InputError: as `superposition`.
     """
     name = "zero-step transfer"
+    require_ridge(ridge)
     found = parametrisation(decoder, answers, by, folds)
     if found.refused:
         return Measure.without(name, found.refused)
@@ -128,8 +129,8 @@ def after_steps(
         InputError: these are no answers to its queries, or an argument is out of range.
     """
     steps = whole("steps", steps, 0)
-    if not rate > 0:
-        raise InputError(f"rate must be positive; got {rate}")
+    if not 0 < rate < np.inf:
+        raise InputError(f"rate must be positive and finite; got {rate}")
     require_answers(decoder, answers)
     generator = np.random.default_rng(seed)
     new = shuffled(answers, generator) if new is None else new

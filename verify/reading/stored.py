@@ -7,6 +7,7 @@ The kernel reads them by code of its own (`verify.kernel.folder`), which asks fo
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
@@ -86,15 +87,16 @@ def read_tensors(raw: Any, name: str) -> dict[str, tuple[str, np.ndarray]]:
         for n in (*entry["shape"], *offsets):
             whole(n, 0, f"{name}: a size of {shown(key)}")
     for key, entry in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"])):
-        kind, size = np.dtype(STORED[entry["dtype"]]), 1
-        for n in entry["shape"]:
-            size *= n
+        kind, size = np.dtype(STORED[entry["dtype"]]), math.prod(entry["shape"])
         start, stop = entry["data_offsets"]
         placed = 8 + length + start == at and stop - start == size * kind.itemsize
         require(
             placed and at + size * kind.itemsize <= len(data),
             f"{name}: {shown(key)} does not lie where it should",
         )
+        # numpy asks this also of a tensor that holds nothing
+        widest = kind.itemsize * math.prod(max(n, 1) for n in entry["shape"])
+        require(widest < 2**63, f"{name}: {shown(key)} has axes that are too long")
         found[key] = (
             entry["dtype"],
             data[at : at + size * kind.itemsize].view(kind).reshape(entry["shape"]),

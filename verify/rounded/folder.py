@@ -20,6 +20,7 @@ from verify.reading.stored import (
     read_tensors,
     read_vocabulary,
 )
+from verify.reading.wording import shown
 
 KIND = "rounded trained model"
 VERSION = 1
@@ -94,7 +95,9 @@ def read(files: Mapping[str, Any]) -> Folder:
     stored = read_tensors(files["weights.safetensors"], "weights.safetensors")
     found = {name: (dtype, tensor.shape) for name, (dtype, tensor) in stored.items()}
     wanted = {name: ("F32", shape) for name, shape in shapes.items()}
-    require(found == wanted, f"weights.safetensors holds {found}, not {wanted}")
+    for name in sorted(found.keys() | wanted.keys()):
+        is_, should = _in_words(found.get(name)), _in_words(wanted.get(name))
+        require(is_ == should, f"weights.safetensors holds {shown(name)}: {is_}, not {should}")
     certificate = read_json(files["certificate.json"], "certificate.json")
     keys = type(certificate) is dict and set(certificate) == {"claim", "facts", "grid"}
     require(keys, "certificate.json: claim, facts and grid are expected")
@@ -106,6 +109,11 @@ def read(files: Mapping[str, Any]) -> Folder:
     require(type(grid) is dict and set(grid) == set(shapes), "certificate.json: grid")
     tensors = {name: _integers(stored[name][1], grid[name], name) for name in shapes}
     return Folder(facts, names, tensors, a, d, hidden + 1, tied)
+
+
+def _in_words(kind: tuple[str, tuple[int, ...]] | None) -> str:
+    """The dtype and the shape of a tensor, or that there is none."""
+    return "no such tensor" if kind is None else f"{kind[0]} {kind[1]}"
 
 
 def _manifest(files: Mapping[str, Any]) -> Any:
@@ -129,7 +137,7 @@ def _manifest(files: Mapping[str, Any]) -> Any:
     require(named, f"the folder holds {sorted(there)}")
     for name, entry in listed.items():
         found = {"bytes": len(files[name]), "sha256": hashlib.sha256(files[name]).hexdigest()}
-        require(entry == found, f"{name}: the manifest says {entry}, and it is {found}")
+        require(entry == found, f"{name}: the manifest says another size, or another SHA-256")
     return manifest
 
 

@@ -150,11 +150,8 @@ def _run_bound(options: argparse.Namespace) -> int:
         raise InputError("--unembedding-bits needs --embedding-bits: give both, or neither")
     for path in (options.plot, options.json):
         check_writable(path)
-    if options.plot is not None and options.plot.suffix.lower() != ".svg":
-        raise InputError(
-            f"{options.plot}: the picture is an SVG; give a file name that ends in .svg"
-        )
     if options.plot is not None:
+        plane_picture.require_svg(options.plot)
         plane_picture.require_matplotlib()
     shown = plane.plane(*sizes, constructions, bounds)
     say_text(plane_tables.tables(shown))

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from constructions.guards.errors import InputError
-from constructions.guards.wording import joined
+from constructions.guards.wording import brief, joined
 from verify.cli.commands.long_work import add_running, run
 from verify.cli.commands.options import Commands, add_json
-from verify.cli.output import complain, say, say_text
-from verify.cli.status import FAILED, INTERRUPTED, PASSED
+from verify.cli.output import complain, folded, say, say_text
+from verify.cli.status import BAD_INPUT, FAILED, INTERRUPTED, PASSED
 from verify.cli.values import seeds
 from verify.cli.written_files import check_writable, write_text
 from verify.learned.experiments.names import DEFAULT, NAMES
@@ -62,7 +61,7 @@ def add_learned(commands: Commands) -> None:
     )
     add_json(parser, "all that was found")
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE", help="also draw it, a panel for each, as SVG"
+        "--plot", type=Path, metavar="FILE.svg", help="also draw it, a panel for each, as SVG"
     )
     add_running(parser)
     parser.set_defaults(run=_run_learned, own=[])
@@ -72,13 +71,17 @@ def _run_learned(options: argparse.Namespace) -> int:
     """Experiments."""
     unknown = [name for name in options.experiments if name not in NAMES]
     if unknown:
-        raise InputError(f"no experiment is called {unknown[0]!r}; there are {', '.join(NAMES)}")
+        wrong = f"error: no experiment is called {brief(repr(unknown[0]))}"
+        for line in folded(f"{wrong}; there are {', '.join(NAMES)}"):
+            complain(line)
+        return BAD_INPUT
     names = list(dict.fromkeys(options.experiments)) or list(NAMES if options.full else DEFAULT)
     check_writable(options.json)
     check_writable(options.plot)
     if options.plot is not None:
-        from verify.cli.reports.plane_picture import require_matplotlib
+        from verify.cli.reports.plane_picture import require_matplotlib, require_svg
 
+        require_svg(options.plot)
         require_matplotlib()
     from verify.cli.reports.learned import as_json
     from verify.learned.experiments.known import EXPERIMENTS

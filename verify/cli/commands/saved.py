@@ -11,7 +11,7 @@ from constructions.guards.errors import InputError
 from verify.cli.commands.long_work import Finished, add_running, run
 from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
 from verify.cli.commands.own import builder_of
-from verify.cli.output import complain, say, say_text, say_verdict
+from verify.cli.output import complain, folded, joined, say, say_text, say_verdict
 from verify.cli.progress import progress
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
 from verify.cli.values import count, margin, size
@@ -169,7 +169,8 @@ def _run_check(options: argparse.Namespace) -> int:
     proven, sample = check_and_sample(options.folder, options.by)
     say_verdict(check_line(proven, sample))
     if proven.verdict == "PASS":
-        say(margin_line(proven))
+        shown = margin_line(proven)
+        say_text(joined(folded(shown) if proven.by == "rounded" else [shown]))
     if sample is not None:
         say(sample.in_words())
     write_text(options.json, lambda: check_as_json(proven, sample))

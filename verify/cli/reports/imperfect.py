@@ -19,6 +19,7 @@ from bounds.lower_bound import Bound
 from bounds.theorem_4_2 import information_limit
 from constructions.guards.errors import InputError
 from constructions.guards.wording import joined, shortened
+from verify.cli.output import folded
 from verify.cli.reports.columns import columns
 from verify.cli.reports.plane import embedding_bits
 from verify.cli.reports.plane_tables import positive_bits
@@ -98,7 +99,7 @@ def table(shown: ImperfectRecall) -> str:
     """The bounds by B_e, a line for each."""
     share = shortened(shown.wrong_share)
     lines = [
-        (
+        *folded(
             f"N = {shown.n_entities:,}, R = {shown.n_relations:,}, k = {shown.hops:,}: the facts"
             f" are {down(shown.limit, 2)} bits (log2 N!^R)"
         ),
@@ -116,11 +117,9 @@ def table(shown: ImperfectRecall) -> str:
         if set(cells) <= {"-", "negative"} and len(shown.curves) > 1:
             break
     lines += columns(rows)
-    lines += [
-        f"{column.title}: {cell}"
-        for column, cell in zip(COLUMNS, shown.curves[0][1], strict=True)
-        if isinstance(cell, str)
-    ]
+    for column, cell in zip(COLUMNS, shown.curves[0][1], strict=True):
+        if isinstance(cell, str):
+            lines += folded(f"{column.title}: {cell}")
     if shown.all_tensors is not None:
         lines.append(f"all tensors together: at least {down(shown.all_tensors)} bits")
     lines += [

@@ -32,6 +32,12 @@ def require_matplotlib() -> None:
         ) from None
 
 
+def require_svg(path: Path) -> None:
+    """Raise InputError unless the name of a picture ends as the one format that is written."""
+    if path.suffix.lower() != ".svg":
+        raise InputError(f"{path}: the picture is an SVG; give a file name that ends in .svg")
+
+
 def draw(shown: Plane, path: Path) -> None:
     """Write the plane as an SVG: bounds as curves; constructions as points, filled in bits of
     facts, hollow in dense bits.
