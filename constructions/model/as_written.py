@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.guards.wording import printable
+from constructions.model.norm_eps import why_no_eps
 
 
 class Kind(NamedTuple):
@@ -40,7 +41,21 @@ def why_not_as_written(model: nn.Module, kind: Kind) -> str | None:
         return f"the shape of the {kind.module.__name__} is {printable(repr(found))}"
     with torch.device("meta"):
         fresh: nn.Module = kind.module(found)
-    return _why_global_hooks() or _why_other_parts(model, fresh) or _why_other_weights(model)
+    return (
+        _why_global_hooks()
+        or _why_other_parts(model, fresh)
+        or _why_other_weights(model)
+        or _why_other_eps(model)
+    )
+
+
+def _why_other_eps(model: nn.Module) -> str | None:
+    """A norm whose eps is no size: see `constructions.model.norm_eps`."""
+    dtype = next(model.parameters()).dtype
+    for name, norm in model.named_modules():
+        if isinstance(norm, nn.RMSNorm | nn.LayerNorm) and (why := why_no_eps(norm, dtype)):
+            return f"{printable(name)}: {why}"
+    return None
 
 
 def why_not_plain_part(
@@ -193,8 +208,8 @@ def _module_of(value: object) -> str:
 
 
 _STATE = frozenset({"training", "eps", "shape"})
-"""What may differ from a new module: nothing depends on the first; the second is read where it
-matters; the third was what the new one was made from."""
+"""What may differ from a new module: nothing depends on the first; the second is looked at by
+itself, in `_why_other_eps`; the third was what the new one was made from."""
 
 
 def _why_other_settings(module: nn.Module, fresh: nn.Module, whole: bool = False) -> str | None:
