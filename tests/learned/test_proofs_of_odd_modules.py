@@ -58,3 +58,41 @@ def test_a_layer_norm_without_eps_is_refused():
     model.mlp_norm.eps = None
     with pytest.raises(InputError, match="eps of a norm is None"):
         prove_recall(model, TWO)
+
+
+# ------------------------------------------------------------ subnormal numbers
+
+
+@pytest.fixture
+def flushing():
+    """Subnormal numbers are read as 0 in this thread."""
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this CPU cannot flush subnormal numbers")
+    yield
+    torch.set_flush_denormal(False)
+
+
+def decided_by_a_subnormal():
+    """A model that is wrong by the product of a subnormal weight and a large one alone."""
+    model, (first, second) = OneLayer(OneLayerShape(2, 1, 2, 2, 1)), TWO.answers[0].tolist()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+        model.entities.copy_(torch.tensor([[1.0, 1e-39], [-1.0, 1e-39]]))
+        model.answers[first] = torch.tensor([1e-3, 0.0])
+        model.answers[second] = torch.tensor([-1e-3, 3e38])
+    return model
+
+
+def test_a_subnormal_weight_counts():
+    proof = prove_recall(decided_by_a_subnormal(), TWO)
+    assert (proof.real.verdict, proof.in_dtype.verdict) == ("FAIL", "FAIL")
+
+
+def test_where_subnormals_are_flushed_nothing_is_proven(flushing):
+    for model in (decided_by_a_subnormal(), opposite(None), opposite(None, torch.float64)):
+        with pytest.raises(InputError, match="below the smallest normal one are read as 0"):
+            prove_recall(model, TWO)
+    decoder = StandardDecoder(StandardShape(3, 4, 1, 1, 2, 2, 2))
+    with pytest.raises(InputError, match="set_flush_denormal"):
+        prove_recall(decoder, TWO)
