@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 from constructions.guards.wording import printable
 
 _A_THREAD_TAKES = 2**15
-"""So many entries torch gives one thread before it asks for another (`at::internal::GRAIN_SIZE`)."""
+"""So many entries torch gives one thread before it asks for another: its grain size."""
 
 
 def autocast_dtype(weight: Tensor) -> torch.dtype | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from constructions.guards.wording import printable
 from constructions.model.norm_eps import why_no_eps
+from constructions.model.own_code import is_code, is_own
 
 
 class Kind(NamedTuple):
@@ -183,28 +184,12 @@ def _own_code_of(cls: type) -> frozenset[str] | str:
     """
     top, names = cls.__module__.partition(".")[0], set()
     for name, value in vars(cls).items():
-        if _is_code(value):
+        if is_code(value):
             names.add(name)
-            foreign = _module_of(value) not in (top, "functools", "builtins")
-            if top in ("constructions", "torch") and foreign and name not in _ADDED:
+            foreign = top in ("constructions", "torch") and not is_own(value, top)
+            if foreign and name not in _ADDED:
                 return f"{class_name(cls)}.{printable(name)} was replaced"
     return frozenset(names)
-
-
-def _is_code(value: object) -> bool:
-    """Whether an attribute of a class is code: a function, or something that calls one."""
-    value = _inside(value)
-    return callable(value) and not isinstance(value, type)
-
-
-def _inside(value: Any) -> Any:
-    """The function of a property, a static method or a class method."""
-    return value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-
-
-def _module_of(value: object) -> str:
-    """The package in which a function was defined."""
-    return str(getattr(_inside(value), "__module__", None)).partition(".")[0]
 
 
 _STATE = frozenset({"training", "eps", "shape"})

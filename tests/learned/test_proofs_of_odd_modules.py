@@ -1,6 +1,8 @@
 """Modules whose settings, code or shape are odd: nothing false is proven of them."""
 
+import functools
 import math
+import types
 
 import pytest
 import torch
@@ -96,3 +98,81 @@ def test_where_subnormals_are_flushed_nothing_is_proven(flushing):
     decoder = StandardDecoder(StandardShape(3, 4, 1, 1, 2, 2, 2))
     with pytest.raises(InputError, match="set_flush_denormal"):
         prove_recall(decoder, TWO)
+
+
+# ---------------------------------------------------------------- replaced code
+
+
+def negated(method):
+    """A method in whose place is what it returns, negated, under its own name."""
+
+    @functools.wraps(method)
+    def other(self, *args):
+        return -method(self, *args)
+
+    return other
+
+
+class Called:
+    """Something that can be called and says that it is torch's."""
+
+    __module__ = "torch.nn.modules.module"
+
+    def __call__(self, tokens):
+        """Zeros."""
+        return torch.zeros(len(tokens), 2)
+
+
+class Asked:
+    """Something that is asked what an attribute is."""
+
+    def __get__(self, instance, owner):
+        """A function that gives zeros."""
+        return lambda tokens: torch.zeros(len(tokens), 2)
+
+
+def with_other_globals(function):
+    """A function of a test that says it is of this library's module."""
+    said = {"__name__": OneLayer.__module__, "torch": torch}
+    return types.FunctionType(function.__code__, said)
+
+
+OTHERS = {
+    "wraps": negated(OneLayer.forward),
+    "no_grad around wraps": torch.no_grad()(negated(OneLayer.forward)),
+    "partialmethod": functools.partialmethod(lambda self, tokens: tokens),
+    "partial": functools.partial(OneLayer.forward),
+    "callable": Called(),
+    "descriptor": Asked(),
+    "globals": with_other_globals(lambda self, tokens: torch.zeros(len(tokens), 2)),
+    "static": staticmethod(negated(OneLayer.forward)),
+    "property": property(negated(OneLayer.forward)),
+}
+
+
+@pytest.mark.parametrize("other", list(OTHERS))
+@pytest.mark.parametrize("name", ["forward", "hidden", "states", "unembedding"])
+def test_replaced_code_is_refused(monkeypatch, name, other):
+    model = opposite(None)
+    assert prove_recall(model, TWO).verdict == "PASS"
+    monkeypatch.setattr(OneLayer, name, OTHERS[other])
+    with pytest.raises(InputError, match=rf"OneLayer\.{name} was replaced"):
+        prove_recall(model, TWO)
+
+
+def test_code_that_was_replaced_inside_a_function_is_refused(monkeypatch):
+    def other(self, tokens):
+        return torch.zeros(len(tokens), 2)
+
+    monkeypatch.setattr(OneLayer.forward, "__code__", other.__code__)
+    with pytest.raises(InputError, match=r"OneLayer\.forward was replaced"):
+        prove_recall(opposite(None), TWO)
+
+
+@pytest.mark.parametrize("kind", [torch.nn.RMSNorm, torch.nn.Module])
+@pytest.mark.parametrize("name", ["forward", "__call__"])
+def test_replaced_code_of_torch_is_refused(monkeypatch, kind, name):
+    model = opposite("rmsnorm")
+    monkeypatch.setattr(kind, name, negated(getattr(kind, name)))
+    with pytest.raises(InputError, match=rf"\.{name} was replaced"):
+        prove_recall(model, TWO)
