@@ -1,6 +1,7 @@
 """Modules whose settings, code or shape are odd: nothing false is proven of them."""
 
 import functools
+import json
 import math
 import types
 
@@ -9,6 +10,10 @@ import torch
 
 from constructions import FactTable, InputError, OneLayerShape, StandardDecoder, StandardShape
 from constructions.learning.one_layer import OneLayer
+from constructions.learning.rounded_folder import save_rounded
+from constructions.learning.rounding import round_weights
+from verify.checking.check import check
+from verify.cli.reports.checks import check_as_json, margin_line
 from verify.learned.proven import prove_recall
 
 TWO = FactTable.random_bijections(2, 1, seed=0)
@@ -176,3 +181,47 @@ def test_replaced_code_of_torch_is_refused(monkeypatch, kind, name):
     monkeypatch.setattr(kind, name, negated(getattr(kind, name)))
     with pytest.raises(InputError, match=rf"\.{name} was replaced"):
         prove_recall(model, TWO)
+
+
+# --------------------------------------------------------------- a single answer
+
+ONE = FactTable.random_bijections(1, 1, seed=0)
+SINGLE = OneLayerShape(1, 1, 1, 2, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_single_answer_has_no_margin(dtype):
+    proof = prove_recall(OneLayer(SINGLE, dtype=dtype), ONE)
+    for claim in (proof.real, proof.in_dtype):
+        assert (
+            claim.in_words() == "PASS: all 1 queries are answered right; there is no other answer"
+        )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "answer"),
+    [
+        (torch.float32, 1e30, [3e38, -3e38]),
+        (torch.float16, 1e3, [6e4, -6e4]),
+        (torch.float16, 1e3, [1e3, 1e3]),
+        (torch.bfloat16, 1e30, [3e38, -3e38]),
+    ],
+)
+def test_a_single_answer_whose_logit_is_no_finite_number_is_wrong(dtype, size, answer):
+    model = OneLayer(SINGLE, dtype=dtype)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.fill_(size)
+        model.answers[0] = torch.tensor(answer)
+    assert not bool(model(torch.tensor([[0, 1]])).isfinite().any())
+    proof = prove_recall(model, ONE)
+    assert (proof.real.verdict, proof.in_dtype.verdict) == ("PASS", "FAIL")
+    assert "the logit of e0, the only answer, is no finite number" in proof.in_words()
+
+
+def test_the_checker_says_that_there_is_no_other_answer(tmp_path):
+    save_rounded(round_weights(OneLayer(SINGLE)), ONE, tmp_path / "one")
+    found = check(tmp_path / "one")
+    assert (found.verdict, found.real_margin) == ("PASS", 0)
+    assert "margin: there is no other answer; " in margin_line(found)
+    assert json.loads(check_as_json(found, None))["margin"] is None
