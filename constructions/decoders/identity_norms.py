@@ -45,6 +45,7 @@ from constructions.decoders.vector_sizes import MOST_DELTA, Magnitudes, largest_
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
+from constructions.model.norm_eps import why_no_eps
 
 
 def make_norms_the_identity(
@@ -123,11 +124,11 @@ def _norms_of(decoder: StandardDecoder, magnitudes: Magnitudes) -> _Norms:
             f"norms as the identity need float32 or float64; the decoder is in {dtype}"
         )
     floats = torch.finfo(dtype)
+    for norm in decoder.norms():
+        if why := why_no_eps(norm, dtype):
+            raise InputError(why)
     # RMSNorm's default
     every_eps = [floats.eps if norm.eps is None else norm.eps for norm in decoder.norms()]
-    for eps in every_eps:
-        if not 0 <= eps < floats.max / 4:
-            raise InputError(f"eps of a norm is {eps}; it must be from 0 to {floats.max / 4:.3g}")
     divides = decoder.embedding.weight.device.type == "cpu"
     return _Norms(decoder.shape, max(every_eps), floats, magnitudes, divides)
 

@@ -23,9 +23,9 @@ def why_not_plain(model: nn.Module) -> str | None:
     torch's, unchanged in class and instance; it has no hooks, nor has torch any for all modules;
     its weights are ordinary parameters of one floating dtype on one device that share no memory;
     and nothing is active that changes what torch computes: autocast, modes that intercept
-    functions, products in less than float32. For plain modules `unembedding(states(tokens)[0])`,
-    and the same position by position with a cache, is `model(tokens)`, but for the order in which
-    sums are rounded.
+    functions, products in less than float32, subnormal numbers read as 0. For plain modules
+    `unembedding(states(tokens)[0])`, and the same position by position with a cache, is
+    `model(tokens)`, but for the order in which sums are rounded.
 
     Hooks on the gradients of parameters and on the state dict are harmless; so are `train()` and
     `eval()`, and the default dtype and device, on which nothing here depends. Weights need not be

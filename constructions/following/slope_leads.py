@@ -54,7 +54,9 @@ def _leads(
     apart = (right - logits.at).detach()  # (Q, A, V)
     size = (right.abs() + logits.at.abs()).detach()
     crude = apart - up(logits.error + logits.error.gather(-1, at)) - 2.0**-50 * size
-    crude.scatter_(-1, at, torch.inf)
+    # the answer is no rival of its own, but must be a number itself, which rivals would show
+    known = (right - logits.error.gather(-1, at)).isfinite().detach()
+    crude.scatter_(-1, at, torch.where(known, torch.inf, torch.nan).to(crude))
     found = crude.clone()
     open_ = ~(crude > 0)
     count = open_.flatten(1).sum(1)

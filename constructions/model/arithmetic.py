@@ -1,5 +1,5 @@
-"""In which precision torch multiplies at this moment, where the dtype of the weights alone does
-not say it.
+"""In which precision torch computes at this moment, where the dtype of the weights alone does not
+say it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from torch.utils._device import DeviceContext
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from constructions.guards.wording import printable
+
+_A_THREAD_TAKES = 2**15
+"""So many entries torch gives one thread before it asks for another: its grain size."""
 
 
 def autocast_dtype(weight: Tensor) -> torch.dtype | None:
@@ -63,4 +66,23 @@ def why_other_arithmetic(weight: Tensor) -> str | None:
             f"torch computes products of float32 in {precision} on {device}; set the precision to"
             " 'highest'"
         )
+    if flushes_subnormals():
+        return (
+            "numbers below the smallest normal one are read as 0 on this CPU; call"
+            " torch.set_flush_denormal(False)"
+        )
     return None
+
+
+def flushes_subnormals() -> bool:
+    """Whether a thread of this process reads or writes subnormal numbers as 0, as
+    `torch.set_flush_denormal(True)` asks for: proofs then read other weights than there are, in
+    whatever dtype and on whatever device.
+
+    The setting belongs to threads, and those of torch's pool keep the one with which they were
+    begun: so the product is large enough for all of them.
+    """
+    least = torch.finfo(torch.float32).smallest_normal
+    tiny = torch.full((1,), least / 4, dtype=torch.float32, device="cpu")
+    product = tiny.expand(_A_THREAD_TAKES * torch.get_num_threads()) * 0.5
+    return bool((product.view(torch.int32).numpy() == 0).any())  # the bits: no number is read

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from constructions.guards.wording import printable
+from constructions.model.norm_eps import why_no_eps
+from constructions.model.own_code import is_code, is_own
 
 
 class Kind(NamedTuple):
@@ -40,7 +42,21 @@ def why_not_as_written(model: nn.Module, kind: Kind) -> str | None:
         return f"the shape of the {kind.module.__name__} is {printable(repr(found))}"
     with torch.device("meta"):
         fresh: nn.Module = kind.module(found)
-    return _why_global_hooks() or _why_other_parts(model, fresh) or _why_other_weights(model)
+    return (
+        _why_global_hooks()
+        or _why_other_parts(model, fresh)
+        or _why_other_weights(model)
+        or _why_other_eps(model)
+    )
+
+
+def _why_other_eps(model: nn.Module) -> str | None:
+    """A norm whose eps is no size: see `constructions.model.norm_eps`."""
+    dtype = next(model.parameters()).dtype
+    for name, norm in model.named_modules():
+        if isinstance(norm, nn.RMSNorm | nn.LayerNorm) and (why := why_no_eps(norm, dtype)):
+            return f"{printable(name)}: {why}"
+    return None
 
 
 def why_not_plain_part(
@@ -168,33 +184,17 @@ def _own_code_of(cls: type) -> frozenset[str] | str:
     """
     top, names = cls.__module__.partition(".")[0], set()
     for name, value in vars(cls).items():
-        if _is_code(value):
+        if is_code(value):
             names.add(name)
-            foreign = _module_of(value) not in (top, "functools", "builtins")
-            if top in ("constructions", "torch") and foreign and name not in _ADDED:
+            foreign = top in ("constructions", "torch") and not is_own(value, top)
+            if foreign and name not in _ADDED:
                 return f"{class_name(cls)}.{printable(name)} was replaced"
     return frozenset(names)
 
 
-def _is_code(value: object) -> bool:
-    """Whether an attribute of a class is code: a function, or something that calls one."""
-    value = _inside(value)
-    return callable(value) and not isinstance(value, type)
-
-
-def _inside(value: Any) -> Any:
-    """The function of a property, a static method or a class method."""
-    return value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-
-
-def _module_of(value: object) -> str:
-    """The package in which a function was defined."""
-    return str(getattr(_inside(value), "__module__", None)).partition(".")[0]
-
-
 _STATE = frozenset({"training", "eps", "shape"})
-"""What may differ from a new module: nothing depends on the first; the second is read where it
-matters; the third was what the new one was made from."""
+"""What may differ from a new module: nothing depends on the first; the second is looked at by
+itself, in `_why_other_eps`; the third was what the new one was made from."""
 
 
 def _why_other_settings(module: nn.Module, fresh: nn.Module, whole: bool = False) -> str | None:

@@ -27,7 +27,7 @@ class Verdict:
         not_claimed: how many others there are, of which nothing is said: 0, unless stored queries
             alone are claimed, which meet no missing fact.
         margin: the least logit of an answer minus the next one, where softmax selects without a
-            leak.
+            leak. Of a rounded trained model with a single answer 0: there is no next one.
         real_margin: the same in real arithmetic, leaks included.
         exact: the dtype of the weights, if the module computes in it without any rounding.
         hops_per_token: of a chain of thought: a token is written for every so many hops; 0 of

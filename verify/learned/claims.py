@@ -22,7 +22,8 @@ class Wrong:
 
     Attributes:
         subject, path: by their ids.
-        answer, wins: tokens, the right one and one whose logit is not below it.
+        answer, wins: tokens, the right one and one whose logit is not below it; the right one
+            itself where there is no other, and its logit is no number.
         own, other: intervals that hold their logits.
         text: the query in names.
     """
@@ -52,7 +53,8 @@ class Claim:
         proven, refuted: of how many it is decided.
         exactly: how many were computed in rational numbers.
         margin: the least distance of the right logit from the next one, at least, over those that
-            are proven from intervals; None where there are none.
+            are proven from intervals; None where there are none; infinite where a model has one
+            answer and no other.
         first_wrong: the first refuted query.
         why: why nothing is decided, where that is so.
         seconds: of the work.
@@ -122,12 +124,19 @@ class Claim:
                 f" {self.first_wrong.in_words()}"
             )
         if self.verdict == "PASS":
-            by = f", by {self._shown_margin} at least" if self._shown_margin else ""
-            return f"PASS: all {self.queries:,} queries are answered right{by}"
+            return f"PASS: all {self.queries:,} queries are answered right{self._by()}"
         return (
             f"UNKNOWN: {self.queries - self.proven - self.refuted:,} of {self.queries:,} queries"
             f" ({self.undecided:.2%}) are undecided"
         )
+
+    def _by(self) -> str:
+        """By which margin, in words."""
+        if self.margin is None:
+            return ""
+        if math.isinf(self.margin):
+            return "; there is no other answer"
+        return f", by {self._shown_margin} at least"
 
 
 @dataclass(frozen=True)

@@ -243,14 +243,21 @@ class _Work:
         subject, path = int(batch.subjects[place]), batch.paths[place].tolist()
         own, other = ((float(low[step, t]), float(high[step, t])) for t in (answer, wins))
         names = self.queries.token_name
-        text = f"{self.queries.facts.query_text(subject, path)}: {names(wins)} is not below"
-        text += f" {names(answer)}, the answer" + (", as the module computes it" if ran else "")
+        text = f"{self.queries.facts.query_text(subject, path)}: "
+        text += (
+            f"the logit of {names(answer)}, the only answer, is no finite number"
+            if rivals.shape[-1] == 1
+            else f"{names(wins)} is not below {names(answer)}, the answer"
+        )
+        text += ", as the module computes it" if ran else ""
         return Wrong(subject, tuple(path), answer, wins, own, other, text)
 
 
 def _right(logits: Tensor, answers: Tensor) -> Tensor:
-    """Whether the right logit is above all others, bool (Q,); of logits (Q, A, d_vocab)."""
+    """Whether the right logit is above all others, bool (Q,); of logits (Q, A, d_vocab). A single
+    answer has no others: it is right if its logit is a finite number.
+    """
     at = answers[..., None]
     own, others = logits.gather(-1, at)[..., 0], logits.scatter(-1, at, -torch.inf).amax(-1)
-    right: Tensor = (own > others).all(-1)
-    return right
+    right = own.isfinite() if logits.shape[-1] == 1 else own > others
+    return right.all(-1)

@@ -140,7 +140,7 @@ def _least_lead(
     folder: Folder, logits: Scaled, subjects: np.ndarray, relations: np.ndarray
 ) -> int:
     """The least distance, in steps, of the answer's logit from the largest other one: it must be
-    positive for each query.
+    positive for each query. 0 where there is no other logit, and so no distance.
     """
     each, answers = np.arange(len(subjects)), folder.facts[relations, subjects]
     own, others = logits.integers[each, answers], logits.integers.copy()
@@ -152,4 +152,4 @@ def _least_lead(
         by = f"larger by {apart * 2.0**logits.exponent:.6g}" if apart else "as large"
         answer = folder.name(answers[q])
         raise Refuted(f"{query}: the answer is {answer}, and the logit of {wins} is {by}")
-    return int((own - best).min()) if others.shape[1] > 1 else 1
+    return int((own - best).min()) if others.shape[1] > 1 else 0

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from constructions.export import TOOLS
 from constructions.guards.errors import InputError
+from constructions.guards.wording import joined
 from verify.cli.commands.long_work import Finished, add_running, run
 from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
 from verify.cli.commands.own import builder_of
-from verify.cli.output import complain, folded, joined, say, say_text, say_verdict
+from verify.cli.output import complain, folded, say, say_text, say_verdict
 from verify.cli.progress import progress
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
 from verify.cli.values import count, margin, size

@@ -48,13 +48,21 @@ def margin_line(proven: Proven) -> str:
     float64, whatever the dtype of its weights.
     """
     if proven.by == "rounded":
-        return f"margin: {shortened(proven.real_margin)} in real arithmetic; {proven.rounds}"
+        margin = f"{shortened(proven.real_margin)} in real arithmetic"
+        if has_one_answer(proven):
+            margin = "there is no other answer"
+        return f"margin: {margin}; {proven.rounds}"
     floats = (
         f"exact in {proven.exact}"
         if proven.exact
         else f"floating point rounds, which is not covered: {proven.rounds}"
     )
     return f"margin: at least {shortened(proven.real_margin)} in real arithmetic; {floats}"
+
+
+def has_one_answer(proven: Proven) -> bool:
+    """Whether a rounded model was proven that has a single answer, so that there is no margin."""
+    return proven.by == "rounded" and proven.verdict == "PASS" and not proven.real_margin
 
 
 def check_line(proven: Proven, sample: Sample | None) -> str:
@@ -89,9 +97,10 @@ def check_as_json(proven: Proven, sample: Sample | None) -> str:
         reported |= {"queries": proven.queries, "not_claimed": proven.not_claimed}
         reported |= {"exact": proven.exact}
         reported |= {"hops_per_token": proven.hops_per_token}
+        one = has_one_answer(proven)
         reported |= {
-            "margin_without_leaks": str(proven.margin),
-            "margin": shortened(proven.real_margin),
+            "margin_without_leaks": None if one else str(proven.margin),
+            "margin": None if one else shortened(proven.real_margin),
         }
         if not proven.exact:
             reported["rounds"] = proven.rounds
