@@ -65,8 +65,8 @@ FACTS = FactTable.random_worlds(10, 6, 3, seed=0)
 
 def test_a_selector_is_a_superposition_whose_parts_decide_one_answer_each():
     found = measures(selector(FACTS))
-    assert found["superposition"].value == pytest.approx(1)
-    assert found["superposition"].null < 0
+    assert found["R^2"].value == pytest.approx(1)
+    assert found["R^2"].null < 0
     for name in ("move", "keep", "both"):
         assert found[name].value == 1
     assert found["both"].null < 0.3
@@ -75,7 +75,7 @@ def test_a_selector_is_a_superposition_whose_parts_decide_one_answer_each():
 
 def test_a_key_value_memory_is_none():
     found = measures(key_value_rows(FACTS, hops=1))
-    assert found["superposition"].value < 0.1
+    assert found["R^2"].value < 0.1
     assert found["both"].value < 0.1
 
 

@@ -138,7 +138,7 @@ def test_a_table_whose_fit_says_nothing_is_measured_otherwise(measure, workshop)
     saved(workshop / "odd", "gpt2", facts, {"home": "{subject} lives in"}, steps=0)
     status, printed, found = measure("odd", facts="one-to-one.tsv", templates="home.json")
     assert status == 0
-    assert "no superposition: by attribute 20 numbers" in printed.out
+    assert "no R^2: by attribute 20 numbers" in printed.out
     assert {"refused"} == set(found["at"][0]["move"])
     assert "value" in found["at"][0]["right"]
 
