@@ -38,5 +38,5 @@ def test_with_one_answer_alone_there_is_no_margin_to_print():
     facts = FactTable([[0]])
     model = fit(OneLayerShape.of(facts, 4, 4), facts, 0, 0).models[0]
     said = str(prove_recall(model, facts))
-    assert said.count("PASS: all 1 queries are answered right\n") == 2
+    assert said.count("PASS: all 1 queries are answered right; there is no other answer\n") == 2
     assert "margin" not in said
