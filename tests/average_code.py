@@ -33,7 +33,7 @@ class Reader:
 
 
 def walk(codec, n, r, hops, subjects, said, facts=None):
-    """The facts, {(relation, entity): image}, and the entities whose edges are told by answers.
+    """The facts, {(relation, entity): image}, and the entities whose edges the answers show.
 
     Args:
         codec: a Writer, with facts (an array (R, N)); or a Reader, without.
@@ -62,12 +62,12 @@ def walk(codec, n, r, hops, subjects, said, facts=None):
         if entity not in last:
             describe(entity)
     places = [(q, e) for q in range(r) for e in last]
-    told = {(q, e): said[last[e][0], (*last[e][1], q)] for q, e in places}
-    wrong = [at for at in places if facts is not None and told[at] != facts[at]]
+    shown = {(q, e): said[last[e][0], (*last[e][1], q)] for q, e in places}
+    wrong = [at for at in places if facts is not None and shown[at] != facts[at]]
     count = codec.choose(range(n * r + 1), lambda: len(wrong))
     chosen = codec.choose(itertools.combinations(places, count), lambda: tuple(wrong))
     for q in range(r):
-        kept = {at: told[at] for at in places if at[0] == q and at not in chosen}
+        kept = {at: shown[at] for at in places if at[0] == q and at not in chosen}
         image |= kept
         free = [value for value in left[q] if value not in kept.values()]
         again = [at for at in chosen if at[0] == q]

@@ -33,7 +33,7 @@ from typing import Generic, TypeVar
 
 from torch import Tensor, nn
 
-from constructions.guards.errors import InternalError
+from constructions.guards.errors import InputError, InternalError
 from constructions.model.answering import Widths
 from constructions.model.parts import MLP, Attention
 from constructions.model.shapes import HeadShape
@@ -243,6 +243,21 @@ def network_of(model: Transformer) -> Network:
         Matrix("unembedding.weight", model.unembedding.weight),
         model.shape,
     )
+
+
+def norm_of(module: nn.Module, name: str) -> Norm | None:
+    """The norm of this name; None where there is none.
+
+    Raises:
+        InputError: what stands for a norm is none.
+    """
+    if isinstance(module, nn.Identity):
+        return None
+    if not isinstance(module, nn.RMSNorm | nn.LayerNorm):
+        raise InputError(
+            f"a norm is a {type(module).__name__}; RMSNorm, LayerNorm or Identity is expected"
+        )
+    return Norm(name, module)
 
 
 def heads_of(attention: Attention, name: str) -> Heads:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
-from constructions.following.walk import Heads, Matrix, Network, Norm, Pair, Part, Units
-from constructions.guards.errors import InputError
+from constructions.following.walk import Heads, Matrix, Network, Pair, Part, Units, norm_of
 from constructions.learning.one_layer import OneLayer, OneLayerShape
 from constructions.model.as_written import Kind
 from constructions.model.shapes import HeadShape
@@ -49,7 +47,7 @@ def network_of_one_layer(model: OneLayer) -> Network:
             for place, (weight, bias) in enumerate(zip(model.weights, model.biases, strict=True))
         )
     )
-    parts = [Part(units, before=_norm(model.mlp_norm, "mlp_norm"))]
+    parts = [Part(units, before=norm_of(model.mlp_norm, "mlp_norm"))]
     pair: Pair | None = Pair(value)
     if model.query is not None and model.key is not None:
         identity = torch.eye(d, dtype=table.dtype, device=table.device)
@@ -66,19 +64,8 @@ def network_of_one_layer(model: OneLayer) -> Network:
         Matrix("embeddings", table),
         None,
         tuple(parts),
-        _norm(model.final_norm, "final_norm"),
+        norm_of(model.final_norm, "final_norm"),
         Matrix("unembedding", model.unembedding),
         OneLayerWidths(shape.n_answers, d, shape.d_mlp, 4 * d * len(parts) + shape.d_mlp),
         pair,
     )
-
-
-def _norm(module: nn.Module, name: str) -> Norm | None:
-    """The norm of this name; None where there is none."""
-    if isinstance(module, nn.Identity):
-        return None
-    if not isinstance(module, nn.RMSNorm | nn.LayerNorm):
-        raise InputError(
-            f"a norm is a {type(module).__name__}; RMSNorm, LayerNorm or Identity is expected"
-        )
-    return Norm(name, module)

@@ -53,16 +53,16 @@ def formula_global(n, r, k, share):
 
 
 def distinct(n, r, k, mu):
-    """D: of how many entities the edges are told, at least, on average."""
+    """D: of how many entities the answers show the edges, at least, on average."""
     nodes, inner = tree(r, k), tree(r, k - 1)
     return (1 - Fraction(nodes * (nodes - 1), 2 * n)) * n * ((1 - mu) ** inner - (1 - mu) ** nodes)
 
 
 def formula_shared_leaves(n, r, k, b_e, share, mu):
-    told = r * line(math.factorial, distinct(n, r, k, mu))
+    shown = r * line(math.factorial, distinct(n, r, k, mu))
     spent = b_e * (mu * n + r)
     errors = formula_errors(n, r, share * mu * n * r**k)
-    return told - errors - mpmath.mpf(spent.numerator) / spent.denominator
+    return shown - errors - mpmath.mpf(spent.numerator) / spent.denominator
 
 
 SIZES = [(1, 1, 1), (2, 2, 1), (5, 3, 1), (9, 2, 2), (30, 2, 2), (60, 3, 2), (9, 1, 3)]

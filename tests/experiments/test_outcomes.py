@@ -46,6 +46,20 @@ def test_every_expectation_can_be_refuted(name):
         assert expectation.refuted_by
 
 
+def test_what_has_no_null_or_no_control_is_not_known():
+    found = outcome_of("superpositions", value=1.0)
+    first = found[0]
+    for name, part in (("both", "null"), ("both", "control"), ("zero-step transfer", "null")):
+        bare = tuple(dataclasses.replace(one, **{part: None}) for one in first.measures[name])
+        changed = dataclasses.replace(first, measures=first.measures | {name: bare})
+        outcomes = {
+            one.outcome([changed, *found[1:]])
+            for one in EXPERIMENTS["superpositions"].expectations
+            if name.split()[0] in one.text and "frozen" not in one.text
+        }
+        assert outcomes == {"not known"}, (name, part)
+
+
 def line_of(*recalls, start=2):
     points = [OneHop(1, 64, 4, d, 32, seeds=(0, 1)) for d in range(start, start + len(recalls))]
     return [made_up(point, recall) for point, recall in zip(points, recalls, strict=True)]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from torch import nn
 
@@ -19,7 +20,7 @@ from constructions.facts.table import FactTable
 from constructions.forms.noise import noise_radius
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.wording import counted, joined
-from constructions.model.answering import Answering
+from constructions.model.answering import Answering, Widths
 from constructions.model.transformer import Transformer
 from verify.learned.adapters import of
 from verify.learned.answered import Answered
@@ -143,8 +144,8 @@ class _Sides:
     def sizes(self) -> list[Row]:
         """Dimension, width, parameters."""
         return [
-            self.row("dimension", lambda model: int(model.shape.d_model)),  # type: ignore[union-attr, arg-type]
-            self.row("width", lambda model: int(model.shape.d_mlp)),  # type: ignore[union-attr, arg-type]
+            self.row("dimension", lambda model: _shape_of(model).d_model),
+            self.row("width", lambda model: _shape_of(model).d_mlp),
             self.row("parameters", lambda model: sum(one.numel() for one in model.parameters())),
         ]
 
@@ -200,6 +201,11 @@ class _Sides:
             ):
                 found.setdefault(name, []).append(one)
         return {name: over_seeds(several) for name, several in found.items()}
+
+
+def _shape_of(model: nn.Module) -> Widths:
+    """The sizes of a module of ours, which all have them as `shape`."""
+    return cast("Widths", model.shape)
 
 
 def dense_bits(model: nn.Module) -> int:

@@ -8,6 +8,7 @@ from verify.learned.experiments.experiment import Expectation, Experiment
 from verify.learned.experiments.found import Found
 from verify.learned.experiments.measured import draw_bars, table, value
 from verify.learned.experiments.points import Measured, OneHop, Point
+from verify.learned.measure import Measure
 from verify.learned.superposition import NAME as R2
 
 EVERY: tuple[Measured, ...] = ("rows", "intervention", "transfer", "selection")
@@ -39,6 +40,18 @@ def _shown(found: Sequence[Found]) -> list[str]:
     return table(found, label)
 
 
+def _stands_out(
+    measure: Measure, least: float, below: float, has_control: bool = True
+) -> bool | None:
+    """Whether a measure is over `least`, and its null and control below `below`; None if one of
+    these is not known.
+    """
+    beside = (measure.null, measure.control) if has_control else (measure.null,)
+    if measure.value is None or None in beside:
+        return None
+    return measure.value > least and all(float(one) < below for one in beside if one is not None)
+
+
 SUPERPOSITION = Experiment(
     title="Superposition, intervention and transfer in many worlds",
     question=(
@@ -55,31 +68,17 @@ SUPERPOSITION = Experiment(
         Expectation(
             "learned rows are superpositions: R^2 over 0.75, its null and control below 0",
             "R^2 of 0.75 or less, or a null or control above 0",
-            lambda found: (
-                (m := found[0].measure(R2)).value is not None
-                and m.value > 0.75
-                and (m.null or 0) < 0
-                and (m.control or 0) < 0
-            ),
+            lambda found: _stands_out(found[0].measure(R2), 0.75, 0),
         ),
         Expectation(
             "interventions are clean: both over 0.85, null and control below 0.05",
             "a share outside",
-            lambda found: (
-                (m := found[0].measure("both")).value is not None
-                and m.value > 0.85
-                and (m.null or 0) < 0.05
-                and (m.control or 0) < 0.05
-            ),
+            lambda found: _stands_out(found[0].measure("both"), 0.85, 0.05),
         ),
         Expectation(
             "the rest takes new bijections in one step: zero-step over 0.9, null below 0.2",
             "0.9 or less, or a null of 0.2 or more",
-            lambda found: (
-                (m := found[0].measure("zero-step transfer")).value is not None
-                and m.value > 0.9
-                and (m.null or 0) < 0.2
-            ),
+            lambda found: _stands_out(found[0].measure("zero-step transfer"), 0.9, 0.2, False),
         ),
         Expectation(
             "frozen random rows show none of it: R^2 below 0.1 and both below 0.3, though all"
