@@ -85,10 +85,10 @@ def right(model, task):
     return (model(task[0])[:, -1].argmax(-1) == task[1]).double().mean().item()
 
 
-def line(name, columns):
-    """A row of a table, 95 columns wide: shares in three digits, all else as it is."""
+def line(name, columns, width=6):
+    """A row of a table, of at most 99 columns: shares in three digits, all else as it is."""
     shown = [f"{one:.3f}" if isinstance(one, float) else str(one) for one in columns]
-    return f"{name:<35}" + "".join(f"{one:>6}" for one in shown)
+    return f"{name:<35}" + "".join(f"{one:>{width}}" for one in shown)
 
 
 def second_task(runs, which):
@@ -139,9 +139,9 @@ def related(runs):
     """Print how quickly related things are learned."""
     quarter = runs.steps // 4
     print("\nrelated things, all weights trained on them")
-    print(f"{'':<36}{'new relations after':<24}two hops after")
+    print(f"{'':<38}{'new relations after':<36}two hops after")
     columns = (quarter, runs.steps, "facts", "")
-    print(line("", [*columns, quarter, runs.steps, "held out"]))
+    print(line("", [*columns, quarter, runs.steps, "held out"], 9))
     for name in RELATED:
         found = runs.train(name, [new_relations(seed) for seed in runs.seeds])
         relations = [found.after(steps, "task").mean() for steps in runs.shown[1:]]
@@ -150,7 +150,7 @@ def related(runs):
         found = runs.train(name, [a for a, _ in parts], held_out=[b for _, b in parts])
         hops = [found.after(steps, "task").mean() for steps in runs.shown[1:]]
         held = found.after(runs.steps, "held_out").mean()
-        print(line(name, [*relations, facts, "", *hops, held]), flush=True)
+        print(line(name, [*relations, facts, "", *hops, held], 9), flush=True)
 
 
 def below_zero(model, seed):
