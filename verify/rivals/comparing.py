@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from verify.learned.experiments.training import one_thread
 from verify.rivals.all import ALL
 from verify.rivals.limit import LEVELS, queries_of
+from verify.rivals.memory import Memory
 from verify.rivals.scored import Scored, score
 from verify.rivals.work import Work
 from verify.runner.job import Cost, Kind
@@ -28,6 +30,19 @@ class Comparison:
 
     memory: str
     work: Work
+
+
+def comparisons(
+    works: Sequence[Work], seeds: Sequence[int], memories: Sequence[Memory]
+) -> list[Comparison]:
+    """The jobs of these works: each memory that takes the work, and each seed."""
+    return [
+        Comparison(memory.name, replace(work, seed=seed))
+        for work in works
+        for memory in memories
+        if not memory.lacks(work)
+        for seed in seeds
+    ]
 
 
 def run(one: Comparison) -> Scored:
