@@ -127,25 +127,23 @@ def _with(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
 
 def least_bits(
     model: nn.Module,
-    facts: FactTable | Prompts,
+    facts: FactTable,
     *,
     tensor_by_tensor: bool = True,
     tuning_steps: int = 0,
-    wrong: int = 0,
 ) -> Quantised | None:
-    """The model in the fewest bits a tensor with which it answers all but `wrong` queries right;
-    None if it does not even unrounded, or if 16 are too few.
+    """The model in the fewest bits a tensor with which it answers every query right; None if it
+    does not even unrounded, or if 16 are too few.
 
     Args, raises: as `quantise` and `Quantised.tuned`.
     """
     answered = Answered(model, facts)
-    enough = answered.n_queries - whole("wrong", wrong, 0)
-    if answered.score({}).right < enough:
+    if answered.score({}).right < answered.n_queries:
         return None
     for bits in range(1, MOST_BITS + 1):
         found = quantise(model, facts, bits, tensor_by_tensor=tensor_by_tensor)
-        if tuning_steps and found.score.right < enough:
+        if tuning_steps and found.score.right < answered.n_queries:
             found = found.tuned(facts, tuning_steps)
-        if found.score.right >= enough:
+        if found.score.right == answered.n_queries:
             return found
     return None

@@ -48,8 +48,7 @@ def limit(work: Work, level: int) -> float:
     if work.answers == "disjoint":
         if work.hops > 1:
             raise InputError(
-                "no information limit is known for disjoint answers and several hops; compare"
-                " shared answers there, or one hop"
+                "no information limit is known of several hops through disjoint answers"
             )
         return functions_bound(n, [len(block) for block in work.blocks], wrong).bits
     if work.hops == 1:

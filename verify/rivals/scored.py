@@ -3,7 +3,7 @@
 For each level, all facts, 99 % and 90 % of them, the smallest size is searched
 (`verify.rivals.smallest`). Every size is asked every fact by `verify.learned.answered.Answered`,
 the same code for all memories. What is stored, the parameters, is then rounded as coarsely as
-still recalls so much (`verify.learned.quantised`).
+still recalls so much (`verify.rivals.coarsest`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from bounds.grids import grid_of
 from verify.learned.answered import Answered, Prompts, Score
-from verify.learned.quantised import BITS_OF_B, least_bits, quantise
+from verify.rivals.coarsest import Rounded
 from verify.rivals.limit import LEVELS, limit, wrong_of
 from verify.rivals.memory import Built, Memory
 from verify.rivals.prompts import prompts_of
@@ -99,6 +98,7 @@ class _Attempt:
     built: Built
     score: Score
     seconds: float
+    rounded: Rounded
 
 
 class _Attempts:
@@ -121,8 +121,9 @@ class _Attempts:
         began = time.monotonic()
         built = self._memory.build(self._work, size)
         seconds = time.monotonic() - began
-        answered = Answered(built.module, self.prompts(built))
-        attempt = _Attempt(size, built, answered.score({}), seconds)
+        prompts = self.prompts(built)
+        answered, rounded = Answered(built.module, prompts), Rounded(built.module, prompts)
+        attempt = _Attempt(size, built, answered.score({}), seconds, rounded)
         for level in LEVELS:
             enough = answered.n_queries - wrong_of(self._work, level)
             kept = self.kept.get(level)
@@ -152,7 +153,7 @@ def score(memory: Memory, work: Work) -> Scored:
             seconds.append(0.0)
             continue
         above = tuple(curve.not_enough_above(wanted))
-        levels.append(_level(level, work, attempt, attempts.prompts(attempt.built), above, named))
+        levels.append(_level(level, work, attempt, above, named))
         seconds.append(attempt.seconds)
     tried = tuple(sorted(curve.tried.items()))
     return Scored(memory.name, work, queries, tuple(levels), tried, tuple(seconds))
@@ -162,13 +163,12 @@ def _level(
     percent: int,
     work: Work,
     attempt: _Attempt,
-    prompts: Prompts,
     failed_above: tuple[int, ...],
     size_bits: int,
 ) -> Level:
     """What stands in the table of a memory at a level."""
     built, score = attempt.built, attempt.score
-    precision, rounded, bits = _coarsest(built, prompts, wrong_of(work, percent))
+    coarsest = attempt.rounded.coarsest(wrong_of(work, percent))
     return Level(
         percent,
         limit(work, percent),
@@ -181,30 +181,7 @@ def _level(
         built.n_stored,
         built.n_numbers() - built.n_stored,
         built.n_numbers(with_embeddings=False),
-        precision,
-        rounded,
-        bits + size_bits + built.chosen_bits,
+        coarsest.precision,
+        coarsest.rounded,
+        coarsest.bits + size_bits + built.chosen_bits,
     )
-
-
-def _coarsest(built: Built, prompts: Prompts, wrong: int) -> tuple[int, bool, int]:
-    """(bits of a number, whether they were rounded, bits of all) of the stored numbers, as coarse
-    as all but so many answers stay right.
-
-    At first one scale is searched for all tensors; then, with fewer bits, one for each tensor.
-    """
-    found = least_bits(built.module, prompts, tensor_by_tensor=False, wrong=wrong)
-    if found is None:
-        grids = [grid_of([one.detach().double().numpy()]) for one in built.module.parameters()]
-        sizes = [one.numel() for one in built.module.parameters()]
-        each = [
-            size * grid.width + grid.description_bits()
-            for size, grid in zip(sizes, grids, strict=True)
-        ]
-        return max((grid.width for grid in grids), default=0), False, BITS_OF_B + sum(each)
-    while found.bits > 1:
-        coarser = quantise(built.module, prompts, found.bits - 1)
-        if coarser.score.right < len(prompts.tokens) - wrong:
-            break
-        found = coarser
-    return max((one.width for one in found.grids.values()), default=0), True, found.total_bits

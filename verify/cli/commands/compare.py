@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from constructions.guards.errors import InputError
 from constructions.guards.wording import brief, joined
 from verify.cli.commands.long_work import add_running, run
 from verify.cli.commands.options import Commands, add_json
-from verify.cli.output import complain, say, say_text
-from verify.cli.status import FAILED, INTERRUPTED, PASSED
+from verify.cli.output import complain, folded, say, say_text
+from verify.cli.status import BAD_INPUT, FAILED, INTERRUPTED, PASSED
 from verify.cli.values import count, seeds, size, sizes
 from verify.cli.written_files import check_writable, write_text
 from verify.learned.experiments.points import REPORTED
@@ -23,7 +22,6 @@ from verify.rivals.work import Answers, Work
 
 if TYPE_CHECKING:  # which takes seconds to import
     from verify.rivals.compared import Compared
-    from verify.rivals.memory import Memory
 
 
 def add_compare(commands: Commands) -> None:
@@ -111,10 +109,17 @@ def _compare(works: Sequence[Work], options: argparse.Namespace) -> int:
     """The search, and what is shown and written of it."""
     from verify.cli.reports.compared import lines
     from verify.cli.reports.compared_files import as_csv, as_json
+    from verify.rivals.all import ALL
     from verify.rivals.compared import compared
     from verify.rivals.comparing import COMPARED, comparisons
 
-    memories = _chosen(options.memories)
+    unknown = [name for name in options.memories if name not in ALL]
+    if unknown:
+        wrong = f"error: no memory is called {brief(repr(unknown[0]))}; there are {', '.join(ALL)}"
+        for line in folded(wrong):
+            complain(line)
+        return BAD_INPUT
+    memories = [ALL[name] for name in dict.fromkeys(options.memories or ALL)]
     jobs = comparisons(works, options.seeds, memories)
     started = time.perf_counter()
     finished = run(COMPARED, jobs, options, "searches")
@@ -135,22 +140,6 @@ def _compare(works: Sequence[Work], options: argparse.Namespace) -> int:
     whole = len(finished.results) == finished.planned
     sound = not any(one.lost() or list(one.below()) for one in found)
     return PASSED if whole and sound else FAILED
-
-
-def _chosen(names: Sequence[str]) -> list[Memory]:
-    """The memories of these names, or all.
-
-    Raises:
-        InputError: there is none of a name.
-    """
-    from verify.rivals.all import ALL
-
-    for name in names:
-        if name not in ALL:
-            raise InputError(
-                f"no memory is called {brief(repr(name))}; there are\n  " + "\n  ".join(ALL)
-            )
-    return [ALL[name] for name in dict.fromkeys(names)] or list(ALL.values())
 
 
 def _draw(found: Sequence[Compared], path: Path) -> None:

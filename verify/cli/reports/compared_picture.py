@@ -46,7 +46,7 @@ def _middle(row: Row, percent: int, what: str) -> float | None:
     levels = row.levels(percent)
     if not levels or any(level.size is None for level in levels):
         return None
-    return median(getattr(level, what) for level in levels)
+    return float(median(getattr(level, what) for level in levels))
 
 
 def _draw_numbers(axes: Any, works: Sequence[Compared]) -> None:
