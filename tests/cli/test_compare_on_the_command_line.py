@@ -157,6 +157,8 @@ def test_sizes_that_do_not_suffice_and_recall_that_is_not_monotone_are_said(
         (["--answers", "disjoint", "-R", "9"], "9 disjoint sets of answers need as many entities"),
         (["--answers", "disjoint", "-k", "2"], "no information limit is known"),
         (["-k", "2", "--noise-tokens", "3"], "prompts with noise tokens ask for one hop"),
+        (["-k", "2e9"], "-k is 2,000,000,000, and models are built for up to 2,048"),
+        (["-k", "2000"], "queries, and at most 1,000,000,000 are run one by one"),
         (["--seeds", "9-3"], "'9-3' is no range of 1 to 100 seeds"),
         (["--csv", "no/such/folder.csv"], "cannot be written"),
         (["--json", "x", "--csv", "x"], "x"),

@@ -19,6 +19,9 @@ from verify.rivals.prompts import prompts_of
 from verify.rivals.smallest import Curve
 from verify.rivals.work import Work
 
+TUNING_STEPS = 300
+"""Of a trained memory, at each precision."""
+
 
 @dataclass(frozen=True)
 class Level:
@@ -72,7 +75,7 @@ class Scored:
         queries: how many facts, or paths, were asked for.
         levels: for each of `LEVELS`.
         tried: sizes, and how many facts were recalled with each.
-        seconds: to build the memory of each level.
+        seconds: of one core, to build the memory of each level.
         lost: why there is nothing; "" if there is something.
     """
 
@@ -118,11 +121,13 @@ class _Attempts:
 
     def right(self, size: int) -> int:
         """How many facts a memory of this size recalls."""
-        began = time.monotonic()
+        began = time.process_time()
         built = self._memory.build(self._work, size)
-        seconds = time.monotonic() - began
+        seconds = time.process_time() - began
         prompts = self.prompts(built)
-        answered, rounded = Answered(built.module, prompts), Rounded(built.module, prompts)
+        tuning_steps = TUNING_STEPS if self._memory.embeddings == "trained" else 0
+        answered = Answered(built.module, prompts)
+        rounded = Rounded(built.module, prompts, tuning_steps)
         attempt = _Attempt(size, built, answered.score({}), seconds, rounded)
         for level in LEVELS:
             enough = answered.n_queries - wrong_of(self._work, level)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from constructions.facts.limits import require_path, require_runnable
 from constructions.guards.wording import brief, joined
 from verify.cli.commands.long_work import add_running, run
 from verify.cli.commands.options import Commands, add_json
@@ -89,6 +90,9 @@ def add_compare(commands: Commands) -> None:
 
 def _run_compare(options: argparse.Namespace) -> int:
     """Memories side by side."""
+    require_path(options.k, "-k")
+    for n, r in itertools.product(options.N, options.R):
+        require_runnable(n * r**options.k)
     works = [
         Work(n, r, options.k, options.answers, options.noise_tokens, options.seeds[0])
         for n, r in itertools.product(options.N, options.R)
