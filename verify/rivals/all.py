@@ -1,25 +1,39 @@
-"""All memories that are compared, in the order of the table.
-
-Each file in `verify/rivals/memories/` has a list `MEMORIES`, which stands here once it is there.
+"""All memories that are compared, in the order of the table: the constructions, trained models,
+and the `MEMORIES` of each file in `verify/rivals/memories/`.
 """
 
 from __future__ import annotations
 
+import pkgutil
+from collections.abc import Iterable
+from importlib import import_module
+
 from constructions.guards.errors import InternalError
-from verify.rivals import constructed, trained
+from verify.rivals import constructed, memories, trained
 from verify.rivals.memory import Memory
 
 
-def by_name(memories: list[Memory]) -> dict[str, Memory]:
-    """The memories by their names.
+def by_name(given: Iterable[Memory]) -> dict[str, Memory]:
+    """Memories by their names.
 
     Raises:
         InternalError: two have the same.
     """
-    found = {memory.name: memory for memory in memories}
-    if len(found) < len(memories):
-        raise InternalError("two memories have the same name")
+    found: dict[str, Memory] = {}
+    for memory in given:
+        if memory.name in found:
+            raise InternalError(f"two memories have the name {memory.name}")
+        found[memory.name] = memory
     return found
 
 
-ALL = by_name([*constructed.MEMORIES, *trained.MEMORIES])
+def of_others() -> list[Memory]:
+    """Those of the files; a file without such a list is a part of others."""
+    found: list[Memory] = []
+    for file in pkgutil.iter_modules(memories.__path__):
+        module = import_module(f"{memories.__name__}.{file.name}")
+        found += getattr(module, "MEMORIES", ())
+    return found
+
+
+ALL = by_name([*constructed.MEMORIES, *trained.MEMORIES, *of_others()])
