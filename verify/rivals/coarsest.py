@@ -2,8 +2,8 @@
 
 Every tensor goes to a grid of 2^b levels, by `verify.learned.quantised`, b = 1, 2, ...: at first
 with one scale for all tensors, until enough is recalled; from there downwards with a scale for
-each tensor, as long as enough is recalled. What was made by gradients may go on with them: it is
-fine-tuned on its grid there. What is known of a precision serves every level.
+each tensor, as long as enough is recalled. Nothing is fine-tuned afterwards, so that all memories
+are rounded alike. What is known of a precision serves every level.
 """
 
 from __future__ import annotations
@@ -44,11 +44,8 @@ class _Tried(NamedTuple):
 class Rounded:
     """A memory, and what it recalls with its numbers rounded."""
 
-    def __init__(self, module: nn.Module, prompts: Prompts, tuning_steps: int):
-        """A memory of which each precision with a scale for each tensor is fine-tuned in so many
-        steps, 0 for not at all.
-        """
-        self._module, self._prompts, self._tuning_steps = module, prompts, tuning_steps
+    def __init__(self, module: nn.Module, prompts: Prompts):
+        self._module, self._prompts = module, prompts
         self._known: dict[tuple[int, bool], _Tried] = {}
 
     def coarsest(self, wrong: int) -> Coarsest:
@@ -76,8 +73,6 @@ class Rounded:
         key = (bits, by_tensor)
         if key not in self._known:
             found = quantise(self._module, self._prompts, bits, tensor_by_tensor=by_tensor)
-            if by_tensor and self._tuning_steps:
-                found = found.tuned(self._prompts, self._tuning_steps)
             precision = max((grid.width for grid in found.grids.values()), default=0)
             self._known[key] = _Tried(found.score.right, precision, found.total_bits)
         return self._known[key]

@@ -19,9 +19,6 @@ from verify.rivals.prompts import prompts_of
 from verify.rivals.smallest import Curve
 from verify.rivals.work import Work
 
-TUNING_STEPS = 300
-"""Of a trained memory, at each precision."""
-
 
 @dataclass(frozen=True)
 class Level:
@@ -125,9 +122,7 @@ class _Attempts:
         built = self._memory.build(self._work, size)
         seconds = time.process_time() - began
         prompts = self.prompts(built)
-        tuning_steps = TUNING_STEPS if self._memory.embeddings == "trained" else 0
-        answered = Answered(built.module, prompts)
-        rounded = Rounded(built.module, prompts, tuning_steps)
+        answered, rounded = Answered(built.module, prompts), Rounded(built.module, prompts)
         attempt = _Attempt(size, built, answered.score({}), seconds, rounded)
         for level in LEVELS:
             enough = answered.n_queries - wrong_of(self._work, level)
