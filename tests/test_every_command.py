@@ -27,6 +27,10 @@ WORDS = {
     "attack": (["attack", "model", "-n", "5"], "nothing wrong was accepted"),
     "journal": (["journal", "j"], "PASS: 1 job planned"),
     "learned": (["learned", "threshold", "--seeds", "3", "--workers", "0"], "1 of 1 points"),
+    "compare": (
+        ["compare", "-N", "5", "-R", "2", "--seeds", "3", "--workers", "0", "selector"],
+        "0 of 3 measured levels lie below the information limit",
+    ),
     "learned pretrained": (
         ["learned", "pretrained", "no-model", "facts.tsv", "--templates", "templates.json"],
         "",  # what it finds: tests/export/

@@ -15,6 +15,7 @@ from bounds import (
     average_error,
     counting,
     dimension,
+    functions,
     imperfect,
     separation,
     sizes,
@@ -190,6 +191,10 @@ CALLS = {
     dimension.least_dimension_beside: (
         dimension.least_dimension_beside,
         {"n_entities": 100, "n_relations": 3, "coordinate_bits": 2, "other_bits": 5, "hops": 2},
+    ),
+    functions.functions_bound: (
+        lambda **given: functions.functions_bound(n_answers=[8, 9], **given),
+        {"n_subjects": 100, "wrong": 5},
     ),
     imperfect.recall_bound: (imperfect.recall_bound, {"n_entities": 100, "n_relations": 3, "wrong": 5}),
     imperfect.imperfect_global_bound: (

@@ -21,6 +21,7 @@ from verify.cells.cell import Cell
 from verify.cli.arguments import parser
 from verify.learned.experiments.known import EXPERIMENTS
 from verify.learned.experiments.points import OneHop
+from verify.rivals.all import ALL
 
 ODD = """
 0 00 1 2 -1 +1 1_0 _1 1e0 1e400 -1e400 nan inf -inf 1.5 0x10 1e-3 1,000 \uff12 \u0663 \u00bd \u2161
@@ -106,6 +107,13 @@ def one_small_experiment(monkeypatch):
     monkeypatch.setitem(vars(EXPERIMENTS["threshold"]), "points", lambda full: points)
 
 
+def one_memory(monkeypatch):
+    """One construction alone is compared."""
+    first = next(iter(ALL.items()))
+    for name in ("all", "comparing"):
+        monkeypatch.setattr(f"verify.rivals.{name}.ALL", dict([first]))
+
+
 @pytest.fixture
 def workshop(tmp_path):
     """A folder with what the words name: a table, an empty one, a model, a folder, a link to
@@ -126,6 +134,7 @@ def test_odd_words_get_a_status_and_a_sentence(round_, workshop, monkeypatch, ca
     monkeypatch.chdir(workshop)
     monkeypatch.setattr("verify.cli.examples.unicode_facts", lambda: FactTable([[0]]))
     one_small_experiment(monkeypatch)
+    one_memory(monkeypatch)
     seed = random.randrange(2**32)
     for words in cases(random.Random(seed), 100):
         reported = f"seed {seed}: {words!r}"

@@ -11,6 +11,7 @@ from constructions.catalogue import CATALOGUE
 from verify.cli.commands import (
     bounds,
     cells,
+    compare,
     facts,
     journal,
     known_answers,
@@ -51,6 +52,8 @@ EXAMPLES = """examples:
   what gradient descent finds, with nulls and controls (docs/learned.md); one experiment, drawn:
     {program} learned
     {program} learned two-thresholds --plot two-thresholds.svg
+  every memory on the same facts, ours, others' and trained ones (docs/rivals.md):
+    {program} compare -N 64 -R 4 --seeds 100
   prove a saved model right, from its files alone:
     {program} check unicode-model
   change a small saved model: the checker must refuse all that is wrong:
@@ -87,6 +90,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "show": show.add_show,
     "learned": learned.add_learned,
     "learned pretrained": pretrained.add_pretrained,
+    "compare": compare.add_compare,
     "check": saved.add_check,
     "attack": saved.add_attack,
     "export": saved.add_export,

@@ -20,6 +20,14 @@ def size(text: str) -> int:
     return value
 
 
+def sizes(text: str) -> tuple[int, ...]:
+    """Integers from 1 to 2^40, as 64 or 64,256,1024: at most 20."""
+    parts = text.split(",")
+    if len(parts) > 20:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} are more than 20 sizes")
+    return tuple(dict.fromkeys(map(size, parts)))
+
+
 def budget(text: str) -> int:
     """A positive integer of any size, also as 1e15."""
     value = integer(text)

@@ -24,7 +24,7 @@ def require_places(options: argparse.Namespace) -> None:
     read = {"FOLDER": given.get("folder"), "FILE": None if made else given.get("file")}
     read |= {"--templates": given.get("templates")}
     read |= {f"FILE {i}": path for i, path in enumerate(given.get("journals") or (), 1)}
-    named = ("--save", "--json", "--plot", "--journal")
+    named = ("--save", "--json", "--csv", "--plot", "--journal")
     written = {option: given.get(option.strip("-")) for option in named}
     written |= {"OUT": given.get("out"), "FILE": given.get("file") if made else None}
     written |= {"-o": given.get("merged")}

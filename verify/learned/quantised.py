@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from constructions.facts.table import FactTable
 from constructions.guards.integers import whole
-from verify.learned.answered import Answered, Score
+from verify.learned.answered import Answered, Prompts, Score
 from verify.learned.straight_through import tuned
 from verify.learned.tensor_grids import TensorGrid, grid_for, squared_error
 
@@ -51,7 +51,7 @@ class Quantised:
         """All tensors, their grids, and b."""
         return BITS_OF_B + sum(grid.bits for grid in self.grids.values())
 
-    def tuned(self, facts: FactTable, steps: int) -> Quantised:
+    def tuned(self, facts: FactTable | Prompts, steps: int) -> Quantised:
         """The same after fine-tuning on its grids: the best of what is seen in so many steps."""
         answered = Answered(self.model, facts)
         rounded = tuned(answered, self.weights, self.grids, whole("steps", steps, 0))
@@ -61,7 +61,7 @@ class Quantised:
 
 def quantise(
     model: nn.Module,
-    facts: FactTable,
+    facts: FactTable | Prompts,
     bits: int,
     *,
     tensor_by_tensor: bool = True,
@@ -70,6 +70,7 @@ def quantise(
 
     Args:
         model: any that gives logits for the tokens of `facts.dataset()`: trained or built.
+        facts: a table, of which one hop is asked; or other prompts.
         bits: b, 1 to 16.
         tensor_by_tensor: whether scales are also searched for each tensor by itself, which takes
             eight passes over all queries for each.

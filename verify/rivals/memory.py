@@ -28,12 +28,18 @@ class Built:
         dimension: d, of what the unembedding reads.
         width: hidden units of the MLP, gated pairs counted once; 0 where there is none.
         embeddings: the names of all parameters and buffers that embed tokens or unembed answers.
+        hops_per_token: of a memory that writes intermediate entities before its answer; 0 of all
+            others.
+        chosen_bits: that name what else was chosen by looking at the facts, beside the stored
+            numbers and the size; 0 where facts decide on nothing else.
     """
 
     module: nn.Module
     dimension: int
     width: int
     embeddings: tuple[str, ...]
+    hops_per_token: int = 0
+    chosen_bits: int = 0
 
     @property
     def n_stored(self) -> int:

@@ -1,0 +1,154 @@
+"""`verify compare`: every memory on the same facts."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from constructions.facts.limits import require_path, require_runnable
+from constructions.guards.wording import brief, joined
+from verify.cli.commands.long_work import add_running, run
+from verify.cli.commands.options import Commands, add_json
+from verify.cli.output import complain, folded, say, say_text
+from verify.cli.status import BAD_INPUT, FAILED, INTERRUPTED, PASSED
+from verify.cli.values import count, seeds, size, sizes
+from verify.cli.written_files import check_writable, write_text
+from verify.learned.experiments.points import REPORTED
+from verify.rivals.limit import LEVELS, limit
+from verify.rivals.work import Answers, Work
+
+if TYPE_CHECKING:  # which takes seconds to import
+    from verify.rivals.compared import Compared
+
+
+def add_compare(commands: Commands) -> None:
+    """The words of `verify compare`."""
+    parser = commands.add_parser(
+        "compare",
+        help="every memory on the same facts: constructions, rivals, trained models",
+        description=(
+            "Searches, for every memory, the smallest size with which it recalls 100 %, 99 % and"
+            " 90 % of the same random facts, and shows what it stores, in how many bits after the"
+            " coarsest rounding that keeps the recall, beside the information limit, below which"
+            " none may lie (docs/rivals.md). Exit status 0 if every memory that takes this work"
+            " was measured; 1 if some were not, or one lies below the limit."
+        ),
+    )
+    parser.add_argument(
+        "memories",
+        nargs="*",
+        metavar="NAME",
+        help="memories to compare, in place of all; the table has their names",
+    )
+    for name, what in (("-N", "entities"), ("-R", "relations")):
+        parser.add_argument(
+            name,
+            type=sizes,
+            required=True,
+            metavar=name[1],
+            help=f"{what}; several as 64,256, which are compared one after the other",
+        )
+    parser.add_argument("-k", type=size, default=1, metavar="K", help="hops (default 1)")
+    parser.add_argument(
+        "--answers",
+        choices=get_args(Answers),
+        default="shared",
+        help=(
+            "shared: each relation is a bijection of all entities; disjoint: each is a function"
+            " onto entities of its own (default shared)"
+        ),
+    )
+    parser.add_argument(
+        "--noise-tokens",
+        type=count,
+        default=0,
+        metavar="NUMBER",
+        help="tokens of a prompt that say nothing, in any order with the others (default 0)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=seeds,
+        default=REPORTED,
+        metavar="A-B",
+        help=f"of the facts, from A to B (default {REPORTED[0]}-{REPORTED[-1]})",
+    )
+    add_json(parser, "all that was found")
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="also write a line for each memory, seed and level as CSV",
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw it, as SVG")
+    add_running(parser)
+    parser.set_defaults(run=_run_compare, own=[])
+
+
+def _run_compare(options: argparse.Namespace) -> int:
+    """Memories side by side."""
+    require_path(options.k, "-k")
+    for n, r in itertools.product(options.N, options.R):
+        require_runnable(n * r**options.k)
+    works = [
+        Work(n, r, options.k, options.answers, options.noise_tokens, options.seeds[0])
+        for n, r in itertools.product(options.N, options.R)
+    ]
+    for work, level in itertools.product(works, LEVELS):
+        limit(work, level)  # refuses what has none, before any work
+    for path in (options.json, options.csv, options.plot):
+        check_writable(path)
+    if options.plot is not None:
+        from verify.cli.reports.plane_picture import require_matplotlib, require_svg
+
+        require_svg(options.plot)
+        require_matplotlib()
+    return _compare(works, options)
+
+
+def _compare(works: Sequence[Work], options: argparse.Namespace) -> int:
+    """The search, and what is shown and written of it."""
+    from verify.cli.reports.compared import lines
+    from verify.cli.reports.compared_files import as_csv, as_json
+    from verify.rivals.all import ALL
+    from verify.rivals.compared import compared
+    from verify.rivals.comparing import COMPARED, comparisons
+
+    unknown = [name for name in options.memories if name not in ALL]
+    if unknown:
+        wrong = f"error: no memory is called {brief(repr(unknown[0]))}; there are {', '.join(ALL)}"
+        for line in folded(wrong):
+            complain(line)
+        return BAD_INPUT
+    memories = [ALL[name] for name in dict.fromkeys(options.memories or ALL)]
+    jobs = comparisons(works, options.seeds, memories)
+    started = time.perf_counter()
+    finished = run(COMPARED, jobs, options, "searches")
+    found = [compared(work, options.seeds, memories, finished.results) for work in works]
+    for one in found:
+        say_text(joined(lines(one)))
+    say(
+        f"{len(finished.results)} of {finished.planned} searches, in"
+        f" {time.perf_counter() - started:.0f} s"
+    )
+    write_text(options.json, lambda: as_json(found))
+    write_text(options.csv, lambda: as_csv(found))
+    if options.plot is not None:
+        _draw(found, options.plot)
+    if finished.interrupted:
+        complain("interrupted: searches that were not run are unknown")
+        return INTERRUPTED
+    whole = len(finished.results) == finished.planned
+    sound = not any(one.lost() or list(one.below()) for one in found)
+    return PASSED if whole and sound else FAILED
+
+
+def _draw(found: Sequence[Compared], path: Path) -> None:
+    """Draw what was found."""
+    from verify.cli.reports.compared_picture import draw
+
+    draw(found, path)
+    say(f"drawn: {path}")

@@ -1,0 +1,143 @@
+"""Memories side by side, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from statistics import median
+
+from constructions.guards.wording import counted
+from verify.cli.output import folded
+from verify.cli.reports.columns import columns
+from verify.rivals.compared import Compared, Row
+from verify.rivals.limit import LEVELS, limit
+from verify.rivals.scored import Level
+
+HEADER = (
+    "memory",
+    "%",
+    "d",
+    "width",
+    "stored",
+    "inside",
+    "given",
+    "b",
+    "bits/fact",
+    "margin",
+    "s",
+)
+
+
+def lines(found: Compared) -> Iterator[str]:
+    """Head, a line for each memory and level, and what else is to be said."""
+    yield from folded(_title(found))
+    yield from folded(_limits(found))
+    rows = [HEADER, *(cells for row in found.rows for cells in _cells(row, found))]
+    yield from columns(rows)
+    for note in _notes(found):
+        yield from folded(note)
+    yield ""
+
+
+def _title(found: Compared) -> str:
+    """The work."""
+    work, seeds = found.work, found.seeds
+    asked = "facts" if work.hops == 1 else "paths"
+    noise = f", {counted(work.noise_tokens, 'noise token')}" if work.noise_tokens else ""
+    return (
+        f"N = {work.n_entities:,}, R = {work.n_relations:,}, k = {work.hops:,}: {found.queries:,}"
+        f" {asked}, {work.answers} answers{noise}; seeds {', '.join(map(str, seeds))}"
+    )
+
+
+def _limits(found: Compared) -> str:
+    """The information limit."""
+    said = [f"{limit(found.work, level) / found.queries:.3f} for {level} %" for level in LEVELS]
+    asked = "fact" if found.work.hops == 1 else "path"
+    return f"information limit, bits a {asked}: {', '.join(said)}"
+
+
+def _cells(row: Row, found: Compared) -> Iterator[tuple[str, ...]]:
+    """The lines of a memory; a level that needs what the one before needs has none."""
+    if row.lacks or not any(one.levels for one in row.found):
+        why = "-" if row.lacks else "lost" if row.found else "not run"
+        yield (row.memory.name, why, *([""] * (len(HEADER) - 2)))
+        return
+    before: tuple[str, ...] = ()
+    for percent in LEVELS:
+        cells = _numbers(row, percent, found.queries)
+        if cells != before:
+            yield (row.memory.name if not before else "", str(percent), *cells)
+        before = cells
+
+
+def _numbers(row: Row, percent: int, queries: int) -> tuple[str, ...]:
+    """What a level needs: the medians of the seeds, of the dimension all."""
+    levels = [level for level in row.levels(percent) if level.size is not None]
+    if not levels:
+        return ("none", *([""] * (len(HEADER) - 3)))
+
+    def middle(of_one: Callable[[Level], float]) -> float:
+        """The median of a number."""
+        return median(of_one(level) for level in levels)
+
+    return (
+        _from_to([level.dimension for level in levels]),
+        _from_to([level.width for level in levels]),
+        short(middle(lambda level: level.stored)),
+        short(middle(lambda level: level.inside)),
+        short(middle(lambda level: level.given)),
+        f"{middle(lambda level: level.precision):g}",
+        f"{middle(lambda level: level.bits) / queries:.2f}",
+        f"{middle(lambda level: level.margin):.3g}",
+        f"{median(row.seconds(percent)):.2g}",
+    )
+
+
+def _from_to(numbers: Sequence[int]) -> str:
+    """The least and the largest, or the one that all have."""
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low}-{high}"
+
+
+def short(number: float) -> str:
+    """In three digits: 820, 12.4k, 3.05M."""
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= 999.5 * unit / 1000 and number >= 1000:
+            return f"{number / unit:.3g}{name}"
+    return f"{number:g}"
+
+
+def _notes(found: Compared) -> Iterator[str]:
+    """What is wrong first; then what lacks, is lost, or was not monotone."""
+    below, rows = list(found.below()), 0
+    for one, level in below:
+        yield (
+            f"ERROR: below the information limit: {one.memory}, seed {one.work.seed},"
+            f" {level.percent} %: {level.bits:,} bits where {level.limit:,.0f} are needed: an"
+            " error in a count, or facts that are hidden where nothing is counted"
+        )
+    for row in found.rows:
+        rows += sum(level.size is not None for one in row.found for level in one.levels)
+        yield from _of_memory(row)
+    yield f"{len(below)} of {rows} measured levels lie below the information limit"
+
+
+def _of_memory(row: Row) -> Iterator[str]:
+    """What is to be said of a memory."""
+    name = row.memory.name
+    if row.lacks:
+        yield f"{name}: {row.lacks}"
+    for one in row.found:
+        if one.lost:
+            yield f"{name}, seed {one.work.seed}: lost: {one.lost}"
+        for level in one.levels:
+            where = f"{name}, seed {one.work.seed}, {level.percent} %"
+            if level.size is None:
+                best = max(right for _, right in one.tried) / one.queries
+                largest = max(size for size, _ in one.tried)
+                yield f"{where}: not reached up to size {largest:,}; at most {best:.4f} recalled"
+            elif level.failed_above:
+                sizes = ", ".join(map(str, level.failed_above))
+                yield f"{where}: not monotone: {level.size} suffices, and {sizes} does not"
+            if level.size is not None and not level.rounded:
+                yield f"{where}: 16 bits a number are too few, so that none is rounded"

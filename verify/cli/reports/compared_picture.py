@@ -1,0 +1,108 @@
+"""Memories side by side, as a picture: facts against stored numbers, and bits a fact."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from constructions.files.whole_file import write_atomically
+from verify.cli.reports.plane_picture import require_matplotlib
+from verify.rivals.compared import Compared, Row
+from verify.rivals.limit import LEVELS, limit
+
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">", "p", "h", "d", "8")
+BITS_A_NUMBER = 2.0
+"""Of the guide line: arXiv 2404.05405."""
+
+
+def draw(works: Sequence[Compared], path: Path) -> None:
+    """Write an SVG: left the facts that are recalled against the numbers that are stored, for each
+    level, both on a logarithmic axis; right the bits a fact of the first work, all recalled.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    require_matplotlib()
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    settings: dict[Any, Any] = {"svg.hashsalt": "compare", "svg.fonttype": "path", "font.size": 8}
+    with matplotlib.rc_context(settings):
+        rows = len(_bars(works[0]))
+        figure = Figure(figsize=(10.5, max(4.2, 1.6 + 0.2 * rows)), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        _draw_numbers(left, works)
+        _draw_bits(right, works[0])
+        written = io.BytesIO()
+        figure.savefig(written, format="svg", metadata={"Date": None})
+    write_atomically(path, iter([written.getvalue().decode()]))
+
+
+def _middle(row: Row, percent: int, what: str) -> float | None:
+    """The median of a number over the seeds; None where some seed was lost or not reached."""
+    levels = row.levels(percent)
+    if not levels or any(level.size is None for level in levels):
+        return None
+    return float(median(getattr(level, what) for level in levels))
+
+
+def _draw_numbers(axes: Any, works: Sequence[Compared]) -> None:
+    """Facts against stored numbers."""
+    names = [row.memory.name for row in works[0].rows]
+    shown: list[float] = []
+    for place, name in enumerate(names):
+        points = []
+        for one in works:
+            row = next(row for row in one.rows if row.memory.name == name)
+            for percent in LEVELS:
+                stored, facts = (_middle(row, percent, what) for what in ("stored", "right"))
+                if stored and facts:
+                    points.append((stored, facts))
+        if points:
+            shown += [stored for stored, _ in points]
+            style: dict[str, Any] = {
+                "color": f"C{place % 10}",
+                "marker": MARKERS[place % len(MARKERS)],
+            }
+            axes.plot(*zip(*points, strict=True), linestyle="", markersize=4, label=name, **style)
+    if shown:
+        _draw_guide(axes, works, min(shown), max(shown))
+    axes.set(xlabel="numbers that are stored", ylabel="facts recalled", xscale="log", yscale="log")
+    axes.grid(alpha=0.25, linewidth=0.5, which="both")
+    axes.legend(fontsize=5.5, loc="best")
+
+
+def _draw_guide(axes: Any, works: Sequence[Compared], least: float, most: float) -> None:
+    """2 bits of the limit of all facts for each number."""
+    each = limit(works[0].work, LEVELS[0]) / works[0].queries
+    if each > 0:
+        ends = [least, most]
+        facts = [BITS_A_NUMBER * one / each for one in ends]
+        axes.plot(ends, facts, color="black", linewidth=0.8, linestyle=":")
+        axes.annotate("2 bits a number", (ends[-1], facts[-1]), ha="right", fontsize=6)
+
+
+def _bars(one: Compared) -> list[tuple[str, float]]:
+    """Names and bits a fact, all recalled, the fewest first."""
+    found = [(row.memory.name, _middle(row, LEVELS[0], "bits")) for row in one.rows]
+    return sorted(
+        [(name, bits / one.queries) for name, bits in found if bits is not None],
+        key=lambda bar: bar[1],
+    )
+
+
+def _draw_bits(axes: Any, one: Compared) -> None:
+    """Bits a fact, and the limit."""
+    bars = _bars(one)
+    axes.barh([name for name, _ in bars], [bits for _, bits in bars], color="0.7")
+    axes.invert_yaxis()
+    axes.axvline(limit(one.work, LEVELS[0]) / one.queries, color="black", linewidth=1.0)
+    work = one.work
+    axes.set(
+        xlabel="bits a fact, all recalled; the line is the information limit",
+        xscale="log",
+        title=f"N = {work.n_entities:,}, R = {work.n_relations:,}, k = {work.hops}",
+    )
