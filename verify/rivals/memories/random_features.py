@@ -1,0 +1,144 @@
+"""MLP memory for given random embeddings, in closed form: random features, and a readout.
+
+Claim. F facts with keys k_f in R^d and values among A unit vectors u_a are stored in the second
+matrix V (d, m) of an MLP whose first one, G (m, d), is random: logits `U V phi(k)`.
+
+    outer products   phi(k) = (g^3 - 3 g)/sqrt(6) with g = G k,   V = sum_f u_(a_f) phi(k_f)^T
+    least squares    phi(k) = ReLU(G k) - mean over facts,        V = U^+ Y (Phi^+)^T
+
+the second of which is the least V of those that minimise |U V Phi^T - Y|^2. The mean is the offset
+of a linear layer, `-V mean`, so this is an ordinary ReLU MLP of width m.
+
+Formula [ours]. Of two unit keys with inner product c the features' mean product is c^3: Hermite
+polynomials are orthogonal. So each logit carries F terms with variance about
+`(1/m + 15/d^3) (1/d)`, and as for linear memories (`verify.rivals.memories.linear`) all facts are
+right about when 4 ln(F A) times their sum is below 1: `m d` must be of the order of F ln(F A),
+as long as d^4 is so too. A first or second power in place of the third would stop at d^2, or d^3,
+whatever m is; ReLU has a first power, which least squares takes away and outer products cannot.
+At small m tails count: see docs/rivals-published.md.
+
+That m d of the order of the facts, up to logarithms, is enough is the theorem on MLP associative
+memories of 2412.06538 (abstract: "the storage capacities of both linear and MLP associative
+memories scale linearly with parameter count"). Its statement and its construction are lost in the
+copies that we can read; these have the same count and are ours.
+
+Keys may be sums `E[s] + W[r]` too: the features hold products of an entry of E[s] and one of W[r],
+so that shared answers can be found.
+
+Hypotheses. One hop. Outer products: m = 16 d, and the dimension is searched. Least squares:
+d = 4 log2 N, and the width is searched.
+
+Source. 2412.06538, section 3; random features: Rahimi and Recht (2007).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from constructions.facts.codes import bits_needed
+from verify.rivals.given import Keys, OnKeys
+from verify.rivals.memories import refusals
+from verify.rivals.memories.linear import Rule, incidence, matrix
+from verify.rivals.memory import Built, Memory
+from verify.rivals.work import Work
+
+RATIO = 16
+"""Features for each dimension, with outer products."""
+
+
+def dimension_of(work: Work) -> int:
+    """4 log2 N, in which N random unit vectors have inner products below about 0.7."""
+    return 4 * bits_needed(work.n_entities)
+
+
+class RandomFeatures(nn.Module):
+    """An MLP of one hidden layer, whose first matrix is random.
+
+    Attributes:
+        features: G, (m, d), given.
+        offset: the mean of the features over all keys, (m,), found from keys alone; with the
+            cubic activation 0.
+        readout: V, (d, m): the facts.
+    """
+
+    features: Tensor
+    offset: Tensor
+
+    def __init__(self, features: Tensor, is_cubic: bool, readout: tuple[int, int]):
+        super().__init__()
+        self._is_cubic = is_cubic
+        self.register_buffer("features", features)
+        self.register_buffer("offset", torch.zeros(len(features)))
+        self.readout = nn.Parameter(torch.zeros(readout))
+
+    def hidden(self, keys: Tensor) -> Tensor:
+        """Features (Q, m) of keys (Q, d)."""
+        seen = keys @ self.features.T
+        active = (seen**3 - 3 * seen) / math.sqrt(6) if self._is_cubic else seen.relu()
+        return active - self.offset
+
+    def forward(self, keys: Tensor) -> Tensor:
+        """Values (Q, d) of keys (Q, d)."""
+        return self.hidden(keys) @ self.readout.T
+
+
+@torch.no_grad()
+def build(work: Work, dimension: int, width: int, keys: Keys, rule: Rule) -> Built:
+    """The memory of this work with these sizes."""
+    random = torch.Generator().manual_seed(work.seed)
+    module = OnKeys(work, keys, dimension, dimension, random)
+    tokens, answers = (torch.from_numpy(one) for one in work.facts.dataset())
+    features = torch.randn(width, dimension, generator=random)
+    memory = RandomFeatures(features, rule == "outer products", (dimension, width))
+    given = module.keys(tokens)
+    if rule == "least squares":
+        memory.offset += memory.hidden(given).mean(dim=0)
+    wanted = incidence(answers[:, 0], work.n_entities)
+    values = cast(Tensor, module.answers)
+    memory.readout.copy_(matrix(memory.hidden(given), values, wanted, rule))
+    module.memory = memory
+    return Built(module, dimension, width, module.embeddings)
+
+
+def _outer_products(work: Work, dimension: int) -> Built:
+    """With `RATIO` times as many features as dimensions."""
+    return build(work, dimension, RATIO * dimension, "pair", "outer products")
+
+
+def _sizes_of_outer_products(work: Work) -> tuple[int, int]:
+    """Around the dimension with which `m d = 4 F ln(F A)`."""
+    needed = 4 * work.n_facts * math.log(max(2, work.n_facts * work.n_entities))
+    around = math.sqrt(needed / RATIO)
+    return max(1, math.floor(around / 4)), math.ceil(4 * around)
+
+
+def _least_squares(keys: Keys, name: str) -> Memory:
+    """The memory with ReLU features of these keys."""
+
+    def built(work: Work, width: int) -> Built:
+        """In the dimension of this work."""
+        return build(work, dimension_of(work), width, keys, "least squares")
+
+    def sizes(work: Work) -> tuple[int, int]:
+        """With as many features as facts nothing is left to fit."""
+        return max(1, work.n_facts // 16), work.n_facts + dimension_of(work)
+
+    return Memory(name, "ours", "width", "given", refusals.of_noise, sizes, built)
+
+
+outer_products = Memory(
+    name="MLP, cubic, outer products",
+    source="2412.06538, section 3",
+    size="dimension",
+    embeddings="given",
+    lacks=refusals.of_noise,
+    sizes=_sizes_of_outer_products,
+    build=_outer_products,
+)
+least_squares = _least_squares("pair", "MLP, random, least squares")
+least_squares_of_sums = _least_squares("sum", "MLP, random, least sq., sums")
+MEMORIES = [outer_products, least_squares, least_squares_of_sums]
