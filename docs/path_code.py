@@ -127,7 +127,7 @@ class PathCode:
         return bits_needed(self.paths.n_paths)
 
     def rows(self, tokens: np.ndarray) -> np.ndarray:
-        """The codes of some nodes, given by their tokens (Q,): int64 (Q, a + l); 0 for *unknown*."""
+        """The codes of some nodes, given by their tokens (Q,): int64 (Q, a + l), 0 of unknown."""
         nodes = np.minimum(tokens, len(self.paths.depth) - 1)
         path, known = self.paths.path[nodes], tokens < len(self.paths.depth)
         signs = sign_codes(np.maximum(path, 0), self.bits) * (path >= 0)[:, None]

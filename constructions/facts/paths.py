@@ -69,7 +69,8 @@ class Paths:
                 break
         for node in others[depth[others] == 0][:1]:
             raise InputError(
-                f"the parents of node {node} never lead to the centre, node {centre}: they go round"
+                f"the parents of node {node} never lead to the centre, node {centre}: they go in"
+                " a circle"
             )
         return cls(centre, path, depth)
 
