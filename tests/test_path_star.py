@@ -1,9 +1,15 @@
 """Path-stars: the relation `parent`, where nodes stand, and constructions that find first nodes."""
 
+import re
+import shlex
+import shutil
+
 import numpy as np
 import pytest
+from console_blocks import matches, runs
 from hypothesis import given
 from hypothesis import strategies as st
+from own_files import ROOT
 from strategies import seeds
 
 from constructions import (
@@ -16,9 +22,11 @@ from constructions import (
     save,
 )
 from constructions.facts.paths import Paths
+from verify.__main__ import main
 from verify.checking.check import check
 from verify.queries.recall import check_recall
 
+PAGE = (ROOT / "docs" / "path-star.md").read_text()
 degrees, lengths = st.integers(1, 9), st.integers(2, 8)
 
 
@@ -103,3 +111,17 @@ def test_one_changed_parent_and_one_renamed_leaf_are_caught(builder, tmp_path):
     save(other, tmp_path / "other")
     assert check(tmp_path / "other").verdict == "FAIL"
     assert firsts[0] != firsts[1]
+
+
+def test_the_commands_of_the_page_print_what_stands_there(tmp_path, monkeypatch, capsys):
+    shutil.copy(ROOT / "docs" / "path_code.py", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```console\n(.*?)^```", PAGE, re.M | re.S)
+    found = [run for block in blocks for run in runs(block)]
+    assert len(found) == 4
+    for command, expected in found:
+        program, *words = shlex.split(command.removeprefix("python -m "))
+        assert (program, main(words)) == ("verify", 0)
+        printed = capsys.readouterr().out.splitlines()
+        assert matches(printed, expected, False), printed
+        assert not matches(printed, [*expected, "and more"], False)
