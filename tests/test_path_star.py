@@ -125,3 +125,22 @@ def test_the_commands_of_the_page_print_what_stands_there(tmp_path, monkeypatch,
         printed = capsys.readouterr().out.splitlines()
         assert matches(printed, expected, False), printed
         assert not matches(printed, [*expected, "and more"], False)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--path-star", "5", "1"], "length"),
+        (["--path-star", "0", "5"], "0"),
+        (["--path-star", "5", "4", "--seed", "-1"], "seed"),
+        (["--seed", "1"], "needs --path-star"),
+    ],
+)
+def test_what_is_no_path_star_is_refused(words, said, tmp_path, capsys):
+    try:
+        status = main(["example", str(tmp_path / "star.tsv"), *words])
+    except SystemExit as refused:  # by argparse
+        status = refused.code
+    assert status == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

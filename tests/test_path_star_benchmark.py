@@ -67,6 +67,17 @@ def test_codes_with_geometry_have_energy_and_shuffled_ones_do_not(program):
 
 
 @pytest.mark.parametrize("length", [3, 6, 10])
+def test_the_energy_of_path_code_is_that_of_the_page(program, length):
+    facts, steps, a = FactTable.path_star(256, length, seed=1), length - 1, 8
+    model = program.built(program.PATH_CODE, facts, length - 2)
+    codes = model.embedding.weight[: facts.n_entities, : a + length].detach().numpy()
+    profile = np.sin(np.pi * np.arange(1, length) / (2 * steps))
+    rho = 2 * profile.sum() ** 2 / (steps * length)
+    expected = rho * a / (a + (steps**2 - 1) / (6 * steps))
+    assert program.energy(codes, Paths.of(facts.answers[0])) == pytest.approx(expected, abs=0.005)
+
+
+@pytest.mark.parametrize("length", [3, 6, 10])
 def test_squared_distances_of_rays_are_those_of_the_graph(program, length):
     """On one path exactly; between paths but for what their sign codes have in common."""
     paths = star(16, length)

@@ -48,7 +48,7 @@ def add_example(commands: Commands) -> None:
         help="so many paths, each of so many nodes with the centre, which all of them share",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the numbers of its nodes (default: 0)"
+        "--seed", type=int, help="of the numbers of a path-star's nodes (default: 0)"
     )
     parser.set_defaults(run=_run_example)
 
@@ -71,10 +71,12 @@ def _run_example(options: argparse.Namespace) -> int:
     if options.file.is_file():
         raise InputError(f"{options.file} exists, and is not overwritten; name a new file")
     if options.path_star is None:
+        if options.seed is not None:
+            raise InputError("--seed numbers the nodes of a path-star; it needs --path-star")
         facts, question = examples.unicode_facts(), "U+0041 lowercase"
     else:
         degree, length = options.path_star
-        facts = FactTable.path_star(degree, length, options.seed)
+        facts = FactTable.path_star(degree, length, options.seed or 0)
         leaf = facts.entity_name(int(Paths.of(facts.answers[0]).nodes[0, -1]))
         question = " ".join([leaf, *["parent"] * max(1, length - 2)])
     facts.to_tsv(options.file)
