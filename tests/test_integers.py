@@ -147,6 +147,7 @@ CALLS = {
     FactTable.random_functions: (FactTable.random_functions, {"entities": 100, "relations": 3, "seed": 5}),
     FactTable.random_disjoint: (FactTable.random_disjoint, {"entities": 100, "relations": 3, "seed": 5}),
     FactTable.random_worlds: (FactTable.random_worlds, {"worlds": 3, "size": 30, "relations": 3, "seed": 5}),
+    FactTable.path_star: (FactTable.path_star, {"degree": 9, "length": 4, "seed": 5}),
     FactTable.dataset: (
         lambda **sizes: [part.tolist() for part in FACTS.dataset(**sizes)],
         {"hops": 2, "hops_per_token": 1, "longest": 3},
@@ -278,6 +279,7 @@ def public_functions():
         FactTable.random_functions,
         FactTable.random_disjoint,
         FactTable.random_worlds,
+        FactTable.path_star,
         FactTable.dataset,
         Codebook.of,
     )

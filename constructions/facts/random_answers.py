@@ -77,6 +77,24 @@ def sparse(entities: int, relations: int, seed: int) -> NDArray[np.int64]:
     return np.where(order < counts, answers, MISSING)
 
 
+def path_star(degree: int, length: int, seed: int) -> NDArray[np.int64]:
+    """Each node's parent in a path-star: `degree` paths of `length` nodes that share their first
+    one, the centre, which has no parent. Nodes have random numbers.
+    """
+    degree, length, seed = (
+        whole("degree", degree, 1),
+        whole("length", length, 2),
+        whole("seed", seed, 0),
+    )
+    nodes, _, seed = _checked_sizes(degree * (length - 1) + 1, 1, seed)
+    order = np.random.default_rng(seed).permutation(nodes)
+    paths = order[1:].reshape(degree, length - 1)
+    parents = np.full((1, nodes), MISSING, dtype=np.int64)
+    parents[0, paths[:, 0]] = order[0]
+    parents[0, paths[:, 1:]] = paths[:, :-1]
+    return parents
+
+
 def thinned(answers: NDArray[np.int64], seed: int, missing: float) -> NDArray[np.int64]:
     """The same answers, each missing with this probability (0 to 1)."""
     relations, entities = answers.shape

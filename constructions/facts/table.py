@@ -231,6 +231,16 @@ class FactTable(Answers):
         return cls(random_answers.sparse(entities, relations, seed))
 
     @classmethod
+    def path_star(cls, degree: int, length: int, seed: int = 0) -> FactTable:
+        """The one relation `parent` of a path-star graph: `degree` paths of `length` nodes, which
+        share the first, their centre. Its parent is missing; nodes are numbered at random.
+
+        The first node of the path to a leaf is its ancestor of `length - 2` hops (arXiv
+        2510.26745).
+        """
+        return cls(random_answers.path_star(degree, length, seed), relation_names=("parent",))
+
+    @classmethod
     def from_triples(cls, triples: Iterable[tuple[str, str, str]]) -> FactTable:
         """The table of (subject, relation, object) names; ids in the order of first appearance.
 

@@ -1,10 +1,12 @@
-"""`verify list` and `example`: what can be verified, and a table to try it with."""
+"""`verify list` and `example`: what can be verified, and tables to try it with."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from constructions.facts.paths import Paths
+from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from verify.cli import examples
 from verify.cli.commands.options import Commands, add_own
@@ -12,6 +14,7 @@ from verify.cli.commands.own import own_constructions
 from verify.cli.output import say, say_text
 from verify.cli.reports import catalogue
 from verify.cli.status import PASSED
+from verify.cli.values import size
 
 
 def add_list(commands: Commands) -> None:
@@ -30,9 +33,23 @@ def add_list(commands: Commands) -> None:
 def add_example(commands: Commands) -> None:
     """The words of `verify example`."""
     parser = commands.add_parser(
-        "example", help="write a real fact table: Unicode characters and their properties"
+        "example",
+        help=(
+            "write a fact table to try: Unicode characters and their properties, or the parents of"
+            " a path-star graph"
+        ),
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the new tab-separated file")
+    parser.add_argument(
+        "--path-star",
+        nargs=2,
+        type=size,
+        metavar=("DEGREE", "LENGTH"),
+        help="so many paths, each of so many nodes with the centre, which all of them share",
+    )
+    parser.add_argument(
+        "--seed", type=int, help="of the numbers of a path-star's nodes (default: 0)"
+    )
     parser.set_defaults(run=_run_example)
 
 
@@ -50,14 +67,22 @@ def _run_list(options: argparse.Namespace) -> int:
 
 
 def _run_example(options: argparse.Namespace) -> int:
-    """Write a table of Unicode characters."""
+    """Write a table of Unicode characters, or of a path-star graph."""
     if options.file.is_file():
         raise InputError(f"{options.file} exists, and is not overwritten; name a new file")
-    facts = examples.unicode_facts()
+    if options.path_star is None:
+        if options.seed is not None:
+            raise InputError("--seed numbers the nodes of a path-star; it needs --path-star")
+        facts, question = examples.unicode_facts(), "U+0041 lowercase"
+    else:
+        degree, length = options.path_star
+        facts = FactTable.path_star(degree, length, options.seed or 0)
+        leaf = facts.entity_name(int(Paths.of(facts.answers[0]).nodes[0, -1]))
+        question = " ".join([leaf, *["parent"] * max(1, length - 2)])
     facts.to_tsv(options.file)
     say(
         f"{options.file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations}"
-        " relations"
+        f" relation{'s' if facts.n_relations > 1 else ''}"
     )
-    say(f"try: {options.program} facts {options.file} --ask U+0041 lowercase")
+    say(f"try: {options.program} facts {options.file} --ask {question}")
     return PASSED
