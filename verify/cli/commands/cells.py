@@ -93,8 +93,8 @@ def add_constructions(commands: Commands, names: Iterable[str]) -> None:
                 type=size,
                 metavar="n",
                 help=(
-                    "prove it for prompts of n + 2 tokens instead: subject and relation anywhere"
-                    " among n - 1 noise tokens, the end token last"
+                    "prove it for prompts of n + 3 tokens instead: subject and relation anywhere"
+                    " among n noise tokens, the end token last"
                 ),
             )
         add_checks(one)

@@ -9,6 +9,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from constructions.facts.noise_prompts import SHORTEST
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
 from verify.cells.cell import Cell
@@ -20,16 +21,13 @@ if TYPE_CHECKING:  # which takes a second to import
     from constructions.model.noise_reader import NoiseReader
     from verify.queries.noise_sample import PromptsFound
 
-ASKED = 2
-"""The tokens of a prompt that are subject and relation."""
 
-
-def run_among_noise(cell: Cell, others: int, options: argparse.Namespace) -> int:
+def run_among_noise(cell: Cell, noise: int, options: argparse.Namespace) -> int:
     """Build a construction as a reader of such prompts, prove all of them and run some.
 
     Args:
         cell: the construction and its size.
-        others: tokens of a prompt beside subject and relation: noise, and the end token.
+        noise: how many tokens of a prompt are noise, beside subject, relation and end token.
         options: of the command.
 
     Raises:
@@ -50,7 +48,7 @@ def run_among_noise(cell: Cell, others: int, options: argparse.Namespace) -> int
     started, entry = time.perf_counter(), cell.entry
     require_room(entry, cell)
     model = build(entry, cell.table(), cell.hops, dict(cell.options), cell.dtype)
-    reader = read_among_noise(model, others + ASKED)
+    reader = read_among_noise(model, noise + SHORTEST)
     found = check_prompts(reader)
     _say(cell, reader, found)
     queries = reader.facts.n_claimed_queries(1, reader.stored_only)
@@ -72,8 +70,8 @@ def _say(cell: Cell, reader: NoiseReader, found: PromptsFound) -> None:
     )
     say(
         f"    d_model {shape.d_model}, d_mlp {shape.d_mlp}, {shape.n_heads} head,"
-        f" {shape.n_parameters():,} parameters; {prompts.noise_tokens:,} noise tokens, and the end"
-        " token"
+        f" {shape.n_parameters():,} parameters; a vocabulary of {prompts.noise_tokens:,} noise"
+        " tokens"
     )
     if proven.verdict == "PASS":
         say(
