@@ -27,7 +27,8 @@ from pathlib import Path
 import challenge_evaluator as evaluator
 import challenge_weights as ours
 import numpy as np
-from challenge_alternating import alternate
+
+from verify.rivals.memories import alternating
 
 # github.com/LindaLinsefors/Memory-Toy-Models: facts at 100 % and at 90 %
 PUBLISHED = {
@@ -141,9 +142,11 @@ def null(d):
 def in_turn(d, n_facts, rounds):
     """Least squares in turn: what is recalled after half of the rounds and after all."""
     started = time.perf_counter()
-    for done, weights in enumerate(alternate(d, n_facts, rounds), 1):
+    sizes = alternating.Sizes(first=2 * d, second=2 * d, answers=d, hidden=d)
+    found = alternating.alternate(ours.challenge_facts(d, n_facts), sizes, rounds, seed=0)
+    for done, weights in enumerate(found, 1):
         if done in (rounds // 2, rounds):
-            rounded, _ = counted_again(weights, n_facts)
+            rounded = evaluator.held_in_float32(*weights, n_facts)
             print(
                 f"d = {d}, least squares in turn: {n_facts:,} facts, {rounded / n_facts:.2%} after"
                 f" {done} rounds, {time.perf_counter() - started:.0f} s",

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from verify.rivals.memories import alternating
+
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 D, N_FACTS = 16, 400  # 1.56 d^2
@@ -135,11 +137,12 @@ def test_each_line_is_highest_within_half_of_its_number(weights_of, d, growth):
         assert np.allclose(-offsets + offsets[0], parabola - parabola[0])
 
 
-def test_least_squares_in_turn_hold_more_from_round_to_round(monkeypatch, evaluator):
-    alternating = module(monkeypatch, "challenge_alternating")
+def test_least_squares_in_turn_hold_more_from_round_to_round(weights_of, evaluator):
+    facts = weights_of.challenge_facts(D, D * D // 2)
+    sizes = alternating.Sizes(first=2 * D, second=2 * D, answers=D, hidden=D)
     held = [
-        evaluator.held_in_float32(*arrays(weights), D * D // 2)
-        for weights in alternating.alternate(D, D * D // 2, 40)
+        evaluator.held_in_float32(*weights, D * D // 2)
+        for weights in alternating.alternate(facts, sizes, 40, seed=0)
     ]
     assert held[0] < held[-1]
     assert held[-1] > 0.9 * D * D // 2

@@ -1,0 +1,58 @@
+"""Memories of keys and values: built from the vectors of all facts, and asked with tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from verify.rivals.given import Keys, OnKeys
+from verify.rivals.memory import Built
+from verify.rivals.work import Work
+
+
+class Vectors(NamedTuple):
+    """What a memory of keys and values is built from, float64.
+
+    Attributes:
+        keys: of each fact, (F, d).
+        values: of each possible answer, (N, d).
+        answers: which of them answers each fact, int64 (F,).
+    """
+
+    keys: Tensor
+    values: Tensor
+    answers: Tensor
+
+
+Solve = Callable[[Vectors, int, torch.Generator], nn.Module]
+"""From the vectors, a width and what is drawn at random: a module from keys to values."""
+
+
+def half_filled(work: Work) -> int:
+    """d of F = d^2 / 2 facts, the middle of the grid of arXiv 2607.10034 (F = alpha d^2)."""
+    return math.isqrt(2 * work.n_facts - 1) + 1
+
+
+def built(work: Work, keys: Keys, d: int, width: int, solve: Solve) -> Built:
+    """Random embeddings of dimension d, and what `solve` makes of them, in float32."""
+    random = torch.Generator().manual_seed(work.seed)
+    memory = OnKeys(work, keys, d, d, random)
+    tokens, answers = work.facts.dataset()
+    vectors = Vectors(
+        memory.keys(torch.from_numpy(tokens)).double(),
+        cast(Tensor, memory.answers).double(),
+        torch.from_numpy(answers[:, 0]),
+    )
+    memory.memory = solve(vectors, width, random).float()
+    return Built(memory, d, width, memory.embeddings)
+
+
+def lacks(work: Work) -> str:
+    """These memories take prompts `s r` alone."""
+    if work.hops > 1:
+        return "one hop only"
+    return "no noise tokens" if work.noise_tokens else ""
