@@ -32,10 +32,11 @@ def draw(works: Sequence[Compared], path: Path) -> None:
     settings: dict[Any, Any] = {"svg.hashsalt": "compare", "svg.fonttype": "path", "font.size": 8}
     with matplotlib.rc_context(settings):
         rows = len(_bars(works[0]))
-        figure = Figure(figsize=(10.5, max(4.2, 1.6 + 0.2 * rows)), layout="constrained")
+        figure = Figure(figsize=(10.5, max(5.0, 2.4 + 0.2 * rows)), layout="constrained")
         left, right = figure.subplots(1, 2)
         _draw_numbers(left, works)
         _draw_bits(right, works[0])
+        figure.legend(loc="outside lower center", ncols=5, fontsize=6, frameon=False)
         written = io.BytesIO()
         figure.savefig(written, format="svg", metadata={"Date": None})
     write_atomically(path, iter([written.getvalue().decode()]))
@@ -72,7 +73,6 @@ def _draw_numbers(axes: Any, works: Sequence[Compared]) -> None:
         _draw_guide(axes, works, shown)
     axes.set(xlabel="numbers that are stored", ylabel="facts recalled", xscale="log", yscale="log")
     axes.grid(alpha=0.25, linewidth=0.5, which="both")
-    axes.legend(fontsize=5.5, loc="best")
 
 
 def _draw_guide(
