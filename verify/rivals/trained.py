@@ -108,7 +108,8 @@ def _decoder(work: Work, dimension: int, hops_per_token: int) -> Built:
         norm="rmsnorm",
     )
     scale = dimension**-0.5
-    found = fit(shape, tuple(prompts), STEPS, work.seed, initial_scale=scale, device="cpu")
+    data = (prompts.tokens, prompts.answers)
+    found = fit(shape, data, STEPS, work.seed, initial_scale=scale, device="cpu")
     module = found.models[0]
     named = tuple(
         name for name, _ in module.named_parameters() if "embed" in name or "position" in name
