@@ -11,7 +11,10 @@ from verify.cli.reports import compared as report
 from verify.rivals import all as every
 from verify.rivals import comparing, trained
 from verify.rivals.all import ALL
+from verify.rivals.compared import compared
 from verify.rivals.limit import LEVELS
+from verify.rivals.scored import Level, Scored
+from verify.rivals.work import Work
 
 SMALL = ["compare", "-N", "8", "-R", "2", "--seeds", "3-4"]
 NAMES = list(ALL)[:2]
@@ -132,19 +135,28 @@ def test_what_was_not_run_is_said_after_an_interruption(few, monkeypatch, capsys
     assert "interrupted" in printed.err
 
 
-def test_sizes_that_do_not_suffice_and_recall_that_is_not_monotone_are_said(
-    monkeypatch, tmp_path, capsys
-):
+def test_sizes_that_do_not_suffice_are_said(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(trained, "STEPS", 0)
     small = replace(trained.ONE_LAYER, sizes=lambda work: (1, 1))
     monkeypatch.setattr(comparing, "ALL", {small.name: small})
     monkeypatch.setattr(every, "ALL", {small.name: small})
     assert main([*SMALL, "--workers", "0", "--csv", str(tmp_path / "a.csv")]) == 0
     printed = capsys.readouterr().out
-    assert "seed 3, 100 %: not reached up to size 1; at most 0." in printed
+    assert f"{small.name}: not reached up to size 1, where at most " in printed
+    assert "100 % with 2, 99 % with 2, 90 % with 2 of 2 seeds" in " ".join(printed.split())
     assert "none" in printed
     with open(tmp_path / "a.csv") as file:
         assert all(row["bits"] == "" for row in csv.DictReader(file))
+
+
+def test_recall_that_is_not_monotone_is_said():
+    work = Work(8, 2)
+    levels = tuple(Level(one, 1.0, 5, (6, 7) if one < 100 else (), bits=9) for one in LEVELS)
+    found = Scored("memory", work, 16, levels, ((5, 16), (6, 3)), (0.1, 0.1, 0.1))
+    memory = replace(trained.ONE_LAYER, name="memory")
+    printed = "\n".join(report.lines(compared(work, [100, 101], [memory], [found])))
+    assert "memory: recall was not monotone in the size: 99 % with 1, 90 % with 1 of 1" in printed
+    assert "16 bits a number are too few, and none is rounded: 100 % with 1" in printed
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from bounds.grids import natural_bits
 from constructions.catalogue import CATALOGUE
 from constructions.entry import Construction
 from constructions.facts.table import FactTable
+from constructions.model.fact_model import FactModel
 from constructions.model.stated import digest
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
@@ -66,10 +67,10 @@ def _built(entry: Construction, work: Work) -> Built:
     return Built(model, d_model, d_mlp, EMBEDDINGS, model.hops_per_token, named)
 
 
-def _model(entry: Construction, facts: FactTable, hops: int) -> nn.Module:
+def _model(entry: Construction, facts: FactTable, hops: int) -> FactModel:
     """The construction itself; of paths of so many hops."""
     longest = entry.longest_path
-    model: nn.Module = entry.build(facts, hops, {} if longest is None else {longest.name: hops})
+    model: FactModel = entry.build(facts, hops, {} if longest is None else {longest.name: hops})
     return model
 
 

@@ -22,8 +22,8 @@ STEPS = 1500
 """Of the optimizer, at most."""
 UNITS = 8
 """Hidden units for each relation."""
-BITS = 8
-"""A model with fewer numbers than the facts have bits, divided by this, is not tried."""
+BITS = 4
+"""A model whose numbers would have to hold more than so many bits each is not tried."""
 MOST = 64
 """Times the least dimension that is tried, the largest."""
 MOST_DECODER = 64
@@ -47,7 +47,7 @@ def _lacks(work: Work) -> str:
 
 
 def _sizes(work: Work) -> tuple[int, int]:
-    """Dimensions: from that in which 8 bits a number could hold the facts."""
+    """Dimensions: from that in which 4 bits a number could hold the facts."""
     a_dimension = 2 * work.n_entities + work.n_relations + 2 * UNITS * work.n_relations
     least = max(1, int(limit(work, 100) / (BITS * a_dimension)))
     return least, MOST * least
@@ -108,7 +108,8 @@ def _decoder(work: Work, dimension: int, hops_per_token: int) -> Built:
         norm="rmsnorm",
     )
     scale = dimension**-0.5
-    found = fit(shape, tuple(prompts), STEPS, work.seed, initial_scale=scale, device="cpu")
+    data = (prompts.tokens, prompts.answers)
+    found = fit(shape, data, STEPS, work.seed, initial_scale=scale, device="cpu")
     module = found.models[0]
     named = tuple(
         name for name, _ in module.named_parameters() if "embed" in name or "position" in name

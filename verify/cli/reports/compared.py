@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 
 from constructions.guards.wording import counted
@@ -130,14 +130,32 @@ def _of_memory(row: Row) -> Iterator[str]:
     for one in row.found:
         if one.lost:
             yield f"{name}, seed {one.work.seed}: lost: {one.lost}"
-        for level in one.levels:
-            where = f"{name}, seed {one.work.seed}, {level.percent} %"
-            if level.size is None:
-                best = max(right for _, right in one.tried) / one.queries
-                largest = max(size for size, _ in one.tried)
-                yield f"{where}: not reached up to size {largest:,}; at most {best:.4f} recalled"
-            elif level.failed_above:
-                sizes = ", ".join(map(str, level.failed_above))
-                yield f"{where}: not monotone: {level.size} suffices, and {sizes} does not"
-            if level.size is not None and not level.rounded:
-                yield f"{where}: 16 bits a number are too few, so that none is rounded"
+    measured = [one for one in row.found if not one.lost]
+    unreached = {
+        percent: sum(level.size is None for level in row.levels(percent)) for percent in LEVELS
+    }
+    if any(unreached.values()):
+        largest = max(size for one in measured for size, _ in one.tried)
+        best = max(right / one.queries for one in measured for _, right in one.tried)
+        yield (
+            f"{name}: not reached up to size {largest:,}, where at most {best:.2%} are recalled:"
+            f" {_shares(unreached, len(measured))}"
+        )
+    for said, what in (
+        ("recall was not monotone in the size", lambda level: bool(level.failed_above)),
+        ("16 bits a number are too few, and none is rounded", _is_kept),
+    ):
+        seen = {percent: sum(map(what, row.levels(percent))) for percent in LEVELS}
+        if any(seen.values()):
+            yield f"{name}: {said}: {_shares(seen, len(measured))}"
+
+
+def _is_kept(level: Level) -> bool:
+    """Whether its numbers are kept as they are."""
+    return level.size is not None and not level.rounded
+
+
+def _shares(seen: Mapping[int, int], seeds: int) -> str:
+    """With how many seeds something is so, by level."""
+    said = [f"{percent} % with {count}" for percent, count in seen.items() if count]
+    return f"{', '.join(said)} of {counted(seeds, 'seed')}"

@@ -32,10 +32,11 @@ def draw(works: Sequence[Compared], path: Path) -> None:
     settings: dict[Any, Any] = {"svg.hashsalt": "compare", "svg.fonttype": "path", "font.size": 8}
     with matplotlib.rc_context(settings):
         rows = len(_bars(works[0]))
-        figure = Figure(figsize=(10.5, max(4.2, 1.6 + 0.2 * rows)), layout="constrained")
+        figure = Figure(figsize=(10.5, max(5.0, 2.4 + 0.2 * rows)), layout="constrained")
         left, right = figure.subplots(1, 2)
         _draw_numbers(left, works)
         _draw_bits(right, works[0])
+        figure.legend(loc="outside lower center", ncols=5, fontsize=6, frameon=False)
         written = io.BytesIO()
         figure.savefig(written, format="svg", metadata={"Date": None})
     write_atomically(path, iter([written.getvalue().decode()]))
@@ -52,7 +53,7 @@ def _middle(row: Row, percent: int, what: str) -> float | None:
 def _draw_numbers(axes: Any, works: Sequence[Compared]) -> None:
     """Facts against stored numbers."""
     names = [row.memory.name for row in works[0].rows]
-    shown: list[float] = []
+    shown: list[tuple[float, float]] = []
     for place, name in enumerate(names):
         points = []
         for one in works:
@@ -62,27 +63,28 @@ def _draw_numbers(axes: Any, works: Sequence[Compared]) -> None:
                 if stored and facts:
                     points.append((stored, facts))
         if points:
-            shown += [stored for stored, _ in points]
+            shown += points
             style: dict[str, Any] = {
                 "color": f"C{place % 10}",
                 "marker": MARKERS[place % len(MARKERS)],
             }
             axes.plot(*zip(*points, strict=True), linestyle="", markersize=4, label=name, **style)
     if shown:
-        _draw_guide(axes, works, min(shown), max(shown))
+        _draw_guide(axes, works, shown)
     axes.set(xlabel="numbers that are stored", ylabel="facts recalled", xscale="log", yscale="log")
     axes.grid(alpha=0.25, linewidth=0.5, which="both")
-    axes.legend(fontsize=5.5, loc="best")
 
 
-def _draw_guide(axes: Any, works: Sequence[Compared], least: float, most: float) -> None:
-    """2 bits of the limit of all facts for each number."""
+def _draw_guide(
+    axes: Any, works: Sequence[Compared], shown: Sequence[tuple[float, float]]
+) -> None:
+    """2 bits of the limit of all facts for each number, as far as there are facts."""
     each = limit(works[0].work, LEVELS[0]) / works[0].queries
     if each > 0:
-        ends = [least, most]
-        facts = [BITS_A_NUMBER * one / each for one in ends]
-        axes.plot(ends, facts, color="black", linewidth=0.8, linestyle=":")
-        axes.annotate("2 bits a number", (ends[-1], facts[-1]), ha="right", fontsize=6)
+        facts = [min(one for _, one in shown) / 1.5, 1.5 * max(one for _, one in shown)]
+        stored = [each * one / BITS_A_NUMBER for one in facts]
+        axes.plot(stored, facts, color="black", linewidth=0.8, linestyle=":")
+        axes.annotate("2 bits a number", (stored[-1], facts[-1]), ha="right", fontsize=6)
 
 
 def _bars(one: Compared) -> list[tuple[str, float]]:
