@@ -10,8 +10,8 @@ Hypotheses. `A_r` and `A_r'` share no entity for r != r'. Sizes may differ; `g_r
 injective or total.
 
 Departure from the paper: the paper's learned embeddings cut the MLP parameters of Nichani et al.
-(2025) from about N R to almost nothing; here there is no MLP. Missing facts are ours. Proof:
-docs/theorems/theorem_F_1.md.
+(arXiv 2412.06538), linear in the N R facts up to logarithms, to almost nothing; here there is no
+MLP. Missing facts are ours. Proof: docs/theorems/theorem_F_1.md.
 """
 
 from __future__ import annotations

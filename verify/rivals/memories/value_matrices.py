@@ -1,8 +1,9 @@
 """Value-matrix memory: attention without an MLP, for given random embeddings and disjoint answers.
 
 Claim. Each token z of a subject or a relation has answers: all of a subject's, or all that a
-relation gives. Heads divide these tokens among them, at most t each; head h looks for its tokens
-and writes what they answer with (theorem on attention-only transformers of 2412.06538):
+relation gives. Heads divide these tokens among them, at most t each, subjects and relations apart
+(a head that found one of each would have to choose). Head h looks for its tokens and writes what
+they answer with, as in the theorem on attention-only transformers of 2412.06538:
 
     weight of position p in head h = softmax over p of `beta <a_h, x_p>`
     logits = U sum_h W_h (sum_p weight x_p),     W_h = sum over its tokens z of y_z g_z^T
@@ -46,6 +47,7 @@ are ours.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -84,9 +86,10 @@ class ValueMatrices(nn.Module):
     looks: Tensor
     reads: Tensor
 
-    def __init__(self, tokens: Tensor, answers: Tensor, parts: tuple[Tensor, Tensor, Tensor]):
+    def __init__(
+        self, tokens: Tensor, answers: Tensor, looks: Tensor, reads: Tensor, writes: Tensor
+    ):
         super().__init__()
-        looks, reads, writes = parts
         given = {"tokens": tokens, "answers": answers, "looks": looks, "reads": reads}
         for name, value in given.items():
             self.register_buffer(name, value)
@@ -149,35 +152,43 @@ def _rows(vectors: Tensor, rule: Rule) -> Tensor:
     return dual
 
 
-def _heads(words: Tensor, end: Tensor, written: Tensor, t: int, rule: Rule) -> list[Tensor]:
-    """a_h times beta, g_z and y_z of all heads, for tokens (n, d), EOS (d,) and y_z (n, d)."""
+def _heads(
+    words: Tensor, n_subjects: int, end: Tensor, written: Tensor, t: int, rule: Rule
+) -> tuple[Tensor, Tensor, Tensor]:
+    """a_h times beta, g_z and y_z of all heads, for tokens (n, d), of which subjects come first,
+    EOS (d,) and y_z (n, d).
+    """
     looks, reads, writes = [], [], []
-    for first in range(0, len(words), t):
-        own = words[first : first + t]
+    starts = [*range(0, n_subjects, t), *range(n_subjects, len(words), t)]
+    for first, after in pairwise([*starts, len(words)]):
+        own = words[first:after]
         rows = _rows(torch.cat([own, end[None]]), rule)
         looks.append(BETA * (rows[:-1].sum(dim=0) + rows[-1] / 2))
         empty = (0, 0, 0, t - len(own))
         reads.append(nn.functional.pad(rows[:-1], empty))
-        writes.append(nn.functional.pad(written[first : first + t], empty))
-    return [torch.stack(one) for one in (looks, reads, writes)]
+        writes.append(nn.functional.pad(written[first:after], empty))
+    return torch.stack(looks), torch.stack(reads), torch.stack(writes)
+
+
+def module_of(work: Work, tokens: Tensor, answers: Tensor, rule: Rule) -> nn.Module:
+    """The memory of this work between these embeddings, (V, d) and (N, d)."""
+    n_words = work.n_entities + work.n_relations
+    written = (_rows(answers, rule).T @ wanted_of(work)).T
+    words = tokens[:n_words]
+    if not work.noise_tokens:
+        return OneMatrix(tokens, answers, written.T @ _rows(words, rule))
+    t = tokens_of_a_head(n_words, len(tokens), tokens.shape[1])
+    return ValueMatrices(
+        tokens, answers, *_heads(words, work.n_entities, tokens[-1], written, t, rule)
+    )
 
 
 def build(work: Work, dimension: int, rule: Rule) -> Built:
     """The memory of this work in this dimension."""
     random = torch.Generator().manual_seed(work.seed)
-    n_words = work.n_entities + work.n_relations
     tokens = unit_vectors(n_tokens(work), dimension, random)
     answers = unit_vectors(work.n_entities, dimension, random)
-    written = (_rows(answers, rule).T @ wanted_of(work)).T
-    words = tokens[:n_words]
-    module: nn.Module
-    if work.noise_tokens:
-        t = tokens_of_a_head(n_words, len(tokens), dimension)
-        looks, reads, writes = _heads(words, tokens[-1], written, t, rule)
-        module = ValueMatrices(tokens, answers, (looks, reads, writes))
-    else:
-        module = OneMatrix(tokens, answers, written.T @ _rows(words, rule))
-    return Built(module, dimension, 0, ("tokens", "answers"))
+    return Built(module_of(work, tokens, answers, rule), dimension, 0, ("tokens", "answers"))
 
 
 def _memory(rule: Rule, name: str, source: str) -> Memory:
