@@ -37,7 +37,7 @@ MULTI_HOP = (
 ONE_HOP = (CATALOGUE["selector"], PATH_CODE)
 PUBLISHED = ((6, 384), (10, 784))
 """Length and width; 12 layers, MLPs 4 times as wide, input and output embeddings tied."""
-LINE = "{:<21}{:>3}{:>7}{:>6}{:>7}{:>7}{:>8}{:>7}{:>7}{:>7}{:>7}{:>10}"
+LINE = "{:<21}{:>4}{:>7}{:>6}{:>7}{:>7}{:>8}{:>5}{:>7}{:>7}{:>6}{:>8}"
 TITLE = ("construction", "d", "width", "steps", "params", "bits", "B_T", "MB", "build", "proof",
          "run", "nodes")  # fmt: skip
 
