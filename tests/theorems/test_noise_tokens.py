@@ -272,6 +272,18 @@ def test_a_changed_row_of_a_relation_or_a_subject_is_refuted(build, given_rows):
     assert check_prompts(swapped).wrong > 0
 
 
+@pytest.mark.parametrize("given_rows", [False, True])
+def test_an_end_token_that_holds_something_is_refuted(given_rows):
+    """It stands where the answer is read: the residual keeps its row, whatever the head selects."""
+    model = selector(FACTS)
+    reader = read_among_noise(
+        model, 8, 4, np.ones((4, model.shape.d_model)) if given_rows else None
+    )
+    holding = damaged(reader, reader.prompts.end, 0, 3)
+    assert prove_all_prompts(holding).verdict == "FAIL"
+    assert check_prompts(holding).wrong > 0
+
+
 def test_one_entry_of_one_subject_is_refuted():
     reader = read_among_noise(selector(FACTS))
     for column in range(12):
