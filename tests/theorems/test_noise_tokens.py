@@ -236,6 +236,20 @@ def test_the_prompt_that_refutes_a_reader_is_answered_wrong_when_it_is_run():
     assert reader.answer(tokens) == FACTS.answer(subject, [relation])
 
 
+@pytest.mark.parametrize("given_rows", [False, True])
+def test_a_tie_is_wrong(given_rows):
+    """A noise token with the unembedding of an entity has its logit."""
+    model = selector(FACTS)
+    rows = np.ones((4, model.shape.d_model)) if given_rows else None
+    reader = read_among_noise(model, 8, 4, rows)
+    row = reader.network.unembedding.weight[6]
+    tied = damaged(reader, reader.prompts.noise[1], slice(None), row, "unembedding")
+    assert prove_all_prompts(tied).verdict == ("UNKNOWN" if given_rows else "FAIL")
+    found = check_prompts(tied)
+    assert (found.verdict, found.margin) == ("FAIL", 0)
+    assert found.wrong == 3  # one fact of each relation
+
+
 def test_a_small_noise_row_under_uniform_attention_is_never_a_pass():
     """Halves may lose an answer: no integers, so that nothing is proven."""
     reader = read_among_noise(selector(FACTS), 16, 4)
@@ -256,6 +270,18 @@ def test_a_changed_row_of_a_relation_or_a_subject_is_refuted(build, given_rows):
     swapped = damaged(reader, 5, slice(None), reader.network.embedding.weight[other])
     assert prove_all_prompts(swapped).verdict == "FAIL"
     assert check_prompts(swapped).wrong > 0
+
+
+@pytest.mark.parametrize("given_rows", [False, True])
+def test_an_end_token_that_holds_something_is_refuted(given_rows):
+    """It stands where the answer is read: the residual keeps its row, whatever the head selects."""
+    model = selector(FACTS)
+    reader = read_among_noise(
+        model, 8, 4, np.ones((4, model.shape.d_model)) if given_rows else None
+    )
+    holding = damaged(reader, reader.prompts.end, 0, 3)
+    assert prove_all_prompts(holding).verdict == "FAIL"
+    assert check_prompts(holding).wrong > 0
 
 
 def test_one_entry_of_one_subject_is_refuted():
@@ -291,6 +317,32 @@ def test_a_gap_that_is_too_small_loses_the_margin_to_the_leak():
     assert margins[:2] == ["UNKNOWN", "UNKNOWN"]
     assert margins[2:] == sorted(margins[2:])
     assert margins[-1] == 2
+
+
+@pytest.mark.parametrize(("gap", "largest"), [(8, 1), (12, 3), (16, 100)])
+def test_the_selector_loses_no_more_than_its_formula_says_to_the_worst_noise(gap, largest):
+    """In float64, where 2^-40 is no rounding: prompts filled with rows of the largest entries, of
+    either sign and at random; the loss is of the order of the formula, too.
+    """
+    model = selector(FACTS, dtype=torch.float64)
+    signs = np.random.default_rng(0).choice([-1, 1], size=(60, model.shape.d_model))
+    rows = largest * np.concatenate([np.ones((1, model.shape.d_model)), -(signs[:1] ** 2), signs])
+    reader = read_among_noise(model, 32, noise_rows=rows)
+    with torch.no_grad():
+        reader.network.layers[0].attention.query.weight[0, -1] = -gap
+    subjects, paths = all_queries(FACTS)
+    wanted = torch.from_numpy(FACTS.answer(subjects, paths))[:, None]
+    margins = []
+    for token in reader.prompts.noise:
+        tokens = np.full((len(subjects), 32), token)
+        tokens[:, 3], tokens[:, 20], tokens[:, -1] = subjects, 16 + paths[:, 0], reader.prompts.end
+        logits = reader(torch.from_numpy(tokens))
+        own = logits.gather(1, wanted)[:, 0]
+        margins.append((own - logits.scatter(1, wanted, -torch.inf).amax(1)).min().item())
+    leak = 30 * np.exp(-gap) / (2 + 30 * np.exp(-gap))
+    assert 2 * leak * largest <= 1 - leak  # else nothing is said
+    least = 2 * (1 - (1 + 6 * largest) * leak)
+    assert least - 2**-40 <= min(margins) < 2 - (2 - least) / 4
 
 
 def test_prompts_that_ask_nothing_or_two_things_are_refused():
