@@ -36,6 +36,8 @@ Memory: `16 F^2 + 8 m F` bytes. Time: a Cholesky factorisation of F equations, F
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -96,7 +98,7 @@ def projected(n_codes: int, d: int, random: torch.Generator) -> Tensor:
     if n_codes == d:
         return torch.eye(d, dtype=torch.float64)
     drawn = torch.randn(n_codes, d, generator=random, dtype=torch.float64)
-    return drawn / float(n_codes) ** 0.5
+    return drawn.div(math.sqrt(n_codes))
 
 
 def up_projection(keys: Tensor, gates: Tensor, codes: Tensor) -> Tensor:
