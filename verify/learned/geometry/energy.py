@@ -1,0 +1,54 @@
+"""How much of an embedding lies in the leading eigenvectors of the graph: the spectral bias.
+
+With X (n, d) the centred embedding (each column has the mean 0) and Q (n, k) an orthonormal basis
+of the centred leading eigenvectors (`laplacian.leading`), the *energy* is
+
+    |Q^T X|^2 / |X|^2            (sums of squares)
+
+It is 1 just if X = Q C for some C, as of an embedding made of these eigenvectors, and 0 if X is
+orthogonal to them. By chance it is `k / (n - 1)`, exactly: the mean over all orders of the nodes
+(a random order takes a centred vector to each direction of the centred space alike) and, for
+independent Gaussian entries, the mean over embeddings.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from verify.learned.geometry.graphs import Graph
+from verify.learned.geometry.laplacian import leading
+from verify.learned.measure import Measure
+
+NAME = "energy"
+
+
+def energy(table: NDArray[np.floating], graph: Graph, basis: NDArray[np.float64]) -> Measure:
+    """The share of an embedding (n, d) in the leading eigenvectors; its null is that of nodes in
+    random order.
+
+    Args:
+        table: a row for each node.
+        graph: whose edges were memorised.
+        basis: `laplacian.leading(graph)`, computed once for many embeddings.
+    """
+    centred = table - table.mean(axis=0, dtype=np.float64)
+    whole = float((centred**2).sum())
+    if not np.isfinite(whole) or whole == 0:
+        return Measure.without(NAME, "the rows are all alike, or not finite")
+    k = basis.shape[1]
+    return Measure(NAME, float(((basis.T @ centred) ** 2).sum()) / whole, k / (graph.n_nodes - 1))
+
+
+def in_the_plane(table: NDArray[np.floating], graph: Graph) -> NDArray[np.float64]:
+    """Coordinates (n, 2) of the rows of an embedding in the plane of the two leading eigenvectors.
+
+    Eigenvector q_j reads from the centred embedding X the direction `c_j = X^T q_j` of the
+    embedding space; `c_1, c_2` are made orthonormal, and the coordinates are the inner products of
+    the rows with them. An embedding made of eigenvectors shows the graph as these draw it; a
+    random one shows nothing.
+    """
+    centred = table - table.mean(axis=0, dtype=np.float64)
+    directions, _ = np.linalg.qr(centred.T @ leading(graph)[:, :2])
+    found: NDArray[np.float64] = centred @ directions
+    return found
