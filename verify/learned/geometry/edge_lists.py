@@ -42,5 +42,7 @@ def read_edges(path: str | os.PathLike[str]) -> tuple[Graph, tuple[str, ...]]:
     if not edges:
         raise InputError(f"{file}: holds no edge; give the names of two nodes in each line")
     if len(numbers) > MOST_NODES:
-        raise InputError(f"{file}: has {len(numbers):,} nodes; at most {MOST_NODES:,} are measured")
+        raise InputError(
+            f"{file}: has {len(numbers):,} nodes; at most {MOST_NODES:,} are measured"
+        )
     return Graph.of(len(numbers), [(a, b) for a, b in edges]), tuple(numbers)

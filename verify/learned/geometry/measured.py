@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from verify.learned.geometry.along import Along
 from verify.learned.geometry.diagonal import diagonal_top1
 from verify.learned.geometry.edge_recall import edge_recall, recalled
-from verify.learned.geometry.energy import energy, in_the_plane
+from verify.learned.geometry.energy import FAR, energy, in_the_plane
 from verify.learned.geometry.first_hops import SEEN, first_hops
-from verify.learned.geometry.graphs import Graph
-from verify.learned.geometry.laplacian import leading
+from verify.learned.geometry.laplacian import leading, trailing
 from verify.learned.geometry.nearest import leaves_near, neighbours_nearest
 from verify.learned.geometry.on_graph import OnGraph
 from verify.learned.geometry.questions import Questions
@@ -24,29 +25,14 @@ LOOKS = (0, 10, 25, 50, 75, 100, 150, 200, 300, 500, 1000, 2000, 5000, 10000)
 
 
 @dataclass(frozen=True)
-class Along:
-    """How measures rise and fall along training.
-
-    Attributes:
-        steps: after which memories were measured.
-        values: by the name of a measure, at each of these steps, of each seed.
-        plane: the first seed's embeddings after the last step in the plane of the two leading
-            eigenvectors, a pair for each node.
-    """
-
-    steps: tuple[int, ...]
-    values: dict[str, tuple[tuple[float, ...], ...]]
-    plane: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True)
 class OfGraph:
     """What was measured of the memories of a graph.
 
     Attributes:
         recalled: how many directed edges each seed's memory recalls after the last step.
         edges: of how many.
-        measures: after the last step, of each seed, by name.
+        measures: after the last step, of each seed, by name; the control of each is the same
+            memory before its first step.
         along: the same along training.
     """
 
@@ -59,58 +45,76 @@ class OfGraph:
 def of_graph(point: OnGraph) -> OfGraph:
     """Train the memories of a point and measure them."""
     questions = Questions.of(point)
-    bases = [leading(graph) for graph in questions.graphs]
+    scales = [Scale(leading(graph), trailing(graph)) for graph in questions.graphs]
     looks = {look for look in LOOKS if look < point.steps} | {point.steps}
-    steps: list[int] = []
-    values: dict[str, list[tuple[float, ...]]] = {}
-    for seen in trained(point, questions, looks):
-        steps.append(seen.step)
-        each = [list(_measures(point, questions, bases[m], seen, m)) for m in range(len(bases))]
-        measures = {of[0].name: tuple(of) for of in zip(*each, strict=True)}
-        for name, of in measures.items():
-            if not any(one.refused for one in of):
-                values.setdefault(name, []).append(tuple(float(one.value or 0) for one in of))
-        last = seen
+    found: list[tuple[int, list[dict[str, Measure]]]] = []
+    for last in trained(point, questions, looks):
+        each = [_measures(point, questions, scale, last, m) for m, scale in enumerate(scales)]
+        found.append((last.step, [{one.name: one for one in of_one} for of_one in each]))
     counts = [
-        recalled(_edges(point, last, m), graph, point.memory != "node2vec")
+        recalled(last.edges(m, point.n_nodes), graph, point.memory != "node2vec")
         for m, graph in enumerate(questions.graphs)
     ]
     plane = in_the_plane(last.tables[0], questions.graphs[0])
     return OfGraph(
         tuple(right for right, _ in counts),
         counts[0][1],
-        measures,
+        _at_the_end(found[0][1], found[-1][1]),
         Along(
-            tuple(steps),
-            {name: tuple(each) for name, each in values.items() if len(each) == len(steps)},
+            tuple(step for step, _ in found),
+            _values(found),
             tuple((float(x), float(y)) for x, y in plane),
         ),
     )
 
 
+@dataclass(frozen=True)
+class Scale:
+    """The ends of the spectrum of a graph: bases of its leading and its trailing eigenvectors."""
+
+    near: NDArray[np.float64]
+    far: NDArray[np.float64]
+
+
 def _measures(
-    point: OnGraph, questions: Questions, basis: np.ndarray, seen: Seen, m: int
+    point: OnGraph, questions: Questions, scale: Scale, seen: Seen, m: int
 ) -> Iterator[Measure]:
     """All that is measured of one memory."""
     graph, table = questions.graphs[m], seen.tables[m]
-    yield energy(table, graph, basis)
+    yield energy(table, graph, scale.near)
+    yield energy(table, graph, scale.far, FAR)
     if graph.paths.size:
         yield leaves_near(table, graph)
     yield neighbours_nearest(table, graph)
-    yield edge_recall(_edges(point, seen, m), graph, point.memory != "node2vec")
+    yield edge_recall(seen.edges(m, point.n_nodes), graph, point.memory != "node2vec")
     if seen.whole:
         yield diagonal_top1(seen.whole["table"][m], seen.whole["matrix"][m], graph)
     if point.held_out:
-        yield from _hops(graph, questions, seen, m)
+        logits, held = seen.logits[m, graph.n_nodes :], questions.held_out[m]
+        yield first_hops(logits[held], graph.first_nodes[held], len(graph.paths))
+        yield first_hops(logits[~held], graph.first_nodes[~held], len(graph.paths), SEEN)
 
 
-def _hops(graph: Graph, questions: Questions, seen: Seen, m: int) -> Iterator[Measure]:
-    """Of first hops that were held out, and of those that were trained on."""
-    logits, held = seen.logits[m, graph.n_nodes :], questions.held_out[m]
-    yield first_hops(logits[held], graph.first_nodes[held], len(graph.paths))
-    yield first_hops(logits[~held], graph.first_nodes[~held], len(graph.paths), SEEN)
+def _at_the_end(
+    before: list[dict[str, Measure]], after: list[dict[str, Measure]]
+) -> dict[str, tuple[Measure, ...]]:
+    """The measures of all seeds by name, with what they were before training as controls."""
+    return {
+        name: tuple(
+            replace(last[name], control=None if last[name].refused else first[name].value)
+            for first, last in zip(before, after, strict=True)
+        )
+        for name in after[0]
+    }
 
 
-def _edges(point: OnGraph, seen: Seen, m: int) -> np.ndarray:
-    """The logits of one memory that answer what is next, a row for each node."""
-    return seen.logits[m, : point.n_nodes]
+def _values(
+    found: list[tuple[int, list[dict[str, Measure]]]],
+) -> dict[str, tuple[tuple[float, ...], ...]]:
+    """What each measure was at each step, but of measures that were refused once."""
+    values = {}
+    for name in found[0][1][0]:
+        numbers = [[of_one[name].value for of_one in each] for _, each in found]
+        if not any(one is None for of_step in numbers for one in of_step):
+            values[name] = tuple(tuple(float(one or 0) for one in row) for row in numbers)
+    return values

@@ -50,7 +50,7 @@ UNEMBEDDINGS = {"one-layer": "answers", "transformer": "unembedding.weight"}
 
 
 def memory(point: OnGraph, seed: int) -> nn.Module:
-    """A memory with random weights, which its seed decides; torch's own generator is left alone."""
+    """A memory with random weights, which its seed decides, not torch's own generator."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if point.memory == "linear":

@@ -31,7 +31,9 @@ def leaves_near(table: NDArray[np.floating], graph: Graph) -> Measure:
     if not graph.paths.size:
         return Measure.without(LEAVES, "the graph is no path-star")
     if graph.paths.shape[1] < 3:
-        return Measure.without(LEAVES, "an edge joins each leaf and its first node, or they are one")
+        return Measure.without(
+            LEAVES, "an edge joins each leaf and its first node, or they are one"
+        )
     rows = _directions(table)
     cosines = rows[graph.leaves] @ rows[graph.first_nodes].T
     own = np.diag(cosines).copy()

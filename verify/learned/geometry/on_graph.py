@@ -1,5 +1,5 @@
-"""The settings of memories of a graph, one for each seed. Without torch, so that they can be listed
-at once.
+"""The settings of memories of a graph, one for each seed. Without torch, so that they can be
+listed at once.
 """
 
 from __future__ import annotations

@@ -73,5 +73,3 @@ def _held_out(point: OnGraph, n_leaves: int) -> NDArray[np.bool_]:
         shuffled = np.random.default_rng(UNSEEN + seed).permutation(n_leaves)
         of_one[shuffled[: round(point.held_out * n_leaves)]] = True
     return found
-
-

@@ -34,6 +34,10 @@ class Seen:
     logits: NDArray[np.float32]
     whole: dict[str, NDArray[np.float32]]
 
+    def edges(self, m: int, n_nodes: int) -> NDArray[np.float32]:
+        """The logits of memory m that answer what is next, a row for each node."""
+        return self.logits[m, :n_nodes]
+
 
 def trained(point: OnGraph, questions: Questions, looks: set[int]) -> Iterator[Seen]:
     """The memories of a point at the steps of `looks`, while they are trained."""
@@ -60,9 +64,7 @@ def trained(point: OnGraph, questions: Questions, looks: set[int]) -> Iterator[S
 
 def _seen(point: OnGraph, step: int, stack: Stack, logits: torch.Tensor) -> Seen:
     """What is there to be measured now."""
-    parameters = {
-        name: one.detach().numpy().copy() for name, one in stack.parameters.items()
-    }
+    parameters = {name: one.detach().numpy().copy() for name, one in stack.parameters.items()}
     tables = parameters[TABLES[point.memory]][:, : point.n_nodes]
     whole = parameters if point.memory == "linear" else {}
     return Seen(step, tables, logits.detach().numpy(), whole)
@@ -73,9 +75,7 @@ def _node2vec(point: OnGraph, questions: Questions, looks: set[int]) -> Iterator
     """By plain gradient descent at one rate."""
     walk = walk_of(torch.from_numpy(np.stack([one.adjacency for one in questions.graphs])))
     drawn = [
-        torch.randn(
-            point.n_nodes, point.d_model, generator=torch.Generator().manual_seed(seed)
-        )
+        torch.randn(point.n_nodes, point.d_model, generator=torch.Generator().manual_seed(seed))
         for seed in point.seeds
     ]
     table = point.initial_scale * torch.stack(drawn)
