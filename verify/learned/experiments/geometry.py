@@ -106,7 +106,7 @@ def points(full: bool) -> list[Point]:
     return list(dict.fromkeys([*small, *(more if full else [])]))
 
 
-def on_a_graph(graph: Graph, name: str) -> Experiment:
+def on_a_graph(graph: Graph) -> Experiment:
     """The same memories of a graph of the user's own, of which nothing was expected."""
     edges = tuple((int(a), int(b)) for a, b in graph.edges)
     given: list[Point] = [
@@ -114,7 +114,7 @@ def on_a_graph(graph: Graph, name: str) -> Experiment:
     ]
     return replace(
         GEOMETRY,
-        title=f"Geometric memory of {name}",
+        title=f"Geometric memory of a graph of {graph.n_nodes} nodes and {len(edges)} edges",
         points=lambda full: given,
         expectations=(),
     )

@@ -17,8 +17,8 @@ MOST_NODES = 2048
 """Each measure holds a matrix of all pairs of nodes."""
 
 
-def read_edges(path: str | os.PathLike[str]) -> tuple[Graph, tuple[str, ...]]:
-    """The graph of a file, and the names of its nodes in the order in which they occur.
+def read_edges(path: str | os.PathLike[str]) -> Graph:
+    """The graph of a file, its nodes numbered in the order in which their names occur.
 
     Raises:
         InputError: the file cannot be read, or a line is no edge; the message names the line.
@@ -45,4 +45,4 @@ def read_edges(path: str | os.PathLike[str]) -> tuple[Graph, tuple[str, ...]]:
         raise InputError(
             f"{file}: has {len(numbers):,} nodes; at most {MOST_NODES:,} are measured"
         )
-    return Graph.of(len(numbers), [(a, b) for a, b in edges]), tuple(numbers)
+    return Graph.of(len(numbers), [(a, b) for a, b in edges])

@@ -25,9 +25,12 @@ def spectrum(graph: Graph) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     eigenvectors (n, n), one a column, each of length 1.
     """
     scale = graph.degrees**-0.5
-    values, vectors = np.linalg.eigh(scale[:, None] * graph.adjacency * scale)
-    vectors = scale[:, None] * vectors[:, ::-1]
-    return 1 - values[::-1], vectors / np.linalg.norm(vectors, axis=0)
+    first = graph.degrees**0.5 / np.sqrt(graph.degrees.sum())
+    walk = scale[:, None] * graph.adjacency * scale
+    # shifted to 2, so that it comes first even where other components have the eigenvalue 1 too
+    values, vectors = np.linalg.eigh(walk + np.outer(first, first))
+    values, vectors = values[::-1], scale[:, None] * vectors[:, ::-1]
+    return 1 - np.append(1, values[1:]), vectors / np.linalg.norm(vectors, axis=0)
 
 
 def leading(graph: Graph) -> NDArray[np.float64]:
