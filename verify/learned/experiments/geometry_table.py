@@ -117,7 +117,9 @@ def _along(group: Sequence[Found]) -> list[str]:
 def _cells(measures: Sequence[Measure | None], part: Callable[[Measure], Number | None]) -> str:
     """One part of each measure."""
     return "".join(
-        f"{'refused':>{COLUMN}}" if m is not None and m.refused else _cell(m and part(m))
+        f"{'refused':>{COLUMN}}"
+        if m is not None and m.refused
+        else _cell(None if m is None else part(m))
         for m in measures
     )
 

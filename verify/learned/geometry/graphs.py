@@ -130,7 +130,5 @@ def irregular(n_nodes: int, n_edges: int, seed: int) -> Graph:
     random = np.random.default_rng(whole("seed", seed, 0))
     tree = networkx.random_labeled_tree(n_nodes, seed=random)
     others = np.array(list(networkx.complement(tree).edges), dtype=np.int64).reshape(-1, 2)
-    more = (
-        random.choice(len(others), n_edges - (n_nodes - 1), replace=False) if len(others) else []
-    )
+    more = random.permutation(len(others))[: n_edges - (n_nodes - 1)]
     return Graph.of(n_nodes, [*tree.edges, *map(tuple, others[more].tolist())])

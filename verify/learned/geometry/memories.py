@@ -97,5 +97,5 @@ def _scaled(module: nn.Module, point: OnGraph) -> nn.Module:
     """The module with tables, whose entries were drawn with 1 / sqrt(d), at the initial scale."""
     parameters = dict(module.named_parameters())
     for name in tables_of(point):
-        parameters[name] *= point.initial_scale * point.d_model**0.5
+        parameters[name].mul_(point.initial_scale * point.d_model**0.5)
     return module

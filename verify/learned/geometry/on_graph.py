@@ -61,7 +61,8 @@ class OnGraph:
         if self.graph == "cycle":
             return cycle(*self.sizes)
         if self.graph == "irregular":
-            return irregular(*self.sizes, seed=seed)
+            nodes, edges = self.sizes
+            return irregular(nodes, edges, seed)
         return Graph.of(self.sizes[0], self.edges)
 
     @property

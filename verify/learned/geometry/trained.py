@@ -58,7 +58,7 @@ def trained(point: OnGraph, questions: Questions, looks: set[int]) -> Iterator[S
         for group in optimizer.param_groups:
             group["lr"] = point.rate * (point.floor + (1 - point.floor) * share)
         optimizer.zero_grad()
-        questions.losses(logits).sum().backward()
+        questions.losses(logits).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
 
