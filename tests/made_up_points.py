@@ -4,7 +4,15 @@ import numpy as np
 
 from verify.learned.experiments.found import Found
 from verify.learned.experiments.known import EXPERIMENTS
-from verify.learned.experiments.points import OneHop, seeded
+from verify.learned.experiments.points import seeded
+from verify.learned.geometry.diagonal import NAME as DIAGONAL
+from verify.learned.geometry.edge_recall import NAME as RECALL
+from verify.learned.geometry.energy import FAR
+from verify.learned.geometry.energy import NAME as ENERGY
+from verify.learned.geometry.first_hops import NAME as HELD_OUT
+from verify.learned.geometry.first_hops import SEEN
+from verify.learned.geometry.nearest import LEAVES, NEIGHBOURS
+from verify.learned.geometry.on_graph import OnGraph
 from verify.learned.measure import Measure
 from verify.learned.superposition import NAME as R2
 
@@ -15,6 +23,7 @@ NAMES = {
     "selection": ["selection"],
     "attention": ["attention to the subject"],
 }
+GRAPH = (ENERGY, FAR, LEAVES, NEIGHBOURS, RECALL, DIAGONAL, HELD_OUT, SEEN)
 
 
 def made_up(point, recall, value=0.5, refused=()):
@@ -23,12 +32,12 @@ def made_up(point, recall, value=0.5, refused=()):
         int(share * point.queries) for share in np.broadcast_to(recall, len(point.seeds))
     )
     measures = {}
-    for kind in point.measured if isinstance(point, OneHop) else ():
-        for name in NAMES[kind]:
-            one = Measure(name, value, value / 2, value / 3)
-            if name in refused:
-                one = Measure.without(name, "it says nothing")
-            measures[name] = (one,) * len(point.seeds)
+    names = [name for kind in getattr(point, "measured", ()) for name in NAMES[kind]]
+    for name in GRAPH if isinstance(point, OnGraph) else names:
+        one = Measure(name, value, value / 2, value / 3)
+        if name in refused:
+            one = Measure.without(name, "it says nothing")
+        measures[name] = (one,) * len(point.seeds)
     held = round(getattr(point, "held_out", 0) * 100)
     return Found(
         point,

@@ -96,7 +96,7 @@ def fit(
     stack = stacked(model, numbers, initial_scale, dtype, where)
     recalled = Recalled(stack, examples, until)
     parts = _parts(examples, None if batch is None else whole("batch", batch, 1), numbers)
-    optimizer = _optimizer(stack, tuple(frozen), weight_decay)
+    optimizer = optimizer_of(stack, tuple(frozen), weight_decay)
     hold = _held(stack, held or {})
     began = time.monotonic()
     for step in range(steps + 1):
@@ -156,7 +156,7 @@ def _parts(examples: Examples, batch: int | None, seeds: Sequence[int]) -> Itera
             yield examples.chosen(orders[:, start : start + batch])
 
 
-def _optimizer(stack: Stack, frozen: Sequence[str], weight_decay: float) -> torch.optim.AdamW:
+def optimizer_of(stack: Stack, frozen: Sequence[str], weight_decay: float) -> torch.optim.AdamW:
     """The optimizer of all parameters that are not frozen, which get gradients.
 
     Raises:

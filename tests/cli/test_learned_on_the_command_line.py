@@ -1,6 +1,7 @@
 """`verify learned`: small points, from the words to the exit status."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -103,3 +104,29 @@ def test_bad_input_ends_with_2(words, said, capsys):
     printed = capsys.readouterr().err
     assert said in printed
     assert "usage" in printed or max(map(len, printed.splitlines())) < 100
+
+
+def test_a_graph_of_ones_own_is_memorised(tmp_path, monkeypatch, capsys):
+    from verify.learned.experiments import geometry
+
+    monkeypatch.chdir(tmp_path)
+    small = [replace(one, d_model=8, d_mlp=8, steps=5) for one in geometry.MEMORIES[:2]]
+    monkeypatch.setattr(geometry, "MEMORIES", small)
+    (tmp_path / "edges.txt").write_text("a b\nb c\nc a\nc d\n")
+    words = ["learned", "geometry", "--graph", "edges.txt", "--seeds", "3-4", "--workers", "0"]
+    assert main([*words, "--json", "a.json"]) == 0
+    printed = capsys.readouterr()
+    assert "geometry: Geometric memory of a graph of 4 nodes and 4 edges" in printed.out
+    assert "refuted by: " not in printed.out  # nothing was expected of it
+    found = json.loads((tmp_path / "a.json").read_text())["experiments"]["geometry"]["found"]
+    assert [one["asked"] for one in found] == [8, 8]
+
+
+def test_a_graph_is_for_geometry_alone_and_must_be_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "edges.txt").write_text("a b\nb\n")
+    for words in (["learned"], ["learned", "threshold"], ["learned", "geometry", "threshold"]):
+        assert main([*words, "--graph", "edges.txt"]) == 2
+        assert "`geometry` alone" in capsys.readouterr().err
+    assert main(["learned", "geometry", "--graph", "edges.txt"]) == 2
+    assert "edges.txt:2: the names of two nodes are expected" in capsys.readouterr().err

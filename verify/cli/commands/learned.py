@@ -59,6 +59,15 @@ def add_learned(commands: Commands) -> None:
             " settings and expectations were chosen by 0-4)"
         ),
     )
+    parser.add_argument(
+        "--graph",
+        type=Path,
+        metavar="FILE",
+        help=(
+            "for `geometry` alone: memorise the edges of this file, the names of two nodes in each"
+            " line, in place of its own graphs (docs/geometric-memory.md)"
+        ),
+    )
     add_json(parser, "all that was found")
     parser.add_argument(
         "--plot", type=Path, metavar="FILE.svg", help="also draw it, a panel for each, as SVG"
@@ -76,6 +85,9 @@ def _run_learned(options: argparse.Namespace) -> int:
             complain(line)
         return BAD_INPUT
     names = list(dict.fromkeys(options.experiments)) or list(NAMES if options.full else DEFAULT)
+    if options.graph is not None and names != ["geometry"]:
+        complain("error: --graph is for the experiment `geometry` alone: learned geometry --graph")
+        return BAD_INPUT
     check_writable(options.json)
     check_writable(options.plot)
     if options.plot is not None:
@@ -88,6 +100,11 @@ def _run_learned(options: argparse.Namespace) -> int:
     from verify.learned.experiments.training import LEARNED
 
     chosen = {name: EXPERIMENTS[name] for name in names}
+    if options.graph is not None:
+        from verify.learned.experiments.geometry import on_a_graph
+        from verify.learned.geometry.edge_lists import read_edges
+
+        chosen = {name: on_a_graph(read_edges(options.graph)) for name in names}
     points = {
         name: seeded(one.points(options.full), options.seeds) for name, one in chosen.items()
     }

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from constructions.guards.errors import InternalError
 from verify.learned.experiments.points import ManyHops, OneHop
+from verify.learned.geometry.along import Along
+from verify.learned.geometry.on_graph import OnGraph
 from verify.learned.measure import Measure, over_seeds
 
 
@@ -24,9 +26,10 @@ class Found:
         measures: of each seed, in order, by name.
         seconds: of one thread.
         lost: why there is nothing; "" if there is something.
+        along: of memories of a graph, the measures along training.
     """
 
-    point: OneHop | ManyHops
+    point: OneHop | ManyHops | OnGraph
     right: tuple[int, ...] = ()
     asked: int = 0
     steps: tuple[int, ...] = ()
@@ -35,6 +38,7 @@ class Found:
     measures: dict[str, tuple[Measure, ...]] = field(default_factory=dict)
     seconds: float = 0.0
     lost: str = ""
+    along: Along | None = None
 
     @property
     def one_hop(self) -> OneHop:
@@ -48,6 +52,13 @@ class Found:
         """The point, of an experiment with many hops."""
         if not isinstance(self.point, ManyHops):
             raise InternalError(f"a point of many hops is expected; got {self.point}")
+        return self.point
+
+    @property
+    def on_graph(self) -> OnGraph:
+        """The point, of an experiment with graphs."""
+        if not isinstance(self.point, OnGraph):
+            raise InternalError(f"a point of a graph is expected; got {self.point}")
         return self.point
 
     @property

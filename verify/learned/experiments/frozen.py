@@ -57,7 +57,7 @@ def _width(one: Found) -> int:
 
 def _sizes(found: Sequence[Found]) -> list[int]:
     """All N."""
-    return list(dict.fromkeys(one.point.size for one in found))
+    return list(dict.fromkeys(one.one_hop.size for one in found))
 
 
 def table(found: Sequence[Found]) -> list[str]:

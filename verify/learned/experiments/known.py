@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from verify.learned.experiments.experiment import Experiment
 from verify.learned.experiments.frozen import FROZEN
+from verify.learned.experiments.geometry import GEOMETRY
 from verify.learned.experiments.multi_hop import MULTI_HOP
 from verify.learned.experiments.single_world import SINGLE_WORLD
 from verify.learned.experiments.softmax_attention import SOFTMAX_ATTENTION
@@ -23,5 +24,6 @@ EXPERIMENTS: dict[str, Experiment] = {
     "two-thresholds": TWO_THRESHOLDS,
     "weight-decay": WEIGHT_DECAY,
     "softmax-attention": SOFTMAX_ATTENTION,
+    "geometry": GEOMETRY,
 }
 """In the order of `verify.learned.experiments.names.NAMES`."""

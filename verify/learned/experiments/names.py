@@ -10,6 +10,7 @@ NAMES = {
     "two-thresholds": "recall and clean superposition, over d",
     "weight-decay": "superposition over weight decay",
     "softmax-attention": "softmax against uniform attention",
+    "geometry": "memories of the edges of a graph, looked up or as its shape",
 }
 DEFAULT = ("threshold", "worlds", "superpositions", "frozen", "single-world", "multi-hop")
 """Those that are run if none is named."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from verify.learned.geometry.on_graph import OnGraph
+
 Measured = Literal["rows", "intervention", "transfer", "selection", "attention"]
 Attention = Literal["uniform", "softmax"]
 NormName = Literal["", "rmsnorm", "layernorm"]
@@ -103,7 +105,7 @@ class ManyHops:
         return int(len(self.seeds) * self.queries * length * (self.size + inside))
 
 
-Point = OneHop | ManyHops
+Point = OneHop | ManyHops | OnGraph
 
 
 def seeded(points: list[Point], seeds: tuple[int, ...]) -> list[Point]:

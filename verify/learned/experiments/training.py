@@ -25,6 +25,8 @@ from verify.learned.adapters import of
 from verify.learned.attention import attention
 from verify.learned.experiments.found import Found
 from verify.learned.experiments.points import ManyHops, Measured, OneHop, Point
+from verify.learned.geometry.measured import of_graph
+from verify.learned.geometry.on_graph import OnGraph
 from verify.learned.intervention import intervention
 from verify.learned.measure import Measure
 from verify.learned.selection import selection
@@ -48,7 +50,10 @@ def run(point: Point) -> Found:
     """Train the models and measure them."""
     began = time.monotonic()
     with one_thread():
-        found = _one_hop(point) if isinstance(point, OneHop) else _many_hops(point)
+        if isinstance(point, OnGraph):
+            found = _on_graph(point)
+        else:
+            found = _one_hop(point) if isinstance(point, OneHop) else _many_hops(point)
     return replace(found, seconds=time.monotonic() - began)
 
 
@@ -196,6 +201,15 @@ def _many_hops(point: ManyHops) -> Found:
         tuple(fitted.steps.tolist()),
         tuple(n_right(fitted.models, unseen).tolist()) if n_unseen else (),
         n_unseen,
+    )
+
+
+def _on_graph(point: OnGraph) -> Found:
+    """Memories of a graph."""
+    found = of_graph(point)
+    steps = (point.steps,) * len(point.seeds)
+    return Found(
+        point, found.recalled, found.edges, steps, measures=found.measures, along=found.along
     )
 
 

@@ -48,7 +48,7 @@ def _from(found: Sequence[Found], name: str, share: float) -> int | None:
     """
     least = None
     for one in sorted(found, key=_d, reverse=True):
-        if one.point.size != LEARNED.size:
+        if one.one_hop.size != LEARNED.size:
             continue
         shown = one.mean_recall if name == "recall" else value(one, name)
         if shown is None or shown < share:
@@ -74,7 +74,7 @@ def _shown(found: Sequence[Found]) -> list[str]:
 
 def _draw(axes: Axes, found: Sequence[Found]) -> None:
     """The default size."""
-    small = [one for one in found if one.point.size == LEARNED.size]
+    small = [one for one in found if one.one_hop.size == LEARNED.size]
     draw_against(
         axes, small, _d, NAMES, f"dimension d, {LEARNED.worlds} worlds of {LEARNED.size}, R = 4"
     )

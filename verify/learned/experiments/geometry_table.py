@@ -1,0 +1,136 @@
+"""What was measured of memories of graphs, as a table for each graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from verify.learned.experiments.found import Found
+from verify.learned.geometry.diagonal import NAME as DIAGONAL
+from verify.learned.geometry.edge_recall import NAME as RECALL
+from verify.learned.geometry.energy import FAR
+from verify.learned.geometry.energy import NAME as ENERGY
+from verify.learned.geometry.first_hops import NAME as HELD_OUT
+from verify.learned.geometry.first_hops import SEEN
+from verify.learned.geometry.nearest import LEAVES, NEIGHBOURS
+from verify.learned.measure import Measure, Number
+
+SHORT = {
+    ENERGY: "energy",
+    FAR: "far end",
+    LEAVES: "leaves",
+    NEIGHBOURS: "neighb.",
+    RECALL: "edges",
+    DIAGONAL: "diag.",
+    HELD_OUT: "unseen",
+    SEEN: "seen",
+}
+"""Measures as heads of columns, in the order in which they are shown."""
+USUAL = 64
+"""The dimension that a label does not state."""
+LABEL, COLUMN = 34, 8
+MOST_STEPS, STEP = 5, 12
+"""Columns of the table of energy along training, beside the last, and their width."""
+
+
+def table(found: Sequence[Found]) -> list[str]:
+    """For each graph: what is by chance, and of each memory the means over the seeds with the
+    half-widths of their intervals; then the energy along training of the first graph.
+    """
+    lines: list[str] = []
+    for title, group in _groups(found).items():
+        lines += [title, *_of_group(group), ""]
+    return [*lines, *_along(next(iter(_groups(found).values())))]
+
+
+def label(found: Found) -> str:
+    """A memory, in at most 33 characters."""
+    point = found.on_graph
+    if point.memory == "node2vec":
+        return f"Node2Vec, d {point.d_model}"
+    ways = [
+        "frozen" if point.frozen else "",
+        "" if point.tied else "untied",
+        "small" if point.initial_scale * point.d_model**0.5 < 0.5 else "",
+        f"decay {point.weight_decay:g}" if point.weight_decay else "",
+        f"d {point.d_model}" if point.d_model != USUAL else "",
+    ]
+    if point.memory == "linear":
+        ways = ["frozen" if point.frozen else "learned", f"d {point.d_model}"]
+    return ", ".join([point.memory, *filter(None, ways)])
+
+
+def graph_of(found: Found) -> str:
+    """The graph of a point, in words."""
+    point = found.on_graph
+    sizes = " x ".join(map(str, point.sizes))
+    name = f"{point.n_nodes} nodes" if point.graph == "given" else f"{point.graph} {sizes}"
+    held = f", {point.held_out:.0%} of first hops held out" if point.held_out else ""
+    return f"{name}{held}"
+
+
+def _groups(found: Sequence[Found]) -> dict[str, list[Found]]:
+    """The points by their graphs, in order."""
+    groups: dict[str, list[Found]] = {}
+    for one in found:
+        groups.setdefault(graph_of(one), []).append(one)
+    return groups
+
+
+def _of_group(group: Sequence[Found]) -> list[str]:
+    """A head, what is by chance, and two lines for each memory."""
+    there = [one for one in group if not one.lost]
+    names = [name for name in SHORT if any(name in one.measures for one in there)]
+    lines = [f"{'':{LABEL}}" + "".join(f"{SHORT[name]:>{COLUMN}}" for name in names)]
+    chances = [
+        next((m.null for one in there if (m := one.measure(name)).null is not None), None)
+        for name in names
+    ]
+    lines.append(f"{'  by chance':{LABEL}}" + "".join(map(_cell, chances)))
+    for one in group:
+        if one.lost:
+            lines.append(f"{label(one):{LABEL}}{one.lost}")
+            continue
+        measures = [one.measure(name) if name in one.measures else None for name in names]
+        lines.append(f"{label(one):{LABEL}}" + _cells(measures, lambda m: m.value))
+        lines.append(f"{'  +-':{LABEL}}" + _cells(measures, _half))
+    return lines
+
+
+def _along(group: Sequence[Found]) -> list[str]:
+    """The energy of the first graph's memories along training."""
+    lines = ["energy along training, mean over the seeds, as `step: energy`"]
+    for one in group:
+        energy = one.along.values.get(ENERGY) if one.along else None
+        if one.along is None or energy is None:
+            continue
+        shown = [
+            f"{step}: {sum(values) / len(values):.2f}"
+            for step, values in zip(one.along.steps, energy, strict=True)
+        ]
+        chosen = shown[:: -(-len(shown) // MOST_STEPS)]
+        last = [] if shown[-1] in chosen else [shown[-1]]
+        cells = "".join(f"{part:>{STEP}}" for part in (*chosen, *last))
+        lines.append(f"{label(one)[:26]:27}{cells}")
+    return lines if len(lines) > 1 else []
+
+
+def _cells(measures: Sequence[Measure | None], part: Callable[[Measure], Number | None]) -> str:
+    """One part of each measure."""
+    return "".join(
+        f"{'refused':>{COLUMN}}"
+        if m is not None and m.refused
+        else _cell(None if m is None else part(m))
+        for m in measures
+    )
+
+
+def _cell(number: Number | None) -> str:
+    """A number, or a dash."""
+    return f"{'-' if number is None else f'{float(number):.3f}':>{COLUMN}}"
+
+
+def _half(measure: Measure) -> float | None:
+    """Half of the interval."""
+    if measure.low is None or measure.high is None:
+        return None
+    return (measure.high - measure.low) / 2
