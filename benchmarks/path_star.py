@@ -7,7 +7,8 @@
 The task of Noroozizadeh et al. (arXiv 2510.26745): D paths of l nodes, which share the first; a
 leaf is given, and the first node of its path after the centre is to be said. With the one relation
 `parent` it is the answer of l - 2 hops. What is proven and run, and how energies are measured:
-docs/path-star.md. Seconds are of one core (CPU time), so that other processes do not count.
+docs/path-star.md. Seconds are of one core (CPU time), so that other processes do not count. The
+largest model has 57.6 million float64 weights; 3.2 GiB of memory and .5 GB of disk are needed.
 """
 
 import argparse

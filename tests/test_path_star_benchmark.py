@@ -106,10 +106,10 @@ def test_the_number_of_path_stars(program):
 
 
 def test_the_tables_of_a_small_star_are_printed(program, capsys):
-    program.path_stars(20, [4], seed=0)
-    program.geometry(20, [4], seed=0)
+    program.path_stars(5, [4], seed=0)
+    program.geometry(5, [4], seed=0)
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) < 100
     for name in ("key_value_rows_shared", "chain_of_thought", "precomputed", "path_code"):
         assert re.search(rf"^{name} ", printed, re.M), name
-    assert "degree 20, length 4: 61 nodes; parent, 2 hops" in printed
+    assert "degree 5, length 4: 16 nodes; parent, 2 hops" in printed

@@ -29,7 +29,7 @@ def bits(count):
 
 
 @given(
-    entities=st.integers(2, 30),
+    entities=st.integers(2, 16),
     relations=st.integers(1, 3),
     hops=st.integers(1, 3),
     seed=seeds,
