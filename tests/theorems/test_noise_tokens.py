@@ -408,6 +408,17 @@ def test_wrong_arguments_are_refused():
         read_among_noise(scalar_selector(FACTS, dtype=torch.float16), 1024)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("given_rows", [False, True])
+def test_other_dtypes_compute_without_rounding_too(dtype, given_rows):
+    model = selector(FACTS, dtype=dtype)
+    rows = np.random.default_rng(0).normal(size=(4, model.shape.d_model)) if given_rows else None
+    reader = read_among_noise(model, 32, 4, rows)
+    found = check_prompts(reader)
+    assert (found.verdict, found.margin, found.proven.margin) == ("PASS", 2, 2)
+    assert found.proven.exact == str(dtype).removeprefix("torch.")
+
+
 # -------------------------------------------------------------------- the command line
 
 

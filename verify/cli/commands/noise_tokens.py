@@ -80,7 +80,7 @@ def _say(cell: Cell, reader: NoiseReader, found: PromptsFound) -> None:
         )
         say(
             f"    margin: at least {shortened(proven.real_margin)} in real arithmetic;"
-            f" {f'exact in {proven.exact}' if proven.exact else 'rounded in the module'}"
+            f" {f'exact in {proven.exact}' if proven.exact else 'what rounding does is not proven'}"
         )
     else:
         say(f"    proof: {proven.verdict}: {proven.reason}")
