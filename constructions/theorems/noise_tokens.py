@@ -92,7 +92,7 @@ def read_among_noise(
     prompts = NoisePrompts(model.vocabulary, count, prompt_length)
     network = _with_head(model, prompts, flagged=rows is not None)
     _write_rows(network, model, prompts, parts, rows)
-    _require_finite_values(network, prompts)
+    _require_finite_values(network, 2 if rows is not None else prompts.padded_length)
     made = NoiseReader(network.to(model.embedding.weight.device), prompts, model)
     made.state(_margin(model, prompts, rows))
     return made
@@ -201,14 +201,13 @@ def _write_rows(
         weight[prompts.end, d] = -1
 
 
-def _require_finite_values(network: Transformer, prompts: NoisePrompts) -> None:
-    """Raise DoesNotFit unless what the head copies, summed over a prompt, is far from overflow."""
+def _require_finite_values(network: Transformer, factor: int) -> None:
+    """Raise DoesNotFit unless the head's values, so many times the rows, are far from overflow."""
     dtype = network.embedding.weight.dtype
-    factor = max(2, prompts.padded_length)
-    largest = factor * magnitude(network.embedding.weight).max().item() * factor
+    largest = factor * magnitude(network.embedding.weight).max().item()
     if not largest < torch.finfo(dtype).max / 4:
         raise DoesNotFit(
-            f"a prompt's values may sum to {largest:.3g}, and {dtype} holds numbers up to"
+            f"values of the head may be {largest:.3g}, and {dtype} holds numbers up to"
             f" {torch.finfo(dtype).max:.3g}; use a wider dtype or shorter prompts"
         )
 

@@ -78,10 +78,8 @@ def _say(cell: Cell, reader: NoiseReader, found: PromptsFound) -> None:
             f"    proof: PASS: all {shortened(proven.queries)} prompts are answered right, in real"
             " arithmetic"
         )
-        say(
-            f"    margin: at least {shortened(proven.real_margin)} in real arithmetic;"
-            f" {f'exact in {proven.exact}' if proven.exact else 'rounded in the module'}"
-        )
+        rounding = f"exact in {proven.exact}" if proven.exact else "what rounding does is open"
+        say(f"    margin: at least {shortened(proven.real_margin)} in real arithmetic; {rounding}")
     else:
         say(f"    proof: {proven.verdict}: {proven.reason}")
     say(
