@@ -1,6 +1,7 @@
 """Each measure on embeddings of which the answer is known, and on ones where it must fail."""
 
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -42,6 +43,15 @@ def test_energy_of_random_rows_and_of_shuffled_nodes_is_its_null(graph):
     orders = [np.random.default_rng(s).permutation(graph.n_nodes) for s in range(400)]
     shuffled = [energy(basis[order], graph, basis).value for order in orders]
     assert np.mean(shuffled) == pytest.approx(drawn[0].null, abs=0.03)
+
+
+def test_the_null_of_energy_is_exact_over_all_orders_of_the_nodes():
+    graph = path_star(2, 3)
+    basis, table = leading(graph), random(5, 3)
+    orders = [list(order) for order in permutations(range(5))]
+    found = [energy(table[order], graph, basis) for order in orders]
+    assert np.mean([one.value for one in found]) == pytest.approx(found[0].null)
+    assert found[0].null == 2 / 4
 
 
 def test_rows_that_are_all_alike_have_no_energy():
