@@ -28,6 +28,9 @@ from constructions.facts.answers import (
 from constructions.facts.codes import (
     Codebook as Codebook,
 )
+from constructions.facts.noise_prompts import (
+    NoisePrompts as NoisePrompts,
+)
 from constructions.facts.table import (
     FactTable as FactTable,
 )
@@ -90,6 +93,9 @@ from constructions.model.fact_model import (
 from constructions.model.margin import (
     MarginClaim as MarginClaim,
 )
+from constructions.model.noise_reader import (
+    NoiseReader as NoiseReader,
+)
 from constructions.model.readout import (
     FormField as FormField,
     NumberField as NumberField,
@@ -128,6 +134,9 @@ from constructions.theorems.hybrid import (
 )
 from constructions.theorems.meet_in_the_middle import (
     meet_in_the_middle as meet_in_the_middle,
+)
+from constructions.theorems.noise_tokens import (
+    read_among_noise as read_among_noise,
 )
 from constructions.theorems.sparse_selector import (
     sparse_selector as sparse_selector,

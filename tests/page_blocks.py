@@ -8,6 +8,7 @@ PAGES = (
     "README.md",
     "docs/choosing.md",
     "docs/command-line.md",
+    "docs/given-rows.md",
     "docs/imperfect-recall.md",
     "docs/journals.md",
     "docs/learned.md",
@@ -18,6 +19,7 @@ PAGES = (
     "docs/quantised.md",
     "docs/show.md",
     "docs/speed.md",
+    "docs/theorems/noise_tokens.md",
     "docs/trained-proofs.md",
 )
 """The pages whose blocks are run as they stand. A page with other needs has a test of its own."""

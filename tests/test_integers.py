@@ -30,6 +30,7 @@ from constructions import (
     FactTable,
     Holds,
     InputError,
+    NoisePrompts,
     OneLayerShape,
     Option,
     Space,
@@ -121,6 +122,10 @@ def widened(**sizes):
     return constructions.widen(constructions.selector(FACTS), noise=0.001, **sizes).state_dict()
 
 
+def read(**sizes):
+    return constructions.read_among_noise(constructions.selector(FACTS), **sizes).state_dict()
+
+
 def trained(**given):
     found = constructions.fit(OneLayerShape(**ONE_LAYER), FACTS, seeds=[2], **given)
     return found.models[0].state_dict(), found.checked.tolist()
@@ -176,6 +181,11 @@ CALLS = {
     # seeds and forms
     seed_into: (seeded, {"first_block": 1, "slack": 21}),
     constructions.widen: (widened, {"d_model": 30, "d_mlp": 20, "n_heads": 3, "n_layers": 2, "seed": 3}),
+    NoisePrompts: (
+        lambda **sizes: shape_fields(lambda **given: NoisePrompts(Vocabulary(4, 2), **given))(**sizes)[-2:],
+        {"noise_tokens": 5, "length": 7},
+    ),
+    constructions.read_among_noise: (read, {"prompt_length": 9, "noise_tokens": 4}),
     attention_margin: (attention_margin, {"n_relations": 3, "beta": 3}),
     # bounds and formulas
     theorem_4_2.global_bound: (theorem_4_2.global_bound, bits := {"n_entities": 100, "n_relations": 3, "hops": 2, "embedding_bits": 5}),

@@ -14,6 +14,7 @@ from verify.cells.cell import FACT_KINDS, FORM_NAMES, Cell
 from verify.cells.decided_by import proven_beside
 from verify.cells.grid import default_grid, forms_grid
 from verify.cli.commands.long_work import Finished, add_running, run
+from verify.cli.commands.noise_tokens import run_among_noise
 from verify.cli.commands.options import (
     CELL_COLUMNS,
     Commands,
@@ -86,8 +87,18 @@ def add_constructions(commands: Commands, names: Iterable[str]) -> None:
                 " decoder, norms, ..."
             ),
         )
+        if not entry.multi_hop:
+            one.add_argument(
+                "--noise-tokens",
+                type=size,
+                metavar="n",
+                help=(
+                    "prove it for prompts of n + 3 tokens instead: subject and relation anywhere"
+                    " among n noise tokens, the end token last"
+                ),
+            )
         add_checks(one)
-        one.set_defaults(run=_run_construction)
+        one.set_defaults(run=_run_construction, noise_tokens=None)
 
 
 def _run_all(options: argparse.Namespace) -> int:
@@ -120,6 +131,8 @@ def _run_construction(options: argparse.Namespace) -> int:
         logits=options.logits,
         form=options.form or "",
     )
+    if options.noise_tokens is not None:
+        return run_among_noise(cell, options.noise_tokens, options)
     if cell.form and options.save is not None:
         raise InputError(
             "a certificate is about a construction as it is built; --save takes no --form"
