@@ -243,6 +243,16 @@ def test_rounding_and_fine_tuning_need_no_gradients_of_the_caller(model):
         assert quantise(model, FACTS, 2).tuned(FACTS, 30).score == wanted.score
 
 
+def test_grids_that_are_alike_are_scored_once(monkeypatch):
+    """A construction stays as it is on every scale: eight passes over each tensor are one."""
+    asked = []
+    score = Answered.score
+    monkeypatch.setattr(Answered, "score", lambda *a: asked.append(a) or score(*a))
+    found = quantise(selector(FACTS), FACTS, 8)
+    assert all(not grid.step for grid in found.grids.values())
+    assert len(asked) == 1
+
+
 # ------------------------------------------------------------------ controls
 
 

@@ -3,10 +3,12 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from verify.learned.answered import Answered, Prompts
 from verify.rivals import constructed, trained
 from verify.rivals.all import ALL
 from verify.rivals.comparing import COMPARED, Comparison
@@ -86,6 +88,16 @@ def test_facts_in_a_buffer_lie_below_the_limit():
     assert [level.given for level in found.levels] == [768, 768, 768]
     assert found.below == list(found.levels)
     assert limit(WORK, 100) == pytest.approx(3 * math.log2(math.factorial(16)))
+
+
+def test_a_chain_is_right_where_all_that_it_writes_is():
+    """Three chains of two tokens: all right, the last alone, none."""
+    tokens, answers = np.zeros((3, 4), np.int64), np.array([[1, 2]] * 3)
+    said = torch.tensor([[0, 0, 1, 2], [0, 0, 0, 2], [0, 0, 2, 1]])
+    module = nn.Module()
+    module.forward = lambda asked: nn.functional.one_hot(said, 3).float()
+    score = Answered(module, Prompts(tokens, answers)).score({})
+    assert (score.right, score.margin) == (1, -1.0)
 
 
 def test_what_is_chosen_by_the_facts_is_charged():

@@ -19,11 +19,12 @@ from constructions.facts.table import FactTable
 from constructions.guards.integers import whole
 from verify.learned.answered import Answered, Prompts, Score
 from verify.learned.straight_through import tuned
-from verify.learned.tensor_grids import TensorGrid, grid_for, squared_error
+from verify.learned.tensor_grids import TensorGrid, grids_for, squared_error
 
 MOST_BITS = 16
 BITS_OF_B = 5
 """What names b, 1 to 16 or none."""
+_Grids = dict[str, TensorGrid]
 SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 """The shares of a tensor's range that levels may cover."""
 
@@ -81,20 +82,19 @@ def quantise(
     bits = whole("bits", bits, 1, MOST_BITS)
     answered = Answered(model, facts)
     weights = {name: value.detach() for name, value in model.named_parameters()}
-    choices = {
-        name: [grid_for(value, bits, scale) for scale in SCALES] for name, value in weights.items()
-    }
+    choices = {name: grids_for(value, bits, SCALES) for name, value in weights.items()}
 
     def score(grids: Mapping[str, TensorGrid]) -> Score:
         """Of the model with its tensors on these grids."""
         return answered.score({name: grids[name].nearest(weights[name]) for name in weights})
 
-    grids = _best(_alike(weights, choices), score)
+    found = _best([], _alike(weights, choices), score)
     if tensor_by_tensor:
         for name, possible in choices.items():
-            grids = _best([grids, *(grids | {name: grid} for grid in possible)], score)
+            found = _best([found], [found[1] | {name: grid} for grid in possible], score)
+    best, grids = found
     rounded = {name: grids[name].nearest(weights[name]) for name in weights}
-    return Quantised(_with(model, rounded), bits, grids, answered.score(rounded), weights)
+    return Quantised(_with(model, rounded), bits, grids, best, weights)
 
 
 def _alike(
@@ -110,10 +110,16 @@ def _alike(
 
 
 def _best(
-    several: list[dict[str, TensorGrid]], score: Callable[[Mapping[str, TensorGrid]], Score]
-) -> dict[str, TensorGrid]:
-    """Those with which most is recalled."""
-    return max(several, key=score)
+    known: list[tuple[Score, _Grids]],
+    several: list[_Grids],
+    score: Callable[[Mapping[str, TensorGrid]], Score],
+) -> tuple[Score, _Grids]:
+    """Those with which most is recalled, and how much; each is scored once."""
+    scored = list(known)
+    for grids in several:
+        if all(grids != others for _, others in scored):
+            scored.append((score(grids), grids))
+    return max(scored, key=lambda one: one[0])
 
 
 def _with(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:

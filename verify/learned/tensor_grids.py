@@ -9,6 +9,7 @@ and is charged as `bounds.grids` says.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,18 +64,28 @@ def grid_for(values: Tensor, bits: int, scale: float) -> TensorGrid:
     Raises:
         InputError: an entry is not a finite number.
     """
+    return grids_for(values, bits, [scale])[0]
+
+
+def grids_for(values: Tensor, bits: int, scales: Sequence[float]) -> list[TensorGrid]:
+    """The same for several shares, the tensor read once. Raises InputError as `grid_for`."""
     flat = values.detach().double().cpu().flatten()
     if not bool(flat.isfinite().all()):
         raise InputError("a weight is not a finite number, so that no grid holds it")
     entries = flat.numel()
     exact = grid_of([flat.numpy()])
     if exact.width <= bits:
-        return TensorGrid(0.0, 0, 1, entries, exact.width, exact.description_bits(), 1.0)
+        kept = TensorGrid(0.0, 0, 1, entries, exact.width, exact.description_bits(), 1.0)
+        return [kept] * len(scales)
     lowest, highest = float(flat.min()), float(flat.max())
     levels = 2**bits
-    step = _short(scale * (highest - lowest) / (levels - 1))
-    low = round((highest + lowest) / step) - (levels - 1)
-    return TensorGrid(step, low, levels, entries, bits, STEP_BITS + signed_bits(low), scale)
+    found = []
+    for scale in scales:
+        step = _short(scale * (highest - lowest) / (levels - 1))
+        low = round((highest + lowest) / step) - (levels - 1)
+        described = STEP_BITS + signed_bits(low)
+        found.append(TensorGrid(step, low, levels, entries, bits, described, scale))
+    return found
 
 
 def _short(number: float) -> float:

@@ -3,20 +3,25 @@ from N, R, k and the number of answers.
 
 A tensor that is the same for a table that the sizes alone determine holds no fact. It is given, a
 buffer, as random embeddings are given to other memories. One bit for each tensor says which these
-are, and the sizes, which show how many answers there are, are charged.
+are, and the sizes, which show how many answers there are, are charged. Prompts with noise tokens
+are read by a form of the construction, docs/theorems/noise_tokens.md.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from bounds.grids import natural_bits
+from constructions import read_among_noise
 from constructions.catalogue import CATALOGUE
 from constructions.entry import Construction
 from constructions.facts.table import FactTable
+from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
 from constructions.model.stated import digest
 from verify.rivals.memory import Built, Memory
@@ -40,8 +45,8 @@ def memory_of(entry: Construction) -> Memory:
 
 def _lacks(entry: Construction, work: Work) -> str:
     """Why a construction does not take this work."""
-    if work.noise_tokens:
-        return "reads prompts without noise tokens"
+    if work.noise_tokens and not _reads_noise(entry.name):
+        return "has no form that reads noise tokens"
     if work.hops > 1 and not entry.multi_hop:
         return "answers one hop"
     if work.hops == 1 and entry.fixed:
@@ -53,18 +58,53 @@ def _lacks(entry: Construction, work: Work) -> str:
     return ""
 
 
+@cache
+def _reads_noise(name: str) -> bool:
+    """Whether a construction has a form that reads prompts with noise tokens."""
+    entry = CATALOGUE[name]
+    try:
+        read_among_noise(_model(entry, entry.random_facts(4, 2, 0), 1))
+    except InputError:
+        return False
+    return True
+
+
+class AmongNoise(nn.Module):
+    """A reader of prompts with noise tokens, without the special tokens of its vocabulary: tokens
+    int64 (Q, T) of `verify.rivals.prompts` to logits (Q, V).
+    """
+
+    def __init__(self, model: FactModel, work: Work):
+        super().__init__()
+        words = work.n_entities + work.n_relations
+        self.reader = read_among_noise(model, work.noise_tokens + 3, words)
+        self._words, self._specials = words, len(model.vocabulary) - words
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits after the last token."""
+        moved = torch.where(tokens < self._words, tokens, tokens + self._specials)
+        logits: Tensor = self.reader(moved)
+        return logits
+
+
 def _built(entry: Construction, work: Work) -> Built:
     """Its weights; those that hold no fact are buffers."""
     model = _model(entry, work.facts, work.hops)
-    d_model, d_mlp = model.shape.d_model, model.shape.d_mlp
-    chosen = (d_model, d_mlp, *entry.settled(model).values())
-    same = _of_sizes_alone(entry.name, work.n_entities, work.n_relations, work.hops, work.answers)
-    tensors = dict(model.named_parameters())
+    module: nn.Module = model
+    shape = model.shape
+    if work.noise_tokens:
+        module = noisy = AmongNoise(model, work)
+        shape = noisy.reader.network.shape
+    chosen = (shape.d_model, shape.d_mlp, *entry.settled(model).values())
+    same = _of_sizes_alone(entry.name, replace(work, seed=0))
+    tensors = dict(module.named_parameters())
     for name, tensor in tensors.items():
         if same.get(name) == digest(tensor):
-            make_given(model, name)
+            make_given(module, name)
     named = len(tensors) + sum(map(natural_bits, chosen))
-    return Built(model, d_model, d_mlp, EMBEDDINGS, model.hops_per_token, named)
+    embeddings = tuple(name for name in tensors if name.endswith(EMBEDDINGS))
+    step = model.hops_per_token
+    return Built(module, shape.d_model, shape.d_mlp, embeddings, step, named)
 
 
 def _model(entry: Construction, facts: FactTable, hops: int) -> FactModel:
@@ -85,18 +125,16 @@ def make_given(model: nn.Module, name: str) -> None:
 
 
 @cache
-def _of_sizes_alone(
-    name: str, entities: int, relations: int, hops: int, answers: str
-) -> dict[str, bytes | None]:
+def _of_sizes_alone(name: str, work: Work) -> dict[str, bytes | None]:
     """Digests of the tensors of `f_r(s) = s + r mod b` among the b answers of each relation."""
-    work = Work(entities, relations, hops, "disjoint" if answers == "disjoint" else "shared")
-    subjects = np.arange(entities)
+    subjects = np.arange(work.n_entities)
     rows = [
         block.start + (subjects + relation) % len(block)
         for relation, block in enumerate(work.blocks)
     ]
-    model = _model(CATALOGUE[name], FactTable(rows), hops)
-    return {tensor: digest(value) for tensor, value in model.named_parameters()}
+    model = _model(CATALOGUE[name], FactTable(rows), work.hops)
+    module = AmongNoise(model, work) if work.noise_tokens else model
+    return {tensor: digest(value) for tensor, value in module.named_parameters()}
 
 
 MEMORIES = [memory_of(entry) for entry in CATALOGUE.values()]

@@ -3,8 +3,10 @@
 One hop: the one-layer model of docs/learned.md and its protocol: uniform attention, one hidden
 layer of 8 R units, no norm, untied. Several hops: the standard decoders of its experiment with
 many hops (pre-norm RMSNorm, 4 heads, MLPs of 4 d units), here with k layers, and one for a chain
-of thought. All learn with AdamW at 1e-2 on all prompts in each step, a cosine to 0, until
-everything is recalled or all steps are made. The dimension is searched.
+of thought. All learn with AdamW at 3e-2 on all prompts in each step, a cosine to 0, until
+everything is recalled or 500 steps are made: with seeds 0 to 2 at N = 64, R = 4 they recall within
+4 % what 1,500 steps at 1e-2 do, and all from the same dimension on or one more. The dimension is
+searched.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from verify.rivals.memory import Built, Memory
 from verify.rivals.prompts import prompts_of
 from verify.rivals.work import Work
 
-STEPS = 1500
-"""Of the optimizer, at most."""
+STEPS, RATE = 500, 3e-2
+"""Of the optimizer."""
 UNITS = 8
 """Hidden units for each relation."""
 BITS = 4
@@ -55,7 +57,7 @@ def _sizes(work: Work) -> tuple[int, int]:
 
 def _built(work: Work, dimension: int) -> Built:
     """Train it."""
-    found = fit(_shape(work, dimension), work.facts, STEPS, work.seed, device="cpu")
+    found = fit(_shape(work, dimension), work.facts, STEPS, work.seed, rate=RATE, device="cpu")
     named = ("entities", "relations", "answers")
     return Built(found.models[0], dimension, UNITS * work.n_relations, named)
 
@@ -109,7 +111,7 @@ def _decoder(work: Work, dimension: int, hops_per_token: int) -> Built:
     )
     scale = dimension**-0.5
     data = (prompts.tokens, prompts.answers)
-    found = fit(shape, data, STEPS, work.seed, initial_scale=scale, device="cpu")
+    found = fit(shape, data, STEPS, work.seed, rate=RATE, initial_scale=scale, device="cpu")
     module = found.models[0]
     named = tuple(
         name for name, _ in module.named_parameters() if "embed" in name or "position" in name
