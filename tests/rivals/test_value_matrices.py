@@ -35,7 +35,7 @@ def test_what_is_wanted_is_what_each_token_answers_with():
 
 
 def prompts(work, seed=0):
-    """A prompt of each fact with noise in random places, int64 (F, T)."""
+    """A prompt of each fact with noise, in random order, int64 (F, T)."""
     random = np.random.default_rng(seed)
     words, length = work.n_entities + work.n_relations, work.noise_tokens + 3
     tokens = words + random.integers(words, size=(work.n_facts, length))

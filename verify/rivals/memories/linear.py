@@ -36,8 +36,9 @@ from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
 
 Rule = Literal["outer products", "least squares"]
-RIDGE = 1e-12
-"""Share of the mean of a Gram matrix's diagonal that is added to it; float64 has 2e-16."""
+RIDGE = 1e-9
+"""Share of the mean of a Gram matrix's diagonal that is added to it: above what float32 leaves of
+directions that keys do not have."""
 
 
 def given_pairs(work: Work, dimension: int) -> tuple[OnKeys, Tensor, Tensor]:

@@ -11,7 +11,7 @@ linear_AM.ipynb, beside AdamW with rate 1000, 2^12 steps, stopped at 99 %. For a
 limit of many, the best matrix reaches d^2 = 2 N ln N (2605.10795, statistical physics; 2605.05189,
 conjectured). benchmarks/published_associative.py measures both.
 
-Here: all facts in each step, from W = 0, AdamW with rate 10 and a cosine to 0, at most 60 steps,
+Here: all facts in each step, from W = 0, AdamW with rate 10 and a cosine to 0, at most 50 steps,
 which reach 100 % at nearly the same size as thousands (docs/rivals-published.md).
 
 Hypotheses. Every fact has a key of its own (`pair`).
@@ -30,7 +30,7 @@ from verify.rivals.memories import refusals
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
 
-STEPS, RATE = 60, 10.0
+STEPS, RATE = 50, 10.0
 """Of the optimizer."""
 GUIDE = 1.3
 """d^2 / (N ln N) of the line in 2412.06538."""

@@ -22,11 +22,10 @@ memories of 2412.06538 (abstract: "the storage capacities of both linear and MLP
 memories scale linearly with parameter count"). Its statement and its construction are lost in the
 copies that we can read; these have the same count and are ours.
 
-Keys may be sums `E[s] + W[r]` too: the features hold products of an entry of E[s] and one of W[r],
-so that shared answers can be found.
-
-Hypotheses. One hop. Outer products: m = 16 d, and the dimension is searched. Least squares:
-d = 4 log2 N, and the width is searched.
+Hypotheses. One hop. Outer products: every fact has a key of its own (`pair`), m = 16 d, and the
+dimension is searched. Least squares: keys are sums `E[s] + W[r]`, since features hold products of
+an entry of E[s] and one of W[r], and so find shared answers; d = 4 log2 N, and the width is
+searched.
 
 Source. 2412.06538, section 3; random features: Rahimi and Recht (2007).
 """
@@ -116,18 +115,14 @@ def _sizes_of_outer_products(work: Work) -> tuple[int, int]:
     return max(1, math.floor(around / 4)), math.ceil(4 * around)
 
 
-def _least_squares(keys: Keys, name: str) -> Memory:
-    """The memory with ReLU features of these keys."""
+def _least_squares(work: Work, width: int) -> Built:
+    """On sums, in the dimension of this work."""
+    return build(work, dimension_of(work), width, "sum", "least squares")
 
-    def built(work: Work, width: int) -> Built:
-        """In the dimension of this work."""
-        return build(work, dimension_of(work), width, keys, "least squares")
 
-    def sizes(work: Work) -> tuple[int, int]:
-        """With as many features as facts nothing is left to fit."""
-        return max(1, work.n_facts // 16), work.n_facts + dimension_of(work)
-
-    return Memory(name, "ours", "width", "given", refusals.of_noise, sizes, built)
+def _sizes_of_least_squares(work: Work) -> tuple[int, int]:
+    """With as many features as facts nothing is left to fit."""
+    return max(1, work.n_facts // 8), work.n_facts + dimension_of(work)
 
 
 outer_products = Memory(
@@ -139,6 +134,13 @@ outer_products = Memory(
     sizes=_sizes_of_outer_products,
     build=_outer_products,
 )
-least_squares = _least_squares("pair", "MLP, random, least squares")
-least_squares_of_sums = _least_squares("sum", "MLP, random, least sq., sums")
-MEMORIES = [outer_products, least_squares, least_squares_of_sums]
+least_squares = Memory(
+    name="MLP, random, least squares",
+    source="ours",
+    size="width",
+    embeddings="given",
+    lacks=refusals.of_noise,
+    sizes=_sizes_of_least_squares,
+    build=_least_squares,
+)
+MEMORIES = [outer_products, least_squares]

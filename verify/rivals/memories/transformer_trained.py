@@ -16,7 +16,7 @@ of 1,024 new prompts, stopped at 99 % of 1,024 prompts. Answers may be shared, s
 MLP.
 
 Here: H = 4 heads, H d_h = m = d, the dimension is searched; prompts without noise tokens, all
-facts in each step, AdamW with rate 0.05 and a cosine to 0, at most 120 steps. The module reads
+facts in each step, AdamW with rate 0.05 and a cosine to 0, at most 80 steps. The module reads
 noise tokens too, but learns that only in minutes for each size:
 benchmarks/published_associative.py does it, and `verify.rivals.memories.value_matrices` reads them
 without training.
@@ -40,7 +40,7 @@ from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
 
 HEADS = 4
-STEPS, RATE = 120, 0.05
+STEPS, RATE = 80, 0.05
 """Of the optimizer."""
 BITS = 0.45
 """Of facts for each parameter, on the line in 2412.06538."""

@@ -22,7 +22,7 @@ that far off). So a head that does not find its token looks at EOS, and writes n
 
 Formulas [ours; those of the paper are lost in the copies that we can read]. A head looks right in
 all prompts if `sqrt(t/d) sqrt(2 ln(H V)) < 1/2` for H heads and V tokens, where own scores are
-exact; here t = d / (16 ln((N + R) V)), at least 1, leaves room for both. So `H t = N + R`, and the
+exact; here t = d / (16 ln((N + R) V)), at least 1, about half of that. So `H t = N + R`, and the
 value matrices have `2 (N + R) d` numbers. Each logit carries at least the noise of R + N/R values
 that are added up, of variance `(R + N/R) / d`; so d must be of the order of max(R, N/R), up to a
 logarithm, and `2 (N + R) d` is of the order of `N R` where N/R <= R.
