@@ -37,6 +37,7 @@ THEIRS = {
     "ridge": {128: 60, 256: 112, 512: 228, 1024: 529, 2048: 1006},
     "data-dependent": {128: 25, 256: 44, 512: 79, 1024: 185, 2048: 404},
     "correlated gates": {128: 345, 256: 588, 512: 1418},
+    "gradient descent": {128: 4, 256: 7},
 }
 """Smallest widths at d = 64, by F: what their code finds."""
 

@@ -98,8 +98,8 @@ def alternate(
 
 
 def _ridge(gram: Floats, right: Floats) -> Floats:
-    """Solve `(gram + RIDGE of its mean diagonal) x = right`."""
-    ridge = RIDGE * np.trace(gram) / len(gram)
+    """Solve `(gram + RIDGE of its mean diagonal) x = right`; 0 where both are 0."""
+    ridge = RIDGE * np.trace(gram) / len(gram) + np.finfo(np.float32).tiny
     found: Floats = np.linalg.solve(gram + ridge * np.eye(len(gram), dtype=gram.dtype), right)
     return found
 
