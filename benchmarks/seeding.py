@@ -85,29 +85,33 @@ def right(model, task):
     return (model(task[0])[:, -1].argmax(-1) == task[1]).double().mean().item()
 
 
+def line(name, columns, width=6):
+    """A row of a table, of at most 99 columns: shares in three digits, all else as it is."""
+    shown = [f"{one:.3f}" if isinstance(one, float) else str(one) for one in columns]
+    return f"{name:<35}" + "".join(f"{one:>{width}}" for one in shown)
+
+
 def second_task(runs, which):
     """Print what survives one second task; the curves of the rows that are drawn."""
     title, task = SECOND_TASKS[which]
     curves, quarter = {}, runs.steps // 4
     print(f"\nsecond task: {title}")
-    print(f"{'':<34}{'facts, after ' + str(EVERY):>17}{quarter:>7}{runs.steps:>7}", end="")
-    print(
-        f"{'least to largest':>18}{'own':>7}{'task, after ' + str(quarter):>17}{runs.steps:>7}",
-        end="",
-    )
-    print(f"{'least':>7}{'dead':>7}")
+    columns = (EVERY, quarter, runs.steps, "least", "most", "own", quarter, runs.steps, "least")
+    print(f"{'':<36}{'facts after':<36}task after")
+    print(line("", [*columns, "dead"]))
     for name in WAYS if which == "addition" else SHORT:
         drawn = which == "addition" and name in DRAWN
         found = curves[name] = runs.train(name, [task(seed) for seed in runs.seeds], drawn)
-        ends = found.after(runs.steps, "facts")
-        print(f"{name:<34}{found.after(EVERY, 'facts').mean():>17.3f}", end="")
-        print(f"{found.after(quarter, 'facts').mean():>7.3f}{ends.mean():>7.3f}", end="")
-        print(f"{f'{ends.min():.3f} {ends.max():.3f}':>18}", end="")
-        print(f"{found.after(runs.steps, 'own').mean():>7.3f}", end="")
-        ends = found.after(runs.steps, "task")
-        print(f"{found.after(quarter, 'task').mean():>17.3f}{ends.mean():>7.3f}", end="")
-        tokens = [task(seed)[0] for seed in runs.seeds]
-        print(f"{ends.min():>7.3f}{dead_units(found.models, tokens):>7.3f}", flush=True)
+        facts = [found.after(steps, "facts") for steps in runs.shown]
+        answers = [found.after(steps, "task") for steps in runs.shown[1:]]
+        shown = [
+            *(one.mean() for one in facts),
+            *(facts[-1].min(), facts[-1].max(), found.after(runs.steps, "own").mean()),
+            *(one.mean() for one in answers),
+            answers[-1].min(),
+            dead_units(found.models, [task(seed)[0] for seed in runs.seeds]),
+        ]
+        print(line(name, shown), flush=True)
     return curves
 
 
@@ -135,21 +139,18 @@ def related(runs):
     """Print how quickly related things are learned."""
     quarter = runs.steps // 4
     print("\nrelated things, all weights trained on them")
-    print(
-        f"{'':<34}{'new relations, after ' + str(quarter):>25}{runs.steps:>7}{'facts':>7}",
-        end="",
-    )
-    print(f"{'two hops, after ' + str(quarter):>21}{runs.steps:>7}{'held out':>10}")
+    print(f"{'':<38}{'new relations after':<36}two hops after")
+    columns = (quarter, runs.steps, "facts", "")
+    print(line("", [*columns, quarter, runs.steps, "held out"], 9))
     for name in RELATED:
         found = runs.train(name, [new_relations(seed) for seed in runs.seeds])
-        print(f"{name:<34}{found.after(quarter, 'task').mean():>25.3f}", end="")
-        print(f"{found.after(runs.steps, 'task').mean():>7.3f}", end="")
-        print(f"{found.after(runs.steps, 'facts').mean():>7.3f}", end="")
+        relations = [found.after(steps, "task").mean() for steps in runs.shown[1:]]
+        facts = found.after(runs.steps, "facts").mean()
         parts = [two_hops(seed) for seed in runs.seeds]
         found = runs.train(name, [a for a, _ in parts], held_out=[b for _, b in parts])
-        print(f"{found.after(quarter, 'task').mean():>21.3f}", end="")
-        print(f"{found.after(runs.steps, 'task').mean():>7.3f}", end="")
-        print(f"{found.after(runs.steps, 'held_out').mean():>10.3f}", flush=True)
+        hops = [found.after(steps, "task").mean() for steps in runs.shown[1:]]
+        held = found.after(runs.steps, "held_out").mean()
+        print(line(name, [*relations, facts, "", *hops, held], 9), flush=True)
 
 
 def below_zero(model, seed):
@@ -168,12 +169,11 @@ def below_zero(model, seed):
 def new_facts(runs):
     """Print how new facts are learned through embeddings; the curves at the middle rate."""
     print(
-        f"\nonly the entities' embeddings trained on new facts: after {runs.steps // 4} and",
-        end="",
+        f"\nonly the entities' embeddings trained on new facts: after {runs.steps // 4} and"
+        f" {runs.steps} steps;\nbits below 0 at the end, and those of them that should be 1"
     )
-    print(f" {runs.steps} steps; bits below 0 at the end, and those of them that should be 1")
     print(
-        f"{'':<24}" + "".join(f"{f'rate {rate:g}':>14}{'below':>9}{'wrong':>7}" for rate in RATES)
+        f"{'':<19}" + "".join(f"{f'rate {rate:g}':>12}{'below':>7}{'wrong':>7}" for rate in RATES)
     )
     curves = {}
     rows = {
@@ -185,18 +185,18 @@ def new_facts(runs):
         "random": lambda: runs.begin("random"),
     }
     for name, begin in rows.items():
-        print(f"{name:<24}", end="")
+        print(f"{name:<19}", end="")
         for rate in RATES:
             found = curves[name, rate] = runs.new_facts(begin(), rate)
             quarter, end = (found.after(s, "task").mean() for s in (runs.steps // 4, runs.steps))
-            print(f"{f'{quarter:.3f} {end:.3f}':>14}", end="")
+            print(f"{f'{quarter:.3f} {end:.3f}':>12}", end="")
             shares = [
                 below_zero(model, seed)
                 for model, seed in zip(found.models, runs.seeds, strict=True)
                 if hasattr(model, "embedding_map")
             ]
             shown = [f"{share:.3f}" for share in np.mean(shares, 0)] if shares else ["", ""]
-            print(f"{shown[0]:>9}{shown[1]:>7}", end="", flush=True)
+            print(f"{shown[0]:>7}{shown[1]:>7}", end="", flush=True)
         print()
     return curves
 

@@ -19,7 +19,7 @@ text of the paper does not state its architecture in more detail; this is ours (
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Literal, cast, get_args
 
@@ -82,7 +82,16 @@ class OneLayerShape:
     def of(cls, facts: FactTable, d_model: int, d_mlp: int, **others: object) -> OneLayerShape:
         """The shape that a table needs: its answers are the entities up to the last one that is
         an answer. `others` are further fields by name.
+
+        Raises:
+            InputError: a size is out of range, or there is no such field.
         """
+        further = [field.name for field in fields(cls)[5:]]
+        if unknown := set(others) - set(further):
+            raise InputError(
+                f"a one-layer shape has no field {', '.join(sorted(unknown))}; further fields are"
+                f" {', '.join(further)}"
+            )
         sizes = (facts.n_entities, facts.n_relations, int(facts.answers.max()) + 1)
         return cls(*sizes, d_model, d_mlp, **others)  # type: ignore[arg-type]
 

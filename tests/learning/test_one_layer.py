@@ -99,6 +99,12 @@ def test_every_parameter_is_read(attention, norm, tied):
     assert torch.equal(model(tokens), before)
 
 
+def test_a_field_that_a_shape_does_not_have_is_named():
+    facts = FactTable.random_bijections(5, 2, 0)
+    with pytest.raises(InputError, match=r"no field hidden_layers; .*n_hidden_layers"):
+        OneLayerShape.of(facts, 5, 7, hidden_layers=2)
+
+
 def test_a_shape_of_a_table_has_its_answers_alone():
     facts = FactTable.random_worlds(worlds=3, size=4, relations=2, seed=0)
     shape = OneLayerShape.of(facts, 5, 7, norm="rmsnorm")
