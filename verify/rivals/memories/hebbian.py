@@ -191,15 +191,17 @@ def _raw() -> Memory:
     )
 
 
-def _of_width(name: str, solve: Solve, source: str) -> Memory:
-    """On keys of their own, d is the middle of the authors' grid and the width is varied."""
+def _of_width(name: str, facts_a_unit: int, solve: Solve, source: str) -> Memory:
+    """On keys of their own, d is the middle of the authors' grid and the width is varied, up to
+    F / facts_a_unit: twice what is needed, about.
+    """
     return Memory(
         name=f"Hebbian {name}, pair keys",
         source=source,
         size="width",
         embeddings="given",
         lacks=lacks,
-        sizes=lambda work: (1, work.n_facts),
+        sizes=lambda work: (1, max(1, work.n_facts // facts_a_unit)),
         build=lambda work, size: built(work, "pair", half_filled(work), size, solve),
     )
 
@@ -227,8 +229,8 @@ _RIDGE = partial(with_random_features, readout=ridge_readout)
 
 MEMORIES = (
     _raw(),
-    _of_width("ridge", _RIDGE, "arXiv 2607.10034, Algorithm 1"),
+    _of_width("ridge", 1, _RIDGE, "arXiv 2607.10034, Algorithm 1"),
     _of_dimension("ridge", 2, _RIDGE, "arXiv 2607.10034, Algorithm 1"),
-    _of_width("data-dependent", data_dependent, "arXiv 2607.10034, B.2.5"),
+    _of_width("data-dependent", 2, data_dependent, "arXiv 2607.10034, B.2.5"),
     _of_dimension("data-dependent", 4, data_dependent, "arXiv 2607.10034, B.2.5"),
 )
