@@ -218,7 +218,7 @@ def _of_dimension(name: str, facts_a_unit: int, solve: Solve, source: str) -> Me
         size="dimension",
         embeddings="given",
         lacks=lacks,
-        sizes=lambda work: (2, 4 * work.n_entities),
+        sizes=lambda work: (2, 2 * work.n_entities),
         build=lambda work, size: built(
             work, "sum", size, max(1, work.n_facts // facts_a_unit), solve
         ),
