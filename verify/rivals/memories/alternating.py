@@ -30,6 +30,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from verify.learned.answered import Answered
 from verify.rivals.memories.keyed import half_filled, lacks
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
@@ -98,8 +99,8 @@ def alternate(
 
 
 def _ridge(gram: Floats, right: Floats) -> Floats:
-    """Solve `(gram + RIDGE of its mean diagonal) x = right`."""
-    ridge = RIDGE * np.trace(gram) / len(gram)
+    """Solve `(gram + RIDGE of its mean diagonal) x = right`; 0 where both are 0."""
+    ridge = RIDGE * np.trace(gram) / len(gram) + np.finfo(np.float32).tiny
     found: Floats = np.linalg.solve(gram + ridge * np.eye(len(gram), dtype=gram.dtype), right)
     return found
 
@@ -141,18 +142,10 @@ def build(work: Work, size: int) -> Built:
     facts = tokens[:, 0], tokens[:, 1] - work.n_entities, answers[:, 0]
     sizes = Sizes(work.n_entities, work.n_relations, work.n_entities, size)
     for found in alternate(facts, sizes, ROUNDS, work.seed):
-        if _recalled(found, facts) == work.n_facts:
+        module = Tabled(found)
+        if Answered(module, work.facts).score({}).right == work.n_facts:
             break
-    return Built(Tabled(found), size, size, ("embedding", "unembedding"))
-
-
-def _recalled(found: Found, facts: tuple[Tokens, Tokens, Tokens]) -> int:
-    """Of how many facts the answer's logit is above all others."""
-    first, second, answers = facts
-    logits = np.maximum(found.first[first] + found.second[second], 0) @ found.readout.T
-    own = np.take_along_axis(logits, answers[:, None], 1)
-    np.put_along_axis(logits, answers[:, None], -np.inf, 1)
-    return int((own > logits.max(axis=1, keepdims=True)).sum())
+    return Built(module, size, size, ("embedding", "unembedding"))
 
 
 MEMORIES = (

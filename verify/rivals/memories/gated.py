@@ -1,6 +1,6 @@
 """Gated MLP whose gates and readout are drawn at random, and whose up-projection is solved for.
 
-    value(x) = D (sigma(G x) * (A x))          G, A (m, d), D (d, m); sigma = ReLU
+    value(x) = D (sigma(G x) * (A x))          G, A (m, d), D (d, m)
     logit_u  = <v_u, value(x)>
 
 The m = c g hidden units are c blocks of the same g gates. Block b sums its units into code
@@ -11,13 +11,14 @@ coordinate b, and D = P^T takes c codes back to d dimensions:
 is linear in the g d entries of A_b. So c right-hand sides of one system of F equations,
 `code(k_i) = y(answer of fact i)`, give A; the least solution is taken.
 
-Claim: for almost all G and keys no two of which are parallel, the system has full rank when
-`g d >= F`, and then every key has its code exactly. Fact i is answered iff `<P v_u, y(answer)>` is
-largest at the answer. y(u) is the direction of largest margin: of all unit vectors y the one where
-the least of `<P v_u - P v_w, y>` over w is largest, which is the point nearest to 0 in the hull of
-the differences. The margin is positive iff P v_u is a vertex of the hull of all P v_w, for which
-c = O(log N) random projections of unit vectors suffice. Stored are the `m d = c g d`, about c F,
-entries of A.
+Claim: if sigma is analytic and no polynomial, then for almost all G and keys the system has full
+rank when `g d >= F`, and every key has its code exactly. Here sigma(t) = t / (1 + e^-t), SiLU;
+with ReLU a key at which all g gates are closed has no code, a share 2^-g of them. Fact i is
+answered iff `<P v_u, y(answer)>` is largest at the answer. y(u) is the direction of largest
+margin: of all unit vectors y the one where the least of `<P v_u - P v_w, y>` over w is largest,
+which is the point nearest to 0 in the hull of the differences. The margin is positive iff P v_u is
+a vertex of the hull of all P v_w, for which c = O(log N) random projections of unit vectors
+suffice. Stored are the `m d = c g d`, about c F, entries of A.
 
 Source: Dugan, Garcia, Junkins, Liu, Zinsley, Eyuboglu, Rudra, Re, arXiv 2512.00207, whose gates
 are random, whose codes are directions of largest margin under a random projection that the readout
@@ -37,9 +38,11 @@ Memory: `16 F^2 + 8 m F` bytes. Time: a Cholesky factorisation of F equations, F
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import silu
 
 from verify.rivals.given import Keys
 from verify.rivals.memories.keyed import Vectors, built, half_filled, lacks
@@ -51,10 +54,14 @@ RIDGE = 1e-10
 """Of the mean diagonal: what is added to it, so that a singular system has a solution."""
 
 
+Activation = Callable[[Tensor], Tensor]
+
+
 class Gated(nn.Module):
-    """x (Q, d) to `D (ReLU(G x) * (A x))` (Q, d_out).
+    """x (Q, d) to `D (sigma(G x) * (A x))` (Q, d_out).
 
     Attributes:
+        sigma: of the gates, entry by entry.
         gates, down: G (m, d) and D (d_out, m), buffers: they are drawn at random.
         up: A (m, d), a parameter.
     """
@@ -62,15 +69,16 @@ class Gated(nn.Module):
     gates: Tensor
     down: Tensor
 
-    def __init__(self, gates: Tensor, up: Tensor, down: Tensor):
+    def __init__(self, sigma: Activation, gates: Tensor, up: Tensor, down: Tensor):
         super().__init__()
+        self.sigma = sigma
         self.register_buffer("gates", gates)
         self.register_buffer("down", down)
         self.up = nn.Parameter(up)
 
     def forward(self, x: Tensor) -> Tensor:
         """Values (Q, d_out)."""
-        hidden: Tensor = (x @ self.gates.T).relu() * (x @ self.up.T)
+        hidden: Tensor = self.sigma(x @ self.gates.T) * (x @ self.up.T)
         return hidden @ self.down.T
 
 
@@ -89,7 +97,10 @@ def solved(vectors: Vectors, width: int, random: torch.Generator) -> Gated:
     codes = directions(vectors.values @ projection.T)[vectors.answers]
     up = up_projection(vectors.keys, gates, codes)
     return Gated(
-        gates.repeat(n_codes, 1), up.reshape(n_codes * g, d), projection.T.repeat_interleave(g, 1)
+        silu,
+        gates.repeat(n_codes, 1),
+        up.reshape(n_codes * g, d),
+        projection.T.repeat_interleave(g, 1),
     )
 
 
@@ -104,9 +115,9 @@ def projected(n_codes: int, d: int, random: torch.Generator) -> Tensor:
 def up_projection(keys: Tensor, gates: Tensor, codes: Tensor) -> Tensor:
     """A (c, g, d), the least one that gives each key (F, d) its code (F, c) with gates (g, d).
 
-    The Gram matrix of the equations is `(S S^T) * (K K^T)`, S the open gates of the keys.
+    The Gram matrix of the equations is `(S S^T) * (K K^T)`, S = silu(K G^T).
     """
-    opened = (keys @ gates.T).relu()
+    opened = silu(keys @ gates.T)
     gram = (opened @ opened.T) * (keys @ keys.T)
     gram.diagonal().add_(RIDGE * gram.diagonal().mean())
     multipliers = torch.cholesky_solve(codes, torch.linalg.cholesky(gram))
@@ -141,7 +152,7 @@ def correlated(vectors: Vectors, width: int, random: torch.Generator) -> Gated:
     down = torch.randn(targets.shape[1], width, generator=random, dtype=torch.float64)
     down = down / down.norm(dim=0)
     up = ((keys @ gates.T) * (targets @ down)).T @ keys / width
-    return Gated(gates, up, down)
+    return Gated(torch.relu, gates, up, down)
 
 
 def _compressed(keys: Keys) -> Memory:

@@ -40,10 +40,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from verify.rivals.given import Keys
 from verify.rivals.memories.keyed import Solve, Vectors, built, half_filled, lacks
 from verify.rivals.memory import Memory
-from verify.rivals.work import Work
 
 RIDGE = 1e-6
 STEPS = 60
@@ -175,16 +173,6 @@ def conjugate_gradients(
     return solution
 
 
-def dimension(work: Work, keys: Keys) -> int:
-    """d of the two memories with a ridge readout: `half_filled`, and for `sum` at least N / 2.
-
-    A quadratic form of E[s] + W[r] is `<E[s], q_r> + f(s) + g(r)`: at most R d + N + R independent
-    functions of the facts, where about F / 2 = N R / 2 are needed.
-    """
-    d = half_filled(work)
-    return d if keys == "pair" else max(d, (work.n_entities + 1) // 2)
-
-
 def _raw() -> Memory:
     """The dimension is varied, with m = 4 d, the default of the authors' code: at a fixed d the
     mean of the kernel is noise that no width removes. With `sum` keys, whose kernel is as large
@@ -203,16 +191,37 @@ def _raw() -> Memory:
     )
 
 
-def _of_width(name: str, keys: Keys, solve: Solve, source: str) -> Memory:
-    """A memory whose width is varied, at most one unit a fact."""
+def _of_width(name: str, facts_a_unit: int, solve: Solve, source: str) -> Memory:
+    """On keys of their own, d is the middle of the authors' grid and the width is varied, up to
+    F / facts_a_unit: twice what is needed, about.
+    """
     return Memory(
-        name=f"Hebbian {name}, {keys} keys",
+        name=f"Hebbian {name}, pair keys",
         source=source,
         size="width",
         embeddings="given",
         lacks=lacks,
-        sizes=lambda work: (1, work.n_facts),
-        build=lambda work, size: built(work, keys, dimension(work, keys), size, solve),
+        sizes=lambda work: (1, max(1, work.n_facts // facts_a_unit)),
+        build=lambda work, size: built(work, "pair", half_filled(work), size, solve),
+    )
+
+
+def _of_dimension(name: str, facts_a_unit: int, solve: Solve, source: str) -> Memory:
+    """On sums of keys the dimension is what lacks, so it is varied, with m = F / facts_a_unit.
+
+    A quadratic form of E[s] + W[r] is `<E[s], q_r> + f(s) + g(r)`: at most R d + N + R independent
+    functions of the facts, where the readouts need about F / 2 = N R / 2.
+    """
+    return Memory(
+        name=f"Hebbian {name}, sum keys",
+        source=source,
+        size="dimension",
+        embeddings="given",
+        lacks=lacks,
+        sizes=lambda work: (2, 2 * work.n_entities),
+        build=lambda work, size: built(
+            work, "sum", size, max(1, work.n_facts // facts_a_unit), solve
+        ),
     )
 
 
@@ -220,8 +229,8 @@ _RIDGE = partial(with_random_features, readout=ridge_readout)
 
 MEMORIES = (
     _raw(),
-    _of_width("ridge", "sum", _RIDGE, "arXiv 2607.10034, Algorithm 1"),
-    _of_width("ridge", "pair", _RIDGE, "arXiv 2607.10034, Algorithm 1"),
-    _of_width("data-dependent", "sum", data_dependent, "arXiv 2607.10034, B.2.5"),
-    _of_width("data-dependent", "pair", data_dependent, "arXiv 2607.10034, B.2.5"),
+    _of_width("ridge", 1, _RIDGE, "arXiv 2607.10034, Algorithm 1"),
+    _of_dimension("ridge", 2, _RIDGE, "arXiv 2607.10034, Algorithm 1"),
+    _of_width("data-dependent", 2, data_dependent, "arXiv 2607.10034, B.2.5"),
+    _of_dimension("data-dependent", 4, data_dependent, "arXiv 2607.10034, B.2.5"),
 )
