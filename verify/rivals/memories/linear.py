@@ -10,8 +10,8 @@ where Y (A, F) is 1 where a is the answer of f and 0 elsewhere, and `^+` is the 
 With orthonormal keys and values both are the same matrix, and all logits are 1 or 0.
 
 Formula [ours]. Of outer products the answer's logit is 1 and each logit carries a sum of products
-of independent vectors, about Gaussian with variance `v = F/d^2 + F/(A d)`: facts with other
-answers, and those with the same one. All F (A - 1) differences are positive about when
+of independent vectors, about Gaussian with variance `v = F/d^2 + (F/A - 1)/d`: facts with other
+answers, and the others with the same one. All F (A - 1) differences are positive about when
 `4 v ln(F A) < 1` (own and other noise share the burden evenly), half of all facts are right
 about when `2 v ln A < 1`. With F = A = N this is d^2 = 8 N ln N for all, 2 N ln N for half.
 
@@ -94,9 +94,10 @@ def weights_as(weight: Tensor) -> nn.Linear:
 
 
 def dimension_of_outer_products(n_facts: int, n_answers: int) -> float:
-    """The d at which `4 ln(F A) (F/d^2 + F/(A d)) = 1`: see the module."""
-    needed = 4 * n_facts * math.log(max(2, n_facts * n_answers))
-    return needed / (2 * n_answers) + math.sqrt((needed / (2 * n_answers)) ** 2 + needed)
+    """The d at which `4 ln(F A) (F/d^2 + (F/A - 1)/d) = 1`: see the module."""
+    logarithm = 4 * math.log(max(2, n_facts * n_answers))
+    half = logarithm * max(0.0, n_facts / n_answers - 1) / 2
+    return half + math.sqrt(half**2 + logarithm * n_facts)
 
 
 def _memory(rule: Rule, name: str, source: str) -> Memory:
