@@ -40,7 +40,7 @@ from verify.rivals.given import unit_vectors
 from verify.rivals.memories.transformer_trained import GivenTransformer
 
 LINEAR = (8, 11, 16, 22, 32)
-MLP = ((1, 8), (1, 16), (1, 22), (2, 8), (2, 16), (4, 8), (8, 8))
+MLP = ((1, 8), (1, 16), (2, 8), (2, 16), (4, 8), (8, 8))
 """m/d and d."""
 SUBJECTS = (12, 15, 20)
 """S = R; by their line 1,536 parameters hold 230 facts."""
@@ -50,7 +50,7 @@ WIDTH, HEADS = 16, 8
 """d = m = H d_h, and H: `4 d H d_h + 2 m d` parameters, as theirs are counted."""
 OF_LINEAR = """
 Linear memories: d^2 = C N ln N
-   d  C, outer 99%  C, AdamW 99%  bits a number  N ln N / d^2, all facts, and its limit
+   d  C, outer 99%  C, AdamW 99%  bits a number  N ln N / d^2, all facts, and our formula
 theirs                      1.3           1.11         0.5 for d to infinity"""
 OF_MLP = """
 MLP memories, 99 %: m d = C N ln N
@@ -81,8 +81,8 @@ def square_of_largest(n: int) -> float:
     return float(np.sum((x[1:] + x[:-1]) ** 2 / 4 * np.diff(norm.cdf(x) ** (n - 1))))
 
 
-def at_limit(d: int) -> int:
-    """The largest p with `p (1 + E M^2) <= d^2`: see docs/rivals-published.md."""
+def by_formula(d: int) -> int:
+    """Our formula: the largest p with `p (1 + E M^2) <= d^2`, see docs/rivals-published.md."""
     p = 2
     while (p + 1) * (1 + square_of_largest(p + 1)) <= d * d:
         p += 1
@@ -100,10 +100,10 @@ def of_linear(d: int, seeds: list[int]) -> str:
 
     runs = found(outer_products, THEIRS, 4.0), found(linear, THEIRS, 1.3), found(linear, ALL, 1.3)
     outer, some, every = ([square / (n * math.log(n)) for n in one] for one in runs)
-    limit = at_limit(d)
+    p = by_formula(d)
     return (
         f"{d:4}  {span(outer, 1):>12}  {span(some, 2):>11}  {bits(some):>11}"
-        f"  {span([1 / one for one in every], 2):>11}  {limit * math.log(limit) / square:5.2f}"
+        f"  {span([1 / one for one in every], 2):>11}  {p * math.log(p) / square:5.2f}"
     )
 
 
