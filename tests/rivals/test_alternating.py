@@ -88,6 +88,6 @@ def test_embeddings_hold_the_facts_and_are_counted():
 
 
 def test_other_prompts_are_not_taken():
-    assert MEMORY.lacks(Work(16, 4, hops=2)) == "one hop only"
-    assert MEMORY.lacks(Work(16, 4, noise_tokens=3)) == "no noise tokens"
+    assert MEMORY.lacks(Work(16, 4, hops=2)) == "answers one hop"
+    assert MEMORY.lacks(Work(16, 4, noise_tokens=3)) == "reads no noise tokens"
     assert not MEMORY.lacks(Work(16, 4))

@@ -164,6 +164,6 @@ def test_sums_of_keys_have_few_independent_quadratic_functions():
 
 @pytest.mark.parametrize("name", SIZES)
 def test_other_prompts_are_not_taken(name):
-    assert BY_NAME[name].lacks(Work(16, 4, hops=2)) == "one hop only"
-    assert BY_NAME[name].lacks(Work(16, 4, noise_tokens=3)) == "no noise tokens"
+    assert BY_NAME[name].lacks(Work(16, 4, hops=2)) == "answers one hop"
+    assert BY_NAME[name].lacks(Work(16, 4, noise_tokens=3)) == "reads no noise tokens"
     assert not BY_NAME[name].lacks(Work(16, 4, answers="disjoint"))

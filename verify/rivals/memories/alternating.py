@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from verify.learned.answered import Answered
-from verify.rivals.memories.keyed import half_filled, lacks
+from verify.rivals.memories.keyed import half_filled
+from verify.rivals.memories.refusals import of_noise
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
 
@@ -158,7 +159,7 @@ MEMORIES = (
         source="ours, docs/challenge.md",
         size="width",
         embeddings="written",
-        lacks=lacks,
+        lacks=of_noise,
         sizes=lambda work: (1, 2 * half_filled(work)),
         build=build,
     ),

@@ -45,7 +45,8 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from verify.rivals.given import Keys
-from verify.rivals.memories.keyed import Vectors, built, half_filled, lacks
+from verify.rivals.memories.keyed import Vectors, built, half_filled
+from verify.rivals.memories.refusals import of_noise
 from verify.rivals.memory import Memory
 from verify.rivals.work import Work
 
@@ -162,7 +163,7 @@ def _compressed(keys: Keys) -> Memory:
         source="arXiv 2512.00207",
         size="width",
         embeddings="given",
-        lacks=lacks,
+        lacks=of_noise,
         sizes=lambda work: (_gates(work), _gates(work) * half_filled(work)),
         build=lambda work, size: built(work, keys, half_filled(work), size, solved),
     )
@@ -180,7 +181,7 @@ def _uncompressed(keys: Keys) -> Memory:
         source="arXiv 2512.00207, uncompressed",
         size="dimension",
         embeddings="given",
-        lacks=lacks,
+        lacks=of_noise,
         sizes=lambda work: (2, half_filled(work)),
         build=lambda work, size: built(
             work, keys, size, size * n_gates(work.n_facts, size), solved

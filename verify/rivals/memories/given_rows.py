@@ -49,6 +49,7 @@ from constructions.facts.codes import bits_needed, sign_codes
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from verify.rivals.given import unit_vectors
+from verify.rivals.memories.refusals import of_noise
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
 
@@ -230,13 +231,6 @@ def _large_enough(gaps: Tensor) -> Tensor:
     return torch.where(gaps > LEAST_GAP, gaps, IN_ITS_PLACE)
 
 
-def _lacks(work: Work) -> str:
-    """Why it does not take some work."""
-    if work.hops > 1:
-        return "answers one hop"
-    return "reads no noise tokens" if work.noise_tokens else ""
-
-
 def _sizes(work: Work) -> tuple[int, int]:
     """From what leaves two dimensions to the subjects to twice what is about enough."""
     logarithm = math.log2(max(2, work.n_entities))
@@ -253,4 +247,6 @@ def _build(work: Work, dimension: int) -> Built:
     return Built(module, dimension, width, ("subjects", "relations", "answers"))
 
 
-MEMORIES = [Memory("rows, given embeddings", "ours", "dimension", "given", _lacks, _sizes, _build)]
+MEMORIES = [
+    Memory("rows, given embeddings", "ours", "dimension", "given", of_noise, _sizes, _build)
+]

@@ -40,7 +40,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from verify.rivals.memories.keyed import Solve, Vectors, built, half_filled, lacks
+from verify.rivals.memories.keyed import Solve, Vectors, built, half_filled
+from verify.rivals.memories.refusals import of_noise
 from verify.rivals.memory import Memory
 
 RIDGE = 1e-6
@@ -185,7 +186,7 @@ def _raw() -> Memory:
         source="arXiv 2607.10034, Theorem 4.3",
         size="dimension",
         embeddings="given",
-        lacks=lacks,
+        lacks=of_noise,
         sizes=lambda work: (2, 8 * half_filled(work)),
         build=lambda work, size: built(work, "pair", size, 4 * size, solve),
     )
@@ -200,7 +201,7 @@ def _of_width(name: str, facts_a_unit: int, solve: Solve, source: str) -> Memory
         source=source,
         size="width",
         embeddings="given",
-        lacks=lacks,
+        lacks=of_noise,
         sizes=lambda work: (1, max(1, work.n_facts // facts_a_unit)),
         build=lambda work, size: built(work, "pair", half_filled(work), size, solve),
     )
@@ -217,7 +218,7 @@ def _of_dimension(name: str, facts_a_unit: int, solve: Solve, source: str) -> Me
         source=source,
         size="dimension",
         embeddings="given",
-        lacks=lacks,
+        lacks=of_noise,
         sizes=lambda work: (2, 2 * work.n_entities),
         build=lambda work, size: built(
             work, "sum", size, max(1, work.n_facts // facts_a_unit), solve

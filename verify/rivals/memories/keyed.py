@@ -49,10 +49,3 @@ def built(work: Work, keys: Keys, d: int, width: int, solve: Solve) -> Built:
     )
     memory.memory = solve(vectors, width, random).float()
     return Built(memory, d, width, memory.embeddings)
-
-
-def lacks(work: Work) -> str:
-    """These memories take prompts `s r` alone."""
-    if work.hops > 1:
-        return "one hop only"
-    return "no noise tokens" if work.noise_tokens else ""
