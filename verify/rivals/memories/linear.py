@@ -119,6 +119,6 @@ def _memory(rule: Rule, name: str, source: str) -> Memory:
     return Memory(name, source, "dimension", "given", refusals.of_noise, sizes, build)
 
 
-outer_products = _memory("outer products", "linear, outer products", "2412.06538, section 3")
-least_squares = _memory("least squares", "linear, least squares", "2310.02984")
+outer_products = _memory("outer products", "linear, outer products", "arXiv 2412.06538, section 3")
+least_squares = _memory("least squares", "linear, least squares", "arXiv 2310.02984")
 MEMORIES = [outer_products, least_squares]

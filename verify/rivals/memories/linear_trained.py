@@ -61,7 +61,7 @@ def sizes(work: Work) -> tuple[int, int]:
 
 trained = Memory(
     name="linear, trained",
-    source="2412.06538, Figure 1",
+    source="arXiv 2412.06538, Figure 1",
     size="dimension",
     embeddings="given",
     lacks=refusals.of_noise,

@@ -69,7 +69,7 @@ def sizes(work: Work) -> tuple[int, int]:
 
 trained = Memory(
     name="MLP, trained",
-    source="2412.06538, Figure 1",
+    source="arXiv 2412.06538, Figure 1",
     size="width",
     embeddings="given",
     lacks=refusals.of_noise,

@@ -127,7 +127,7 @@ def _sizes_of_least_squares(work: Work) -> tuple[int, int]:
 
 outer_products = Memory(
     name="MLP, cubic, outer products",
-    source="2412.06538, section 3",
+    source="arXiv 2412.06538, section 3",
     size="dimension",
     embeddings="given",
     lacks=refusals.of_noise,

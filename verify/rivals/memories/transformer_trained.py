@@ -112,7 +112,7 @@ def sizes(work: Work) -> tuple[int, int]:
 
 trained = Memory(
     name="transformer, trained, given",
-    source="2412.06538, Figure 4",
+    source="arXiv 2412.06538, Figure 4",
     size="dimension",
     embeddings="given",
     lacks=refusals.of_noise,

@@ -208,7 +208,7 @@ def _memory(rule: Rule, name: str, source: str) -> Memory:
 
 
 outer_products = _memory(
-    "outer products", "value matrices, outer products", "2412.06538, section 4"
+    "outer products", "value matrices, outer products", "arXiv 2412.06538, section 4"
 )
 least_squares = _memory("least squares", "value matrices, least squares", "ours")
 MEMORIES = [outer_products, least_squares]
