@@ -15,7 +15,7 @@ from verify.rivals.work import Work
 
 
 class Vectors(NamedTuple):
-    """What a memory of keys and values is built from, float64.
+    """What a memory of keys and values is built from.
 
     Attributes:
         keys: of each fact, (F, d).
@@ -37,15 +37,20 @@ def half_filled(work: Work) -> int:
     return math.isqrt(2 * work.n_facts - 1) + 1
 
 
-def built(work: Work, keys: Keys, d: int, width: int, solve: Solve) -> Built:
-    """Random embeddings of dimension d, and what `solve` makes of them, in float32."""
+def given(work: Work, keys: Keys, d: int) -> tuple[OnKeys, Vectors, torch.Generator]:
+    """Random embeddings of dimension d: the module without its memory, its vectors in float32, and
+    what further random numbers are drawn from.
+    """
     random = torch.Generator().manual_seed(work.seed)
-    memory = OnKeys(work, keys, d, d, random)
-    tokens, answers = work.facts.dataset()
-    vectors = Vectors(
-        memory.keys(torch.from_numpy(tokens)).double(),
-        cast(Tensor, memory.answers).double(),
-        torch.from_numpy(answers[:, 0]),
-    )
-    memory.memory = solve(vectors, width, random).float()
-    return Built(memory, d, width, memory.embeddings)
+    module = OnKeys(work, keys, d, d, random)
+    tokens, answers = (torch.from_numpy(one) for one in work.facts.dataset())
+    vectors = Vectors(module.keys(tokens), cast(Tensor, module.answers), answers[:, 0])
+    return module, vectors, random
+
+
+def built(work: Work, keys: Keys, d: int, width: int, solve: Solve) -> Built:
+    """Random embeddings of dimension d, and what `solve` makes of them in float64, in float32."""
+    module, vectors, random = given(work, keys, d)
+    precise = Vectors(vectors.keys.double(), vectors.values.double(), vectors.answers)
+    module.memory = solve(precise, width, random).float()
+    return Built(module, d, width, module.embeddings)

@@ -25,13 +25,13 @@ transition for outer products, is the abstract of 2605.05189. The constants here
 from __future__ import annotations
 
 import math
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from verify.rivals.given import OnKeys
 from verify.rivals.memories import refusals
+from verify.rivals.memories.keyed import given
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
 
@@ -39,16 +39,6 @@ Rule = Literal["outer products", "least squares"]
 RIDGE = 1e-9
 """Share of the mean of a Gram matrix's diagonal that is added to it: above what float32 leaves of
 directions that keys do not have."""
-
-
-def given_pairs(work: Work, dimension: int) -> tuple[OnKeys, Tensor, Tensor]:
-    """Keys and values of this work: the module without its memory, the keys of all facts
-    (F, d), and their answers, int64 (F,).
-    """
-    random = torch.Generator().manual_seed(work.seed)
-    module = OnKeys(work, "pair", dimension, dimension, random)
-    tokens, answers = (torch.from_numpy(one) for one in work.facts.dataset())
-    return module, module.keys(tokens), answers[:, 0]
 
 
 def matrix(keys: Tensor, values: Tensor, wanted: Tensor, rule: Rule) -> Tensor:
@@ -105,8 +95,7 @@ def _memory(rule: Rule, name: str, source: str) -> Memory:
 
     def build(work: Work, dimension: int) -> Built:
         """The facts in one matrix (d, d)."""
-        module, keys, answers = given_pairs(work, dimension)
-        values = cast(Tensor, module.answers)
+        module, (keys, values, answers), _ = given(work, "pair", dimension)
         wanted = incidence(answers, work.n_entities)
         module.memory = weights_as(matrix(keys, values, wanted, rule))
         return Built(module, dimension, 0, module.embeddings)

@@ -33,14 +33,14 @@ Source. 2412.06538, section 3; random features: Rahimi and Recht (2007).
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from constructions.facts.codes import bits_needed
-from verify.rivals.given import Keys, OnKeys
+from verify.rivals.given import Keys
 from verify.rivals.memories import refusals
+from verify.rivals.memories.keyed import given
 from verify.rivals.memories.linear import Rule, incidence, matrix
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
@@ -88,17 +88,13 @@ class RandomFeatures(nn.Module):
 @torch.no_grad()
 def build(work: Work, dimension: int, width: int, keys: Keys, rule: Rule) -> Built:
     """The memory of this work with these sizes."""
-    random = torch.Generator().manual_seed(work.seed)
-    module = OnKeys(work, keys, dimension, dimension, random)
-    tokens, answers = (torch.from_numpy(one) for one in work.facts.dataset())
+    module, (vectors, values, answers), random = given(work, keys, dimension)
     features = torch.randn(width, dimension, generator=random)
     memory = RandomFeatures(features, rule == "outer products", (dimension, width))
-    given = module.keys(tokens)
     if rule == "least squares":
-        memory.offset += memory.hidden(given).mean(dim=0)
-    wanted = incidence(answers[:, 0], work.n_entities)
-    values = cast(Tensor, module.answers)
-    memory.readout.copy_(matrix(memory.hidden(given), values, wanted, rule))
+        memory.offset += memory.hidden(vectors).mean(dim=0)
+    wanted = incidence(answers, work.n_entities)
+    memory.readout.copy_(matrix(memory.hidden(vectors), values, wanted, rule))
     module.memory = memory
     return Built(module, dimension, width, module.embeddings)
 
