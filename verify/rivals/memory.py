@@ -61,7 +61,7 @@ class Memory:
     """A way to store facts.
 
     Attributes:
-        name: at most 30 characters.
+        name: at most 33 characters.
         source: whose it is: an arXiv number and a theorem or section, or "ours".
         size: what is varied to find the smallest memory: "dimension", "width", or "" where the
             facts alone decide.

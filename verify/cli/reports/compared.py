@@ -7,7 +7,6 @@ from statistics import median
 
 from constructions.guards.wording import counted
 from verify.cli.output import folded
-from verify.cli.reports.columns import columns
 from verify.rivals.compared import Compared, Row
 from verify.rivals.limit import LEVELS, limit
 from verify.rivals.scored import Level
@@ -21,7 +20,7 @@ HEADER = (
     "inside",
     "given",
     "b",
-    "bits/fact",
+    "bits",
     "margin",
     "s",
 )
@@ -32,10 +31,18 @@ def lines(found: Compared) -> Iterator[str]:
     yield from folded(_title(found))
     yield from folded(_limits(found))
     rows = [HEADER, *(cells for row in found.rows for cells in _cells(row, found))]
-    yield from columns(rows)
+    yield from _aligned(rows)
     for note in _notes(found):
         yield from folded(note)
     yield ""
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of equal length as lines, a space between the columns: the first left, others right."""
+    first, *others = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *cells in rows:
+        right = [f"{cell:>{width}}" for cell, width in zip(cells, others, strict=True)]
+        yield " ".join([f"{name:<{first}}", *right]).rstrip()
 
 
 def _title(found: Compared) -> str:
@@ -71,7 +78,8 @@ def _cells(row: Row, found: Compared) -> Iterator[tuple[str, ...]]:
 
 
 def _numbers(row: Row, percent: int, queries: int) -> tuple[str, ...]:
-    """What a level needs: the medians of the seeds, of the dimension all."""
+    """What a level needs: the medians of the seeds, of the dimension the
+    least and the largest."""
     levels = [level for level in row.levels(percent) if level.size is not None]
     if not levels:
         return ("none", *([""] * (len(HEADER) - 3)))
@@ -82,14 +90,14 @@ def _numbers(row: Row, percent: int, queries: int) -> tuple[str, ...]:
 
     return (
         _from_to([level.dimension for level in levels]),
-        _from_to([level.width for level in levels]),
+        f"{middle(lambda level: level.width):g}",
         short(middle(lambda level: level.stored)),
         short(middle(lambda level: level.inside)),
         short(middle(lambda level: level.given)),
         f"{middle(lambda level: level.precision):g}",
         f"{middle(lambda level: level.bits) / queries:.2f}",
-        f"{middle(lambda level: level.margin):.3g}",
-        f"{median(row.seconds(percent)):.2g}",
+        f"{middle(lambda level: level.margin):.1g}",
+        f"{median(row.seconds(percent)):.1g}",
     )
 
 
