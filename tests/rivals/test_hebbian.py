@@ -14,8 +14,8 @@ SIZES = {
     "Hebbian raw, pair keys": 120,
     "Hebbian ridge, sum keys": 96,
     "Hebbian ridge, pair keys": 200,
-    "Hebbian fitted, sum keys": 96,
-    "Hebbian fitted, pair keys": 150,
+    "Hebbian data-dependent, sum keys": 96,
+    "Hebbian data-dependent, pair keys": 150,
 }
 """Enough for 64 entities and 4 relations."""
 
@@ -128,8 +128,8 @@ def test_the_same_work_builds_the_same_weights(name):
         ("Hebbian raw, pair keys", 6, 24 * 6, 3 * 24 * 6),  # m = 4 d
         ("Hebbian ridge, sum keys", 6, 32 * 6, 3 * 32 * 6),  # m = F / 2
         ("Hebbian ridge, pair keys", 12, 6 * 12, 3 * 6 * 12),  # 12^2 = 2 F and a little
-        ("Hebbian fitted, sum keys", 6, 3 * 16 * 6, 3 * 16 * 6),  # m = F / 4
-        ("Hebbian fitted, pair keys", 12, 3 * 6 * 12, 3 * 6 * 12),
+        ("Hebbian data-dependent, sum keys", 6, 3 * 16 * 6, 3 * 16 * 6),  # m = F / 4
+        ("Hebbian data-dependent, pair keys", 12, 3 * 6 * 12, 3 * 6 * 12),
     ],
 )
 def test_what_depends_on_the_facts_is_counted(name, d, stored, without):

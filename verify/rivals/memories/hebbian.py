@@ -232,6 +232,6 @@ MEMORIES = (
     _raw(),
     _of_width("ridge", 1, _RIDGE, "arXiv 2607.10034, Algorithm 1"),
     _of_dimension("ridge", 2, _RIDGE, "arXiv 2607.10034, Algorithm 1"),
-    _of_width("fitted", 2, data_dependent, "arXiv 2607.10034, B.2.5"),
-    _of_dimension("fitted", 4, data_dependent, "arXiv 2607.10034, B.2.5"),
+    _of_width("data-dependent", 2, data_dependent, "arXiv 2607.10034, B.2.5"),
+    _of_dimension("data-dependent", 4, data_dependent, "arXiv 2607.10034, B.2.5"),
 )
