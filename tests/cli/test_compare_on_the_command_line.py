@@ -143,7 +143,7 @@ def test_sizes_that_do_not_suffice_are_said(monkeypatch, tmp_path, capsys):
     assert main([*SMALL, "--workers", "0", "--csv", str(tmp_path / "a.csv")]) == 0
     printed = capsys.readouterr().out
     assert f"{small.name}: not reached up to size 1, where at most " in printed
-    assert "100 % with 2, 99 % with 2, 90 % with 2 of 2 seeds" in " ".join(printed.split())
+    assert "100 %: 2, 99 %: 2, 90 %: 2 of 2 seeds" in " ".join(printed.split())
     assert "none" in printed
     with open(tmp_path / "a.csv") as file:
         assert all(row["bits"] == "" for row in csv.DictReader(file))
@@ -155,8 +155,8 @@ def test_recall_that_is_not_monotone_is_said():
     found = Scored("memory", work, 16, levels, ((5, 16), (6, 3)), (0.1, 0.1, 0.1))
     memory = replace(trained.ONE_LAYER, name="memory")
     printed = "\n".join(report.lines(compared(work, [100, 101], [memory], [found])))
-    assert "memory: recall was not monotone in the size: 99 % with 1, 90 % with 1 of 1" in printed
-    assert "16 bits a number are too few, and none is rounded: 100 % with 1" in printed
+    assert "memory: recall was not monotone in the size: 99 %: 1, 90 %: 1 of 1" in printed
+    assert "16 bits a number are too few, and none is rounded: 100 %: 1" in printed
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ def test_an_edge_list_is_read(tmp_path):
         ("a\t\n", ":1: the names of two nodes"),
         ("a b\nc c\n", ":2: .* to itself"),
         ("# nothing\n", "holds no edge"),
+        ("a b\n", "has 2 nodes; .* need 3"),
     ],
 )
 def test_a_line_that_is_no_edge_is_refused_with_its_number(tmp_path, text, message):

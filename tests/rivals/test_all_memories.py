@@ -17,6 +17,15 @@ def test_every_construction_is_a_memory_and_names_are_short():
     assert all(memory.source for memory in ALL.values())
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_a_memory_of_one_or_two_facts_can_be_built(name):
+    for work in (Work(1, 1, seed=1), Work(2, 1, seed=1)):
+        if not ALL[name].lacks(work):
+            size = ALL[name].sizes(work)[0]
+            module = ALL[name].build(work, size).module
+            assert all(one.isfinite().all() for one in module.parameters())
+
+
 def test_a_file_with_a_list_is_found(tmp_path, monkeypatch):
     first = next(iter(ALL.values()))
     file = tmp_path / "another_one.py"

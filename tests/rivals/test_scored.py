@@ -90,6 +90,13 @@ def test_facts_in_a_buffer_lie_below_the_limit():
     assert limit(WORK, 100) == pytest.approx(3 * math.log2(math.factorial(16)))
 
 
+def test_the_limit_of_paths_is_the_sharpened_global_bound():
+    """For R >= 2 it is `R log2 N!` less a bit or two log2 N, embeddings counted with the rest."""
+    work = Work(64, 4, 2)
+    assert limit(work, 100) == pytest.approx(4 * math.log2(math.factorial(64)) - 1)
+    assert 0 < limit(work, 90) < limit(work, 99) < limit(work, 100)
+
+
 def test_a_chain_is_right_where_all_that_it_writes_is():
     """Three chains of two tokens: all right, the last alone, none."""
     tokens, answers = np.zeros((3, 4), np.int64), np.array([[1, 2]] * 3)
@@ -136,8 +143,10 @@ def test_numbers_that_16_bits_do_not_hold_are_kept_as_they_are():
         module.rows.copy_(module.rows * 2.0**-30 + torch.arange(48.0)[:, None] * 2.0**10)
 
     found = score(table_memory(change=lambda m: fine(m.double())), Work(16, 3, seed=5))
-    assert not found.levels[0].rounded
-    assert found.levels[0].precision > 40
+    first = found.levels[0]
+    assert not first.rounded
+    assert first.precision > 40
+    assert first.bits > 768 * first.precision + 5 + 6  # the grid is charged as well
 
 
 def test_a_trained_model_is_searched_by_its_dimension(monkeypatch):

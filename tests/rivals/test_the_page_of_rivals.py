@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from verify.rivals.all import ALL
 from verify.rivals.limit import LEVELS, limit
 from verify.rivals.work import Work
 
@@ -25,6 +26,9 @@ def test_no_committed_result_lies_below_the_limit(path):
         if row["size"]:
             assert float(row["bits"]) >= float(row["limit"]), row["memory"]
             assert int(row["right"]) * 100 >= int(row["percent"]) * int(row["queries"])
+    assert {row["memory"] for row in rows} == {
+        memory.name for memory in ALL.values() if not memory.lacks(work)
+    }
     seen = {(row["memory"], row["seed"]) for row in rows}
     assert len(rows) == len(seen) * len(LEVELS)
 

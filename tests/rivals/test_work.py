@@ -33,7 +33,14 @@ def test_the_same_seed_gives_the_same_facts():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"hops": 0}, {"answers": "other"}, {"noise_tokens": -1}, {"seed": 1.5}]
+    "wrong",
+    [
+        {"hops": 0},
+        {"answers": "other"},
+        {"noise_tokens": -1},
+        {"noise_tokens": 4094},
+        {"seed": 1.5},
+    ],
 )
 def test_odd_work_is_refused(wrong):
     with pytest.raises(InputError):

@@ -6,10 +6,10 @@ margin. There are N R (T - 1) (T - 2) V^(T - 3) such prompts. The proof takes N 
 
 1. *Order does not matter.* There are no positions and one layer, and the end token sees all: what
    it reads is a sum over tokens of weights that depend on these tokens alone.
-2. *Scores.* At the end token either all tokens of the vocabulary that may stand there score alike,
-   so that each of the L has weight 1/L; or subjects and relations score alike, and all others
-   lower by a gap of at least beta, so that subject and relation have weight 1/2 each, but for `mu
-   <= (L - 2) e^-beta / 2`.
+2. *Scores.* At the end token either all tokens of the vocabulary that may stand there score alike
+   in every head, so that each of the L has weight 1/L; or there is one head, in which subjects and
+   relations score alike, and all others lower by a gap of at least beta, so that subject and
+   relation have weight 1/2 each, but for `mu <= (L - 2) e^-beta / 2`.
 3. *State.* D (L or 2) times the state is the integer vector `D E[end] + H[s] + H[r]`, and in the
    first case `(L - T + 1) H[end]`, where H is what the heads copy of a token; and what else moves
    it moves a coordinate by at most K: `(T - 3) max |H[noise]|`; or mu times twice what moves with
@@ -207,7 +207,9 @@ class _Proof:
     def _exact(self) -> str | None:
         """The dtype, if every sum at the end token is exact in it, in any order."""
         dtype = str(self.reader.network.embedding.weight.dtype).removeprefix("torch.")
-        if self.gap is not None and self.gap < ONE_HOT_GAP:
+        if dtype not in EXACT or (self.gap is not None and self.gap < ONE_HOT_GAP):
+            return None
+        if not self.weights.keys_read_integers():
             return None
         rows = self.weights.noise_rows
         if self.gap is None and not (rows == np.rint(rows)).all():

@@ -114,6 +114,12 @@ class NoiseWeights:
             Undecided,
         )
         gap_of_all: int | None = gaps.pop()
+        require(
+            gap_of_all is None or len(self.heads) == 1,
+            f"{len(self.heads)} heads select by a gap, and each leaks its own share: one is"
+            " understood",
+            Undecided,
+        )
         return gap_of_all
 
     def noise_copied(self) -> Integers:
@@ -133,7 +139,7 @@ class NoiseWeights:
             uniform: whether all tokens of a prompt have the same weight, or subject and relation
                 have half of it each.
         """
-        n, scale, sums = self.prompts.vocabulary.n_entities, 2, []
+        n, scale, sums = self.prompts.vocabulary.n_entities, 2, self._of_scores()
         embedded = np.abs(self.embedding)
         noise = np.abs(self.noise_rows).max(0, initial=0)
         every = grown(np.maximum(embedded.max(0), noise), self.value)
@@ -162,6 +168,26 @@ class NoiseWeights:
         sums.append((grown(stream, self.unembedding), grid * _unit(self.unembedding)))
         peak = max(float(size.max(initial=0)) / unit for size, unit in sums)
         return peak, max(float(size.max(initial=0)) for size, _ in sums)
+
+    def keys_read_integers(self) -> bool:
+        """Whether what keys read of noise tokens are integers."""
+        read = self.noise_rows[:, (self.key != 0).any(axis=0)]
+        return bool((read == np.rint(read)).all())
+
+    def _of_scores(self) -> list[tuple[Integers, float]]:
+        """Of keys, of the end token's query and of its scores: bounds on the sums of absolute
+        values of terms, and a unit that divides these.
+        """
+        rows = np.maximum(np.abs(self.embedding), np.abs(self.noise_rows).max(0, initial=0)).max(0)
+        end, at, sums = np.abs(self.embedding[self.prompts.end]), 0, []
+        for width in self.heads:
+            key, query = (part[at : at + width] for part in (self.key, self.query))
+            at += width
+            keys, asking = grown(rows, key), grown(end, query)
+            of_keys, of_query = float(_unit(key)), float(_unit(query))
+            sums += [(keys, of_keys), (asking, of_query)]
+            sums.append((grown(keys, asking[None]), of_keys * of_query))
+        return sums
 
 
 def _numbers(weight: Tensor) -> NDArray[np.float64]:

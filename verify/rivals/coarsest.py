@@ -69,12 +69,15 @@ class Rounded:
         return Coarsest(found.precision, True, found.bits)
 
     def _at(self, bits: int, by_tensor: bool) -> _Tried:
-        """With so many bits a number."""
+        """With so many bits a number; one bit more for each tensor says whether it is rounded, or
+        lies on its own grid.
+        """
         key = (bits, by_tensor)
         if key not in self._known:
             found = quantise(self._module, self._prompts, bits, tensor_by_tensor=by_tensor)
             precision = max((grid.width for grid in found.grids.values()), default=0)
-            self._known[key] = _Tried(found.score.right, precision, found.total_bits)
+            bits_in_all = found.total_bits + len(found.grids)
+            self._known[key] = _Tried(found.score.right, precision, bits_in_all)
         return self._known[key]
 
     def _as_it_is(self) -> Coarsest:

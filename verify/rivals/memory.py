@@ -1,8 +1,8 @@
 """How a memory is described, and what it builds.
 
-What a memory stores, what depends on the facts, are *parameters* of its module; what it is given
-and may not choose (random embeddings, random projections) are *buffers*: they hold no fact, and a
-seed names them all.
+What a memory stores, what depends on the facts, are *parameters* of its module. What does not
+depend on them (random embeddings and projections, weights that are written alike for all facts)
+are *buffers*: they hold no fact.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Built:
     Attributes:
         module: tokens int64 (Q, L), as `FactTable.dataset` makes them or prompts with noise, to
             logits (Q, A) of the answers at the last position.
-        dimension: d, of what the unembedding reads.
+        dimension: d, of the embeddings.
         width: hidden units of the MLP, gated pairs counted once; 0 where there is none.
         embeddings: the names of all parameters and buffers that embed tokens or unembed answers.
         hops_per_token: of a memory that writes intermediate entities before its answer; 0 of all

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from constructions.facts.noise_prompts import LONGEST, SHORTEST
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.guards.integers import require_integer_fields, whole
@@ -54,6 +55,7 @@ class Work:
                 f"{self.n_relations:,} disjoint sets of answers need as many entities at least;"
                 f" there are {self.n_entities:,}"
             )
+        whole("the length of a prompt", self.noise_tokens + SHORTEST, 1, LONGEST)
         if self.noise_tokens and self.hops > 1:
             raise InputError("prompts with noise tokens ask for one hop")
 

@@ -119,7 +119,7 @@ def _compare(works: Sequence[Work], options: argparse.Namespace) -> int:
 
     unknown = [name for name in options.memories if name not in ALL]
     if unknown:
-        wrong = f"error: no memory is called {brief(repr(unknown[0]))}; there are {', '.join(ALL)}"
+        wrong = f"error: no memory is called {brief(repr(unknown[0]))}; there are {'; '.join(ALL)}"
         for line in folded(wrong):
             complain(line)
         return BAD_INPUT

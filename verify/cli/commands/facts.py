@@ -14,6 +14,7 @@ from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import read_tsv
 from constructions.guards.errors import InputError
+from constructions.guards.wording import counted
 from verify.cells.decided_by import proven_beside
 from verify.cli.commands.cells import say_cell, say_way
 from verify.cli.commands.options import Commands, add_checks
@@ -102,9 +103,9 @@ def _read(file: str) -> FactTable:
     missing = facts.answers.size - facts.n_facts
     repeats = f", {read.repeats} repeated lines" if read.repeats else ""
     say(
-        f"{file}: {facts.n_facts} facts, {facts.n_entities} entities, {facts.n_relations}"
-        f" relations, {missing} of {facts.answers.size} (entity, relation) pairs without a"
-        f" fact{repeats}"
+        f"{file}: {facts.n_facts} facts, {facts.n_entities} entities,"
+        f" {counted(facts.n_relations, 'relation')}, {missing} of {facts.answers.size} (entity,"
+        f" relation) pairs without a fact{repeats}"
     )
     return facts
 

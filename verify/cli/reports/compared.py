@@ -165,5 +165,5 @@ def _is_kept(level: Level) -> bool:
 
 def _shares(seen: Mapping[int, int], seeds: int) -> str:
     """With how many seeds something is so, by level."""
-    said = [f"{percent} % with {count}" for percent, count in seen.items() if count]
+    said = [f"{percent} %: {count}" for percent, count in seen.items() if count]
     return f"{', '.join(said)} of {counted(seeds, 'seed')}"

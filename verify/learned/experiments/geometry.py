@@ -115,6 +115,7 @@ def on_a_graph(graph: Graph) -> Experiment:
     return replace(
         GEOMETRY,
         title=f"Geometric memory of a graph of {graph.n_nodes} nodes and {len(edges)} edges",
+        question="What of the graph is in embeddings, and which edges are recalled?",
         points=lambda full: given,
         expectations=(),
     )

@@ -13,8 +13,10 @@ from pathlib import Path
 from constructions.guards.errors import InputError
 from verify.learned.geometry.graphs import Graph
 
-MOST_NODES = 2048
-"""Each measure holds a matrix of all pairs of nodes."""
+LEAST_NODES, MOST_NODES = 3, 2048
+"""There are two eigenvectors beside the constant one; each measure holds a matrix of all pairs of
+nodes.
+"""
 
 
 def read_edges(path: str | os.PathLike[str]) -> Graph:
@@ -41,6 +43,11 @@ def read_edges(path: str | os.PathLike[str]) -> Graph:
         edges.append(tuple(numbers.setdefault(name, len(numbers)) for name in names))
     if not edges:
         raise InputError(f"{file}: holds no edge; give the names of two nodes in each line")
+    if len(numbers) < LEAST_NODES:
+        raise InputError(
+            f"{file}: has {len(numbers)} nodes; two eigenvectors beside the constant one need"
+            f" {LEAST_NODES}"
+        )
     if len(numbers) > MOST_NODES:
         raise InputError(
             f"{file}: has {len(numbers):,} nodes; at most {MOST_NODES:,} are measured"

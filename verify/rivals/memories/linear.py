@@ -63,7 +63,8 @@ def _solved(keys: Tensor, written: Tensor) -> Tensor:
     n_keys, d_in = keys.shape
     smaller = min(keys.shape)
     gram = keys.T @ keys if n_keys >= d_in else keys @ keys.T
-    gram += RIDGE * gram.trace() / smaller * torch.eye(smaller, dtype=gram.dtype)
+    ridge = RIDGE * gram.trace() / smaller + torch.finfo(gram.dtype).tiny  # of zeros, too
+    gram += ridge * torch.eye(smaller, dtype=gram.dtype)
     if n_keys >= d_in:
         found: Tensor = torch.linalg.solve(gram, keys.T @ written)
     else:
