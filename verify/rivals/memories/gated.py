@@ -140,7 +140,7 @@ def directions(points: Tensor) -> Tensor:
         step = (-(nearest * towards).sum(1) / length).clamp(0, 1)
         nearest = nearest + step[:, None] * towards
     lengths: Tensor = nearest.norm(dim=1, keepdim=True)
-    return nearest / lengths
+    return nearest / lengths.clamp_min(torch.finfo(points.dtype).tiny)  # a single point has none
 
 
 def correlated(vectors: Vectors, width: int, random: torch.Generator) -> Gated:
