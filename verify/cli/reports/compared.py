@@ -144,7 +144,8 @@ def _of_memory(row: Row) -> Iterator[str]:
     }
     if any(unreached.values()):
         largest = max(size for one in measured for size, _ in one.tried)
-        best = max(right / one.queries for one in measured for _, right in one.tried)
+        short_of = [one for one in measured if any(level.size is None for level in one.levels)]
+        best = max(right / one.queries for one in short_of for _, right in one.tried)
         yield (
             f"{name}: not reached up to size {largest:,}, where at most {best:.2%} are recalled:"
             f" {_shares(unreached, len(measured))}"
