@@ -33,11 +33,14 @@ class NoiseReader(Stating):
 
     may_raise: ClassVar = frozenset({"margin"})
 
-    def __init__(self, network: Transformer, prompts: NoisePrompts, model: FactModel):
+    def __init__(
+        self, network: Transformer, prompts: NoisePrompts, model: FactModel | NoiseReader
+    ):
         super().__init__()
         self.network = network
         self.prompts = prompts
-        self.construction, self.stored_only = model.construction, model.stored_only
+        self.construction: str = model.construction
+        self.stored_only: bool = model.stored_only
         self.facts: FactTable = model.facts
         self._margin: Stated[MarginClaim | None] | None = None
 

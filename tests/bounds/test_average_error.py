@@ -155,8 +155,8 @@ def test_the_word_says_the_facts_and_has_as_many_digits_as_claimed(sizes, rate):
         facts, word, image, last = trip(random, n, r, k, rate)
         assert all(image[q, e] == facts[q, e] for q in range(r) for e in range(n))
         edges = word[: -r - 2]
-        told = math.factorial(n) // math.factorial(len(last))
-        assert math.prod(count for _, count in edges) == told**r
+        shown = math.factorial(n) // math.factorial(len(last))
+        assert math.prod(count for _, count in edges) == shown**r
         (wrong, most), (_, placed), *refilled = word[-r - 2 :]
         assert most == n * r + 1
         assert placed == math.comb(r * len(last), wrong)

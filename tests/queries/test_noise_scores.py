@@ -131,3 +131,16 @@ def test_noise_counts_as_often_as_it_may_stand_there(length, passes):
     rows[:10] *= 64  # and the margin with them
     rows[reader.prompts.noise[0], 0] = 3
     assert (prove_all_prompts(reader).verdict == "PASS") == passes
+
+
+@pytest.mark.parametrize("change", ["hook", "padding", "forward"])
+def test_a_reader_that_computes_something_else_is_not_understood(reader, change):
+    if change == "hook":
+        reader.register_forward_hook(lambda module, given, logits: -logits)
+    elif change == "padding":
+        reader.padded = lambda tokens: tokens
+    else:
+        reader.forward = lambda tokens: -NoiseReader.forward(reader, tokens)
+    proven = prove_all_prompts(reader)
+    assert proven.verdict == "UNKNOWN"
+    assert "the reader is not as it was made" in proven.reason

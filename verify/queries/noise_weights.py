@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from constructions.decoders.plain import why_not_plain
+from constructions.model.as_written import why_not_plain_part
 from constructions.model.noise_reader import NoiseReader
 from verify.kernel.arithmetic import grown, small, times, upward
 from verify.kernel.verdict import Undecided, require
@@ -23,6 +24,9 @@ class NoiseWeights:
     def __init__(self, reader: NoiseReader):
         why = why_not_plain(reader.network)
         require(why is None, f"the network is not what its weights say: {why}", Undecided)
+        fresh = NoiseReader(reader.network, reader.prompts, reader)
+        why = why_not_plain_part(reader, fresh)
+        require(why is None, f"the reader is not as it was made: {why}", Undecided)
         self.prompts = reader.prompts
         vocabulary = self.prompts.vocabulary
         self.asked = np.concatenate([vocabulary.entities, vocabulary.relations])
