@@ -12,6 +12,10 @@ from strategies import seeds
 
 from constructions import FactTable
 from constructions.facts.paths import Paths
+from verify.learned.geometry.energy import energy
+from verify.learned.geometry.graphs import path_star
+from verify.learned.geometry.laplacian import leading as leading_eigenvectors
+from verify.learned.geometry.nearest import leaves_near
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +56,17 @@ def test_the_energy_is_that_of_the_eigenvectors(program, degree, length, seed):
     wanted = ((basis.T @ centred) ** 2).sum() / (centred**2).sum()
     assert program.energy(table, paths) == pytest.approx(wanted)
     assert program.energy(basis, paths) == pytest.approx(1)
+
+
+@given(degree=st.integers(3, 8), length=st.integers(4, 6), seed=seeds)
+def test_measures_are_those_of_learned_geometry(program, degree, length, seed):
+    graph = path_star(degree, length)
+    parents = np.full(graph.n_nodes, -1)
+    parents[graph.paths[:, 0]], parents[graph.paths[:, 1:]] = 0, graph.paths[:, :-1]
+    paths, table = Paths.of(parents), np.random.default_rng(seed).normal(size=(graph.n_nodes, 5))
+    theirs = energy(table, graph, leading_eigenvectors(graph))
+    assert program.energy(table, paths) == pytest.approx(theirs.value)
+    assert program.leaves_near(table, paths) == leaves_near(table, graph).value
 
 
 def test_codes_with_geometry_have_energy_and_shuffled_ones_do_not(program):

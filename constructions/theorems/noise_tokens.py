@@ -212,7 +212,7 @@ def _require_finite_values(network: Transformer, factor: int) -> None:
         )
 
 
-def leak_bound(padded_length: int, gap: int = GAP) -> Fraction:
+def noise_leak(padded_length: int, gap: int = GAP) -> Fraction:
     """A bound on the softmax weight of all tokens but subject and relation, `(L - 2) e^-beta / 2`,
     in integers: log2(e) > 1.442.
     """
@@ -227,7 +227,7 @@ def _margin(model: FactModel, prompts: NoisePrompts, noise: Tensor | None) -> Ma
         return None
     if claim.rounds or noise is None:
         return None if claim.rounds else claim
-    leak = leak_bound(prompts.padded_length)
+    leak = noise_leak(prompts.padded_length)
     largest = magnitude(noise).max().item() if noise.numel() else 0.0
     moved = 2 * Fraction(largest) * Fraction(_moved_logits(model))
     real = claim.real - leak * (claim.real + moved)

@@ -12,7 +12,6 @@ from verify.learned.answered import Answered
 from verify.rivals.memories.value_matrices import (
     least_squares,
     module_of,
-    n_tokens,
     outer_products,
     tokens_of_a_head,
     wanted_of,
@@ -51,7 +50,7 @@ def prompts(work, seed=0):
 def test_with_orthonormal_embeddings_logits_are_2_and_1_and_0(rule, noise):
     """2 for the answer, 1 for others of the subject or of the relation, 0 for all others."""
     work = Work(6, 2, answers="disjoint", noise_tokens=noise, seed=2)
-    rows = n_tokens(work)
+    rows = work.n_tokens
     module = module_of(work, torch.eye(rows), torch.eye(rows)[:6], rule)
     tokens = prompts(work) if noise else torch.from_numpy(work.facts.dataset()[0])
     wanted = wanted_of(work)

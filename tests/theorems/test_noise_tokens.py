@@ -29,7 +29,7 @@ from constructions import (
     superposition,
 )
 from constructions.guards.errors import DoesNotFit
-from constructions.theorems.noise_tokens import GAP, leak_bound
+from constructions.theorems.noise_tokens import GAP, noise_leak
 from verify.queries.noise_proof import prove_all_prompts
 from verify.queries.noise_sample import check_prompts
 
@@ -291,8 +291,8 @@ def test_wrong_arguments_are_refused():
 def test_a_leak_is_bounded_from_above():
     """Against e to the power of the gap, in decimals."""
     for length in (4, 32, 1024):
-        assert leak_bound(length, 10) >= Fraction((length - 2) / (2 * np.exp(10)))
-        assert 0 < leak_bound(length) < Fraction(length, 2**GAP)
+        assert noise_leak(length, 10) >= Fraction((length - 2) / (2 * np.exp(10)))
+        assert 0 < noise_leak(length) < Fraction(length, 2**GAP)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])

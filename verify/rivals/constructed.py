@@ -77,7 +77,7 @@ class AmongNoise(nn.Module):
     def __init__(self, model: FactModel, work: Work):
         super().__init__()
         words = work.n_entities + work.n_relations
-        self.reader = read_among_noise(model, work.noise_tokens + 3, words)
+        self.reader = read_among_noise(model, work.prompt_length, work.n_noise)
         self._words, self._specials = words, len(model.vocabulary) - words
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ def prompts_of(work: Work, hops_per_token: int = 0) -> Prompts:
     """
     if work.noise_tokens:
         n, r = work.n_entities, work.n_relations
-        noisy = NoisePrompts(Vocabulary(n, r, ()), n + r, work.noise_tokens + 3)
+        noisy = NoisePrompts(Vocabulary(n, r, ()), work.n_noise, work.prompt_length)
         subjects, relations = np.divmod(np.arange(n * r), r)
         tokens = noisy.tokens(subjects, relations, work.seed)
         return Prompts(tokens, work.facts.answers[relations, subjects][:, None])

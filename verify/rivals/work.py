@@ -55,7 +55,7 @@ class Work:
                 f"{self.n_relations:,} disjoint sets of answers need as many entities at least;"
                 f" there are {self.n_entities:,}"
             )
-        whole("the length of a prompt", self.noise_tokens + SHORTEST, 1, LONGEST)
+        whole("the length of a prompt", self.prompt_length, 1, LONGEST)
         if self.noise_tokens and self.hops > 1:
             raise InputError("prompts with noise tokens ask for one hop")
 
@@ -63,6 +63,26 @@ class Work:
     def n_facts(self) -> int:
         """N R."""
         return self.n_entities * self.n_relations
+
+    @property
+    def prompt_length(self) -> int:
+        """How many tokens a prompt with noise tokens has."""
+        return self.noise_tokens + SHORTEST
+
+    @property
+    def n_noise(self) -> int:
+        """How many different noise tokens there are, if any: N + R, as in the code of arXiv
+        2412.06538 (run.py).
+        """
+        return self.n_entities + self.n_relations
+
+    @property
+    def n_tokens(self) -> int:
+        """The vocabulary: entities, relations, and where prompts have noise, the noise tokens and
+        EOS, in this order.
+        """
+        words = self.n_entities + self.n_relations
+        return words + self.n_noise + 1 if self.noise_tokens else words
 
     @cached_property
     def blocks(self) -> list[range]:

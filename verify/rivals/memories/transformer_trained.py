@@ -35,7 +35,6 @@ from constructions.learning.fit import fit
 from verify.rivals.given import unit_vectors
 from verify.rivals.memories import refusals
 from verify.rivals.memories.mlp_trained import initial
-from verify.rivals.memories.value_matrices import n_tokens
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
 
@@ -95,7 +94,7 @@ class GivenTransformer(nn.Module):
 def build(work: Work, dimension: int) -> Built:
     """Train it on all facts of this work."""
     random = torch.Generator().manual_seed(work.seed)
-    tokens = unit_vectors(n_tokens(work), dimension, random)
+    tokens = unit_vectors(work.n_tokens, dimension, random)
     answers = unit_vectors(work.n_entities, dimension, random)
     module = GivenTransformer(tokens, answers, HEADS, dimension, random)
     found = fit(module, work.facts, STEPS, work.seed, rate=RATE, warm_up=0, device="cpu")

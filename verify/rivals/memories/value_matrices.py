@@ -62,14 +62,6 @@ BETA = 400.0
 """The gain of the scores: a difference of a tenth leaves a weight of e^-40 to the others."""
 
 
-def n_tokens(work: Work) -> int:
-    """How many tokens there are: entities, relations, and where prompts have noise N + R noise
-    tokens, as in the code of 2412.06538 (run.py), and EOS, in this order.
-    """
-    words = work.n_entities + work.n_relations
-    return 2 * words + 1 if work.noise_tokens else words
-
-
 class ValueMatrices(nn.Module):
     """Attention that writes what the tokens it looks at answer with.
 
@@ -186,7 +178,7 @@ def module_of(work: Work, tokens: Tensor, answers: Tensor, rule: Rule) -> nn.Mod
 def build(work: Work, dimension: int, rule: Rule) -> Built:
     """The memory of this work in this dimension."""
     random = torch.Generator().manual_seed(work.seed)
-    tokens = unit_vectors(n_tokens(work), dimension, random)
+    tokens = unit_vectors(work.n_tokens, dimension, random)
     answers = unit_vectors(work.n_entities, dimension, random)
     return Built(module_of(work, tokens, answers, rule), dimension, 0, ("tokens", "answers"))
 
