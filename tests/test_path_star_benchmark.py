@@ -66,7 +66,7 @@ def test_measures_are_those_of_learned_geometry(program, degree, length, seed):
     paths, table = Paths.of(parents), np.random.default_rng(seed).normal(size=(graph.n_nodes, 5))
     theirs = energy(table, graph, leading_eigenvectors(graph))
     assert program.energy(table, paths) == pytest.approx(theirs.value)
-    assert program.leaves_near(table, paths) == leaves_near(table, graph).value
+    assert program.leaves_near(table, paths) == float(leaves_near(table, graph).value)
 
 
 def test_codes_with_geometry_have_energy_and_shuffled_ones_do_not(program):
