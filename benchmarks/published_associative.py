@@ -36,7 +36,7 @@ from published_fitting import Given, Schedule, hidden, largest, linear, outer_pr
 from scipy.stats import norm
 from torch import Tensor, nn
 
-from verify.rivals.given import unit_vectors
+from verify.rivals.given_embeddings import unit_vectors
 from verify.rivals.memories.transformer_trained import GivenTransformer
 
 LINEAR = (8, 11, 16, 22, 32)

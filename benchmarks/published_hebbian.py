@@ -26,7 +26,7 @@ from functools import partial
 import torch
 from torch.nn import functional
 
-from verify.rivals.given import unit_vectors
+from verify.rivals.given_embeddings import unit_vectors
 from verify.rivals.memories import gated, hebbian
 from verify.rivals.memories.keyed import Vectors
 

@@ -9,7 +9,7 @@ import pytest
 from verify.__main__ import main
 from verify.cli.reports import compared as report
 from verify.rivals import all as every
-from verify.rivals import comparing, trained
+from verify.rivals import searches, trained
 from verify.rivals.all import ALL
 from verify.rivals.compared import compared
 from verify.rivals.limit import LEVELS
@@ -25,7 +25,7 @@ def few(monkeypatch):
     """Two constructions alone, one of which is said to lack something for three relations."""
     first, second = (ALL[name] for name in NAMES)
     lacking = replace(second, lacks=lambda work: "R is 3" if work.n_relations == 3 else "")
-    for module in (every, comparing):
+    for module in (every, searches):
         monkeypatch.setattr(module, "ALL", {first.name: first, second.name: lacking})
     return first, second
 
@@ -109,7 +109,7 @@ def test_a_build_that_fails_is_lost_and_the_others_stand(few, monkeypatch, capsy
         raise MemoryError("too large")
 
     broken = replace(few[0], build=fails)
-    for module in (every, comparing):
+    for module in (every, searches):
         monkeypatch.setattr(module, "ALL", {few[0].name: broken, few[1].name: few[1]})
     assert main([*SMALL, "--workers", "0"]) == 1
     printed = capsys.readouterr().out
@@ -126,8 +126,8 @@ def test_what_was_not_run_is_said_after_an_interruption(few, monkeypatch, capsys
         done.append(work)
         return score(memory, work)
 
-    score = comparing.score
-    monkeypatch.setattr(comparing, "score", once)
+    score = searches.score
+    monkeypatch.setattr(searches, "score", once)
     assert main([*SMALL, "--workers", "0"]) == 130
     printed = capsys.readouterr()
     assert "1 of 4 searches" in printed.out
@@ -138,7 +138,7 @@ def test_what_was_not_run_is_said_after_an_interruption(few, monkeypatch, capsys
 def test_sizes_that_do_not_suffice_are_said(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(trained, "STEPS", 0)
     small = replace(trained.ONE_LAYER, sizes=lambda work: (1, 1))
-    monkeypatch.setattr(comparing, "ALL", {small.name: small})
+    monkeypatch.setattr(searches, "ALL", {small.name: small})
     monkeypatch.setattr(every, "ALL", {small.name: small})
     assert main([*SMALL, "--workers", "0", "--csv", str(tmp_path / "a.csv")]) == 0
     printed = capsys.readouterr().out

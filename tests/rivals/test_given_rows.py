@@ -8,7 +8,7 @@ import torch
 from scipy.special import betainc
 
 from constructions import FactTable, InputError
-from verify.rivals.given import unit_vectors
+from verify.rivals.given_embeddings import unit_vectors
 from verify.rivals.memories.given_rows import MEMORIES, given_rows, largest_product
 from verify.rivals.work import Work
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from verify.learned.answered import Answered
-from verify.rivals.given import unit_vectors
+from verify.rivals.given_embeddings import unit_vectors
 from verify.rivals.memories import random_features
 from verify.rivals.memories.mlp_trained import initial
 from verify.rivals.memories.random_features import RandomFeatures, dimension_of

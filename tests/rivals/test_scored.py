@@ -11,11 +11,11 @@ from torch import nn
 from verify.learned.answered import Answered, Prompts
 from verify.rivals import constructed, trained
 from verify.rivals.all import ALL
-from verify.rivals.comparing import COMPARED, Comparison
 from verify.rivals.limit import LEVELS, limit, queries_of, wrong_of
 from verify.rivals.memory import Built, Memory
 from verify.rivals.prompts import prompts_of
 from verify.rivals.scored import Level, score
+from verify.rivals.searches import SEARCHES, Search
 from verify.rivals.work import Work
 from verify.runner.job import Job
 from verify.runner.outcome import Lost
@@ -161,12 +161,12 @@ def test_a_trained_model_is_searched_by_its_dimension(monkeypatch):
 
 def test_a_job_is_named_by_memory_and_work_and_its_result_can_be_stored():
     name = next(iter(ALL))
-    one, other = (Comparison(name, Work(5, 2, seed=seed)) for seed in (1, 2))
-    assert Job(COMPARED, one, "code").key != Job(COMPARED, other, "code").key
-    found = COMPARED.run(one)
+    one, other = (Search(name, Work(5, 2, seed=seed)) for seed in (1, 2))
+    assert Job(SEARCHES, one, "code").key != Job(SEARCHES, other, "code").key
+    found = SEARCHES.run(one)
     assert decode(type(found), encode(found)) == found
-    assert COMPARED.cost(one).seconds > 0
-    lost = COMPARED.lost(one, Lost("out of memory", crashed=False))
+    assert SEARCHES.cost(one).seconds > 0
+    lost = SEARCHES.lost(one, Lost("out of memory", crashed=False))
     assert (lost.lost, lost.levels, lost.below) == ("out of memory", (), [])
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from constructions.guards.errors import InputError
 from verify.learned.answered import Answered
-from verify.rivals.given import OnKeys, unit_vectors
+from verify.rivals.given_embeddings import OnKeys, unit_vectors
 from verify.rivals.memory import Built
 from verify.rivals.work import Work
 

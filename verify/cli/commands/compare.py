@@ -115,7 +115,7 @@ def _compare(works: Sequence[Work], options: argparse.Namespace) -> int:
     from verify.cli.reports.compared_files import as_csv, as_json
     from verify.rivals.all import ALL
     from verify.rivals.compared import compared
-    from verify.rivals.comparing import COMPARED, comparisons
+    from verify.rivals.searches import SEARCHES, searches
 
     unknown = [name for name in options.memories if name not in ALL]
     if unknown:
@@ -124,9 +124,9 @@ def _compare(works: Sequence[Work], options: argparse.Namespace) -> int:
             complain(line)
         return BAD_INPUT
     memories = [ALL[name] for name in dict.fromkeys(options.memories or ALL)]
-    jobs = comparisons(works, options.seeds, memories)
+    jobs = searches(works, options.seeds, memories)
     started = time.perf_counter()
-    finished = run(COMPARED, jobs, options, "searches")
+    finished = run(SEARCHES, jobs, options, "searches")
     found = [compared(work, options.seeds, memories, finished.results) for work in works]
     for one in found:
         say_text(joined(lines(one)))

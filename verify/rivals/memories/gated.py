@@ -44,7 +44,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from verify.rivals.given import Keys
+from verify.rivals.given_embeddings import Keys
 from verify.rivals.memories.keyed import Vectors, built, half_filled
 from verify.rivals.memories.refusals import of_noise
 from verify.rivals.memory import Memory

@@ -48,7 +48,7 @@ from torch import Tensor, nn
 from constructions.facts.codes import bits_needed, sign_codes
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
-from verify.rivals.given import unit_vectors
+from verify.rivals.given_embeddings import unit_vectors
 from verify.rivals.memories.refusals import of_noise
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work

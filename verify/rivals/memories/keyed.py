@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from verify.rivals.given import Keys, OnKeys
+from verify.rivals.given_embeddings import Keys, OnKeys
 from verify.rivals.memory import Built
 from verify.rivals.work import Work
 
@@ -37,7 +37,7 @@ def half_filled(work: Work) -> int:
     return math.isqrt(2 * work.n_facts - 1) + 1
 
 
-def given(work: Work, keys: Keys, d: int) -> tuple[OnKeys, Vectors, torch.Generator]:
+def drawn(work: Work, keys: Keys, d: int) -> tuple[OnKeys, Vectors, torch.Generator]:
     """Random embeddings of dimension d: the module without its memory, its vectors in float32, and
     what further random numbers are drawn from.
     """
@@ -50,7 +50,7 @@ def given(work: Work, keys: Keys, d: int) -> tuple[OnKeys, Vectors, torch.Genera
 
 def built(work: Work, keys: Keys, d: int, width: int, solve: Solve) -> Built:
     """Random embeddings of dimension d, and what `solve` makes of them in float64, in float32."""
-    module, vectors, random = given(work, keys, d)
+    module, vectors, random = drawn(work, keys, d)
     precise = Vectors(vectors.keys.double(), vectors.values.double(), vectors.answers)
     module.memory = solve(precise, width, random).float()
     return Built(module, d, width, module.embeddings)

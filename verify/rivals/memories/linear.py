@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from verify.rivals.memories import refusals
-from verify.rivals.memories.keyed import given
+from verify.rivals.memories.keyed import drawn
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
 
@@ -96,7 +96,7 @@ def _memory(rule: Rule, name: str, source: str) -> Memory:
 
     def build(work: Work, dimension: int) -> Built:
         """The facts in one matrix (d, d)."""
-        module, (keys, values, answers), _ = given(work, "pair", dimension)
+        module, (keys, values, answers), _ = drawn(work, "pair", dimension)
         wanted = incidence(answers, work.n_entities)
         module.memory = weights_as(matrix(keys, values, wanted, rule))
         return Built(module, dimension, 0, module.embeddings)

@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 from constructions.learning.fit import fit
-from verify.rivals.given import OnKeys
+from verify.rivals.given_embeddings import OnKeys
 from verify.rivals.memories import refusals
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work

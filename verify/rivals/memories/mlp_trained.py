@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from constructions.learning.fit import fit
-from verify.rivals.given import OnKeys
+from verify.rivals.given_embeddings import OnKeys
 from verify.rivals.memories import refusals
 from verify.rivals.memories.random_features import dimension_of
 from verify.rivals.memory import Built, Memory

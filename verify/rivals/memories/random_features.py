@@ -38,9 +38,9 @@ import torch
 from torch import Tensor, nn
 
 from constructions.facts.codes import bits_needed
-from verify.rivals.given import Keys
+from verify.rivals.given_embeddings import Keys
 from verify.rivals.memories import refusals
-from verify.rivals.memories.keyed import given
+from verify.rivals.memories.keyed import drawn
 from verify.rivals.memories.linear import Rule, incidence, matrix
 from verify.rivals.memory import Built, Memory
 from verify.rivals.work import Work
@@ -88,7 +88,7 @@ class RandomFeatures(nn.Module):
 @torch.no_grad()
 def build(work: Work, dimension: int, width: int, keys: Keys, rule: Rule) -> Built:
     """The memory of this work with these sizes."""
-    module, (vectors, values, answers), random = given(work, keys, dimension)
+    module, (vectors, values, answers), random = drawn(work, keys, dimension)
     features = torch.randn(width, dimension, generator=random)
     memory = RandomFeatures(features, rule == "outer products", (dimension, width))
     if rule == "least squares":

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.learning.fit import fit
-from verify.rivals.given import unit_vectors
+from verify.rivals.given_embeddings import unit_vectors
 from verify.rivals.memories import refusals
 from verify.rivals.memories.mlp_trained import initial
 from verify.rivals.memory import Built, Memory

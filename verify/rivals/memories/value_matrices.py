@@ -52,7 +52,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from verify.rivals.given import unit_vectors
+from verify.rivals.given_embeddings import unit_vectors
 from verify.rivals.memories import refusals
 from verify.rivals.memories.linear import Rule
 from verify.rivals.memory import Built, Memory

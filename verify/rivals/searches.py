@@ -1,4 +1,4 @@
-"""Comparing as jobs of the runner: one memory of one work each."""
+"""The searches of `verify compare`, as jobs of the runner: one memory of one work each."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SECONDS_A_LOGIT = 2e-6
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A job.
+class Search:
+    """A job: the search for the smallest sizes of a memory that recall a work.
 
     Attributes:
         memory: a name in `verify.rivals.all.ALL`.
@@ -32,12 +32,12 @@ class Comparison:
     work: Work
 
 
-def comparisons(
+def searches(
     works: Sequence[Work], seeds: Sequence[int], memories: Sequence[Memory]
-) -> list[Comparison]:
+) -> list[Search]:
     """The jobs of these works: each memory that takes the work, and each seed."""
     return [
-        Comparison(memory.name, replace(work, seed=seed))
+        Search(memory.name, replace(work, seed=seed))
         for work in works
         for memory in memories
         if not memory.lacks(work)
@@ -45,7 +45,7 @@ def comparisons(
     ]
 
 
-def run(one: Comparison) -> Scored:
+def run(one: Search) -> Scored:
     """Search the smallest sizes of a memory; in one thread, so that the same machine gives the
     same numbers.
     """
@@ -53,26 +53,26 @@ def run(one: Comparison) -> Scored:
         return score(ALL[one.memory], one.work)
 
 
-def describe(one: Comparison) -> dict[str, Any]:
+def describe(one: Search) -> dict[str, Any]:
     """All that decides what is found."""
     return {"memory": one.memory, "levels": list(LEVELS), "work": asdict(one.work)}
 
 
-def cost(one: Comparison) -> Cost:
+def cost(one: Search) -> Cost:
     """A rough estimate of the time and of the memory."""
     logits = queries_of(one.work) * one.work.n_entities
     return Cost(1.0 + SECONDS_A_LOGIT * logits, 3 * 10**8 + 100 * min(logits, 2**24))
 
 
-def lost(one: Comparison, why: Lost) -> Scored:
+def lost(one: Search, why: Lost) -> Scored:
     """Nothing was found, and why."""
     return Scored(one.memory, one.work, lost=str(why))
 
 
-def group(one: Comparison) -> str:
+def group(one: Search) -> str:
     """The same memory."""
     return one.memory
 
 
-COMPARED = Kind("compare", Scored, run, describe, cost, lost, group)
+SEARCHES = Kind("compare", Scored, run, describe, cost, lost, group)
 """The search for the smallest sizes of a memory."""
