@@ -70,6 +70,24 @@ def test_the_smallest_sizes_of_a_table_are_those_of_the_levels():
     assert all(level.failed_above == () for level in found.levels)
 
 
+def test_margins_of_one_entity_and_of_infinite_logits():
+    """Where there is no other answer the margin is infinite; infinity less infinity is wrong."""
+    alone = Prompts(np.array([[0, 1]]), np.array([[0]]))
+
+    class One(nn.Module):
+        def __init__(self, row):
+            super().__init__()
+            self.row = nn.Parameter(torch.tensor(row))
+
+        def forward(self, tokens):
+            return self.row.expand(len(tokens), -1)
+
+    assert Answered(One([0.0]), alone).score({}).margin == math.inf
+    assert Answered(One([math.inf, 0.0]), alone).score({}).margin == math.inf
+    broken = Answered(One([math.inf, math.inf]), alone).score({})
+    assert (broken.right, broken.margin) == (0, -math.inf)
+
+
 def test_an_injected_wrong_answer_is_found():
     """With one row exchanged no size recalls everything; 90 % are still there."""
 

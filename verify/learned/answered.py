@@ -112,7 +112,8 @@ class Answered:
             )
             own = logits.gather(2, answers)[..., 0]
             others = logits.scatter(2, answers, -torch.inf).max(dim=2).values
-            apart = (own - others).nan_to_num(nan=-torch.inf)  # not a number is not above 0
+            apart = own - others
+            apart[apart.isnan()] = -torch.inf  # not a number is not above 0
             right += int((apart > 0).all(dim=1).sum())
             margin = min(margin, float(apart.min()))
         return Score(right, -loss / self.answers.numel(), margin)
