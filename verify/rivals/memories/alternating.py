@@ -84,40 +84,52 @@ def alternate(
         rng.normal(size=(count, sizes.hidden)).astype(np.float32)
         for count in (sizes.first, sizes.second)
     ]
-    own = np.zeros((len(answers), sizes.answers), bool)
-    own[np.arange(len(answers)), answers] = True
-    targets = own.astype(np.float32)
+    own = np.arange(len(answers)), answers
+    targets = np.zeros((len(answers), sizes.answers), np.float32)
+    targets[own] = 1
+    groups = [_groups(one, len(table)) for one, table in zip(tokens, tables, strict=True)]
     for _ in range(rounds):
         hidden = np.maximum(tables[0][tokens[0]] + tables[1][tokens[1]], 0)
         u = _ridge(hidden.T @ hidden, hidden.T @ targets).T
-        for side, own_tokens in enumerate(tokens):
-            before = tables[0][tokens[0]] + tables[1][tokens[1]]
-            logits = np.maximum(before, 0) @ u.T
-            targets = np.where(own, np.maximum(logits, 1), np.minimum(logits, 0))
-            pulls = ((targets - logits) @ u) * (before > 0)
-            tables[side] = tables[side] + _changes(
-                own_tokens, before > 0, pulls, u, len(tables[side])
-            )
+        for side, facts_of_token in enumerate(groups):
+            hidden = np.maximum(tables[0][tokens[0]] + tables[1][tokens[1]], 0)
+            logits = hidden @ u.T
+            np.minimum(logits, 0, out=targets)
+            targets[own] = np.maximum(logits[own], 1)
+            opened = (hidden > 0).astype(np.float32)
+            pulls = ((targets - logits) @ u) * opened
+            tables[side] = tables[side] + _changes(facts_of_token, opened, pulls, u)
         yield Found(tables[0], tables[1], u)
 
 
-def _ridge(gram: Floats, right: Floats) -> Floats:
-    """Solve `(gram + RIDGE of its mean diagonal) x = right`; 0 where both are 0."""
-    ridge = RIDGE * np.trace(gram) / len(gram) + np.finfo(np.float32).tiny
-    found: Floats = np.linalg.solve(gram + ridge * np.eye(len(gram), dtype=gram.dtype), right)
-    return found
-
-
-def _changes(
-    tokens: Tokens, opened: NDArray[np.bool_], pulls: Floats, u: Floats, n_tokens: int
-) -> Floats:
-    """The change (n_tokens, h) of one embedding: for each token a system of h equations."""
-    found, gram = np.zeros((n_tokens, u.shape[1]), np.float32), u.T @ u
+def _groups(tokens: Tokens, n_tokens: int) -> Tokens:
+    """The facts of each token, int64 (n_tokens, the most of one), filled with F, which is none."""
     order = np.argsort(tokens, kind="stable")
-    for facts in np.split(order, np.flatnonzero(np.diff(tokens[order])) + 1):
-        block = opened[facts].astype(np.float32)
-        found[tokens[facts[0]]] = _ridge((block.T @ block) * gram, pulls[facts].sum(0))
+    counts = np.bincount(tokens, minlength=n_tokens)
+    starts = np.cumsum(counts) - counts
+    groups = np.full((n_tokens, counts.max()), len(tokens))
+    groups[tokens[order], np.arange(len(tokens)) - starts[tokens[order]]] = order
+    return groups
+
+
+def _ridge(gram: Floats, right: Floats) -> Floats:
+    """Solve `(gram + RIDGE of its mean diagonal) x = right`, also many at once: gram (..., h, h),
+    right (..., h, any); 0 where both are 0.
+    """
+    h = gram.shape[-1]
+    ridge = RIDGE * np.trace(gram, axis1=-2, axis2=-1) / h + np.finfo(np.float32).tiny
+    with_ridge = gram + ridge[..., None, None] * np.eye(h, dtype=gram.dtype)
+    found: Floats = np.linalg.solve(with_ridge, right)
     return found
+
+
+def _changes(groups: Tokens, opened: Floats, pulls: Floats, u: Floats) -> Floats:
+    """The change (tokens, h) of one embedding: for each token a system of h equations."""
+    none = np.zeros((1, u.shape[1]), np.float32)
+    blocks = np.concatenate([opened, none])[groups]
+    together = np.concatenate([pulls, none])[groups].sum(axis=1)
+    gram = (blocks.transpose(0, 2, 1) @ blocks) * (u.T @ u)
+    return _ridge(gram, together[..., None])[..., 0]
 
 
 class Tabled(nn.Module):

@@ -65,22 +65,32 @@ class Gated(nn.Module):
         sigma: of the gates, entry by entry.
         gates, down: G (m, d) and D (d_out, m), buffers: they are drawn at random.
         up: A (m, d), a parameter.
+        n_gates: G repeats its first so many rows, which are computed once; all m by default.
     """
 
     gates: Tensor
     down: Tensor
 
-    def __init__(self, sigma: Activation, gates: Tensor, up: Tensor, down: Tensor):
+    def __init__(
+        self,
+        sigma: Activation,
+        gates: Tensor,
+        up: Tensor,
+        down: Tensor,
+        n_gates: int | None = None,
+    ):
         super().__init__()
         self.sigma = sigma
+        self.n_gates = len(gates) if n_gates is None else n_gates
         self.register_buffer("gates", gates)
         self.register_buffer("down", down)
         self.up = nn.Parameter(up)
 
     def forward(self, x: Tensor) -> Tensor:
         """Values (Q, d_out)."""
-        hidden: Tensor = self.sigma(x @ self.gates.T) * (x @ self.up.T)
-        return hidden @ self.down.T
+        opened = self.sigma(x @ self.gates[: self.n_gates].T)
+        pushed = (x @ self.up.T).unflatten(-1, (-1, self.n_gates))
+        return (pushed * opened[..., None, :]).flatten(-2) @ self.down.T
 
 
 def n_gates(n_facts: int, d: int) -> int:
@@ -102,6 +112,7 @@ def solved(vectors: Vectors, width: int, random: torch.Generator) -> Gated:
         gates.repeat(n_codes, 1),
         up.reshape(n_codes * g, d),
         projection.T.repeat_interleave(g, 1),
+        n_gates=g,
     )
 
 

@@ -142,9 +142,10 @@ def fitted(partner: Tensor, vectors: Vectors, readout: Tensor) -> Tensor:
     """
     keys, values = vectors.keys, vectors.values
     gram = values.T @ values
+    through = readout.T @ gram
 
     def normal(a: Tensor) -> Tensor:
-        pulled = (partner * (keys @ a.T)) @ readout.T @ gram @ readout
+        pulled = (partner * (keys @ a.T)) @ through @ readout
         return (partner * pulled).T @ keys + RIDGE * a
 
     right = (partner * (values[vectors.answers] @ readout)).T @ keys
