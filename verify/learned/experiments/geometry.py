@@ -21,7 +21,7 @@ from verify.learned.geometry.on_graph import OnGraph
 
 D = 64
 ROOMY = 192
-"""A dimension in which the root's 64 neighbours can be recalled where rows are frozen."""
+"""A dimension in which the centre's 64 neighbours can be recalled where rows are frozen."""
 NARROW, WIDE = 0.02, D**-0.5
 """Initial scales: small, and that of rows of length 1."""
 NODE2VEC = OnGraph("path-star", (16, 6), "node2vec", D, initial_scale=0.01, rate=0.05, steps=2000)

@@ -1,7 +1,7 @@
 """Graphs whose edges are memorised: path-stars, grids, cycles and random connected graphs.
 
 Sizes are as Noroozizadeh et al. (arXiv 2510.26745) and their code count them: a path of a
-path-star of length l has l nodes with the root, so that their star "4 x 5" has 4 * 4 + 1 = 17
+path-star of length l has l nodes with the centre, so that their star "4 x 5" has 4 * 4 + 1 = 17
 nodes, and degree 10^4 with length 6 has 50,001.
 """
 
@@ -25,8 +25,9 @@ class Graph:
     Attributes:
         n_nodes: nodes are 0 to n_nodes - 1.
         edges: int64 (E, 2), each edge once, its smaller node first, in rising order.
-        paths: int64 (P, l - 1): of a path-star, whose root is node 0, the nodes of each path from
-            the root's neighbour, its *first node*, to its leaf; (0, 0) of any other graph.
+        paths: int64 (P, l - 1): of a path-star, whose centre is node 0, the nodes of each path
+            from the neighbour of the centre, its *first node*, to its leaf; (0, 0) of any other
+            graph.
     """
 
     n_nodes: int
@@ -84,12 +85,12 @@ class Graph:
 
     @property
     def first_nodes(self) -> NDArray[np.int64]:
-        """int64 (P,): the root's neighbour on each path of a path-star."""
+        """int64 (P,): the neighbour of the centre on each path of a path-star."""
         return self.paths[:, 0]
 
 
 def path_star(n_paths: int, length: int) -> Graph:
-    """A root, node 0, from which n_paths paths of `length` nodes each start, the root counted."""
+    """n_paths paths of `length` nodes each, the centre, node 0, counted, in which all begin."""
     n_paths, length = whole("n_paths", n_paths, 2), whole("length", length, 2)
     paths = 1 + np.arange(n_paths * (length - 1)).reshape(n_paths, length - 1)
     along = np.concatenate([np.zeros((n_paths, 1), dtype=np.int64), paths], axis=1)
