@@ -169,7 +169,7 @@ def _all_of(*parts: bool | None) -> bool | None:
 
 FROZEN_STAR = replace(ONE_LAYER, initial_scale=WIDE, frozen=True)
 GEOMETRY = Experiment(
-    title="Geometric memory: edges as the shape of a graph, or looked up",
+    title="Geometric memory: the shape of a graph",
     question=(
         "Memories of the edges of a graph: do the nodes' embeddings lie in the leading"
         " eigenvectors of the graph's Laplacian, are leaves of a path-star near the first node of"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from verify.learned.experiments.found import Found
+from verify.learned.experiments.geometry_table import graph_of
 from verify.learned.experiments.measured import value
 from verify.learned.geometry.energy import NAME as ENERGY
 
@@ -22,8 +23,8 @@ KINDS = ("frozen", "learned", "Node2Vec")
 
 
 def draw(axes: Axes, found: Sequence[Found]) -> None:
-    """Divide the panel into small ones: rows of frozen, learned and Node2Vec, columns of graphs;
-    of each the first memory there is, of its first seed.
+    """Divide the panel into small ones: rows of frozen, learned and Node2Vec, columns of graphs,
+    which are named above; of each the first memory there is, of its first seed.
     """
     chosen: dict[str, dict[tuple[str, tuple[int, ...]], Found]] = {kind: {} for kind in KINDS}
     for one in sorted(found, key=lambda one: one.on_graph.n_nodes):
@@ -38,7 +39,8 @@ def draw(axes: Axes, found: Sequence[Found]) -> None:
                 width, height = 1 / len(graphs), 1 / len(KINDS)
                 left, bottom = column * width, 1 - (row + 1) * height
                 panel = axes.inset_axes((left, bottom, width - GAP, height - 5 * GAP))
-                _draw_one(panel, chosen[kind][graph], kind)
+                shown = chosen[kind][graph]
+                _draw_one(panel, shown, f"{graph_of(shown)}\n{kind}" if row == 0 else kind)
     axes.set(xlabel="plane of the two leading eigenvectors")
 
 
@@ -50,8 +52,8 @@ def _kind(found: Found) -> str:
     return "frozen" if point.frozen else "learned"
 
 
-def _draw_one(axes: Axes, found: Found, kind: str) -> None:
-    """The nodes and edges of one memory."""
+def _draw_one(axes: Axes, found: Found, title: str) -> None:
+    """The nodes and edges of one memory; the title is followed by its energy."""
     point = found.on_graph
     plane = found.along.plane if found.along else ()
     for a, b in point.of_seed(point.seeds[0]).edges.tolist():
@@ -59,6 +61,6 @@ def _draw_one(axes: Axes, found: Found, kind: str) -> None:
     axes.plot(*zip(*plane, strict=True), "o", markersize=2, color="C0")
     share = value(found, ENERGY)
     energy = "" if share is None else f", {share:.2f}"
-    axes.set_title(f"{kind}{energy}", fontsize=6, pad=2)
+    axes.set_title(f"{title}{energy}", fontsize=6, pad=2)
     axes.set_xticks([])
     axes.set_yticks([])
