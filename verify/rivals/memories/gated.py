@@ -89,8 +89,9 @@ class Gated(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Values (Q, d_out)."""
         opened = self.sigma(x @ self.gates[: self.n_gates].T)
-        pushed = (x @ self.up.T).unflatten(-1, (-1, self.n_gates))
-        return (pushed * opened[..., None, :]).flatten(-2) @ self.down.T
+        pushed = (x @ self.up.T).reshape(*x.shape[:-1], -1, self.n_gates)
+        hidden: Tensor = (pushed * opened[..., None, :]).flatten(-2)
+        return hidden @ self.down.T
 
 
 def n_gates(n_facts: int, d: int) -> int:
