@@ -1,11 +1,13 @@
 """The table and the picture of memories of graphs that were trained."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from verify.cli.reports.learned_picture import draw
 from verify.learned.experiments.geometry import GEOMETRY, on_a_graph
+from verify.learned.experiments.geometry_table import SMALL
 from verify.learned.experiments.training import run
 from verify.learned.geometry.graphs import cycle
 from verify.learned.geometry.on_graph import OnGraph
@@ -38,6 +40,31 @@ def test_a_table_has_a_part_for_each_graph_and_the_energy_along_training(found):
     assert [line.split()[0] for line in along] == ["one-layer,", "one-layer,"]
     assert all("  0: " in line and " 12: " in line for line in along)
     assert GEOMETRY.table([replace(one, lost="no memory", along=None) for one in found])
+
+
+def test_memories_that_differ_are_called_differently(found):
+    """By scale, weight decay and, where nothing else differs, steps."""
+    first = found[0]
+    star = first.on_graph
+    unit = star.d_model**-0.5
+    group = [
+        replace(first, point=replace(star, initial_scale=scale, weight_decay=decay, steps=steps))
+        for scale, decay, steps in (
+            (SMALL, 0.0, 12),
+            (unit, 0.0, 12),
+            (unit, 0.0, 1200),
+            (0.5, 0.1, 12),
+        )
+    ]
+    lines = GEOMETRY.table(group)
+    assert max(map(len, lines)) <= 99
+    labels = [re.split(r"  +", line)[0] for line in lines if line.startswith("one-layer")]
+    assert labels == 2 * [
+        "one-layer, small, d 8",
+        "one-layer, d 8, 12 steps",
+        "one-layer, d 8, 1,200 steps",
+        "one-layer, scale 0.5, decay 0.1, d 8",
+    ]
 
 
 def test_a_picture_shows_the_embeddings_and_changes_with_them(found, tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from verify.learned.experiments.experiment import Expectation, Experiment
 from verify.learned.experiments.found import Found
 from verify.learned.experiments.geometry_picture import draw
-from verify.learned.experiments.geometry_table import table
+from verify.learned.experiments.geometry_table import SMALL, table
 from verify.learned.experiments.measured import value
 from verify.learned.experiments.points import Point
 from verify.learned.geometry.diagonal import NAME as DIAGONAL
@@ -22,7 +22,7 @@ from verify.learned.geometry.on_graph import OnGraph
 D = 64
 ROOMY = 192
 """A dimension in which the centre's 64 neighbours can be recalled where rows are frozen."""
-NARROW, WIDE = 0.02, D**-0.5
+NARROW, WIDE = SMALL, D**-0.5
 """Initial scales: small, and that of rows of length 1."""
 NODE2VEC = OnGraph("path-star", (16, 6), "node2vec", D, initial_scale=0.01, rate=0.05, steps=2000)
 ONE_LAYER = OnGraph("path-star", (16, 6), "one-layer", D, 64, initial_scale=NARROW, steps=500)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from verify.learned.experiments.found import Found
@@ -27,9 +28,11 @@ SHORT = {
 """Measures as heads of columns, in the order in which they are shown."""
 USUAL = 64
 """The dimension that a label does not state."""
-LABEL, COLUMN = 34, 8
-MOST_STEPS, STEP = 5, 12
-"""Columns of the table of energy along training, beside the last, and their width."""
+SMALL = 0.02
+"""The initial scale that a label calls small; it states others, but for rows of length 1."""
+LABEL, COLUMN, STEP = 34, 8, 12
+"""Widths: of a label at least, of a measure, of a step of the table of energy along training."""
+WIDEST = 99
 
 
 def table(found: Sequence[Found]) -> list[str]:
@@ -43,20 +46,38 @@ def table(found: Sequence[Found]) -> list[str]:
 
 
 def label(found: Found) -> str:
-    """A memory, in at most 33 characters."""
+    """A memory, in at most 42 characters."""
     point = found.on_graph
     if point.memory == "node2vec":
         return f"Node2Vec, d {point.d_model}"
     ways = [
         "frozen" if point.frozen else "",
         "" if point.tied else "untied",
-        "small" if point.initial_scale * point.d_model**0.5 < 0.5 else "",
+        _scale(found),
         f"decay {point.weight_decay:g}" if point.weight_decay else "",
         f"d {point.d_model}" if point.d_model != USUAL else "",
     ]
     if point.memory == "linear":
         ways = ["frozen" if point.frozen else "learned", f"d {point.d_model}"]
     return ", ".join([point.memory, *filter(None, ways)])
+
+
+def _labels(group: Sequence[Found]) -> list[str]:
+    """The memories of a group; where two would be called alike, their steps are stated too."""
+    labels = [label(one) for one in group]
+    return [
+        f"{name}, {one.on_graph.steps:,} steps" if labels.count(name) > 1 else name
+        for name, one in zip(labels, group, strict=True)
+    ]
+
+
+def _scale(found: Found) -> str:
+    """With which initial scale, in words."""
+    point = found.on_graph
+    if point.initial_scale == SMALL:
+        return "small"
+    unit = math.isclose(point.initial_scale, point.d_model**-0.5)
+    return "" if unit else f"scale {point.initial_scale:g}"
 
 
 def graph_of(found: Found) -> str:
@@ -80,26 +101,31 @@ def _of_group(group: Sequence[Found]) -> list[str]:
     """A head, what is by chance, and two lines for each memory."""
     there = [one for one in group if not one.lost]
     names = [name for name in SHORT if any(name in one.measures for one in there)]
-    lines = [f"{'':{LABEL}}" + "".join(f"{SHORT[name]:>{COLUMN}}" for name in names)]
+    labels = _labels(group)
+    wide = max(LABEL, *(len(one) + 1 for one in labels))
+    lines = [f"{'':{wide}}" + "".join(f"{SHORT[name]:>{COLUMN}}" for name in names)]
     chances = [
         next((m.null for one in there if (m := one.measure(name)).null is not None), None)
         for name in names
     ]
-    lines.append(f"{'  by chance':{LABEL}}" + "".join(map(_cell, chances)))
-    for one in group:
+    lines.append(f"{'  by chance':{wide}}" + "".join(map(_cell, chances)))
+    for name, one in zip(labels, group, strict=True):
         if one.lost:
-            lines.append(f"{label(one):{LABEL}}{one.lost}")
+            lines.append(f"{name:{wide}}{one.lost}")
             continue
         measures = [one.measure(name) if name in one.measures else None for name in names]
-        lines.append(f"{label(one):{LABEL}}" + _cells(measures, lambda m: m.value))
-        lines.append(f"{'  +-':{LABEL}}" + _cells(measures, _half))
+        lines.append(f"{name:{wide}}" + _cells(measures, lambda m: m.value))
+        lines.append(f"{'  +-':{wide}}" + _cells(measures, _half))
     return lines
 
 
 def _along(group: Sequence[Found]) -> list[str]:
     """The energy of the first graph's memories along training."""
     lines = ["energy along training, mean over the seeds, as `step: energy`"]
-    for one in group:
+    labels = _labels(group)
+    wide = max(27, *(len(one) + 1 for one in labels))
+    most = (WIDEST - wide) // STEP - 1  # beside the last
+    for name, one in zip(labels, group, strict=True):
         energy = one.along.values.get(ENERGY) if one.along else None
         if one.along is None or energy is None:
             continue
@@ -107,10 +133,10 @@ def _along(group: Sequence[Found]) -> list[str]:
             f"{step}: {sum(values) / len(values):.2f}"
             for step, values in zip(one.along.steps, energy, strict=True)
         ]
-        chosen = shown[:: -(-len(shown) // MOST_STEPS)]
+        chosen = shown[:: -(-len(shown) // most)]
         last = [] if shown[-1] in chosen else [shown[-1]]
         cells = "".join(f"{part:>{STEP}}" for part in (*chosen, *last))
-        lines.append(f"{label(one)[:26]:27}{cells}")
+        lines.append(f"{name:{wide}}{cells}")
     return lines if len(lines) > 1 else []
 
 
