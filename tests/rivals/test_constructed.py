@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from constructions import CATALOGUE
+from constructions import CATALOGUE, DoesNotFit
+from constructions.entry import Construction
 from verify.learned.answered import Answered
 from verify.rivals.constructed import MEMORIES, make_given, memory_of
 from verify.rivals.prompts import prompts_of
@@ -40,6 +41,22 @@ def test_the_model_answers_as_before(hops):
             built = memory.build(work, 1)
             asked = Answered(built.module, prompts_of(work, built.hops_per_token))
             assert asked.score({}).right == asked.n_queries, memory.name
+
+
+def test_what_float32_does_not_hold_is_built_in_float64(monkeypatch):
+    build = Construction.build
+
+    def only_in_float64(self, *given, dtype=torch.float32):
+        if dtype == torch.float32:
+            raise DoesNotFit("sums reach 18,087,936")
+        return build(self, *given, dtype=dtype)
+
+    before = score(memory_of(CATALOGUE["selector"]), WORK)
+    monkeypatch.setattr(Construction, "build", only_in_float64)
+    built = memory_of(CATALOGUE["selector"]).build(WORK, 1)
+    assert {one.dtype for one in built.module.parameters()} == {torch.float64}
+    after = score(memory_of(CATALOGUE["selector"]), WORK)
+    assert [one.bits for one in after.levels] == [one.bits for one in before.levels]
 
 
 def test_a_layer_that_is_applied_twice_is_one_tensor():

@@ -21,7 +21,7 @@ from constructions import read_among_noise
 from constructions.catalogue import CATALOGUE
 from constructions.entry import Construction
 from constructions.facts.table import FactTable
-from constructions.guards.errors import InputError
+from constructions.guards.errors import DoesNotFit, InputError
 from constructions.model.fact_model import FactModel
 from constructions.model.stated import digest
 from verify.rivals.memory import Built, Memory
@@ -96,7 +96,7 @@ def _built(entry: Construction, work: Work) -> Built:
         module = noisy = AmongNoise(model, work)
         shape = noisy.reader.network.shape
     chosen = (shape.d_model, shape.d_mlp, *entry.settled(model).values())
-    same = _of_sizes_alone(entry.name, replace(work, seed=0))
+    same = _of_sizes_alone(entry.name, replace(work, seed=0), model.embedding.weight.dtype)
     tensors = dict(module.named_parameters())
     for name, tensor in tensors.items():
         if same.get(name) == digest(tensor):
@@ -108,9 +108,20 @@ def _built(entry: Construction, work: Work) -> Built:
 
 
 def _model(entry: Construction, facts: FactTable, hops: int) -> FactModel:
-    """The construction itself; of paths of so many hops."""
+    """The construction itself, of paths of so many hops; in float64 where float32 does not hold
+    its numbers. What is counted are the bits of its grids, which are the same.
+    """
+    try:
+        return _in(torch.float32, entry, facts, hops)
+    except DoesNotFit:
+        return _in(torch.float64, entry, facts, hops)
+
+
+def _in(dtype: torch.dtype, entry: Construction, facts: FactTable, hops: int) -> FactModel:
+    """The construction in a dtype."""
     longest = entry.longest_path
-    model: FactModel = entry.build(facts, hops, {} if longest is None else {longest.name: hops})
+    given = {} if longest is None else {longest.name: hops}
+    model: FactModel = entry.build(facts, hops, given, dtype=dtype)
     return model
 
 
@@ -125,14 +136,14 @@ def make_given(model: nn.Module, name: str) -> None:
 
 
 @cache
-def _of_sizes_alone(name: str, work: Work) -> dict[str, bytes | None]:
+def _of_sizes_alone(name: str, work: Work, dtype: torch.dtype) -> dict[str, bytes | None]:
     """Digests of the tensors of `f_r(s) = s + r mod b` among the b answers of each relation."""
     subjects = np.arange(work.n_entities)
     rows = [
         block.start + (subjects + relation) % len(block)
         for relation, block in enumerate(work.blocks)
     ]
-    model = _model(CATALOGUE[name], FactTable(rows), work.hops)
+    model = _in(dtype, CATALOGUE[name], FactTable(rows), work.hops)
     module = AmongNoise(model, work) if work.noise_tokens else model
     return {tensor: digest(value) for tensor, value in module.named_parameters()}
 
