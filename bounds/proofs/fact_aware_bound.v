@@ -43,7 +43,8 @@ Variable group : frontier -> group_place.
 Hypothesis group_inj : injective group.
 
 (* Where an r-edge begins: at the forward nodes, and at the backward nodes [r v, t]. *)
-Local Notation edges := ('I_M * {bseq i of 'I_R} + {v : {bseq j of 'I_R} | size v < j} * 'I_Q)%type.
+Local Notation edges :=
+  ('I_M * {bseq i of 'I_R} + {v : {bseq j of 'I_R} | size v < j} * 'I_Q)%type.
 
 Definition source r (x : edges) : T :=
   match x with inl (m, u) => ahead m u | inr (v, t) => back (r :: val v) t end.

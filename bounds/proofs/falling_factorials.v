@@ -94,17 +94,42 @@ Qed.
 Definition log2_falling_power (x l R : N) : N :=
   floor_log2 (power (falling_from (1, 0)%num (N.to_nat l) x) (N.to_nat R)).
 
+Lemma falling_power_below (x l R : N) :
+  below (power (falling_from (1, 0)%num (N.to_nat l) x) (N.to_nat R))
+    (falling (N.to_nat l) x ^ R)%num.
+Proof.
+rewrite -{2}(N2Nat.id R); apply: power_below; rewrite -[falling _ _]N.mul_1_l.
+by apply: falling_from_below; apply: N.le_refl.
+Qed.
+
+(* From powers of two to their exponents. *)
+Lemma floor_log2_bound a n c : below a n -> N.to_nat n <= 2 ^ c -> N.to_nat (floor_log2 a) <= c.
+Proof.
+case: (N.eq_dec (floor_log2 a) 0) => [-> // | log2_neq0] a_n n_c.
+have n_gt0 : (0 < n)%num.
+  move: a_n log2_neq0; rewrite /below /floor_log2; case: N.eqb_spec => // m_neq0.
+  by have := N.pow_nonzero 2 a.2; nia.
+rewrite -(leq_exp2l (m := 2)) // (leq_trans _ n_c) //.
+by rewrite -[2]/(N.to_nat 2) -to_nat_pow; apply/to_nat_le/floor_log2_below.
+Qed.
+
+Lemma to_nat_falling_power x l R :
+  N.to_nat (falling (N.to_nat l) x ^ R) = (N.to_nat x ^_ N.to_nat l) ^ N.to_nat R.
+Proof. by rewrite to_nat_pow to_nat_falling. Qed.
+
 (* A falling factorial to the power of R, l <= x, has at least so many binary digits. *)
 Theorem log2_falling_power_below (x l R : N) : (l <= x)%num ->
   2 ^ N.to_nat (log2_falling_power x l R) <= (N.to_nat x ^_ N.to_nat l) ^ N.to_nat R.
 Proof.
-move=> /to_nat_le le_lx; rewrite -to_nat_falling.
-set n := falling _ _; have n_gt0 : (0 < n)%num.
-  have : 0 < N.to_nat n by rewrite to_nat_falling ffact_gt0.
-  by move/ltP; lia.
-have n_below : below (falling_from (1, 0)%num (N.to_nat l) x) n.
-  rewrite -[n]N.mul_1_l; apply: falling_from_below; exact: N.le_refl.
-rewrite -[2]/(N.to_nat 2) -!to_nat_pow; apply: to_nat_le.
-rewrite -{2}(N2Nat.id R); apply: floor_log2_below; last exact: power_below.
-by have := N.pow_nonzero n (N.of_nat (N.to_nat R)); lia.
+move=> /to_nat_le le_lx; rewrite -to_nat_falling_power -[2]/(N.to_nat 2) -to_nat_pow.
+apply/to_nat_le/floor_log2_below; last exact: falling_power_below.
+have : 0 < N.to_nat (falling (N.to_nat l) x ^ R)%num.
+  by rewrite to_nat_falling_power expn_gt0 ffact_gt0 le_lx.
+by move/ltP; lia.
+Qed.
+
+Theorem log2_falling_power_bound (x l R : N) c :
+  (N.to_nat x ^_ N.to_nat l) ^ N.to_nat R <= 2 ^ c -> N.to_nat (log2_falling_power x l R) <= c.
+Proof.
+by rewrite -to_nat_falling_power; apply: floor_log2_bound; apply: falling_power_below.
 Qed.

@@ -31,7 +31,7 @@ Section LemmaZero.
 Variables (T : finType) (R B_T B_e B_u : nat) (F : format T R B_T B_e B_u).
 Implicit Types (W : weights T R B_T B_e B_u) (S Q : {set T}) (A : {set facts T R}).
 
-(* The bits that enter queries from S: the internal ones, and the rows of S and of the relations. *)
+(* The bits that enter queries from S: internal ones, and the rows of S and of the relations. *)
 Definition code_from (S : {set T}) : finType :=
   [finType of bits B_T * {ffun {s | s \in S} + 'I_R -> bits B_e}].
 
@@ -78,7 +78,8 @@ move=> same_good served at_most_X; rewrite -card_code.
 pose with_code (d : code_from S) W := [&& unembedding W == U & code S W == d].
 pose weights_of (p : bits B_T * {ffun token T R -> bits B_e}) : weights T R B_T B_e B_u :=
   Weights p.1 p.2 U.
-pose serves (d : code_from S) f := [exists p, (code S (weights_of p) == d) && good f (weights_of p)].
+pose serves (d : code_from S) f :=
+  [exists p, (code S (weights_of p) == d) && good f (weights_of p)].
 apply: (codes_needed (serves := serves)) => [f /served[W [W_U good_W]] | d].
   exists (code S W); apply/existsP; exists (internal W, rows W).
   have -> : weights_of (internal W, rows W) = W by rewrite /weights_of -W_U; case: (W).

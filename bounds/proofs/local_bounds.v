@@ -29,7 +29,8 @@ Section Families.
 Variables (T : finType) (R : nat).
 
 Definition family k M (K : {set facts T R}) count : Prop :=
-  exists (S : {set T}) (A : {set facts T R}), [/\ #|S| = M, A \subset K, #|A| = count & distinguished k S A].
+  exists (S : {set T}) (A : {set facts T R}),
+    [/\ #|S| = M, A \subset K, #|A| = count & distinguished k S A].
 
 (* The same, for a family that is made of choices. *)
 Lemma family_from_roots (X C : finType) k (S : {set T}) (K : {set facts T R})

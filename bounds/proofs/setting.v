@@ -3,8 +3,8 @@
    Docs: docs/theorems/theorem_4_2.md, "One entity enters a query". Python: bounds/counting.py
    (`tables`), bounds/theorem_4_2.py.
 
-   Entities are any finite type T; N is #|T|. Relations are the numbers below R. Facts are functions
-   f_0, ..., f_{R-1} of entities to entities; bijections are a subset of them. Words are read first
+   Entities are any finite type T; N is #|T|. Relations are the numbers below R. Facts are
+   functions f_0, ..., f_{R-1} of entities to entities; bijections are a subset of them. Words are read first
    letter first.
 
    A format fixes how many bits name the internal weights (B_T), one token's row of the embedding
@@ -68,7 +68,7 @@ Qed.
 
 Definition bits (n : nat) : Type := n.-tuple bool.
 
-(* Entities, then relations. Tokens that stand in every prompt are a part of the internal weights. *)
+(* Entities, then relations. Tokens that stand in every prompt belong to the internal weights. *)
 Definition token : Type := (T + 'I_R)%type.
 
 Record format (B_T B_e B_u : nat) := Format {

@@ -1,7 +1,8 @@
 (* Proposition 2 for R >= 2: for k >= 2 at least (N!)^R / N^2 k-hop tables exist; the sharpened
    global bound for R = 2. (That for R >= 3 there are even (N!)^R / 2 is proven on paper.)
 
-   Docs: docs/theorems/theorem_4_2.md, "Sharpened global bound". Python: `sharpened_global_bound`. *)
+   Docs: docs/theorems/theorem_4_2.md, "Sharpened global bound". Python:
+   `sharpened_global_bound`. *)
 
 From mathcomp Require Import all_ssreflect all_fingroup.
 From bounds Require Import setting lemma_0 lemma_1 global_bound.
@@ -136,17 +137,14 @@ Qed.
 
 End Sharpened.
 
-Section Bound.
-Variables (T : finType) (R' B_T B_e B_u : nat) (F : format T R'.+2 B_T B_e B_u).
-
 (* (N!)^R / N^2 = ((N-1)!)^2 (N!)^(R-2). *)
-Theorem sharpened_global_bound k : fixed_unembedding F k.+1 bijections ->
-  #|T|.-1`! ^ 2 * #|T|`! ^ R' <= 2 ^ (B_T + (#|T| + R'.+2) * B_e).
+Theorem sharpened_global_bound (T : finType) (R B_T B_e B_u : nat)
+    (F : format T R B_T B_e B_u) k : 1 < R -> fixed_unembedding F k.+1 bijections ->
+  #|T|.-1`! ^ 2 * #|T|`! ^ (R - 2) <= 2 ^ (B_T + (#|T| + R) * B_e).
 Proof.
+case: R F => [|[|R']] // F _; rewrite subSS subSS subn0.
 case: (posnP #|T|) => [-> | T_gt0 /tables_bound]; first by rewrite fact0 !exp1n expn_gt0.
 apply: leq_trans; rewrite -(leq_pmul2l (m := #|T| ^ 2)) ?expn_gt0 ?T_gt0 //.
 apply: leq_trans (proposition_2 R' k T_gt0).
 by rewrite mulnA -expnMn -[in #|T| * _](prednK T_gt0) -factS prednK // -expnD.
 Qed.
-
-End Bound.

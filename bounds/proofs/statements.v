@@ -2,8 +2,8 @@
 
    Docs: docs/theorems/theorem_4_2.md, "Statement". Python: bounds/theorem_4_2.py.
 
-   T is the set of entities, N = #|T|; F a format with B_T internal bits, B_e bits for a token's row
-   of the embedding, B_u bits for an entity's row of the unembedding. `fixed_unembedding F k
+   T is the set of entities, N = #|T|; F a format with B_T internal bits, B_e bits for a token's
+   row of the embedding, B_u bits for an entity's row of the unembedding. `fixed_unembedding F k
    bijections`: one unembedding is chosen once, and then every tuple of bijections is recalled by
    some other weights of the format: all queries of k hops are answered right.
    `every_unembedding`: the unembedding may depend on the facts, too.
@@ -37,8 +37,7 @@ Theorem theorem_4_2_fixed_unembedding : 0 < k -> fixed_unembedding F k bijection
 Proof.
 case: k => // d _ recalled; split=> [|R_gt1|M enough|M enough]; apply: up_log_min => //.
 - by case: eqP recalled => [[->] | _]; [exact: global_bound_one_hop | exact: global_bound].
-- case: R R_gt1 F recalled => [|[|R']] // _ F' recalled; rewrite subSS subSS subn0.
-  exact: (sharpened_global_bound recalled).
+- exact: sharpened_global_bound R_gt1 recalled.
 - exact: disjoint_trees_bound recalled enough.
 - exact: shared_leaves_bound recalled enough.
 Qed.

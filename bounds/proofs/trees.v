@@ -67,7 +67,8 @@ End Extension.
 Lemma entities_outside (T : finType) (A : {set T}) x : #|A| + x <= #|T| ->
   exists h : 'I_x -> T, injective h /\ forall i, h i \notin A.
 Proof.
-move=> enough; have [|h h_inj] := @injection_exists [finType of 'I_x] [finType of {t | t \in ~: A}].
+move=> enough.
+have [|h h_inj] := @injection_exists [finType of 'I_x] [finType of {t | t \in ~: A}].
   by rewrite card_ord card_sig -(leq_add2l #|A|) (leq_trans enough) // cardsC.
 exists (fun i => val (h i)); split=> [i j /val_inj/h_inj // | i].
 by have := valP (h i); rewrite inE.
@@ -169,11 +170,13 @@ move=> c_inj outside.
 have i_inj : injective (fun x : 'I_M * {bseq d of 'I_R} => node x.1 (val x.2)).
   by move=> [m w] [m' w'] /node_inj[]; rewrite ?size_bseq //= => -> /val_inj->.
 have edge_inj r : injective (edge c r).
-  have apart (m : 'I_M) (w : {bseq d of 'I_R}) x : size w < d -> node m (rcons w r) = c r x -> False.
+  have apart (m : 'I_M) (w : {bseq d of 'I_R}) x :
+      size w < d -> node m (rcons w r) = c r x -> False.
     move=> w_d same; have := outside r x; rewrite inE => /existsP; apply.
     by exists (m, w); rewrite w_d same eqxx.
   move=> [m w] [m' w']; rewrite /edge /=; case: ifP => w_d; case: ifP => w'_d.
-  - by case/node_inj; rewrite ?size_rcons // => -> /(rcons_injl r) w_w'; congr (_, _); apply: val_inj.
+  - case/node_inj; rewrite ?size_rcons // => -> /(rcons_injl r) w_w'.
+    by congr (_, _); apply: val_inj.
   - by move/apart => /(_ w_d).
   - by move/esym/apart => /(_ w'_d).
   have full (v : {bseq d of 'I_R}) : (size v < d) = false -> size v == d.
