@@ -31,6 +31,8 @@ THEOREMS = (
     "local_bounds.shared_leaves_bound",
     "local_bounds.shared_leaves_bound_functions",
     "local_bounds.disjoint_trees_bound_functions",
+    "local_bounds.tables_family",
+    "local_bounds.family_bound_all_rows",
     "fact_aware_bound.proposition_6",
     "fact_aware_bound.proposition_6_functions",
     "fact_aware_bound.fact_aware_bound",
@@ -50,6 +52,8 @@ THEOREMS = (
     "imperfect_recall.imperfect_global",
     "imperfect_recall.imperfect_shared_leaves",
     "imperfect_sharpened_bound.imperfect_sharpened_global",
+    "row_values.proposition_7",
+    "row_values.row_bits",
 )
 
 DAMAGES = (
@@ -172,6 +176,12 @@ DAMAGES = (
         "1 < R -> 2 * e < R ^ d ->",
         "1 < R -> e < R ^ d ->",
         "twice as many wrong answers that cost nothing",
+    ),
+    Damage(
+        "row_values.v",
+        "((#|T| - tree R d) ^_ (R ^ d)) ^ R <= #|[set",
+        "((#|T| - tree R d) ^_ (R ^ d)) ^ R < #|[set",
+        "a value of a row more than there are members of the family",
     ),
     Damage(
         "setting.v",
