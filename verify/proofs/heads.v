@@ -140,7 +140,8 @@ have -> : head_adds weigh h x ord_max c 0 - mu c 0
   under eq_bigr => q _ do rewrite value_exact mxE.
   under [in RHS]eq_bigr => q _ do rewrite mulrBr.
   by rewrite sumrB -mulr_suml w_sum mul1r.
-rewrite (bigID (mem A)) /= (eq_bigr (fun p => w a * (value_at h p (t p) c 0 - mu c 0))); last first.
+rewrite (bigID (mem A)) /=.
+rewrite (eq_bigr (fun p => w a * (value_at h p (t p) c 0 - mu c 0))); last first.
   by move=> p in_p; rewrite (w_alike p a).
 rewrite -mulr_sumr mean_c mulr0 add0r; apply: (le_trans (ler_norm_sum _ _ _)).
 apply: (@le_trans _ _ (\sum_(q | q \notin A) w q * moved f c 0)); last first.

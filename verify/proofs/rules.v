@@ -66,12 +66,13 @@ Lemma take_holds p st st' t e u r x :
   taken p st st' -> holds held st t e u x ->
   t p = Letter r -> passable T (walk T (rcons u r) e) -> holds held st' t e (rcons u r) x.
 Proof.
-move=> [node letters listed stream own' tabs un wr err] [case0 [rows ch near] fix0 at0 lets] at_p ok.
+move=> [node letters listed stream own' tabs un wr err].
+move=> [case0 [rows ch near] fix0 at0 lets] at_p ok.
 split.
 - exact: listed.
 - exists rows; first by rewrite tabs.
-  move=> c; rewrite un err => seen; suff -> : limit st' t e (rcons u r) rows = limit st t e u rows.
-    exact: near.
+  move=> c; rewrite un err => seen.
+  suff -> : limit st' t e (rcons u r) rows = limit st t e u rows by exact: near.
   rewrite /limit stream //; congr (_ + _); rewrite -addrA; congr (_ + _).
   rewrite [in RHS](bigD1 p) //= at_p (bigD1 p) //= own' eqxx add0r; congr (_ + _).
   by apply: eq_bigr => q /negbTE other; rewrite own' other.

@@ -22,13 +22,13 @@ Variables (F : realDomainType) (N R d n : nat).
 Record state := State {
   cases : node N -> seq (letter R) -> Prop;      (* a node at hand, and letters at hand *)
   known : node N -> seq (letter R) -> 'cV[F]_d;
-  own : 'I_n.+1 -> token N R -> 'cV[F]_d;        (* `tables`, of a position: a row for each token *)
-  tables : seq (seq 'cV[F]_d);                   (* `tables`, of a pass: any of its rows *)
+  own : 'I_n.+1 -> token N R -> 'cV[F]_d;        (* `tables` of positions: a row a token *)
+  tables : seq (seq 'cV[F]_d);                   (* `tables` of passes: any of the rows *)
   unknown : pred 'I_d;
   written : pred 'I_d;
   error : 'cV[F]_d;                              (* `leak` times `error` *)
-  at_node : option 'I_n.+1;                      (* `at_hand`: the position of the node at hand, *)
-  at_letters : seq 'I_n.+1                       (* and those of the letters *)
+  at_node : option 'I_n.+1;                      (* `at_hand`: the node's position, *)
+  at_letters : seq 'I_n.+1                       (* and the letters' *)
 }.
 
 Definition chosen (rows : seq 'cV[F]_d) (tabs : seq (seq 'cV[F]_d)) : bool :=

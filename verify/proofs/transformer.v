@@ -1,12 +1,13 @@
-(* The architecture, over any ordered ring (integers, rationals, any ordered field): the formula of
+(* The architecture, over any ordered ring (integers, rationals, ...): the formula of
    docs/certificates.md, "What a PASS states".
 
      x_p     = E[t_p] + P[p]
-     x_p    += sum over heads h of O_h sum_(q <= p) a_pq V_h x_q,  a_p of the scores <Q_h x_p, K_h x_q>
+     x_p    += sum over heads h of O_h sum_(q <= p) a_pq V_h x_q
      x_p    += W_n ReLU(... ReLU(W_0 x_p))
      logits  = U x_p
 
-   How scores become weights a_p is a parameter, `weighing`: softmax, or its limit (leaks.v).
+   How the scores <Q_h x_p, K_h x_q> become weights a_p is a parameter, `weighing`: softmax or its
+   limit (weights.v).
 
    In Python: `constructions/model/transformer.py`; what is stored of it, `Model` in
    verify/kernel/folder.py. Rows of Python's tables are columns (vectors) here. *)

@@ -12,7 +12,6 @@
    below as `leaked` in verify/kernel/arithmetic.py does, by 2.718281828^gap and by
    2^floor(1.442 gap). *)
 
-From Coq Require Import NArith.
 From mathcomp Require Import all_ssreflect all_algebra.
 From kernel Require Import task transformer.
 Set Implicit Arguments.
@@ -92,6 +91,38 @@ have below : outside * expo gap <= n%:R * expo (s a).
   by rewrite (sumr_const [predC A]) -[X in X <= _]mulr_natl ler_wpmul2r ?ler_nat // ltW.
 rewrite !mulrDr [outside * n%:R]mulrC addrC ler_add2r.
 by apply: (le_trans below); rewrite ler_wpmul2l ?ler0n.
+Qed.
+
+(* The limit: equal weights on the positions of the largest score, 0 on all others. *)
+Definition largest n (p : 'I_n.+1) (s : {ffun 'I_n.+1 -> F}) : {set 'I_n.+1} :=
+  [set q : 'I_n.+1 | (q <= p)%N && [forall r : 'I_n.+1, (r <= p)%N ==> (s r <= s q)]].
+
+Definition limit_weighing : weighing F := fun n p s q =>
+  if q \in largest p s then #|largest p s|%:R^-1 else 0.
+
+Definition limit_leak (gap : F) : F := if 0 < gap then 0 else 1.
+
+Theorem limit_leaks n : leaks_at_most limit_weighing n limit_leak.
+Proof.
+move=> s A gap [a in_A] alike lower; set B := largest ord_max s.
+have in_B q : (q \in B) = [forall r, s r <= s q].
+  rewrite inE -ltnS ltn_ord; apply: eq_forallb => r.
+  by rewrite -[X in X ==> _]ltnS ltn_ord.
+have B_gt0 : (0 < #|B|)%N.
+  case: (@arg_maxP _ _ _ ord0 xpredT s isT) => b _ top.
+  by apply/card_gt0P; exists b; rewrite in_B; apply/forallP=> r; apply: top.
+have weightE q : limit_weighing ord_max s q = if q \in B then #|B|%:R^-1 else 0 by [].
+have ge0 q : 0 <= limit_weighing ord_max s q.
+  by rewrite weightE; case: ifP => _; rewrite ?invr_ge0 ?ler0n.
+have sum1 : \sum_q limit_weighing ord_max s q = 1.
+  under eq_bigr do rewrite weightE.
+  by rewrite -big_mkcond sumr_const -[LHS]mulr_natl divff // pnatr_eq0 -lt0n.
+split=> // [p q in_p in_q|].
+  by rewrite !weightE !in_B (alike p q).
+rewrite /limit_leak; case: ifP => [gap_gt0|_]; last first.
+  by rewrite -sum1 [in X in _ <= X](bigID (mem A)) /= ler_addr sumr_ge0.
+rewrite big1 // => q out; rewrite weightE in_B ifN //; apply/negP=> /forallP/(_ a).
+by rewrite leNgt -subr_gt0 (lt_le_trans gap_gt0 (lower a q in_A out)).
 Qed.
 
 End Softmax.
