@@ -47,7 +47,7 @@ Definition run_proven (origin : 'I_n.+1) (at_letters : seq 'I_n.+1)
     (target : node N -> token N R) (margin : F) : Prop :=
   (forall p, may p (any p)) /\
   exists st st' pss, [/\ starts held may st origin, layers_proven (layers m) pss st st',
-    flatten pss = at_letters & decided T may any st' (unembedding m) target margin].
+    flatten pss = at_letters & decided T may any st' (vocabulary m) (unembedding m) target margin].
 
 Hypothesis weighs : leaks_at_most weigh n leak.
 
@@ -91,12 +91,12 @@ Theorem run_right origin at_letters target margin t e w :
   [seq t p | p <- at_letters] = [seq Letter r | r <- w] -> claimed T w e ->
   says weigh m t (target (walk T w e)) margin.
 Proof.
-move=> [any_may [st [st' [pss [begin steps at_w last]]]]] can at_origin at_ps claim v other.
+move=> [any_may [st [st' [pss [begin steps at_w last]]]]] can at_origin at_ps claim.
 have [passes [ok placesE runE]] := layers_sound any_may steps.
 have stands := start_holds begin can at_origin (fun p => erefl (held p (t p))).
 have [|e' [u' [stands' lead_on]]] := passes_compose ok can stands _ claim.
   by rewrite placesE at_w.
-rewrite /logit -runE; move: other; rewrite -[walk T w e]lead_on.
+rewrite /says /logit -runE -[walk T w e]lead_on.
 exact: (decided_answer any_may last can stands').
 Qed.
 

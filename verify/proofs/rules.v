@@ -137,22 +137,27 @@ move=> [case0 [rows ch near] fix0 at0 lets]; split.
 Qed.
 
 (* Rule 7, `Position.decide`: in every case the target is above all others. *)
-Definition decided st (U : token N R -> 'rV[F]_d) (target : node N -> token N R) margin : Prop :=
-  (forall v, reads may (U v) st) /\
-  forall e u v, cases st e u -> v <> target (walk T u e) ->
+Record decided st (vocabulary : token N R -> Prop) (U : token N R -> 'rV[F]_d)
+    (target : node N -> token N R) margin : Prop := Decided {
+  decide_reads : forall v, vocabulary v -> reads may (U v) st;
+  decide_target : forall e u, cases st e u -> vocabulary (target (walk T u e));
+  decide_margin : forall e u v, cases st e u -> vocabulary v -> v <> target (walk T u e) ->
     margin <= ((U (target (walk T u e)) - U v) *m seen any st e u) 0 0
-              - (sizes (U (target (walk T u e)) - U v) *m error st) 0 0.
+              - (sizes (U (target (walk T u e)) - U v) *m error st) 0 0
+}.
 
 Hypothesis any_may : forall p, may p (any p).
 
-Lemma decided_answer st U target margin t e u x :
-  decided st U target margin -> possible may t -> holds held st t e u x ->
-  forall v, v <> target (walk T u e) ->
+Lemma decided_answer st vocabulary U target margin t e u x :
+  decided st vocabulary U target margin -> possible may t -> holds held st t e u x ->
+  vocabulary (target (walk T u e)) /\
+  forall v, vocabulary v -> v <> target (walk T u e) ->
   (U v *m x ord_max) 0 0 + margin <= (U (target (walk T u e)) *m x ord_max) 0 0.
 Proof.
-move=> [rd above] can stands v other.
-have := read_within any_may (reads_sub (rd (target (walk T u e))) (rd v)) can stands.
-move=> /(_ 0 isT); have := above e u v (in_cases stands) other.
+move=> [rd listed above] can stands; have case_e := in_cases stands.
+have own_row := listed e u case_e; split=> // v row other.
+have := read_within any_may (reads_sub (rd _ own_row) (rd v row)) can stands.
+move=> /(_ 0 isT); have := above e u v case_e row other.
 set W := U _ - U v; set far := (sizes W *m _) 0 0; rewrite distrC => le_margin near.
 rewrite addrC -ler_subr_addr.
 have -> : (U (target (walk T u e)) *m x ord_max) 0 0 - (U v *m x ord_max) 0 0

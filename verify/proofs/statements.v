@@ -43,11 +43,11 @@ Theorem direct_model_is_right k any margin :
   run_proven T m (softmax_leak expo k) (@query_kinds N R k) any
     ord0 [seq lift ord0 i | i <- enum 'I_k] (name R) margin ->
   forall s (w : k.-tuple (letter R)), claimed T w (Some s) ->
-  forall v, v <> name R (walk T w (Some s)) ->
+  forall v, vocabulary m v -> v <> name R (walk T w (Some s)) ->
     logit (softmax expo) m (query_tokens s w) v + margin
       <= logit (softmax expo) m (query_tokens s w) (name R (walk T w (Some s))).
 Proof.
-by move=> proof s w; apply: (direct_model_right (@softmax_leaks F expo expo_is k) proof).
+by move=> proof s w /(direct_model_right (@softmax_leaks F expo expo_is k) proof)[].
 Qed.
 
 (* A model with a chain of thought that is proven writes, after every claimed query of 1 to K

@@ -83,6 +83,7 @@ Record model := Model {
   embedding : token N R -> 'cV[F]_width;
   positions : nat -> 'cV[F]_width; (* 0 where the model has none *)
   layers : seq (layer width);
+  vocabulary : token N R -> Prop; (* the tokens that have a row: PAD and END only of chains *)
   unembedding : token N R -> 'rV[F]_width
 }.
 
@@ -94,9 +95,10 @@ Definition at_start n (t : 'I_n.+1 -> token N R) : streams (width m) n :=
 Definition logit n (t : 'I_n.+1 -> token N R) (v : token N R) : F :=
   (unembedding m v *m forward weigh (layers m) (at_start t) ord_max) 0 0.
 
-(* The logit of v at the last position is above all others by at least `margin`. *)
+(* The logit of v at the last position is above those of all other tokens by `margin` or more. *)
 Definition says n (t : 'I_n.+1 -> token N R) (v : token N R) (margin : F) : Prop :=
-  forall v', v' <> v -> logit t v' + margin <= logit t v.
+  vocabulary m v /\
+  forall v', vocabulary m v' -> v' <> v -> logit t v' + margin <= logit t v.
 
 End Model.
 End Transformer.
