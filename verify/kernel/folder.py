@@ -125,6 +125,7 @@ class Model:
 
     def runs(self) -> list[tuple[int, int]]:
         """Every deciding position: (step, letters that are left for it)."""
+        # chain.v: step_is_run
         if not self.per_token:
             return [(1, self.hops)]
         steps, j, k = range(1, len(self.positions) - self.hops + 1), self.per_token, self.hops
@@ -145,6 +146,7 @@ class Model:
 
     def kinds(self, step: int, left: int) -> list[str]:
         """What each position up to the deciding one may hold (Lemma K2)."""
+        # chain.v: step_possible
         first, letters = (step - 1) * self.per_token + 1, ["letter"] * self.hops
         for p in range(1, self.hops + 1) if self.per_token else ():
             if p >= first + left:
