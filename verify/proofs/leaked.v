@@ -3,7 +3,7 @@
    Lemma K5 of docs/certificates.md, its last step: n positions whose scores are lower by a gap
    have together at most the weight n / (n + power), where power is 2.718281828^gap for a gap
    below 100, else 2^floor(1.442 min(gap, 100000)). Both are at most e^gap, of any function that
-   weights.v takes for an exponential: 2^721 <= 2.718281828^500 is computed in binary integers.
+   weights.v takes for an exponential: 2^75 <= 2.718^52 is computed in binary integers.
 
    In Python: `leaked` in verify/kernel/arithmetic.py. *)
 
@@ -30,7 +30,7 @@ Lemma to_nat_powers a b c k l :
   (N.to_nat a ^ k * N.to_nat b ^ l <= N.to_nat c ^ l)%N.
 Proof. by move/to_nat_le; rewrite Nnat.N2Nat.inj_mul multE !to_nat_power. Qed.
 
-Lemma powers_compared : (2 ^ 721 * 1000 ^ 500 <= 2718 ^ 500)%N.
+Lemma powers_compared : (2 ^ 75 * 1000 ^ 52 <= 2718 ^ 52)%N.
 Proof. by apply: (@to_nat_powers 2 1000 2718); vm_compute. Qed.
 
 Section Leaked.
@@ -56,11 +56,11 @@ have pos (a b : nat) : (0 < a)%N -> (0 < b)%N -> 0 < a%:R / b%:R :> F.
 exact: (lt_le_trans (pos 2718%N 1000%N isT isT) below_above).
 Qed.
 
-Lemma below_power : 2%:R ^+ 721 <= below ^+ 500.
+Lemma below_power : 2%:R ^+ 75 <= below ^+ 52.
 Proof.
-have powers (a b : nat) : (0 < b)%N -> (2 ^ 721 * b ^ 500 <= a ^ 500)%N ->
-    a%:R / b%:R <= below -> 2%:R ^+ 721 <= below ^+ 500.
-  move=> b_gt0 compared /(ler_expn2r 500) above; apply: le_trans (above _ _).
+have powers (a b : nat) : (0 < b)%N -> (2 ^ 75 * b ^ 52 <= a ^ 52)%N ->
+    a%:R / b%:R <= below -> 2%:R ^+ 75 <= below ^+ 52.
+  move=> b_gt0 compared /(ler_expn2r 52) above; apply: le_trans (above _ _).
   - by rewrite expr_div_n ler_pdivl_mulr ?exprn_gt0 ?ltr0n // -!natrX -natrM ler_nat.
   - by rewrite nnegrE divr_ge0 ?ler0n.
   - by rewrite nnegrE ltW ?below_gt0.
@@ -74,14 +74,23 @@ have [pos add mono one] := expo_is; elim: gap => [|gap IH].
 by rewrite -addn1 natrD add exprD expr1 ler_pmul // ?exprn_ge0 // ltW // below_gt0.
 Qed.
 
+Lemma fraction_above gap : (1442 * gap %/ 1000 * 52 <= 75 * gap)%N.
+Proof.
+have := leq_trunc_div (1442 * gap) 1000; set a := (1442 * gap %/ 1000)%N.
+have -> : (a * 1000 = a * 500 * 2)%N by rewrite -mulnA.
+rewrite -[1442%N]/(721 * 2)%N [(721 * 2 * gap)%N]mulnAC leq_pmul2r // => le_a.
+rewrite -(@leq_pmul2r 125) // -mulnA -[(52 * 125)%N]/(500 * 13)%N mulnA.
+apply: (@leq_trans (721 * gap * 13)); first by rewrite leq_mul2r le_a.
+by rewrite mulnAC [(75 * gap * 125)%N]mulnAC leq_mul2r orbT.
+Qed.
+
 Lemma exponential_above_two gap : 2%:R ^+ (1442 * gap %/ 1000) <= expo gap%:R.
 Proof.
 apply: le_trans (exponential_above gap).
-rewrite -(@ler_pexpn2r _ 1000) // ?nnegrE ?exprn_ge0 ?ler0n ?(ltW below_gt0) //.
-rewrite -!exprM; apply: (@le_trans _ _ (2%:R ^+ (1442 * gap))).
-  by rewrite ler_weexpn2l ?ler1n // leq_trunc_div.
-rewrite [(gap * 1000)%N]mulnC !exprM ler_expn2r ?nnegrE ?exprn_ge0 ?ler0n ?(ltW below_gt0) //.
-rewrite -[1442%N]/(721 * 2)%N -[1000%N]/(500 * 2)%N !exprM.
+rewrite -(@ler_pexpn2r _ 52) // ?nnegrE ?exprn_ge0 ?ler0n ?(ltW below_gt0) //.
+rewrite -!exprM; apply: (@le_trans _ _ (2%:R ^+ (75 * gap))).
+  by rewrite ler_weexpn2l ?ler1n // fraction_above.
+rewrite [(gap * 52)%N]mulnC !exprM.
 by rewrite ler_expn2r ?nnegrE ?exprn_ge0 ?ler0n ?(ltW below_gt0) // below_power.
 Qed.
 
