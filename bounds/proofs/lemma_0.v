@@ -29,7 +29,7 @@ Definition distinguished (T : finType) R k (S : {set T}) (A : {set facts T R}) :
 
 Section LemmaZero.
 Variables (T : finType) (R B_T B_e B_u : nat) (F : format T R B_T B_e B_u).
-Implicit Types (W : weights T R B_T B_e B_u) (S Q : {set T}) (A : {set facts T R}).
+Implicit Types (W : weights T R B_T B_e B_u) (S Q : {set T}).
 
 (* The bits that enter queries from S: internal ones, and the rows of S and of the relations. *)
 Definition code_from (S : {set T}) : finType :=
@@ -66,8 +66,9 @@ by case: same => ->.
 Qed.
 
 (* Equation (1) of docs/imperfect-recall.md: `good f W` says that W answers queries from S as it
-   is asked to; weights whose answers from S are the same are good for the same facts. *)
-Theorem settings_needed S A X U (good : facts T R -> weights T R B_T B_e B_u -> bool) :
+   is asked to; weights whose answers from S are the same are good for the same f. *)
+Theorem settings_needed (I : finType) (A : {set I}) S X U
+    (good : I -> weights T R B_T B_e B_u -> bool) :
   (forall f W W', code S W = code S W' -> unembedding W = unembedding W' ->
     good f W -> good f W') ->
   (forall f, f \in A -> exists W, unembedding W = U /\ good f W) ->
@@ -93,13 +94,13 @@ by apply/negP => /andP[_ /existsP[q]]; rewrite none.
 Qed.
 
 (* Lemma 0 (a). *)
-Theorem lemma_0_fixed k S A : fixed_unembedding F k A -> distinguished k S A ->
+Theorem lemma_0_fixed k S (A : {set facts T R}) : fixed_unembedding F k A -> distinguished k S A ->
   #|A| <= 2 ^ (B_T + (#|S| + R) * B_e).
 Proof.
 move=> [U all_recalled] apart; rewrite -[X in _ <= X]mul1n.
 pose good (f : facts T R) W := 
   [forall s, (s \in S) ==> [forall w : k.-tuple 'I_R, answers F W s w (follow f s w)]].
-apply: (@settings_needed S A 1 U good) => [f W W' same same_U | f f_in | W].
+apply: (@settings_needed _ A S 1 U good) => [f W W' same same_U | f f_in | W].
 - move=> /forallP W_f; apply/forallP => s; apply/implyP => s_in.
   apply/forallP => w; rewrite -(code_answers _ _ s_in same same_U).
   by have /implyP/(_ s_in)/forallP/(_ w) := W_f s.
@@ -118,7 +119,8 @@ Definition code_and_rows (S Q : {set T}) W :
 
 (* Lemma 0 (b): the queries of D start in S, every member of A answers them in Q, and members that
    answer them alike are equal. *)
-Theorem lemma_0_every k S Q A (D : {set query T R k}) : every_unembedding F k A ->
+Theorem lemma_0_every k S Q (A : {set facts T R}) (D : {set query T R k}) :
+  every_unembedding F k A ->
   (forall q, q \in D -> q.1 \in S) ->
   (forall f q, f \in A -> q \in D -> follow f q.1 q.2 \in Q) ->
   {in A &, forall f g,

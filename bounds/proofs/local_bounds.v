@@ -50,32 +50,46 @@ move=> [U recalled] [S [A [<- /subsetP sub <- apart]]].
 by apply: (lemma_0_fixed _ apart) => //; exists U => f /sub; apply: recalled.
 Qed.
 
+(* Any choice of edges out of the frontier, into L = N - M I(d) entities for each relation. *)
+Lemma shared_leaves_edges d M : M * tree R d.+1 <= #|T| ->
+  exists (node : 'I_M -> seq 'I_R -> T) (slot : 'I_R -> 'I_(#|T| - M * tree R d) -> T),
+    [/\ distinct_nodes d node, forall r, injective (slot r) &
+      forall c : 'I_R -> 'I_M * d.-tuple 'I_R -> 'I_(#|T| - M * tree R d),
+        (forall r, injective (c r)) ->
+        exists2 f, f \in bijections & forall r m (u : d.-tuple 'I_R),
+          follow f (node m [::]) (rcons u r) = slot r (c r (m, u))].
+Proof.
+move=> enough; have [node node_inj] := distinct_nodes_exist enough.
+have free r : exists h : 'I_(#|T| - M * tree R d) -> T,
+    injective h /\ forall i, h i \notin fixed_targets d node r.
+  apply: entities_outside; rewrite -[in X in _ <= X](@subnKC (M * tree R d) #|T|).
+    by rewrite leq_add2r card_fixed_targets.
+  by apply: leq_trans enough; rewrite leq_mul // tree_recr leq_addr.
+have [slot slotP] := fin_all_exists free; exists node, slot; split=> // [r | c c_inj].
+  by case: (slotP r).
+have [||f f_bij f_c] := bijections_along_trees node_inj (c := fun r x => slot r (c r x)).
+- by move=> r x y /(proj1 (slotP r))/c_inj.
+- by move=> r x; apply: (proj2 (slotP r)).
+by exists f.
+Qed.
+
 (* Proposition 4. k = d + 1. *)
 Theorem proposition_4 d M : M * tree R d.+1 <= #|T| ->
   family d.+1 M bijections (((#|T| - M * tree R d) ^_ (M * R ^ d)) ^ R).
 Proof.
-move=> enough; have [node node_inj] := distinct_nodes_exist enough.
-set L := #|T| - _.
-have free r : exists h : 'I_L -> T, injective h /\ forall i, h i \notin fixed_targets d node r.
-  apply: entities_outside; rewrite -[in X in _ <= X](@subnKC (M * tree R d) #|T|).
-    by rewrite leq_add2r card_fixed_targets.
-  by apply: leq_trans enough; rewrite leq_mul // tree_recr leq_addr.
-have [slot slotP] := fin_all_exists free.
+move=> /shared_leaves_edges[node [slot [node_inj slot_inj members]]].
 pose P := [finType of 'I_M * d.-tuple 'I_R].
-pose C := [finType of {ffun 'I_R -> injections P L}].
+pose C := [finType of {ffun 'I_R -> injections P (#|T| - M * tree R d)}].
 rewrite -{1}(card_roots node_inj).
 pose ask (x : 'I_R * P) : query T R d.+1 := (node x.2.1 [::], [tuple of rcons x.2.2 x.1]).
 pose shown (c : C) (x : 'I_R * P) := slot x.1 (val (c x.1) x.2).
-have -> : (L ^_ (M * R ^ d)) ^ R = #|C|.
+have -> : ((#|T| - M * tree R d) ^_ (M * R ^ d)) ^ R = #|C|.
   by rewrite card_ffun card_injections card_prod card_tuple !card_ord.
 apply: (@family_from_roots [finType of 'I_R * P] C d.+1 _ _ ask shown) => [x | c | c c' same].
 - exact: root_in.
-- have [||f f_bij f_c] := bijections_along_trees node_inj (c := fun r x => slot r (val (c r) x)).
-  + by move=> r x y /(proj1 (slotP r))/injections_inj.
-  + by move=> r x; apply: (proj2 (slotP r)).
+- have [r | f f_bij f_c] := members (fun r => val (c r)); first exact: injections_inj.
   by exists f => // -[r [m u]]; apply: f_c.
-- apply/ffunP => r; apply/val_inj/ffunP => x.
-  by apply: (proj1 (slotP r)); apply: (same (r, x)).
+- by apply/ffunP => r; apply/val_inj/ffunP => x; apply: (slot_inj r); apply: (same (r, x)).
 Qed.
 
 (* Functions: the leaves may be any entities. *)

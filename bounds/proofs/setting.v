@@ -4,8 +4,8 @@
    (`tables`), bounds/theorem_4_2.py.
 
    Entities are any finite type T; N is #|T|. Relations are the numbers below R. Facts are
-   functions f_0, ..., f_{R-1} of entities to entities; bijections are a subset of them. Words are read first
-   letter first.
+   functions f_0, ..., f_{R-1} of entities to entities; bijections are a subset of them. Words are
+   read first letter first.
 
    A format fixes how many bits name the internal weights (B_T), one token's row of the embedding
    (B_e) and one entity's row of the unembedding (B_u), and how a prompt is computed from them. A

@@ -44,6 +44,10 @@ THEOREMS = (
     "headline_numbers.headline_shared_leaves",
     "headline_numbers.headline_shared_leaves_504",
     "headline_numbers.headline_global",
+    "refillings.refillings_served",
+    "imperfect_recall.imperfect_one_hop",
+    "imperfect_recall.imperfect_global",
+    "imperfect_recall.imperfect_shared_leaves",
 )
 
 DAMAGES = (
@@ -136,6 +140,30 @@ DAMAGES = (
         "(N.shiftr (fst a) s, snd a + s)",
         "(N.succ (N.shiftr (fst a) s), snd a + s)",
         "a lower bound that is rounded up",
+    ),
+    Damage(
+        "refillings.v",
+        "Theorem refillings_served e : #|served e| <= most_served #|P| F R e.",
+        "Theorem refillings_served e : #|served e| <= most_served #|P| F R e.-1.",
+        "one wrong answer fewer in what a map of answers serves",
+    ),
+    Damage(
+        "refillings.v",
+        "'C(L, x) * (F + x) ^_ x",
+        "'C(L, x) * F ^_ x",
+        "places that are filled anew with none of their own values",
+    ),
+    Damage(
+        "imperfect_recall.v",
+        "c * most_served N 0 R (e %/ c) * 2",
+        "most_served N 0 R (e %/ c) * 2",
+        "a word with few wrong answers behind it that need not be named",
+    ),
+    Damage(
+        "imperfect_recall.v",
+        "(N - M * tree R d.+1) R (M * t) *",
+        "(N - M * tree R d.+1) R t *",
+        "as many wrong answers in all as from one subject",
     ),
     Damage(
         "setting.v",
