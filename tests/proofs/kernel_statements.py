@@ -1,5 +1,159 @@
 """The theorems of verify/proofs, and damaged ones that must be refused."""
 
-from statements import Proofs
+from statements import Damage, Proofs
 
-KERNEL = Proofs("verify/proofs", (), ())
+THEOREMS = (
+    "statements.unread_columns_over_integers",
+    "statements.all_passes",
+    "statements.direct_model_is_right",
+    "statements.chain_is_right",
+    "statements.leak_is_bounded",
+    "statements.direct_model_is_right_in_the_limit",
+    "task.stored_path_passes_entities",
+    "unread_columns.unread_columns_never_matter",
+    "unread_columns.unread_columns_change_no_logit",
+    "stated.read_within",
+    "rules.start_holds",
+    "rules.take_holds",
+    "rules.all_taken_hold",
+    "rules.rebase_holds",
+    "rules.decided_answer",
+    "rules.passes_compose",
+    "units.units_sound",
+    "weights.softmax_leaks",
+    "weights.limit_leaks",
+    "leaked.leaked_bounds_softmax",
+    "heads.key_exact",
+    "heads.value_exact",
+    "heads.equal_scores",
+    "heads.real_gap",
+    "heads.head_within",
+    "heads.heads_sound",
+    "copied_values.mean_from_sources",
+    "computed_bounds.shaken_by_span",
+    "computed_bounds.gap_less_one",
+    "computed_bounds.units_of_leak",
+    "computed_bounds.mlp_error_in_units",
+    "computed_bounds.margin_by_sizes",
+    "kernel.run_right",
+    "kernel.direct_model_right",
+    "chain.step_is_run",
+    "chain.step_possible",
+    "chain.chain_step",
+    "chain.chain_right",
+    "one_hop_lookup.lookup_proven",
+    "one_hop_lookup.lookup_is_right",
+)
+
+DAMAGES = (
+    Damage(
+        "unread_columns.v",
+        "blind unread (key h) & blind unread (value h)",
+        "blind unread (key h) & True",
+        "values that read unread columns change nothing",
+    ),
+    Damage(
+        "stated.v",
+        "[/\\ blind (unknown st) W,",
+        "[/\\ blind pred0 W,",
+        "a matrix may read an unknown column",
+    ),
+    Damage(
+        "stated.v",
+        "W *m row = W *m row'].",
+        "W *m row = W *m row].",
+        "a matrix may read which row of a table was added",
+    ),
+    Damage(
+        "rules.v",
+        "if q == p then 0 else own st q v",
+        "own st q v",
+        "the row of a letter at hand is added twice",
+    ),
+    Damage(
+        "rules.v",
+        "cases st e u -> cases st' (walk T u e) [::]",
+        "cases st e u -> cases st' e [::]",
+        "after a pass the nodes at hand are those before it",
+    ),
+    Damage(
+        "rules.v",
+        "unknown st c -> unknown st' c",
+        "unknown st c -> ~~ unknown st c -> unknown st' c",
+        "a column that is unknown may become known again",
+    ),
+    Damage(
+        "rules.v",
+        "\n              - (sizes (U (target (walk T u e)) - U v) *m error st) 0 0",
+        "",
+        "the margin in the limit holds with leaks",
+    ),
+    Damage(
+        "units.v",
+        "error st c 0 + mlp_error W (error st) c 0 <= error st' c 0",
+        "error st c 0 <= error st' c 0",
+        "an MLP adds nothing to the error",
+    ),
+    Damage(
+        "weights.v",
+        "F := n%:R / (n%:R + expo gap)",
+        "F := 1 / (1 + expo gap)",
+        "one position beside leaks as much as n",
+    ),
+    Damage(
+        "leaked.v",
+        "1442 * minn gap",
+        "1443 * minn gap",
+        "log2(e) is above 1.443",
+    ),
+    Damage(
+        "heads.v",
+        "blind (written st) (key h)",
+        "blind pred0 (key h)",
+        "keys may read what a layer has written",
+    ),
+    Damage(
+        "heads.v",
+        "gap f + shaken st h p q <=",
+        "gap f <=",
+        "an error of the query moves no score",
+    ),
+    Damage(
+        "heads.v",
+        "q \\in selected f e u ->\n    key_at h p = key_at h q",
+        "q \\in selected f e u ->\n    key_at h p = key_at h p",
+        "different keys may have one score",
+    ),
+    Damage(
+        "copied_values.v",
+        "cases st e u -> selected e u = [set p]",
+        "cases st e u -> p \\in selected e u",
+        "a token that is not at hand may be averaged with others",
+    ),
+    Damage(
+        "computed_bounds.v",
+        "moved <= 1 -> gap.-1%:R + moved <= apart",
+        "moved <= 1 -> gap%:R + moved <= apart",
+        "an error of the query takes nothing off a gap",
+    ),
+    Damage(
+        "kernel.v",
+        "forall s (w : k.-tuple (letter R)), claimed T w (Some s) ->",
+        "forall s (w : k.-tuple (letter R)),",
+        "queries that are not claimed are answered, too",
+    ),
+    Damage(
+        "chain.v",
+        "if (l < j)%N then v = Pad else is_letter v \\/ v = Pad",
+        "v = Pad",
+        "after the letters of a step comes PAD, whatever the path",
+    ),
+    Damage(
+        "chain.v",
+        "generated next (steps (size w)).+1 (chain_prompt s w 0)",
+        "generated next (steps (size w)) (chain_prompt s w 0)",
+        "END is written in place of the last node",
+    ),
+)
+
+KERNEL = Proofs("verify/proofs", THEOREMS, DAMAGES)
