@@ -225,6 +225,7 @@ class Position:
         shaken = self.leak * Fraction(float(grown(grown(self.error, query), span[None])[0]))
         require(shaken <= 1, "earlier leaks may move scores by more than 1", Undecided)
         self.leak = max(self.leak, leaked(gap - (shaken > 0), len(keys) - 1))
+        # computed_bounds.v: largest_of_others, smallest_of_others, moved_by_extremes
         high, low = (np.stack([f(rows, axis=0) for rows in added]) for f in (np.max, np.min))
         two, last = np.sort(high, axis=0)[-2:], np.sort(low, axis=0)[:2]
         above = np.where(high == two[1], two[0], two[1]) - low  # of the other positions

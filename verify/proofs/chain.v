@@ -77,8 +77,8 @@ have /andP[_ short] := fits.
 by rewrite /= !size_cat !size_map size_nseq size_iota subnKC.
 Qed.
 
-(* Of K places for letters, those of the path have its letters, and the others PAD. *)
-Lemma nth_place i p : (p < K)%N ->
+(* Of K positions for letters, those of the path have its letters, and the others PAD. *)
+Lemma nth_letter_position i p : (p < K)%N ->
   nth Pad (chain_prompt s w i) p.+1 = nth Pad [seq Letter r | r <- w] p.
 Proof.
 have /andP[_ short] := fits => lt_p /=.
@@ -108,12 +108,12 @@ right; split=> //; first by rewrite /passable orbF in ok.
 by apply: (unknown_needs_missing_fact (w := take (i.+1 * j) w) (e := Some s)).
 Qed.
 
-Lemma place_letter p : (p < size w)%N -> is_letter (nth Pad [seq Letter r | r <- w] p).
+Lemma nth_is_letter p : (p < size w)%N -> is_letter (nth Pad [seq Letter r | r <- w] p).
 Proof.
 by case: w => // r w' lt_p; rewrite (nth_map r) //; exists (nth r (r :: w') p).
 Qed.
 
-Lemma place_pad p : (size w <= p)%N -> nth (@Pad N R) [seq Letter r | r <- w] p = Pad.
+Lemma nth_is_pad p : (size w <= p)%N -> nth (@Pad N R) [seq Letter r | r <- w] p = Pad.
 Proof. by move=> long; rewrite nth_default // size_map. Qed.
 
 Lemma steps_le k i : (steps k <= i)%N = (k <= i * j)%N.
@@ -163,7 +163,7 @@ Lemma step_possible :
 Proof.
 move=> [p lt_p]; rewrite /chain_kinds /as_tokens.
 have : nth Pad (chain_prompt s w i) 0 = Entity s by [].
-move: (chain_prompt s w i) (@nth_place i) (@nth_written i) => ts nth_p nth_w nth_0.
+move: (chain_prompt s w i) (@nth_letter_position i) (@nth_written i) => ts nth_p nth_w nth_0.
 case: p lt_p => [|p] lt_p /=; first by exists s.
 case: (ltnP K p.+1) => [written_p|lt_pK].
   rewrite -(subnKC (written_p : K <= p)%N) nth_w; first exact: reached_written.
@@ -171,12 +171,12 @@ case: (ltnP K p.+1) => [written_p|lt_pK].
 rewrite nth_p // addn1 addSn ltnS.
 case: (leqP (i * j + left) p) => [after|before].
   case: (ltnP left j) => [few|_]; last first.
-    by case: (ltnP p (size w)) => [/place_letter|/place_pad]; [left | right].
-  apply: place_pad; apply: leq_trans after; rewrite -leq_subLR.
+    by case: (ltnP p (size w)) => [/nth_is_letter|/nth_is_pad]; [left | right].
+  apply: nth_is_pad; apply: leq_trans after; rewrite -leq_subLR.
   by move: few; rewrite /left gtn_min ltnn orFb => /ltnW/minn_idPr ->.
 case: ifP => [_|later].
-  by case: (ltnP p (size w)) => [/place_letter|/place_pad]; [left | right].
-apply: place_letter; move: later; case: (posnP left) => [none|some] /= later.
+  by case: (ltnP p (size w)) => [/nth_is_letter|/nth_is_pad]; [left | right].
+apply: nth_is_letter; move: later; case: (posnP left) => [none|some] /= later.
   move/negbT: later; rewrite -leqNgt addSn ltnS => le_p.
   case i_a: i le_p => [|a]; first by rewrite mul0n leqn0 addn_eq0 (gtn_eqF j_gt0) andbF.
   by rewrite mulSn addnC leq_add2l => /leq_ltn_trans; apply; apply: before_step.
@@ -207,7 +207,7 @@ have in_w : (i * j + a < size w)%N.
   move: none; rewrite -[X in (_ <= X)%N]addn0 leq_add2l leqn0 => /eqP none.
     by rewrite none in lt_a.
 rewrite -map_comp (nth_map 0%N) ?size_iota // nth_iota // add0n /as_tokens /= addn1 addSn inordK.
-  by rewrite nth_place ?(leq_trans in_w) // map_take map_drop nth_take // nth_drop.
+  by rewrite nth_letter_position ?(leq_trans in_w) // map_take map_drop nth_take // nth_drop.
 by rewrite ltnS (leq_trans in_w) // (leq_trans short) ?leq_addr.
 Qed.
 

@@ -1,8 +1,9 @@
 (* What the kernel computes in place of the numbers of the rules is at least as much.
 
    Lemmas K5, K6 and K8 of docs/certificates.md, where they pass to coarser bounds: one `span` for
-   all pairs of positions; a gap less 1 for an error that moves scores by at most 1; errors counted
-   in units of the largest leak so far; twice the largest `|U_t| error` for the pair of two tokens.
+   all pairs of positions; the largest difference of a position and all others, by sorting; a gap
+   less 1 for an error that moves scores by at most 1; errors counted in units of the largest leak
+   so far; twice the largest `|U_t| error` for the pair of two tokens.
 
    In Python: `Position.leaks`, `add_heads`, `add_units` and `decide` in verify/kernel/proof.py. *)
 
@@ -37,6 +38,35 @@ Lemma gap_less_one (gap : nat) (moved apart : F) :
 Proof.
 case: gap => // gap _; rewrite -[X in X%:R <= _]addn1 natrD => above small.
 by apply: le_trans above; rewrite ler_add2l.
+Qed.
+
+(* `two`: the largest number, and one that is at least as large as one of any two positions'. So
+   the largest of all positions but t is found (`np.where(high == two[1], two[0], two[1])`). *)
+Lemma largest_of_others (I : Type) (high : I -> F) (second top : F) t q :
+  (forall p, high p <= top) -> (forall p p', p <> p' -> high p <= second \/ high p' <= second) ->
+  q <> t -> high q <= if high t == top then second else top.
+Proof.
+move=> le_top two other; case: eqP => [at_top|_]; last exact: le_top.
+by case: (two q t other) => // le_t; apply: le_trans (le_top q) _; rewrite -at_top.
+Qed.
+
+(* `last`: in the same way, the smallest of all others. *)
+Lemma smallest_of_others (I : Type) (low : I -> F) (bottom second : F) t q :
+  (forall p, bottom <= low p) -> (forall p p', p <> p' -> second <= low p \/ second <= low p') ->
+  q <> t -> (if low t == bottom then second else bottom) <= low q.
+Proof.
+move=> ge_bottom two other; case: eqP => [at_bottom|_]; last exact: ge_bottom.
+by case: (two q t other) => // ge_t; apply: le_trans (ge_bottom q); rewrite -at_bottom.
+Qed.
+
+(* `moved`: of values between `low` and `high` of t, and of all others. *)
+Lemma moved_by_extremes (of_t of_other low high low_others high_others : F) :
+  low <= of_t <= high -> low_others <= of_other <= high_others ->
+  `|of_other - of_t| <= Num.max (high_others - low) (high - low_others).
+Proof.
+move=> /andP[ge_low le_high] /andP[ge_others le_others].
+rewrite ler_norml ler_oppl opprB !le_maxr.
+by apply/andP; split; apply/orP; [right | left]; apply: ler_sub.
 Qed.
 
 (* `self.leak` grows to the largest, and `error` counts in units of it. *)

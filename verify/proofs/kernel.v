@@ -67,7 +67,7 @@ Qed.
 
 Lemma layers_sound ls pss st st' :
   (forall p, may p (any p)) -> layers_proven ls pss st st' ->
-  exists passes, [/\ proven T held may passes st st', places passes = flatten pss
+  exists passes, [/\ proven T held may passes st st', positions_taken passes = flatten pss
     & forall x, run passes x = forward weigh ls x].
 Proof.
 move=> any_may steps; elim: {ls pss st st'} steps.
@@ -75,13 +75,13 @@ move=> any_may steps; elim: {ls pss st st'} steps.
 - move=> l ls ps pss fs st st1 st2 st3 st4 take_ps by_heads by_units _ [passes [ok at_w same]].
   exists (Pass ps (fun x => apply_layer weigh x l) :: passes); split=> //.
     exact: (KeepsNothing take_ps (layer_sound any_may by_heads by_units)).
-    by rewrite /places /= -at_w.
+    by rewrite /positions_taken /= -at_w.
   by move=> x; apply: same.
 - move=> l ls ps pss fs kept row st st1 st2 st3 st4 st5 take_ps by_heads by_units re _.
   move=> [passes [ok at_w same]].
   exists (Pass ps (fun x => apply_layer weigh x l) :: passes); split=> //.
     exact: (KeepsColumns take_ps (layer_sound any_may by_heads by_units) re).
-    by rewrite /places /= -at_w.
+    by rewrite /positions_taken /= -at_w.
   by move=> x; apply: same.
 Qed.
 
@@ -92,10 +92,10 @@ Theorem run_right origin at_letters target margin t e w :
   says weigh m t (target (walk T w e)) margin.
 Proof.
 move=> [any_may [st [st' [pss [begin steps at_w last]]]]] can at_origin at_ps claim.
-have [passes [ok placesE runE]] := layers_sound any_may steps.
+have [passes [ok positionsE runE]] := layers_sound any_may steps.
 have stands := start_holds begin can at_origin (fun p => erefl (held p (t p))).
 have [|e' [u' [stands' lead_on]]] := passes_compose ok can stands _ claim.
-  by rewrite placesE at_w.
+  by rewrite positionsE at_w.
 rewrite /says /logit -runE -[walk T w e]lead_on.
 exact: (decided_answer any_may last can stands').
 Qed.

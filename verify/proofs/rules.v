@@ -178,7 +178,8 @@ Inductive proven : seq pass -> state F N R d n -> state F N R d n -> Prop :=
       all_taken ps st st1 -> sound held may f st1 st2 -> rebased kept row st2 st3 ->
       proven passes st3 st4 -> proven (Pass ps f :: passes) st st4.
 
-Definition places (passes : seq pass) : seq 'I_n.+1 := flatten [seq takes p | p <- passes].
+Definition positions_taken (passes : seq pass) : seq 'I_n.+1 :=
+  flatten [seq takes p | p <- passes].
 
 Definition run (passes : seq pass) x : streams F d n := foldl (fun x p => runs p x) x passes.
 
@@ -196,19 +197,19 @@ Qed.
    the whole path leads. *)
 Theorem passes_compose passes st st' t e u w x :
   proven passes st st' -> possible may t -> holds held st t e u x ->
-  [seq t p | p <- places passes] = [seq Letter r | r <- w] -> claimed T w (walk T u e) ->
+  [seq t p | p <- positions_taken passes] = [seq Letter r | r <- w] -> claimed T w (walk T u e) ->
   exists e' u', holds held st' t e' u' (run passes x) /\ walk T u' e' = walk T w (walk T u e).
 Proof.
 move=> steps can; elim: steps e u w x => {passes st st'}.
 - by move=> st e u [|r w] x // stands _ _; exists e, u.
 - move=> ps f passes st st1 st2 st3 take_ps ok _ IH e u w x stands.
-  rewrite /places /= => /split_letters[w1 [w2 [-> at_w1 at_w2]]].
+  rewrite /positions_taken /= => /split_letters[w1 [w2 [-> at_w1 at_w2]]].
   rewrite claimed_cat => /andP[claim1 claim2].
   have stands2 := ok _ _ _ _ can (all_taken_hold take_ps stands at_w1 claim1).
   have [|e' [u' [stands' lead_on]]] := IH _ _ w2 _ stands2 at_w2; first by rewrite walk_cat.
   by exists e', u'; split=> //; rewrite lead_on !walk_cat.
 - move=> ps f passes kept row st st1 st2 st3 st4 take_ps ok re _ IH e u w x stands.
-  rewrite /places /= => /split_letters[w1 [w2 [-> at_w1 at_w2]]].
+  rewrite /positions_taken /= => /split_letters[w1 [w2 [-> at_w1 at_w2]]].
   rewrite claimed_cat => /andP[claim1 claim2].
   have stands2 := ok _ _ _ _ can (all_taken_hold take_ps stands at_w1 claim1).
   have [|e' [u' [stands' lead_on]]] := IH _ [::] w2 _ (rebase_holds re stands2) at_w2.

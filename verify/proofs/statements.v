@@ -27,7 +27,7 @@ Theorem all_passes (F : realDomainType) N R d n (T : task N R)
     (held : 'I_n.+1 -> token N R -> 'cV[F]_d) (may : 'I_n.+1 -> token N R -> Prop)
     (passes : seq (pass F d n)) st st' t e u w x :
   proven T held may passes st st' -> possible may t -> holds held st t e u x ->
-  [seq t p | p <- places passes] = [seq Letter r | r <- w] -> claimed T w (walk T u e) ->
+  [seq t p | p <- positions_taken passes] = [seq Letter r | r <- w] -> claimed T w (walk T u e) ->
   exists e' u', holds held st' t e' u' (run passes x) /\ walk T u' e' = walk T w (walk T u e).
 Proof. exact: passes_compose. Qed.
 
