@@ -10,6 +10,8 @@ THEOREMS = (
     "statements.leak_is_bounded",
     "statements.direct_model_is_right_in_the_limit",
     "task.stored_path_passes_entities",
+    "claimed_queries.ways_to_pass",
+    "claimed_queries.claimed_queries_counted",
     "unread_columns.unread_columns_never_matter",
     "unread_columns.unread_columns_change_no_logit",
     "stated.read_within",
@@ -138,6 +140,12 @@ DAMAGES = (
         "moved <= 1 -> gap.-1%:R + moved <= apart",
         "moved <= 1 -> gap%:R + moved <= apart",
         "an error of the query takes nothing off a gap",
+    ),
+    Damage(
+        "claimed_queries.v",
+        "ways n' (lead T r e) else passable T e",
+        "ways n' (lead T r e) else 1",
+        "paths that meet a missing fact are counted as stored ones",
     ),
     Damage(
         "kernel.v",

@@ -133,6 +133,7 @@ class Model:
 
     def ways(self, length: int) -> np.ndarray:
         """How many paths of so many letters, of a claimed query, begin at each node."""
+        # claimed_queries.v: ways_to_pass
         found = (np.arange(self.n + 1) < self.nodes).astype(object)
         for _ in range(length):
             found = found[self.facts].sum(axis=0)
@@ -140,6 +141,7 @@ class Model:
 
     def queries(self) -> tuple[int, int]:
         """How many queries are claimed, and how many others there are."""
+        # claimed_queries.v: claimed_queries_counted
         lengths = range(1 if self.per_token else self.hops, self.hops + 1)
         claimed = sum(int(self.ways(length)[: self.n].sum()) for length in lengths)
         return claimed, sum(self.n * self.r**length for length in lengths) - claimed
