@@ -107,9 +107,9 @@ DAMAGES = (
     ),
     Damage(
         "leaked.v",
-        "1442 * minn gap",
-        "1443 * minn gap",
-        "log2(e) is above 1.443",
+        "then below ^+ gap else",
+        "then below ^+ gap.+1 else",
+        "e^gap is above 2.718281828^(gap + 1)",
     ),
     Damage(
         "heads.v",
