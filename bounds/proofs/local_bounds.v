@@ -1,8 +1,9 @@
 (* Propositions 3, 4 and 5: the local bounds, by disjoint trees and by shared leaves.
 
    Docs: docs/theorems/theorem_4_2.md, "Disjoint trees", "Shared leaves", "Functions in place of
-   bijections". Python: `disjoint_trees_bound`, `shared_leaves_bound`; the families are
-   `disjoint_trees_family` and `shared_leaves_family` of bounds/counting.py.
+   bijections", and the remark on all rows of U. Python: `disjoint_trees_bound`,
+   `shared_leaves_bound`; the families are `disjoint_trees_family` and `shared_leaves_family` of
+   bounds/counting.py.
 
    `n ^_ l` is the falling factorial n (n-1) ... (n-l+1). *)
 
@@ -207,3 +208,28 @@ by apply: leq_trans enough; rewrite leq_mul // [tree R d.+2]tree_recr leq_addr.
 Qed.
 
 End Bounds.
+
+(* ---- Every unembedding, with all of its rows ---- *)
+
+(* One tuple for each table: all entities are asked about. *)
+Theorem tables_family (T : finType) R k (K : {set facts T R}) : family k #|T| K #|tables k K|.
+Proof.
+have [A [sub card_A inj]] := representatives k K; exists setT, A; split=> //.
+  by rewrite cardsT.
+move=> f g f_in g_in same; apply: inj => //.
+by apply/ffunP => q; rewrite !ffunE; apply: same; rewrite inE.
+Qed.
+
+(* The remark of docs on all rows of U: whatever the unembedding, subtract N B_u. *)
+Theorem family_bound_all_rows (T : finType) R k M K count B_T B_e B_u
+    (F : format T R B_T B_e B_u) : every_unembedding F k K -> family k M K count ->
+  count <= 2 ^ (B_T + (M + R) * B_e + #|T| * B_u).
+Proof.
+move=> recalled [S [A [<- /subsetP sub <- apart]]]; rewrite -(cardsT T).
+pose D := [set q : query T R k | q.1 \in S].
+apply: (@lemma_0_every _ _ _ _ _ F k S setT A D) => [f /sub | q | f q _ _ | f g f_in g_in same].
+- exact: recalled.
+- by rewrite inE.
+- by rewrite inE.
+by apply: apart => // s w s_in; apply: (same (s, w)); rewrite inE.
+Qed.

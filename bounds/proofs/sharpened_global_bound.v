@@ -94,57 +94,70 @@ Qed.
 
 Definition cyclic_choices : {set choice} := setX (setX (one_cycle T) setT) setT.
 
+(* A permutation on the left, and one on the right, of all relations. *)
+Definition translated (f g : facts T R) : Prop :=
+  exists tau rho : {perm T}, forall r s, f r s = tau (g r s) /\ f r s = g r (rho s).
+
+(* A tuple with f_1 = sigma f_0, sigma one cycle, has at most N such translations. *)
+Lemma few_translations c (B : {set choice}) : 0 < #|T| -> c \in cyclic_choices ->
+  (forall d, d \in B -> translated (tuple_of d) (tuple_of c)) -> #|B| <= #|T|.
+Proof.
+move=> T_gt0; case: c => [[sigma g0] g]; rewrite !inE /= !andbT => sigma_cycle all_translated.
+apply: leq_trans (centralizer_of_one_cycle T_gt0 sigma_cycle).
+have left_of d : d \in B -> exists2 tau : {perm T}, tau = (g0^-1 * d.1.2)%g &
+    tau \in 'C[sigma]%g /\ forall r s, tuple_of d r s = tau (tuple_of (sigma, g0, g) r s).
+  move=> /all_translated[tau [rho tau_rho]]; exists tau.
+    apply/permP => x; rewrite permM; have [] := tau_rho ord0 (g0^-1 x)%g.
+    by rewrite !tuple_of_0 /= permKV => ->.
+  split=> [|r s]; last by case: (tau_rho r s).
+  apply/cent1P/permP => x; rewrite !permM.
+  have [to_0 at_0] := tau_rho ord0 (g0^-1 x)%g.
+  have [at_1 to_1] := tau_rho (lift ord0 ord0) (g0^-1 x)%g.
+  move: at_0 to_0 at_1 to_1; rewrite !tuple_of_0 !tuple_of_1 /= permKV.
+  by move=> -> <- -> ->.
+rewrite -(card_in_imset (f := fun d : choice => (g0^-1 * d.1.2)%g)).
+  by apply/subset_leq_card/subsetP => x /imsetP[d /left_of[tau <- []] ? _ ->].
+move=> d e /left_of[tau tau_d [_ d_tau]] /left_of[rho rho_e [_ e_rho]] same_tau.
+by apply: tuple_of_inj => r s; rewrite d_tau e_rho tau_d rho_e same_tau.
+Qed.
+
+Lemma many_cyclic_choices : 0 < #|T| -> #|T|`! ^ R <= #|T| * #|cyclic_choices|.
+Proof.
+move=> T_gt0; rewrite !cardsX !cardsT card_ffun card_ord card_permutations 2!expnS.
+apply: leq_trans (leq_mul (many_cycles T_gt0) (leqnn _)) _.
+by rewrite -!mulnA mulnCA.
+Qed.
+
 (* Proposition 2, the form that holds for all R >= 2. *)
 Theorem proposition_2 k : 0 < #|T| ->
   #|T|`! ^ R <= #|T| ^ 2 * #|tables k.+1 (@bijections T R)|.
 Proof.
 move=> T_gt0; pose h c := table k.+1 (tuple_of c).
-have few c : c \in cyclic_choices -> #|[set d in cyclic_choices | h d == h c]| <= #|T|.
-  case: c => [[sigma g0] g]; rewrite !inE /= !andbT => sigma_cycle.
-  apply: leq_trans (centralizer_of_one_cycle T_gt0 sigma_cycle).
-  have left_of d : h d = h (sigma, g0, g) ->
-      exists2 tau : {perm T}, tau = (g0^-1 * d.1.2)%g &
-        tau \in 'C[sigma]%g /\ forall r s, tuple_of d r s = tau (tuple_of (sigma, g0, g) r s).
-    move=> same; have [||tau [rho tau_rho]] := lemma_1 _ _ same;
-      try exact: of_permutations_bij.
-    exists tau.
-      apply/permP => x; rewrite permM; have [] := tau_rho ord0 (g0^-1 x)%g.
-      by rewrite !tuple_of_0 /= permKV => ->.
-    split=> [|r s]; last by case: (tau_rho r s).
-    apply/cent1P/permP => x; rewrite !permM.
-    have [_ at_0] := tau_rho ord0 (g0^-1 x)%g.
-    have [to_0 _] := tau_rho ord0 (g0^-1 x)%g.
-    have [at_1 to_1] := tau_rho (lift ord0 ord0) (g0^-1 x)%g.
-    move: at_0 to_0 at_1 to_1; rewrite !tuple_of_0 !tuple_of_1 /= permKV.
-    by move=> -> <- -> ->.
-  rewrite -(card_in_imset (f := fun d : choice => (g0^-1 * d.1.2)%g)).
-    apply/subset_leq_card/subsetP => x /imsetP[d]; rewrite inE => /andP[_ /eqP same] {x}->.
-    by have [tau <- []] := left_of d same.
-  move=> d e; rewrite inE => /andP[_ /eqP d_c]; rewrite inE => /andP[_ /eqP e_c] same_tau.
-  have [tau tau_d [_ d_tau]] := left_of d d_c.
-  have [rho rho_e [_ e_rho]] := left_of e e_c.
-  by apply: tuple_of_inj => r s; rewrite d_tau e_rho tau_d rho_e same_tau.
-have := values_at_least few; rewrite !cardsX !cardsT card_ffun card_ord card_permutations.
-move=> count; apply: (@leq_trans (#|T| * (#|one_cycle T| * #|T|`! * #|T|`! ^ R'))).
-  rewrite 2!expnS; apply: leq_trans (leq_mul (many_cycles T_gt0) (leqnn _)) _.
-  by rewrite -!mulnA mulnCA.
+apply: leq_trans (many_cyclic_choices T_gt0) _.
 rewrite -mulnn -[X in _ <= X]mulnA leq_mul2l; apply/orP; right.
-apply: leq_trans count _; rewrite leq_mul2l; apply/orP; right.
-apply/subset_leq_card/subsetP => _ /imsetP[c _ ->].
+apply: (@leq_trans (#|T| * #|h @: cyclic_choices|)).
+  apply: values_at_least => c c_in; apply: few_translations T_gt0 c_in _ => d.
+  by rewrite inE => /andP[_ /eqP]; apply: lemma_1; apply: of_permutations_bij.
+rewrite leq_mul2l; apply/orP; right; apply/subset_leq_card/subsetP => _ /imsetP[c _ ->].
 by apply: imset_f; apply: of_permutations_bij.
 Qed.
-
 
 End Sharpened.
 
 (* (N!)^R / N^2 = ((N-1)!)^2 (N!)^(R-2). *)
+Lemma sharpened_count N R' C : 0 < N -> N`! ^ R'.+2 <= N ^ 2 * C ->
+  N.-1`! ^ 2 * N`! ^ R' <= C.
+Proof.
+move=> N_gt0 count; rewrite -(leq_pmul2l (m := N ^ 2)) ?expn_gt0 ?N_gt0 //.
+apply: leq_trans _ count.
+by rewrite mulnA -expnMn -[in N * _](prednK N_gt0) -factS prednK // -expnD.
+Qed.
+
 Theorem sharpened_global_bound (T : finType) (R B_T B_e B_u : nat)
     (F : format T R B_T B_e B_u) k : 1 < R -> fixed_unembedding F k.+1 bijections ->
   #|T|.-1`! ^ 2 * #|T|`! ^ (R - 2) <= 2 ^ (B_T + (#|T| + R) * B_e).
 Proof.
 case: R F => [|[|R']] // F _; rewrite subSS subSS subn0.
 case: (posnP #|T|) => [-> | T_gt0 /tables_bound]; first by rewrite fact0 !exp1n expn_gt0.
-apply: leq_trans; rewrite -(leq_pmul2l (m := #|T| ^ 2)) ?expn_gt0 ?T_gt0 //.
-apply: leq_trans (proposition_2 R' k T_gt0).
-by rewrite mulnA -expnMn -[in #|T| * _](prednK T_gt0) -factS prednK // -expnD.
+by apply: leq_trans; apply: sharpened_count T_gt0 (proposition_2 R' k T_gt0).
 Qed.

@@ -8,6 +8,7 @@ THEOREMS = (
     "lemma_0.settings_needed",
     "lemma_0.lemma_0_fixed",
     "lemma_0.lemma_0_every",
+    "lemma_1.one_translation",
     "lemma_1.lemma_1",
     "global_bound.proposition_1",
     "global_bound.proposition_1_one_hop",
@@ -30,6 +31,8 @@ THEOREMS = (
     "local_bounds.shared_leaves_bound",
     "local_bounds.shared_leaves_bound_functions",
     "local_bounds.disjoint_trees_bound_functions",
+    "local_bounds.tables_family",
+    "local_bounds.family_bound_all_rows",
     "fact_aware_bound.proposition_6",
     "fact_aware_bound.proposition_6_functions",
     "fact_aware_bound.fact_aware_bound",
@@ -48,6 +51,9 @@ THEOREMS = (
     "imperfect_recall.imperfect_one_hop",
     "imperfect_recall.imperfect_global",
     "imperfect_recall.imperfect_shared_leaves",
+    "imperfect_sharpened_bound.imperfect_sharpened_global",
+    "row_values.proposition_7",
+    "row_values.row_bits",
 )
 
 DAMAGES = (
@@ -126,14 +132,14 @@ DAMAGES = (
     Damage(
         "trees.v",
         "  (forall r, injective (c r)) -> (forall r x, c r x \\notin fixed_targets r) ->",
-        "  (forall r x, c r x \\notin fixed_targets r) ->",
+        "  (forall r : 'I_R, r = r) -> (forall r x, c r x \\notin fixed_targets r) ->",
         "bijections with two edges to one entity",
     ),
     Damage(
         "lemma_1.v",
-        "f r s = tau (g r s) /\\ f r s = g r (rho s)",
-        "f r s = tau (g r s) /\\ f r s = g r (tau s)",
-        "one permutation on both sides",
+        "follow f s (rcons u r) = follow g s (rcons u r)",
+        "follow f s (rcons u r) = follow g s (r :: u)",
+        "words that end in u where they should begin with it",
     ),
     Damage(
         "falling_factorials.v",
@@ -164,6 +170,18 @@ DAMAGES = (
         "(N - M * tree R d.+1) R (M * t) *",
         "(N - M * tree R d.+1) R t *",
         "as many wrong answers in all as from one subject",
+    ),
+    Damage(
+        "imperfect_sharpened_bound.v",
+        "1 < R -> 2 * e < R ^ d ->",
+        "1 < R -> e < R ^ d ->",
+        "twice as many wrong answers that cost nothing",
+    ),
+    Damage(
+        "row_values.v",
+        "((#|T| - tree R d) ^_ (R ^ d)) ^ R <= #|[set",
+        "((#|T| - tree R d) ^_ (R ^ d)) ^ R < #|[set",
+        "a value of a row more than there are members of the family",
     ),
     Damage(
         "setting.v",

@@ -69,7 +69,7 @@ def copied(proofs: Proofs, to: Path) -> Path:
 def coqc(folder: Path, file: str) -> subprocess.CompletedProcess[str]:
     """One file compiled."""
     command = ["coqc", *Project(folder).options, file]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
 
 
 def build(folder: Path) -> None:
