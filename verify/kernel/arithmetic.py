@@ -51,6 +51,7 @@ def leaked(gap: int, others: int) -> Fraction:
     """A bound on the softmax weight of so many positions, whose scores are lower than the highest
     by `gap` or more (Lemma K5): e > 2.718281828 and log2(e) > 1.442.
     """
+    # weights.v: softmax_leaks; leaked.v: leaked_bounds_softmax
     power = Fraction("2.718281828") ** gap if gap < 100 else 2 ** (1442 * min(gap, 10**5) // 1000)
     return Fraction(others) / (others + power)
 

@@ -125,6 +125,7 @@ class Model:
 
     def runs(self) -> list[tuple[int, int]]:
         """Every deciding position: (step, letters that are left for it)."""
+        # chain.v: step_is_run
         if not self.per_token:
             return [(1, self.hops)]
         steps, j, k = range(1, len(self.positions) - self.hops + 1), self.per_token, self.hops
@@ -132,6 +133,7 @@ class Model:
 
     def ways(self, length: int) -> np.ndarray:
         """How many paths of so many letters, of a claimed query, begin at each node."""
+        # claimed_queries.v: ways_to_pass
         found = (np.arange(self.n + 1) < self.nodes).astype(object)
         for _ in range(length):
             found = found[self.facts].sum(axis=0)
@@ -139,12 +141,14 @@ class Model:
 
     def queries(self) -> tuple[int, int]:
         """How many queries are claimed, and how many others there are."""
+        # claimed_queries.v: claimed_queries_counted
         lengths = range(1 if self.per_token else self.hops, self.hops + 1)
         claimed = sum(int(self.ways(length)[: self.n].sum()) for length in lengths)
         return claimed, sum(self.n * self.r**length for length in lengths) - claimed
 
     def kinds(self, step: int, left: int) -> list[str]:
         """What each position up to the deciding one may hold (Lemma K2)."""
+        # chain.v: step_possible
         first, letters = (step - 1) * self.per_token + 1, ["letter"] * self.hops
         for p in range(1, self.hops + 1) if self.per_token else ():
             if p >= first + left:

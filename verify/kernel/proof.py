@@ -5,7 +5,8 @@ every choice of the letters that layers take, of a claimed query, it computes wh
 position holds, in exact integers; after a layer it keeps the columns that are a function of the
 next node. Codes, bits and blocks are nowhere spoken of, so that a model in a code of one's own is
 proven like any other. Lemmas K1 to K9 of docs/certificates.md say why that suffices; each check
-names its lemma.
+names its lemma. A comment such as `# rules.v: take_holds` names the theorem of verify/proofs/, in
+Coq, that justifies the lines after it; docs/machine-checked.md says what that covers.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def prove(files: Mapping[str, Any], manifest: Any) -> Verdict:
         Undecided: the lemmas do not reach a verdict, or tables are larger than is held.
     """
     model, noted = Model(files, manifest), Noted()
+    # kernel.v: direct_model_right; chain.v: chain_right
     margins = [Position(model, noted, *run).margin(model.claims) for run in model.runs()]
     require(next(model.claims, None) is None, "the certificate holds more claims than are needed")
     limit, real = (min(some) for some in zip(*margins, strict=True))
@@ -68,6 +70,7 @@ class Position:
 
     def __init__(self, model: Model, noted: Noted, step: int, left: int):
         """Before the first layer it holds its own token and its position (Lemma K2)."""
+        # rules.v: start_holds
         self.model, self.noted, self.step, self.left = model, noted, step, left
         self.rows = [model.rows[kind] for kind in model.kinds(step, left)]
         here, d = len(self.rows) - 1, model.embedding.shape[1]
@@ -88,6 +91,7 @@ class Position:
         """
         first = (self.step - 1) * self.model.per_token + 1
         end = first + self.left
+        # rules.v: passes_compose; kernel.v: run_right
         for number, layer in enumerate(self.model.layers, start=1):
             named = {"claim": "pass", "step": self.step, "left": self.left, "layer": number}
             claim, where = next(claims, {}), ", ".join(f"{s} {i}" for s, i in named.items())
@@ -109,6 +113,7 @@ class Position:
         """Letters come to hand: from now on there is a case for each choice of a claimed query
         (Lemma K2).
         """
+        # rules.v: take_holds, all_taken_hold
         self.at_hand, facts = [*self.at_hand, *letters], self.model.facts
         for number, letter in enumerate(letters):
             # of all these letters, before anything is held; then of the next one
@@ -131,6 +136,7 @@ class Position:
         """The stream as the matrix sees it, (Q, d): the first rows of the tables stand for all,
         since it tells none apart (Lemma K2).
         """
+        # unread_columns.v: unread_columns_never_matter; stated.v: read_within
         require(not matrix[:, self.unknown].any(), f"{what} reads an unknown column", Undecided)
         stream = self.known
         for place, table in self.tables.items():
@@ -144,10 +150,11 @@ class Position:
         """All heads of a layer read the stream; then what they copy is added to it."""
         known, tables, error, written = self.known, {**self.tables}, self.error, self.written
         sums, parts = self.sizes(), 1
+        # heads.v: heads_sound
         for h, (query, key, value, output) in enumerate(heads):
             what = f"{where}, head {h}"
             elsewhere = key[:, self.written].any() or value[:, self.written].any()
-            # Lemma K3
+            # Lemma K3; heads.v: key_exact, value_exact
             require(not elsewhere, f"{what}: reads what a layer has written", Undecided)
             keys = self.seen(key)
             for p, of_tokens in enumerate(keys):
@@ -161,7 +168,8 @@ class Position:
             chosen = scores == scores.max(axis=-1, keepdims=True)
             count, ever = chosen.sum(axis=-1, keepdims=True), chosen.any(axis=0)
             alike = (count == 1).all() or (held[ever] == held[ever][0]).all()
-            require(alike, f"{what}: different keys have one score", Undecided)  # Lemma K4
+            # Lemma K4; heads.v: equal_scores
+            require(alike, f"{what}: different keys have one score", Undecided)
             seen = self.seen(value)
             mixed, later = self.mixed(seen, chosen, what)
             added = times(mixed, output)
@@ -169,6 +177,7 @@ class Position:
             require(not rounded, f"{what}: an average of {count.max()} is rounded", Undecided)
             known = small(known + added / count)
             tables |= {p: small(tables.get(p, 0) + times(seen[p], output)) for p in later}
+            # heads.v: head_within; computed_bounds.v: units_of_leak
             if not chosen.all():
                 added_by = [times(rows, output) for rows in seen]
                 error = upward(error + self.leaks(query, held, scores, added_by))
@@ -190,6 +199,7 @@ class Position:
         """The sum of the values of chosen positions, (Q, d_v) or less where it is alike; and the
         positions beside, whose token is not at hand (Lemma K4).
         """
+        # copied_values.v: mean_from_sources
         mixed, later = np.zeros((1, seen[0].shape[1])), list[int]()
         for p in np.flatnonzero(chosen.any(axis=0)).tolist():
             value = seen[p]
@@ -210,10 +220,12 @@ class Position:
         """
         below = scores.max(axis=-1, keepdims=True) - scores
         self.noted.gap = min(self.noted.gap, gap := int(below[below > 0].min()))
+        # computed_bounds.v: shaken_by_span, gap_less_one; heads.v: real_gap
         span = keys.max(axis=0) - keys.min(axis=0)
         shaken = self.leak * Fraction(float(grown(grown(self.error, query), span[None])[0]))
         require(shaken <= 1, "earlier leaks may move scores by more than 1", Undecided)
         self.leak = max(self.leak, leaked(gap - (shaken > 0), len(keys) - 1))
+        # computed_bounds.v: largest_of_others, smallest_of_others, moved_by_extremes
         high, low = (np.stack([f(rows, axis=0) for rows in added]) for f in (np.max, np.min))
         two, last = np.sort(high, axis=0)[-2:], np.sort(low, axis=0)[:2]
         above = np.where(high == two[1], two[0], two[1]) - low  # of the other positions
@@ -222,6 +234,7 @@ class Position:
 
     def add_units(self, mlp: list[Array], where: str) -> None:
         """What the MLP adds; ReLU is 1-Lipschitz (Lemma K6)."""
+        # units.v: units_sound; computed_bounds.v: mlp_error_in_units
         hidden = times(self.read(mlp[0], f"{where}: the MLP"), mlp[0])
         error = grown(self.error, mlp[0])
         for matrix in mlp[1:]:
@@ -240,6 +253,7 @@ class Position:
         claimed = np.zeros(len(self.error), bool)
         for block in blocks:
             claimed[slice(*block["columns"])] = True
+        # rules.v: rebase_holds
         nodes, one, at = np.unique(self.reached, return_index=True, return_inverse=True)
         kept = (self.known[one[at]] == self.known).all(axis=0) & ~self.unknown
         differ = [(table != table[0]).any(axis=0) for table in self.tables.values()]
@@ -257,10 +271,12 @@ class Position:
         """By how much the right token has the largest logit in every case, in the limit and with
         leaks (Lemma K8).
         """
+        # rules.v: decided_answer
         model, matrix, margins = self.model, self.model.unembedding, []
         states = self.read(matrix, "the unembedding")
         target = np.append(np.arange(model.n), model.n + model.r)[self.reached]
         target = np.where(self.left or not model.per_token, target, len(matrix) - 1)  # END
+        # computed_bounds.v: margin_by_sizes
         most = self.leak * Fraction(2 * float(grown(self.error, matrix).max()))
         sharp = most > Fraction(1, 2**64)
         some = max(1, AT_ONCE // (matrix.size if sharp else len(matrix)))
