@@ -110,7 +110,7 @@ def one_small_experiment(monkeypatch):
 def one_memory(monkeypatch):
     """One construction alone is compared."""
     first = next(iter(ALL.items()))
-    for name in ("all", "comparing"):
+    for name in ("all", "searches"):
         monkeypatch.setattr(f"verify.rivals.{name}.ALL", dict([first]))
 
 

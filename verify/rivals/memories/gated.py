@@ -65,7 +65,7 @@ class Gated(nn.Module):
         sigma: of the gates, entry by entry.
         gates, down: G (m, d) and D (d_out, m), buffers: they are drawn at random.
         up: A (m, d), a parameter.
-        n_gates: G repeats its first so many rows, which are computed once; all m by default.
+        n_distinct: G repeats its first so many rows, which are computed once; all m by default.
     """
 
     gates: Tensor
@@ -77,19 +77,19 @@ class Gated(nn.Module):
         gates: Tensor,
         up: Tensor,
         down: Tensor,
-        n_gates: int | None = None,
+        n_distinct: int | None = None,
     ):
         super().__init__()
         self.sigma = sigma
-        self.n_gates = len(gates) if n_gates is None else n_gates
+        self.n_distinct = len(gates) if n_distinct is None else n_distinct
         self.register_buffer("gates", gates)
         self.register_buffer("down", down)
         self.up = nn.Parameter(up)
 
     def forward(self, x: Tensor) -> Tensor:
         """Values (Q, d_out)."""
-        opened = self.sigma(x @ self.gates[: self.n_gates].T)
-        pushed = (x @ self.up.T).reshape(*x.shape[:-1], -1, self.n_gates)
+        opened = self.sigma(x @ self.gates[: self.n_distinct].T)
+        pushed = (x @ self.up.T).reshape(*x.shape[:-1], -1, self.n_distinct)
         hidden: Tensor = (pushed * opened[..., None, :]).flatten(-2)
         return hidden @ self.down.T
 
@@ -113,7 +113,7 @@ def solved(vectors: Vectors, width: int, random: torch.Generator) -> Gated:
         gates.repeat(n_codes, 1),
         up.reshape(n_codes * g, d),
         projection.T.repeat_interleave(g, 1),
-        n_gates=g,
+        n_distinct=g,
     )
 
 
