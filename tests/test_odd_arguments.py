@@ -221,6 +221,12 @@ def test_an_odd_value_gets_a_clear_sentence(words, sentence, capsys):
     assert sentence in capsys.readouterr().err
 
 
+def test_a_name_with_a_nul_is_no_file_of_templates(workshop, monkeypatch, capsys):
+    monkeypatch.chdir(workshop)
+    assert status_of(["learned pretrained", "model", "facts.tsv", "--templates=\x00"]) == 2
+    assert "'\\x00' cannot be the name of a file" in capsys.readouterr().err
+
+
 def test_two_dashes_are_no_value(workshop, monkeypatch, capsys):
     monkeypatch.chdir(workshop)
     status = status_of(["facts", "facts.tsv", "--save=--"])

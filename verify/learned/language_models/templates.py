@@ -75,6 +75,8 @@ def read_templates(path: Path, relations: Iterable[str]) -> dict[str, Template]:
         given = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: is no JSON text: {error}") from None
+    except ValueError as error:  # a NUL in its name
+        raise InputError(f"{str(path)!r} cannot be the name of a file: {error}") from None
     if not isinstance(given, dict):
         raise InputError(f'{path}: must be a JSON object, {{"relation": "text {SUBJECT} text"}}')
     wanted = list(relations)
