@@ -158,6 +158,8 @@ def _weights_of(name: str) -> str:
 
 def _require_new(place: Path) -> None:
     """Raise InputError if something would be overwritten, or the folder cannot be made."""
+    if "\0" in str(place):
+        raise InputError(f"{str(place)!r} cannot be the name of a folder: it holds a NUL")
     if place.is_dir() and any(place.iterdir()):
         raise InputError(f"{place} is not empty, and nothing is overwritten; name a new folder")
     if place.exists() and not place.is_dir():
