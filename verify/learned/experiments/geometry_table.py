@@ -102,7 +102,7 @@ def _of_group(group: Sequence[Found]) -> list[str]:
     there = [one for one in group if not one.lost]
     names = [name for name in SHORT if any(name in one.measures for one in there)]
     labels = _labels(group)
-    wide = max(LABEL, *(len(one) + 1 for one in labels))
+    wide = min(max(LABEL, *(len(one) + 1 for one in labels)), WIDEST - COLUMN * len(names))
     lines = [f"{'':{wide}}" + "".join(f"{SHORT[name]:>{COLUMN}}" for name in names)]
     chances = [
         next((m.null for one in there if (m := one.measure(name)).null is not None), None)
@@ -114,7 +114,8 @@ def _of_group(group: Sequence[Found]) -> list[str]:
             lines.append(f"{name:{wide}}{one.lost}")
             continue
         measures = [one.measure(name) if name in one.measures else None for name in names]
-        lines.append(f"{name:{wide}}" + _cells(measures, lambda m: m.value))
+        values = _cells(measures, lambda m: m.value)
+        lines += [f"{name:{wide}}{values}"] if len(name) < wide else [name, " " * wide + values]
         lines.append(f"{'  +-':{wide}}" + _cells(measures, _half))
     return lines
 
