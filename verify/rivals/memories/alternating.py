@@ -16,8 +16,9 @@ Claim: none but what is measured. Nothing is given: the embeddings hold the fact
 entities and R relations `(2 N + R) h` numbers are stored. On the public challenge of
 docs/challenge.md, which has this shape: 2,400 facts at h = 64, of 128 first and second tokens.
 
-Source: ours; `benchmarks/challenge.py --alternating` runs it. Memory: about `4 F (3 N + 5 h)`
-bytes.
+Source: ours; `benchmarks/challenge.py --alternating` runs it. Memory: about
+`4 F (3 N + 8 h) + 12 T h^2` bytes, T tokens, where each token has about as many facts; blocks are
+filled up to the most facts of one token.
 """
 
 from __future__ import annotations
