@@ -28,7 +28,7 @@ def read_edges(path: str | os.PathLike[str]) -> Graph:
     file = Path(path)
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # no file, no text, or no name of a file
         raise InputError(f"{file}: cannot be read: {error}") from None
     numbers: dict[str, int] = {}
     edges = []
