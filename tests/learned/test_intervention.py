@@ -134,6 +134,12 @@ def test_an_exchange_of_what_is_missing_is_no_control():
     assert found.move.control is None
 
 
+def test_each_exchange_of_the_control_changes_one_other_answer():
+    """A donor with the same answer would change nothing, and keep all R - 1 others."""
+    found = intervention(*measured(selector(BIJECTIONS)))
+    assert found.keep.control == Fraction(R - 2, R - 1)
+
+
 @pytest.mark.parametrize("n", [0, -1, 2.5])
 def test_a_number_of_subjects_that_is_none_is_refused(n):
     with pytest.raises(InputError, match="n_subjects must be an integer of at least 1"):

@@ -19,7 +19,8 @@ covariance of the rows of subjects, so that it lies where rows lie, in any basis
 any width.
 Control: the same exchange of another relation's component, that of the relation after r; the
 answer for r must not move, so that "move" and "both" are 0 of a clean superposition. It is not
-counted where the subject or the donor has no fact for that relation: it would change nothing.
+counted where the subject or the donor has no fact for that relation, or both have the same
+answer: it would change nothing.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def _other_shift(
     answers: Ints, parts: list[Fold], relation: int, subjects: Ints, generator: np.random.Generator
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """The exchange of the next relation's component for these subjects (n, d), and where there is
-    one: bool (n,), not where the subject or its donor has no fact for that.
+    one: bool (n,), not where the subject or its donor has no fact for that, or both have the same.
     """
     other = (relation + 1) % len(answers)
     donors = generator.choice(with_facts(answers), len(subjects))
@@ -204,7 +205,7 @@ def _other_shift(
         pair = answers[other, donors[here]], answers[other, subjects[here]]
         change = part.fit.component(other, pair[0]) - part.fit.component(other, pair[1])
         shift[here] = change
-        there[here] = (pair[0] != MISSING) & (pair[1] != MISSING)
+        there[here] = (pair[0] != MISSING) & (pair[1] != MISSING) & (pair[0] != pair[1])
     return shift, there
 
 
