@@ -52,6 +52,8 @@ def no_utf8(raw: bytes) -> str | None:
 
 def packed(raw: bytes) -> str | None:
     """What the file is instead of a text, and what to do; None if nothing shows it."""
+    if b"\0" not in raw:
+        return None
     return next((what for sign, what in _PACKED.items() if raw.startswith(sign)), None)
 
 

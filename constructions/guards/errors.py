@@ -30,9 +30,7 @@ class FactFileError(InputError):
     The message has these lines, and one for each defect.
     """
 
-    def __init__(
-        self, defects: list[str], total: int | None = None, summary: Sequence[str] = ()
-    ):
+    def __init__(self, defects: list[str], total: int | None = None, summary: Sequence[str] = ()):
         self.defects = [printable(defect) for defect in defects]
         self.total = len(defects) if total is None else total
         self.summary = [printable(line) for line in summary]
