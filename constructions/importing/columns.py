@@ -70,8 +70,8 @@ def columns_of(
         )
         return Columns((0, 1, 2), False, 0, said)
     raise InputError(
-        f"three columns, and the first row, {shown}, may be titles of a table, titles of triples or"
-        f" a fact; {_SAY}"
+        f"three columns, and the first row, {shown}, may be titles of a table, titles of triples"
+        f" or a fact; {_SAY}"
     )
 
 

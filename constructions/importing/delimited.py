@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain, islice
@@ -35,6 +36,9 @@ _CSV_ERRORS = {
     ),
 }
 """Of what the csv module says: what was found, what to do."""
+
+
+_BEHIND = re.compile(r'(?:^|,)(?P<field>"(?:[^"]|"")*"[^,"\r])')
 
 
 class Delimited(Reader):
@@ -185,7 +189,9 @@ class Delimited(Reader):
                 return
 
     def opened(self, line: int) -> int:
-        """The column on a line where the field starts that the csv module cannot read: the last
-        that starts on this line.
+        """The column on a line where the field starts that the csv module cannot read: one with
+        text behind its closing quote, else the last that starts on this line.
         """
+        if found := _BEHIND.search(self.lines[line - 1]):
+            return found.start("field") + 1
         return max(column for number, column in self.starts(line) if number == line)

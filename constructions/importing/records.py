@@ -171,10 +171,11 @@ class Records(Reader):
             column_of(list(fields), subject)
         self.titles = list(fields)
         others = counted(len(fields) - 1, "other field")
+        others += " is a relation" if len(fields) == 2 else " are relations"
         keyed = " by key" if self.keys is not None else ""
         self.said = (
             f"{self.title}, {counted(count, 'record')}{keyed}{self.of_list}: the subject is"
-            f" {_shown(subject)}, {others} {'is a relation' if len(fields) == 2 else 'are relations'}"
+            f" {_shown(subject)}, {others}"
         )
 
     def take_record(
