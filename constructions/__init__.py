@@ -24,6 +24,7 @@ from constructions.guards.errors import DoesNotFit as DoesNotFit
 from constructions.guards.errors import FactFileError as FactFileError
 from constructions.guards.errors import InputError as InputError
 from constructions.guards.errors import UserCodeError as UserCodeError
+from constructions.importing.table import read_table as read_table
 from constructions.option import Option as Option
 from constructions.public import AT_ONCE, defined_in
 from constructions.sizes.sizing import Sizing as Sizing

@@ -63,6 +63,9 @@ from constructions.guards.errors import (
     InputError as InputError,
     UserCodeError as UserCodeError,
 )
+from constructions.importing.table import (
+    read_table as read_table,
+)
 from constructions.learning.examples import (
     torch_dataset as torch_dataset,
 )

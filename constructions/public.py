@@ -21,6 +21,7 @@ AT_ONCE = {
     "facts.table": ("FactTable",),
     "facts.vocabulary": ("Vocabulary",),
     "option": ("Option",),
+    "importing.table": ("read_table",),
     "guards.errors": ("DoesNotFit", "FactFileError", "InputError", "UserCodeError"),
     "sizes.sizing": ("Sizing",),
     "sizes.symbols": ("Symbols",),

@@ -43,6 +43,7 @@ BASE = {
     "file": ["facts.tsv"],
     "folder": ["model"],
     "out": ["out"],
+    "written": ["written.tsv"],
 }
 
 

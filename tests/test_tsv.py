@@ -26,7 +26,7 @@ from strategies import functions
 
 from constructions import FactFileError, FactTable, InputError, load, save, selector
 from constructions.facts import fact_reader
-from constructions.facts.fact_reader import MAX_DEFECTS_SHOWN
+from constructions.facts.defects import MAX_DEFECTS_SHOWN
 from constructions.facts.tsv import read_tsv
 from constructions.saved import reading
 from verify.__main__ import main

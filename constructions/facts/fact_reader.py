@@ -7,17 +7,18 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from functools import cached_property
+from heapq import merge
 from itertools import chain
-from pathlib import Path
-from typing import NoReturn
 
+from constructions.facts import conflicts
+from constructions.facts.defects import Defects
+from constructions.facts.file_text import decodable_lines, no_utf8, packed, read_whole
 from constructions.facts.foreign_rows import foreign_names, foreign_rows
-from constructions.facts.names import name_defect
+from constructions.facts.names import name_defect, name_message
 from constructions.facts.triples import Row
 from constructions.guards.errors import FactFileError
 from constructions.guards.wording import printable
 
-MAX_DEFECTS_SHOWN = 20
 LITERAL = "#literal"
 """As a file's first line: every line below is a fact as it stands, none a comment or foreign."""
 _MEANT = f"; or, if it is meant as it stands, make {LITERAL!r} the first line of the file"
@@ -34,29 +35,35 @@ class FactReader:
     def __init__(self, path: str | os.PathLike[str], literal: bool = False):
         self.name = printable(os.fspath(path))
         self.literal = literal
-        self.defects: list[tuple[int, int, str]] = []
+        self.defects = Defects()
         self.repeats = 0
         self.first_line: dict[tuple[str, str], int] = {}
         self.facts: dict[tuple[str, str], str] = {}
-        try:
-            self.raw = Path(path).read_bytes()
-        except IsADirectoryError:
-            self._unreadable("is a directory; give the path of a tab-separated file")
-        except FileNotFoundError:
-            self._unreadable("no such file; give the path of a tab-separated file")
-        except (OSError, ValueError) as error:
-            self._unreadable(f"cannot be read: {getattr(error, 'strerror', None) or error}")
-
-    def _unreadable(self, why: str) -> NoReturn:
-        """Refuse a file of which no byte can be read."""
-        raise FactFileError([f"{self.name}: {why}"]) from None
+        self.others: list[tuple[int, Row]] = []
+        self.raw = read_whole(path)
 
     def defect(self, line: int, column: int, found: str, action: str) -> None:
         """Note a defect: where it is, what was found, what to do."""
-        self.defects.append((line, column, f"{self.name}:{line}:{column}: {found}; {action}"))
+        self.defects.note((line, column), f"{self.name}:{line}:{column}: {found}; {action}")
 
     def read(self) -> dict[tuple[str, str], str]:
-        """The facts by subject and relation, at least one, in the order of the file."""
+        """The facts by subject and relation, at least one, in the order of the file.
+
+        Raises:
+            FactFileError: the file has defects, or two objects for a subject and relation.
+        """
+        self.read_all()
+        self.note_conflicts()
+        self.defects.require_none()
+        return self.facts
+
+    def read_all(self) -> None:
+        """Go through the file: then `facts` has the first object of each subject and relation, at
+        least one, `others` the lines that give another, and `defects` all that is wrong beside.
+
+        Raises:
+            FactFileError: the file holds no fact, and no defect.
+        """
         for number, line in self.lines():
             if line == LITERAL and not self.literal:
                 self.literal = number == 1
@@ -78,55 +85,45 @@ class FactReader:
             elif known == target:
                 self.repeats += 1
             else:
-                first, shown = self.first_line[key], ", ".join(map(printable, key))
-                self.defect(
-                    number,
-                    len(subject) + len(relation) + 3,
-                    f"({shown}) has the object {target!r}, but line {first} gave {known!r}",
-                    f"a relation is a function: keep one of lines {first} and {number}",
-                )
+                self.others.append((number, (subject, relation, target)))
         self.check_spellings()
         if not self.literal:
             self.check_foreign()
-        if self.defects:
-            ordered = [message for _, _, message in sorted(self.defects)]
-            raise FactFileError(ordered[:MAX_DEFECTS_SHOWN], len(ordered))
-        if not self.facts:
+        if not self.facts and not self.defects:
             what = "only blank and comment lines" if self.raw.strip() else "the file is empty"
             action = "write at least one line subject<TAB>relation<TAB>object"
             raise FactFileError([f"{self.name}: no facts: {what}; {action}"])
-        return self.facts
+
+    def note_conflicts(self) -> None:
+        """Note every line that gives a subject and relation another object, and sum them up."""
+        objects: dict[str, dict[str, set[str]]] = {}
+        for number, (subject, relation, target) in self.others:
+            known, first = self.facts[subject, relation], self.first_line[subject, relation]
+            found = conflicts.conflict(subject, relation, target, known, f"line {first}")
+            action = f"a relation is a function: keep one of lines {first} and {number}"
+            self.defect(number, len(subject) + len(relation) + 3, found, action)
+            objects.setdefault(relation, {}).setdefault(subject, {known}).add(target)
+        by_relation = [(name, len(of), max(map(len, of.values()))) for name, of in objects.items()]
+        self.defects.summary = conflicts.summary(self.name, by_relation)
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """The lines that may hold facts, with their numbers."""
-        found = None
-        if self.raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            found = "a UTF-16 byte order mark"
-        elif 3 * self.raw.count(0) > len(self.raw) > 8:
-            found = "every other byte is 0, as in UTF-16"
-        if found:
+        if found := packed(self.raw):
+            raise FactFileError([f"{self.name}: the file is {found}"])
+        if found := no_utf8(self.raw):
             self.defect(1, 1, found, "save the file as UTF-8")
             return
         try:
             text = self.raw.decode("utf-8-sig")
         except UnicodeDecodeError:
-            yield from self.decodable_lines()
+            for number, line, column, found in decodable_lines(self.raw):
+                if line is None:
+                    self.defect(number, column, found, "save the file as UTF-8")
+                else:
+                    yield number, line
             return
         for number, line in enumerate(text.split("\n"), start=1):
             yield number, line.removesuffix("\r")
-
-    def decodable_lines(self) -> Iterator[tuple[int, str]]:
-        """The slow way, taken when some byte is not UTF-8: decode line by line and name each bad
-        byte.
-        """
-        raw = self.raw.removeprefix(b"\xef\xbb\xbf")
-        for number, line in enumerate(raw.split(b"\n"), start=1):
-            try:
-                yield number, line.removesuffix(b"\r").decode("utf-8")
-            except UnicodeDecodeError as error:
-                column = len(line[: error.start].decode("utf-8")) + 1
-                found = f"byte 0x{line[error.start]:02X} is not UTF-8"
-                self.defect(number, column, found, "save the file as UTF-8")
 
     def checked_fields(self, number: int, line: str) -> list[str] | None:
         """The three names of a line that needs a closer look; None if it holds no fact, or
@@ -155,7 +152,7 @@ class FactReader:
         for what, field in zip(_FIELDS, fields, strict=True):
             if fault := name_defect(field):
                 position, found = fault
-                self.defect(number, column + position, *_field_message(what, field, found))
+                self.defect(number, column + position, *name_message(what, field, found))
                 sound = False
             column += len(field) + 1
         return fields if sound else None
@@ -169,6 +166,9 @@ class FactReader:
         action = "write subject<TAB>relation<TAB>object"
         if line.startswith(("<", "_:")) and line.endswith("."):
             action += "; this is a line of RDF (N-Triples), whose last dot is no part of a name"
+        elif number == 1 and len(fields) > 1 and not self.literal:
+            action += f"; for a table, with a title above each of the {len(fields)} columns, say"
+            action += " --columns table"
         elif len(fields) == 1:
             action += "; the separator is a TAB character" + (
                 ", not spaces" if " " in line else ""
@@ -184,17 +184,23 @@ class FactReader:
         """Line and column of the first place of each entity and of each relation."""
         entities: dict[str, tuple[int, int]] = {}
         relations: dict[str, tuple[int, int]] = {}
-        for (subject, relation), target in self.facts.items():
-            line, column = self.first_line[subject, relation], len(subject) + 2
+        for line, (subject, relation, target) in self.in_order():
+            column = len(subject) + 2
             entities.setdefault(subject, (line, 1))
             relations.setdefault(relation, (line, column))
             entities.setdefault(target, (line, column + len(relation) + 1))
         return entities, relations
 
+    def in_order(self) -> Iterator[tuple[int, Row]]:
+        """The facts with their lines, those of `others` among them, in the order of the file."""
+        lines = self.first_line.values()
+        first = ((n, (*key, o)) for n, (key, o) in zip(lines, self.facts.items(), strict=True))
+        return merge(first, self.others) if self.others else first
+
     def used_names(self) -> tuple[Collection[str], Collection[str]]:
         """The names of the entities, and of the relations, in the order of the file."""
         relations = dict.fromkeys(relation for _, relation in self.facts)
-        pairs = ((subject, target) for (subject, _), target in self.facts.items())
+        pairs = ((subject, target) for _, (subject, _, target) in self.in_order())
         entities = dict.fromkeys(chain.from_iterable(pairs))
         return entities.keys(), relations.keys()
 
@@ -224,7 +230,7 @@ class FactReader:
 
         def rows(wanted: set[str]) -> Iterator[Row]:
             """The facts of some relations."""
-            return ((s, r, o) for (s, r), o in self.facts.items() if r in wanted)
+            return (row for _, row in self.in_order() if row[1] in wanted)
 
         for row, field, found, action in foreign_rows(relations, rows):
             column = sum(map(len, row[:field])) + field + 1
@@ -235,12 +241,3 @@ class FactReader:
                     self.defect(*self.places[kind][name], found, action + _MEANT)
                 else:
                     self.alike(kind, name, other, found, _MEANT)
-
-
-def _field_message(what: str, field: str, found: str) -> tuple[str, str]:
-    """What is wrong with a name, and what to do: for the message about its line."""
-    if not field:
-        return f"the {what} is empty", "write its name, or delete the line"
-    if "space" in found and "U+" not in found:
-        return f"{found} in the {what} {field!r}", "delete the space: it would be part of the name"
-    return f"{found} in the {what} {field!r}", "delete the character"

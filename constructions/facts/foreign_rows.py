@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from constructions.facts.triples import Row
@@ -84,6 +84,16 @@ def foreign_rows(relations: Collection[str], rows: RowsOf) -> Iterator[RowFindin
             yield row, 0, what, "export the table without quotes"
     yield from _rdf_rows(relations, rows)
     yield from _marked_rows(relations, rows)
+
+
+def title_order(fields: Sequence[str]) -> tuple[int, int, int] | None:
+    """The places of the titles of subject, relation and object among three column titles; None if
+    they are no such titles.
+    """
+    roles = [_role(name) for name in fields]
+    if len(fields) == 3 and set(roles) == {0, 1, 2}:
+        return roles.index(0), roles.index(1), roles.index(2)
+    return (0, 1, 2) if tuple(map(str.lower, fields)) in _LETTERS else None
 
 
 def _rdf_rows(relations: Collection[str], rows: RowsOf) -> Iterator[RowFinding]:

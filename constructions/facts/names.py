@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from constructions.guards.errors import InputError
+from constructions.guards.wording import brief
 
 
 def name_defect(name: str) -> tuple[int, str] | None:
@@ -25,6 +26,18 @@ def name_defect(name: str) -> tuple[int, str] | None:
     if name[-1].isspace():
         return len(name) - 1, "a trailing space"
     return None
+
+
+def name_message(what: str, name: str, found: str) -> tuple[str, str]:
+    """What is wrong with the name of a `what`, and what to do: for a message about its place. A
+    long name is cut.
+    """
+    if not name:
+        return f"the {what} is empty", "write its name, or delete the line"
+    shown = f"{found} in the {what} {brief(name, 100)!r}"
+    if "space" in found and "U+" not in found:
+        return shown, "delete the space: it would be part of the name"
+    return shown, "delete the character"
 
 
 def checked_names(kind: str, names: Sequence[str], count: int) -> tuple[str, ...]:

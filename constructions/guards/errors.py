@@ -5,6 +5,7 @@ Each message states the identity that was violated, both sides of it, and what t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from constructions.guards.wording import printable
@@ -24,21 +25,23 @@ class InputError(ValueError):
 
 class FactFileError(InputError):
     """A fact file has defects. `defects` holds one message each, in the order of the file; `total`
-    counts them all.
+    counts them all, and `summary` has lines that sum them up, if there are any.
 
-    The message has a line for each.
+    The message has these lines, and one for each defect.
     """
 
-    def __init__(self, defects: list[str], total: int | None = None):
+    def __init__(self, defects: list[str], total: int | None = None, summary: Sequence[str] = ()):
         self.defects = [printable(defect) for defect in defects]
         self.total = len(defects) if total is None else total
+        self.summary = [printable(line) for line in summary]
         more = self.total - len(defects)
         super().__init__("")
-        self.args = ("\n".join([*self.defects, *([f"... and {more} more"] if more else [])]),)
+        last = [f"... and {more} more"] if more else []
+        self.args = ("\n".join([*self.summary, *self.defects, *last]),)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How another process makes it again: from its defects, not from its message."""
-        return type(self), (self.defects, self.total), self.__dict__
+        return type(self), (self.defects, self.total, self.summary), self.__dict__
 
 
 class UserCodeError(InputError):

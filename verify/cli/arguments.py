@@ -13,6 +13,7 @@ from verify.cli.commands import (
     cells,
     compare,
     facts,
+    importing,
     journal,
     known_answers,
     learned,
@@ -46,6 +47,8 @@ EXAMPLES = """examples:
   write a real fact table to try, verify, ask and save it:
     {program} example unicode.tsv
     {program} facts unicode.tsv --ask U+0041 lowercase --save unicode-model
+  a table of yours in CSV, JSON, RDF or Parquet, as a fact file (docs/your-table.md):
+    {program} import countries.csv --subject name -o countries.tsv
   what happens to one query, block by block of the residual stream; as a picture:
     {program} show chain_of_thought -k 2
     {program} show unicode-model "U+00C9 base" --plot mechanism.svg
@@ -87,6 +90,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "plan": bounds.add_plan,
     "separation": bounds.add_separation,
     "facts": facts.add_facts,
+    "import": importing.add_import,
     "show": show.add_show,
     "learned": learned.add_learned,
     "learned pretrained": pretrained.add_pretrained,

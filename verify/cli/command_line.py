@@ -88,7 +88,7 @@ def _understood(
         whole.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     for name, value in vars(options).items():
         # what argparse makes of --name=-- before Python 3.13
-        lists = ("ask", "query", "own", "experiments", "memories")
+        lists = ("ask", "query", "own", "experiments", "memories", "inverse")
         if (value == [] and name not in lists) or (name == "own" and [] in value):
             called = "with" if name == "own" else name.replace("_", "-")
             whole.error(f"argument --{called}: '--' is no value")

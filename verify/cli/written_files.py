@@ -27,7 +27,7 @@ def require_places(options: argparse.Namespace) -> None:
     named = ("--save", "--json", "--csv", "--plot", "--journal")
     written = {option: given.get(option.strip("-")) for option in named}
     written |= {"OUT": given.get("out"), "FILE": given.get("file") if made else None}
-    written |= {"-o": given.get("merged")}
+    written |= {"-o": given.get("merged") or given.get("written")}
     inputs, outputs = (
         {name: path and Path(path) for name, path in some.items()} for some in (read, written)
     )

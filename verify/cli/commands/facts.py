@@ -12,11 +12,10 @@ from constructions.catalogue import CATALOGUE, construction, suggested, writing_
 from constructions.entry import Construction
 from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
-from constructions.facts.tsv import read_tsv
 from constructions.guards.errors import InputError
-from constructions.guards.wording import counted
 from verify.cells.decided_by import proven_beside
 from verify.cli.commands.cells import say_cell, say_way
+from verify.cli.commands.importing import add_reading, read
 from verify.cli.commands.options import Commands, add_checks
 from verify.cli.output import is_wide, say, say_verdict
 from verify.cli.progress import progress
@@ -35,6 +34,7 @@ NOT_VERIFIED = (
 )
 EXAMPLES = """examples:
   python -m verify facts family.tsv --ask "Alice mother mother" --save family-model
+  python -m verify facts countries.csv --subject name --ask "France capital"
   python -m verify facts towns.tsv --construction sparse_selector --ask "Lima twin"
 """
 NOT_STORED = "no such fact; this construction answers stored facts alone"
@@ -49,7 +49,12 @@ def add_facts(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "file", metavar="FILE", help="UTF-8 text, one subject<TAB>relation<TAB>object a line"
+        "file",
+        metavar="FILE",
+        help=(
+            "UTF-8 text, one subject<TAB>relation<TAB>object a line; or a table in another format,"
+            " as `import` reads it"
+        ),
     )
     parser.add_argument(
         "--construction",
@@ -72,6 +77,7 @@ def add_facts(commands: Commands) -> None:
             " alone, what is not stored is answered from the table"
         ),
     )
+    add_reading(parser)
     parser.add_argument("-k", type=size, metavar="K", help="also verify all paths of K relations")
     add_checks(parser, "none")
     parser.set_defaults(run=_run_facts)
@@ -81,7 +87,7 @@ def _run_facts(options: argparse.Namespace) -> int:
     """Read the table, choose a construction, verify it for each length of paths, and answer."""
     if options.construction is not None:
         construction(options.construction)  # a missing one is reported before the table is read
-    facts = _read(options.file)
+    facts = read(options).table()
     questions = [question(facts, words) for words in options.ask]
     lengths = sorted(
         {len(path) for _, path in questions} | ({options.k} if options.k else set())
@@ -94,20 +100,6 @@ def _run_facts(options: argparse.Namespace) -> int:
         return _report([], questions, dict.fromkeys(lengths, model), facts, options)
     results, models = _verify(entry, facts, lengths, options)
     return _report(results, questions, models, facts, options)
-
-
-def _read(file: str) -> FactTable:
-    """Read a fact file, and say what it holds."""
-    read = read_tsv(file)
-    facts = FactTable.from_triples(read.rows)
-    missing = facts.answers.size - facts.n_facts
-    repeats = f", {read.repeats} repeated lines" if read.repeats else ""
-    say(
-        f"{file}: {facts.n_facts} facts, {facts.n_entities} entities,"
-        f" {counted(facts.n_relations, 'relation')}, {missing} of {facts.answers.size} (entity,"
-        f" relation) pairs without a fact{repeats}"
-    )
-    return facts
 
 
 def _chosen(asked: str | None, facts: FactTable, lengths: list[int]) -> Construction:

@@ -1,0 +1,1 @@
+"""Tables in the formats that people have, as facts: CSV, JSON, RDF, Parquet, fact files."""
