@@ -43,6 +43,8 @@ BASE = {
     "file": ["facts.tsv"],
     "folder": ["model"],
     "out": ["out"],
+    "old": ["model"],
+    "new": ["model"],
 }
 
 
