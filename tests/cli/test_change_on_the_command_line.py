@@ -116,6 +116,28 @@ def test_what_is_not_proven_is_not_written(countries, capsys, monkeypatch):
     assert sorted(path.name for path in countries.iterdir() if path.name.startswith(".")) == []
 
 
+def test_what_another_program_has_changed_meanwhile_stays(countries, capsys, monkeypatch):
+    other = countries / "other.tsv"
+    other.write_text("Spain\tcapital\tParis\n")
+    from constructions.saved import folder as module
+
+    whole = module.load
+
+    def load_and_be_late(*arguments):
+        """The model, which another program updates as soon as it is read."""
+        model = whole(*arguments)
+        monkeypatch.undo()
+        monkeypatch.chdir(countries)
+        assert main(["update", "old", "other.tsv", "--by", "none"]) == 0
+        return model
+
+    monkeypatch.setattr(module, "load", load_and_be_late)
+    assert main(["update", "old", "changes.tsv", "--by", "none"]) == 2
+    assert "old: another program has replaced it meanwhile" in capsys.readouterr().err
+    facts = load("old").facts
+    assert facts.entity_name(int(facts.answers[0, facts.entity_id("Spain")])) == "Paris"
+
+
 def test_a_model_that_is_not_proven_is_not_compared(countries, capsys):
     facts = load("old").facts
     model = selector(FactTable(facts.answers, facts.entity_names, facts.relation_names))

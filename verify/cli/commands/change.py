@@ -28,6 +28,10 @@ DIFF = """examples:
 """
 
 
+MANIFEST = "manifest.json"
+"""`constructions.saved.manifest.NAME`, whose module imports torch, as help does not."""
+
+
 class _NotProven(Exception):
     """The new model is not proven, and gets no place."""
 
@@ -144,6 +148,7 @@ def _run_update(options: argparse.Namespace) -> int:
     builder = builder_of(options.own)
     given = read_tsv(options.changes).rows if options.changes is not None else []
     removed = read_tsv(options.remove).rows if options.remove is not None else []
+    before = _manifest(options.folder)
     model = load(options.folder, builder)
     update = model.update([*without(model.facts, removed), *given])
     for line in update.in_words():
@@ -151,7 +156,19 @@ def _run_update(options: argparse.Namespace) -> int:
     target, proof = options.out or options.folder, ""
 
     def approve(folder: Path) -> None:
-        """Prove the new model under the name that it has for now."""
+        """Prove the new model under the name that it has for now; refuse to undo what another
+        program has changed meanwhile.
+        """
+        if options.by != "none":
+            prove(folder)
+        if options.out is None and _manifest(target) != before:
+            raise InputError(
+                f"{target}: another program has replaced it meanwhile, and that stays; run the"
+                " update again"
+            )
+
+    def prove(folder: Path) -> None:
+        """Say what the checkers say of the new model; _NotProven where that is no proof."""
         nonlocal proof
         proven, sample = check_and_sample(folder, options.by)
         say_verdict(check_line(proven, sample).replace(str(folder), str(target)))
@@ -163,7 +180,7 @@ def _run_update(options: argparse.Namespace) -> int:
             say(sample.in_words())
 
     try:
-        save(model, target, None if options.by == "none" else approve)
+        save(model, target, approve)
         written = True
     except _NotProven:
         written = False
@@ -176,6 +193,14 @@ def _run_update(options: argparse.Namespace) -> int:
         lambda: update_as_json(update, proof or None, str(target) if written else None),
     )
     return PASSED if written else FAILED
+
+
+def _manifest(folder: Path) -> bytes:
+    """The manifest of a model, which names every byte of it; nothing where it cannot be read."""
+    try:
+        return (folder / MANIFEST).read_bytes()
+    except (OSError, ValueError):
+        return b""
 
 
 def _run_diff(options: argparse.Namespace) -> int:
