@@ -81,7 +81,7 @@ _EXCESS = Option(
 
 def _shared_answers(facts: FactTable, lengths: Sequence[int]) -> str:
     """Of paths of one relation, where two relations share an answer, or may come to."""
-    if list(lengths) != [1] or _stay_disjoint(facts):
+    if list(lengths) != [1] or facts.keeps_disjoint_answers:
         return ""
     share = "may come to share" if facts.has_disjoint_answers else "share"
     return f"the relations {share} answers; every table is taken"
@@ -89,16 +89,9 @@ def _shared_answers(facts: FactTable, lengths: Sequence[int]) -> str:
 
 def _disjoint_answers(facts: FactTable, lengths: Sequence[int]) -> str:
     """Of paths of one relation, where each relation has answers of its own."""
-    if list(lengths) != [1] or not _stay_disjoint(facts):
+    if list(lengths) != [1] or not facts.keeps_disjoint_answers:
         return ""
     return "the relations answer in disjoint sets, so that no MLP is needed"
-
-
-def _stay_disjoint(facts: FactTable) -> bool:
-    """Whether each relation has answers of its own, and none is spare, which may become that of
-    any.
-    """
-    return facts.has_disjoint_answers and not len(facts.spare_answers)
 
 
 def _longer_paths(facts: FactTable, lengths: Sequence[int]) -> str:

@@ -171,6 +171,13 @@ class FactTable(Answers):
         spare = self.spare_entities
         return spare[[is_for_answers(self.entity_names[i]) for i in spare.tolist()]]
 
+    @property
+    def keeps_disjoint_answers(self) -> bool:
+        """Whether no entity is an answer of two relations, and none is spare, which may become
+        that of any.
+        """
+        return self.has_disjoint_answers and not len(self.spare_answers)
+
     # ---------------------------------------------------------------- facts by name
 
     def used_names(self) -> tuple[Collection[str], Collection[str]]:

@@ -190,6 +190,15 @@ def test_spare_answers_are_fewer_where_that_is_asked_for(countries, capsys):
     assert "(--spare-answers)" in error
 
 
+def test_answers_that_may_come_to_be_shared_take_another_construction(countries, capsys):
+    (countries / "apart.tsv").write_text("a\tr\tb\na\tq\tc\n")
+    words = ["facts", "apart.tsv", "--by", "none"]
+    assert main(words) == 0
+    assert "construction: superposition" in capsys.readouterr().out
+    assert main([*words, "--spare-entities", "1"]) == 0
+    assert "selector (the relations may come to share answers" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "reported"),
     [
