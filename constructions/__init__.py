@@ -16,6 +16,9 @@ from constructions.catalogue import CATALOGUE as CATALOGUE
 from constructions.catalogue import construction as construction
 from constructions.entry import Construction as Construction
 from constructions.facts.answers import MISSING as MISSING
+from constructions.facts.changed_answers import ChangedAnswer as ChangedAnswer
+from constructions.facts.changed_answers import ChangedAnswers as ChangedAnswers
+from constructions.facts.changed_answers import changed_answers as changed_answers
 from constructions.facts.codes import Codebook as Codebook
 from constructions.facts.noise_prompts import NoisePrompts as NoisePrompts
 from constructions.facts.table import FactTable as FactTable

@@ -25,6 +25,11 @@ from constructions.entry import (
 from constructions.facts.answers import (
     MISSING as MISSING,
 )
+from constructions.facts.changed_answers import (
+    ChangedAnswer as ChangedAnswer,
+    ChangedAnswers as ChangedAnswers,
+    changed_answers as changed_answers,
+)
 from constructions.facts.codes import (
     Codebook as Codebook,
 )
@@ -115,6 +120,9 @@ from constructions.model.stream import (
 )
 from constructions.model.transformer import (
     Transformer as Transformer,
+)
+from constructions.model.updating import (
+    Update as Update,
 )
 from constructions.option import (
     Option as Option,

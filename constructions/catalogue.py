@@ -80,15 +80,16 @@ _EXCESS = Option(
 
 
 def _shared_answers(facts: FactTable, lengths: Sequence[int]) -> str:
-    """Of paths of one relation, where two relations share an answer."""
-    if list(lengths) != [1] or facts.has_disjoint_answers:
+    """Of paths of one relation, where two relations share an answer, or may come to."""
+    if list(lengths) != [1] or facts.keeps_disjoint_answers:
         return ""
-    return "the relations share answers; every table is taken"
+    share = "may come to share" if facts.has_disjoint_answers else "share"
+    return f"the relations {share} answers; every table is taken"
 
 
 def _disjoint_answers(facts: FactTable, lengths: Sequence[int]) -> str:
     """Of paths of one relation, where each relation has answers of its own."""
-    if list(lengths) != [1] or not facts.has_disjoint_answers:
+    if list(lengths) != [1] or not facts.keeps_disjoint_answers:
         return ""
     return "the relations answer in disjoint sets, so that no MLP is needed"
 

@@ -119,6 +119,14 @@ CALLS = {
     FactTable.random_disjoint: (FactTable.random_disjoint, {"entities": 100, "relations": 3, "seed": 5}),
     FactTable.random_worlds: (FactTable.random_worlds, {"worlds": 3, "size": 30, "relations": 3, "seed": 5}),
     FactTable.path_star: (FactTable.path_star, {"degree": 9, "length": 4, "seed": 5}),
+    FactTable.with_spare_entities: (
+        lambda **sizes: FACTS.with_spare_entities(**sizes).entity_names,
+        {"count": 5, "answers": 2},
+    ),
+    constructions.changed_answers: (
+        lambda hops: constructions.changed_answers(FACTS, FACTS.with_spare_entities(1), hops).queries,
+        {"hops": 2},
+    ),
     FactTable.dataset: (
         lambda **sizes: [part.tolist() for part in FACTS.dataset(**sizes)],
         {"hops": 2, "hops_per_token": 1, "longest": 3},

@@ -63,19 +63,27 @@ def parts(parent):
     return [path for path in parent.iterdir() if path.name.endswith(".part")]
 
 
-def kill_at_random(target, known, count, seed):
+def save_in_turn(target):
+    """One model, then the other."""
+    for model in MODELS.values():
+        save(model, target)
+
+
+def kill_at_random(target, known, count, seed, in_turn=save_in_turn, longest=0.06):
+    """Kill what goes on and on to put both models there, at random moments within so many
+    seconds.
+    """
     rng = random.Random(seed)
     seen, orphans = Counter(), 0
 
-    def save_on_and_on():
+    def on_and_on():
         while True:
-            for model in MODELS.values():
-                save(model, target)
+            in_turn(target)
 
     save(MODELS["old"], target)
     for _ in range(count):
-        process = child(save_on_and_on)
-        time.sleep(rng.uniform(0.0, 0.06))
+        process = child(on_and_on)
+        time.sleep(rng.uniform(0.0, longest))
         os.kill(process, signal.SIGKILL)
         assert os.waitpid(process, 0)[1] == signal.SIGKILL
         seen[found(target, known)] += 1
@@ -83,9 +91,15 @@ def kill_at_random(target, known, count, seed):
     return {"kills": count, "seen": seen, "orphans": orphans}
 
 
-def kill_everywhere(target, known):
+def save_new(target):
+    """The new model."""
+    save(MODELS["new"], target)
+
+
+def kill_everywhere(target, known, renew=save_new, step=1):
+    """Kill what puts the new model there at its n-th audited call, for every n, or each such."""
     seen = Counter()
-    for nth in range(10_000):
+    for nth in range(0, 10_000, step):
         save(MODELS["old"], target)
         assert not parts(target.parent)
 
@@ -100,12 +114,12 @@ def kill_everywhere(target, known):
                         os.kill(os.getpid(), signal.SIGKILL)
 
             sys.addaudithook(hook)
-            save(MODELS["new"], target)
+            renew(target)
 
         status = os.waitpid(child(save_until), 0)[1]
         seen[found(target, known)] += 1
         if status == 0:
-            return {"kills": nth, "seen": seen}
+            return {"kills": nth // step, "seen": seen}
         assert status == signal.SIGKILL
     raise AssertionError("the save never ended")
 

@@ -61,6 +61,20 @@ def construction_and_facts(draw):
     return name, draw(tables_for(name))
 
 
+@st.composite
+def edits(draw, facts, most=3, missing=True):
+    """Changes of a table by name, of different facts: other objects, and removed facts where
+    facts may be missing.
+    """
+    keys = st.tuples(st.integers(0, facts.n_entities - 1), st.integers(0, facts.n_relations - 1))
+    chosen = draw(st.lists(keys, min_size=1, max_size=most, unique=True))
+    targets = st.integers(-1 if missing else 0, facts.n_entities - 1)
+    return [
+        (facts.entity_name(s), facts.relation_name(r), None if t < 0 else facts.entity_name(t))
+        for (s, r), t in ((key, draw(targets)) for key in chosen)
+    ]
+
+
 def all_queries(facts, hops=1):
     """Subjects (Q,) and paths (Q, k) of all N R^k queries."""
     axes = [np.arange(facts.n_entities), *([np.arange(facts.n_relations)] * hops)]

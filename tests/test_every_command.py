@@ -25,6 +25,8 @@ WORDS = {
     "import": (["import", "facts.tsv", "-o", "new.tsv"], "written: new.tsv"),
     "show": (["show", "model", "1 0"], "adds to e"),
     "check": (["check", "model"], "PASS: all 5 queries"),
+    "update": (["update", "model", "changes.tsv"], "model: replaced"),
+    "diff": (["diff", "model", "model", "-k", "2"], "0 of 10 answers changed, the other 10"),
     "attack": (["attack", "model", "-n", "5"], "nothing wrong was accepted"),
     "journal": (["journal", "j"], "PASS: 1 job planned"),
     "learned": (["learned", "threshold", "--seeds", "3", "--workers", "0"], "1 of 1 points"),
@@ -49,6 +51,7 @@ def workshop(tmp_path, monkeypatch):
     facts = FactTable.from_triples([("Ann", "mother", "Beth"), ("Beth", "mother", "Carla")])
     facts.to_tsv(tmp_path / "facts.tsv")
     (tmp_path / "templates.json").write_text('{"mother": "The mother of {subject} is"}')
+    (tmp_path / "changes.tsv").write_text("e0\tr0\te1\n")
     save(selector(FactTable.random_bijections(5, 1, seed=0)), tmp_path / "model")
     write(tmp_path / "j", [1])
     monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: [Cell("selector", 5, 2)])

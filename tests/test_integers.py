@@ -94,6 +94,7 @@ def test_every_public_function_with_an_integer_argument_is_in_the_table():
         "Construction",
         "Option",
         "Step",
+        "Update",
         "Enclosure",
     }
     # see the steps below

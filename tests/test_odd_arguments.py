@@ -44,6 +44,8 @@ BASE = {
     "folder": ["model"],
     "out": ["out"],
     "written": ["written.tsv"],
+    "old": ["model"],
+    "new": ["model"],
 }
 
 

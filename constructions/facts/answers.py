@@ -86,6 +86,14 @@ class Answers:
         )
 
     @cached_property
+    def occurring(self) -> NDArray[np.bool_]:
+        """Whether each entity occurs in a fact, as its subject or as its answer: bool (N,)."""
+        present = self.answers != MISSING
+        found: NDArray[np.bool_] = present.any(axis=0)
+        found[self.answers[present]] = True
+        return found
+
+    @cached_property
     def has_disjoint_answers(self) -> bool:
         """Whether no entity is an answer of two relations."""
         relations = np.zeros(self.n_entities, dtype=np.int64)

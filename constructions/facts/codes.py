@@ -61,11 +61,12 @@ class Codebook:
     def of(
         cls, *tables: FactTable, relation: int | None = None, stored_only: bool = False
     ) -> Codebook:
-        """The book of all answers of the given tables: the union of the codomains, and *unknown*
-        if a fact is missing, unless stored facts alone are to be answered.
+        """The book of all answers of the given tables: the union of the codomains, the spare
+        entities that may become answers, and *unknown* if a fact is missing, unless stored facts
+        alone are to be answered.
 
         Give several tables to reserve codes for facts that are installed later; give a relation to
-        have its answers alone.
+        have its answers alone, without spare ones.
         """
         sizes = {(table.n_entities, table.n_relations) for table in tables}
         if len(sizes) != 1:
@@ -80,6 +81,8 @@ class Codebook:
         for table in tables:
             answers = table.answers if relation is None else table.answers[relation]
             occurs[vocabulary.answer_tokens(answers)] = True
+            if relation is None:
+                occurs[table.spare_answers] = True
         if stored_only:
             occurs[vocabulary.unknown] = False
         return cls(np.flatnonzero(occurs))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 
 from constructions.guards.errors import InputError
@@ -75,11 +75,11 @@ def checked_names(kind: str, names: Sequence[str], count: int) -> tuple[str, ...
 
 
 class NameIndex:
-    """The ids of entities, or of relations, by name."""
+    """The ids of entities, or of relations, by name; those that are hidden have none."""
 
-    def __init__(self, kind: str, names: tuple[str, ...]):
+    def __init__(self, kind: str, names: tuple[str, ...], hidden: Collection[int] = ()):
         self.kind = kind
-        self.by_name = {name: i for i, name in enumerate(names)}
+        self.by_name = {name: i for i, name in enumerate(names) if i not in hidden}
 
     @cached_property
     def by_normal_form(self) -> dict[str, int]:
@@ -87,18 +87,25 @@ class NameIndex:
         names = ((name, i) for name, i in self.by_name.items() if not name.isascii())
         return {unicodedata.normalize("NFC", name): i for name, i in names}
 
-    def find(self, name: str) -> int:
-        """The id of a name, or of the one that is canonically equivalent; InputError where there
-        is none.
+    def get(self, name: str) -> int | None:
+        """The id of a name, or of the one that is canonically equivalent; None where there is
+        none.
         """
         if not isinstance(name, str):
             raise InputError(f"{self.kind} names are strings; got {name!r}")
         if name in self.by_name:
             return self.by_name[name]
         normal = unicodedata.normalize("NFC", name)
-        found = self.by_name.get(normal, self.by_normal_form.get(normal))
+        return self.by_name.get(normal, self.by_normal_form.get(normal))
+
+    def find(self, name: str) -> int:
+        """The id of a name, or of the one that is canonically equivalent; InputError where there
+        is none.
+        """
+        found = self.get(name)
         if found is not None:
             return found
+        normal = unicodedata.normalize("NFC", name)
         count = f"among the {len(self.by_name)} of the table"
         few = self.by_name if len(self.by_name) <= 200_000 else ()
         close = difflib.get_close_matches(name, few, n=3)

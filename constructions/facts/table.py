@@ -13,9 +13,15 @@ from constructions.facts import random_answers
 from constructions.facts.answers import MISSING, Answers, checked_ids
 from constructions.facts.names import NameIndex, checked_names
 from constructions.facts.sequences import dataset
+from constructions.facts.spare import is_for_answers, is_reserved, spare_names
 from constructions.facts.triples import Row, answers_of
 from constructions.facts.tsv import read_tsv, write_tsv
+from constructions.guards.integers import whole
+from constructions.guards.memory import require_memory
 from constructions.guards.wording import printable
+
+LARGEST_SPARE = 2**31
+"""So many spare entities at most, which no memory holds."""
 
 
 class FactTable(Answers):
@@ -102,12 +108,16 @@ class FactTable(Answers):
         """The entity of that name, or of the one that is canonically equivalent to it in Unicode.
 
         There is at most one, since no table has two equivalent names. A composed `é` finds a
-        decomposed one.
+        decomposed one. A spare entity is not found.
 
         Raises:
             InputError: there is none; the message has the closest names.
         """
         return self._entity_ids.find(name)
+
+    def known_entity(self, name: str) -> int | None:
+        """As `entity_id`; None where there is none."""
+        return self._entity_ids.get(name)
 
     def relation_id(self, name: str) -> int:
         """The relation of that name, or of the equivalent one, in the way of `entity_id`."""
@@ -115,23 +125,65 @@ class FactTable(Answers):
 
     @cached_property
     def _entity_ids(self) -> NameIndex:
-        """The ids of the entities by name."""
-        return NameIndex("entity", self.entity_names)
+        """The ids of the entities by name, but for the spare ones."""
+        return NameIndex("entity", self.entity_names, frozenset(self.spare_entities.tolist()))
 
     @cached_property
     def _relation_ids(self) -> NameIndex:
         """The ids of the relations by name."""
         return NameIndex("relation", self.relation_names)
 
+    # ---------------------------------------------------------------- spare entities
+
+    def with_spare_entities(self, count: int, answers: int | None = None) -> FactTable:
+        """The same table with further entities that have no fact yet, behind the others: room for
+        new names (`FactModel.update`). Their names are reserved, see `constructions.facts.spare`.
+
+        Args:
+            count: how many.
+            answers: how many of them may become answers, for which codebooks of answers keep
+                codes; by default all. Fewer codes may save a bit in each of R blocks.
+
+        Raises:
+            InputError: a number is below 1, or there are more answers than entities.
+            DoesNotFit: the table needs more memory than the machine has.
+        """
+        count = whole("count", count, 1, LARGEST_SPARE)
+        answers = count if answers is None else whole("answers", answers, 0, count)
+        n_entities = self.n_entities + count
+        what = f"the answers of {self.n_relations:,} relations for {n_entities:,} entities"
+        require_memory(4 * 8 * self.n_relations * n_entities, what)
+        none = np.full((self.n_relations, count), MISSING, dtype=np.int64)
+        names = [*self.entity_names, *spare_names(count, answers, self.entity_names)]
+        table = np.concatenate([self.answers, none], axis=1)
+        return FactTable(table, names, self._given_relation_names)
+
+    @cached_property
+    def spare_entities(self) -> NDArray[np.int64]:
+        """The entities with a reserved name and without a fact, int64, in order."""
+        named = [i for i, name in enumerate(self._given_entity_names or ()) if is_reserved(name)]
+        found = np.array(named, dtype=np.int64)
+        return found[~self.occurring[found]] if named else found
+
+    @property
+    def spare_answers(self) -> NDArray[np.int64]:
+        """Those of the spare entities that may become answers, int64, in order."""
+        spare = self.spare_entities
+        return spare[[is_for_answers(self.entity_names[i]) for i in spare.tolist()]]
+
+    @property
+    def keeps_disjoint_answers(self) -> bool:
+        """Whether no entity is an answer of two relations, and none is spare, which may become
+        that of any.
+        """
+        return self.has_disjoint_answers and not len(self.spare_answers)
+
     # ---------------------------------------------------------------- facts by name
 
     def used_names(self) -> tuple[Collection[str], Collection[str]]:
         """The names of the entities, and of the relations, that occur in a fact."""
-        present = self.answers != MISSING
-        occurring = present.any(axis=0)
-        occurring[self.answers[present]] = True
-        entities = dict.fromkeys(self.entity_names[i] for i in np.flatnonzero(occurring))
-        relations = np.flatnonzero(present.any(axis=1))
+        entities = dict.fromkeys(self.entity_names[i] for i in np.flatnonzero(self.occurring))
+        relations = np.flatnonzero((self.answers != MISSING).any(axis=1))
         return entities.keys(), dict.fromkeys(self.relation_names[r] for r in relations).keys()
 
     def rows(self, relations: Collection[str] | None = None) -> Iterator[Row]:

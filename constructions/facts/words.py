@@ -39,3 +39,17 @@ def reached(facts: Answers, length: int, last: range) -> NDArray[np.int64]:
         seen = after
     nodes = np.flatnonzero(seen)
     return np.where(nodes == facts.n_entities, MISSING, nodes)
+
+
+def leading_to(facts: Answers, nodes: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+    """The entities from which some word of at most so many letters leads to one of the given ones,
+    these included: int64, in order.
+    """
+    found = np.zeros(facts.n_entities + 1, dtype=bool)  # MISSING is the last place
+    found[nodes] = True
+    for _ in range(steps):
+        more = found[facts.answers].any(axis=0) & ~found[:-1]
+        if not more.any():
+            break
+        found[:-1] |= more
+    return np.flatnonzero(found[:-1])

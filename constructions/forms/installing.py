@@ -15,7 +15,8 @@ from constructions.decoders.model_form import ModelForm
 from constructions.decoders.targets import require_construction
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError, InternalError
-from constructions.model.fact_model import FactModel, installing, require_changeable
+from constructions.model.fact_model import FactModel
+from constructions.model.installing import installing, require_changeable
 from constructions.model.ordinary_tensors import of_ordinary_tensors
 
 

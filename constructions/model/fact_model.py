@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import ClassVar, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from constructions.facts.changes import Change, changed_table
 from constructions.facts.codes import Codebook
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
-from constructions.guards.errors import InputError, InternalError
+from constructions.guards.errors import InputError
 from constructions.model.answering import Answering
+from constructions.model.installing import installing, require_changeable, require_claim
 from constructions.model.margin import MarginClaim
 from constructions.model.readout import Readout
 from constructions.model.rebuild import as_built
@@ -23,48 +24,21 @@ from constructions.model.shapes import TransformerShape
 from constructions.model.stated import Stated, Stating, require_arithmetic
 from constructions.model.stream import Space
 from constructions.model.transformer import TRANSFORMER, Transformer
-
-FactWriter = Callable[["FactModel", FactTable], None]
-"""Writes facts into the token embedding (and what else is in `fact_tables`), after checking
-everything.
-"""
+from constructions.model.updating import Update, updated
 
 
-def require_claim(construction: str, facts: FactTable, stored_only: bool) -> None:
-    """Raise InputError where stored facts alone are claimed, and there is none."""
-    if stored_only and not facts.n_facts:
-        raise InputError(
-            f"{construction} claims the answers to stored facts alone, and this table has none"
-        )
-
-
-def require_changeable(model: nn.Module) -> None:
-    """Raise InputError if a parameter is an inference tensor, of which no change can be
-    followed.
+class FactWriter(Protocol):
+    """Writes facts into the token embedding (and what else is in `fact_tables`), after checking
+    everything.
     """
-    for name, parameter in model.named_parameters():
-        if parameter.is_inference():
-            raise InputError(
-                f"{name} was made in torch.inference_mode, so that no change of it can be"
-                " followed; install the facts in a copy that is taken outside of that mode"
-                " (copy.deepcopy)"
-            )
 
+    def __call__(self, model: FactModel, facts: FactTable) -> None:
+        """Write all rows."""
 
-@contextmanager
-def installing(model: nn.Module, tables: frozenset[str]) -> Iterator[None]:
-    """A block that may write these parameters of a model and no others.
-
-    Raises:
-        InternalError: torch's version counters say that another was written.
-    """
-    others = {name: p._version for name, p in model.named_parameters() if name not in tables}
-    yield
-    written = [
-        name for name, version in others.items() if model.get_parameter(name)._version != version
-    ]
-    if written:
-        raise InternalError(f"install must write {sorted(tables)} only, but wrote {written}")
+    def update(self, model: FactModel, facts: FactTable) -> dict[str, int]:
+        """Write the rows that differ from those for the facts that the model has; returns how many
+        of each parameter.
+        """
 
 
 class FactModel(Stating, Transformer, Answering):
@@ -190,6 +164,30 @@ class FactModel(Stating, Transformer, Answering):
         with installing(self, self.fact_tables):
             self._write_facts(self, facts)
         self.facts = facts
+
+    @torch.no_grad()
+    def update(self, changes: Iterable[Change]) -> Update:
+        """Change single facts, by name: `model.update([("France", "capital", "Lyon")])`.
+
+        Every id stays. A name that is new takes the place of a spare entity, and an entity that no
+        fact mentions any more stays an entity. The weights are then those that the builder writes
+        for the changed table and the codebooks of this model, bit for bit, if they were so before.
+        Where no internal weight holds facts only the rows concerned are written; else the internal
+        weights are built again, in place.
+
+        Args:
+            changes: triples (subject, relation, object); None as object removes the fact.
+
+        Returns:
+            What has changed.
+
+        Raises:
+            InputError: see `constructions.facts.changes.changed_table`; a new answer has no code,
+                or the construction does not take the changed table in its present sizes; or
+                internal weights hold facts and are not as they were built. Nothing is changed
+                then.
+        """
+        return updated(self, changed_table(self.facts, changes))
 
     @torch.no_grad()
     def write_readout(self, readout: Readout) -> None:

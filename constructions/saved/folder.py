@@ -20,6 +20,7 @@ weights; nothing is ever unpickled.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +58,22 @@ from constructions.writing.certificate import certificate
 # -------------------------------------------------------------------- saving
 
 
-def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
+def save(
+    model: FactModel,
+    folder: str | os.PathLike[str],
+    approve: Callable[[Path], None] | None = None,
+) -> None:
     """Write a model that a public builder has made, trained or edited since or not, on any device.
 
     Under the folder's name there is at every moment the model that was there before, or this one.
     What is there and is not the folder of a model, byte for byte as `save` has left it, is never
     touched.
+
+    Args:
+        model: to be written.
+        folder: where; its parent must exist.
+        approve: called with the whole new folder, under another name, before it gets its place;
+            where it raises an error nothing is replaced, and the error is passed on.
 
     Raises:
         InputError: the model has no recipe, or not the weights of its shape; `certificate` refuses
@@ -88,6 +99,8 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
             write_tensors(part / CODEBOOKS, books)
         (part / CERTIFICATE).write_bytes(text.encode())
         write_manifest(part, _description(model))
+        if approve is not None:
+            approve(part)
 
 
 def _checked_weights(model: FactModel) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 import numpy as np
 
+from constructions.facts.names import NameIndex
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import fact_lines, read_tsv
 from constructions.guards.errors import FactFileError, InputError
@@ -27,9 +28,12 @@ def read_saved_facts(path: str | os.PathLike[str], blank: FactTable) -> np.ndarr
         FactFileError: it has not; the message has the first line that is another.
     """
     found = read_tsv(path, literal=True)
+    entities = NameIndex(
+        "entity", blank.entity_names
+    )  # also those that are spare if without facts
     try:
         ids = [
-            (blank.relation_id(relation), blank.entity_id(subject), blank.entity_id(target))
+            (blank.relation_id(relation), entities.find(subject), entities.find(target))
             for subject, relation, target in found.rows
         ]
     except InputError as error:

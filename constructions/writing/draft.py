@@ -32,7 +32,8 @@ from constructions.facts.vocabulary import WRITING, Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
-from constructions.model.fact_model import FactModel, require_claim
+from constructions.model.fact_model import FactModel
+from constructions.model.installing import require_claim
 from constructions.model.margin import MarginClaim
 from constructions.model.readout import Readout
 from constructions.model.record import Pass, Record

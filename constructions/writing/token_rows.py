@@ -17,7 +17,7 @@ from torch import Tensor
 
 from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
-from constructions.facts.words import reached, some_words
+from constructions.facts.words import leading_to, reached, some_words
 from constructions.model.fact_model import FactModel
 from constructions.model.readout import Readout
 from constructions.model.stream import Slot
@@ -58,6 +58,53 @@ class TokenRows:
         Raises:
             InputError: one has none; or see `readout` and `Made`. Nothing is written then.
         """
+        readout, made = self._checked(model, facts)
+        vocabulary, weight = model.vocabulary, model.embedding.weight
+        for one in self.holds:
+            self._write_codes(weight, one, model, facts, vocabulary.entities)
+        for slot, values in (*made, *self.constants):
+            write_rows(weight, vocabulary.entities, slot, values)
+        for slot, values in self.relations:
+            write_rows(weight, vocabulary.relations, slot, values)
+        if readout is not None:
+            model.write_readout(readout)
+
+    def update(self, model: FactModel, facts: FactTable) -> dict[str, int]:
+        """As a call, for a model that holds `model.facts` already: only rows are written that can
+        differ from those for these.
+
+        Returns:
+            How many rows of each parameter were written, by its name.
+
+        Raises:
+            InputError: as a call. Nothing is written then.
+        """
+        readout, made = self._checked(model, facts)
+        weight, before = model.embedding.weight, model.facts
+        changed = np.flatnonzero((facts.answers != before.answers).any(axis=0))
+        steps = max((one.words for one in self.holds), default=1) - 1
+        concerned = leading_to(before, changed, steps) if self.holds else changed[:0]
+        written = np.zeros(len(weight), dtype=bool)
+        written[concerned] = True
+        for one in self.holds if len(concerned) else ():
+            self._write_codes(weight, one, model, facts, concerned)
+        for slot, values in made:
+            there = weight[: facts.n_entities, torch.from_numpy(slot.columns.ravel())]
+            rows = _rows_that_differ(there, torch.tensor(values).to(weight))
+            written[rows] = True
+            if len(rows):
+                write_rows(weight, rows, slot, values[rows])
+        found = {"embedding.weight": int(written.sum())}
+        if readout is not None:
+            found["unembedding.weight"] = _write_what_differs(model, readout)
+        return found
+
+    def _checked(
+        self, model: FactModel, facts: FactTable
+    ) -> tuple[Readout | None, list[tuple[Slot, NDArray[Any]]]]:
+        """The readout of the facts and what is made of them; InputError where they cannot be
+        written.
+        """
         readout = None if self.readout is None else self.readout(facts)
         vocabulary = model.vocabulary
         for one in self.holds:
@@ -66,21 +113,19 @@ class TokenRows:
             if self.stored_only:
                 nodes = nodes[nodes != MISSING]
             one.code.codebook.numbers(vocabulary.answer_tokens(nodes))
-        made = [(one.slot, one.rows(facts)) for one in self.made]
-        weight = model.embedding.weight
-        for one in self.holds:
-            self._write_codes(weight, one, model, facts)
-        for slot, values in (*made, *self.constants):
-            write_rows(weight, vocabulary.entities, slot, values)
-        for slot, values in self.relations:
-            write_rows(weight, vocabulary.relations, slot, values)
-        if readout is not None:
-            model.write_readout(readout)
+        return readout, [(one.slot, one.rows(facts)) for one in self.made]
 
-    def _write_codes(self, weight: Tensor, one: Holds, model: FactModel, facts: FactTable) -> None:
-        """Write the codes of one claim into the rows of all entities, some words at a time."""
+    def _write_codes(
+        self,
+        weight: Tensor,
+        one: Holds,
+        model: FactModel,
+        facts: FactTable,
+        entities: NDArray[np.int64],
+    ) -> None:
+        """Write the codes of one claim into the rows of some entities, some words at a time."""
         vocabulary, columns = model.vocabulary, one.columns(facts.n_relations)
-        last, entities = one.last_of(facts.n_relations), vocabulary.entities
+        last = one.last_of(facts.n_relations)
         some = max(1, AT_ONCE // len(entities))
         for start in range(0, len(columns), some):
             here = columns[start : start + some]
@@ -105,6 +150,27 @@ class TokenRows:
             return one.code.rows(tokens)
         known = np.where(missing, one.code.codebook.tokens[0], tokens)
         return np.where(missing[:, None], 0, one.code.rows(known))
+
+
+def _write_what_differs(model: FactModel, readout: Readout) -> int:
+    """Write the rows of the unembedding that are not as the readout declares, and declare it;
+    returns how many they are.
+    """
+    weight, count = model.unembedding.weight, 0
+    for tokens, rows in readout.weight_rows(*weight.shape):
+        places, new = torch.from_numpy(tokens), torch.from_numpy(rows).to(weight)
+        differ = torch.from_numpy(_rows_that_differ(weight[places], new))
+        if len(differ):
+            weight[places[differ]] = new[differ]
+        count += len(differ)
+    model.readout = readout
+    return count
+
+
+def _rows_that_differ(some: Tensor, others: Tensor) -> NDArray[np.int64]:
+    """In which rows two matrices differ, zeros of two signs included: int64."""
+    differ = (some != others) | (some.signbit() != others.signbit())
+    return np.flatnonzero(differ.any(dim=1).cpu().numpy())
 
 
 def write_rows(weight: Tensor, tokens: NDArray[np.int64], slot: Slot, values: ArrayLike) -> None:

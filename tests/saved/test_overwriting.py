@@ -173,3 +173,24 @@ def test_saves_that_are_killed_leave_the_old_or_the_new_model(tmp_path):
     assert found["in the middle"]["seen"]["old"] >= 9
     assert found["at random"]["kills"] == int(count)
     assert found["left"] == []
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_updates_that_are_killed_leave_the_old_or_the_new_model(tmp_path):
+    """`kill_updates.py` checks the folder after each kill, as `kill_saves.py` does."""
+    count = os.environ.get("KILLS", "20")
+    command = [sys.executable, ROOT / "tests" / "kill_updates.py", tmp_path, count, "5"]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["everywhere"]["seen"]["old"] > 20
+    assert found["everywhere"]["seen"]["new"] > 1
+    assert found["at random"]["kills"] == int(count)
+    assert found["left"] == []

@@ -11,6 +11,7 @@ from constructions.catalogue import CATALOGUE
 from verify.cli.commands import (
     bounds,
     cells,
+    change,
     compare,
     facts,
     importing,
@@ -59,6 +60,9 @@ EXAMPLES = """examples:
     {program} compare -N 64 -R 4 --seeds 100
   prove a saved model right, from its files alone:
     {program} check unicode-model
+  change single facts of a saved model; which answers differ between two (docs/your-table.md):
+    {program} update country-model changes.tsv -o country-model-2
+    {program} diff country-model country-model-2 -k 3
   change a small saved model: the checker must refuse all that is wrong:
     {program} attack family-model -n 1000
   write a saved model for another tool, and ask it there (docs/export.md):
@@ -96,6 +100,8 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "learned pretrained": pretrained.add_pretrained,
     "compare": compare.add_compare,
     "check": saved.add_check,
+    "update": change.add_update,
+    "diff": change.add_diff,
     "attack": saved.add_attack,
     "export": saved.add_export,
     "known-answers": known_answers.add_known_answers,

@@ -23,6 +23,8 @@ def require_places(options: argparse.Namespace) -> None:
     made = options.command == "example"
     read = {"FOLDER": given.get("folder"), "FILE": None if made else given.get("file")}
     read |= {"--templates": given.get("templates")}
+    read |= {"CHANGES": given.get("changes"), "--remove": given.get("remove")}
+    read |= {"OLD": given.get("old"), "NEW": given.get("new")}
     read |= {f"FILE {i}": path for i, path in enumerate(given.get("journals") or (), 1)}
     named = ("--save", "--json", "--csv", "--plot", "--journal")
     written = {option: given.get(option.strip("-")) for option in named}

@@ -13,6 +13,7 @@ from constructions.entry import Construction
 from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
+from constructions.guards.wording import counted
 from verify.cells.decided_by import proven_beside
 from verify.cli.commands.cells import say_cell, say_way
 from verify.cli.commands.importing import add_reading, read
@@ -21,7 +22,7 @@ from verify.cli.output import is_wide, say, say_verdict
 from verify.cli.progress import progress
 from verify.cli.questions import Question, question
 from verify.cli.status import FAILED, PASSED
-from verify.cli.values import size
+from verify.cli.values import count, size
 from verify.cli.written_files import check_folder, check_writable, write_text
 
 if TYPE_CHECKING:  # which import torch, or take a second to import
@@ -79,6 +80,21 @@ def add_facts(commands: Commands) -> None:
     )
     add_reading(parser)
     parser.add_argument("-k", type=size, metavar="K", help="also verify all paths of K relations")
+    parser.add_argument(
+        "--spare-entities",
+        type=size,
+        metavar="NUMBER",
+        help="so many entities without facts more: room for new names, see `update`",
+    )
+    parser.add_argument(
+        "--spare-answers",
+        type=count,
+        metavar="NUMBER",
+        help=(
+            "how many of them may become answers, and have codes where only answers have some"
+            " (default: all; each bit more of a code is R columns)"
+        ),
+    )
     add_checks(parser, "none")
     parser.set_defaults(run=_run_facts)
 
@@ -87,7 +103,9 @@ def _run_facts(options: argparse.Namespace) -> int:
     """Read the table, choose a construction, verify it for each length of paths, and answer."""
     if options.construction is not None:
         construction(options.construction)  # a missing one is reported before the table is read
-    facts = read(options).table()
+    if options.spare_answers is not None and options.spare_entities is None:
+        raise InputError("--spare-answers says how many of --spare-entities; give both")
+    facts = _with_spare(read(options).table(), options.spare_entities, options.spare_answers)
     questions = [question(facts, words) for words in options.ask]
     lengths = sorted(
         {len(path) for _, path in questions} | ({options.k} if options.k else set())
@@ -100,6 +118,17 @@ def _run_facts(options: argparse.Namespace) -> int:
         return _report([], questions, dict.fromkeys(lengths, model), facts, options)
     results, models = _verify(entry, facts, lengths, options)
     return _report(results, questions, models, facts, options)
+
+
+def _with_spare(facts: FactTable, entities: int | None, answers: int | None) -> FactTable:
+    """The table with spare entities, if they are asked for; and say which."""
+    if entities is None:
+        return facts
+    wider = facts.with_spare_entities(entities, answers)
+    names = wider.entity_names[facts.n_entities :]
+    first, last = names[0], names[-1]
+    say(f"spare: {counted(entities, 'name')} for new entities, {first} to {last}")
+    return wider
 
 
 def _chosen(asked: str | None, facts: FactTable, lengths: list[int]) -> Construction:
@@ -218,7 +247,8 @@ def _report(
     """Print the table, the verdict and the answers, and write them."""
     from verify.cli.reports.cells import header
     from verify.cli.reports.cells_json import as_json
-    from verify.cli.reports.summaries import count, summary
+    from verify.cli.reports.summaries import count as counts
+    from verify.cli.reports.summaries import summary
 
     wide = is_wide(options.wide)
     if results:
@@ -235,4 +265,4 @@ def _report(
         answers.append(_answered(models[len(path)], subject, path))
     write_text(options.json, lambda: as_json(results, len(results), answers))
     unverified = options.by == "none"  # as asked
-    return PASSED if unverified or count(results, len(results))["verdict"] == "PASS" else FAILED
+    return PASSED if unverified or counts(results, len(results))["verdict"] == "PASS" else FAILED
