@@ -22,6 +22,7 @@ WORDS = {
     "plan": (["plan", "-N", "64", "-R", "2", "-k", "2"], "key_value"),
     "separation": (["separation", "-R", "4", "-k", "3"], "756"),
     "facts": (["facts", "facts.tsv", "--ask", "Ann", "mother"], "Beth"),
+    "ask": (["ask", "model", "e1 r0"], "e1 r0 -> e"),
     "show": (["show", "model", "1 0"], "adds to e"),
     "check": (["check", "model"], "PASS: all 5 queries"),
     "attack": (["attack", "model", "-n", "5"], "nothing wrong was accepted"),

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from constructions.catalogue import CATALOGUE
 from verify.cli.commands import (
+    ask,
     bounds,
     cells,
     compare,
@@ -46,6 +47,9 @@ EXAMPLES = """examples:
   write a real fact table to try, verify, ask and save it:
     {program} example unicode.tsv
     {program} facts unicode.tsv --ask U+0041 lowercase --save unicode-model
+  ask a saved model; from a file, or at a prompt (docs/your-table.md):
+    {program} ask unicode-model "U+00C9 base"
+    {program} ask unicode-model --questions questions.txt
   what happens to one query, block by block of the residual stream; as a picture:
     {program} show chain_of_thought -k 2
     {program} show unicode-model "U+00C9 base" --plot mechanism.svg
@@ -87,6 +91,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "plan": bounds.add_plan,
     "separation": bounds.add_separation,
     "facts": facts.add_facts,
+    "ask": ask.add_ask,
     "show": show.add_show,
     "learned": learned.add_learned,
     "learned pretrained": pretrained.add_pretrained,
@@ -104,6 +109,8 @@ may have two words.
 
 DASH = "; a name that begins with a dash is asked for in one quoted string: --ask='-x relation'"
 """What to do where a name was taken for an option."""
+BEHIND = "; questions stand right behind MODEL, each in quotes, and options behind them"
+"""What to do where a question was not taken for one."""
 
 
 class _Parser(argparse.ArgumentParser):
