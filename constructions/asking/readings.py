@@ -169,6 +169,10 @@ class Readings:
         what. As much as possible is read from the left, and then from the right.
         """
         entities, relations = self.facts.entity_index, self.facts.relation_index
+        if self.has_tabs:
+            known = [bool(self.subjects), *map(bool, self.relations[1:])]
+            at = known.index(False)
+            return at, at + 1, relations if at else entities
         read = [i for i in range(1, len(self.spans)) if self.ways[i]]  # the rest is relations
         reached = {end for end, _ in self.subjects}
         for start in range(1, len(self.spans)):
@@ -182,8 +186,8 @@ class Readings:
         elif subjects:
             likely = subjects
         else:
-            longest = 1 if self.has_tabs else entities.most_words
-            likely = [(0, i, entities) for i in range(1, min(len(self.spans), longest + 1))]
+            longest = min(len(self.spans) - 1, entities.most_words)
+            likely = [(0, end, entities) for end in range(1, longest + 1)]
         if len(likely) == 1:
             return likely[0]
         return max(likely, key=self._likeness)
