@@ -6,10 +6,10 @@ Runtime where that is installed.
 
 Everybody gets the same texts, such as "e17 r3 r5", and is to give the names of the answers, which
 are compared with the table. `ask` reads all of them, runs them in batches, and names the answers.
-sqlite has the table in memory, indexed by subject and relation; it is asked by a prepared statement
-for each question, from Python, and by one join of all questions, and the text is split before. ONNX
-Runtime gets token ids and gives all logits, of which the largest is taken; of models that answer
-at once alone, since it does not write chains of thought.
+sqlite has the table in memory, indexed by subject and relation. It is asked by a prepared
+statement for each question, from Python, and by one join of all questions; the text is split
+before. ONNX Runtime gets token ids and gives all logits, of which the largest is taken; of models
+that answer at once alone, since it does not write chains of thought.
 
 Each is asked `--repeat` times, in turns. The table has the median, the slowest and the fastest,
 and how many times as many questions sqlite answers in the same time, in its faster way.
@@ -63,8 +63,8 @@ def look_ups(before: str, subject: str, relations: list[str]) -> str:
     )
 
 
-def sqlite(facts: FactTable, hops: int, together: bool) -> Server:
-    """Look-ups in an indexed table: one for each question, or all of them in one join."""
+def sqlite(facts: FactTable, hops: int) -> dict[str, Server]:
+    """Look-ups in an indexed table: one for each question, and all of them in one join."""
     base = sqlite3.connect(":memory:")
     base.execute(
         "CREATE TABLE facts (subject TEXT, relation TEXT, object TEXT,"
@@ -87,7 +87,7 @@ def sqlite(facts: FactTable, hops: int, together: bool) -> Server:
         base.executemany(f"INSERT INTO asked VALUES ({places})", asked)
         return [answer for (answer,) in base.execute(f"{many} ORDER BY asked.place")]
 
-    return at_once if together else alone
+    return {"sqlite, one by one": alone, "sqlite, all in a join": at_once}
 
 
 def onnx_runtime(model, facts: FactTable, folder: Path) -> Server:
@@ -142,6 +142,7 @@ def main() -> None:
     )
     parser.add_argument("-N", type=int, default=50_000, help="entities")
     parser.add_argument("-R", type=int, default=20, help="relations")
+    parser.add_argument("--hops", type=int, choices=(1, 2), help="by default both")
     parser.add_argument("--questions", type=int, default=2000, help="that a model is asked a turn")
     parser.add_argument("--repeat", type=int, default=3, help="turns")
     parser.add_argument("--small", action="store_true", help="N = 200, R = 4, 200 questions")
@@ -158,13 +159,10 @@ def main() -> None:
         f"{'hops':4} {'who':30} {'a second':>10} {'slowest':>10} {'fastest':>10} {'sqlite is':>12}"
     )
     missing = ""
-    for hops in sorted({hops for hops, _ in MODELS}):
+    for hops in [options.hops] if options.hops else sorted({hops for hops, _ in MODELS}):
         texts, wanted = questions(facts, hops, MORE * options.questions)
-        servers: dict[str, tuple[Server, int]] = {
-            "sqlite, one by one": (sqlite(facts, hops, together=False), len(texts)),
-            "sqlite, all in a join": (sqlite(facts, hops, together=True), len(texts)),
-        }
-        data_base = list(servers)
+        data_bases = sqlite(facts, hops)
+        servers = {name: (ask, len(texts)) for name, ask in data_bases.items()}
         with tempfile.TemporaryDirectory() as folder:
             for name in [name for k, name in MODELS if k == hops]:
                 entry = CATALOGUE[name]
@@ -180,10 +178,10 @@ def main() -> None:
                 except ImportError as error:
                     missing = f"ONNX Runtime is not measured: {error}; pip install '.[onnx]'"
             found = speeds(servers, texts, wanted, options.repeat)
-        reference = max(statistics.median(found[name]) for name in data_base)
+        reference = max(statistics.median(found[name]) for name in data_bases)
         for name, some in found.items():
             median = statistics.median(some)
-            times = "" if name in data_base else f"{reference / median:,.1f} times"
+            times = "" if name in data_bases else f"{reference / median:,.1f} times"
             print(
                 f"{hops:4} {name:30} {median:10,.0f} {min(some):10,.0f} {max(some):10,.0f}"
                 f" {times:>12}",

@@ -34,14 +34,16 @@ def test_questions_a_second_are_printed_for_every_server(program, monkeypatch, c
     assert max(map(len, printed[1:])) < 100
 
 
-@pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("hops", [1, 2, 3])
-def test_sqlite_looks_up_what_the_table_has(hops, together, program):
+def test_sqlite_looks_up_what_the_table_has(hops, program):
     facts = FactTable.random_functions(30, 3, 1)
     texts, wanted = program.questions(facts, hops, 500)
-    assert program.sqlite(facts, hops, together)(texts) == wanted
+    servers = program.sqlite(facts, hops)
+    assert len(servers) == 2
+    assert all(ask(texts) == wanted for ask in servers.values())
     other = FactTable.random_functions(30, 3, 2)
-    assert program.sqlite(other, hops, together)(texts) != wanted, "the control"
+    others = program.sqlite(other, hops)
+    assert all(ask(texts) != wanted for ask in others.values()), "the control"
 
 
 def test_a_server_that_is_wrong_is_refused(program):
