@@ -8,8 +8,9 @@ Everybody gets the same texts, such as "e17 r3 r5", and is to give the names of 
 are compared with the table. `ask` reads all of them, runs them in batches, and names the answers.
 sqlite has the table in memory, indexed by subject and relation. It is asked by a prepared
 statement for each question, from Python, and by one join of all questions; the text is split
-before. ONNX Runtime gets token ids and gives all logits, of which the largest is taken; of models
-that answer at once alone, since it does not write chains of thought.
+before. ONNX Runtime gets token ids and gives all logits, of which the largest is taken. It is
+asked of one hop alone: it does not write chains of thought, and the several hidden layers of
+`key_value_rows` become blocks of their width, with N x N weights, in the decoder exported.
 
 Each is asked `--repeat` times, in turns. The table has the median, the slowest and the fastest,
 and how many times as many questions sqlite answers in the same time, in its faster way.
@@ -169,7 +170,7 @@ def main() -> None:
                 longest = {entry.longest_path.name: hops} if entry.longest_path else {}
                 model = entry.build(facts, hops, longest)
                 servers[f"{name}, ask"] = (model.ask, options.questions)
-                if model.hops_per_token:
+                if hops > 1:
                     continue
                 try:
                     (Path(folder) / name).mkdir()
