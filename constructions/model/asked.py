@@ -16,7 +16,7 @@ from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError, MissingFact, QuestionError
 
-NOT_STORED = "this construction answers stored facts alone"
+NOT_STORED = "stored facts alone are claimed"
 
 
 class Askable(Protocol):

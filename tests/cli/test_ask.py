@@ -72,8 +72,8 @@ def test_questions_are_answered_with_the_entities_on_the_way(ask):
     assert (status, said) == (
         0,
         [
-            "Alice flag -> not stored (no such fact: 'Alice' has no 'flag'; this construction"
-            " answers stored facts alone)",
+            "Alice flag -> not stored (no such fact: 'Alice' has no 'flag'; stored facts"
+            " alone are claimed)",
             "Alice mother -> Beth",
         ],
     )

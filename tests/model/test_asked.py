@@ -144,7 +144,7 @@ def test_a_model_that_claims_stored_facts_alone_is_not_asked_for_others():
     model = sparse_selector(facts)
     (found,) = answers_to(model, ["Ann wife"])
     assert found.answer is None
-    assert "'Ann' has no 'wife'; this construction answers stored facts alone" in str(found.error)
+    assert "'Ann' has no 'wife'; stored facts alone are claimed" in str(found.error)
     assert not found.stored
     assert answers_to(model, ["Ann son"])[0].stored
 
