@@ -23,9 +23,12 @@ from constructions.facts.codes import Codebook as Codebook
 from constructions.facts.noise_prompts import NoisePrompts as NoisePrompts
 from constructions.facts.table import FactTable as FactTable
 from constructions.facts.vocabulary import Vocabulary as Vocabulary
+from constructions.guards.errors import AmbiguousQuestion as AmbiguousQuestion
 from constructions.guards.errors import DoesNotFit as DoesNotFit
 from constructions.guards.errors import FactFileError as FactFileError
 from constructions.guards.errors import InputError as InputError
+from constructions.guards.errors import MissingFact as MissingFact
+from constructions.guards.errors import QuestionError as QuestionError
 from constructions.guards.errors import UserCodeError as UserCodeError
 from constructions.importing.table import read_table as read_table
 from constructions.option import Option as Option

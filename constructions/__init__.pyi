@@ -63,9 +63,12 @@ from constructions.forms.widening import (
     widen as widen,
 )
 from constructions.guards.errors import (
+    AmbiguousQuestion as AmbiguousQuestion,
     DoesNotFit as DoesNotFit,
     FactFileError as FactFileError,
     InputError as InputError,
+    MissingFact as MissingFact,
+    QuestionError as QuestionError,
     UserCodeError as UserCodeError,
 )
 from constructions.importing.table import (
@@ -94,6 +97,10 @@ from constructions.learning.rounding import (
 )
 from constructions.model.answering import (
     NotStoredWarning as NotStoredWarning,
+)
+from constructions.model.asked import (
+    Answered as Answered,
+    answers_to as answers_to,
 )
 from constructions.model.fact_model import (
     FactModel as FactModel,

@@ -19,6 +19,9 @@ from constructions.facts.tsv import read_tsv
 
 MADE_OF = {
     "FactFileError": [(["a.tsv:1:1: one", "a.tsv:2:1: two"],), (["a.tsv:1:1: one"], 25), ([],)],
+    "AmbiguousQuestion": [("a b c", ["a <TAB> b c", "a b <TAB> c"], 2), ("a", ["b"], 10**6)],
+    "MissingFact": [("a b", "no such fact")],
+    "QuestionError": [("a b", "no entity is named 'a'")],
     "Lost": [("its process was killed", False), ("its process crashed", True)],
     None: [("N = 3, but R = 4; give other sizes",)],
 }

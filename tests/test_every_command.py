@@ -23,6 +23,7 @@ WORDS = {
     "separation": (["separation", "-R", "4", "-k", "3"], "756"),
     "facts": (["facts", "facts.tsv", "--ask", "Ann", "mother"], "Beth"),
     "import": (["import", "facts.tsv", "-o", "new.tsv"], "written: new.tsv"),
+    "ask": (["ask", "model", "e1 r0"], "e1 r0 -> e"),
     "show": (["show", "model", "1 0"], "adds to e"),
     "check": (["check", "model"], "PASS: all 5 queries"),
     "update": (["update", "model", "changes.tsv"], "model: replaced"),

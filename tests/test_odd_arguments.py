@@ -7,6 +7,7 @@ a test that fails.
 """
 
 import argparse
+import io
 import os
 import random
 import re
@@ -117,6 +118,11 @@ def one_memory(monkeypatch):
         monkeypatch.setattr(f"verify.rivals.{name}.ALL", dict([first]))
 
 
+def nothing_is_typed(monkeypatch):
+    """Standard input is at its end."""
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+
+
 @pytest.fixture
 def workshop(tmp_path):
     """A folder with what the words name: a table, an empty one, a model, a folder, a link to
@@ -138,6 +144,7 @@ def test_odd_words_get_a_status_and_a_sentence(round_, workshop, monkeypatch, ca
     monkeypatch.setattr("verify.cli.examples.unicode_facts", lambda: FactTable([[0]]))
     one_small_experiment(monkeypatch)
     one_memory(monkeypatch)
+    nothing_is_typed(monkeypatch)
     seed = random.randrange(2**32)
     for words in cases(random.Random(seed), 100):
         reported = f"seed {seed}: {words!r}"
@@ -172,7 +179,7 @@ def test_every_command_and_option_is_tried():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--ask", ""], "--ask takes a subject and one relation or more; got no name"),
+        (["--ask", ""], "a question is a subject and one relation or more; got no name"),
         (["--ask", "   "], "got no name"),
         (["--ask", "", "r"], "no entity is named ''"),
         (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Collection, Sequence
 from functools import cached_property
 
+from constructions.facts.closest import MOST_NAMES, ClosestNames
 from constructions.guards.errors import InputError
 from constructions.guards.wording import brief
 
@@ -87,33 +87,48 @@ class NameIndex:
         names = ((name, i) for name, i in self.by_name.items() if not name.isascii())
         return {unicodedata.normalize("NFC", name): i for name, i in names}
 
+    @cached_property
+    def most_words(self) -> int:
+        """How many words, with spaces of any kind between them, the longest name has."""
+        return max(map(len, map(str.split, self.by_name)), default=0)
+
+    @cached_property
+    def _closest(self) -> ClosestNames | None:
+        """What finds close names; None where there are too many names."""
+        return ClosestNames(tuple(self.by_name)) if len(self.by_name) <= MOST_NAMES else None
+
+    def closest(self, name: str, most: int = 3) -> list[tuple[float, str]]:
+        """The names that are closest to one that is not there, at most so many, the closest first,
+        each behind how close it is: at most 1.
+        """
+        return self._closest.find(name, most) if self._closest else []
+
     def get(self, name: str) -> int | None:
         """The id of a name, or of the one that is canonically equivalent; None where there is
         none.
         """
         if not isinstance(name, str):
             raise InputError(f"{self.kind} names are strings; got {name!r}")
-        if name in self.by_name:
-            return self.by_name[name]
-        normal = unicodedata.normalize("NFC", name)
-        return self.by_name.get(normal, self.by_normal_form.get(normal))
+        found = self.by_name.get(name)
+        if found is None:
+            normal = unicodedata.normalize("NFC", name)
+            found = self.by_name.get(normal, self.by_normal_form.get(normal))
+        return found
 
     def find(self, name: str) -> int:
         """The id of a name, or of the one that is canonically equivalent; InputError where there
         is none.
         """
-        found = self.get(name)
-        if found is not None:
+        if (found := self.get(name)) is not None:
             return found
-        normal = unicodedata.normalize("NFC", name)
         count = f"among the {len(self.by_name)} of the table"
-        few = self.by_name if len(self.by_name) <= 200_000 else ()
-        close = difflib.get_close_matches(name, few, n=3)
+        close = [other for _, other in self.closest(name)]
         hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+        normal = unicodedata.normalize("NFC", name)
         nearest = unicodedata.normalize("NFC", close[0]) if close else normal
         if close and (difference := _difference(normal, nearest)):
             hint += f" ({difference})"
-        raise InputError(f"no {self.kind} is named {name!r} {count}{hint}")
+        raise InputError(f"no {self.kind} is named {brief(repr(name))} {count}{hint}")
 
 
 def _difference(name: str, other: str) -> str | None:

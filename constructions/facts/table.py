@@ -113,23 +113,23 @@ class FactTable(Answers):
         Raises:
             InputError: there is none; the message has the closest names.
         """
-        return self._entity_ids.find(name)
+        return self.entity_index.find(name)
 
     def known_entity(self, name: str) -> int | None:
         """As `entity_id`; None where there is none."""
-        return self._entity_ids.get(name)
+        return self.entity_index.get(name)
 
     def relation_id(self, name: str) -> int:
         """The relation of that name, or of the equivalent one, in the way of `entity_id`."""
-        return self._relation_ids.find(name)
+        return self.relation_index.find(name)
 
     @cached_property
-    def _entity_ids(self) -> NameIndex:
+    def entity_index(self) -> NameIndex:
         """The ids of the entities by name, but for the spare ones."""
         return NameIndex("entity", self.entity_names, frozenset(self.spare_entities.tolist()))
 
     @cached_property
-    def _relation_ids(self) -> NameIndex:
+    def relation_index(self) -> NameIndex:
         """The ids of the relations by name."""
         return NameIndex("relation", self.relation_names)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from constructions.guards.wording import printable
+from constructions.guards.wording import brief, counted, printable
 
 
 class InputError(ValueError):
@@ -64,6 +64,47 @@ class UserCodeError(InputError):
     def __reduce__(self) -> tuple[Any, ...]:
         """How another process makes it again: from its lines, not from its message."""
         return type(self), (self.lines,), self.__dict__
+
+
+MOST_READINGS = 10**6
+"""Readings of a question that are counted."""
+
+
+class QuestionError(InputError):
+    """A question cannot be read, or not be answered. `question` is its text."""
+
+    def __init__(self, question: str, why: object):
+        self.question, self.why = question, printable(why)
+        super().__init__(f"{brief(repr(question))}: {why}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How another process makes it again: from its parts, not from its message."""
+        return type(self), (self.question, self.why), self.__dict__
+
+
+class AmbiguousQuestion(QuestionError):
+    """A question has several readings as a subject and relations, so that none is answered.
+
+    `readings` holds the first ones, the names with `<TAB>` between them; `total` counts them all,
+    up to `MOST_READINGS`. The message has a line for each.
+    """
+
+    def __init__(self, question: str, readings: list[str], total: int):
+        self.readings, self.total = [printable(reading) for reading in readings], total
+        least = "at least " * (total >= MOST_READINGS)
+        readings_are = f"{least}{counted(total, 'reading')}; put TABs between the names"
+        super().__init__(question, readings_are)
+        more = total - len(readings)
+        lines = [*self.readings, *([f"... and {more:,} more"] if more else [])]
+        self.args = ("\n".join([str(self), *(f"    {line}" for line in lines)]),)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How another process makes it again: from its parts, not from its message."""
+        return type(self), (self.question, self.readings, self.total), self.__dict__
+
+
+class MissingFact(QuestionError):
+    """A question meets a fact that the table does not have, and so has no answer."""
 
 
 class InternalError(RuntimeError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 import torch
@@ -22,9 +22,13 @@ from constructions.facts.sequences import prompts, sequences
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
+from constructions.model.asked import named_answers
 from constructions.model.trace import Traced
 
 _Ids = int | str | Sequence[int] | Sequence[str] | np.ndarray
+
+MOST_BYTES = 256 * 2**20
+"""What queries that are run together take beside the model."""
 
 
 class Widths(Protocol):
@@ -149,23 +153,96 @@ class Answering(Traced):
         answers = self.said(entities, relations)
         return int(answers) if answers.ndim == 0 else answers
 
-    @torch.no_grad()
     def said(self, entities: NDArray[np.int64], relations: NDArray[np.int64]) -> NDArray[np.int64]:
         """What `answer` returns for ids that are known to be in range, (...) and (..., k); claimed
         or not, without a warning.
         """
-        prompt = self.prompt(entities, relations)
+        return self.said_in_steps(entities, relations)[..., -1]
+
+    @torch.no_grad()
+    def said_in_steps(
+        self, entities: NDArray[np.int64], relations: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """What it says to ids that are known to be in range, (...) and (..., k): of a chain of
+        thought the entities that it is to write on the way, then its answer; else the answer
+        alone. They are run as many at once as take some hundred megabytes.
+
+        Returns:
+            int64 (..., steps), the answer last; -1 for *unknown*, and for what was not written.
+        """
+        hops = relations.shape[-1]
+        self.require_length(hops)
+        lead = np.broadcast_shapes(entities.shape, relations.shape[:-1])
+        asked = np.broadcast_to(entities, lead).reshape(-1)
+        paths = np.broadcast_to(relations, (*lead, hops)).reshape(-1, hops)
+        steps = -(-hops // self.hops_per_token) if self.hops_per_token else 1
+        at_once = max(1, MOST_BYTES // self._bytes_of_one())
+        said = np.empty((len(asked), steps), dtype=np.int64)
+        for start in range(0, len(asked), at_once):
+            some = slice(start, start + at_once)
+            said[some] = self._said_to(self.prompt(asked[some], paths[some]), steps)
+        return said.reshape(*lead, steps)
+
+    def _bytes_of_one(self) -> int:
+        """What one query takes at most beside the model: its states and caches, patterns and
+        logits.
+        """
+        shape = self.shape
+        positions = self.hops + 1
+        everywhere = positions + (self.hops + 1 if self.hops_per_token else 0)
+        numbers = positions * (4 * shape.d_model + shape.widest_layer) + 2 * shape.d_vocab
+        numbers += everywhere * shape.cached_widths + 3 * positions**2 * shape.n_heads
+        return int(numbers) * self.embedding.weight.element_size()
+
+    def _said_to(self, prompt: Tensor, steps: int) -> NDArray[np.int64]:
+        """What it says to prompts (Q, L) in so many steps: (Q, steps)."""
         if self.hops_per_token:
-            return self._last_before_end(self.generate(prompt))
+            written = self.generate(prompt)
+            on_the_way = self.vocabulary.answers(written.tokens[:, : steps - 1])
+            missing = steps - 1 - on_the_way.shape[1]  # of a damaged one, that has ended before
+            on_the_way = np.pad(on_the_way, ((0, 0), (0, missing)), constant_values=MISSING)
+            return np.column_stack([on_the_way, self._last_before_end(written)])
         states, _ = self.states(prompt)
         said: Tensor = self.unembedding(states[..., -1, :]).argmax(-1)
-        return self.vocabulary.answers(said.cpu().numpy())
+        return self.vocabulary.answers(said.cpu().numpy())[:, None]
 
     def _last_before_end(self, written: Written) -> NDArray[np.int64]:
         """The entity that the last token before END names; -1 where there is none."""
         length = (written.tokens == self.vocabulary.special("end")).argmax(-1)
         last = np.take_along_axis(written.tokens, np.maximum(length - 1, 0)[..., None], -1)[..., 0]
         return np.where(written.ended & (length > 0), self.vocabulary.answers(last), -1)
+
+    @overload
+    def ask(self, question: str) -> str: ...  # type: ignore[overload-overlap]  # a str is a sequence
+
+    @overload
+    def ask(self, question: Sequence[str]) -> list[str]: ...
+
+    def ask(self, question: str | Sequence[str]) -> str | list[str]:
+        """What the model says to a question in words, or to many at once: the names of its
+        answers.
+
+        `model.ask("France capital")` is "Paris". A question is a subject and one relation or more,
+        by their names, with spaces between them; TABs where names hold spaces and the text could
+        be read in several ways. Many questions are run in one pass for each length of path, in
+        batches that memory has room for. `constructions.answers_to` tells more of each, and
+        raises nothing.
+
+        Args:
+            question: a text, or a sequence of texts.
+
+        Returns:
+            A name, or a list of names in the order of the questions.
+
+        Raises:
+            AmbiguousQuestion: a question has several readings.
+            MissingFact: a question has no answer, as a fact is missing: the model says *unknown*,
+                or it claims stored facts alone, and is not asked.
+            QuestionError: a part of a question is no name, or it has more relations than the model
+                takes, or fewer. The message says which, and the closest names.
+            InputError: what is asked is no text.
+        """
+        return named_answers(self, question)
 
     def prompt(self, entities: NDArray[np.int64], paths: NDArray[np.int64]) -> Tensor:
         """The tokens of queries: subjects (...) and paths (..., k) to int64 (..., k + 1); of a
@@ -174,7 +251,7 @@ class Answering(Traced):
         Raises:
             InputError: the paths are of another length than it answers.
         """
-        self._require_length(paths)
+        self.require_length(paths.shape[-1])
         return self._placed(prompts(self.vocabulary, entities, paths, self.hops))
 
     def training_examples(
@@ -192,7 +269,7 @@ class Answering(Traced):
             one, the answer's token; of a chain of thought each token that it writes, and the
             sequences hold all of them but END.
         """
-        self._require_length(paths)
+        self.require_length(paths.shape[-1])
         tokens, said = sequences(
             self.facts, self.vocabulary, entities, paths, self.hops, self.hops_per_token
         )
@@ -216,9 +293,8 @@ class Answering(Traced):
             states, cache = self.states(said[..., None], cache)
         return Written(torch.stack(written, -1).cpu().numpy(), ended.cpu().numpy())
 
-    def _require_length(self, paths: NDArray[np.int64]) -> None:
-        """Raise InputError unless it answers paths (..., k) of this length."""
-        hops = paths.shape[-1]
+    def require_length(self, hops: int) -> None:
+        """Raise InputError unless it answers paths of so many relations."""
         if hops not in self.path_lengths:
             wanted = f"1 to {self.hops}" if self.hops_per_token else f"{self.hops}"
             raise InputError(f"this model answers paths of {wanted} relations; got {hops}")

@@ -74,7 +74,7 @@ def test_options_of_a_construction_are_taken(capsys):
     ("words", "message"),
     [
         (["show", "nothing"], "nor is there such a folder"),
-        (["show", "model", "France"], "takes a subject and one relation or more; got 1 name"),
+        (["show", "model", "France"], "is a subject and one relation or more; got 1 name"),
         (["show", "model", "Paris capita"], "no relation is named 'capita'"),
         (["show", "model", "9 capital"], "no entity is named '9'"),
         (["show", "model", "-N", "5"], "is a saved model, which has its sizes"),

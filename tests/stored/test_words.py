@@ -71,7 +71,9 @@ def test_facts_are_asked_and_what_is_not_stored_is_reported(folder, capsys):
         *("facts", "family.tsv", "--construction", "own.py:stored"),
         *("--ask", "anna likes", "--ask", "carl son", "--save", "model", "--json", "found.json"),
     )
-    assert "\nanna likes -> ben\ncarl son -> not stored (no such fact; this" in found
+    assert (
+        "\nanna likes -> ben\ncarl son -> not stored (no such fact: 'carl' has no 'son'; " in found
+    )
     assert "    stored queries alone are claimed; the other 3 are not claimed\n" in found
     assert "construction: stored_selector (as asked; it claims stored facts alone)\n" in found
     assert "by both: all stored queries were run, and the weights, as saved, are proven" in found

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from constructions.catalogue import CATALOGUE
 from verify.cli.commands import (
+    ask,
     bounds,
     cells,
     change,
@@ -50,6 +51,9 @@ EXAMPLES = """examples:
     {program} facts unicode.tsv --ask U+0041 lowercase --save unicode-model
   a table of yours in CSV, JSON, RDF or Parquet, as a fact file (docs/your-table.md):
     {program} import countries.csv --subject name -o countries.tsv
+  ask a saved model; from a file, or at a prompt (docs/your-table.md):
+    {program} ask unicode-model "U+00C9 base"
+    {program} ask unicode-model --questions questions.txt
   what happens to one query, block by block of the residual stream; as a picture:
     {program} show chain_of_thought -k 2
     {program} show unicode-model "U+00C9 base" --plot mechanism.svg
@@ -95,6 +99,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "separation": bounds.add_separation,
     "facts": facts.add_facts,
     "import": importing.add_import,
+    "ask": ask.add_ask,
     "show": show.add_show,
     "learned": learned.add_learned,
     "learned pretrained": pretrained.add_pretrained,
@@ -114,6 +119,8 @@ may have two words.
 
 DASH = "; a name that begins with a dash is asked for in one quoted string: --ask='-x relation'"
 """What to do where a name was taken for an option."""
+BEHIND = "; questions stand right behind MODEL, each in quotes, and options behind them"
+"""What to do where a question was not taken for one."""
 
 
 class _Parser(argparse.ArgumentParser):

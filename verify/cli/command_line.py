@@ -12,7 +12,7 @@ from constructions import __version__
 from constructions.guards.errors import InputError
 from constructions.guards.memory import is_out_of_memory
 from constructions.guards.user_code import is_reference
-from verify.cli.arguments import COMMANDS, DASH, parser
+from verify.cli.arguments import BEHIND, COMMANDS, DASH, parser
 from verify.cli.output import complain, lead_nowhere, say
 from verify.cli.status import BAD_INPUT, FAILED, PASSED
 from verify.cli.written_files import require_places
@@ -84,11 +84,12 @@ def _understood(
     options, unknown = whole.parse_known_args(words)
     if unknown:
         called = f"{program} {options.command or ''}".rstrip()
-        hint = DASH if options.command == "facts" else f"; see {called} --help"
+        hints = {"facts": DASH, "ask": BEHIND}
+        hint = hints.get(options.command, f"; see {called} --help")
         whole.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     for name, value in vars(options).items():
         # what argparse makes of --name=-- before Python 3.13
-        lists = ("ask", "query", "own", "experiments", "memories", "inverse")
+        lists = ("ask", "query", "question", "own", "experiments", "memories", "inverse")
         if (value == [] and name not in lists) or (name == "own" and [] in value):
             called = "with" if name == "own" else name.replace("_", "-")
             whole.error(f"argument --{called}: '--' is no value")

@@ -1,52 +1,68 @@
-"""What is asked for in words: a subject and a path of relations."""
+"""What is asked for in words on the command line, and how an answer is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from constructions.asking.readings import Reading, Readings
 from constructions.facts.table import FactTable
-from constructions.guards.errors import InputError
+from constructions.guards.wording import printable
 
-Question = tuple[int, list[int]]
-"""A subject and a path of relations."""
+if TYPE_CHECKING:  # which imports torch
+    from constructions.model.asked import Answered
 
 
-def question(
-    facts: FactTable, words: Sequence[str], option: str = "--ask", ids: bool = False
-) -> Question:
-    """The ids of what is asked for.
+def text_of(words: Sequence[str]) -> str:
+    """A question as one text: several words are its names, each as it stands; one may hold them
+    all.
+    """
+    return words[0] if len(words) == 1 else "\t".join(words)
+
+
+def question(facts: FactTable, words: Sequence[str], ids: bool = False) -> Reading:
+    """What is asked for.
 
     Args:
         facts: whose names are used.
-        words: a subject and one relation or more, each a word; or one string that holds all of
-            them, between TABs if there are any, else between spaces.
-        option: how the command line calls these words, for messages.
+        words: see `text_of`.
         ids: whether numbers are taken too, where nothing has that name.
 
     Raises:
-        InputError: there are fewer than two words, or nothing has such a name.
+        QuestionError: it has no reading, or several.
     """
-    if len(words) == 1:
-        # all the words of one quoted string, if any
-        words = words[0].split("\t" if "\t" in words[0] else None)
-    if len(words) < 2:
-        got = f"1 name: {words[0]}" if words else "no name"
-        raise InputError(f"{option} takes a subject and one relation or more; got {got}")
-    try:
-        subject = _id(facts.entity_id, words[0], facts.n_entities if ids else 0)
-    except InputError as error:
-        raise InputError(
-            f"{error}; give names with spaces as words of their own, each in quotes"
-        ) from None
-    most = facts.n_relations if ids else 0
-    return subject, [_id(facts.relation_id, word, most) for word in words[1:]]
+    return Readings(facts, text_of(words), ids).only()
 
 
-def _id(id_of: Callable[[str], int], word: str, numbers: int) -> int:
-    """The id of a name, or the number itself where it is below `numbers` and no name."""
-    try:
-        return id_of(word)
-    except InputError:
-        if word.isdecimal() and word.isascii() and len(word) < 20 and int(word) < numbers:
-            return int(word)
-        raise
+def answer_line(found: Answered, stored_only: bool) -> str:
+    """A question that has one reading, and what the model says, on one line: the names, the
+    entities that it has written on the way, and the answer.
+
+    Args:
+        found: of a question that the model takes.
+        stored_only: whether the model claims stored facts alone.
+    """
+    asked = printable(" ".join([str(found.subject), *found.path]))
+    said = " -> ".join([asked, *map(printable, found.written)])
+    if found.answer is not None:
+        wrong = "" if found.is_as_known else f" (its table has {_known(found)})"
+        return f"{said} -> {printable(found.answer)}{wrong}"
+    what = "not stored" if stored_only and not found.stored else "unknown"
+    why = found.error.why if found.error else ""
+    return f"{said} -> {what} ({why})"
+
+
+def _known(found: Answered) -> str:
+    """What the table has."""
+    return "no such fact" if found.known is None else printable(found.known)
+
+
+def answer_data(found: Answered, stored_only: bool) -> dict[str, Any]:
+    """The same as data: subject and path by name, what was written on the way if anything was,
+    the answer, null for none; and whether it is stored, where stored facts alone are claimed.
+    """
+    data: dict[str, Any] = {"subject": found.subject, "path": list(found.path)}
+    if found.written:
+        data["written"] = list(found.written)
+    data["answer"] = found.answer
+    return {**data, "stored": found.stored} if stored_only else data

@@ -5,9 +5,9 @@ saved.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from constructions.asking.readings import Reading
 from constructions.catalogue import CATALOGUE, construction, suggested, writing_tokens
 from constructions.entry import Construction
 from constructions.facts.answers import MISSING
@@ -20,7 +20,7 @@ from verify.cli.commands.importing import add_reading, read
 from verify.cli.commands.options import Commands, add_checks
 from verify.cli.output import is_wide, say, say_verdict
 from verify.cli.progress import progress
-from verify.cli.questions import Question, question
+from verify.cli.questions import answer_data, answer_line, question, text_of
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import count, size
 from verify.cli.written_files import check_folder, check_writable, write_text
@@ -38,7 +38,8 @@ EXAMPLES = """examples:
   python -m verify facts countries.csv --subject name --ask "France capital"
   python -m verify facts towns.tsv --construction sparse_selector --ask "Lima twin"
 """
-NOT_STORED = "no such fact; this construction answers stored facts alone"
+Asked = tuple[str, Reading]
+"""A question, and what it asks for."""
 
 
 def add_facts(commands: Commands) -> None:
@@ -72,10 +73,11 @@ def add_facts(commands: Commands) -> None:
         default=[],
         metavar="NAME",
         help=(
-            "a subject and one relation or more, as words or in one quoted string (between words a"
-            " space, or TABs alone if names hold spaces; so too where a name begins with a dash:"
-            " --ask='-x relation'); may be repeated. Where a construction claims stored facts"
-            " alone, what is not stored is answered from the table"
+            "a subject and one relation or more, each a word, or all in one quoted string (so too"
+            " where a name begins with a dash: --ask='-x relation'). Names may hold spaces; a"
+            " string that can be read in several ways is refused, and its readings are shown. May"
+            " be repeated. Where a construction claims stored facts alone, what is not stored is"
+            " answered from the table"
         ),
     )
     add_reading(parser)
@@ -106,9 +108,9 @@ def _run_facts(options: argparse.Namespace) -> int:
     if options.spare_answers is not None and options.spare_entities is None:
         raise InputError("--spare-answers says how many of --spare-entities; give both")
     facts = _with_spare(read(options).table(), options.spare_entities, options.spare_answers)
-    questions = [question(facts, words) for words in options.ask]
+    questions = [(text_of(words), question(facts, words)) for words in options.ask]
     lengths = sorted(
-        {len(path) for _, path in questions} | ({options.k} if options.k else set())
+        {len(asked.path) for _, asked in questions} | ({options.k} if options.k else set())
     ) or [1]
     check_writable(options.json)
     check_folder(options.save)
@@ -219,27 +221,24 @@ def _verify(
     return results[::-1], models
 
 
-def _answered(model: FactModel, subject: int, path: Sequence[int]) -> dict[str, object]:
-    """Ask a model, print what it says, and return it as data. Where it claims stored facts alone,
-    and there is none, it is not asked, as what it says would mean nothing.
-    """
-    facts = model.facts
-    stored = int(facts.answer(subject, list(path))) != MISSING
-    names = [facts.relation_name(relation) for relation in path]
-    asked: dict[str, object] = {"subject": facts.entity_name(subject), "path": names}
-    if model.stored_only and not stored:
-        say(f"{facts.query_text(subject, path)} -> not stored ({NOT_STORED})")
-        return {**asked, "answer": None, "stored": False}
-    answer = int(model.answer(subject, list(path)))
-    known = facts.entity_name(answer) if answer >= 0 else None
-    said = "unknown (no such fact)" if known is None else known
-    say(f"{facts.query_text(subject, path)} -> {said}")
-    return {**asked, "answer": known, **({"stored": True} if model.stored_only else {})}
+def _answers(models: dict[int, FactModel], questions: list[Asked]) -> list[dict[str, object]]:
+    """Ask the model for each length of path, print what they say, and return it as data."""
+    from constructions.model.asked import answers_to
+
+    found = {
+        text: (answered, model.stored_only)
+        for hops, model in models.items()
+        for texts in [[text for text, asked in questions if len(asked.path) == hops]]
+        for text, answered in zip(texts, answers_to(model, texts), strict=True)
+    }
+    for text, _ in questions:
+        say(answer_line(*found[text]))
+    return [answer_data(*found[text]) for text, _ in questions]
 
 
 def _report(
     results: list[CellResult],
-    questions: list[Question],
+    questions: list[Asked],
     models: dict[int, FactModel],
     facts: FactTable,
     options: argparse.Namespace,
@@ -260,9 +259,7 @@ def _report(
         say_verdict(summary(results, len(results), sum(result.seconds for result in results)))
     else:
         say(NOT_VERIFIED)
-    answers: list[dict[str, object]] = []
-    for subject, path in questions:
-        answers.append(_answered(models[len(path)], subject, path))
+    answers = _answers(models, questions)
     write_text(options.json, lambda: as_json(results, len(results), answers))
     unverified = options.by == "none"  # as asked
     return PASSED if unverified or counts(results, len(results))["verdict"] == "PASS" else FAILED

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from constructions.asking.readings import Reading
 from constructions.catalogue import CATALOGUE, construction
 from constructions.guards.errors import InputError
 from verify.cli.commands.options import MADE_BY, Commands, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import say, say_text
-from verify.cli.questions import Question, question
+from verify.cli.questions import question
 from verify.cli.status import PASSED
 from verify.cli.values import count, option, size
 from verify.cli.written_files import check_writable
@@ -46,8 +47,8 @@ def add_show(commands: Commands) -> None:
         nargs="*",
         metavar="QUERY",
         help=(
-            "a subject and its relations, by names or numbers, as words or in one quoted string;"
-            " by default one that has an answer"
+            "a subject and its relations, by names or numbers, each a word, or all in one quoted"
+            " string; by default one that has an answer"
         ),
     )
     parser.add_argument("-N", type=size, metavar="N", help=f"entities (default {ENTITIES})")
@@ -86,8 +87,8 @@ def _run_show(options: argparse.Namespace) -> int:
     if options.plot is not None:
         require_format(options.plot)
         require_matplotlib()
-    model, (subject, path) = _model(options)
-    found = shown(model, subject, path)
+    model, asked = _model(options)
+    found = shown(model, asked.subject, list(asked.path))
     say_text(table(found))
     if options.plot is not None:
         draw(found, options.plot)
@@ -95,7 +96,7 @@ def _run_show(options: argparse.Namespace) -> int:
     return PASSED
 
 
-def _model(options: argparse.Namespace) -> tuple[FactModel, Question]:
+def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     """The model that is shown, built or loaded, and the query."""
     if options.what not in CATALOGUE and Path(options.what).is_dir():
         return _loaded(options)
@@ -110,15 +111,15 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Question]:
         raise InputError(f"{error}; nor is there such a folder of a saved model") from None
     n, r = options.N or ENTITIES, options.R or RELATIONS
     facts = entry.random_facts(n, r, options.seed or 0)
-    asked = question(facts, options.query, "QUERY", ids=True) if options.query else None
-    hops = options.k or (len(asked[1]) if asked else HOPS if entry.multi_hop else 1)
+    asked = question(facts, options.query, ids=True) if options.query else None
+    hops = options.k or (len(asked.path) if asked else HOPS if entry.multi_hop else 1)
     names = [known.name for each in CATALOGUE.values() for known in each.options]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     model = entry.build(facts, hops, given)
     return model, asked or _one_with_an_answer(model, hops)
 
 
-def _loaded(options: argparse.Namespace) -> tuple[FactModel, Question]:
+def _loaded(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     """A saved model, and the query."""
     from constructions.saved.folder import load
 
@@ -129,11 +130,11 @@ def _loaded(options: argparse.Namespace) -> tuple[FactModel, Question]:
         )
     model = load(options.what, builder_of(options.own))
     if options.query:
-        return model, question(model.facts, options.query, "QUERY", ids=True)
+        return model, question(model.facts, options.query, ids=True)
     return model, _one_with_an_answer(model, options.k or model.path_lengths[-1])
 
 
-def _one_with_an_answer(model: FactModel, hops: int) -> Question:
+def _one_with_an_answer(model: FactModel, hops: int) -> Reading:
     """The first query, along one path with several relations if there are any, that passes
     different entities and not the first of all, whose code may be all zeros; else the first that
     has an answer.
@@ -145,7 +146,7 @@ def _one_with_an_answer(model: FactModel, hops: int) -> Question:
     for subject in range(min(facts.n_entities, 1000)):
         passed = [int(facts.answer(subject, prefix)) for prefix in prefixes]
         if min(passed) > 0 and len({subject, *passed}) == len(passed) + 1:
-            return subject, path
+            return Reading(subject, tuple(path))
         if answered is None and int(facts.answer(subject, path)) >= 0:
             answered = subject
-    return answered or 0, path
+    return Reading(answered or 0, tuple(path))
