@@ -18,6 +18,7 @@ from constructions.entry import Construction as Construction
 from constructions.facts.answers import MISSING as MISSING
 from constructions.facts.codes import Codebook as Codebook
 from constructions.facts.noise_prompts import NoisePrompts as NoisePrompts
+from constructions.facts.set_table import SetTable as SetTable
 from constructions.facts.table import FactTable as FactTable
 from constructions.facts.vocabulary import Vocabulary as Vocabulary
 from constructions.guards.errors import DoesNotFit as DoesNotFit

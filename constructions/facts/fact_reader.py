@@ -29,15 +29,19 @@ _PLAIN_LINE = re.compile(rf"(?!#){_PLAIN_FIELD}\t{_PLAIN_FIELD}\t{_PLAIN_FIELD}"
 
 
 class FactReader:
-    """One pass over the lines, collecting the facts and all defects."""
+    """One pass over the lines, collecting the facts and all defects.
 
-    def __init__(self, path: str | os.PathLike[str], literal: bool = False):
+    Attributes:
+        facts: each fact, with the line that has it first.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], literal: bool = False, many: bool = False):
         self.name = printable(os.fspath(path))
         self.literal = literal
+        self.many = many
         self.defects: list[tuple[int, int, str]] = []
         self.repeats = 0
-        self.first_line: dict[tuple[str, str], int] = {}
-        self.facts: dict[tuple[str, str], str] = {}
+        self.facts: dict[Row, int] = {}
         try:
             self.raw = Path(path).read_bytes()
         except IsADirectoryError:
@@ -55,8 +59,9 @@ class FactReader:
         """Note a defect: where it is, what was found, what to do."""
         self.defects.append((line, column, f"{self.name}:{line}:{column}: {found}; {action}"))
 
-    def read(self) -> dict[tuple[str, str], str]:
-        """The facts by subject and relation, at least one, in the order of the file."""
+    def read(self) -> list[Row]:
+        """The facts, at least one, each once, in the order of the file."""
+        kept: dict[tuple[str, str], Row] = {}
         for number, line in self.lines():
             if line == LITERAL and not self.literal:
                 self.literal = number == 1
@@ -71,18 +76,18 @@ class FactReader:
                 if fields is None:
                     continue
                 subject, relation, target = fields
-            key = (subject, relation)
-            known = self.facts.setdefault(key, target)
-            if key not in self.first_line:
-                self.first_line[key] = number
-            elif known == target:
+            row = (subject, relation, target)
+            known = row if self.many else kept.setdefault(row[:2], row)
+            if row in self.facts:
                 self.repeats += 1
+            elif row == known:
+                self.facts[row] = number
             else:
-                first, shown = self.first_line[key], ", ".join(map(printable, key))
+                first, shown = self.facts[known], ", ".join(map(printable, row[:2]))
                 self.defect(
                     number,
                     len(subject) + len(relation) + 3,
-                    f"({shown}) has the object {target!r}, but line {first} gave {known!r}",
+                    f"({shown}) has the object {target!r}, but line {first} gave {known[2]!r}",
                     f"a relation is a function: keep one of lines {first} and {number}",
                 )
         self.check_spellings()
@@ -95,7 +100,7 @@ class FactReader:
             what = "only blank and comment lines" if self.raw.strip() else "the file is empty"
             action = "write at least one line subject<TAB>relation<TAB>object"
             raise FactFileError([f"{self.name}: no facts: {what}; {action}"])
-        return self.facts
+        return list(self.facts)
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """The lines that may hold facts, with their numbers."""
@@ -184,8 +189,8 @@ class FactReader:
         """Line and column of the first place of each entity and of each relation."""
         entities: dict[str, tuple[int, int]] = {}
         relations: dict[str, tuple[int, int]] = {}
-        for (subject, relation), target in self.facts.items():
-            line, column = self.first_line[subject, relation], len(subject) + 2
+        for (subject, relation, target), line in self.facts.items():
+            column = len(subject) + 2
             entities.setdefault(subject, (line, 1))
             relations.setdefault(relation, (line, column))
             entities.setdefault(target, (line, column + len(relation) + 1))
@@ -193,8 +198,8 @@ class FactReader:
 
     def used_names(self) -> tuple[Collection[str], Collection[str]]:
         """The names of the entities, and of the relations, in the order of the file."""
-        relations = dict.fromkeys(relation for _, relation in self.facts)
-        pairs = ((subject, target) for (subject, _), target in self.facts.items())
+        relations = dict.fromkeys(relation for _, relation, _ in self.facts)
+        pairs = ((subject, target) for subject, _, target in self.facts)
         entities = dict.fromkeys(chain.from_iterable(pairs))
         return entities.keys(), relations.keys()
 
@@ -224,11 +229,11 @@ class FactReader:
 
         def rows(wanted: set[str]) -> Iterator[Row]:
             """The facts of some relations."""
-            return ((s, r, o) for (s, r), o in self.facts.items() if r in wanted)
+            return (row for row in self.facts if row[1] in wanted)
 
         for row, field, found, action in foreign_rows(relations, rows):
             column = sum(map(len, row[:field])) + field + 1
-            self.defect(self.first_line[row[:2]], column, found, action + _MEANT)
+            self.defect(self.facts[row], column, found, action + _MEANT)
         for kind, names in enumerate((entities, relations)):
             for name, other, found, action in foreign_names(names):
                 if other is None:
