@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.facts.codes import Codebook
+from constructions.facts.set_table import SetTable
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError, InternalError
@@ -24,13 +25,13 @@ from constructions.model.stated import Stated, Stating, require_arithmetic
 from constructions.model.stream import Space
 from constructions.model.transformer import TRANSFORMER, Transformer
 
-FactWriter = Callable[["FactModel", FactTable], None]
+FactWriter = Callable[["FactModel", FactTable | SetTable], None]
 """Writes facts into the token embedding (and what else is in `fact_tables`), after checking
 everything.
 """
 
 
-def require_claim(construction: str, facts: FactTable, stored_only: bool) -> None:
+def require_claim(construction: str, facts: FactTable | SetTable, stored_only: bool) -> None:
     """Raise InputError where stored facts alone are claimed, and there is none."""
     if stored_only and not facts.n_facts:
         raise InputError(
@@ -119,6 +120,13 @@ class FactModel(Stating, Transformer, Answering):
         self.built_dtype = dtype
         self._write_facts = writer
         self.facts = facts
+
+    @property
+    def claimed(self) -> str:
+        """Which queries it claims to answer, as certificate and manifest have it: `all`, the
+        `stored` ones, or `sets`.
+        """
+        return "stored" if self.stored_only else "all"
 
     @property
     def margin(self) -> MarginClaim:

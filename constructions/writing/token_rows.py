@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from constructions.facts.answers import MISSING
+from constructions.facts.set_table import SetTable
 from constructions.facts.table import FactTable
 from constructions.facts.words import reached, some_words
 from constructions.model.fact_model import FactModel
@@ -52,12 +53,16 @@ class TokenRows:
     stored_only: bool
     readout: Callable[[FactTable], Readout] | None
 
-    def __call__(self, model: FactModel, facts: FactTable) -> None:
+    def __call__(self, model: FactModel, facts: FactTable | SetTable) -> None:
         """Write the facts, after every node that is to be written is known to have a code.
 
         Raises:
             InputError: one has none; or see `readout` and `Made`. Nothing is written then.
         """
+        self._write(model, facts.functions)
+
+    def _write(self, model: FactModel, facts: FactTable) -> None:
+        """Write functions, after everything has been checked."""
         readout = None if self.readout is None else self.readout(facts)
         vocabulary = model.vocabulary
         for one in self.holds:

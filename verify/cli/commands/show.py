@@ -120,6 +120,7 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Question]:
 
 def _loaded(options: argparse.Namespace) -> tuple[FactModel, Question]:
     """A saved model, and the query."""
+    from constructions.model.set_model import require_paths
     from constructions.saved.folder import load
 
     if any(value is not None for value in (options.N, options.R, options.seed)):
@@ -128,6 +129,7 @@ def _loaded(options: argparse.Namespace) -> tuple[FactModel, Question]:
             " construction that is built"
         )
     model = load(options.what, builder_of(options.own))
+    require_paths(model, "pictures are drawn")
     if options.query:
         return model, question(model.facts, options.query, "QUERY", ids=True)
     return model, _one_with_an_answer(model, options.k or model.path_lengths[-1])
