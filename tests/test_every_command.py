@@ -22,6 +22,7 @@ WORDS = {
     "plan": (["plan", "-N", "64", "-R", "2", "-k", "2"], "key_value"),
     "separation": (["separation", "-R", "4", "-k", "3"], "756"),
     "facts": (["facts", "facts.tsv", "--ask", "Ann", "mother"], "Beth"),
+    "sets": (["sets", "many.tsv", "--ask", "Ann", "child"], "Ann child -> Beth, Carla"),
     "show": (["show", "model", "1 0"], "adds to e"),
     "check": (["check", "model"], "PASS: all 5 queries"),
     "attack": (["attack", "model", "-n", "5"], "nothing wrong was accepted"),
@@ -47,6 +48,7 @@ def workshop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     facts = FactTable.from_triples([("Ann", "mother", "Beth"), ("Beth", "mother", "Carla")])
     facts.to_tsv(tmp_path / "facts.tsv")
+    (tmp_path / "many.tsv").write_text("Ann\tchild\tBeth\nAnn\tchild\tCarla\n")
     (tmp_path / "templates.json").write_text('{"mother": "The mother of {subject} is"}')
     save(selector(FactTable.random_bijections(5, 1, seed=0)), tmp_path / "model")
     write(tmp_path / "j", [1])

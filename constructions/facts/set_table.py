@@ -19,11 +19,12 @@ from constructions.guards.errors import InputError
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
 
-_FUNCTIONS_ALONE = (
+FUNCTIONS_ALONE = (
     "this takes functions, a FactTable, and got a SetTable, whose relations lead to sets of"
     " answers: build the construction of sets, or make a function of each place (child 1,"
     " child 2, ...)"
 )
+"""What is said where functions are needed and sets were given."""
 
 
 class SetTable(Names):
@@ -278,8 +279,8 @@ class SetTable(Names):
     @property
     def answers(self) -> NoReturn:
         """Only functions have these. Raises InputError, which says what takes sets."""
-        raise InputError(_FUNCTIONS_ALONE)
+        raise InputError(FUNCTIONS_ALONE)
 
     def answer(self, entities: ArrayLike, paths: ArrayLike) -> NoReturn:
         """Only functions have paths. Raises InputError, which says what takes sets."""
-        raise InputError(_FUNCTIONS_ALONE)
+        raise InputError(FUNCTIONS_ALONE)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.facts.codes import Codebook
-from constructions.facts.set_table import SetTable
+from constructions.facts.set_table import FUNCTIONS_ALONE, SetTable
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError, InternalError
@@ -121,6 +121,12 @@ class FactModel(Stating, Transformer, Answering):
         self._write_facts = writer
         self.facts = facts
 
+    @classmethod
+    def require_table(cls, facts: object) -> None:
+        """Raise InputError unless these are facts that such a model may hold: functions."""
+        if isinstance(facts, SetTable):
+            raise InputError(FUNCTIONS_ALONE)
+
     @property
     def claimed(self) -> str:
         """Which queries it claims to answer, as certificate and manifest have it: `all`, the
@@ -178,10 +184,12 @@ class FactModel(Stating, Transformer, Answering):
         takes the names of the new table.
 
         Raises:
-            InputError: internal weights hold facts, the sizes differ, an answer has no code in
-                this model (see `Codebook.of`), stored facts alone are claimed and there is none,
-                or a parameter is an inference tensor, which cannot be changed.
+            InputError: the facts are no functions, internal weights hold facts, the sizes differ,
+                an answer has no code in this model (see `Codebook.of`), stored facts alone are
+                claimed and there is none, or a parameter is an inference tensor, which cannot be
+                changed.
         """
+        self.require_table(facts)
         if self.fact_tables is None:
             raise InputError(
                 f"{self.construction} keeps facts in its internal weights, so that facts cannot be"

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from constructions.facts.answers import MISSING
 from constructions.facts.set_table import SetTable
-from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
 
@@ -28,6 +27,15 @@ class SetModel(FactModel):
     def claimed(self) -> str:
         """Which queries it claims to answer."""
         return "sets"
+
+    @classmethod
+    def require_table(cls, facts: object) -> None:
+        """Raise InputError unless these are sets."""
+        if not isinstance(facts, SetTable):
+            raise InputError(
+                f"sets of answers are a SetTable; got a {type(facts).__name__} (of functions"
+                " SetTable.from_functions makes one)"
+            )
 
     def n_queries(self, hops: int) -> int:
         """How many sets it claims to write: N R."""
@@ -97,7 +105,7 @@ class SetModel(FactModel):
         """Not of sets. Raises InputError, which says how sets are asked for."""
         self.said(np.zeros(1, np.int64), np.zeros((1, 1), np.int64))
 
-    def install(self, facts: FactTable) -> None:
+    def install(self, facts: SetTable) -> None:  # type: ignore[override]  # in place of functions
         """Put other sets in place of the present ones, as `FactModel.install` does.
 
         Args:
@@ -107,15 +115,14 @@ class SetModel(FactModel):
         Raises:
             InputError: it is none, or see `FactModel.install`.
         """
-        if not isinstance(facts, SetTable):
-            raise InputError(f"facts must be a SetTable; got a {type(facts).__name__}")
+        self.require_table(facts)
         if facts.most.tolist() != self.facts.most.tolist():
             raise InputError(
                 "the largest numbers of answers of the relations must be"
                 f" {self.facts.most.tolist()}, as the model was built for; these sets have"
                 f" {facts.most.tolist()}: build a new model"
             )
-        super().install(facts)
+        super().install(facts)  # type: ignore[arg-type]  # which takes what `require_table` does
 
 
 def require_paths(model: object, what: str) -> None:

@@ -62,11 +62,7 @@ def sets_of_answers(
         InputError: the facts are no table of sets, or an answer has no code.
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
     """
-    if not isinstance(facts, SetTable):
-        raise InputError(
-            f"sets of answers are a SetTable; got a {type(facts).__name__} (of functions"
-            " SetTable.from_functions makes one)"
-        )
+    SetModel.require_table(facts)
     vocabulary = Vocabulary(facts.n_entities, facts.n_relations, WRITING_SETS)
     book = _book(facts, vocabulary, codebook)
     n_positions = int(facts.most.max()) + 2

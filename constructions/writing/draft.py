@@ -139,6 +139,7 @@ class Draft:
             ValueError: what was recorded cannot be: see `Holds` and `LayerDraft.takes`.
             InputError: stored facts alone are claimed, and there is none.
         """
+        model.require_table(facts)
         require_claim(self.construction, facts, stored_only)
         hops, hops_per_token = whole("hops", hops, 1), whole("hops_per_token", hops_per_token, 0)
         shape = TransformerShape(

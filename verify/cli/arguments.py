@@ -19,6 +19,7 @@ from verify.cli.commands import (
     lists,
     pretrained,
     saved,
+    sets,
     show,
 )
 from verify.cli.commands.options import Commands
@@ -46,6 +47,8 @@ EXAMPLES = """examples:
   write a real fact table to try, verify, ask and save it:
     {program} example unicode.tsv
     {program} facts unicode.tsv --ask U+0041 lowercase --save unicode-model
+  the same of a table in which a subject has several answers to a relation (docs/your-table.md):
+    {program} sets family.tsv --ask "Alice child"
   what happens to one query, block by block of the residual stream; as a picture:
     {program} show chain_of_thought -k 2
     {program} show unicode-model "U+00C9 base" --plot mechanism.svg
@@ -87,6 +90,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "plan": bounds.add_plan,
     "separation": bounds.add_separation,
     "facts": facts.add_facts,
+    "sets": sets.add_sets,
     "show": show.add_show,
     "learned": learned.add_learned,
     "learned pretrained": pretrained.add_pretrained,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from constructions.facts.table import FactTable
+from constructions.facts.named import Names
 from constructions.guards.errors import InputError
 
 Question = tuple[int, list[int]]
@@ -12,7 +12,7 @@ Question = tuple[int, list[int]]
 
 
 def question(
-    facts: FactTable, words: Sequence[str], option: str = "--ask", ids: bool = False
+    facts: Names, words: Sequence[str], option: str = "--ask", ids: bool = False
 ) -> Question:
     """The ids of what is asked for.
 
