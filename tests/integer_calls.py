@@ -35,8 +35,8 @@ from constructions import (
 )
 from constructions.decoders.seeding import seed_into
 from constructions.learning.beginnings import drawn
-from constructions.sizes.sets_of_answers import SetSizes
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
+from constructions.sizes.sets_of_answers import SetSizes
 from constructions.theorems.theorem_4_1 import attention_margin
 
 FACTS = FactTable.random_bijections(4, 3, seed=1)

@@ -21,6 +21,7 @@ PAGES = (
     "docs/speed.md",
     "docs/theorems/noise_tokens.md",
     "docs/trained-proofs.md",
+    "docs/your-table.md",
 )
 """The pages whose blocks are run as they stand. A page with other needs has a test of its own."""
 

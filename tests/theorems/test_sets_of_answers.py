@@ -243,3 +243,32 @@ def test_a_model_of_sets_is_one_of_facts_and_chains_are_as_before():
     assert (
         tokens[:, 0] == model.vocabulary.answer_tokens(facts.answer(np.arange(5), [[0]] * 5))
     ).all()
+
+
+@pytest.mark.parametrize("gain", [3, 4, 6])
+def test_the_margin_with_leaks_is_at_least_that_of_the_page(gain):
+    """With a small gain, in float64, where leaks can be seen: the model's queries are multiples of
+    1024, a larger one in the statement would be refuted.
+    """
+    facts = SetTable.random(12, 2, most=3, seed=3)
+    model = sets_of_answers(facts, dtype=torch.float64)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "query" in name:
+                weight.mul_(gain / 1024)
+    subjects, relations = all_sets(facts)
+    answers = facts.answer_sets(subjects, relations)
+    tokens = np.column_stack([subjects, facts.n_entities + relations, np.maximum(answers, 0)])
+    logits = model(torch.from_numpy(tokens))[:, 1:].detach()
+    place = np.arange(logits.shape[1])
+    asked = place <= facts.sizes[relations, subjects][:, None]
+    known = np.column_stack([answers, np.full(len(subjects), -1)])
+    target = torch.from_numpy(np.where(known < 0, model.vocabulary.special("end"), known))[
+        ..., None
+    ]
+    own = logits.gather(-1, target)[..., 0]
+    least = (own - logits.scatter(-1, target, -torch.inf).amax(-1))[torch.from_numpy(asked)].min()
+    w, p = int(facts.most.max()), 3
+    bound = 2 * (1 - 4 * facts.n_relations * (w + 1) * (p + 2) * np.exp(-2.0 * gain))
+    assert bound <= least < 2
+    assert gain < 4 or bound > 0
