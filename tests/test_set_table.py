@@ -8,6 +8,7 @@ from hypothesis import given
 from strategies import functions, set_tables
 
 from constructions import CATALOGUE, FactFileError, FactTable, InputError, SetTable, selector
+from constructions.facts.set_table import _different
 
 FAMILY = [
     ("Alice", "child", "Bob"),
@@ -127,3 +128,12 @@ def test_a_model_of_functions_takes_no_sets():
 def test_sets_have_one_hop():
     with pytest.raises(InputError, match="hops must be an integer from 1 to 1; got 2"):
         SetTable.from_triples(FAMILY).n_queries(2)
+
+
+def test_random_sets_of_one_size_are_all_alike_often():
+    """Of 4 entities 6 sets of two: each comes 1,000 times of 6,000, within five deviations."""
+    drawn = _different(6000, 2, 4, np.random.default_rng(0))
+    _, times = np.unique(np.sort(drawn, axis=1), axis=0, return_counts=True)
+    assert len(times) == 6
+    assert abs(times - 1000).max() < 5 * np.sqrt(6000 * 1 / 6 * 5 / 6)
+    assert (np.bincount(drawn[:, 0]) > 1300).all(), "the first of them is any"

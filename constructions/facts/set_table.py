@@ -261,16 +261,16 @@ class SetTable(Names):
         """
         n, r = whole("entities", entities, 1), whole("relations", relations, 1)
         most = min(whole("most", most, 1), n)
-        require_memory(32 * n * n, f"orders of {n:,} entities for each of them")
+        require_memory(64 * r * n * most, f"up to {r * n * most:,} facts")
         rng = np.random.default_rng(whole("seed", seed, 0))
         found = [np.zeros((0, 3), dtype=np.int64)]
         for letter in range(r):
             own = int(rng.integers(1, most + 1))
             sizes = rng.integers(own + 1, size=n)
-            order = np.argsort(rng.random((n, n)), axis=1)[:, :own]
+            chosen = _different(n, own, n, rng)
             subjects, places = np.nonzero(np.arange(own) < sizes[:, None])
             letters = np.full(len(subjects), letter)
-            found.append(np.stack([subjects, letters, order[subjects, places]], axis=1))
+            found.append(np.stack([subjects, letters, chosen[subjects, places]], axis=1))
         facts = np.concatenate(found)
         return cls(facts if len(facts) else [[0, 0, 0]], n, r)
 
@@ -284,3 +284,18 @@ class SetTable(Names):
     def answer(self, entities: ArrayLike, paths: ArrayLike) -> NoReturn:
         """Only functions have paths. Raises InputError, which says what takes sets."""
         raise InputError(FUNCTIONS_ALONE)
+
+
+def _different(rows: int, count: int, below: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """In each row so many different numbers from 0 to below - 1, drawn uniformly, in random order:
+    (rows, count).
+
+    Floyd's way: of j = below - count, ..., below - 1 each row takes a number up to j, or j itself
+    where it has that number already.
+    """
+    found = np.full((rows, count), -1, dtype=np.int64)
+    for place, last in enumerate(range(below - count, below)):
+        drawn = rng.integers(last + 1, size=rows)
+        taken = (found[:, :place] == drawn[:, None]).any(axis=1)
+        found[:, place] = np.where(taken, last, drawn)
+    return rng.permuted(found, axis=1)
