@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from bounds.logarithms import round_down
 from bounds.lower_bound import Bound
 from bounds.sets_of_answers import sets_bound, tables_of_sets
 from constructions.catalogue import OF_SETS
@@ -102,6 +103,6 @@ def build_and_prove(
         model.shape.d_model,
         model.shape.n_parameters(),
         facts.n_entities * sizing.embedding_fact_bits,
-        float(tables.lower) if tables.lower else 0.0,
+        round_down(tables.lower),
         sets_bound(facts.n_entities, facts.sizes, sizing.embedding_bits),
     )
