@@ -21,6 +21,7 @@ from constructions.facts.changed_answers import ChangedAnswers as ChangedAnswers
 from constructions.facts.changed_answers import changed_answers as changed_answers
 from constructions.facts.codes import Codebook as Codebook
 from constructions.facts.noise_prompts import NoisePrompts as NoisePrompts
+from constructions.facts.set_table import SetTable as SetTable
 from constructions.facts.table import FactTable as FactTable
 from constructions.facts.vocabulary import Vocabulary as Vocabulary
 from constructions.guards.errors import AmbiguousQuestion as AmbiguousQuestion

@@ -36,6 +36,9 @@ from constructions.facts.codes import (
 from constructions.facts.noise_prompts import (
     NoisePrompts as NoisePrompts,
 )
+from constructions.facts.set_table import (
+    SetTable as SetTable,
+)
 from constructions.facts.table import (
     FactTable as FactTable,
 )
@@ -120,6 +123,9 @@ from constructions.model.readout import (
 from constructions.model.recipe import (
     recorded as recorded,
 )
+from constructions.model.set_model import (
+    SetModel as SetModel,
+)
 from constructions.model.stream import (
     Slot as Slot,
     Space as Space,
@@ -155,6 +161,9 @@ from constructions.theorems.meet_in_the_middle import (
 )
 from constructions.theorems.noise_tokens import (
     read_among_noise as read_among_noise,
+)
+from constructions.theorems.sets_of_answers import (
+    sets_of_answers as sets_of_answers,
 )
 from constructions.theorems.sparse_selector import (
     sparse_selector as sparse_selector,

@@ -291,6 +291,15 @@ _ENTRIES = (
 
 CATALOGUE: dict[str, Construction] = {entry.name: entry for entry in _ENTRIES}
 
+OF_SETS = Construction(
+    builder="sets_of_answers.sets_of_answers",
+    theorem="ours",
+    claim="relations lead to sets: all answers are written, then END; one layer",
+)
+"""The construction of a `SetTable`. It is not in the catalogue, whose constructions take tables of
+functions and answer paths; a command of its own builds it, and `load` finds it.
+"""
+
 
 @cache
 def construction(name: str) -> Construction:

@@ -10,7 +10,7 @@ prints it, for `constructions/__init__.pyi`; a test compares the two.
 
 from __future__ import annotations
 
-from constructions.catalogue import CATALOGUE
+from constructions.catalogue import CATALOGUE, OF_SETS
 
 AT_ONCE = {
     "catalogue": ("CATALOGUE", "construction"),
@@ -19,6 +19,7 @@ AT_ONCE = {
     "facts.changed_answers": ("ChangedAnswer", "ChangedAnswers", "changed_answers"),
     "facts.codes": ("Codebook",),
     "facts.noise_prompts": ("NoisePrompts",),
+    "facts.set_table": ("SetTable",),
     "facts.table": ("FactTable",),
     "facts.vocabulary": ("Vocabulary",),
     "option": ("Option",),
@@ -61,6 +62,7 @@ ON_USE = {
     "model.noise_reader": ("NoiseReader",),
     "model.readout": ("FormField", "NumberField", "Readout", "SignField"),
     "model.recipe": ("recorded",),
+    "model.set_model": ("SetModel",),
     "model.stream": ("Slot", "Space", "dot"),
     "model.transformer": ("Transformer",),
     "model.updating": ("Update",),
@@ -76,7 +78,8 @@ ON_USE = {
 
 def defined_in() -> dict[str, str]:
     """For every public name that is imported on first use, the module that defines it."""
-    builders = {entry.builder_name: f"theorems.{entry.file}" for entry in CATALOGUE.values()}
+    entries = (*CATALOGUE.values(), OF_SETS)
+    builders = {entry.builder_name: f"theorems.{entry.file}" for entry in entries}
     others = {name: module for module, names in ON_USE.items() for name in names}
     return {name: f"constructions.{module}" for name, module in (builders | others).items()}
 

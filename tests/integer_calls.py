@@ -12,6 +12,7 @@ from bounds import (
     functions,
     imperfect,
     separation,
+    sets_of_answers,
     sizes,
     theorem_4_2,
 )
@@ -26,6 +27,7 @@ from constructions import (
     NoisePrompts,
     OneLayerShape,
     Option,
+    SetTable,
     Space,
     StandardDecoder,
     StandardShape,
@@ -34,6 +36,7 @@ from constructions import (
 from constructions.decoders.seeding import seed_into
 from constructions.learning.beginnings import drawn
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
+from constructions.sizes.sets_of_answers import SetSizes
 from constructions.theorems.theorem_4_1 import attention_margin
 
 FACTS = FactTable.random_bijections(4, 3, seed=1)
@@ -118,6 +121,12 @@ CALLS = {
     FactTable.random_functions: (FactTable.random_functions, {"entities": 100, "relations": 3, "seed": 5}),
     FactTable.random_disjoint: (FactTable.random_disjoint, {"entities": 100, "relations": 3, "seed": 5}),
     FactTable.random_worlds: (FactTable.random_worlds, {"worlds": 3, "size": 30, "relations": 3, "seed": 5}),
+    SetTable.random: (SetTable.random, {"entities": 100, "relations": 3, "most": 4, "seed": 5}),
+    SetTable: (lambda **sizes: SetTable([[0, 0, 0]], **sizes), {"entities": 4, "relations": 2}),
+    SetSizes: (
+        shape_fields(SetSizes),
+        {"entities": 4, "relations": 2, "places": 3, "most": 2, "answers": 3},
+    ),
     FactTable.path_star: (FactTable.path_star, {"degree": 9, "length": 4, "seed": 5}),
     FactTable.with_spare_entities: (
         lambda **sizes: FACTS.with_spare_entities(**sizes).entity_names,
@@ -196,6 +205,13 @@ CALLS = {
     ),
     average_error.average_shared_leaves_bound: (
         lambda **given: average_error.average_shared_leaves_bound(**given, wrong_share=0.01), bits,
+    ),
+    sets_of_answers.sets_bound: (
+        lambda **given: sets_of_answers.sets_bound(sizes=[[2, 3]], **given),
+        {"n_entities": 100, "embedding_bits": 5},
+    ),
+    sets_of_answers.tables_of_sets: (
+        lambda **given: sets_of_answers.tables_of_sets(sizes=[2, 3], **given), {"n_entities": 100},
     ),
     theorem_4_2.every_bound: (theorem_4_2.every_bound, bits | {"unembedding_bits": 5}),
     theorem_4_2.information_limit: (theorem_4_2.information_limit, {"n_entities": 100, "n_relations": 3}),

@@ -20,7 +20,7 @@ import numpy as np
 from fact_grammar import stated
 from safetensors import SafetensorError
 
-from constructions import FactFileError, FactTable, InputError
+from constructions import FactFileError, FactTable, InputError, SetTable
 from constructions.facts.tsv import fact_lines
 from constructions.saved.reading import read_facts
 from constructions.saved.written_facts import fits_text
@@ -221,15 +221,12 @@ def folder_files(facts, specials=SPECIALS[0], tensor=False):
     names = [*facts.entity_names, *facts.relation_names, *specials]
     held = {"facts.tsv": "".join(fact_lines(facts)).encode()}
     if tensor or not fits_text(facts):
-        data = facts.answers.astype("<i4").tobytes()
-        entry = {
-            "dtype": "I32",
-            "shape": list(facts.answers.shape),
-            "data_offsets": [0, len(data)],
-        }
+        numbers = facts.packed().astype("<i4")
+        data = numbers.tobytes()
+        entry = {"dtype": "I32", "shape": list(numbers.shape), "data_offsets": [0, len(data)]}
         held = {"facts.safetensors": packed({"facts": entry}, data)}
     return (
-        facts.answers.shape[::-1],
+        (facts.n_entities, facts.n_relations),
         specials,
         {"vocabulary.txt": ("\n".join(names) + "\n").encode(), **held},
     )
@@ -284,6 +281,22 @@ def compare_folder(rng, place):
     return f"folder: {text}{folder_readers(place, sizes, specials, files)[0]}"
 
 
+def compare_sets(rng, place):
+    """The same of a folder that holds sets: any facts."""
+    known = random_table(rng)
+    n, r = known.n_entities, known.n_relations
+    triples = rng.integers([n, r, n], size=(rng.integers(1, 12), 3))
+    facts = SetTable(triples, n, r, known.entity_names, known.relation_names)
+    sizes, specials, files = folder_files(facts, ["end"], rng.random() < 0.3)
+    name = next(name for name in files if name.startswith("facts"))
+    if name == "facts.safetensors":
+        files[name] = changed_tensor(rng, facts.packed()) if rng.random() < 0.8 else files[name]
+    elif rng.random() < 0.8:
+        names = facts.entity_names + facts.relation_names
+        files[name] = changed_text(rng, files[name].decode(), names)
+    return f"sets: {folder_readers(place, sizes, specials, files)[0]}"
+
+
 def _renamed(text, old, new):
     lines = [
         [new if field == old else field for field in line.split("\t")] for line in text.split("\n")
@@ -302,6 +315,7 @@ def folder_readers(place, sizes, specials, files):
         "sizes": {"entities": n, "relations": n_relations},
         "specials": specials,
         "files": files,
+        "queries": "sets" if specials == ["end"] else "all",
     }
     loaded, names, why = None, None, {}
     try:
@@ -310,7 +324,8 @@ def folder_readers(place, sizes, specials, files):
         why["load"] = error
     try:
         names = reading.read_vocabulary(files["vocabulary.txt"], n, n_relations, specials)
-        table = reading.read_facts(files, names, n, n_relations)
+        read = reading.read_sets if specials == ["end"] else reading.read_facts
+        table = read(files, names, n, n_relations)
     except Exception as error:  # for which `check` says FAIL, or UNKNOWN
         why["check"] = error
     foreseen = isinstance(why.get("check", reading.Refuted()), reading.Refuted)
@@ -319,11 +334,14 @@ def folder_readers(place, sizes, specials, files):
     if why:
         return "refused by both", None
     assert tuple(names[: n + n_relations]) == loaded.entity_names + loaded.relation_names
+    if specials == ["end"]:
+        assert np.array_equal(table, loaded.triples), files
+        return "read by both", loaded.triples
     assert np.array_equal(np.where(table[:, :n] == n, -1, table[:, :n]), loaded.answers), files
     return "read by both", loaded.answers
 
 
-def compare(count, seed, place, kinds=(compare_file, compare_folder)):
+def compare(count, seed, place, kinds=(compare_file, compare_folder, compare_sets)):
     """Compare the readers on `count` random files; returns how often each outcome was met."""
     tally = Counter()
     for number in range(count):

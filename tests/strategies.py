@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from constructions import CATALOGUE, FactTable
+from constructions import CATALOGUE, FactTable, SetTable
 
 entities = st.integers(1, 33)
 relations = st.integers(1, 6)
@@ -44,6 +44,14 @@ def disjoint(draw, entities=entities, relations=relations, missing=True):
             )
             answers[relation] = np.where(chosen < 0, -1, members[np.maximum(chosen, 0)])
     return FactTable(answers)
+
+
+@st.composite
+def set_tables(draw, most_facts=40):
+    """Any facts, at least one: sets of all sizes, empty ones too."""
+    n, r = draw(st.integers(1, 9)), draw(st.integers(1, 4))
+    facts = st.tuples(st.integers(0, n - 1), st.integers(0, r - 1), st.integers(0, n - 1))
+    return SetTable(draw(st.lists(facts, min_size=1, max_size=most_facts)), n, r)
 
 
 def tables_for(name):

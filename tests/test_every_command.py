@@ -24,6 +24,7 @@ WORDS = {
     "facts": (["facts", "facts.tsv", "--ask", "Ann", "mother"], "Beth"),
     "import": (["import", "facts.tsv", "-o", "new.tsv"], "written: new.tsv"),
     "ask": (["ask", "model", "e1 r0"], "e1 r0 -> e"),
+    "sets": (["sets", "many.tsv", "--ask", "Ann", "child"], "Ann child -> Beth, Carla"),
     "show": (["show", "model", "1 0"], "adds to e"),
     "check": (["check", "model"], "PASS: all 5 queries"),
     "update": (["update", "model", "changes.tsv"], "model: replaced"),
@@ -51,6 +52,7 @@ def workshop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     facts = FactTable.from_triples([("Ann", "mother", "Beth"), ("Beth", "mother", "Carla")])
     facts.to_tsv(tmp_path / "facts.tsv")
+    (tmp_path / "many.tsv").write_text("Ann\tchild\tBeth\nAnn\tchild\tCarla\n")
     (tmp_path / "templates.json").write_text('{"mother": "The mother of {subject} is"}')
     (tmp_path / "changes.tsv").write_text("e0\tr0\te1\n")
     save(selector(FactTable.random_bijections(5, 1, seed=0)), tmp_path / "model")

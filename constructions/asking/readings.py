@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from constructions.facts.named import Names
 from constructions.facts.names import NameIndex
-from constructions.facts.table import FactTable
 from constructions.guards.errors import (
     MOST_READINGS,
     AmbiguousQuestion,
@@ -64,7 +64,7 @@ class Readings:
         InputError: it is no text.
     """
 
-    def __init__(self, facts: FactTable, text: str, ids: bool = False):
+    def __init__(self, facts: Names, text: str, ids: bool = False):
         if not isinstance(text, str):
             raise InputError(f"a question is a text: {SHAPE}; got {brief(repr(text))}")
         self.facts, self.text, self.ids = facts, text, False

@@ -10,10 +10,12 @@ from torch import nn
 from constructions.guards.errors import InputError
 from constructions.model.as_written import shared_memory
 from constructions.model.fact_model import FactModel
+from constructions.model.set_model import require_paths
 
 
 def require_construction(model: object) -> None:
-    """Raise InputError unless it is a construction as a builder makes it."""
+    """Raise InputError unless it is a construction as a builder makes it, and answers paths."""
+    require_paths(model, "forms, decoders and exports are made")
     if not isinstance(model, FactModel):
         raise InputError(
             "the construction must be a FactModel, as a builder makes it; got a"

@@ -129,3 +129,13 @@ class Codebook:
     def signs(self, tokens: NDArray[np.int64]) -> NDArray[np.int8]:
         """c of each token, shape (..., m)."""
         return sign_codes(self.numbers(tokens), self.bits)
+
+
+class LastFirst(Codebook):
+    """A codebook that numbers its tokens from the last one down: the last one, END of a model that
+    writes sets, has number 0, and with it the code that a stream of zeros spells.
+    """
+
+    def numbers(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The number of each token, any shape. Raises InputError for a token that has none."""
+        return len(self) - 1 - super().numbers(tokens)

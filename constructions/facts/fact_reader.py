@@ -30,15 +30,19 @@ _PLAIN_LINE = re.compile(rf"(?!#){_PLAIN_FIELD}\t{_PLAIN_FIELD}\t{_PLAIN_FIELD}"
 
 
 class FactReader:
-    """One pass over the lines, collecting the facts and all defects."""
+    """One pass over the lines, collecting the facts and all defects.
 
-    def __init__(self, path: str | os.PathLike[str], literal: bool = False):
+    Attributes:
+        facts: each fact, with the line that has it first.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], literal: bool = False, many: bool = False):
         self.name = printable(os.fspath(path))
         self.literal = literal
+        self.many = many
         self.defects = Defects()
         self.repeats = 0
-        self.first_line: dict[tuple[str, str], int] = {}
-        self.facts: dict[tuple[str, str], str] = {}
+        self.facts: dict[Row, int] = {}
         self.others: list[tuple[int, Row]] = []
         self.raw = read_whole(path)
 
@@ -46,8 +50,8 @@ class FactReader:
         """Note a defect: where it is, what was found, what to do."""
         self.defects.note((line, column), f"{self.name}:{line}:{column}: {found}; {action}")
 
-    def read(self) -> dict[tuple[str, str], str]:
-        """The facts by subject and relation, at least one, in the order of the file.
+    def read(self) -> list[Row]:
+        """The facts, at least one, each once, in the order of the file.
 
         Raises:
             FactFileError: the file has defects, or two objects for a subject and relation.
@@ -55,15 +59,17 @@ class FactReader:
         self.read_all()
         self.note_conflicts()
         self.defects.require_none()
-        return self.facts
+        return list(self.facts)
 
     def read_all(self) -> None:
-        """Go through the file: then `facts` has the first object of each subject and relation, at
-        least one, `others` the lines that give another, and `defects` all that is wrong beside.
+        """Go through the file: then `facts` has the facts, at least one, and `defects` all that is
+        wrong. Unless there may be many, `facts` has the first object of each subject and relation
+        alone, and `others` the lines that give another.
 
         Raises:
             FactFileError: the file holds no fact, and no defect.
         """
+        kept: dict[tuple[str, str], Row] = {}
         for number, line in self.lines():
             if line == LITERAL and not self.literal:
                 self.literal = number == 1
@@ -78,14 +84,14 @@ class FactReader:
                 if fields is None:
                     continue
                 subject, relation, target = fields
-            key = (subject, relation)
-            known = self.facts.setdefault(key, target)
-            if key not in self.first_line:
-                self.first_line[key] = number
-            elif known == target:
+            row = (subject, relation, target)
+            known = row if self.many else kept.setdefault(row[:2], row)
+            if row in self.facts:
                 self.repeats += 1
+            elif row == known:
+                self.facts[row] = number
             else:
-                self.others.append((number, (subject, relation, target)))
+                self.others.append((number, row))
         self.check_spellings()
         if not self.literal:
             self.check_foreign()
@@ -96,9 +102,11 @@ class FactReader:
 
     def note_conflicts(self) -> None:
         """Note every line that gives a subject and relation another object, and sum them up."""
+        kept = {row[:2]: row for row in self.facts}
         objects: dict[str, dict[str, set[str]]] = {}
         for number, (subject, relation, target) in self.others:
-            known, first = self.facts[subject, relation], self.first_line[subject, relation]
+            row = kept[subject, relation]
+            known, first = row[2], self.facts[row]
             found = conflicts.conflict(subject, relation, target, known, f"line {first}")
             action = f"a relation is a function: keep one of lines {first} and {number}"
             self.defect(number, len(subject) + len(relation) + 3, found, action)
@@ -193,13 +201,12 @@ class FactReader:
 
     def in_order(self) -> Iterator[tuple[int, Row]]:
         """The facts with their lines, those of `others` among them, in the order of the file."""
-        lines = self.first_line.values()
-        first = ((n, (*key, o)) for n, (key, o) in zip(lines, self.facts.items(), strict=True))
+        first = ((line, row) for row, line in self.facts.items())
         return merge(first, self.others) if self.others else first
 
     def used_names(self) -> tuple[Collection[str], Collection[str]]:
         """The names of the entities, and of the relations, in the order of the file."""
-        relations = dict.fromkeys(relation for _, relation in self.facts)
+        relations = dict.fromkeys(relation for _, relation, _ in self.facts)
         pairs = ((subject, target) for _, (subject, _, target) in self.in_order())
         entities = dict.fromkeys(chain.from_iterable(pairs))
         return entities.keys(), relations.keys()
@@ -234,7 +241,7 @@ class FactReader:
 
         for row, field, found, action in foreign_rows(relations, rows):
             column = sum(map(len, row[:field])) + field + 1
-            self.defect(self.first_line[row[:2]], column, found, action + _MEANT)
+            self.defect(self.facts[row], column, found, action + _MEANT)
         for kind, names in enumerate((entities, relations)):
             for name, other, found, action in foreign_names(names):
                 if other is None:

@@ -10,21 +10,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from constructions.facts import random_answers
-from constructions.facts.answers import MISSING, Answers, checked_ids
-from constructions.facts.names import NameIndex, checked_names
+from constructions.facts.answers import MISSING, Answers
+from constructions.facts.named import Names
 from constructions.facts.sequences import dataset
 from constructions.facts.spare import is_for_answers, is_reserved, spare_names
 from constructions.facts.triples import Row, answers_of
 from constructions.facts.tsv import read_tsv, write_tsv
 from constructions.guards.integers import whole
 from constructions.guards.memory import require_memory
-from constructions.guards.wording import printable
 
 LARGEST_SPARE = 2**31
 """So many spare entities at most, which no memory holds."""
 
 
-class FactTable(Answers):
+class FactTable(Names, Answers):
     """Facts `f_r(s)` of N entities and R relations: functions, bijections, or partial functions.
 
     Args:
@@ -45,17 +44,8 @@ class FactTable(Answers):
         entity_names: Sequence[str] | None = None,
         relation_names: Sequence[str] | None = None,
     ):
-        super().__init__(answers)
-        self._given_entity_names = (
-            None
-            if entity_names is None
-            else checked_names("entity", entity_names, self.n_entities)
-        )
-        self._given_relation_names = (
-            None
-            if relation_names is None
-            else checked_names("relation", relation_names, self.n_relations)
-        )
+        Answers.__init__(self, answers)
+        Names.__init__(self, entity_names, relation_names)
 
     def __repr__(self) -> str:
         return (
@@ -73,65 +63,6 @@ class FactTable(Answers):
         )
 
     __hash__ = None  # type: ignore[assignment]  # equal by value and compared whole: not meant as a dictionary key
-
-    # ---------------------------------------------------------------- names
-
-    def entity_name(self, entity: int) -> str:
-        """The name of one entity; "unknown" for -1."""
-        if entity == MISSING:
-            return "unknown"
-        checked_ids("entity", entity, self.n_entities)
-        return (
-            f"e{entity}" if self._given_entity_names is None else self._given_entity_names[entity]
-        )
-
-    def relation_name(self, relation: int) -> str:
-        """The name of one relation."""
-        checked_ids("relation", relation, self.n_relations)
-        return (
-            f"r{relation}"
-            if self._given_relation_names is None
-            else self._given_relation_names[relation]
-        )
-
-    @cached_property
-    def entity_names(self) -> tuple[str, ...]:
-        """The N names, in the order of the ids."""
-        return self._given_entity_names or tuple(f"e{i}" for i in range(self.n_entities))
-
-    @cached_property
-    def relation_names(self) -> tuple[str, ...]:
-        """The R names, in the order of the ids."""
-        return self._given_relation_names or tuple(f"r{i}" for i in range(self.n_relations))
-
-    def entity_id(self, name: str) -> int:
-        """The entity of that name, or of the one that is canonically equivalent to it in Unicode.
-
-        There is at most one, since no table has two equivalent names. A composed `é` finds a
-        decomposed one. A spare entity is not found.
-
-        Raises:
-            InputError: there is none; the message has the closest names.
-        """
-        return self.entity_index.find(name)
-
-    def known_entity(self, name: str) -> int | None:
-        """As `entity_id`; None where there is none."""
-        return self.entity_index.get(name)
-
-    def relation_id(self, name: str) -> int:
-        """The relation of that name, or of the equivalent one, in the way of `entity_id`."""
-        return self.relation_index.find(name)
-
-    @cached_property
-    def entity_index(self) -> NameIndex:
-        """The ids of the entities by name, but for the spare ones."""
-        return NameIndex("entity", self.entity_names, frozenset(self.spare_entities.tolist()))
-
-    @cached_property
-    def relation_index(self) -> NameIndex:
-        """The ids of the relations by name."""
-        return NameIndex("relation", self.relation_names)
 
     # ---------------------------------------------------------------- spare entities
 
@@ -166,6 +97,11 @@ class FactTable(Answers):
         return found[~self.occurring[found]] if named else found
 
     @property
+    def hidden_entities(self) -> Collection[int]:
+        """The spare entities: their names are none."""
+        return frozenset(self.spare_entities.tolist())
+
+    @property
     def spare_answers(self) -> NDArray[np.int64]:
         """Those of the spare entities that may become answers, int64, in order."""
         spare = self.spare_entities
@@ -186,6 +122,15 @@ class FactTable(Answers):
         relations = np.flatnonzero((self.answers != MISSING).any(axis=1))
         return entities.keys(), dict.fromkeys(self.relation_names[r] for r in relations).keys()
 
+    @property
+    def functions(self) -> FactTable:
+        """The facts as functions, for what is made of functions alone: this table."""
+        return self
+
+    def packed(self) -> NDArray[np.int32]:
+        """The answers as a tensor of a file: int32 (relations, entities), -1 for a missing one."""
+        return self.answers.astype(np.int32, order="C")  # whatever the table's own order
+
     def rows(self, relations: Collection[str] | None = None) -> Iterator[Row]:
         """The facts that are present as names (subject, relation, object): by the ids of subject,
         then of relation.
@@ -203,11 +148,6 @@ class FactTable(Answers):
             for name, target in zip(names, targets, strict=True):
                 if target != MISSING:
                     yield subject, name, entities[target]
-
-    def query_text(self, entity: int, path: Sequence[int]) -> str:
-        """A query in the names of the table, as `printable` shows them, for messages."""
-        names = [self.entity_name(entity), *(self.relation_name(r) for r in path)]
-        return printable(" ".join(names))
 
     # ---------------------------------------------------------------- to train on
 

@@ -29,6 +29,37 @@ class Triples(Protocol):
         """The facts in their order: those of some relations, or all."""
 
 
+def numbered(
+    triples: Iterable[tuple[str, str, str]],
+) -> tuple[NDArray[np.int64], list[str], list[str]]:
+    """The facts by number, with the ids in the order of first appearance.
+
+    Returns:
+        int64 (facts, 3), subject, relation and object of each; the names of the entities, and of
+        the relations.
+
+    Raises:
+        InputError: there is no triple, or one is none.
+    """
+    entity_ids: dict[str, int] = {}
+    relation_ids: dict[str, int] = {}
+    rows = []
+    for triple in triples:
+        if isinstance(triple, (str, bytes)) or len(triple) != 3:
+            raise InputError(f"a fact is a triple (subject, relation, object); got {triple!r}")
+        subject, relation, target = triple
+        rows.append(
+            (
+                entity_ids.setdefault(subject, len(entity_ids)),
+                relation_ids.setdefault(relation, len(relation_ids)),
+                entity_ids.setdefault(target, len(entity_ids)),
+            )
+        )
+    if not rows:
+        raise InputError("no facts: a table needs at least one (subject, relation, object)")
+    return np.array(rows, dtype=np.int64), list(entity_ids), list(relation_ids)
+
+
 def answers_of(
     triples: Iterable[tuple[str, str, str]],
 ) -> tuple[NDArray[np.int64], list[str], list[str]]:
@@ -43,34 +74,18 @@ def answers_of(
             objects.
         DoesNotFit: the table needs more memory than the machine has.
     """
-    entity_ids: dict[str, int] = {}
-    relation_ids: dict[str, int] = {}
-    whole = list(triples)
-    for triple in whole:
-        if isinstance(triple, (str, bytes)) or len(triple) != 3:
-            raise InputError(f"a fact is a triple (subject, relation, object); got {triple!r}")
-    rows = [
-        (
-            entity_ids.setdefault(subject, len(entity_ids)),
-            relation_ids.setdefault(relation, len(relation_ids)),
-            entity_ids.setdefault(target, len(entity_ids)),
-        )
-        for subject, relation, target in whole
-    ]
-    if not rows:
-        raise InputError("no facts: a table needs at least one (subject, relation, object)")
-    subjects, relations, targets = np.array(rows, dtype=np.int64).T
-    what = f"the answers of {len(relation_ids):,} relations for {len(entity_ids):,} entities"
-    require_memory(4 * 8 * len(relation_ids) * len(entity_ids), what)
-    answers = np.full((len(relation_ids), len(entity_ids)), MISSING, dtype=np.int64)
+    rows, names, relation_names = numbered(triples)
+    subjects, relations, targets = rows.T
+    what = f"the answers of {len(relation_names):,} relations for {len(names):,} entities"
+    require_memory(4 * 8 * len(relation_names) * len(names), what)
+    answers = np.full((len(relation_names), len(names)), MISSING, dtype=np.int64)
     answers[relations, subjects] = targets
     for row in np.flatnonzero(answers[relations, subjects] != targets)[:1]:
-        names = list(entity_ids)
         ids = (subjects[row], targets[row], answers[relations[row], subjects[row]])
         subject, target, kept = (printable(names[i]) for i in ids)
-        relation = printable(list(relation_ids)[relations[row]])
+        relation = printable(relation_names[relations[row]])
         raise InputError(
             f"({subject}, {relation}) has two objects: {target} and {kept}; a relation is a"
-            " function, keep one"
+            " function, keep one, or make a SetTable"
         )
-    return answers, list(entity_ids), list(relation_ids)
+    return answers, names, relation_names

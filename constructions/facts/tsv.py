@@ -36,20 +36,19 @@ class FactFile:
     raw: bytes
 
 
-def read_tsv(path: str | os.PathLike[str], literal: bool = False) -> FactFile:
+def read_tsv(path: str | os.PathLike[str], literal: bool = False, many: bool = False) -> FactFile:
     """Read a fact file whole.
 
     Args:
         path: the file.
         literal: whether to read it as if its first line were `#literal`.
+        many: whether a subject may have several objects for one relation.
 
     Raises:
         FactFileError: it has defects; the message has the first 20.
     """
-    reader = FactReader(path, literal)
-    facts = reader.read()
-    rows = [(subject, relation, target) for (subject, relation), target in facts.items()]
-    return FactFile(reader.name, rows, reader.repeats, reader.raw)
+    reader = FactReader(path, literal, many)
+    return FactFile(reader.name, reader.read(), reader.repeats, reader.raw)
 
 
 def write_tsv(facts: Triples, path: str | os.PathLike[str]) -> None:

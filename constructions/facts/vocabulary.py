@@ -13,12 +13,16 @@ WRITING = ("unknown", "pad", "end")
 """The special tokens of a model that writes tokens before its answer: its prompt is filled with
 PAD, and after the answer it writes END.
 """
+WRITING_SETS = ("end",)
+"""The special token of a model that writes all answers of a set: END stands after the last one,
+where there is no further answer.
+"""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Entity `i` is token `i`, relation `r` is token `N + r`; the special tokens follow, *unknown*
-    first.
+    """Entity `i` is token `i`, relation `r` is token `N + r`; the special tokens follow, first
+    what is said where there is no answer: *unknown*, or END of a model that writes sets.
 
     *unknown* is the reserved answer to a query that meets a missing fact. It is always in the
     vocabulary and has a code only where some fact is missing.
@@ -50,8 +54,13 @@ class Vocabulary:
 
     @property
     def unknown(self) -> int:
-        """The id of the token that answers a query without an answer."""
-        return self.special("unknown")
+        """The id of the token that answers a query without an answer: the first special one."""
+        return self.n_entities + self.n_relations
+
+    @property
+    def after_end(self) -> int:
+        """The token that fills a sequence after END: PAD, or END where there is no PAD."""
+        return self.special("pad" if "pad" in self.specials else "end")
 
     def answer_tokens(self, answers: np.ndarray) -> np.ndarray:
         """Entity ids, any shape, with -1 for a missing answer, as token ids (int64): -1 becomes

@@ -64,7 +64,7 @@ class Written:
     """What a model wrote.
 
     Attributes:
-        tokens: int64 (..., steps), END included; PAD after it.
+        tokens: int64 (..., steps), END included; PAD after it, or END where there is no PAD.
         ended: bool (...): whether END was written.
     """
 
@@ -278,14 +278,14 @@ class Answering(Traced):
     @torch.no_grad()
     def generate(self, prompt: Tensor) -> Written:
         """Greedy decoding with a cache, fed back with the model's own tokens, until all have
-        written END or no position is left: prompts (..., K + 1) of a chain of thought.
+        written END or no position is left: prompts (..., K + 1) of a model that writes tokens.
         """
-        end, pad = self.vocabulary.special("end"), self.vocabulary.special("pad")
+        end, filler = self.vocabulary.special("end"), self.vocabulary.after_end
         states, cache = self.states(prompt)
         ended = torch.zeros(prompt.shape[:-1], dtype=torch.bool, device=prompt.device)
         written = []
         while True:
-            said = self.unembedding(states[..., -1, :]).argmax(-1).masked_fill(ended, pad)
+            said = self.unembedding(states[..., -1, :]).argmax(-1).masked_fill(ended, filler)
             written.append(said)
             ended = ended | (said == end)
             if bool(ended.all()) or prompt.shape[-1] + len(written) > self.shape.n_positions:

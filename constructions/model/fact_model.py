@@ -10,6 +10,7 @@ from torch import Tensor
 
 from constructions.facts.changes import Change, changed_table
 from constructions.facts.codes import Codebook
+from constructions.facts.set_table import FUNCTIONS_ALONE, SetTable
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
@@ -32,7 +33,7 @@ class FactWriter(Protocol):
     everything.
     """
 
-    def __call__(self, model: FactModel, facts: FactTable) -> None:
+    def __call__(self, model: FactModel, facts: FactTable | SetTable) -> None:
         """Write all rows."""
 
     def update(self, model: FactModel, facts: FactTable) -> dict[str, int]:
@@ -94,6 +95,19 @@ class FactModel(Stating, Transformer, Answering):
         self._write_facts = writer
         self.facts = facts
 
+    @classmethod
+    def require_table(cls, facts: object) -> None:
+        """Raise InputError unless these are facts that such a model may hold: functions."""
+        if isinstance(facts, SetTable):
+            raise InputError(FUNCTIONS_ALONE)
+
+    @property
+    def claimed(self) -> str:
+        """Which queries it claims to answer, as certificate and manifest have it: `all`, the
+        `stored` ones, or `sets`.
+        """
+        return "stored" if self.stored_only else "all"
+
     @property
     def margin(self) -> MarginClaim:
         """What is proven of the logits, for the weights, the dtype and the arithmetic at hand.
@@ -144,10 +158,12 @@ class FactModel(Stating, Transformer, Answering):
         takes the names of the new table.
 
         Raises:
-            InputError: internal weights hold facts, the sizes differ, an answer has no code in
-                this model (see `Codebook.of`), stored facts alone are claimed and there is none,
-                or a parameter is an inference tensor, which cannot be changed.
+            InputError: the facts are no functions, internal weights hold facts, the sizes differ,
+                an answer has no code in this model (see `Codebook.of`), stored facts alone are
+                claimed and there is none, or a parameter is an inference tensor, which cannot be
+                changed.
         """
+        self.require_table(facts)
         if self.fact_tables is None:
             raise InputError(
                 f"{self.construction} keeps facts in its internal weights, so that facts cannot be"

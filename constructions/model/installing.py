@@ -9,11 +9,12 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from constructions.facts.set_table import SetTable
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError, InternalError
 
 
-def require_claim(construction: str, facts: FactTable, stored_only: bool) -> None:
+def require_claim(construction: str, facts: FactTable | SetTable, stored_only: bool) -> None:
     """Raise InputError where stored facts alone are claimed, and there is none."""
     if stored_only and not facts.n_facts:
         raise InputError(

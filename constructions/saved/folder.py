@@ -171,7 +171,7 @@ def _description(model: FactModel) -> Manifest:
         },
         "architecture": manifests.architecture(shape),
         "specials": list(model.vocabulary.specials),
-        "queries": manifests.QUERIES[model.stored_only],
+        "queries": model.claimed,
     }
 
 

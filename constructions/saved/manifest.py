@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from constructions.facts.vocabulary import WRITING
+from constructions.facts.vocabulary import WRITING, WRITING_SETS
 from constructions.guards.errors import InputError
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 from constructions.saved import schema
@@ -26,8 +26,8 @@ FILES = ALWAYS | {FACTS, PACKED_FACTS, CODEBOOKS}
 MOST_LAYERS = 4096
 _MOST_BYTES = 100_000_000
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in FORMAT_NAMES}
-SPECIALS = (["unknown"], list(WRITING))
-"""The special tokens: without a chain of thought, and with one."""
+SPECIALS = (["unknown"], list(WRITING), list(WRITING_SETS))
+"""The special tokens: without a chain of thought, with one, and of a model that writes sets."""
 
 Manifest = dict[str, Any]
 """A JSON object that has passed the schema."""
@@ -117,10 +117,29 @@ def read_manifest(folder: Path) -> Manifest:
             raise InputError(
                 f"architecture.layers has {layers:,} layers, and up to {MOST_LAYERS:,} are read"
             )
+        _require_task(manifest)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     require_sealed(manifest, raw, path)
     return manifest
+
+
+def holds_sets(manifest: Manifest) -> bool:
+    """Whether the model of a folder writes sets of answers."""
+    return bool(manifest["queries"] == QUERIES[-1])
+
+
+def _require_task(manifest: Manifest) -> None:
+    """Raise InputError unless the special tokens and the hops are those of what is claimed."""
+    specials, hops, sets = manifest["specials"], manifest["sizes"]["hops"], holds_sets(manifest)
+    expected = SPECIALS[-1:] if sets else SPECIALS[:-1]
+    if specials not in expected:
+        raise InputError(
+            f"specials is {specials}; {' or '.join(map(str, expected))} is expected where queries"
+            f" is {manifest['queries']!r}"
+        )
+    if sets and hops != 1:
+        raise InputError(f"sizes.hops is {hops}; 1 is expected where queries is 'sets'")
 
 
 def read_object(folder: Path) -> tuple[bytes, object]:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import safe_open
 
 from constructions.facts.answers import MISSING
 from constructions.facts.codes import Codebook
+from constructions.facts.named import Names, NamesAlone
+from constructions.facts.set_table import SetTable
 from constructions.facts.table import FactTable
-from constructions.guards.errors import InputError
+from constructions.guards.errors import FactFileError, InputError
 from constructions.guards.memory import require_memory
 from constructions.guards.wording import brief
-from constructions.saved.manifest import CODEBOOKS, FACTS, PACKED_FACTS, VOCABULARY, Manifest
+from constructions.saved.manifest import (
+    CODEBOOKS,
+    FACTS,
+    PACKED_FACTS,
+    VOCABULARY,
+    Manifest,
+    holds_sets,
+)
 from constructions.saved.saved_facts import read_saved_facts
 from constructions.saved.tensor_file import read_header
 
 
-def read_facts(folder: Path, manifest: Manifest) -> FactTable:
-    """The facts of a folder, with the names of its vocabulary.
+def read_facts(folder: Path, manifest: Manifest) -> Any:
+    """The facts of a folder, with the names of its vocabulary: a `FactTable`, or a `SetTable` of a
+    model that writes sets.
 
     Raises:
         InputError: the vocabulary does not hold the names that the sizes ask for, or the facts are
@@ -35,15 +47,33 @@ def read_facts(folder: Path, manifest: Manifest) -> FactTable:
         folder / VOCABULARY, n_entities, n_relations, manifest["specials"]
     )
     try:
-        blank = FactTable(np.full((n_relations, n_entities), MISSING), entities, relations)
+        names = NamesAlone(entities, relations)
     except InputError as error:
         raise InputError(f"{folder / VOCABULARY}: {error}") from None
+    many = holds_sets(manifest)
     path = folder / (FACTS if FACTS in manifest["files"] else PACKED_FACTS)
-    answers = read_saved_facts(path, blank) if path.name == FACTS else _packed_answers(path, blank)
     try:
-        return FactTable(answers, entities, relations)
+        if path.name == FACTS:
+            return read_saved_facts(path, names, _sets if many else _functions, many)
+        return (_packed_sets if many else _packed_functions)(path, names)
+    except FactFileError:
+        raise
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        at = "" if str(path) in str(error) else f"{path}: "
+        raise InputError(f"{at}{error}") from None
+
+
+def _functions(ids: NDArray[np.int64], names: Names) -> FactTable:
+    """Facts by number, (facts, 3), each subject and relation once, as functions."""
+    answers = np.full((names.n_relations, names.n_entities), MISSING)
+    answers[ids[:, 1], ids[:, 0]] = ids[:, 2]
+    return FactTable(answers, names.entity_names, names.relation_names)
+
+
+def _sets(ids: NDArray[np.int64], names: Names) -> SetTable:
+    """The same as sets, with any number of objects."""
+    every = names.entity_names, names.relation_names
+    return SetTable(ids, names.n_entities, names.n_relations, *every)
 
 
 def _read_names(
@@ -69,15 +99,37 @@ def _read_names(
     return names[:n_entities], names[n_entities:n_named]
 
 
-def _packed_answers(path: Path, blank: FactTable) -> np.ndarray:
-    """The answers of a fact table that is stored as a tensor, int32 (relations, entities)."""
+def _packed_functions(path: Path, names: Names) -> FactTable:
+    """A fact table that is stored as a tensor, int32 (relations, entities)."""
+    answers = _packed(path, (names.n_relations, names.n_entities))
+    return FactTable(answers, names.entity_names, names.relation_names)
+
+
+def _packed_sets(path: Path, names: Names) -> SetTable:
+    """A table of sets that is stored as a tensor, int32 (facts, 3), each fact once and in
+    order.
+    """
+    declared = read_header(path).get("facts")
+    n_facts = declared.shape[0] if declared is not None and declared.shape else 0
+    facts = _packed(path, (n_facts, 3))
+    table = _sets(facts.astype(np.int64), names)
+    if not np.array_equal(table.packed(), facts):
+        raise InputError(
+            f"{path}: each fact once, by subject, relation and object, is expected; a fact stands"
+            " twice or out of order"
+        )
+    return table
+
+
+def _packed(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """The one tensor of a file of facts, int32, of this shape."""
     found = {name: tuple(tensor) for name, tensor in read_header(path).items()}
-    expected = {"facts": ("I32", blank.answers.shape)}
+    expected = {"facts": ("I32", shape)}
     if found != expected:
         raise InputError(f"{path}: has the tensors {brief(found)}; {expected} is expected")
     with safe_open(path, framework="np") as file:
-        answers: np.ndarray = file.get_tensor("facts")
-    return answers
+        facts: np.ndarray = file.get_tensor("facts")
+    return facts
 
 
 def read_codebooks(folder: Path, d_vocab: int) -> tuple[Codebook, ...]:

@@ -4,45 +4,53 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from itertools import zip_longest
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from constructions.facts.named import Names
 from constructions.facts.names import NameIndex
-from constructions.facts.table import FactTable
+from constructions.facts.triples import Triples
 from constructions.facts.tsv import fact_lines, read_tsv
 from constructions.guards.errors import FactFileError, InputError
 
+Table = TypeVar("Table", bound=Triples)
 
-def read_saved_facts(path: str | os.PathLike[str], blank: FactTable) -> np.ndarray:
-    """The answers in the `facts.tsv` of a model folder, if it has the bytes that `save` writes.
+
+def read_saved_facts(
+    path: str | os.PathLike[str],
+    names: Names,
+    table_of: Callable[[NDArray[np.int64], Names], Table],
+    many: bool = False,
+) -> Table:
+    """The table in the `facts.tsv` of a model folder, if it has the bytes that `save` writes.
 
     Args:
         path: the file.
-        blank: a table with all names, in the order of their ids, and no facts.
-
-    Returns:
-        int64 array (relations, entities), -1 for a missing fact.
+        names: all of them, in the order of their ids.
+        table_of: makes the table of facts by number, (facts, 3), and their names.
+        many: whether a subject may have several objects for one relation.
 
     Raises:
         FactFileError: it has not; the message has the first line that is another.
     """
-    found = read_tsv(path, literal=True)
+    found = read_tsv(path, literal=True, many=many)
     entities = NameIndex(
-        "entity", blank.entity_names
+        "entity", names.entity_names
     )  # also those that are spare if without facts
     try:
         ids = [
-            (blank.relation_id(relation), entities.find(subject), entities.find(target))
+            (entities.find(subject), names.relation_id(relation), entities.find(target))
             for subject, relation, target in found.rows
         ]
     except InputError as error:
         message = f"{found.name}: {error}; the vocabulary has all names"
         raise FactFileError([message]) from None
-    relations, subjects, targets = np.array(ids, dtype=np.int64).T
-    answers = blank.answers.copy()
-    answers[relations, subjects] = targets
-    written = fact_lines(FactTable(answers, blank.entity_names, blank.relation_names))
+    table = table_of(np.array(ids, dtype=np.int64), names)
+    written = fact_lines(table)
     held = io.StringIO(found.raw.decode(), newline="\n")
     for number, (line, expected) in enumerate(zip_longest(held, written, fillvalue=""), start=1):
         if line != expected:
@@ -51,4 +59,4 @@ def read_saved_facts(path: str | os.PathLike[str], blank: FactTable) -> np.ndarr
         if line.startswith("#"):
             message = "a line that starts with #; a saved model has such facts as a tensor"
             raise FactFileError([f"{found.name}:{number}:1: {message}: save the model again"])
-    return answers
+    return table

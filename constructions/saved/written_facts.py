@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
+from constructions.facts.set_table import SetTable
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import fact_lines, is_plain
 from constructions.saved.manifest import FACTS, PACKED_FACTS, VOCABULARY
@@ -15,7 +15,7 @@ from constructions.saved.tensor_file import write_tensors
 MOST_FACTS_AS_TEXT = 1_000_000
 
 
-def write_facts(folder: Path, facts: FactTable, specials: tuple[str, ...] = ()) -> None:
+def write_facts(folder: Path, facts: FactTable | SetTable, specials: tuple[str, ...] = ()) -> None:
     """Write all names, those of special tokens last, and the facts: as text where that can hold
     them.
     """
@@ -24,11 +24,10 @@ def write_facts(folder: Path, facts: FactTable, specials: tuple[str, ...] = ()) 
     if fits_text(facts):
         (folder / FACTS).write_bytes("".join(fact_lines(facts)).encode())
     else:
-        answers = facts.answers.astype(np.int32, order="C")  # whatever the table's own order
-        write_tensors(folder / PACKED_FACTS, {"facts": torch.from_numpy(answers)})
+        write_tensors(folder / PACKED_FACTS, {"facts": torch.from_numpy(facts.packed())})
 
 
-def fits_text(facts: FactTable) -> bool:
+def fits_text(facts: FactTable | SetTable) -> bool:
     """Whether `facts.tsv` can hold the facts, so that it can be read back: see
     `constructions.facts.tsv`.
     """

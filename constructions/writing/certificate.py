@@ -4,18 +4,20 @@ them. It is the builder's record (`constructions.model.record`), printed.
 A certificate is a list of claims, one a line, in the order in which a proof needs them:
 
     task        of a chain of thought, how many hops each written token makes; else 0; and which
-                queries are answered: `all`, or the `stored` ones, which meet no missing fact
+                queries are answered: `all`, or the `stored` ones, which meet no missing fact; or
+                `sets`: for a subject and a relation all answers are written, then END
     subject     blocks of columns that an entity's embedding writes; for each codebook the number
                 of *unknown* in it, or null
     pass        one layer in one run: the letters (places in the path) that it takes, and the
                 blocks that it keeps; null if it leaves nothing but what the unembedding reads
 
 There is a run for each written token of a chain of thought and number of letters that are left for
-it; else one, with all letters. A block `{columns: [start, stop], words: n, last: [a, b], form,
-book}` says: these columns hold, for every word of n letters whose last letter is in a..b-1, the
-code of the node it leads to (n = 0: of the node itself), as bits, signs or a number, words in
-lexicographic order. A block of columns alone says that they are a function of the node, in a code
-that is not spelled out.
+it; else one, with all letters: of sets it holds for every token that is written. A block
+`{columns: [start, stop], words: n, last: [a, b], form, book}` says: these columns hold, for every
+word of n letters whose last letter is in a..b-1, the code of the node it leads to (n = 0: of the
+node itself), as bits, signs or a number, words in lexicographic order (of sets the words are the
+places of the relations, relation by relation). A block of columns alone says that they are a
+function of the node, in a code that is not spelled out.
 
 Nothing here is trusted: a checker proves every claim from the weights, and docs/certificates.md
 says why they imply every answer. The length of a certificate does not grow with the number of
@@ -37,8 +39,10 @@ from constructions.model.record import Block
 _Claim = dict[str, Any]
 FORMAT = 4
 """Of certificates, and of the folders that hold them."""
-QUERIES = ("all", "stored")
-"""Which queries a model claims to answer, as certificate and manifest have it."""
+QUERIES = ("all", "stored", "sets")
+"""Which queries a model claims to answer, as certificate and manifest have it: all paths, those
+that meet no missing fact, or the whole set of every (subject, relation).
+"""
 
 
 def certificate(model: FactModel) -> str:
@@ -67,7 +71,7 @@ def _claims(model: FactModel) -> Iterator[_Claim]:
     yield {
         "claim": "task",
         "hops_per_token": model.hops_per_token,
-        "queries": QUERIES[model.stored_only],
+        "queries": model.claimed,
     }
     blocks = [_block(block) for block in record.subject]
     yield {"claim": "subject", "blocks": blocks, "unknown": _unknown(model)}

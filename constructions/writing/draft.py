@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from numpy.typing import ArrayLike
 
 from constructions.facts.codes import Codebook
 from constructions.facts.limits import require_path
+from constructions.facts.set_table import SetTable
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import WRITING, Vocabulary
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
@@ -102,7 +104,7 @@ class Draft:
 
     def plan(
         self,
-        facts: FactTable,
+        facts: FactTable | SetTable,
         readout: Readout | Callable[[FactTable], Readout],
         margin: MarginClaim,
         dtype: torch.dtype,
@@ -113,7 +115,8 @@ class Draft:
         stored_only: bool = False,
         facts_inside: bool = False,
         settled: Mapping[str, int | bool | None] | None = None,
-    ) -> Plan[FactModel]:
+        model: type[FactModel] = FactModel,
+    ) -> Plan[Any]:
         """The drafted model, of which no weight is allocated yet.
 
         Args:
@@ -131,11 +134,13 @@ class Draft:
             facts_inside: whether internal weights hold facts, so that none can be installed.
             settled: options of the builder that it has found of the facts where none were given;
                 the recipe has them, so that the model can be made again.
+            model: the class of the model.
 
         Raises:
             ValueError: what was recorded cannot be: see `Holds` and `LayerDraft.takes`.
             InputError: stored facts alone are claimed, and there is none.
         """
+        model.require_table(facts)
         require_claim(self.construction, facts, stored_only)
         hops, hops_per_token = whole("hops", hops, 1), whole("hops_per_token", hops_per_token, 0)
         shape = TransformerShape(
@@ -163,15 +168,15 @@ class Draft:
         )
         books = self._books()
         allocate = partial(
-            FactModel,
+            model,
             self.construction,
             shape,
             dtype,
             self.vocabulary,
             self.stream,
-            self._record(repeats, hops_per_token or hops),
+            self._record(facts.functions.n_relations, repeats, hops_per_token or hops),
             writer,
-            facts,
+            cast("FactTable", facts),  # of sets, where the class of the model takes these
             hops=hops,
             hops_per_token=hops_per_token,
             stored_only=stored_only,
@@ -179,12 +184,12 @@ class Draft:
             codebooks=books,
         )
 
-        def write(model: FactModel) -> None:
+        def write(built: FactModel) -> None:
             """Write everything into zero weights: the draft, the unembedding, the facts."""
-            self._write_internal_weights(model)
+            self._write_internal_weights(built)
             if always is not None:
-                model.write_readout(always)
-            writer(model, facts)
+                built.write_readout(always)
+            writer(built, facts)
 
         return Plan(
             self.construction, shape, dtype, margin, books, allocate, write, dict(settled or {})
@@ -199,9 +204,8 @@ class Draft:
         taken = [one for layer in self.layers for one in layer.taken]
         return [holds for one in taken for holds in one.keeps or ()]
 
-    def _record(self, repeats: int, n_letters: int) -> Record:
+    def _record(self, n_relations: int, repeats: int, n_letters: int) -> Record:
         """What was said of embeddings and layers, by names and columns."""
-        n_relations = self.vocabulary.n_relations
         books = self._books()
         passes = []
         if any(layer.taken for layer in self.layers):

@@ -1,9 +1,10 @@
-"""Heads that select one position, and what their softmax leaks in real arithmetic.
+"""Heads that select a position, and what their softmax leaks in real arithmetic.
 
 Position j carries the sign code `c(j)` of p bits in the slot `position`. A query `beta c(i)`
 scores `beta p` at position i and at most `beta (p - 2)` elsewhere: a gap of at least 2 beta, or 2
 beta - 1 where the query itself suffers from earlier leaks. So softmax puts at most `(L - 1) e^(1 -
-2 beta)` on all other positions together.
+2 beta)` on all other positions together. The same holds where a head selects several positions,
+all with one score, by this gap: it weighs them alike, and the others together have no more.
 
 With the gain used here the leak underflows in every dtype (float64 needs a gap above 745), so that
 the module's selection is exactly one-hot: its arithmetic is exact. In real arithmetic the leak is

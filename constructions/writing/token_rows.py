@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from constructions.facts.answers import MISSING
+from constructions.facts.set_table import SetTable
 from constructions.facts.table import FactTable
 from constructions.facts.words import leading_to, reached, some_words
 from constructions.model.fact_model import FactModel
@@ -52,16 +53,17 @@ class TokenRows:
     stored_only: bool
     readout: Callable[[FactTable], Readout] | None
 
-    def __call__(self, model: FactModel, facts: FactTable) -> None:
+    def __call__(self, model: FactModel, facts: FactTable | SetTable) -> None:
         """Write the facts, after every node that is to be written is known to have a code.
 
         Raises:
             InputError: one has none; or see `readout` and `Made`. Nothing is written then.
         """
-        readout, made = self._checked(model, facts)
+        functions = facts.functions
+        readout, made = self._checked(model, functions)
         vocabulary, weight = model.vocabulary, model.embedding.weight
         for one in self.holds:
-            self._write_codes(weight, one, model, facts, vocabulary.entities)
+            self._write_codes(weight, one, model, functions, vocabulary.entities)
         for slot, values in (*made, *self.constants):
             write_rows(weight, vocabulary.entities, slot, values)
         for slot, values in self.relations:

@@ -17,6 +17,7 @@ from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import fact_lines
 from constructions.model.fact_model import FactModel
+from constructions.model.set_model import require_paths
 from constructions.saved.folder import load
 from constructions.saved.manifest import canonical
 
@@ -29,6 +30,7 @@ class Target:
 
     def __init__(self, folder: Path, own: Construction | None = None):
         self.model = load(folder, own)
+        require_paths(self.model, "attacks are made")
         self.spare = copy.deepcopy(self.model)
         self.facts = self.model.facts
         self.files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from verify import rounded, symbolic
+from verify import rounded, sets, symbolic
 from verify.checking import described
 from verify.checking.work import MOST_WORK, MOST_WORK_ALONE, work
 from verify.kernel import proof as kernel
@@ -92,8 +92,8 @@ def check_files(files: Mapping[str, Any], by: str = "auto") -> Verdict:
 
 
 def _checked(files: Mapping[str, Any], by: str) -> Verdict:
-    """What is said of a folder that is what its manifest says; a rounded trained model has a
-    checker of its own, which asks that itself.
+    """What is said of a folder that is what its manifest says. A rounded trained model has a
+    checker of its own, which asks that itself; one that writes sets is proven token by token.
     """
     if rounded.is_one(files):
         wrong = f"a rounded trained model is proven by its own checker: by auto, not by {by}"
@@ -101,6 +101,12 @@ def _checked(files: Mapping[str, Any], by: str) -> Verdict:
         return rounded.prove(files)
     manifest = described.read_manifest(files)
     described.require_sizes(files, manifest)
+    if sets.is_one(manifest):
+        described.require_agreement(files, manifest)
+        described.require_readable(files, manifest)
+        wrong = f"sets of answers are proven by the kernel alone: by auto or kernel, not by {by}"
+        require(by in ("auto", "kernel"), wrong, Undecided)
+        return sets.prove(files, manifest, unasked=by == "auto")
     with ThreadPoolExecutor(1) as beside:
         agreement = beside.submit(described.require_agreement, files, manifest)
         asked = _asked(by, files, manifest)

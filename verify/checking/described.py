@@ -23,13 +23,15 @@ from verify.reading.stored import (
     MOST_LAYERS,
     read_facts,
     read_json,
+    read_sets,
     read_tensors,
     read_vocabulary,
 )
 from verify.reading.wording import MOST_SHOWN, escaped, shown
 from verify.symbolic.claims import Claims
 
-SPECIALS = (["unknown"], ["unknown", "pad", "end"])
+OF_SETS = ["end"]
+SPECIALS = (["unknown"], ["unknown", "pad", "end"], OF_SETS)
 MANIFEST, NO_MODEL = "manifest.json", "manifest.json is missing: this is no model folder"
 ALWAYS = {"weights.safetensors", "vocabulary.txt", "certificate.json"}
 FILES = ALWAYS | {"facts.tsv", "facts.safetensors", "codebooks.safetensors"}
@@ -54,8 +56,8 @@ WIDTHS: Leaf = (
         type(value) is list and len(value) == 2 and all(type(n) is int and n >= 0 for n in value)
     ),
 )
-QUERIES = ["all", "stored"]
-CLAIMED: Leaf = "'all' or 'stored'", lambda value: value in QUERIES
+QUERIES = ["all", "stored", "sets"]
+CLAIMED: Leaf = "'all', 'stored' or 'sets'", lambda value: value in QUERIES
 ANY = "any key"
 SCHEMA: dict[str, Any] = {
     "format": COUNT,
@@ -137,6 +139,12 @@ def read_manifest(files: Mapping[str, Any]) -> Any:
     require(
         layers <= MOST_LAYERS,
         f"manifest.json has {layers} layers, and up to {MOST_LAYERS} are read",
+    )
+    sets = manifest["queries"] == "sets"
+    require(
+        (manifest["specials"] == OF_SETS) == sets and (manifest["sizes"]["hops"] == 1 or not sets),
+        f"manifest.json: the special tokens {manifest['specials']} and"
+        f" {manifest['sizes']['hops']} hops do not go with {manifest['queries']!r}",
     )
     body = {key: value for key, value in manifest.items() if key != "sha256"}
     digest = hashlib.sha256(_text(body)).hexdigest()
@@ -249,7 +257,7 @@ def require_readable(files: Mapping[str, Any], manifest: Any) -> None:
     sizes, claims = manifest["sizes"], Claims(files["certificate.json"]).all
     n, r = sizes["entities"], sizes["relations"]
     names = read_vocabulary(files["vocabulary.txt"], n, r, manifest["specials"])
-    read_facts(files, names, n, r)
+    (read_sets if manifest["queries"] == "sets" else read_facts)(files, names, n, r)
     for i, claim in enumerate(claims):
         where = f"certificate.json, claim {i}"
         kind, schema = CLAIMS[min(i, 2)]

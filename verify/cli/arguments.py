@@ -22,6 +22,7 @@ from verify.cli.commands import (
     lists,
     pretrained,
     saved,
+    sets,
     show,
 )
 from verify.cli.commands.options import Commands
@@ -54,6 +55,8 @@ EXAMPLES = """examples:
   ask a saved model; from a file, or at a prompt (docs/your-table.md):
     {program} ask unicode-model "U+00C9 base"
     {program} ask unicode-model --questions questions.txt
+  the same of a table in which a subject has several answers to a relation (docs/your-table.md):
+    {program} sets family.tsv --ask "Alice child"
   what happens to one query, block by block of the residual stream; as a picture:
     {program} show chain_of_thought -k 2
     {program} show unicode-model "U+00C9 base" --plot mechanism.svg
@@ -100,6 +103,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "facts": facts.add_facts,
     "import": importing.add_import,
     "ask": ask.add_ask,
+    "sets": sets.add_sets,
     "show": show.add_show,
     "learned": learned.add_learned,
     "learned pretrained": pretrained.add_pretrained,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from constructions.asking.readings import Reading, Readings
-from constructions.facts.table import FactTable
+from constructions.facts.named import Names
 from constructions.guards.wording import printable
 
 if TYPE_CHECKING:  # which imports torch
@@ -20,7 +20,7 @@ def text_of(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else "\t".join(words)
 
 
-def question(facts: FactTable, words: Sequence[str], ids: bool = False) -> Reading:
+def question(facts: Names, words: Sequence[str], ids: bool = False) -> Reading:
     """What is asked for.
 
     Args:

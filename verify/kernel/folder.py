@@ -107,7 +107,7 @@ class Model:
         shapes = {name: (n + r + len(specials), d) for name in ("embedding", "unembedding")}
         shapes |= {"positions": (length, d)} if sizes["positions"] else {}
         for i, layer in enumerate(stored["layers"]):
-            shapes |= {f"layers.{i}.{name}": size for name, size in _shapes(layer, d)}
+            shapes |= {f"layers.{i}.{name}": size for name, size in layer_shapes(layer, d)}
         tensors = read_tensors(files["weights.safetensors"])
         found = {name: (dtype, tensor.shape) for name, (dtype, tensor) in tensors.items()}
         wanted = {f"{name}.weight": (DTYPES[self.dtype], shapes[name]) for name in shapes}
@@ -115,7 +115,7 @@ class Model:
         weights = {name: integers(tensors[f"{name}.weight"][1], name) for name in shapes}
         self.embedding, self.unembedding = weights["embedding"], weights["unembedding"]
         self.positions = weights.get("positions", np.zeros((length, d)))
-        layers = [_layer(weights, i, layer) for i, layer in enumerate(stored["layers"])]
+        layers = [layer_parts(weights, i, layer) for i, layer in enumerate(stored["layers"])]
         self.layers, self.facts = layers * stored["repeats"], read_facts(files, n, r)
         entity, letter, unknown, pad, _ = np.split(self.embedding, np.cumsum([n, r, 1, chain]))
         # where a fact is missing, and claimed, *unknown* is written, and read
@@ -158,7 +158,7 @@ class Model:
         return ["entity", *letters, *["written"] * (step - 1)]
 
 
-def _shapes(layer: Any, d: int) -> list[tuple[str, tuple[int, int]]]:
+def layer_shapes(layer: Any, d: int) -> list[tuple[str, tuple[int, int]]]:
     """The tensors of a layer, name and shape."""
     qk, v = (sum(widths) for widths in zip(*layer["heads"] or [[0, 0]], strict=True))
     heads = zip(PARTS, ((qk, d), (qk, d), (v, d), (d, v)), strict=True)
@@ -167,7 +167,7 @@ def _shapes(layer: Any, d: int) -> list[tuple[str, tuple[int, int]]]:
     return found + [(f"mlp.weights.{j}", (out, into)) for j, (into, out) in enumerate(pairs)]
 
 
-def _layer(weights: dict[str, np.ndarray], i: int, layer: Any) -> Layer:
+def layer_parts(weights: dict[str, np.ndarray], i: int, layer: Any) -> Layer:
     """The heads of a stored layer, apart from each other, and its MLP."""
     depth = len(layer["d_mlp"]) + 1 if layer["d_mlp"] else 0
     mlp = [weights[f"layers.{i}.mlp.weights.{j}"] for j in range(depth)]

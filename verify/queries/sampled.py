@@ -9,7 +9,8 @@ proven one where the proof says `exact`.
 
 * **Which queries**: all, if there are at most `MOST_SAMPLED`; else as many drawn at random, always
   the same for one seed. A chain of thought is asked paths of random lengths; it is continued with
-  what it says itself, and must write each intermediate entity and then END.
+  what it says itself, and must write each intermediate entity and then END; so is a model that
+  writes sets.
 * **In which arithmetic**: in the stored dtype where the proof says that the module computes in it
   without rounding. Any other proof is about real arithmetic, in which the module's own dtype may
   be wrong where the proof is right; then weights and states are float64, the nearest there is.
@@ -28,7 +29,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from constructions.facts.table import FactTable
+from constructions.facts.named import Names
 from constructions.files.undisturbed import undisturbed
 from constructions.guards.errors import InputError
 from constructions.guards.memory import is_out_of_memory, memory_limit
@@ -39,6 +40,7 @@ from constructions.saved.reading import read_facts
 from verify.checking.check import check
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.drawn import Drawn, Questions
+from verify.queries.drawn_sets import questions_of
 from verify.queries.sample import SEED, Sample
 
 MOST_SAMPLED = 256
@@ -97,7 +99,7 @@ def sample(folder: Path, proven: Proven, most: int = MOST_SAMPLED, seed: int = S
             return replace(started, not_run=why)
         with torch.inference_mode(), torch.autocast("cpu", enabled=False):
             module = _module(folder / WEIGHTS, shape, getattr(torch, dtype))
-            questions = Questions(manifest, facts, proven.hops_per_token)
+            questions = questions_of(manifest, facts, proven.hops_per_token)
             drawn = questions.drawn(min(most, max(1, MOST_WORK // questions.work(shape))), seed)
             return _run(module, questions, drawn, replace(started, dtype=dtype))
     except (InputError, OSError, SafetensorError) as error:
@@ -153,7 +155,7 @@ def _run(module: Transformer, questions: Questions, drawn: Drawn, started: Sampl
     )
 
 
-def _in_words(facts: FactTable, drawn: Drawn, query: int) -> str:
+def _in_words(facts: Names, drawn: Drawn, query: int) -> str:
     """One query in names."""
     path = drawn.paths[query, : drawn.lengths[query]]
     return facts.query_text(int(drawn.subjects[query]), path.tolist())

@@ -181,6 +181,41 @@ def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: 
         table[:, :n] = facts
         table[table < 0] = n
         return table
+    subjects, relations, answers = _read_lines(files, names, n, n_relations)
+    table[relations, subjects] = answers
+    places = subjects * n_relations + relations
+    order = "facts.tsv: a fact stands twice, or not in the order of the ids"
+    require((places[1:] > places[:-1]).all(), order)
+    return table
+
+
+def read_sets(files: Mapping[str, Any], names: list[str], n: int, n_relations: int) -> np.ndarray:
+    """The facts of a table of sets, int64 (facts, 3): subject, relation and object of each, once,
+    in this order; at least one.
+    """
+    name = "facts.safetensors" if "facts.safetensors" in files else "facts.tsv"
+    if name == "facts.safetensors":
+        tensors = read_tensors(files[name], name)
+        require(set(tensors) == {"facts"}, f"{name} holds {sorted(tensors)}, not facts alone")
+        dtype, stored = tensors["facts"]
+        fits = dtype == "I32" and stored.ndim == 2 and stored.shape[1] == 3 and len(stored) > 0
+        require(fits, f"{name}: the facts are not I32 (facts, 3)")
+        facts = stored.astype(np.int64)
+    else:
+        facts = np.stack(_read_lines(files, names, n, n_relations), axis=1)
+    inside = (facts >= 0).all() and (facts < [n, n_relations, n]).all()
+    require(inside and len(facts) > 0, f"{name}: a fact is of no entity, or of no relation")
+    subjects, relations, answers = facts.T
+    places = (subjects * n_relations + relations) * n + answers
+    order = f"{name}: a fact stands twice, or not in the order of the ids"
+    require((places[1:] > places[:-1]).all(), order)
+    return facts
+
+
+def _read_lines(
+    files: Mapping[str, Any], names: list[str], n: int, n_relations: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The facts of `facts.tsv` by number: subjects, relations and objects, (facts,) each."""
     text = read_text(files["facts.tsv"], "facts.tsv")
     cells = text[:-1].replace("\n", "\t").split("\t")
     subjects, relations, answers = cells[0::3], cells[1::3], cells[2::3]
@@ -191,14 +226,10 @@ def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: 
     entity_ids = {name: i for i, name in enumerate(names[:n])}
     relation_ids = {name: i for i, name in enumerate(names[n : n + n_relations])}
     try:
-        at = (
-            np.array([relation_ids[name] for name in relations]),
+        return (
             np.array([entity_ids[name] for name in subjects]),
+            np.array([relation_ids[name] for name in relations]),
+            np.array([entity_ids[name] for name in answers]),
         )
-        table[at] = [entity_ids[name] for name in answers]
     except KeyError as error:
         raise Refuted(f"facts.tsv: {error} is no name of vocabulary.txt") from None
-    places = at[1] * n_relations + at[0]
-    order = "facts.tsv: a fact stands twice, or not in the order of the ids"
-    require((places[1:] > places[:-1]).all(), order)
-    return table

@@ -11,15 +11,14 @@ and the other tokens have -1 = b - 2. ∎
 
 Hypotheses. Codes are numbered from 0 in a codebook, with its b bits.
 
-Used by: `selector`, `key_value`, `key_value_rows`, `precomputed`, `hybrid`, `chain_of_thought`;
+Used by: `selector`, `key_value`, `key_value_rows`, `precomputed`, `hybrid`, `chain_of_thought`,
+`sets_of_answers`;
 `meet_in_the_middle` has banks of codes and the same number for other tokens.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
-from constructions.facts.codes import Codebook, sign_codes
+from constructions.facts.codes import Codebook
 from constructions.model.readout import Readout, SignField
 from constructions.model.stream import Form
 
@@ -33,8 +32,7 @@ def read_codes(codebook: Codebook, code: Form, one: Form, *others: SignField) ->
         one: a form that is 1.
         others: what further tokens read.
     """
-    signs = sign_codes(np.arange(len(codebook)), codebook.bits)
-    answers = SignField(codebook.tokens, signs, read=code)
+    answers = SignField(codebook.tokens, codebook.signs(codebook.tokens), read=code)
     return Readout((answers, *others), rest=below_every_code(codebook) * one)
 
 

@@ -121,6 +121,7 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
 
 def _loaded(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     """A saved model, and the query."""
+    from constructions.model.set_model import require_paths
     from constructions.saved.folder import load
 
     if any(value is not None for value in (options.N, options.R, options.seed)):
@@ -129,6 +130,7 @@ def _loaded(options: argparse.Namespace) -> tuple[FactModel, Reading]:
             " construction that is built"
         )
     model = load(options.what, builder_of(options.own))
+    require_paths(model, "pictures are drawn")
     if options.query:
         return model, question(model.facts, options.query, ids=True)
     return model, _one_with_an_answer(model, options.k or model.path_lengths[-1])
