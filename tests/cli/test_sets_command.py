@@ -58,7 +58,7 @@ def test_a_refuted_proof_of_sets_ends_with_1(family, monkeypatch, capsys):
     ("words", "reported"),
     [
         (["--ask", "Ann child child"], "a set is one hop away: 2 relations ask for what several"),
-        (["--ask", "Ann"], "--ask takes a subject and one relation or more"),
+        (["--ask", "Ann"], "a question is a subject and one relation or more"),
         (["--ask", "Anna child"], "Ann"),
         (["-N", "4"], "-N is for a random table, without a file"),
         (["--json", "no-folder/found.json"], "cannot be written"),

@@ -87,7 +87,7 @@ def test_no_other_queries_can_be_claimed(queries, tmp_path):
         for by in ("auto", "both", "kernel", "symbolic"):
             assert check_files(forged, by).verdict == "FAIL", by
         if number:
-            with pytest.raises(InputError, match=r"'all' or 'stored' is expected"):
+            with pytest.raises(InputError, match=r"'all' or 'stored' or 'sets' is expected"):
                 load(written(forged, tmp_path / "forged"))
 
 
