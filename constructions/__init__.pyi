@@ -44,7 +44,6 @@ from constructions.forms.installing import (
     install as install,
 )
 from constructions.forms.mechanism import (
-    Step as Step,
     mechanism as mechanism,
 )
 from constructions.forms.noise import (
@@ -104,6 +103,9 @@ from constructions.model.readout import (
 )
 from constructions.model.recipe import (
     recorded as recorded,
+)
+from constructions.model.step import (
+    Step as Step,
 )
 from constructions.model.stream import (
     Slot as Slot,

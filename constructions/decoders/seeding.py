@@ -21,7 +21,7 @@ change no answer and let them survive longer, `StandardModel.hold_construction`,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import torch
@@ -244,7 +244,8 @@ def _seed(
         norm.weight.mul_(gain)
     write_plan(target, model, plan, embedding_map)
     seeded = StandardModel(target, model)
-    seeded.embedding_map, seeded.rest_gain = embedding_map, gain
+    known = embedding_map if margin is not None else replace(embedding_map, steps=None)
+    seeded.embedding_map, seeded.rest_gain = known, gain
     seeded.stream_scale, seeded.logit_scale = options.stream_scale, options.logit_scale
     require_small_logits(target, plan, embedding_map, options.logit_scale)
     seeded.slack, bounds = make_norms_the_identity(

@@ -21,6 +21,7 @@ from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.stated import Stated, Stating, Value, require_arithmetic
+from constructions.model.step import Step
 
 
 class Bounds(NamedTuple):
@@ -121,6 +122,22 @@ class StandardModel(Stating, StandardDecoder, Answering):
     def state(self, bounds: Bounds) -> None:
         """State what is proven of the module as it is now."""
         self._stated = Stated(self, bounds)
+
+    def steps(self) -> list[Step]:
+        """What each head and each group of units of the construction does, in the order in which
+        it happens; layers, heads and units are numbered as this decoder has them.
+
+        Raises:
+            InputError: the weights have changed since the construction was written, or it was
+                trained or edited before: what such weights do is not known.
+        """
+        self._stated.of(self, "the mechanism")
+        if self.embedding_map.steps is None:
+            raise InputError(
+                f"the {self.construction} in this decoder was trained or edited before it was"
+                " written here: what its weights do is not known"
+            )
+        return list(self.embedding_map.steps)
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
         """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as

@@ -92,7 +92,14 @@ def export(
         InputError: the tool is not installed or cannot hold the model, or something is in the
             place of the folder.
     """
-    from constructions.export.names import ABOUT_NAMES, about_claims, vocabulary_json
+    from constructions.export.names import (
+        ABOUT_NAMES,
+        about_claims,
+        as_standard,
+        known_steps,
+        mechanism_json,
+        vocabulary_json,
+    )
     from constructions.export.scale import about_scale
     from constructions.files.new_folder import new_folder
 
@@ -104,6 +111,8 @@ def export(
             module.README + ABOUT_NAMES + about_scale(scale) + about_claims(model),
             encoding="utf-8",
         )
+        if (steps := known_steps(as_standard(model), module.COMPONENTS)) is not None:
+            (part / "mechanism.json").write_text(mechanism_json(steps), encoding="utf-8")
         for path in part.iterdir():
             path.chmod(part.stat().st_mode & 0o666)
         check(module.runner(part), scale)

@@ -22,10 +22,19 @@ from constructions.decoders.standard_model import StandardModel
 from constructions.export.huggingface_config import MODEL_TYPE, FactualRecallConfig
 from constructions.export.huggingface_model import FactualRecallForCausalLM
 from constructions.export.huggingface_tokenizer import FactualRecallTokenizer, tokenizer
-from constructions.export.names import as_standard
+from constructions.export.names import ComponentNames, as_standard, known_steps
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
+from constructions.forms.mechanism import note_steps
 from constructions.model.answering import Answering
+
+COMPONENTS = ComponentNames(
+    heads="decoder.blocks.{block}.attention.output",
+    attention="decoder.blocks.{block}.attention.output",
+    units="decoder.blocks.{block}.mlp.weights.1",
+    mlp="decoder.blocks.{block}.mlp",
+)
+"""Names of modules; heads and units are the input of theirs."""
 
 README = """# Facts in a transformer, for Hugging Face transformers 5.x
 
@@ -93,6 +102,8 @@ def pretrained(model: Answering, margin: float | None = None) -> FactualRecallFo
     made.config.narrowed_to = None  # the weights that it was made with are replaced here
     made.decoder.load_state_dict(_enlarged(decoder, shape.d_vocab, shape.n_positions))
     made.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=pad)
+    if (steps := known_steps(decoder, COMPONENTS)) is not None:
+        note_steps(made, steps)
     return made
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from constructions.decoders.standard_decoder import Block
 from constructions.decoders.standard_model import StandardModel
-from constructions.export.names import as_standard
+from constructions.export.names import ComponentNames, as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
 from constructions.guards.errors import InputError
@@ -33,6 +33,14 @@ OPSET, IR_VERSION = 18, 8
 """Of the same release of ONNX; the newest that the onnx package writes may be newer than what a
 runtime reads.
 """
+
+COMPONENTS = ComponentNames(
+    heads="blocks.{block}.attention.heads",
+    attention="blocks.{block}.attention.output",
+    units="blocks.{block}.mlp.hidden",
+    mlp="blocks.{block}.mlp.out",
+)
+"""Names of values in the graph."""
 
 LARGEST_FILE = 2**31 - 2**20
 """Above so many bytes, which is all that a file of this format can hold, the weights go to a
@@ -191,9 +199,8 @@ class _Graph:
         hidden = self.add("Where", "is_later", self.constant(-np.inf, self.dtype), scores)
         pattern = self.add("Softmax", hidden, axis=-1, name=f"{name}.pattern")
         mixed = self.add("Transpose", self.add("MatMul", pattern, value), perm=[0, 2, 1, 3])
-        return self.linear(
-            self.add("Reshape", mixed, join), attention.output.weight, f"{name}.output"
-        )
+        joined = self.add("Reshape", mixed, join, name=f"{name}.heads")
+        return self.linear(joined, attention.output.weight, f"{name}.output")
 
     def _norm(self, norm: nn.Module, x: str, name: str) -> str:
         """RMSNorm and LayerNorm in the dtype of the stream, from their formulas; Identity is

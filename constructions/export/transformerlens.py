@@ -22,14 +22,21 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
 from constructions.decoders.standard_decoder import StandardDecoder, StandardShape
-from constructions.export.names import as_standard
+from constructions.export.names import ComponentNames, as_standard, known_steps
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
+from constructions.forms.mechanism import note_steps
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering
 from constructions.saved.tensor_file import write_tensors
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+COMPONENTS = ComponentNames(
+    heads="blocks.{block}.attn.hook_z",
+    attention="blocks.{block}.hook_attn_out",
+    units="blocks.{block}.mlp.hook_post",
+    mlp="blocks.{block}.hook_mlp_out",
+)
 README = """# Facts in a transformer, for TransformerLens 4.x
 
 ```python
@@ -64,7 +71,10 @@ def bridge(model: Answering, margin: float | None = None) -> TransformerBridge:
         InputError: the model has norms, or is no construction and no standard decoder.
     """
     decoder = as_standard(model)
-    return bridge_of(decoder, logit_scale(decoder, decoder.shape.d_vocab, margin))
+    made = bridge_of(decoder, logit_scale(decoder, decoder.shape.d_vocab, margin))
+    if (steps := known_steps(decoder, COMPONENTS)) is not None:
+        note_steps(made, steps)
+    return made
 
 
 def bridge_of(decoder: StandardDecoder, scale: float = 1.0) -> TransformerBridge:

@@ -15,6 +15,7 @@ from constructions import (
     save,
 )
 from constructions.export import TOOLS, export
+from constructions.export.names import ComponentNames
 from verify.__main__ import main
 
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
@@ -70,6 +71,7 @@ class Stub:
     """A tool that needs nothing, and answers what it is reported to."""
 
     README = "# Stub\n"
+    COMPONENTS = ComponentNames("", "", "", "")
 
     def __init__(self, run):
         self.run = run
