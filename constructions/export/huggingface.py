@@ -36,7 +36,15 @@ COMPONENTS = ComponentNames(
 )
 """Names of modules; heads and units are the input of theirs."""
 
-README = """# Facts in a transformer, for Hugging Face transformers 5.x
+README = """---
+library_name: transformers
+pipeline_tag: text-generation
+tags:
+- factual-recall
+# license: yours to state, of the facts and of this model
+---
+
+# Facts in a transformer, for Hugging Face transformers 5.x
 
 ```python
 import constructions.export.huggingface  # of geometric-factual-recall: registers the architecture
@@ -47,12 +55,17 @@ tokenizer = AutoTokenizer.from_pretrained(".")
 logits = model(**tokenizer(tokenizer.decode([0]), return_tensors="pt")).logits
 ```
 
-`model.generate(**tokenizer("Alice\\tmother", return_tensors="pt"))` writes the answer. The
-tokenizer takes names with a tab between two. A name that it does not know is an error; a relation
-that is named as an entity has a colon behind. Special tokens are `<unknown>`, `<pad>` and, of a
-chain of thought, `<end>`: such a model takes paths of 1 to `hops` relations, and writes the
-entities on the way, the answer last, and `<end>`. Its answers are right in the dtype in which it
-was exported; a narrower one is refused.
+The tokenizer takes names with a tab between two. A name that it does not know is an error; a
+relation that is named as an entity has a colon behind. Special tokens are `<unknown>`, `<pad>`
+and, of a chain of thought, `<end>`: such a model takes paths of 1 to `hops` relations, and writes
+the entities on the way, the answer last, and `<end>`.
+"""
+ASK = """import constructions.export.huggingface
+from transformers import pipeline
+print(pipeline("text-generation", ".")({question!r}, do_sample=False)[0]["generated_text"])
+"""
+DTYPES = """In a narrower one than that of the export answers may be wrong: `forward` refuses it,
+unless the config says `allow_other_dtype`.
 """
 
 AutoConfig.register(MODEL_TYPE, FactualRecallConfig)

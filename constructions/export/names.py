@@ -18,7 +18,9 @@ ABOUT_NAMES = """
 `vocabulary.json` has the names of the tokens in the order of their ids: entities from 0, then
 relations, then special tokens. A question is a subject and then its relations; the logits at its
 last token answer it. (A chain of thought answers at the token before END; its questions are filled
-up with PAD to `hops` relations.)
+up with PAD to `hops` relations.) Its list `names` has another name for each token: a relation that
+is named as an entity has a colon behind. `mechanism.json`, where it is there, lists what each head
+and each group of hidden units does, under this tool's names.
 """
 
 
@@ -104,6 +106,7 @@ def vocabulary_json(model: Answering) -> str:
         "relations": facts.relation_names,
         "specials": model.vocabulary.specials,
         "hops": model.hops,
+        "names": distinct_names(model),
     }
     return json.dumps(names, ensure_ascii=False, indent=1) + "\n"
 

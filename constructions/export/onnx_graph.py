@@ -8,6 +8,7 @@ in the dtype of the weights: float32 or float64.
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from constructions.decoders.standard_decoder import Block
 from constructions.decoders.standard_model import StandardModel
-from constructions.export.names import ComponentNames, as_standard
+from constructions.export.names import ComponentNames, as_standard, distinct_names
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
 from constructions.guards.errors import InputError
@@ -47,16 +48,27 @@ LARGEST_FILE = 2**31 - 2**20
 second file.
 """
 
+NAMES = "names"
+"""Under this key the metadata of the file has the names of all tokens, as a JSON list."""
 README = """# Facts in a transformer, as an ONNX graph
 
 ```python
+import json
+
 import numpy as np
 import onnxruntime
 
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
 # (batch, length) to (batch, length, tokens)
 (logits,) = session.run(None, {"tokens": np.zeros((1, 1), dtype=np.int64)})
+names = json.loads(session.get_modelmeta().custom_metadata_map["names"])
 ```
+"""
+ASK = """tokens = [names.index(name) for name in {names!r}]
+for _ in range({steps}): tokens += [session.run(None, {{"tokens": [tokens]}})[0][0, -1].argmax()]
+print(*[names[token] for token in tokens], sep="\\t")
+"""
+DTYPES = """The graph states it for every runtime; one that computes in another may answer wrong.
 """
 
 
@@ -128,9 +140,12 @@ class _Graph:
             list(self.tensors.values()),
         )
         opset = helper.make_opsetid("", OPSET)
-        return helper.make_model(
+        made = helper.make_model(
             graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="constructions"
         )
+        names = json.dumps(distinct_names(self.decoder), ensure_ascii=False)
+        helper.set_model_props(made, {NAMES: names})
+        return made
 
     def _stream(self) -> None:
         """All nodes, from `tokens` to `logits`: the blocks, and what is before and after them."""

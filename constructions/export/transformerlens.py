@@ -53,7 +53,15 @@ dtype = getattr(torch, config.pop("dtype"))
 bridge = TransformerBridge.boot_native(config, dtype=dtype, device="cpu")
 bridge.load_state_dict(load_file("weights.safetensors"), strict=True)
 logits, cache = bridge.run_with_cache(torch.zeros(1, config["n_ctx"], dtype=torch.int64))
+names = json.loads(Path("vocabulary.json").read_text())["names"]
 ```
+"""
+ASK = """tokens = [names.index(name) for name in {names!r}]
+for _ in range({steps}): tokens.append(int(bridge(torch.tensor([tokens]))[0, -1].argmax()))
+print(*[names[token] for token in tokens], sep="\\t")
+"""
+DTYPES = """In a narrower one answers may be wrong, and nothing notices it: load it in the dtype of
+its `config.json`.
 """
 
 

@@ -20,6 +20,7 @@ from verify.cli.written_files import check_folder, check_writable, write_text
 from verify.queries.evidence import worst
 
 if TYPE_CHECKING:  # which takes a second to import
+    from constructions.model.fact_model import FactModel
     from verify.attacking.attack import Tally
 
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
@@ -214,20 +215,32 @@ def conclude(found: Finished[Tally]) -> int:
 def _run_export(options: argparse.Namespace) -> int:
     """Write a saved model for another tool, and ask it there."""
     from constructions.export import tool
+    from constructions.files.undisturbed import undisturbed
     from constructions.saved.folder import load
+    from verify.cli.reports.checks import check_line, proof_for_card
     from verify.queries.exported import export_and_ask, n_asked
+    from verify.queries.sampled import check_and_sample
 
     check_writable(options.json)
     check_folder(options.out)
     tool(options.to)  # a missing one is reported before the model is read
-    model = load(options.folder, builder_of(options.own))
+    own = builder_of(options.own)
+
+    def read() -> tuple[FactModel, str, str]:
+        """The model, and what is proven of this very folder: a line, and for the card."""
+        model = load(options.folder, own)
+        found = check_and_sample(options.folder)
+        return model, check_line(*found), proof_for_card(options.folder, *found)
+
+    model, proof, for_card = undisturbed(options.folder, read)
     with progress("queries") as begin:
         advance = begin(f"asking {options.to}", n_asked(model))
-        asked = export_and_ask(model, options.to, options.out, advance, options.margin)
+        asked = export_and_ask(model, options.to, options.out, advance, options.margin, for_card)
     verdict, *figures = asked.lines(options.to)
     say_verdict(verdict)
     for line in figures:
         say(line)
+    say(f"proof: {proof}")
     say(f"written: {options.out}" if asked.right else f"not written: {options.out}")
     write_text(options.json, lambda: asked.as_json(options.to))
     return PASSED if asked.right else FAILED

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from constructions.guards.wording import joined, shortened
+from constructions.guards.wording import joined, printable, shortened
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.evidence import worst
 from verify.queries.sample import Sample
@@ -70,6 +71,26 @@ def check_line(proven: Proven, sample: Sample | None) -> str:
     if sample is None or sample.verdict != "FAIL":
         return proof_line(proven)
     return f"FAIL: {'; '.join(sample.faults())}"
+
+
+def proof_for_card(folder: Path, proven: Proven, sample: Sample | None) -> str:
+    """What the `README.md` of an export says of the saved model that it was made from: lines of
+    Markdown.
+    """
+    from constructions.saved.manifest import WEIGHTS, digest
+
+    lines = [check_line(proven, sample)]
+    if proven.verdict == "PASS":
+        lines.append(margin_line(proven))
+    if sample is not None:
+        lines.append(sample.in_words())
+    command = f"python -m verify check {printable(folder.resolve().name)}"
+    shown = "".join(f"    {printable(line)}\n" for line in lines)
+    return (
+        f"Of the saved model that this was made from, whose `{WEIGHTS}` has the SHA-256\n"
+        f"`{digest(folder / WEIGHTS)}`, this command says, and\nproves it again each time, from"
+        f" that folder alone:\n\n    $ {command}\n{shown}"
+    )
 
 
 def sample_as_data(sample: Sample) -> dict[str, Any]:
