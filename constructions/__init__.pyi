@@ -122,6 +122,10 @@ from constructions.saved.folder import (
     load as load,
     save as save,
 )
+from constructions.saved.form_folder import (
+    load_form as load_form,
+    save_form as save_form,
+)
 from constructions.sizes.sizing import (
     Sizing as Sizing,
 )

@@ -54,6 +54,7 @@ ON_USE = {
     "model.stream": ("Slot", "Space", "dot"),
     "model.transformer": ("Transformer",),
     "saved.folder": ("load", "save"),
+    "saved.form_folder": ("load_form", "save_form"),
     "theorems.noise_tokens": ("read_among_noise",),
     "writing.claims": ("Holds",),
     "writing.codes": ("Bits", "Digits", "Number", "Signs"),

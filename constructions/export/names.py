@@ -91,7 +91,7 @@ def as_standard(model: Answering) -> StandardModel:
             f"a {type(model).__name__} cannot be exported: other tools get a construction as its"
             " builder makes it, or a standard decoder (of standard, normalize or seed_into); a"
             " form made by change_basis, widen (noise) or seed_into a Transformer has no standard"
-            " decoder yet: export the construction that it was made from"
+            " decoder with proven logits: export the construction that it was made from"
         )
     return standard(model)
 

@@ -152,7 +152,8 @@ def _config(shape: StandardShape) -> dict[str, Any]:
     """The sizes of a decoder under TransformerLens's names. Raises InputError if it has norms."""
     if shape.norm is not None:
         raise InputError(
-            f"export to TransformerLens takes decoders without norms; this one has {shape.norm}"
+            f"export to TransformerLens takes decoders without norms; this one has {shape.norm},"
+            " and TransformerLens computes norms in float32, whatever the dtype"
         )
     return {
         "d_model": shape.d_model + _spare_coordinates(shape),

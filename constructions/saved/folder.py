@@ -20,6 +20,7 @@ weights; nothing is ever unpickled.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +76,20 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
         UserWarning: the model is saved, but this file system does not say that it is on the disk;
             or the old one could not be removed.
     """
+    write = writer_of(model)
+    with new_folder(folder, require_model_folder, require_left_over) as part:
+        write(part)
+
+
+def writer_of(model: FactModel) -> Callable[[Path], None]:
+    """What writes a model into an empty folder, its manifest last. Raises as `save`, before
+    anything is written.
+    """
     weights = _checked_weights(model)
     text = certificate(model)
-    with new_folder(folder, require_model_folder, require_left_over) as part:
+
+    def write(part: Path) -> None:
+        """Write all files of the model."""
         write_tensors(part / WEIGHTS, weights)
         write_facts(part, model.facts, model.vocabulary.specials)
         if not _codebooks_by_default(model):
@@ -89,6 +101,8 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
         (part / CERTIFICATE).write_bytes(text.encode())
         write_manifest(part, _description(model))
 
+    return write
+
 
 def _checked_weights(model: FactModel) -> dict[str, Tensor]:
     """The model's tensors on the CPU, if they are those of its shape, in a dtype in which it can
@@ -97,7 +111,7 @@ def _checked_weights(model: FactModel) -> dict[str, Tensor]:
     if not hasattr(model, "recipe"):
         raise InputError(
             "only a model made by a builder, of the catalogue or decorated with @recorded, can be"
-            " saved; this one has no recipe"
+            " saved; this one has no recipe (a form of a construction is saved by save_form)"
         )
     weights = {
         name: tensor.detach().to("cpu").contiguous() for name, tensor in model.state_dict().items()

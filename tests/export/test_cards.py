@@ -8,7 +8,6 @@ import json
 import re
 from pathlib import Path
 
-import pytest
 import torch
 from export_tools import EVERY_TOOL, FAMILY, hugging_face
 from hand_made import built

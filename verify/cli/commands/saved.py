@@ -20,7 +20,7 @@ from verify.cli.written_files import check_folder, check_writable, write_text
 from verify.queries.evidence import worst
 
 if TYPE_CHECKING:  # which takes a second to import
-    from constructions.model.fact_model import FactModel
+    from constructions.model.answering import Answering
     from verify.attacking.attack import Tally
 
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
@@ -47,14 +47,16 @@ def add_check(commands: Commands) -> None:
             " then run through a module made of the stored weights: a difference refutes it. See"
             " docs/certificates.md. The folder of a rounded trained model (`save_rounded`) is"
             " recognised: all its facts are computed in exact integers, see"
-            " docs/trained-proofs.md. Exit status 0 if proven, 1 if refuted or undecided."
+            " docs/trained-proofs.md. So is that of a form (`save_form`): its construction is"
+            " proven, and how far its logits may be from that, or each query is run, see"
+            " docs/forms.md. Exit status 0 if proven, 1 if refuted or undecided."
         ),
     )
     parser.add_argument(
         "folder",
         type=Path,
         metavar="FOLDER",
-        help="as written by --save, by `save` or by `save_rounded`",
+        help="as written by --save, by `save`, `save_form` or `save_rounded`",
     )
     parser.add_argument(
         "--by",
@@ -139,7 +141,10 @@ def add_export(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="as written by --save or by `save`"
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="as written by --save, by `save` or by `save_form`",
     )
     parser.add_argument("--to", choices=list(TOOLS), required=True, help="the other tool")
     parser.add_argument("out", type=Path, metavar="OUT", help="a new or an empty folder")
@@ -217,6 +222,7 @@ def _run_export(options: argparse.Namespace) -> int:
     from constructions.export import tool
     from constructions.files.undisturbed import undisturbed
     from constructions.saved.folder import load
+    from constructions.saved.form_folder import is_form, load_form
     from verify.cli.reports.checks import check_line, proof_for_card
     from verify.queries.exported import export_and_ask, n_asked
     from verify.queries.sampled import check_and_sample
@@ -226,13 +232,14 @@ def _run_export(options: argparse.Namespace) -> int:
     tool(options.to)  # a missing one is reported before the model is read
     own = builder_of(options.own)
 
-    def read() -> tuple[FactModel, str, str]:
+    def found() -> tuple[Answering, str, str]:
         """The model, and what is proven of this very folder: a line, and for the card."""
-        model = load(options.folder, own)
-        found = check_and_sample(options.folder)
-        return model, check_line(*found), proof_for_card(options.folder, *found)
+        read = load_form if is_form(options.folder) else load
+        model = read(options.folder, own)
+        proven = check_and_sample(options.folder)
+        return model, check_line(*proven), proof_for_card(options.folder, *proven)
 
-    model, proof, for_card = undisturbed(options.folder, read)
+    model, proof, for_card = undisturbed(options.folder, found)
     with progress("queries") as begin:
         advance = begin(f"asking {options.to}", n_asked(model))
         asked = export_and_ask(model, options.to, options.out, advance, options.margin, for_card)

@@ -21,6 +21,9 @@ NAMES = {
     "symbolic": "the symbolic checker",
     "kernel and symbolic": "both checkers",
     "rounded": "the checker of rounded trained models, in integers",
+    "form": "a proof of its construction, whose logits it has",
+    "form in its dtype": "a proof of its construction, and a bound on how far its logits are off",
+    "queries": "running each, with bounds on rounding",
 }
 """Who says so, in words."""
 
@@ -53,6 +56,10 @@ def margin_line(proven: Proven) -> str:
         if has_one_answer(proven):
             margin = "there is no other answer"
         return f"margin: {margin}; {proven.rounds}"
+    if proven.by == "form in its dtype":
+        return f"margin: at least {shortened(proven.real_margin)} in its dtype; {proven.rounds}"
+    if proven.by == "queries":
+        return f"margin: {shortened(proven.real_margin)} as run; {proven.rounds}"
     floats = (
         f"exact in {proven.exact}"
         if proven.exact
@@ -77,8 +84,11 @@ def proof_for_card(folder: Path, proven: Proven, sample: Sample | None) -> str:
     """What the `README.md` of an export says of the saved model that it was made from: lines of
     Markdown.
     """
+    from constructions.saved import form_manifest
+    from constructions.saved.form_folder import is_form
     from constructions.saved.manifest import WEIGHTS, digest
 
+    weights = form_manifest.WEIGHTS if is_form(folder) else WEIGHTS
     lines = [check_line(proven, sample)]
     if proven.verdict == "PASS":
         lines.append(margin_line(proven))
@@ -87,8 +97,8 @@ def proof_for_card(folder: Path, proven: Proven, sample: Sample | None) -> str:
     command = f"python -m verify check {printable(folder.resolve().name)}"
     shown = "".join(f"    {printable(line)}\n" for line in lines)
     return (
-        f"Of the saved model that this was made from, whose `{WEIGHTS}` has the SHA-256\n"
-        f"`{digest(folder / WEIGHTS)}`, this command says, and\nproves it again each time, from"
+        f"Of the saved model that this was made from, whose `{weights}` has the SHA-256\n"
+        f"`{digest(folder / weights)}`, this command says, and\nproves it again each time, from"
         f" that folder alone:\n\n    $ {command}\n{shown}"
     )
 
