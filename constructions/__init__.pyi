@@ -52,7 +52,6 @@ from constructions.forms.installing import (
     install as install,
 )
 from constructions.forms.mechanism import (
-    Step as Step,
     mechanism as mechanism,
 )
 from constructions.forms.noise import (
@@ -126,6 +125,9 @@ from constructions.model.recipe import (
 from constructions.model.set_model import (
     SetModel as SetModel,
 )
+from constructions.model.step import (
+    Step as Step,
+)
 from constructions.model.stream import (
     Slot as Slot,
     Space as Space,
@@ -143,6 +145,10 @@ from constructions.option import (
 from constructions.saved.folder import (
     load as load,
     save as save,
+)
+from constructions.saved.form_folder import (
+    load_form as load_form,
+    save_form as save_form,
 )
 from constructions.sizes.sizing import (
     Sizing as Sizing,

@@ -14,7 +14,7 @@ The same function, in these steps:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -22,7 +22,11 @@ from torch import Tensor
 
 from constructions.model.fact_model import FactModel
 from constructions.model.parts import MLP, Attention
+from constructions.model.step import Step, recorded_steps
 from constructions.model.stream import Slot, Space
+
+SCRATCH = "scratch"
+"""The slot that holds hidden layers on their way from block to block."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,15 @@ class PlannedHead:
 class PlannedBlock:
     """One standard block: heads, and an MLP by its matrices `read` (units, width) and `write`
     (width, units).
+
+    Attributes:
+        steps: what each head and each group of units does; their layer is this block's number.
     """
 
     heads: tuple[PlannedHead, ...]
     read: Tensor
     write: Tensor
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,7 @@ def plan_blocks(model: FactModel, tied: bool = False) -> BlockPlan:
     )
     stream, scratch, answer = space["stream"], space["scratch"], space["answer"]
     blocks: list[PlannedBlock] = []
+    recorded = recorded_steps(model)
     for index, layer in enumerate(model.layer_sequence()):
         names = tuple(head.name for head in model.record.applied(index).heads)
         heads = _heads(layer.attention, names, stream) if layer.attention is not None else ()
@@ -97,10 +106,13 @@ def plan_blocks(model: FactModel, tied: bool = False) -> BlockPlan:
             if layer.mlp is not None
             else [_no_units(stream, unembedding)]
         )
-        for step, (read, write) in enumerate(steps):
-            blocks.append(PlannedBlock(() if step else heads, read, write))
+        own = [step for step in recorded if step.layer == index]
+        for part, (read, write) in enumerate(steps):
+            known = _steps(own, part, len(steps), len(blocks), len(read))
+            blocks.append(PlannedBlock(() if part else heads, read, write, known))
     if tied:
-        blocks.append(_move_to_answer(stream, answer, read_out, unembedding))
+        slots = (*model.stream.slots, answer.name)
+        blocks.append(_move_to_answer(stream, answer, read_out, unembedding, slots, len(blocks)))
     n_positions = max(model.shape.n_positions, model.hops + 1)
     positions = unembedding.new_zeros(n_positions, space.width)
     if model.positions is not None:
@@ -156,14 +168,54 @@ def _mlp_steps(mlp: MLP, stream: Slot, scratch: Slot) -> list[tuple[Tensor, Tens
     return steps
 
 
+def _steps(
+    recorded: list[Step], part: int, parts: int, block: int, units: int
+) -> tuple[Step, ...]:
+    """What a block does that computes one hidden layer of an MLP: its part of the steps of the
+    layer, and, where the scratch is full, that it clears it.
+
+    Args:
+        recorded: the steps of the layer.
+        part: the hidden layer.
+        parts: how many blocks the MLP takes.
+        block: the number of this one.
+        units: how many it has.
+    """
+    steps = [
+        replace(step, layer=block) for step in recorded if step.head is not None and part == 0
+    ]
+    own = 0
+    for step in recorded:
+        if step.units is not None and step.hidden_layer == part:
+            reads = step.reads if part == 0 else (SCRATCH,)
+            writes = step.writes if part == parts - 1 else (SCRATCH,)
+            steps.append(replace(step, layer=block, hidden_layer=0, reads=reads, writes=writes))
+            own = max(own, step.units.stop)
+    if part:
+        steps.append(_clearing("clear the hidden layer before", block, range(own, units)))
+    return tuple(steps)
+
+
+def _clearing(name: str, block: int, units: range, slots: tuple[str, ...] = (SCRATCH,)) -> Step:
+    """A step that takes away what slots hold."""
+    return Step(name, block, None, 0, units, ((), ()), slots, slots)
+
+
 def _no_units(stream: Slot, like: Tensor) -> tuple[Tensor, Tensor]:
     """(read, write) of an MLP without units."""
     return like.new_zeros(0, stream.space.width), like.new_zeros(stream.space.width, 0)
 
 
-def _move_to_answer(stream: Slot, answer: Slot, read_out: Tensor, like: Tensor) -> PlannedBlock:
+def _move_to_answer(
+    stream: Slot,
+    answer: Slot,
+    read_out: Tensor,
+    like: Tensor,
+    slots: tuple[str, ...],
+    block: int,
+) -> PlannedBlock:
     """Clear stream and answer, and add to the answer what the stream held in the columns
-    `read_out`.
+    `read_out`: in the block of this number, which reads and writes all slots.
     """
     width = stream.space.width
     every = torch.eye(width, dtype=like.dtype, device=like.device)[
@@ -171,4 +223,6 @@ def _move_to_answer(stream: Slot, answer: Slot, read_out: Tensor, like: Tensor) 
     ]
     write = -every.T.clone()
     write[answer.columns, stream.columns[read_out.cpu().numpy()]] += 1
-    return PlannedBlock((), torch.cat([every, -every]), torch.cat([write, -write], 1))
+    read = torch.cat([every, -every])
+    step = _clearing("move to the answer", block, range(len(read)), slots)
+    return PlannedBlock((), read, torch.cat([write, -write], 1), (step,))

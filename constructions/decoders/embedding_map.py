@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from constructions.model.step import Step
 from constructions.model.stream import Space
 
 
@@ -30,6 +31,8 @@ class EmbeddingMap:
         units: for each of these blocks how many units it has; they are units 0, 1, ... of the
             decoder's block.
         d_vocab: how many tokens are the construction's; they come first.
+        steps: what each of these heads and units does, by the decoder's own numbers; None of a
+            construction that was trained or edited before, of which that is not known.
     """
 
     space: Space
@@ -42,6 +45,7 @@ class EmbeddingMap:
     heads: tuple[tuple[str, ...], ...]
     units: tuple[int, ...]
     d_vocab: int
+    steps: tuple[Step, ...] | None
 
     def slot(self, name: str) -> NDArray[np.int64]:
         """The columns of a slot of the construction's stream, in the slot's shape."""

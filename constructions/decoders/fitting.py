@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from constructions.decoders.blocks import BlockPlan
@@ -86,4 +88,9 @@ def map_into(
         heads=tuple(tuple(head.name for head in block.heads) for block in plan.blocks),
         units=tuple(len(block.read) for block in plan.blocks),
         d_vocab=needed.d_vocab,
+        steps=tuple(
+            replace(step, layer=first_block + step.layer)
+            for block in plan.blocks
+            for step in block.steps
+        ),
     )

@@ -21,7 +21,7 @@ change no answer and let them survive longer, `StandardModel.hold_construction`,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import torch
@@ -42,7 +42,7 @@ from constructions.decoders.standard_decoder import (
 from constructions.decoders.standard_model import StandardModel
 from constructions.decoders.targets import require_construction, require_dtype, require_plain
 from constructions.decoders.transformer_seeding import seed_transformer
-from constructions.guards.errors import InputError
+from constructions.guards.errors import InputError, InternalError
 from constructions.guards.integers import whole
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
@@ -224,6 +224,52 @@ def seed_into(
     raise refusal
 
 
+@of_ordinary_tensors
+@torch.no_grad()
+def seeded_again(
+    target: StandardDecoder,
+    model: FactModel,
+    *,
+    slack: int | None,
+    first_block: int,
+    stream_scale: int,
+    logit_scale: int,
+    rest_gain: float,
+) -> StandardModel:
+    """Write a construction into the weights that `seed_into` or `standard` has made of it, at the
+    same place: a weight that changes was another. What is proven is proven of the result.
+
+    Args:
+        target: with those weights; may be left half written where an error is raised.
+        model: the construction.
+        slack, first_block, stream_scale, logit_scale, rest_gain: as the `StandardModel` had them.
+
+    Raises:
+        InputError: the target is too small, or a number is none that `seed_into` takes.
+        DoesNotFit: numbers may overflow.
+    """
+    before = {name: value.clone() for name, value in target.state_dict().items()}
+    given = (
+        whole("first_block", first_block),
+        False,
+        power_of_two("stream_scale", stream_scale),
+        power_of_two("logit_scale / stream_scale", logit_scale // stream_scale),
+    )
+    for proven in (True, False):
+        try:
+            margin = margin_to_begin_with(model, proven)
+            for norm in target.norms():
+                norm.weight.mul_(2.0 ** -(slack or 0))
+            plan = plan_blocks(model, target.shape.tied)
+            options = _Options(slack, proven, *given)
+            return _seed(target, model, plan, margin, options, was=rest_gain)
+        except InputError:
+            if not proven:
+                raise
+            target.load_state_dict(before)
+    raise InternalError("a construction was neither written nor refused")
+
+
 @torch.no_grad()
 def _seed(
     target: StandardDecoder,
@@ -232,9 +278,11 @@ def _seed(
     margin: MarginClaim | None,
     options: _Options,
     gain: float = 1,
+    was: float | None = None,
 ) -> StandardModel:
     """Write the plan of a construction into the target, whose norms multiply the rest of the
-    stream by `gain` more; as `seed_into`, but that an error leaves the target half written.
+    stream by `gain` more, or have been multiplied so before; as `seed_into`, but that an error
+    leaves the target half written.
     """
     require_dtype(model, target.embedding.weight.dtype)
     plan = scaled(plan, options.stream_scale, options.unembedding_scale)
@@ -244,7 +292,8 @@ def _seed(
         norm.weight.mul_(gain)
     write_plan(target, model, plan, embedding_map)
     seeded = StandardModel(target, model)
-    seeded.embedding_map, seeded.rest_gain = embedding_map, gain
+    known = embedding_map if margin is not None else replace(embedding_map, steps=None)
+    seeded.embedding_map, seeded.rest_gain = known, gain if was is None else was
     seeded.stream_scale, seeded.logit_scale = options.stream_scale, options.logit_scale
     require_small_logits(target, plan, embedding_map, options.logit_scale)
     seeded.slack, bounds = make_norms_the_identity(

@@ -20,7 +20,9 @@ from constructions.guards.errors import InputError
 from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
+from constructions.model.rebuild import planned
 from constructions.model.stated import Stated, Stating, Value, require_arithmetic
+from constructions.model.step import Step
 
 
 class Bounds(NamedTuple):
@@ -65,6 +67,8 @@ class StandardModel(Stating, StandardDecoder, Answering):
         self.vocabulary, self.facts = model.vocabulary, model.facts
         self.hops, self.hops_per_token = model.hops, model.hops_per_token
         self.stored_only = model.stored_only
+        recipe = getattr(model, "recipe", None)
+        self._origin = recipe, model.codebooks, model.embedding.weight.dtype
 
     @property
     def distortion(self) -> Fraction:
@@ -121,6 +125,37 @@ class StandardModel(Stating, StandardDecoder, Answering):
     def state(self, bounds: Bounds) -> None:
         """State what is proven of the module as it is now."""
         self._stated = Stated(self, bounds)
+
+    def source(self) -> FactModel:
+        """The construction that was written into this decoder, built anew by its builder.
+
+        Raises:
+            InputError: no builder has made it.
+        """
+        recipe, codebooks, dtype = self._origin
+        if recipe is None:
+            raise InputError(
+                f"no builder has made the {self.construction} in this decoder, so that it cannot"
+                " be made again"
+            )
+        made: FactModel = planned(recipe, self.facts, codebooks, dtype).build()
+        return made
+
+    def steps(self) -> list[Step]:
+        """What each head and each group of units of the construction does, in the order in which
+        it happens; layers, heads and units are numbered as this decoder has them.
+
+        Raises:
+            InputError: the weights have changed since the construction was written, or it was
+                trained or edited before: what such weights do is not known.
+        """
+        self._stated.of(self, "the mechanism")
+        if self.embedding_map.steps is None:
+            raise InputError(
+                f"the {self.construction} in this decoder was trained or edited before it was"
+                " written here: what its weights do is not known"
+            )
+        return list(self.embedding_map.steps)
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
         """What a slot of the construction holds in states (..., d_model): (..., *slot shape), as

@@ -71,42 +71,57 @@ def export(
     model: Answering,
     to: str,
     folder: str | os.PathLike[str],
-    check: Callable[[Runner, float], None] = lambda run, scale: None,
+    check: Callable[[Runner, float], str | None] = lambda run, scale: None,
     margin: float | None = None,
+    proof: str | None = None,
 ) -> None:
     """Write a folder that the other tool loads; under its name there is all of it, or nothing.
 
     With the tool's own files go `vocabulary.json`, the names of entities, relations and special
-    tokens, and a `README.md` that says how to load them.
+    tokens; `mechanism.json`, what each head and unit does, under the tool's names, where that is
+    known; and a `README.md` that says what the model is, how to load it and to ask it by name,
+    which facts it has, what is proven of it, and in which dtypes it answers.
 
     Args:
         model: a construction, or a standard decoder in which one stands.
         to: one of `TOOLS`.
         folder: a new or an empty folder.
-        check: called with what the other tool makes of the finished files, and with the scale of
-            its logits, before they get their name; what it raises leaves nothing behind.
+        check: called with what the other tool makes of the files that it reads, and with the scale
+            of its logits, before they get their name; what it raises leaves nothing behind, and
+            what it returns is said in the `README.md` behind the proof.
         margin: the least logit margin that the export is to have; by default that at which
             sampling draws a wrong token less than once in a million: see `scale.logit_scale`.
+        proof: what the `README.md` says of what was proven of the model; by default that nothing
+            was while it was exported.
 
     Raises:
         InputError: the tool is not installed or cannot hold the model, or something is in the
             place of the folder.
     """
-    from constructions.export.names import ABOUT_NAMES, about_claims, vocabulary_json
-    from constructions.export.scale import about_scale
+    from constructions.export.card import NOT_CHECKED, card
+    from constructions.export.names import (
+        ABOUT_NAMES,
+        as_standard,
+        known_steps,
+        mechanism_json,
+        vocabulary_json,
+    )
     from constructions.files.new_folder import new_folder
 
-    module = tool(to)
+    module, decoder = tool(to), as_standard(model)
     with new_folder(folder, _refuse, _require_files_alone) as part:
-        scale = module.save(model, part, margin)
-        (part / "vocabulary.json").write_text(vocabulary_json(model), encoding="utf-8")
-        (part / "README.md").write_text(
-            module.README + ABOUT_NAMES + about_scale(scale) + about_claims(model),
-            encoding="utf-8",
+        scale = module.save(decoder, part, margin)
+        (part / "vocabulary.json").write_text(vocabulary_json(decoder), encoding="utf-8")
+        if (steps := known_steps(decoder, module.COMPONENTS)) is not None:
+            (part / "mechanism.json").write_text(mechanism_json(steps), encoding="utf-8")
+        shown = (NOT_CHECKED if proof is None else proof) + (
+            check(module.runner(part), scale) or ""
         )
+        title = module.README + ABOUT_NAMES
+        about = card(decoder, title, module.ASK, module.DTYPES, scale, shown)
+        (part / "README.md").write_text(about, encoding="utf-8")
         for path in part.iterdir():
             path.chmod(part.stat().st_mode & 0o666)
-        check(module.runner(part), scale)
 
 
 def tool(name: str) -> ModuleType:

@@ -22,12 +22,29 @@ from constructions.decoders.standard_model import StandardModel
 from constructions.export.huggingface_config import MODEL_TYPE, FactualRecallConfig
 from constructions.export.huggingface_model import FactualRecallForCausalLM
 from constructions.export.huggingface_tokenizer import FactualRecallTokenizer, tokenizer
-from constructions.export.names import as_standard
+from constructions.export.names import ComponentNames, as_standard, known_steps
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
+from constructions.forms.mechanism import note_steps
 from constructions.model.answering import Answering
 
-README = """# Facts in a transformer, for Hugging Face transformers 5.x
+COMPONENTS = ComponentNames(
+    heads="decoder.blocks.{block}.attention.output",
+    attention="decoder.blocks.{block}.attention.output",
+    units="decoder.blocks.{block}.mlp.weights.1",
+    mlp="decoder.blocks.{block}.mlp",
+)
+"""Names of modules; heads and units are the input of theirs."""
+
+README = """---
+library_name: transformers
+pipeline_tag: text-generation
+tags:
+- factual-recall
+# license: yours to state, of the facts and of this model
+---
+
+# Facts in a transformer, for Hugging Face transformers 5.x
 
 ```python
 import constructions.export.huggingface  # of geometric-factual-recall: registers the architecture
@@ -38,12 +55,17 @@ tokenizer = AutoTokenizer.from_pretrained(".")
 logits = model(**tokenizer(tokenizer.decode([0]), return_tensors="pt")).logits
 ```
 
-`model.generate(**tokenizer("Alice\\tmother", return_tensors="pt"))` writes the answer. The
-tokenizer takes names with a tab between two. A name that it does not know is an error; a relation
-that is named as an entity has a colon behind. Special tokens are `<unknown>`, `<pad>` and, of a
-chain of thought, `<end>`: such a model takes paths of 1 to `hops` relations, and writes the
-entities on the way, the answer last, and `<end>`. Its answers are right in the dtype in which it
-was exported; a narrower one is refused.
+The tokenizer takes names with a tab between two. A name that it does not know is an error; a
+relation that is named as an entity has a colon behind. Special tokens are `<unknown>`, `<pad>`
+and, of a chain of thought, `<end>`: such a model takes paths of 1 to `hops` relations, and writes
+the entities on the way, the answer last, and `<end>`.
+"""
+ASK = """import constructions.export.huggingface
+from transformers import pipeline
+print(pipeline("text-generation", ".")({question!r}, do_sample=False)[0]["generated_text"])
+"""
+DTYPES = """In a narrower one than that of the export answers may be wrong: `forward` refuses it,
+unless the config says `allow_other_dtype`.
 """
 
 AutoConfig.register(MODEL_TYPE, FactualRecallConfig)
@@ -93,6 +115,8 @@ def pretrained(model: Answering, margin: float | None = None) -> FactualRecallFo
     made.config.narrowed_to = None  # the weights that it was made with are replaced here
     made.decoder.load_state_dict(_enlarged(decoder, shape.d_vocab, shape.n_positions))
     made.generation_config = GenerationConfig(eos_token_id=end, pad_token_id=pad)
+    if (steps := known_steps(decoder, COMPONENTS)) is not None:
+        note_steps(made, steps)
     return made
 
 

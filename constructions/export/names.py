@@ -3,20 +3,78 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 
+from constructions.decoders.reaching import steps_that_reach
 from constructions.decoders.seeding import standard
 from constructions.decoders.standard_model import StandardModel
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
 from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
+from constructions.model.step import Step
 
 ABOUT_NAMES = """
 `vocabulary.json` has the names of the tokens in the order of their ids: entities from 0, then
 relations, then special tokens. A question is a subject and then its relations; the logits at its
 last token answer it. (A chain of thought answers at the token before END; its questions are filled
-up with PAD to `hops` relations.)
+up with PAD to `hops` relations.) Its list `names` has another name for each token: a relation that
+is named as an entity has a colon behind. `mechanism.json`, where it is there, lists what each head
+and each group of hidden units does, under this tool's names.
 """
+
+
+@dataclass(frozen=True)
+class ComponentNames:
+    """What a tool calls the parts of block {block}.
+
+    Attributes:
+        heads: the tensor that holds the outcome of each head, before they are added up.
+        attention: what the attention adds to the stream.
+        units: the activations of the hidden units.
+        mlp: what the MLP adds to the stream.
+    """
+
+    heads: str
+    attention: str
+    units: str
+    mlp: str
+
+    def named(self, step: Step) -> Step:
+        """The step of a standard decoder in this tool's names."""
+        acts, adds = (self.heads, self.attention) if step.units is None else (self.units, self.mlp)
+        return replace(
+            step, acts=acts.format(block=step.layer), adds=adds.format(block=step.layer)
+        )
+
+
+def known_steps(decoder: StandardModel, names: ComponentNames) -> list[Step] | None:
+    """The steps that the logits of an export depend on, in the tool's names; None where it is not
+    known what the weights do.
+    """
+    try:
+        return [names.named(step) for step in steps_that_reach(decoder)]
+    except InputError:
+        return None
+
+
+def mechanism_json(steps: list[Step]) -> str:
+    """All steps, for the folder of an export; of a range of units its first and its last."""
+    listed = [
+        {
+            "name": step.name,
+            "block": step.layer,
+            "adds": step.adds,
+            "acts": step.acts,
+            "head": step.head,
+            "units": None if step.units is None else [step.units.start, step.units.stop - 1],
+            "attends_by": [list(slots) for slots in step.attends_by],
+            "reads": list(step.reads),
+            "writes": list(step.writes),
+        }
+        for step in steps
+    ]
+    return json.dumps(listed, ensure_ascii=False, indent=1) + "\n"
 
 
 def as_standard(model: Answering) -> StandardModel:
@@ -33,7 +91,7 @@ def as_standard(model: Answering) -> StandardModel:
             f"a {type(model).__name__} cannot be exported: other tools get a construction as its"
             " builder makes it, or a standard decoder (of standard, normalize or seed_into); a"
             " form made by change_basis, widen (noise) or seed_into a Transformer has no standard"
-            " decoder yet: export the construction that it was made from"
+            " decoder with proven logits: export the construction that it was made from"
         )
     return standard(model)
 
@@ -48,6 +106,7 @@ def vocabulary_json(model: Answering) -> str:
         "relations": facts.relation_names,
         "specials": model.vocabulary.specials,
         "hops": model.hops,
+        "names": distinct_names(model),
     }
     return json.dumps(names, ensure_ascii=False, indent=1) + "\n"
 

@@ -8,6 +8,7 @@ in the dtype of the weights: float32 or float64.
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from constructions.decoders.standard_decoder import Block
 from constructions.decoders.standard_model import StandardModel
-from constructions.export.names import as_standard
+from constructions.export.names import ComponentNames, as_standard, distinct_names
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
 from constructions.guards.errors import InputError
@@ -34,21 +35,40 @@ OPSET, IR_VERSION = 18, 8
 runtime reads.
 """
 
+COMPONENTS = ComponentNames(
+    heads="blocks.{block}.attention.heads",
+    attention="blocks.{block}.attention.output",
+    units="blocks.{block}.mlp.hidden",
+    mlp="blocks.{block}.mlp.out",
+)
+"""Names of values in the graph."""
+
 LARGEST_FILE = 2**31 - 2**20
 """Above so many bytes, which is all that a file of this format can hold, the weights go to a
 second file.
 """
 
+NAMES = "names"
+"""Under this key the metadata of the file has the names of all tokens, as a JSON list."""
 README = """# Facts in a transformer, as an ONNX graph
 
 ```python
+import json
+
 import numpy as np
 import onnxruntime
 
 session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
 # (batch, length) to (batch, length, tokens)
 (logits,) = session.run(None, {"tokens": np.zeros((1, 1), dtype=np.int64)})
+names = json.loads(session.get_modelmeta().custom_metadata_map["names"])
 ```
+"""
+ASK = """tokens = [names.index(name) for name in {names!r}]
+for _ in range({steps}): tokens += [session.run(None, {{"tokens": [tokens]}})[0][0, -1].argmax()]
+print(*[names[token] for token in tokens], sep="\\t")
+"""
+DTYPES = """The graph states it for every runtime; one that computes in another may answer wrong.
 """
 
 
@@ -120,9 +140,12 @@ class _Graph:
             list(self.tensors.values()),
         )
         opset = helper.make_opsetid("", OPSET)
-        return helper.make_model(
+        made = helper.make_model(
             graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="constructions"
         )
+        names = json.dumps(distinct_names(self.decoder), ensure_ascii=False)
+        helper.set_model_props(made, {NAMES: names})
+        return made
 
     def _stream(self) -> None:
         """All nodes, from `tokens` to `logits`: the blocks, and what is before and after them."""
@@ -191,9 +214,8 @@ class _Graph:
         hidden = self.add("Where", "is_later", self.constant(-np.inf, self.dtype), scores)
         pattern = self.add("Softmax", hidden, axis=-1, name=f"{name}.pattern")
         mixed = self.add("Transpose", self.add("MatMul", pattern, value), perm=[0, 2, 1, 3])
-        return self.linear(
-            self.add("Reshape", mixed, join), attention.output.weight, f"{name}.output"
-        )
+        joined = self.add("Reshape", mixed, join, name=f"{name}.heads")
+        return self.linear(joined, attention.output.weight, f"{name}.output")
 
     def _norm(self, norm: nn.Module, x: str, name: str) -> str:
         """RMSNorm and LayerNorm in the dtype of the stream, from their formulas; Identity is

@@ -22,14 +22,21 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
 from constructions.decoders.standard_decoder import StandardDecoder, StandardShape
-from constructions.export.names import as_standard
+from constructions.export.names import ComponentNames, as_standard, known_steps
 from constructions.export.runner import Runner
 from constructions.export.scale import logit_scale
+from constructions.forms.mechanism import note_steps
 from constructions.guards.errors import InputError
 from constructions.model.answering import Answering
 from constructions.saved.tensor_file import write_tensors
 
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+COMPONENTS = ComponentNames(
+    heads="blocks.{block}.attn.hook_z",
+    attention="blocks.{block}.hook_attn_out",
+    units="blocks.{block}.mlp.hook_post",
+    mlp="blocks.{block}.hook_mlp_out",
+)
 README = """# Facts in a transformer, for TransformerLens 4.x
 
 ```python
@@ -46,7 +53,15 @@ dtype = getattr(torch, config.pop("dtype"))
 bridge = TransformerBridge.boot_native(config, dtype=dtype, device="cpu")
 bridge.load_state_dict(load_file("weights.safetensors"), strict=True)
 logits, cache = bridge.run_with_cache(torch.zeros(1, config["n_ctx"], dtype=torch.int64))
+names = json.loads(Path("vocabulary.json").read_text())["names"]
 ```
+"""
+ASK = """tokens = [names.index(name) for name in {names!r}]
+for _ in range({steps}): tokens.append(int(bridge(torch.tensor([tokens]))[0, -1].argmax()))
+print(*[names[token] for token in tokens], sep="\\t")
+"""
+DTYPES = """In a narrower one answers may be wrong, and nothing notices it: load it in the dtype of
+its `config.json`.
 """
 
 
@@ -64,7 +79,10 @@ def bridge(model: Answering, margin: float | None = None) -> TransformerBridge:
         InputError: the model has norms, or is no construction and no standard decoder.
     """
     decoder = as_standard(model)
-    return bridge_of(decoder, logit_scale(decoder, decoder.shape.d_vocab, margin))
+    made = bridge_of(decoder, logit_scale(decoder, decoder.shape.d_vocab, margin))
+    if (steps := known_steps(decoder, COMPONENTS)) is not None:
+        note_steps(made, steps)
+    return made
 
 
 def bridge_of(decoder: StandardDecoder, scale: float = 1.0) -> TransformerBridge:
@@ -134,7 +152,8 @@ def _config(shape: StandardShape) -> dict[str, Any]:
     """The sizes of a decoder under TransformerLens's names. Raises InputError if it has norms."""
     if shape.norm is not None:
         raise InputError(
-            f"export to TransformerLens takes decoders without norms; this one has {shape.norm}"
+            f"export to TransformerLens takes decoders without norms; this one has {shape.norm},"
+            " and TransformerLens computes norms in float32, whatever the dtype"
         )
     return {
         "d_model": shape.d_model + _spare_coordinates(shape),

@@ -12,74 +12,54 @@ patching or circuit finding are scored against; `Transformer.trace` watches and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch import Tensor, nn
 
 from constructions.decoders.model_form import ModelForm
+from constructions.decoders.standard_model import StandardModel
 from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
+from constructions.model.stated import digest
+from constructions.model.step import Step, recorded_steps
+
+_elsewhere: WeakKeyDictionary[nn.Module, tuple[list[Step], dict[str, bytes | None]]] = (
+    WeakKeyDictionary()
+)
+"""The steps of modules of other tools, with the contents of the weights that do them."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """What does one step.
+def mechanism(model: FactModel | ModelForm | StandardModel | Any) -> list[Step]:
+    """All steps in the order in which they happen.
 
-    Attributes:
-        name: as the builder calls it, e.g. "read the entity".
-        layer: counted in the order of application, from 0, as in `Trace`; a layer that is applied
-            again is listed again.
-        head: which head of the layer, from 0; None for hidden units.
-        hidden_layer: of the MLP, from 0; None for a head.
-        units: their numbers in that hidden layer, a range; None for a head.
-        attends_by: for a head, the slots that make its queries and its keys; both empty if it
-            attends to all alike.
-        reads: the slots of the stream, or the groups of units of the hidden layer before, that it
-            reads.
-        writes: the slots of the stream that it adds to, or the groups of units of the next hidden
-            layer that read it.
-    """
-
-    name: str
-    layer: int
-    head: int | None
-    hidden_layer: int | None
-    units: range | None
-    attends_by: tuple[tuple[str, ...], tuple[str, ...]]
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-
-    def __str__(self) -> str:
-        if self.units is None:
-            queries, keys = (", ".join(slots) for slots in self.attends_by)
-            where = f"head {self.head}"
-            how = f", selects {queries} = {keys}" if queries else ", attends to all alike"
-        else:
-            where, how = (
-                (
-                    f"hidden layer {self.hidden_layer}, units {self.units.start} to"
-                    f" {self.units.stop - 1}"
-                ),
-                "",
-            )
-        return (
-            f"layer {self.layer}, {where}: {self.name}: {', '.join(self.reads)} ->"
-            f" {', '.join(self.writes)}{how}"
-        )
-
-
-def mechanism(model: FactModel | ModelForm) -> list[Step]:
-    """All steps in the order in which they happen; heads and units have the same numbers in
-    `widen`ed and turned forms, and where there is noise beside them.
+    In `widen`ed and turned forms, and where there is noise beside them, heads and units have the
+    same numbers as in the construction. A standard decoder has them in its own blocks, of which an
+    MLP of several hidden layers takes several. Of what `to_transformerlens` or `to_huggingface`
+    has returned, the steps are in that tool's names (`Step.acts`, `Step.adds`), and steps are left
+    out whose outcome nothing reads any more.
 
     Raises:
-        InputError: neither a construction nor a form of one; or its weights are no longer those
-            that the builder, or the function that made the form, has written: what such a model
-            does is not known.
+        InputError: it is none of these; or its weights are no longer those that the builder, or
+            the function that made the module, has written: what such a model does is not known.
     """
+    if isinstance(model, StandardModel):
+        return model.steps()
+    if isinstance(model, nn.Module) and model in _elsewhere:
+        steps, contents = _elsewhere[model]
+        changed = [name for name, held in _contents(model).items() if contents.get(name) != held]
+        if changed:
+            raise InputError(
+                "what this module does is known of the weights with which it was made, and"
+                f" {changed[0]} has changed; make it anew"
+            )
+        return list(steps)
     source = model.source if isinstance(model, ModelForm) else model
     if not isinstance(source, FactModel):
         raise InputError(
-            f"steps are known of constructions and their forms; got a {type(model).__name__}"
-            " (seeded decoders have `embedding_map`)"
+            "steps are known of constructions, of their forms, of standard decoders in which one"
+            " stands, and of what to_transformerlens and to_huggingface return (a folder of"
+            f" `export` has them in mechanism.json); got a {type(model).__name__}"
         )
     if isinstance(model, ModelForm) and (change := model.change()) is not None:
         raise InputError(
@@ -90,15 +70,12 @@ def mechanism(model: FactModel | ModelForm) -> list[Step]:
     return recorded_steps(source)
 
 
-def recorded_steps(source: FactModel) -> list[Step]:
-    """All steps as the builder has recorded them, whatever has become of the weights since."""
-    steps = []
-    for index in range(source.shape.depth):
-        layer = source.record.applied(index)
-        for number, head in enumerate(layer.heads):
-            by = head.queries, head.keys
-            steps.append(Step(head.name, index, number, None, None, by, head.reads, head.writes))
-        for group in layer.units:
-            at = group.hidden_layer, group.numbers
-            steps.append(Step(group.name, index, None, *at, ((), ()), group.reads, group.writes))
-    return steps
+def note_steps(module: nn.Module, steps: list[Step]) -> None:
+    """Remember, as long as it lives, what a module of another tool does: `mechanism` of it."""
+    _elsewhere[module] = steps, _contents(module)
+
+
+def _contents(module: nn.Module) -> dict[str, bytes | None]:
+    """A digest of each tensor of a module."""
+    tensors: dict[str, Tensor] = module.state_dict()
+    return {name: digest(tensor) for name, tensor in tensors.items()}

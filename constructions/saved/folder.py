@@ -86,9 +86,22 @@ def save(
         UserWarning: the model is saved, but this file system does not say that it is on the disk;
             or the old one could not be removed.
     """
+    write = writer_of(model)
+    with new_folder(folder, require_model_folder, require_left_over) as part:
+        write(part)
+        if approve is not None:
+            approve(part)
+
+
+def writer_of(model: FactModel) -> Callable[[Path], None]:
+    """What writes a model into an empty folder, its manifest last. Raises as `save`, before
+    anything is written.
+    """
     weights = _checked_weights(model)
     text = certificate(model)
-    with new_folder(folder, require_model_folder, require_left_over) as part:
+
+    def write(part: Path) -> None:
+        """Write all files of the model."""
         write_tensors(part / WEIGHTS, weights)
         write_facts(part, model.facts, model.vocabulary.specials)
         if not _codebooks_by_default(model):
@@ -99,8 +112,8 @@ def save(
             write_tensors(part / CODEBOOKS, books)
         (part / CERTIFICATE).write_bytes(text.encode())
         write_manifest(part, _description(model))
-        if approve is not None:
-            approve(part)
+
+    return write
 
 
 def _checked_weights(model: FactModel) -> dict[str, Tensor]:
@@ -110,7 +123,7 @@ def _checked_weights(model: FactModel) -> dict[str, Tensor]:
     if not hasattr(model, "recipe"):
         raise InputError(
             "only a model made by a builder, of the catalogue or decorated with @recorded, can be"
-            " saved; this one has no recipe"
+            " saved; this one has no recipe (a form of a construction is saved by save_form)"
         )
     weights = {
         name: tensor.detach().to("cpu").contiguous() for name, tensor in model.state_dict().items()

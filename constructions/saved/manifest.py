@@ -47,6 +47,8 @@ _WIDTHS = Leaf(
     "a pair of counts [d_qk, d_v] below 10^60",
     lambda value: isinstance(value, list) and len(value) == 2 and all(map(COUNT.accepts, value)),
 )
+ARCHITECTURE = {"layers": [{"heads": [_WIDTHS], "d_mlp": [SIZE]}], "repeats": SIZE}
+"""The schema of what `architecture` makes."""
 _SCHEMA = {
     "format": COUNT,
     "construction": TEXT,
@@ -62,7 +64,7 @@ _SCHEMA = {
         "d_vocab": SIZE,
         "parameters": SIZE,
     },
-    "architecture": {"layers": [{"heads": [_WIDTHS], "d_mlp": [SIZE]}], "repeats": SIZE},
+    "architecture": ARCHITECTURE,
     "specials": _SPECIALS,
     "queries": _QUERIES,
     "files": schema.FILES,
@@ -208,7 +210,11 @@ def architecture(shape: TransformerShape) -> dict[str, Any]:
 
 def shape_of(manifest: Manifest) -> TransformerShape:
     """The shape of the transformer that a manifest describes."""
-    sizes, layers = manifest["sizes"], manifest["architecture"]["layers"]
+    return shape_with(manifest["sizes"], manifest["architecture"])
+
+
+def shape_with(sizes: dict[str, Any], written: dict[str, Any]) -> TransformerShape:
+    """The shape of a transformer of these sizes whose layers `architecture` has written."""
     return TransformerShape(
         d_vocab=sizes["d_vocab"],
         d_model=sizes["d_model"],
@@ -216,8 +222,8 @@ def shape_of(manifest: Manifest) -> TransformerShape:
             LayerShape(
                 tuple(HeadShape(*widths) for widths in layer["heads"]), tuple(layer["d_mlp"])
             )
-            for layer in layers
+            for layer in written["layers"]
         ),
         n_positions=sizes["positions"],
-        repeats=manifest["architecture"]["repeats"],
+        repeats=written["repeats"],
     )

@@ -1,5 +1,7 @@
 """Exports as folders, on the command line, and on the page in docs/."""
 
+import contextlib
+import io
 import json
 import re
 import shlex
@@ -15,6 +17,7 @@ from constructions import (
     save,
 )
 from constructions.export import TOOLS, export
+from constructions.export.names import ComponentNames
 from verify.__main__ import main
 
 PAGE = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
@@ -46,7 +49,8 @@ def test_the_command_exports_asks_and_tells(tool, family, tmp_path, capsys, monk
         printed
         == f"PASS: 24 queries asked in {tool}, 0 wrong; largest logit difference 0 in float32"
         " (allowed: 0)\nlogits times 8: smallest margin 16; sampled at temperature 1, a wrong"
-        " token has a probability of at most 2.3e-07\nwritten: out\n"
+        " token has a probability of at most 2.3e-07\nproof: PASS: all 24 queries are answered right,"
+        " by both checkers\nwritten: out\n"
     )
     reported = json.loads(Path("result.json").read_text())
     assert (
@@ -70,6 +74,7 @@ class Stub:
     """A tool that needs nothing, and answers what it is reported to."""
 
     README = "# Stub\n"
+    COMPONENTS = ComponentNames("", "", "", "")
 
     def __init__(self, run):
         self.run = run
@@ -153,20 +158,24 @@ def test_help_names_the_tools_without_importing_torch():
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """A folder in which the Python of docs/export.md has run, from top to bottom."""
-    folder, names = tmp_path_factory.mktemp("page"), {}
-    with pytest.MonkeyPatch.context() as patch:
+    """A folder in which the Python of docs/export.md has run, from top to bottom, and what that
+    has printed.
+    """
+    folder, names, printed = tmp_path_factory.mktemp("page"), {}, io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
         patch.chdir(folder)
         for code in re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S):
             exec(compile(code, "export.md", "exec"), names)
-    return folder
+    return folder, printed.getvalue()
 
 
 @lens
 @hugging_face
 @onnx
 def test_the_page_runs_and_prints_what_stands_there(page, monkeypatch, capsys):
-    monkeypatch.chdir(page)
+    folder, printed = page
+    monkeypatch.chdir(folder)
+    assert printed == "".join(re.findall(r"^```text\n(.*?)^```", PAGE, re.M | re.S))
     (console,) = re.findall(r"^```console\n(.*?)^```", PAGE, re.M | re.S)
     assert len(runs(console)) == 1 + len(TOOLS)
     for command, expected in runs(console):

@@ -143,7 +143,8 @@ def test_without_proof_the_error_is_a_bound_on_the_distance_from_the_edited_cons
     assert (found - expected).abs().max() <= other.logit_error, (name, seed)
 
 
-def test_the_python_of_the_page_runs():
+def test_the_python_of_the_page_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     page = (Path(__file__).parents[2] / "docs" / "forms.md").read_text()
     blocks = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
     assert blocks

@@ -99,6 +99,7 @@ def _checked(files: Mapping[str, Any], by: str) -> Verdict:
         wrong = f"a rounded trained model is proven by its own checker: by auto, not by {by}"
         require(by == "auto", wrong, Undecided)
         return rounded.prove(files)
+    require(not described.is_form(files), described.IS_FORM, Undecided)
     manifest = described.read_manifest(files)
     described.require_sizes(files, manifest)
     if sets.is_one(manifest):

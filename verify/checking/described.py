@@ -36,6 +36,11 @@ MANIFEST, NO_MODEL = "manifest.json", "manifest.json is missing: this is no mode
 ALWAYS = {"weights.safetensors", "vocabulary.txt", "certificate.json"}
 FILES = ALWAYS | {"facts.tsv", "facts.safetensors", "codebooks.safetensors"}
 
+IS_FORM = (
+    "this is a form of a construction, and these checkers read integers in named columns alone;"
+    " `python -m verify check` holds it against the construction that lies beside it"
+)
+
 Leaf = tuple[str, Callable[[Any], bool]]
 COUNT: Leaf = "a count", lambda value: type(value) is int and value >= 0
 SIZE: Leaf = "a positive integer", lambda value: type(value) is int and value >= 1
@@ -113,6 +118,18 @@ CLAIMS: list[tuple[str, dict[str, Any]]] = [
 """The first claim of a certificate, the second, and all others. In a schema a dict lists the keys
 of an object, `ANY` stands for all of them; a list holds the schema of every item.
 """
+
+
+def is_form(files: Mapping[str, Any]) -> bool:
+    """Whether a manifest says that this is the folder of a form of a construction."""
+    raw = files.get(MANIFEST, b"")
+    if not 0 < len(raw) <= MOST_BYTES_OF_JSON:
+        return False
+    try:
+        manifest = json.loads(bytes(raw))
+    except (ValueError, RecursionError):
+        return False
+    return type(manifest) is dict and manifest.get("kind") == "form of a construction"
 
 
 def read_manifest(files: Mapping[str, Any]) -> Any:

@@ -40,13 +40,14 @@ def export_and_ask(
     folder: str | os.PathLike[str],
     progress: Callable[[int], None] = lambda queries: None,
     margin: float | None = None,
+    proof: str | None = None,
 ) -> Asked:
     """Export into a folder, if the other tool, which reads the finished files, answers right; else
     nothing is left behind.
 
     Args:
         model: a construction, or a standard decoder in which one stands.
-        to, folder, margin: see `constructions.export.export`.
+        to, folder, margin, proof: see `constructions.export.export`.
         progress: called with the number of queries done so far.
 
     Raises:
@@ -56,16 +57,20 @@ def export_and_ask(
     least = sampling_margin(decoder.shape.d_vocab) if margin is None else margin
     found: list[Asked] = []
 
-    def check(run: Runner, scale: float) -> None:
-        """Ask the finished files, and raise if they do not answer right."""
+    def check(run: Runner, scale: float) -> str:
+        """Ask the finished files, and raise if they do not answer right; else say what was
+        asked.
+        """
         found.append(
             ask(run, model, 2 * scale * decoder.logit_error, _share(model), progress, scale, least)
         )
         if not found[0].right:
             raise _NotRight
+        lines = "".join(f"    {line}\n" for line in found[0].lines(to))
+        return f"\nThe finished files were asked before the folder got its name:\n\n{lines}"
 
     with suppress(_NotRight):
-        export(decoder, to, folder, check, margin)
+        export(decoder, to, folder, check, margin, proof)
     return found[0]
 
 

@@ -35,12 +35,14 @@ from constructions.guards.errors import InputError
 from constructions.guards.memory import is_out_of_memory, memory_limit
 from constructions.model.shapes import TransformerShape
 from constructions.model.transformer import Transformer
+from constructions.saved.form_folder import is_form
 from constructions.saved.manifest import WEIGHTS, Manifest, read_manifest, shape_of
 from constructions.saved.reading import read_facts
 from verify.checking.check import check
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.drawn import Drawn, Questions
 from verify.queries.drawn_sets import questions_of
+from verify.queries.forms_checked import check_form
 from verify.queries.sample import SEED, Sample
 
 MOST_SAMPLED = 256
@@ -64,12 +66,15 @@ def check_and_sample(
 
     Returns:
         The checker's verdict, and the sample; None where there is no proof to be held against,
-        and of a rounded trained model, of which the proof itself computes every fact.
+        of a form (`verify.queries.forms_checked`), and of a rounded trained model, of which the
+        proof itself computes every fact.
     """
     path = Path(folder)
 
     def both() -> tuple[Proven, Sample | None]:
         """The proof and the sample of what is there now."""
+        if is_form(path):
+            return check_form(path, by), None
         proven = check(path, by)
         # a rounded trained model is proven by computing every fact
         sampled = proven.verdict == "PASS" and proven.by != "rounded"

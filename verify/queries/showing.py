@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from constructions.facts.answers import MISSING
-from constructions.forms.mechanism import Step
 from constructions.model.fact_model import FactModel
+from constructions.model.step import Step
 from constructions.model.trace import Trace
 from verify.queries.claimed_blocks import Claims, Spelled
 from verify.queries.shown import Fired, Held, Look, Row, Shown, ShownStep

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from constructions.forms.mechanism import Step
+from constructions.model.step import Step
 from verify.queries.shown_blocks import Block, Values
 
 

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constructions.facts.codes import Codebook
-from constructions.forms.mechanism import Step, recorded_steps
 from constructions.model.fact_model import FactModel
+from constructions.model.step import Step, recorded_steps
 from verify.queries.claimed_blocks import Claims, Spelled
 from verify.reading.codes import base_of
 

@@ -19,7 +19,7 @@ from verify.cli.status import BAD_INPUT, FAILED, PASSED
 from verify.cli.written_files import check_writable, write_text
 
 if TYPE_CHECKING:  # which imports torch
-    from constructions.model.fact_model import FactModel
+    from constructions.model.answering import Answering
 
 STANDARD_INPUT = "-"
 PROMPT = "? "
@@ -86,7 +86,7 @@ class _Asked:
         wrong: how many are answered otherwise than the table has it.
     """
 
-    def __init__(self, model: FactModel):
+    def __init__(self, model: Answering):
         self.model = model
         self.answers: list[dict[str, Any]] = []
         self.bad = self.wrong = 0
@@ -154,7 +154,7 @@ class _Asked:
 
 def _run_ask(options: argparse.Namespace) -> int:
     """Load the model, and answer what is asked."""
-    from constructions.saved.folder import load
+    from constructions.saved.form_folder import load_any
 
     given, file = options.question, options.questions
     from_input = given == [STANDARD_INPUT] or not (given or file)
@@ -165,7 +165,7 @@ def _run_ask(options: argparse.Namespace) -> int:
         )
     check_writable(options.json)
     lines = [] if file is None else _lines_of(file)
-    asked = _Asked(load(options.folder, builder_of(options.own)))
+    asked = _Asked(load_any(options.folder, builder_of(options.own)))
     typed = from_input and sys.stdin.isatty() and sys.stdout.isatty()
     if typed:
         asked.ask_typed()

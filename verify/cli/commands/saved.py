@@ -20,6 +20,7 @@ from verify.cli.written_files import check_folder, check_writable, write_text
 from verify.queries.evidence import worst
 
 if TYPE_CHECKING:  # which takes a second to import
+    from constructions.model.answering import Answering
     from verify.attacking.attack import Tally
 
 ATTACKS = ("flips", "flips-listed", "weights", "swaps", "facts", "forgeries")
@@ -46,14 +47,16 @@ def add_check(commands: Commands) -> None:
             " then run through a module made of the stored weights: a difference refutes it. See"
             " docs/certificates.md. The folder of a rounded trained model (`save_rounded`) is"
             " recognised: all its facts are computed in exact integers, see"
-            " docs/trained-proofs.md. Exit status 0 if proven, 1 if refuted or undecided."
+            " docs/trained-proofs.md. So is that of a form (`save_form`): its construction is"
+            " proven, and how far its logits may be from that, or each query is run, see"
+            " docs/forms.md. Exit status 0 if proven, 1 if refuted or undecided."
         ),
     )
     parser.add_argument(
         "folder",
         type=Path,
         metavar="FOLDER",
-        help="as written by --save, by `save` or by `save_rounded`",
+        help="as written by --save, by `save`, `save_form` or `save_rounded`",
     )
     parser.add_argument(
         "--by",
@@ -138,7 +141,10 @@ def add_export(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="as written by --save or by `save`"
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="as written by --save, by `save` or by `save_form`",
     )
     parser.add_argument("--to", choices=list(TOOLS), required=True, help="the other tool")
     parser.add_argument("out", type=Path, metavar="OUT", help="a new or an empty folder")
@@ -214,20 +220,32 @@ def conclude(found: Finished[Tally]) -> int:
 def _run_export(options: argparse.Namespace) -> int:
     """Write a saved model for another tool, and ask it there."""
     from constructions.export import tool
-    from constructions.saved.folder import load
+    from constructions.files.undisturbed import undisturbed
+    from constructions.saved.form_folder import load_any
+    from verify.cli.reports.checks import check_line, proof_for_card
     from verify.queries.exported import export_and_ask, n_asked
+    from verify.queries.sampled import check_and_sample
 
     check_writable(options.json)
     check_folder(options.out)
     tool(options.to)  # a missing one is reported before the model is read
-    model = load(options.folder, builder_of(options.own))
+    own = builder_of(options.own)
+
+    def found() -> tuple[Answering, str, str]:
+        """The model, and what is proven of this very folder: a line, and for the card."""
+        model = load_any(options.folder, own)
+        proven = check_and_sample(options.folder)
+        return model, check_line(*proven), proof_for_card(options.folder, *proven)
+
+    model, proof, for_card = undisturbed(options.folder, found)
     with progress("queries") as begin:
         advance = begin(f"asking {options.to}", n_asked(model))
-        asked = export_and_ask(model, options.to, options.out, advance, options.margin)
+        asked = export_and_ask(model, options.to, options.out, advance, options.margin, for_card)
     verdict, *figures = asked.lines(options.to)
     say_verdict(verdict)
     for line in figures:
         say(line)
+    say(f"proof: {proof}")
     say(f"written: {options.out}" if asked.right else f"not written: {options.out}")
     write_text(options.json, lambda: asked.as_json(options.to))
     return PASSED if asked.right else FAILED

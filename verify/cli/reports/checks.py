@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from constructions.guards.wording import joined, shortened
+from constructions.guards.wording import joined, printable, shortened
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.evidence import worst
 from verify.queries.sample import Sample
@@ -20,6 +21,9 @@ NAMES = {
     "symbolic": "the symbolic checker",
     "kernel and symbolic": "both checkers",
     "rounded": "the checker of rounded trained models, in integers",
+    "form": "a proof of its construction, whose logits it has",
+    "form in its dtype": "a proof of its construction, and a bound on how far its logits are off",
+    "queries": "running each, with bounds on rounding",
 }
 """Who says so, in words."""
 
@@ -52,6 +56,10 @@ def margin_line(proven: Proven) -> str:
         if has_one_answer(proven):
             margin = "there is no other answer"
         return f"margin: {margin}; {proven.rounds}"
+    if proven.by == "form in its dtype":
+        return f"margin: at least {shortened(proven.real_margin)} in its dtype; {proven.rounds}"
+    if proven.by == "queries":
+        return f"margin: {shortened(proven.real_margin)} as run; {proven.rounds}"
     floats = (
         f"exact in {proven.exact}"
         if proven.exact
@@ -70,6 +78,29 @@ def check_line(proven: Proven, sample: Sample | None) -> str:
     if sample is None or sample.verdict != "FAIL":
         return proof_line(proven)
     return f"FAIL: {'; '.join(sample.faults())}"
+
+
+def proof_for_card(folder: Path, proven: Proven, sample: Sample | None) -> str:
+    """What the `README.md` of an export says of the saved model that it was made from: lines of
+    Markdown.
+    """
+    from constructions.saved import form_manifest
+    from constructions.saved.form_folder import is_form
+    from constructions.saved.manifest import WEIGHTS, digest
+
+    weights = form_manifest.WEIGHTS if is_form(folder) else WEIGHTS
+    lines = [check_line(proven, sample)]
+    if proven.verdict == "PASS":
+        lines.append(margin_line(proven))
+    if sample is not None:
+        lines.append(sample.in_words())
+    command = f"python -m verify check {printable(folder.resolve().name)}"
+    shown = "".join(f"    {printable(line)}\n" for line in lines)
+    return (
+        f"Of the saved model that this was made from, whose `{weights}` has the SHA-256\n"
+        f"`{digest(folder / weights)}`, this command says, and\nproves it again each time, from"
+        f" that folder alone:\n\n    $ {command}\n{shown}"
+    )
 
 
 def sample_as_data(sample: Sample) -> dict[str, Any]:
