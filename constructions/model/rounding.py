@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-NUMBERS_AT_ONCE = 2**20
+NUMBERS_AT_ONCE = 2**18
 """Of a weight of which absolute values are taken: what that needs does not grow with it."""
 OUTWARD = 2.0**-20
 """More than the relative rounding of a float64 sum of up to 2^30 terms of one sign."""

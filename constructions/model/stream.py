@@ -24,7 +24,7 @@ from constructions.guards.wording import shortened
 
 Coefficient = float | int
 MOST_AXES = 30
-NUMBERS_AT_ONCE = 2**20
+NUMBERS_AT_ONCE = 2**18
 """Of a weight matrix that is written: the memory that writing takes does not grow with it."""
 BYTES_PER_COORDINATE = 1000
 """About what a coordinate costs at least: its column numbers in forms, and its entries in a few
