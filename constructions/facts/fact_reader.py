@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from itertools import chain
@@ -29,11 +30,19 @@ _PLAIN_LINE = re.compile(rf"(?!#){_PLAIN_FIELD}\t{_PLAIN_FIELD}\t{_PLAIN_FIELD}"
 
 
 class FactReader:
-    """One pass over the lines, collecting the facts and all defects."""
+    """One pass over the lines, collecting the facts and all defects. A fact that contradicts an
+    earlier one is a defect; with `counting`, `conflicts` counts it by its relation, and the
+    earlier one stays.
+    """
 
-    def __init__(self, path: str | os.PathLike[str], literal: bool = False):
+    def __init__(
+        self, path: str | os.PathLike[str], literal: bool = False, counting: bool = False
+    ):
         self.name = printable(os.fspath(path))
         self.literal = literal
+        self.counting = counting
+        self.conflicts: Counter[str] = Counter()
+        self._contradicting: set[tuple[str, str, str]] = set()
         self.defects: list[tuple[int, int, str]] = []
         self.repeats = 0
         self.first_line: dict[tuple[str, str], int] = {}
@@ -77,6 +86,11 @@ class FactReader:
                 self.first_line[key] = number
             elif known == target:
                 self.repeats += 1
+            elif self.counting:
+                again = (*key, target) in self._contradicting
+                self.repeats += again
+                self.conflicts[relation] += not again
+                self._contradicting.add((*key, target))
             else:
                 first, shown = self.first_line[key], ", ".join(map(printable, key))
                 self.defect(

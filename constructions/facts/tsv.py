@@ -8,8 +8,8 @@ column in characters).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import chain
 
 from constructions.facts.fact_reader import LITERAL, FactReader
@@ -28,28 +28,34 @@ class FactFile:
         rows: its facts, each once, in the order of the file; at least one.
         repeats: how many lines repeat an earlier fact exactly.
         raw: all its bytes.
+        conflicts: where these were to be counted: how many facts of each relation, by its name,
+            give a subject another object than an earlier line did; they are not among the rows.
     """
 
     name: str
     rows: list[Row]
     repeats: int
     raw: bytes
+    conflicts: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_tsv(path: str | os.PathLike[str], literal: bool = False) -> FactFile:
+def read_tsv(
+    path: str | os.PathLike[str], literal: bool = False, counting: bool = False
+) -> FactFile:
     """Read a fact file whole.
 
     Args:
         path: the file.
         literal: whether to read it as if its first line were `#literal`.
+        counting: whether to count conflicts, and keep the first object, in place of refusing.
 
     Raises:
         FactFileError: it has defects; the message has the first 20.
     """
-    reader = FactReader(path, literal)
+    reader = FactReader(path, literal, counting)
     facts = reader.read()
     rows = [(subject, relation, target) for (subject, relation), target in facts.items()]
-    return FactFile(reader.name, rows, reader.repeats, reader.raw)
+    return FactFile(reader.name, rows, reader.repeats, reader.raw, dict(reader.conflicts))
 
 
 def write_tsv(facts: Triples, path: str | os.PathLike[str]) -> None:
