@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -96,15 +96,14 @@ def read_into(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = parse_json(file.read(length), path)
+        header = cast("dict[str, Any]", parse_json(file.read(length), path))
         for name, tensor in tensors.items():
             start, stop = header[name]["data_offsets"]
             in_place = tensor.device.type == "cpu" and tensor.is_contiguous()
             held = tensor.detach() if in_place else torch.empty(tensor.shape, dtype=tensor.dtype)
             file.seek(8 + length + start)
-            if held.numel() and file.readinto(held.reshape(-1).view(torch.uint8).numpy()) != (
-                stop - start
-            ):
+            room = held.reshape(-1).view(torch.uint8).numpy().data if held.numel() else bytearray()
+            if file.readinto(room) != stop - start:
                 raise InputError(f"{path}: ends within the tensor {shown(name)}")
             if not in_place:
                 tensor.copy_(held)

@@ -71,7 +71,8 @@ class _Logits:
 
     def of(self, tokens: np.ndarray, number: np.ndarray) -> np.ndarray:
         """At least so large, of tokens in the states of these numbers."""
-        least, some = self.base[tokens] - self.aside[tokens], max(1, AT_ONCE // 64)
+        least: np.ndarray = self.base[tokens] - self.aside[tokens]
+        some = AT_ONCE // 64
         for start in range(0, len(tokens), some):
             here = slice(start, start + some)
             y = 2 * ((number[here, None] >> np.arange(self.g.shape[1])) & 1) - 1
