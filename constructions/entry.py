@@ -314,6 +314,33 @@ class Construction:
             InputError: what the builder raises, or see `settings`.
             UserCodeError: a user's own builder has raised another error.
         """
+        return self._called_for(self.constructor(), facts, hops, given, others)
+
+    @takes_integers
+    def plan(
+        self,
+        facts: FactTable,
+        hops: int = 1,
+        given: Mapping[str, int] | None = None,
+        **others: Any,
+    ) -> Any:
+        """The plan of what `build` makes: its sizes are known, and no weight is allocated.
+
+        Raises:
+            InputError: what the builder raises, or see `settings`.
+            UserCodeError: a user's own builder has raised another error.
+        """
+        return self._called_for(self.constructor().plan, facts, hops, given, others)  # type: ignore[attr-defined]
+
+    def _called_for(
+        self,
+        builder: Callable[..., Any],
+        facts: FactTable,
+        hops: int,
+        given: Mapping[str, int] | None,
+        others: Mapping[str, Any],
+    ) -> Any:
+        """Call the builder, or its planning, with all its arguments."""
         found = [option.name for option in self.options if option.found]
         settings = self.settings(facts.n_relations, hops, given)
         for name in found:
@@ -325,4 +352,4 @@ class Construction:
             positional = (hops if longest is None else settings.pop(longest.name),)
         arguments = {**self.fixed, **settings, **others}
         what = f"the builder of {self.name}"
-        return self._called(self.constructor(), what, facts, *positional, **arguments)
+        return self._called(builder, what, facts, *positional, **arguments)

@@ -21,7 +21,7 @@ from constructions.following.largest import largest_embedded
 from constructions.following.sizes import Size, Sizes
 from constructions.following.walk import Heads, Matrix, Network, Norm, Units, follow
 from constructions.model.fact_model import FactModel
-from constructions.model.rounding import magnitude, up
+from constructions.model.rounding import largest_of_columns, up
 from constructions.model.shapes import HeadShape
 from constructions.writing.position_reading import GAIN
 
@@ -59,7 +59,7 @@ def logit_error(
     rules = _Errors(dtype, norm, slack or 0, n_positions, mirrored, exact)
     largest = largest_embedded(network)
     if decoder.shape.tied:
-        largest = largest + magnitude(plan.unembedding).amax(0)
+        largest = largest + largest_of_columns(plan.unembedding)
     error = torch.zeros_like(largest) if exact else rules.stored(largest)
     states = follow(network, Size(largest, error), rules)
     return rules.through(network.unembedding, states).error.max().item()

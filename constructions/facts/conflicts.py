@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from constructions.guards.wording import counted, printable
 
-MANY = ("error", "first", "drop", "number")
+MANY = ("error", "first", "drop", "number", "set")
 """What can be done with them: see `constructions.importing.many`."""
 _RELATIONS_SHOWN = 20
 

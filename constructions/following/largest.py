@@ -16,7 +16,7 @@ from constructions.following.walk import (
     follow,
     network_of,
 )
-from constructions.model.rounding import magnitude
+from constructions.model.rounding import largest_of_columns, magnitude, magnitudes
 from constructions.model.transformer import Transformer
 
 
@@ -34,7 +34,7 @@ class Largest(MatrixRules[Tensor]):
 
     def through(self, matrix: Matrix, x: Tensor) -> Tensor:
         """|W| |x|."""
-        return self._met(magnitude(matrix.weight) @ x)
+        return self._met(torch.cat([size @ x for size in magnitudes(matrix.weight)]))
 
     def mixed(self, heads: Heads, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """A mixture of values; no score is larger than those of all heads together."""
@@ -63,10 +63,10 @@ def largest_embedded(network: Network) -> Tensor:
     """The largest absolute value of each coordinate of an embedded token, its position included:
     float64 (d_model,).
     """
-    largest = magnitude(network.embedding.weight).amax(0)
+    largest = largest_of_columns(network.embedding.weight)
     if network.positions is None:
         return largest
-    return largest + magnitude(network.positions.weight).amax(0)
+    return largest + largest_of_columns(network.positions.weight)
 
 
 @torch.no_grad()

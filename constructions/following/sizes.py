@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from constructions.following.walk import Heads, Matrix, MatrixRules
-from constructions.model.rounding import magnitude, up
+from constructions.model.rounding import magnitudes, up
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,16 @@ class Sizes(MatrixRules[Size]):
 
     def through(self, matrix: Matrix, x: Size) -> Size:
         """|W| of both, and what is rounded; a shift cancels."""
-        size = magnitude(matrix.weight)
-        rounded = self.rounded(matrix.name, size, x.total)
-        return Size(up(size @ x.largest), up(size @ x.error + rounded))
+        total, largest, errors = x.total, list[Tensor](), list[Tensor]()
+        for size in magnitudes(matrix.weight):
+            largest.append(up(size @ x.largest))
+            errors.append(up(size @ x.error + self.rounded(matrix.name, size, total)))
+        return Size(torch.cat(largest), torch.cat(errors))
 
     def rounded(self, name: str, size: Tensor, total: Tensor) -> Tensor | float:
-        """How far W x may be off by rounding, for all |x| <= total; size: |W|, float64."""
+        """How far W x may be off by rounding, for all |x| <= total; size: |W|, float64, or some
+        of its rows.
+        """
         return 0.0
 
     def plus(self, x: Size, update: Size) -> Size:

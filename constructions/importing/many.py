@@ -108,7 +108,7 @@ def _number(facts: Facts, several: Mask, first: Numbers, defects: Defects) -> tu
         if clash := taken.intersection(numbered):
             shown = brief(min(clash), 100)
             raise InputError(
-                f"{facts.places.name}: {MANY[-1]} would make the relation {shown!r} of {name!r},"
+                f"{facts.places.name}: number would make the relation {shown!r} of {name!r},"
                 " and there is one of that name; give one of them another"
             )
         relations += numbered
@@ -116,6 +116,21 @@ def _number(facts: Facts, several: Mask, first: Numbers, defects: Defects) -> tu
     ids = np.where(of_divided, begin[facts.relation_ids] + place, kept[facts.relation_ids])
     count = f"{counted(int(divided.sum()), 'relation')} made into {int(most.sum()):,}"
     return replace(facts, relations=relations, relation_ids=ids), count
+
+
+def _set(facts: Facts, several: Mask, first: Numbers, defects: Defects) -> tuple[Facts, str]:
+    """All are kept: they are the set of answers."""
+    return facts, "all kept, as sets of answers"
+
+
+def further_objects(facts: Facts) -> dict[str, int]:
+    """How many facts of each relation give a subject another object than an earlier fact, for the
+    relations that have such; facts each once.
+    """
+    further = np.ones(len(facts), dtype=bool)
+    further[np.unique(facts.pairs, return_index=True)[1]] = False
+    counts = np.bincount(facts.relation_ids[further], minlength=len(facts.relations))
+    return {facts.relations[i]: int(counts[i]) for i in np.flatnonzero(counts).tolist()}
 
 
 def _name_ranks(facts: Facts, which: Mask) -> Numbers:
@@ -128,5 +143,5 @@ def _name_ranks(facts: Facts, which: Mask) -> Numbers:
 
 
 _MODES: dict[str, Callable[[Facts, Mask, Numbers, Defects], tuple[Facts, str]]] = dict(
-    zip(MANY, (_error, _first, _drop, _number), strict=True)
+    zip(MANY, (_error, _first, _drop, _number, _set), strict=True)
 )

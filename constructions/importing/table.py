@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, overload
 
 import numpy as np
 
+from constructions.facts.set_table import SetTable
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import write_tsv
 from constructions.guards.wording import counted
@@ -15,14 +17,15 @@ from constructions.importing.asked import Asked
 from constructions.importing.facts import Facts
 from constructions.importing.formats import reader_of
 from constructions.importing.inverse import with_inverses
-from constructions.importing.many import sole_objects
+from constructions.importing.many import further_objects, sole_objects
 from constructions.importing.names import with_sound_names
 from constructions.importing.reader import Reader
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What a file holds, as facts of which each subject and relation has one object.
+    """What a file holds, as facts of which each subject and relation has one object, unless sets of
+    them were asked for.
 
     Attributes:
         facts: with the names that are used alone, in the order of the file.
@@ -30,6 +33,7 @@ class Imported:
         missing: how many empty values were read.
         repeats: how many facts stand there again.
         changes: lines that say what was done with names and with several objects.
+        conflicts: by relation, how many facts gave a subject another object than an earlier one.
     """
 
     facts: Facts
@@ -37,10 +41,15 @@ class Imported:
     missing: int
     repeats: int
     changes: list[str]
+    conflicts: Mapping[str, int]
 
     def table(self) -> FactTable:
         """As a fact table, with the ids in the order of the file."""
         return FactTable.from_triples(self.facts.in_order())
+
+    def sets(self) -> SetTable:
+        """As a table of sets of answers, with the ids in the order of the file."""
+        return SetTable.from_triples(self.facts.in_order())
 
     def to_tsv(self, path: str | os.PathLike[str]) -> None:
         """Write a fact file, as `FactTable.to_tsv` does."""
@@ -64,11 +73,14 @@ def imported(path: str | os.PathLike[str], asked: Asked) -> Imported:
         InputError: what is asked does not suit the file.
     """
     reader, facts, repeats, changes = every_fact(path, asked)
+    conflicts = further_objects(facts)
     facts, more = sole_objects(facts, asked.many, reader.defects)
     reader.defects.require_none()
     if not len(facts):
         raise reader.refuse("no facts are left", "; ".join([*changes, *more]) or "write some")
-    return Imported(facts.settled(), reader.said, reader.missing, repeats, changes + more)
+    return Imported(
+        facts.settled(), reader.said, reader.missing, repeats, changes + more, conflicts
+    )
 
 
 def every_fact(path: str | os.PathLike[str], asked: Asked) -> tuple[Reader, Facts, int, list[str]]:
@@ -108,6 +120,32 @@ def every_fact(path: str | os.PathLike[str], asked: Asked) -> tuple[Reader, Fact
     return reader, distinct, repeats, changes
 
 
+@overload
+def read_table(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    columns: str | None = None,
+    subject: str | None = None,
+    many: Literal["error", "first", "drop", "number"] = "error",
+    names: str = "error",
+    inverse: Mapping[str, str] | None = None,
+) -> FactTable: ...
+
+
+@overload
+def read_table(
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    columns: str | None = None,
+    subject: str | None = None,
+    many: Literal["set"],
+    names: str = "error",
+    inverse: Mapping[str, str] | None = None,
+) -> SetTable: ...
+
+
 def read_table(
     path: str | os.PathLike[str],
     *,
@@ -117,7 +155,7 @@ def read_table(
     many: str = "error",
     names: str = "error",
     inverse: Mapping[str, str] | None = None,
-) -> FactTable:
+) -> FactTable | SetTable:
     """The facts of a file: CSV, fields between TABs, JSON, JSON Lines, N-Triples, Turtle, Parquet,
     or a fact file; docs/your-table.md has the rules.
 
@@ -130,7 +168,8 @@ def read_table(
         subject: the title of the column, or the field, of the subjects; by default the first.
         many: what to do where a subject and relation have several objects: "error"; "first" keeps
             the one that stands first; "drop" keeps none; "number" makes relations `child 1`,
-            `child 2`, ..., with the objects in the order of their names.
+            `child 2`, ..., with the objects in the order of their names; "set" keeps all, as a
+            table of sets of answers.
         names: what to do with names that no fact file can hold: "error"; "trim" cuts off white
             space at their ends; "drop" leaves out their facts.
         inverse: the names of relations that are to be added, and for each the relation of which it
@@ -142,4 +181,5 @@ def read_table(
         DoesNotFit: the table needs more memory than the machine has.
     """
     asked = Asked(format, columns, subject, many, names, dict(inverse or {}))
-    return imported(path, asked).table()
+    found = imported(path, asked)
+    return found.sets() if many == "set" else found.table()

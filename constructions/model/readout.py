@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from constructions.model.stream import Form
+from constructions.model.stream import NUMBERS_AT_ONCE, Form
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,9 @@ class Readout:
         self, d_vocab: int, d_model: int, rows_at_once: int = 8192
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The declared unembedding in pieces: (tokens, their rows float64 (len(tokens), d_model)),
-        each token once.
+        each token once; so few rows in each that they are `NUMBERS_AT_ONCE` numbers at most.
         """
+        rows_at_once = max(1, min(rows_at_once, NUMBERS_AT_ONCE // max(1, d_model)))
         unread = np.ones(d_vocab, dtype=bool)
         for part in self.fields:
             unread[part.tokens] = False

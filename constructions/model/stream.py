@@ -12,7 +12,7 @@ vocabulary. A space is declared by naming its slots. Weights are then written sl
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from constructions.guards.wording import shortened
 
 Coefficient = float | int
 MOST_AXES = 30
+NUMBERS_AT_ONCE = 2**18
+"""Of a weight matrix that is written: the memory that writing takes does not grow with it."""
 BYTES_PER_COORDINATE = 1000
 """About what a coordinate costs at least: its column numbers in forms, and its entries in a few
 hundred weights.
@@ -206,6 +208,24 @@ class Form:
             rows, columns, values = form._entries(term)
             np.add.at(matrix, (rows, columns), values)
         return matrix
+
+    def matrices(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """The rows of `matrix` in order, some at a time: the number of the first one, and they."""
+        form, start = self.form(), 0
+        of_one = math.prod(form.shape[1:]) * max(1, form.space.width)
+        if form.size * form.space.width <= NUMBERS_AT_ONCE or not form.shape:
+            yield 0, form.matrix()
+        elif of_one > NUMBERS_AT_ONCE and len(form.shape) > 1:
+            for number in range(form.shape[0]):
+                for first, rows in form[number].matrices():
+                    yield start + first, rows
+                start += math.prod(form.shape[1:])
+        else:
+            some = max(1, NUMBERS_AT_ONCE // of_one)
+            for first in range(0, form.shape[0], some):
+                rows = form[first : first + some].matrix()
+                yield start, rows
+                start += len(rows)
 
     def _entries(
         self, term: tuple[np.ndarray, np.ndarray]

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from constructions.files.new_folder import new_folder
@@ -51,7 +51,7 @@ from constructions.saved.replacing import (
     require_model_folder,
     write_manifest,
 )
-from constructions.saved.tensor_file import format_name, write_tensors
+from constructions.saved.tensor_file import format_name, read_into, write_tensors
 from constructions.saved.written_facts import write_facts
 from constructions.writing.certificate import certificate
 
@@ -250,7 +250,6 @@ def _loaded(folder: Path, own: Own | None) -> FactModel:
                 f"{at}: {key} is {manifest[key]!r}, but {recipe.builder} makes {made!r} of this"
                 " folder"
             )
-    with torch.no_grad(), safe_open(folder / WEIGHTS, framework="pt") as file:
-        for name, tensor in model.state_dict().items():
-            tensor.copy_(file.get_tensor(name))
+    with torch.no_grad():
+        read_into(folder / WEIGHTS, model.state_dict())
     return model

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -88,6 +88,25 @@ def read_header(path: Path) -> dict[str, Declared]:
     return {
         name: Declared(entry["dtype"], tuple(entry["shape"])) for name, entry in header.items()
     }
+
+
+def read_into(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Fill tensors with those of the same names in a file that `read_header` takes, of the same
+    dtypes and shapes: read where they lie, so that no second copy is held.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = cast("dict[str, Any]", parse_json(file.read(length), path))
+        for name, tensor in tensors.items():
+            start, stop = header[name]["data_offsets"]
+            in_place = tensor.device.type == "cpu" and tensor.is_contiguous()
+            held = tensor.detach() if in_place else torch.empty(tensor.shape, dtype=tensor.dtype)
+            file.seek(8 + length + start)
+            room = held.reshape(-1).view(torch.uint8).numpy().data if held.numel() else bytearray()
+            if file.readinto(room) != stop - start:
+                raise InputError(f"{path}: ends within the tensor {shown(name)}")
+            if not in_place:
+                tensor.copy_(held)
 
 
 def format_name(dtype: torch.dtype) -> str:

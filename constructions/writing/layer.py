@@ -191,4 +191,6 @@ def _by_slot(to: Slot, form: Form) -> Iterator[tuple[str, Form]]:
 def _put(weight: Tensor, rows: np.ndarray, form: Form) -> None:
     """Add the forms' coefficients to the given rows of a weight matrix."""
     if form.size:
-        weight[torch.from_numpy(rows)] += torch.from_numpy(form.matrix()).to(weight.dtype)
+        for first, some in form.matrices():
+            here = torch.from_numpy(rows[first : first + len(some)])
+            weight[here] += torch.from_numpy(some).to(weight.dtype)

@@ -28,7 +28,7 @@ from constructions.following.walk import Heads, follow, network_of
 from constructions.guards.errors import DoesNotFit, InputError, InternalError
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
-from constructions.model.rounding import magnitude, up
+from constructions.model.rounding import largest_of_columns, up
 from constructions.model.stream import Form, Slot, dot
 
 GAIN = 1024
@@ -92,7 +92,7 @@ def with_leaks(model: FactModel, gain: int = GAIN) -> MarginClaim:
         )
     leak, largest = leak_bound(model.shape.n_positions, gain), largest_embedded(network)
     states = follow(network, Size(largest, torch.zeros_like(largest)), _Leaks(leak, gain))
-    moved_logits = 2 * up(magnitude(model.unembedding.weight).amax(0) @ states.error).item()
+    moved_logits = 2 * up(largest_of_columns(model.unembedding.weight) @ states.error).item()
     claim = model.margin_of_weights()
     real = claim.real - Fraction(moved_logits) * leak
     if real <= 0:

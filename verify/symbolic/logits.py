@@ -10,6 +10,7 @@ import numpy as np
 from verify.kernel.verdict import Refuted, Undecided, require
 from verify.reading.stored import integers
 from verify.symbolic.layouts import MOST_BITS
+from verify.symbolic.reading import AT_ONCE
 from verify.symbolic.run import Run
 from verify.symbolic.unmet import Unmet
 from verify.symbolic.values import LARGEST, bounded, size_of
@@ -70,10 +71,12 @@ class _Logits:
 
     def of(self, tokens: np.ndarray, number: np.ndarray) -> np.ndarray:
         """At least so large, of tokens in the states of these numbers."""
-        y = 2 * ((number[:, None] >> np.arange(self.g.shape[1])) & 1) - 1
-        least: np.ndarray = (
-            self.base[tokens] + (self.g[tokens] * y).sum(axis=1) - self.aside[tokens]
-        )
+        least: np.ndarray = self.base[tokens] - self.aside[tokens]
+        some = AT_ONCE // 64
+        for start in range(0, len(tokens), some):
+            here = slice(start, start + some)
+            y = 2 * ((number[here, None] >> np.arange(self.g.shape[1])) & 1) - 1
+            least[here] += (self.g[tokens[here]] * y).sum(axis=1)
         return least
 
 
@@ -97,27 +100,41 @@ def separate(run: Run, final: Final, beside: int) -> tuple[Fraction, Fraction]:
 
     Letters that are not at hand add at most `beside` to the sums of a logit (Lemma S17).
     """
-    books, now = run.setting.books, run.now
-    fixed, top = final.fixed, now.top[final.key]
-    held = run.setting.model.rows("unembedding", (slice(None), final.columns))
-    sizes = size_of(final.const) + size_of(final.coef) * size_of(top)
-    bounded(4 * size_of(held) * sizes * (held.shape[1] + 1))
-    sure, varied = held[:, : len(fixed)], held[:, len(fixed) :] * final.coef
-    largest = np.abs(sure) @ np.abs(final.const[fixed]) + np.abs(varied) @ top
-    run.setting.rounding.note(size_of(largest) + beside)
-    constant, answer = sure @ final.const[fixed], final.answer
+    books, now, answer = run.setting.books, run.now, final.answer
     book = int(now.book[final.key[answer]][0]) if answer.any() else 0
     bits = (books.bits[book] or 0) if answer.any() else 0
+    of_numbers = answer.any() and books.base[book] != 2
+    constant, most, aside, g = _scored(run, final, beside, None if of_numbers else bits)
     number = books.numbers[book][final.nodes]
-    if answer.any() and books.base[book] != 2:
+    if of_numbers:
         if not answer.all() or run.error:
             raise Undecided("decoder: numbers beside other codes, or with leaks")
         digits = now.digit(final.key, number[:, None]) if bits else number[:, None]
-        return _nearest(constant, varied, digits, final.target)
-    g = np.zeros((len(held), bits), np.int64)
-    np.add.at(g.T, now.bit[final.key[answer]], varied[:, answer].T)
-    aside = np.abs(varied[:, ~answer]) @ top[~answer]
-    return _apart(run, final, number, _Logits(2 * constant + varied @ top, aside, g))
+        return _nearest(constant, g, digits, final.target)
+    return _apart(run, final, number, _Logits(2 * constant + most, aside, g))
+
+
+def _scored(run: Run, final: Final, beside: int, bits: int | None) -> list[np.ndarray]:
+    """What every row of the unembedding makes of a final state, some rows at a time: int64
+    (d_vocab,) of what is constant, of the most that unknowns add, of the most of those aside; and
+    g (d_vocab, bits), or without bits the coefficient of each unknown.
+    """
+    model, now, fixed, answer = run.setting.model, run.now, final.fixed, final.answer
+    top, known = now.top[final.key], final.const[final.fixed]
+    sizes = size_of(final.const) + size_of(final.coef) * size_of(top)
+    some, found = max(1, AT_ONCE // max(1, len(final.columns))), []
+    for start in range(0, model.n_vocab, some):
+        held = model.rows("unembedding", (slice(start, start + some), final.columns))
+        bounded(4 * size_of(held) * sizes * (held.shape[1] + 1))
+        sure, varied = held[:, : len(fixed)], held[:, len(fixed) :] * final.coef
+        largest = np.abs(sure) @ np.abs(known) + np.abs(varied) @ top
+        run.setting.rounding.note(size_of(largest) + beside)
+        g = varied if bits is None else np.zeros((len(held), bits), np.int64)
+        if bits is not None:
+            np.add.at(g.T, now.bit[final.key[answer]], varied[:, answer].T)
+        aside = np.abs(varied[:, ~answer]) @ top[~answer]
+        found.append((sure @ known, varied @ top, aside, g))
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
 
 def _apart(

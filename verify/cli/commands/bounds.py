@@ -6,18 +6,28 @@ import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bounds.lower_bound import LowerBound
 from constructions.catalogue import writing_tokens
 from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from verify.cells.held_bounds import GRID, check_bound
+from verify.cli.commands.importing import add_reading, read
 from verify.cli.commands.options import Commands, add_json, add_own, add_sizes, add_wide
 from verify.cli.commands.own import own_constructions, own_of
 from verify.cli.output import is_wide, say, say_text, say_verdict
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import budget, count, share, size
 from verify.cli.written_files import check_writable, write_text
+
+if TYPE_CHECKING:
+    from bounds.plans import Budget
+
+PLAN_EXAMPLES = """examples:
+  python -m verify plan -N 1e6 -R 50 -k 3 --max-d 4000
+  python -m verify plan family.tsv -k 2 --json plan.json
+"""
 
 
 def add_bound(commands: Commands) -> None:
@@ -71,11 +81,21 @@ def add_plan(commands: Commands) -> None:
         "plan",
         help="which constructions fit a budget, cheapest first, from the formulas alone",
         description=(
-            "Lists the constructions that fit, those with the fewest bits first. Exit status 1 if"
-            " nothing fits."
+            "Lists the constructions that fit, those with the fewest bits first; of a table in a"
+            " file, those that take it, with their bytes and the seconds that are expected. Exit"
+            " status 1 if nothing fits."
         ),
+        epilog=PLAN_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_sizes(parser)
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="a table of any format that `import` reads, in place of -N and -R",
+    )
+    add_reading(parser, "first")
+    add_sizes(parser, required=False)
     parser.add_argument(
         "--max-d", type=budget, metavar="D", help="at most so many dimensions, d_model"
     )
@@ -98,6 +118,7 @@ def add_plan(commands: Commands) -> None:
     )
     add_own(parser, "a construction of your own that is planned as well")
     add_wide(parser, "the bits of facts")
+    add_json(parser, "what is planned for FILE")
     parser.set_defaults(run=_run_plan)
 
 
@@ -212,11 +233,45 @@ def _run_plan(options: argparse.Namespace) -> int:
     from verify.cli.reports.plans import plan_table
 
     budget = Budget(options.max_d, options.max_bits, options.max_depth, options.max_tokens)
+    if options.file is not None:
+        return _run_plan_of_a_table(options, budget)
+    if options.N is None or options.R is None or options.json is not None:
+        raise InputError(
+            "plan takes a fact file, with --json if wished, or both -N and -R: give one of these"
+        )
     wide = is_wide(options.wide)
     own = own_constructions(options.own)
     table, fits = plan_table(options.N, options.R, options.k, budget, options.all, wide, own)
     say_text(table)
     return PASSED if fits else FAILED
+
+
+def _run_plan_of_a_table(options: argparse.Namespace, budget: Budget) -> int:
+    """What a table takes: of the file what it holds, of each construction what it would be."""
+    from time import perf_counter
+
+    from verify.cells.expected import expected
+    from verify.cli.reports import table_plan
+
+    given = {"-N": options.N, "-R": options.R, "--all": options.all, "--with": options.own}
+    for flag, value in given.items():
+        if value:
+            raise InputError(f"{flag} is of a plan without a table; leave out {flag}, or the file")
+    check_writable(options.json)
+    if options.many == "set":
+        raise InputError("sets of answers have one construction: sets FILE says what it takes")
+    found_there = read(options)
+    facts = found_there.table()
+    for line in table_plan.table_lines(facts, found_there.conflicts):
+        say(line)
+    started = perf_counter()
+    found = list(expected(facts, options.k, budget))
+    say_text("\n".join(table_plan.plan_lines(found, perf_counter() - started)))
+    write_text(
+        options.json,
+        lambda: table_plan.as_json(options.file, facts, found_there.conflicts, options.k, found),
+    )
+    return PASSED if table_plan.fitting(found) else FAILED
 
 
 def _run_separation(options: argparse.Namespace) -> int:

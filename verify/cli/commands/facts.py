@@ -107,6 +107,8 @@ def _run_facts(options: argparse.Namespace) -> int:
         construction(options.construction)  # a missing one is reported before the table is read
     if options.spare_answers is not None and options.spare_entities is None:
         raise InputError("--spare-answers says how many of --spare-entities; give both")
+    if options.many == "set":
+        raise InputError(f"sets of answers are built by another command: sets {options.file}")
     facts = _with_spare(read(options).table(), options.spare_entities, options.spare_answers)
     questions = [(text_of(words), question(facts, words)) for words in options.ask]
     lengths = sorted(

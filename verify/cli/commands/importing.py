@@ -45,8 +45,14 @@ def add_import(commands: Commands) -> None:
     parser.set_defaults(run=_run_import)
 
 
-def add_reading(parser: argparse.ArgumentParser) -> None:
-    """How a table in a file is read."""
+def add_reading(parser: argparse.ArgumentParser, many: str = MANY[0], fixed: bool = False) -> None:
+    """How a table in a file is read.
+
+    Args:
+        parser: gets the options.
+        many: the default of `--many`.
+        fixed: whether that is not an option.
+    """
     parser.add_argument(
         "--format",
         choices=tuple(FORMATS),
@@ -68,16 +74,20 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="TITLE",
         help="the column, or field of the records, of the subjects (default: the first)",
     )
-    parser.add_argument(
-        "--many",
-        choices=MANY,
-        default=MANY[0],
-        help=(
-            "where a subject and relation have several objects: refuse the table (error), keep the"
-            " first (first) or none (drop), or make relations `child 1`, `child 2`, ... of"
-            " `child` (number)"
-        ),
-    )
+    if fixed:
+        parser.set_defaults(many=many)
+    else:
+        parser.add_argument(
+            "--many",
+            choices=MANY,
+            default=many,
+            help=(
+                "where a subject and relation have several objects: refuse the table (error), keep"
+                " the first (first) or none (drop), make relations `child 1`, `child 2`, ... of"
+                " `child` (number), or keep all, as a set of answers for the command `sets` (set);"
+                f" by default {many}"
+            ),
+        )
     parser.add_argument(
         "--names",
         choices=NAMES,

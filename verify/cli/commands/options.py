@@ -28,10 +28,10 @@ def add_wide(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def add_sizes(parser: argparse.ArgumentParser) -> None:
+def add_sizes(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """N, R and k of a formula."""
-    parser.add_argument("-N", type=size, required=True, metavar="N", help="entities")
-    parser.add_argument("-R", type=size, required=True, metavar="R", help="relations")
+    parser.add_argument("-N", type=size, required=required, metavar="N", help="entities")
+    parser.add_argument("-R", type=size, required=required, metavar="R", help="relations")
     parser.add_argument("-k", type=size, default=1, metavar="K", help="hops (default 1)")
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constructions.facts.set_table import SetTable
-from constructions.facts.tsv import read_tsv
 from constructions.guards.errors import InputError
 from constructions.guards.wording import counted, shortened
 from verify.cells.cell import DTYPES
+from verify.cli.commands.importing import add_reading, read
 from verify.cli.commands.options import Commands, add_json
 from verify.cli.output import say, say_verdict
 from verify.cli.questions import question
@@ -51,10 +51,11 @@ def add_sets(commands: Commands) -> None:
         nargs="?",
         metavar="FILE",
         help=(
-            "UTF-8 text, one subject<TAB>relation<TAB>object a line; a subject may have several"
-            " objects for one relation. Without it a random table is made"
+            "a table of any format that `import` reads; a subject may have several objects for one"
+            " relation. Without it a random table is made"
         ),
     )
+    add_reading(parser, "set", fixed=True)
     parser.add_argument(
         "-N", type=size, metavar="N", help="entities of a random table (default 8)"
     )
@@ -120,21 +121,19 @@ def _table(options: argparse.Namespace) -> SetTable:
     if options.file is None:
         n, r, most = options.N or 8, options.R or 3, options.w or 3
         facts, name = SetTable.random(n, r, most, options.seed or 0), "random"
-        repeats = ""
     else:
         if given := [option for option, value in sizes.items() if value is not None]:
             raise InputError(
                 f"{options.file} has its sizes; {', '.join(given)} is for a random table, without"
                 " a file"
             )
-        read = read_tsv(options.file, many=True)
-        facts, name = SetTable.from_triples(read.rows), options.file
-        repeats = f", {read.repeats} repeated lines" if read.repeats else ""
+        found = read(options)
+        facts, name = found.sets(), options.file
     empty = int((facts.sizes == 0).sum())
     say(
         f"{name}: {counted(facts.n_facts, 'fact')}, {facts.n_entities:,} entities,"
         f" {counted(facts.n_relations, 'relation')}, {empty:,} of {facts.n_queries():,} sets"
-        f" empty{repeats}"
+        " empty"
     )
     return facts
 

@@ -1,0 +1,42 @@
+"""Memory while a model is built, saved, loaded and proven: at most 1.5 times its weights."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+MOST = 1.5
+SIZE = 300 * 10**6
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform != "linux", reason="/proc says what a process holds"),
+]
+
+
+@pytest.fixture(scope="module")
+def program():
+    """`benchmarks/memory.py`."""
+    path = Path(__file__).parents[1] / "benchmarks" / "memory.py"
+    spec = importlib.util.spec_from_file_location("memory_benchmark", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["selector", "precomputed", "chain_of_thought", "superposition"])
+def test_no_step_takes_more_than_one_and_a_half_times_the_weights(name, program, tmp_path):
+    entities, folder = program.entities_for(program.CASES[name], SIZE), tmp_path / "model"
+    found = {
+        step: program.in_a_process(step, name, entities, folder)["bytes"]
+        for step in ("save", "build", "load", "check")
+    }
+    weights = program.weights_of(folder)
+    assert max(found.values()) <= MOST * weights, {s: b / weights for s, b in found.items()}
+
+
+def test_a_build_that_holds_its_model_twice_is_noticed(program, tmp_path):
+    entities = program.entities_for(program.CASES["selector"], SIZE)
+    taken = program.in_a_process(program.COPIED, "selector", entities, tmp_path)["bytes"]
+    assert taken > MOST * 0.9 * SIZE * 1.1
