@@ -24,8 +24,8 @@ from constructions.importing.reader import Reader
 
 @dataclass(frozen=True)
 class Imported:
-    """What a file holds, as facts of which each subject and relation has one object, unless sets of
-    them were asked for.
+    """What a file holds, as facts of which each subject and relation has one object, unless sets
+    of them were asked for.
 
     Attributes:
         facts: with the names that are used alone, in the order of the file.
