@@ -104,6 +104,9 @@ from constructions.model.asked import (
     Answered as Answered,
     answers_to as answers_to,
 )
+from constructions.model.asked_sets import (
+    AnsweredSet as AnsweredSet,
+)
 from constructions.model.fact_model import (
     FactModel as FactModel,
 )

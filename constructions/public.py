@@ -57,6 +57,7 @@ ON_USE = {
     "learning.rounding": ("round_weights",),
     "model.answering": ("NotStoredWarning",),
     "model.asked": ("Answered", "answers_to"),
+    "model.asked_sets": ("AnsweredSet",),
     "model.fact_model": ("FactModel",),
     "model.margin": ("MarginClaim",),
     "model.noise_reader": ("NoiseReader",),

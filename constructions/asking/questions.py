@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constructions.asking.readings import Readings
-from constructions.facts.table import FactTable
+from constructions.facts.named import Names
 from constructions.guards.errors import InputError, QuestionError
 
 
@@ -41,7 +41,7 @@ class Questions:
     unread: dict[int, QuestionError]
 
     @classmethod
-    def read(cls, facts: FactTable, texts: Sequence[str]) -> Questions:
+    def read(cls, facts: Names, texts: Sequence[str]) -> Questions:
         """Read texts: a subject and one relation or more each; see `Readings`.
 
         Raises:

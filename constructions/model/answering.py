@@ -22,7 +22,7 @@ from constructions.facts.sequences import prompts, sequences
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.guards.errors import InputError
-from constructions.model.asked import named_answers
+from constructions.model.asked import Answered, named_answers, paths_answered
 from constructions.model.trace import Traced
 
 _Ids = int | str | Sequence[int] | Sequence[str] | np.ndarray
@@ -243,6 +243,10 @@ class Answering(Traced):
             InputError: what is asked is no text.
         """
         return named_answers(self, question)
+
+    def answered(self, questions: Sequence[str]) -> list[Answered]:
+        """See `constructions.answers_to`."""
+        return paths_answered(self, questions)
 
     def prompt(self, entities: NDArray[np.int64], paths: NDArray[np.int64]) -> Tensor:
         """The tokens of queries: subjects (...) and paths (..., k) to int64 (..., k + 1); of a

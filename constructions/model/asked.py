@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError, MissingFact, QuestionError
 
+Found = TypeVar("Found")
 NOT_STORED = "stored facts alone are claimed"
 
 
@@ -75,7 +76,14 @@ class Answered:
         )
 
 
-def answers_to(model: Askable, questions: Sequence[str]) -> list[Answered]:
+class Answers(Protocol[Found]):
+    """A model that says what becomes of questions: `Answering`, or `SetModel`."""
+
+    def answered(self, questions: Sequence[str]) -> list[Found]:
+        """See `answers_to`."""
+
+
+def answers_to(model: Answers[Found], questions: Sequence[str]) -> list[Found]:
     """What a model says to questions in words, and what is wrong with those that it does not
     answer: nothing is raised for these.
 
@@ -85,11 +93,17 @@ def answers_to(model: Askable, questions: Sequence[str]) -> list[Answered]:
             stand spaces, or TABs alone.
 
     Returns:
-        One for each question, in their order.
+        One for each question, in their order: an `Answered`; an `AnsweredSet` of a model that
+        writes sets.
 
     Raises:
         InputError: the questions are no texts.
     """
+    return model.answered(questions)
+
+
+def paths_answered(model: Askable, questions: Sequence[str]) -> list[Answered]:
+    """As `answers_to`, of a model that answers paths."""
     texts = checked_texts(questions)
     facts, read = model.facts, Questions.read(model.facts, texts)
     found = {place: Answered(texts[place], error=error) for place, error in read.unread.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from constructions.facts.answers import MISSING
+from constructions.facts.changes import Change
 from constructions.facts.set_table import SetTable
 from constructions.guards.errors import InputError
+from constructions.model.asked_sets import AnsweredSet, named_sets, sets_answered
 from constructions.model.fact_model import FactModel
 
 
@@ -93,6 +96,34 @@ class SetModel(FactModel):
                 " weights have been changed; build it again, or load it from where it was saved"
             )
         return np.where(before, written.tokens, MISSING)
+
+    def ask(  # type: ignore[override]  # all answers, in place of one
+        self, question: str | Sequence[str]
+    ) -> tuple[str, ...] | list[tuple[str, ...]]:
+        """The set that the model writes after a question in words, or after many at once.
+
+        `model.ask("Alice child")` is ("Bob", "Carol"); see `FactModel.ask` for what a question is.
+
+        Returns:
+            The names in their order, () for an empty set; or a list of these.
+
+        Raises:
+            QuestionError: a question cannot be read, or has several relations.
+            InputError: what is asked is no text, or the model writes no set any more.
+        """
+        return named_sets(self, question)
+
+    def answered(self, questions: Sequence[str]) -> list[AnsweredSet]:  # type: ignore[override]
+        """See `constructions.answers_to`."""
+        return sets_answered(self, questions)
+
+    def update(self, changes: Iterable[Change]) -> NoReturn:
+        """Not of sets. Raises InputError, which says how sets are changed."""
+        raise InputError(
+            f"{self.construction} writes sets of answers, of which single facts are not changed;"
+            " install a SetTable whose relations have the same largest numbers of answers, or"
+            " build a new model"
+        )
 
     def said(self, entities: NDArray[np.int64], relations: NDArray[np.int64]) -> NoReturn:
         """Not of sets. Raises InputError, which says how sets are asked for."""

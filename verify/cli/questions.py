@@ -11,6 +11,7 @@ from constructions.guards.wording import printable
 
 if TYPE_CHECKING:  # which imports torch
     from constructions.model.asked import Answered
+    from constructions.model.asked_sets import AnsweredSet
 
 
 def text_of(words: Sequence[str]) -> str:
@@ -32,6 +33,27 @@ def question(facts: Names, words: Sequence[str], ids: bool = False) -> Reading:
         QuestionError: it has no reading, or several.
     """
     return Readings(facts, text_of(words), ids).only()
+
+
+def set_line(found: AnsweredSet) -> str:
+    """A question that has one reading, and the set that the model writes, on one line."""
+    wrong = "" if found.is_as_known else f" (its table has {_listed(found.known)})"
+    asked = printable(" ".join([str(found.subject), *found.path]))
+    return f"{asked} -> {_listed(found.answers or ())}{wrong}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names of a set."""
+    return ", ".join(map(printable, names)) or "(no answer)"
+
+
+def set_data(found: AnsweredSet) -> dict[str, Any]:
+    """The same as data: subject, relation and answers by name."""
+    return {
+        "subject": found.subject,
+        "relation": found.path[0],
+        "answers": list(found.answers or ()),
+    }
 
 
 def answer_line(found: Answered, stored_only: bool) -> str:

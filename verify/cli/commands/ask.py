@@ -14,7 +14,7 @@ from constructions.guards.errors import AmbiguousQuestion, InputError, MissingFa
 from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import complain, say
-from verify.cli.questions import answer_data, answer_line
+from verify.cli.questions import answer_data, answer_line, set_data, set_line
 from verify.cli.status import BAD_INPUT, FAILED, PASSED
 from verify.cli.written_files import check_writable, write_text
 
@@ -48,8 +48,8 @@ def add_ask(commands: Commands) -> None:
             "hold spaces, and all readings of a question are found. Where there is one, it is\n"
             "answered; where there are several, they are shown, and TABs between the names say\n"
             "which is meant. A chain of thought also prints the entities that it writes on the\n"
-            "way. The files of the folder are compared with their SHA-256; that all answers are\n"
-            "right is what `check` proves."
+            "way, and a model of sets of answers prints them all. The files of the folder are\n"
+            "compared with their SHA-256; that all answers are right is what `check` proves."
         ),
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -94,16 +94,21 @@ class _Asked:
     def ask(self, questions: list[tuple[str, str]]) -> None:
         """Ask some questions, each a text behind the place where it stands, for messages."""
         from constructions.model.asked import answers_to
+        from constructions.model.asked_sets import AnsweredSet
 
         found = answers_to(self.model, [text for _, text in questions])
         for (place, text), one in zip(questions, found, strict=True):
-            if one.error is None or isinstance(one.error, MissingFact):
-                say(answer_line(one, self.model.stored_only))
-                self.wrong += not one.is_as_known
-                data = answer_data(one, self.model.stored_only)
-                self.answers.append({"question": text, **data})
-            else:
+            if one.error is not None and not isinstance(one.error, MissingFact):
                 self.refuse(place, one.error)
+                continue
+            if isinstance(one, AnsweredSet):
+                line, data = set_line(one), set_data(one)
+            else:
+                stored_only = self.model.stored_only
+                line, data = answer_line(one, stored_only), answer_data(one, stored_only)
+            say(line)
+            self.wrong += not one.is_as_known
+            self.answers.append({"question": text, **data})
 
     def refuse(self, place: str, error: QuestionError) -> None:
         """Say, and note, why a question is not answered."""

@@ -259,7 +259,9 @@ def _run_plan_of_a_table(options: argparse.Namespace, budget: Budget) -> int:
             raise InputError(f"{flag} is of a plan without a table; leave out {flag}, or the file")
     check_writable(options.json)
     if options.many == "set":
-        raise InputError("sets of answers have one construction: sets FILE says what it takes")
+        raise InputError(
+            f"sets of answers have one construction, of another command: sets {options.file}"
+        )
     found_there = read(options)
     facts = found_there.table()
     for line in table_plan.table_lines(facts, found_there.conflicts):

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from constructions.facts.set_table import SetTable
 from constructions.guards.errors import InputError
 from constructions.guards.wording import counted, shortened
+from constructions.model.asked_sets import ONE_HOP
 from verify.cells.cell import DTYPES
 from verify.cli.commands.importing import add_reading, read
 from verify.cli.commands.options import Commands, add_json
 from verify.cli.output import say, say_verdict
-from verify.cli.questions import question
+from verify.cli.questions import question, set_data, set_line, text_of
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import count, size
 from verify.cli.written_files import check_folder, check_writable, write_text
@@ -27,10 +28,6 @@ EXAMPLES = """examples:
   python -m verify sets family.tsv --ask "Alice child" --save family-sets
   python -m verify sets -N 64 -R 3 -w 5
 """
-ONE_HOP = (
-    "a set is one hop away: {relations} relations ask for what several sets lead to, which is a"
-    " search of the graph and not a path (docs/theorems/sets_of_answers.md)"
-)
 
 
 def add_sets(commands: Commands) -> None:
@@ -94,7 +91,7 @@ def add_sets(commands: Commands) -> None:
 def _run_sets(options: argparse.Namespace) -> int:
     """Read or make the table, build, prove and ask."""
     facts = _table(options)
-    questions = [_question(facts, words) for words in options.ask]
+    questions = [_asked(facts, words) for words in options.ask]
     check_writable(options.json)
     check_folder(options.save)
     import torch
@@ -110,7 +107,7 @@ def _run_sets(options: argparse.Namespace) -> int:
         f"{found.verdict}: {shortened(facts.n_queries())} sets of {shortened(facts.n_facts)}"
         f" answers" + (reason and f": {reason}")
     )
-    answers = [_answered(model, *asked) for asked in questions]
+    answers = _answers(model, questions)
     write_text(options.json, lambda: json.dumps(_as_json(facts, found, answers), indent=1) + "\n")
     return PASSED if found.verdict == "PASS" else FAILED
 
@@ -138,8 +135,8 @@ def _table(options: argparse.Namespace) -> SetTable:
     return facts
 
 
-def _question(facts: SetTable, words: list[str]) -> tuple[int, int]:
-    """A subject and a relation by number.
+def _asked(facts: SetTable, words: list[str]) -> str:
+    """A question, which has one reading, of one relation.
 
     Raises:
         InputError: see `question`; or there are several relations.
@@ -147,7 +144,7 @@ def _question(facts: SetTable, words: list[str]) -> tuple[int, int]:
     asked = question(facts, words)
     if len(asked.path) != 1:
         raise InputError(ONE_HOP.format(relations=len(asked.path)))
-    return asked.subject, asked.path[0]
+    return text_of(words)
 
 
 def _lines(facts: SetTable, model: SetModel, found: SetsFound) -> list[str]:
@@ -173,17 +170,12 @@ def _lines(facts: SetTable, model: SetModel, found: SetsFound) -> list[str]:
     ]
 
 
-def _answered(model: SetModel, subject: int, relation: int) -> dict[str, object]:
-    """Ask a model for a set, print what it writes, and return it as data."""
-    facts = model.facts
-    found = [facts.entity_name(int(node)) for node in model.answer_set(subject, relation)]
-    shown = ", ".join(found) if found else "(no answer)"
-    say(f"{facts.query_text(subject, [relation])} -> {shown}")
-    return {
-        "subject": facts.entity_name(subject),
-        "relation": facts.relation_name(relation),
-        "answers": found,
-    }
+def _answers(model: SetModel, questions: list[str]) -> list[dict[str, object]]:
+    """Ask a model, print what it writes, and return it as data."""
+    found = model.answered(questions)
+    for one in found:
+        say(set_line(one))
+    return [set_data(one) for one in found]
 
 
 def _as_json(
