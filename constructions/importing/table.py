@@ -59,9 +59,10 @@ class Imported:
         """How many facts, entities and relations there are, in words."""
         entities, relations = len(self.facts.entities), len(self.facts.relations)
         pairs = entities * relations
+        without = pairs - len(np.unique(self.facts.pairs))
         return (
             f"{len(self.facts)} facts, {entities} entities, {counted(relations, 'relation')},"
-            f" {pairs - len(self.facts)} of {pairs} (entity, relation) pairs without a fact"
+            f" {without} of {pairs} (entity, relation) pairs without a fact"
         )
 
 

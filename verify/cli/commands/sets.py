@@ -115,22 +115,19 @@ def _run_sets(options: argparse.Namespace) -> int:
 def _table(options: argparse.Namespace) -> SetTable:
     """The table of the file, or a random one; and say what it holds."""
     sizes = {"-N": options.N, "-R": options.R, "-w": options.w, "--seed": options.seed}
-    if options.file is None:
-        n, r, most = options.N or 8, options.R or 3, options.w or 3
-        facts, name = SetTable.random(n, r, most, options.seed or 0), "random"
-    else:
+    if options.file is not None:
         if given := [option for option, value in sizes.items() if value is not None]:
             raise InputError(
                 f"{options.file} has its sizes; {', '.join(given)} is for a random table, without"
                 " a file"
             )
-        found = read(options)
-        facts, name = found.sets(), options.file
-    empty = int((facts.sizes == 0).sum())
+        return read(options).sets()
+    facts = SetTable.random(options.N or 8, options.R or 3, options.w or 3, options.seed or 0)
+    empty, pairs = int((facts.sizes == 0).sum()), facts.n_queries()
     say(
-        f"{name}: {counted(facts.n_facts, 'fact')}, {facts.n_entities:,} entities,"
-        f" {counted(facts.n_relations, 'relation')}, {empty:,} of {facts.n_queries():,} sets"
-        " empty"
+        f"random: {counted(facts.n_facts, 'fact')}, {facts.n_entities} entities,"
+        f" {counted(facts.n_relations, 'relation')}, {empty} of {pairs} (entity, relation) pairs"
+        " without a fact"
     )
     return facts
 

@@ -11,6 +11,7 @@ from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
 from constructions.guards.wording import counted, printable, shortened
 from verify.cells.expected import LARGER, SMALL, Expected
+from verify.cli.output import folded
 from verify.cli.reports.columns import columns
 
 MOST_SHOWN = 20
@@ -53,9 +54,12 @@ def plan_lines(found: Sequence[Expected], took: float) -> list[str]:
                 ]
             )
     lines = columns(rows) if len(rows) > 1 else ["nothing fits"]
-    lines += [f"{one.entry.name}: {one.why_not}" for one in found if one.why_not]
+    for one in found:
+        if one.why_not:
+            name = "" if one.why_not.startswith(one.entry.name) else f"{one.entry.name}: "
+            lines += folded(f"{name}{one.why_not}")
     if len(rows) > 1:
-        lines.append(
+        lines += folded(
             "seconds are expected: each was built, saved, proven and asked here at two sizes, of"
             f" about {SMALL:,} and {LARGER:,} weights, in {took:.1f} s for all; what a further"
             " weight took is scaled. To prove is also to save"
