@@ -289,6 +289,7 @@ _ENTRIES = (
 )
 
 CATALOGUE: dict[str, Construction] = {entry.name: entry for entry in _ENTRIES}
+"""All constructions by name, in the order of the paper."""
 
 
 @cache

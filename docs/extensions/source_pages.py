@@ -1,0 +1,126 @@
+"""Links of the pages to files and folders of this repository.
+
+On a code host a link such as `../constructions/facts/table.py` opens the file. In the site it
+opens a page of its own with the highlighted source, whose lines have anchors; a link to a folder
+opens a list of its files. `README.md`, `CONTRIBUTING.md` and `CHANGELOG.md` of the root are pages
+of the site that include them. What lies in `docs/` and is no program, as a picture or a table of
+numbers, stays a download.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import TextLexer, get_lexer_for_filename
+from pygments.util import ClassNotFound
+from sphinx import addnodes
+from sphinx.application import Sphinx
+
+ROOT = Path(__file__).parents[2]
+PAGES = {"README.md": "index", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog"}
+"""The pages of the site that stand for files of the root."""
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """What sphinx calls."""
+    app.connect("builder-inited", begin)
+    app.connect("env-purge-doc", forget)
+    app.connect("doctree-read", link_sources, priority=100)  # before downloads are collected
+    app.connect("html-collect-pages", source_pages)
+    return {"parallel_read_safe": False}
+
+
+def begin(app: Sphinx) -> None:
+    """A place in the environment for what is linked: the paths by page."""
+    if not hasattr(app.env, "linked_sources"):
+        app.env.linked_sources = {}  # type: ignore[attr-defined]
+
+
+def forget(app: Sphinx, env: Any, docname: str) -> None:
+    """A page is read anew."""
+    env.linked_sources.pop(docname, None)
+
+
+def link_sources(app: Sphinx, doctree: nodes.document) -> None:
+    """Replace the links of a page that lead to files of the repository."""
+    docname = app.env.docname
+    for link in [*doctree.findall(addnodes.download_reference), *doctree.findall(pending)]:
+        path, _, anchor = link["reftarget"].partition("#")
+        target = (ROOT / "docs" / docname).parent / path
+        if not target.exists():  # MyST drops the ending of a page's name
+            target = target.with_name(f"{target.name}.md")
+        uri = uri_of(app, docname, target.resolve(), anchor or link.get("reftargetid") or "")
+        if uri is not None:
+            new = nodes.reference("", "", *link.children, refuri=uri, internal=True)
+            link.replace_self(new)
+
+
+def pending(node: nodes.Node) -> bool:
+    """Whether a node is a link that MyST has still to resolve."""
+    return isinstance(node, addnodes.pending_xref) and bool(node.get("reftarget"))
+
+
+def uri_of(app: Sphinx, docname: str, target: Path, anchor: str) -> str | None:
+    """The address of the page for a file or folder, relative to a page; None where it is not for
+    this module to say.
+    """
+    if not target.is_relative_to(ROOT) or not target.exists() or target == ROOT:
+        return None
+    name = str(target.relative_to(ROOT))
+    if name in PAGES:
+        uri = app.builder.get_relative_uri(docname, PAGES[name])
+        return f"{uri}#{anchor}" if anchor else uri
+    if target.suffix == ".md" or (name.startswith("docs/") and target.suffix != ".py"):
+        return None
+    app.env.linked_sources.setdefault(docname, set()).add(name)  # type: ignore[attr-defined]
+    return app.builder.get_relative_uri(docname, page_of(name))
+
+
+def page_of(name: str) -> str:
+    """The page for a path of the repository."""
+    return f"source/{name}/index" if (ROOT / name).is_dir() else f"source/{name}"
+
+
+def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """The pages for all files that are linked, and for the files of linked folders."""
+    linked = {name for names in app.env.linked_sources.values() for name in names}  # type: ignore[attr-defined]
+    files = {name for name in linked if (ROOT / name).is_file()}
+    for folder in sorted(linked - files):
+        inside = files_in(folder)
+        files.update(inside)
+        yield page_of(folder), {"title": folder, "body": listing(folder, inside)}, "source.html"
+    for name in sorted(files):
+        yield page_of(name), {"title": name, "body": body(name)}, "source.html"
+
+
+def files_in(folder: str) -> list[str]:
+    """The sources in a folder."""
+    found = (path for path in (ROOT / folder).iterdir() if path.suffix in {".py", ".v"})
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def listing(folder: str, files: list[str]) -> str:
+    """A folder as a list of links."""
+    items = (
+        f'<li><a class="reference internal" href="{html.escape(name.removeprefix(folder + "/"))}'
+        f'.html"><code>{html.escape(name.removeprefix(folder + "/"))}</code></a></li>'
+        for name in files
+    )
+    return f"<h1>{html.escape(folder)}</h1>\n<ul>\n{''.join(items)}\n</ul>"
+
+
+def body(name: str) -> str:
+    """A file, highlighted, with an anchor `L-7` at line 7."""
+    try:
+        lexer = get_lexer_for_filename(name)
+    except ClassNotFound:
+        lexer = TextLexer()
+    formatter = HtmlFormatter(cssclass="highlight", lineanchors="L", linenos=False)
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return f"<h1>{html.escape(name)}</h1>\n{highlight(text, lexer, formatter)}"
