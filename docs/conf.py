@@ -1,17 +1,17 @@
 """How the site is made of these pages: `python -m sphinx -W -b html docs site`."""
 
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "docs" / "extensions")]
 
-import constructions  # noqa: E402
 import reference  # noqa: E402
 
+import constructions  # noqa: E402
+
 project = "Geometric factual recall"
-author = ""
-copyright = ""
 version = release = constructions.__version__
 language = "en"
 root_doc = "index"
@@ -27,10 +27,13 @@ extensions = [
 ]
 autodoc_member_order = "bysource"
 napoleon_use_ivar = True
+napoleon_use_rtype = False
+suppress_warnings = ["ref.python"]  # two classes are named Plan, and a signature says no more
 myst_heading_anchors = 6
 html_math_renderer = "plain"
 formula_pages = [
     "README",
+    "api/constructions",
     "certificates",
     "choosing",
     "forms",
@@ -43,9 +46,12 @@ formula_pages = [
     "position_reading",
     "theorems/*",
 ]
-templates_path = ["extensions/templates"]
-html_static_path = ["extensions/static"]
+font = (
+    files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"
+)  # so that formulas look alike everywhere
+html_static_path = ["extensions/static", str(font)]
 html_css_files = ["site.css"]
+html_show_copyright = False
 html_theme = "furo"
 html_title = project
 

@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGES = (
     "README.md",
+    "docs/api/README.md",
     "docs/choosing.md",
     "docs/command-line.md",
     "docs/given-rows.md",
@@ -19,6 +20,9 @@ PAGES = (
     "docs/quantised.md",
     "docs/show.md",
     "docs/speed.md",
+    "docs/start/engineer.md",
+    "docs/start/interpretability.md",
+    "docs/start/theorist.md",
     "docs/theorems/noise_tokens.md",
     "docs/trained-proofs.md",
 )

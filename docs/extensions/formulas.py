@@ -16,15 +16,29 @@ from __future__ import annotations
 
 import re
 from html import escape
+from itertools import pairwise
 from typing import NamedTuple
 
-GREEK = dict(
-    zip(
-        "alpha beta gamma delta eps lambda mu nu pi psi phi rho sigma tau theta Gamma".split(),
-        "α β γ δ ε λ μ ν π ψ φ ρ σ τ θ Γ".split(),
-        strict=True,
-    )
-)
+GREEK = {
+    "alpha": "α",
+    "beta": "β",
+    "gamma": "γ",
+    "delta": "δ",
+    "eps": "ε",
+    "lambda": "λ",
+    "mu": "μ",
+    "nu": "ν",
+    "pi": "π",
+    "psi": "ψ",
+    "phi": "φ",
+    "rho": "ρ",
+    "sigma": "σ",
+    "tau": "τ",
+    "theta": "θ",
+    "omega": "ω",
+    "eta": "η",
+    "Gamma": "Γ",
+}
 FUNCTIONS = {
     *("ReLU", "SiLU", "MLP", "softmax", "max", "min", "Max", "Min", "log", "ln", "mod", "round"),
     *("tree", "digits", "sin", "cos", "sqrt"),
@@ -81,7 +95,7 @@ def pieces(text: str) -> list[str] | None:
     the text is no formula.
     """
     tokens = read(text)
-    if tokens is None or not is_formula(tokens):
+    if not tokens or not is_formula(tokens):
         return None
     try:
         parts = Writer(tokens).everything()
@@ -118,7 +132,7 @@ def is_formula(tokens: list[Token]) -> bool:
         return tokens[0].kind == "number" or (bool(words) and known_alone(words[0]))
     if len(words[0] if words else "") > 1 and not known(words[0]) and is_one_name(tokens):
         return False
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in pairwise(tokens):
         if token.text in unknown and following.text == "(" and not token.after:
             return False  # a call
     return (

@@ -35,6 +35,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """What sphinx calls."""
     app.add_directive("documented", Documented)
     app.connect("autodoc-skip-member", skip)
+    app.connect("autodoc-process-signature", as_written)
     app.connect("autodoc-process-docstring", rewrite, priority=100)  # before napoleon
     return {"parallel_read_safe": True}
 
@@ -67,7 +68,13 @@ def entry(module: str, name: str) -> list[str]:
     if callable(found):
         return [f".. autofunction:: {module}.{name}", ""]
     text = as_rst(docstring_of_value(module, name))
-    return [f".. py:data:: {name}", f"   :module: {module}", "", *(f"   {line}" for line in text), ""]
+    return [
+        f".. py:data:: {name}",
+        f"   :module: {module}",
+        "",
+        *(f"   {line}" for line in text),
+        "",
+    ]
 
 
 def docstring_of_value(module: str, name: str) -> list[str]:
@@ -90,6 +97,26 @@ def skip(app: Sphinx, what: str, name: str, obj: Any, skipped: bool, options: An
     found = getattr(obj, "fget", None) or getattr(obj, "func", None) or obj
     module = getattr(found, "__module__", None) or ""
     return None if module.split(".")[0] in OURS else True
+
+
+def as_written(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, arguments: str | None, returns: Any
+) -> tuple[str, str] | None:
+    """A signature with the types as the source names them."""
+    if arguments is None:
+        return None
+    try:
+        text = str(inspect.signature(obj))
+    except (TypeError, ValueError):
+        return None
+    if what in {"method", "exception", "class"} and re.match(r"\((self|cls)\b", text):
+        text = re.sub(r"^\(\w+(, )?", "(", text)
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", text).replace("<factory>", "...")
+    found = re.fullmatch(r"(?s)(\(.*\))(?: -> (.*))?", text)
+    if found is None:
+        return None
+    shown = "" if what in {"class", "exception"} or found[2] is None else found[2]
+    return found[1], shown
 
 
 def rewrite(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -127,7 +154,9 @@ def as_rst(lines: list[str]) -> list[str]:
 
 def escaped(text: str) -> str:
     """Code in single backticks as literals, and other signs as they stand."""
-    blocks = re.split(r"(^\.\. code-block::.*(?:\n(?: .*)?)*|^ *>>> .*(?:\n.+)*)", text, flags=re.M)
+    blocks = re.split(
+        r"(^\.\. code-block::.*(?:\n(?: .*)?)*|^ *>>> .*(?:\n.+)*)", text, flags=re.M
+    )
     return "".join(block if place % 2 else prose(block) for place, block in enumerate(blocks))
 
 
@@ -140,8 +169,9 @@ def prose(text: str) -> str:
         else:
             part = part.replace("\\", "\\\\").replace("|", "\\|")
             part = re.sub(r"(\w)_(?!\w)", r"\1\\_", part)
+            part = re.sub(r"(?m)(^\s*|: )(\w)\.(?=\s|$)", r"\1\2\\.", part)  # no list of letters
             apart = re.split(r"((?<![\w*])\*(?=\S)[^*]+(?<=\S)\*(?![\w*]))", part)
-            apart[::2] = [re.sub(r"(?m)(?!^\* )\*", r"\\*", text) for text in apart[::2]]  # what is no emphasis
+            apart[::2] = [re.sub(r"(?m)(?!^\* )\*", r"\\*", text) for text in apart[::2]]
             parts[place] = "".join(apart)
     return "".join(joined(parts))
 

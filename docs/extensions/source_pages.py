@@ -10,10 +10,10 @@ numbers, stays a download.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import reference
 from docutils import nodes
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -26,13 +26,29 @@ ROOT = Path(__file__).parents[2]
 PAGES = {"README.md": "index", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog"}
 """The pages of the site that stand for files of the root."""
 
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title} - {site}</title>
+<link rel="stylesheet" href="{up}_static/pygments.css">
+<link rel="stylesheet" href="{up}_static/source.css">
+</head>
+<body>
+<p><a href="{up}index.html">{site}</a></p>
+{content}
+</body>
+</html>
+"""
+
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """What sphinx calls."""
     app.connect("builder-inited", begin)
     app.connect("env-purge-doc", forget)
     app.connect("doctree-read", link_sources, priority=100)  # before downloads are collected
-    app.connect("html-collect-pages", source_pages)
+    app.connect("build-finished", write_pages)
     return {"parallel_read_safe": False}
 
 
@@ -87,16 +103,29 @@ def page_of(name: str) -> str:
     return f"source/{name}/index" if (ROOT / name).is_dir() else f"source/{name}"
 
 
-def source_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """The pages for all files that are linked, and for the files of linked folders."""
-    linked = {name for names in app.env.linked_sources.values() for name in names}  # type: ignore[attr-defined]
+def write_pages(app: Sphinx, error: Exception | None) -> None:
+    """Write the pages for all files that are linked, and for the files of linked folders: without
+    the navigation of the theme, which takes longer to lay out than all the rest.
+    """
+    if error is not None or app.builder.format != "html":
+        return
+    by_page = app.env.linked_sources.values()  # type: ignore[attr-defined]
+    linked = {name for names in by_page for name in names} | reference.SOURCES
     files = {name for name in linked if (ROOT / name).is_file()}
     for folder in sorted(linked - files):
-        inside = files_in(folder)
-        files.update(inside)
-        yield page_of(folder), {"title": folder, "body": listing(folder, inside)}, "source.html"
+        files.update(files_in(folder))
+        write(app, folder, listing(folder, files_in(folder)))
     for name in sorted(files):
-        yield page_of(name), {"title": name, "body": body(name)}, "source.html"
+        write(app, name, body(name))
+
+
+def write(app: Sphinx, name: str, content: str) -> None:
+    """Write one page."""
+    path = Path(app.outdir) / f"{page_of(name)}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    up = "../" * page_of(name).count("/")
+    title, site = html.escape(name), html.escape(app.config.html_title)
+    path.write_text(PAGE.format(up=up, title=title, site=site, content=content), encoding="utf-8")
 
 
 def files_in(folder: str) -> list[str]:

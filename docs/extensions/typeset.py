@@ -82,7 +82,9 @@ def inline(translator: Any, node: nodes.math) -> None:
     text = node.astext()
     formula = joined(pieces(text) or [f"<code>{escape(text)}</code>"])
     label = escape(" ".join(text.split()), quote=True)
-    translator.body.append(f'<span class="formula" role="math" aria-label="{label}">{formula}</span>')
+    translator.body.append(
+        f'<span class="formula" role="math" aria-label="{label}">{formula}</span>'
+    )
     raise nodes.SkipNode
 
 
