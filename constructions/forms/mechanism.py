@@ -74,6 +74,10 @@ def mechanism(model: FactModel | ModelForm) -> list[Step]:
         InputError: neither a construction nor a form of one; or its weights are no longer those
             that the builder, or the function that made the form, has written: what such a model
             does is not known.
+
+    Example:
+        >>> [step.name for step in mechanism(selector(facts))]
+        ['read the subject', 'close']
     """
     source = model.source if isinstance(model, ModelForm) else model
     if not isinstance(source, FactModel):

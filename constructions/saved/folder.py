@@ -74,6 +74,11 @@ def save(model: FactModel, folder: str | os.PathLike[str]) -> None:
     Warns:
         UserWarning: the model is saved, but this file system does not say that it is on the disk;
             or the old one could not be removed.
+
+    Example:
+        >>> save(selector(facts), 'model')
+        >>> load('model').construction
+        'selector'
     """
     weights = _checked_weights(model)
     text = certificate(model)
