@@ -1,7 +1,7 @@
 """Links of the pages to files and folders of this repository.
 
 On a code host a link such as `../constructions/facts/table.py` opens the file. In the site it
-opens a page of its own with the highlighted source, whose lines have anchors; a link to a folder
+opens a page of its own with the source, whose lines have anchors; a link to a folder
 opens a list of its files. `README.md`, `CONTRIBUTING.md` and `CHANGELOG.md` of the root are pages
 of the site that include them. What lies in `docs/` and is no program, as a picture or a table of
 numbers, stays a download.
@@ -15,10 +15,6 @@ from typing import Any
 
 import reference
 from docutils import nodes
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import TextLexer, get_lexer_for_filename
-from pygments.util import ClassNotFound
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
@@ -32,7 +28,6 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title} - {site}</title>
-<link rel="stylesheet" href="{up}_static/pygments.css">
 <link rel="stylesheet" href="{up}_static/source.css">
 </head>
 <body>
@@ -145,11 +140,9 @@ def listing(folder: str, files: list[str]) -> str:
 
 
 def body(name: str) -> str:
-    """A file, highlighted, with an anchor `L-7` at line 7."""
-    try:
-        lexer = get_lexer_for_filename(name)
-    except ClassNotFound:
-        lexer = TextLexer()
-    formatter = HtmlFormatter(cssclass="highlight", lineanchors="L", linenos=False)
-    text = (ROOT / name).read_text(encoding="utf-8")
-    return f"<h1>{html.escape(name)}</h1>\n{highlight(text, lexer, formatter)}"
+    """A file with an anchor `L-7` at line 7; in one colour, as hundreds of files would take longer
+    to highlight than all pages take to build.
+    """
+    lines = html.escape((ROOT / name).read_text(encoding="utf-8"), quote=False).split("\n")
+    anchored = (f'<span id="L-{place}">{line}</span>' for place, line in enumerate(lines, 1))
+    return f"<h1>{html.escape(name)}</h1>\n<pre>{chr(10).join(anchored)}</pre>"
