@@ -20,9 +20,6 @@ PAGES = (
     "docs/quantised.md",
     "docs/show.md",
     "docs/speed.md",
-    "docs/start/engineer.md",
-    "docs/start/interpretability.md",
-    "docs/start/theorist.md",
     "docs/theorems/noise_tokens.md",
     "docs/trained-proofs.md",
 )

@@ -283,7 +283,7 @@ class Writer:
             if base.text == "2" and not base.before:
                 self.place += 1
                 return "<msub><mi>log</mi><mn>2</mn></msub>"
-        return f"<mtext>{escape(text)}</mtext>" if text not in FUNCTIONS else f"<mi>{text}</mi>"
+        return f"<mi>{escape(text)}</mi>"  # upright, as it has several letters
 
     def scripts(self, base: str) -> str:
         """An operand with what stands below and above it."""

@@ -1,10 +1,11 @@
-"""Every example of a public docstring prints what stands there."""
+"""Every example of a public docstring prints what stands there, and the start pages run."""
 
 import doctest
 import inspect
 from importlib import import_module
 
 import pytest
+from page_blocks import ROOT, python_of
 from public_names import object_of, public_names
 
 import constructions
@@ -54,3 +55,13 @@ def test_every_builder_that_the_catalogue_names_first_has_an_example():
     assert len(EXAMPLES) > 50
     lacking = {entry.builder_name for entry in CATALOGUE.values()} - shown
     assert lacking <= {"sparse_selector_unknown"}
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs/start").glob("*.md")))
+def test_a_start_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = python_of(f"docs/start/{page}")
+    assert len(blocks) >= 3 or page == "install.md"
+    names = {}
+    for code in blocks:  # one after another, as a reader types them
+        exec(compile(code, page, "exec"), names)
