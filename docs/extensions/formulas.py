@@ -14,44 +14,10 @@ code. Nothing is computed and nothing is moved: every symbol of the text appears
 
 from __future__ import annotations
 
-import re
 from html import escape
-from itertools import pairwise
-from typing import NamedTuple
 
-GREEK = {
-    "alpha": "α",
-    "beta": "β",
-    "gamma": "γ",
-    "delta": "δ",
-    "eps": "ε",
-    "lambda": "λ",
-    "mu": "μ",
-    "nu": "ν",
-    "pi": "π",
-    "psi": "ψ",
-    "phi": "φ",
-    "rho": "ρ",
-    "sigma": "σ",
-    "tau": "τ",
-    "theta": "θ",
-    "omega": "ω",
-    "eta": "η",
-    "Gamma": "Γ",
-}
-FUNCTIONS = {
-    *("ReLU", "SiLU", "MLP", "softmax", "max", "min", "Max", "Min", "log", "ln", "mod", "round"),
-    *("tree", "digits", "sin", "cos", "sqrt"),
-}
-"""Names that stand before their argument, with or without brackets."""
-BRACKETS = {
-    "ceil": "⌈⌉",
-    "ceiling": "⌈⌉",
-    "floor": "⌊⌋",
-    "abs": "||",
-    "norm": "‖‖",
-}
-"""Functions that are shown as brackets."""
+from notation import BRACKETS, GREEK, Token, is_formula, known, read
+
 SIGNS = {
     "<=": "≤",
     ">=": "≥",
@@ -64,30 +30,6 @@ SIGNS = {
     "...": "…",
 }
 RELATIONS = {"=", "<", ">", "≤", "≥", "≠", "→", "∼", ":"}
-TOKENS = re.compile(
-    r"(?P<space>\s+)|(?P<number>\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)"
-    r"|(?P<word>[A-Za-z][a-z]*(?:_(?!GREEK\b)[a-z]{2,})+|[A-Za-z]+|[εΔ])"
-    r"|(?P<dots>\.{1,3})|(?P<sign><=|>=|!=|->|\*\*|!!|[-+*/=<>|!:;,^_(){}\[\]'~])".replace(
-        "GREEK", f"(?:min|max|{'|'.join(GREEK)})"
-    )
-)
-NOT_MATHEMATICS = re.compile(
-    r"--|//|[\"#\\@&%$`?]|(?:^|\s)'"  # options, quotes and signs of a program
-    r"|[\w)\]}] -[A-Za-z]|[A-Za-z]{2,}-[a-z]{2,}|[a-z]/[a-z]{3}"  # commands, hyphens and paths
-    r"|\w'[a-z]|\b(?:python|True|False|None)\b"
-    r"|(?<![ <>!={,])=(?![^{]*\})|(?<!\.)\.[A-Za-z_]"  # arguments and attributes
-    r"|^<\w+>$|<[A-Z]{2,}>|[,;+]$"
-    r"|[a-z]{3}\d+$|\d_[a-z]{2}|^_"  # names of dtypes and of functions
-)
-
-
-class Token(NamedTuple):
-    """A symbol of a formula, and whether a space stands before and after it."""
-
-    kind: str
-    text: str
-    before: bool
-    after: bool
 
 
 def pieces(text: str) -> list[str] | None:
@@ -102,60 +44,6 @@ def pieces(text: str) -> list[str] | None:
     except (IndexError, ValueError):
         return None
     return [f"<math><mrow>{''.join(part)}</mrow></math>" for part in lines(parts)]
-
-
-def read(text: str) -> list[Token] | None:
-    """The symbols of a text; None where it has others than a formula has."""
-    text = " ".join(text.split())
-    if NOT_MATHEMATICS.search(text):
-        return None
-    tokens, place, space = [], 0, False
-    while place < len(text):
-        found = TOKENS.match(text, place)
-        if found is None:
-            return None
-        place = found.end()
-        if found.lastgroup == "space":
-            space = True
-            continue
-        after = place == len(text) or text[place] == " "
-        tokens.append(Token(str(found.lastgroup), found[0], space or not tokens, after))
-        space = False
-    return tokens
-
-
-def is_formula(tokens: list[Token]) -> bool:
-    """Whether symbols are a formula, and not a name, a call or words."""
-    words = [token.text for token in tokens if token.kind == "word"]
-    unknown = [word for word in words if len(word) > 1 and not known(word)]
-    if len(tokens) == 1:
-        return tokens[0].kind == "number" or (bool(words) and known_alone(words[0]))
-    if len(words[0] if words else "") > 1 and not known(words[0]) and is_one_name(tokens):
-        return False
-    for token, following in pairwise(tokens):
-        if token.text in unknown and following.text == "(" and not token.after:
-            return False  # a call
-    return (
-        not unknown
-        or any(word in GREEK for word in words)
-        or any(token.kind in {"sign", "number"} for token in tokens)
-    )
-
-
-def is_one_name(tokens: list[Token]) -> bool:
-    """Whether symbols are written as one name of a program, as `proposition_1`."""
-    together = not any(token.before for token in tokens[1:])
-    return together and all(token.kind != "sign" or token.text == "_" for token in tokens)
-
-
-def known_alone(word: str) -> bool:
-    """Whether a word is a formula by itself."""
-    return word in GREEK or len(word) == 1
-
-
-def known(word: str) -> bool:
-    """Whether a word is a sign of mathematics."""
-    return word in GREEK or word in FUNCTIONS or word in BRACKETS or word in {"sum", "log"}
 
 
 def lines(parts: list[str]) -> list[list[str]]:
@@ -272,7 +160,7 @@ class Writer:
             self.place += 1
             left, right = BRACKETS[text]
             return bracketed(left, self.until(")"), right)
-        if text == "sum":
+        if text == "sum" and not self.in_words():
             return '<mo largeop="false" movablelimits="false">∑</mo>'
         if text in GREEK:
             return f"<mi>{GREEK[text]}</mi>"
@@ -284,6 +172,10 @@ class Writer:
                 self.place += 1
                 return "<msub><mi>log</mi><mn>2</mn></msub>"
         return f"<mi>{escape(text)}</mi>"  # upright, as it has several letters
+
+    def in_words(self) -> bool:
+        """Whether a sum is said in words: `sum of blocks`, `sum over f`."""
+        return any(token.text in {"of", "over"} for token in self.tokens[self.place :][:1])
 
     def scripts(self, base: str) -> str:
         """An operand with what stands below and above it."""

@@ -9,7 +9,8 @@ import pytest
 from page_blocks import ROOT
 
 sys.path.insert(0, str(ROOT / "docs" / "extensions"))
-from formulas import BRACKETS, GREEK, pieces
+from formulas import pieces
+from notation import BRACKETS, GREEK
 
 FORMULAS = {
     "x_r": "xr",
@@ -27,6 +28,7 @@ FORMULAS = {
     "R*Max(1, digits(a, 2**C)) + 1": "R·Max(1,digits(a,2C))+1",
     "w* = r_{(i-1)j+1} ... r_min(ij, k)": "w∗=r(i−1)j+1…rmin(ij,k)",
     "H(f | W) <= log2(N!) + A(J_u)": "H(f|W)≤log2(N!)+A(Ju)",
+    "2 (sum of blocks) - 1": "2(sumofblocks)−1",
     "B_e": "Be",
     "beta": "β",
     "65,536": "65,536",
@@ -101,6 +103,6 @@ def test_no_sign_of_any_formula_of_the_theorems_is_lost():
 
 def letters(text):
     """Single letters and digits of a text, Greek ones and the names of brackets left out."""
-    names = "|".join([*GREEK, *BRACKETS, "sum"])
+    names = "|".join([*GREEK, *BRACKETS, "sum(?! of| over)"])
     bare = re.sub(rf"(?<![a-zA-Z])({names})(?![a-zA-Z])", "", text)
     return re.sub(r"[^A-Za-z0-9]", "", bare)
