@@ -50,6 +50,10 @@ def average_global_bound(
 
     Raises:
         InputError: an argument out of range.
+
+    Example:
+        >>> int(average_global_bound(4096, 4, 3, 0, '1/100').bits)
+        127757
     """
     n, r, k, b_e = whole_sizes(
         n_entities, n_relations, hops, "bijections", embedding_bits=embedding_bits

@@ -40,6 +40,10 @@ def row_bound(
 
     Raises:
         InputError: an argument out of range; or not even one tree exists, `I(k) > N`.
+
+    Example:
+        >>> row_bound(4096, 4).bits
+        48.0
     """
     return Bound("row", round_down(_answers_of_one(n_entities, n_relations, hops, facts).lower))
 
@@ -60,6 +64,10 @@ def least_dimension(
         facts: what the facts may be.
 
     Raises: as `row_bound`.
+
+    Example:
+        >>> least_dimension(4096, 4, coordinate_bits=1)
+        48
     """
     p = whole("coordinate_bits", coordinate_bits, 1)
     bits = _answers_of_one(n_entities, n_relations, hops, facts).lower
@@ -85,6 +93,10 @@ def least_dimension_beside(
 
     Raises:
         InputError: an argument out of range.
+
+    Example:
+        >>> least_dimension_beside(4096, 4, coordinate_bits=1, other_bits=1000)
+        42
     """
     p = whole("coordinate_bits", coordinate_bits, 1)
     other = whole("other_bits", other_bits, 0)

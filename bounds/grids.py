@@ -84,6 +84,10 @@ def grid_of(pieces: Iterable[NDArray[np.float64]]) -> Grid:
 def natural_bits(number: int) -> int:
     """The length of Elias' delta code of number + 1, number >= 0: prefix-free, and about log2 n +
     2 log2 log2 n bits.
+
+    Example:
+        >>> natural_bits(7)
+        8
     """
     length = (whole("number", number, 0) + 1).bit_length()
     return length - 1 + 2 * (length.bit_length() - 1) + 1

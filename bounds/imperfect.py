@@ -63,6 +63,10 @@ def recall_bound(n_entities: int, n_relations: int, wrong: int) -> Bound:
 
     Raises:
         InputError: an argument out of range.
+
+    Example:
+        >>> int(recall_bound(64, 4, wrong=3).bits)
+        1161
     """
     n, r, _ = whole_sizes(n_entities, n_relations, 1, "bijections")
     served = log2_served(n, 0, r, whole("wrong", wrong, 0))
@@ -86,6 +90,10 @@ def imperfect_global_bound(
 
     Raises:
         InputError: an argument out of range, or too many queries to count the wrong ones.
+
+    Example:
+        >>> int(imperfect_global_bound(4096, 4, 3, 0, wrong_share='1/100').bits)
+        127772
     """
     n, r, k, b_e = whole_sizes(
         n_entities, n_relations, hops, "bijections", embedding_bits=embedding_bits

@@ -57,6 +57,10 @@ class Growth(NamedTuple):
 def growth(entry: Construction, formula: str | Callable[[Symbols], int]) -> Growth:
     """The leading term as N -> oo, for bijections, of a formula: one of an entry's, by its name in
     `bounds.sizes.Costs`, or any in the same symbols.
+
+    Example:
+        >>> growth(construction('selector'), 'd_model').factor
+        R
     """
     if isinstance(formula, str):
         formula = _formula_of(entry, attrgetter(formula))

@@ -136,6 +136,10 @@ def log2_factorial(n: int) -> Enclosure:
     From n = 1024 on by Stirling's series, ln n! = (n + 1/2) ln n - n + ln(2 pi) / 2 + sum_j B_2j /
     (2j (2j-1)) n^(1-2j), which envelops: its partial sums lie alternately above and below n!'s
     logarithm. Here between nine terms and ten.
+
+    Example:
+        >>> round(float(log2_factorial(10).lower), 3)
+        21.791
     """
     n = whole("n", n, 0)
     if n < _SMALL:

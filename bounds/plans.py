@@ -96,6 +96,10 @@ def plans(
     Raises:
         InputError: see `require_listable`; or a user's construction has no size formulas.
         UserCodeError: its formulas have raised an error.
+
+    Example:
+        >>> next(plans(4096, 4, 1)).entry.name
+        'selector'
     """
     require_listable(n_relations, hops)
     for entry in (*CATALOGUE.values(), *own):

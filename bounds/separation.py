@@ -68,6 +68,10 @@ def smallest_separation(
 
     Raises:
         InputError: no instance up to N = 2^40 is separated.
+
+    Example:
+        >>> smallest_separation(4, 3).n_entities
+        809
     """
 
     chain = entry or writing_tokens()[0]

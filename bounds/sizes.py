@@ -60,7 +60,12 @@ class Costs(Sizes):
 def predicted(
     entry: Construction, facts: FactTable, hops: int = 1, given: Mapping[str, int] | None = None
 ) -> Costs:
-    """What the catalogue's formulas say for a construction on a fact table: exact integers."""
+    """What the catalogue's formulas say for a construction on a fact table: exact integers.
+
+    Example:
+        >>> predicted(construction('selector'), facts).d_model
+        7
+    """
     return _costs(entry, table_values(entry, facts, hops, given))
 
 
@@ -93,6 +98,10 @@ def predicted_for_bijections(
 ) -> Costs:
     """What a construction costs for bijections of the given size, from the formulas alone: any
     size, instantly.
+
+    Example:
+        >>> predicted_for_bijections(construction('selector'), 4096, 4).d_model
+        49
     """
     return _costs(entry, bijection_values(entry, n_entities, n_relations, hops, given))
 

@@ -63,6 +63,10 @@ def global_bound(
 
     Raises:
         InputError: an argument out of range.
+
+    Example:
+        >>> int(global_bound(4096, 4, 3, embedding_bits=0).bits)
+        129750
     """
     n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
@@ -87,6 +91,10 @@ def sharpened_global_bound(
     bijections only.
 
     Args, raises: as `global_bound`.
+
+    Example:
+        >>> int(sharpened_global_bound(4096, 4, 3, embedding_bits=0).bits)
+        172999
     """
     n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, "bijections", embedding_bits=embedding_bits
@@ -110,6 +118,11 @@ def disjoint_trees_bound(
 
     Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k+1) >
         N`.
+
+    Example:
+        >>> bound = disjoint_trees_bound(4096, 4, 3, embedding_bits=0)
+        >>> int(bound.bits), bound.M
+        (31305, 48)
     """
     n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
@@ -143,6 +156,11 @@ def shared_leaves_bound(
 
     Args, raises: as `global_bound`; InputError also where not even one such tree exists, `I(k) >
         N`.
+
+    Example:
+        >>> bound = shared_leaves_bound(4096, 4, 3, embedding_bits=0)
+        >>> int(bound.bits), bound.M
+        (126929, 195)
     """
     n_entities, n_relations, hops, embedding_bits = whole_sizes(
         n_entities, n_relations, hops, facts, embedding_bits=embedding_bits
@@ -231,6 +249,10 @@ def every_bound(
     condition in words.
 
     The first four are for fixed unembeddings; `fact_aware_unembedding` holds for all.
+
+    Example:
+        >>> sorted(every_bound(4096, 4, 3, 0, 0))
+        ['disjoint_trees', 'fact_aware_unembedding', 'global', 'shared_leaves', 'sharpened_global']
     """
     sizes = (n_entities, n_relations, hops, embedding_bits, unembedding_bits)
     return {name: bound.at(*sizes) for name, bound in LOWER_BOUNDS.items()}
@@ -239,6 +261,10 @@ def every_bound(
 def information_limit(n_entities: int, n_relations: int, facts: Facts = "bijections") -> Enclosure:
     """`log2 (N!)^R`, the bits that name a tuple of bijections (`R N log2 N` for functions): lower
     and upper end.
+
+    Example:
+        >>> int(information_limit(4096, 4).lower)
+        173000
     """
     n_entities, n_relations, _ = whole_sizes(n_entities, n_relations, 1, facts)
     one = (

@@ -290,6 +290,7 @@ _ENTRIES = (
 )
 
 CATALOGUE: dict[str, Construction] = {entry.name: entry for entry in _ENTRIES}
+"""All constructions by name, in the order of the paper."""
 
 OF_SETS = Construction(
     builder="sets_of_answers.sets_of_answers",

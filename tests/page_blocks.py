@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGES = (
     "README.md",
+    "docs/api/README.md",
     "docs/choosing.md",
     "docs/command-line.md",
     "docs/given-rows.md",

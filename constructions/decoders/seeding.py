@@ -92,6 +92,10 @@ def standard(
         InputError: the model is no construction, or not as it was built and is to be proven; or an
             option is not one of the above.
         DoesNotFit: see `seed_into`.
+
+    Example:
+        >>> standard(selector(facts), norm='rmsnorm').shape.norm
+        'rmsnorm'
     """
     require_construction(model)
     require_dtype(model, dtype or model.embedding.weight.dtype)
@@ -111,6 +115,10 @@ def needed_shape(
 ) -> StandardShape:
     """The smallest standard decoder that the construction fits in. `d_head` is a power of 4: its
     root is a power of 2.
+
+    Example:
+        >>> needed_shape(selector(facts)).d_model
+        7
     """
     require_construction(model)
     return shape_of(plan_blocks(model, tied), norm, placement, tied)
@@ -186,6 +194,13 @@ def seed_into(
             is not as it was built.
         DoesNotFit: the norms cannot be the identity as closely as the margin needs, in this dtype
             and with this slack and size of the rest, for all that can be proven.
+
+    Example:
+        >>> model = selector(facts)
+        >>> target = StandardDecoder(needed_shape(model))
+        >>> seeded = seed_into(target, model)
+        >>> bool(seeded.answer(3, [1]) == facts.answer(3, [1]))
+        True
     """
     require_construction(model)
     if isinstance(target, Transformer):

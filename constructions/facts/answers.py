@@ -16,6 +16,7 @@ from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
 
 MISSING = -1
+"""In a table of numbers, and where a model answers *unknown*: there is no such fact."""
 
 
 class Answers:

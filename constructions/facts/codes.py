@@ -53,6 +53,10 @@ class Codebook:
     Attributes:
         tokens: int64 (N',), strictly increasing: the tokens that can be an answer; token
             `tokens[i]` has number i.
+
+    Example:
+        >>> Codebook.of(facts).bits
+        3
     """
 
     tokens: NDArray[np.int64]

@@ -36,6 +36,10 @@ class FactTable(Names, Answers):
     Raises:
         InputError: an answer is not in -1..N-1, a size is 0, or names are not distinct, not
             writable or not as many as there are entities or relations.
+
+    Example:
+        >>> FactTable([[1, 2, 0], [0, 2, -1]], ['a', 'b', 'c'])
+        FactTable(entities=3, relations=2, facts=5)
     """
 
     def __init__(

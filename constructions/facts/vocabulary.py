@@ -26,6 +26,10 @@ class Vocabulary:
 
     *unknown* is the reserved answer to a query that meets a missing fact. It is always in the
     vocabulary and has a code only where some fact is missing.
+
+    Example:
+        >>> Vocabulary(n_entities=8, n_relations=2).unknown
+        10
     """
 
     n_entities: int

@@ -48,6 +48,12 @@ def change_basis(
         InputError: Q has another shape, or is not orthogonal; by `norms`, the model has other
             weights.
         DoesNotFit: an answer may be lost in this dtype.
+
+    Example:
+        >>> q = torch.linalg.qr(torch.randn(7, 7)).Q
+        >>> hidden = change_basis(selector(facts), q)
+        >>> bool(hidden.answer(3, [1]) == facts.answer(3, [1]))
+        True
     """
     source, basis = source_of(model)
     require_way(by, None)

@@ -32,6 +32,13 @@ def install(model: FactModel | ModelForm, facts: FactTable) -> None:
 
     Raises:
         InputError: as `FactModel.install`; nothing is changed then.
+
+    Example:
+        >>> model = selector(facts)
+        >>> others = FactTable.random_bijections(entities=8, relations=2, seed=1)
+        >>> install(model, others)
+        >>> bool(model.answer(3, [1]) == others.answer(3, [1]))
+        True
     """
     if not isinstance(facts, FactTable):
         raise InputError(f"facts must be a FactTable; got a {type(facts).__name__}")

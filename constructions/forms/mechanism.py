@@ -42,6 +42,10 @@ def mechanism(model: FactModel | ModelForm | StandardModel | Any) -> list[Step]:
     Raises:
         InputError: it is none of these; or its weights are no longer those that the builder, or
             the function that made the module, has written: what such a model does is not known.
+
+    Example:
+        >>> [step.name for step in mechanism(selector(facts))]
+        ['read the subject', 'close']
     """
     if isinstance(model, StandardModel):
         return model.steps()

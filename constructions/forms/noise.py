@@ -31,6 +31,12 @@ from constructions.model.transformer import TRANSFORMER, Transformer
 def add_noise(model: FactModel | ModelForm, noise: float, seed: int = 0) -> ModelForm:
     """The model with noise on all its weights, as `widen` puts it on the new ones: none changes by
     more than `noise`.
+
+    Example:
+        >>> model = selector(facts)
+        >>> noisy = add_noise(model, noise_radius(model) / 2)
+        >>> bool(noisy.answer(3, [1]) == facts.answer(3, [1]))
+        True
     """
     source, basis = source_of(model)
     noisy = zeros(model.shape, model.embedding.weight.dtype)
@@ -93,6 +99,10 @@ def noise_radius(
         InputError: the parameters are not those of the model's shape; by `norms`, it has other
             weights, noise or another basis: the claim is not about those.
         DoesNotFit: the bounds need more memory than there is.
+
+    Example:
+        >>> noise_radius(selector(facts)) > 0
+        True
     """
     given, _ = source_of(model)
     require_way(by)

@@ -30,5 +30,9 @@ def normalize(
 
     Raises:
         DoesNotFit: that cannot be certified in this dtype, and it is to be proven.
+
+    Example:
+        >>> int(normalize(selector(facts)).margin.real)
+        2
     """
     return standard(model, norm=kind, placement=placement, slack=slack, proven=proven)

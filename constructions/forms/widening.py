@@ -54,6 +54,10 @@ def widen(
     Raises:
         InputError: a size is smaller than the construction's, or the noise is negative.
         DoesNotFit: the weights need more memory than there is.
+
+    Example:
+        >>> widen(selector(facts), d_model=16).shape.d_model
+        16
     """
     require_construction(model)
     margin = None if noise else margin_if_proven(model)

@@ -96,6 +96,10 @@ def torch_dataset(
 
     Raises:
         InputError: as `FactTable.dataset`.
+
+    Example:
+        >>> torch_dataset(facts)[0]  # entity 0, relation 0 (token 8), and the answer
+        (tensor([0, 8]), tensor([2]))
     """
     return TensorDataset(*map(torch.from_numpy, facts.dataset(hops, hops_per_token, longest)))
 

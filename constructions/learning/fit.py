@@ -82,6 +82,11 @@ def fit(
 
     Raises:
         InputError: an argument is out of range, or a name is no parameter's.
+
+    Example:
+        >>> shape = OneLayerShape.of(facts, d_model=8, d_mlp=32)
+        >>> fit(shape, facts, steps=20, seeds=[0, 1]).reached.shape
+        (2,)
     """
     numbers = tuple(whole("seed", seed, 0, 2**63 - 1) for seed in _listed(seeds))
     if not numbers:

@@ -49,6 +49,10 @@ class OneLayerShape:
         value: whether attention has a value matrix V.
         norm: "rmsnorm", "layernorm" or None.
         tied: whether the embeddings of the first n_answers entities are U.
+
+    Example:
+        >>> OneLayerShape.of(facts, d_model=4, d_mlp=8).n_answers
+        8
     """
 
     n_entities: int

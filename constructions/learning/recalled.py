@@ -170,6 +170,11 @@ def n_right(models: Sequence[nn.Module], facts: Data | Sequence[Data]) -> NDArra
 
     Raises:
         InputError: as `fit`.
+
+    Example:
+        >>> models = [OneLayer(OneLayerShape.of(facts, d_model=4, d_mlp=8)) for _ in range(3)]
+        >>> n_right(models, facts).shape
+        (3,)
     """
     first = next(iter(models[0].parameters()))
     return _n_right(Stack(models), Examples.of(facts, len(models), first.device))

@@ -53,6 +53,10 @@ def round_weights(model: OneLayer, bits: int = 10, bias_bits: int | None = None)
     Raises:
         InputError: the model is of another kind, holds a number that is not finite, or has a
             tensor whose grid float32 does not hold.
+
+    Example:
+        >>> model = OneLayer(OneLayerShape.of(facts, d_model=4, d_mlp=8))
+        >>> rounded = round_weights(model, bits=6)
     """
     require_exact_kind(model)
     bits = whole("bits", bits, 2, MOST_BITS)

@@ -38,6 +38,10 @@ class Space:
 
     Args:
         **shapes: slot name -> shape; `()` is a single coordinate.
+
+    Example:
+        >>> Space(attributes=(2, 3), one=()).width
+        7
     """
 
     def __init__(self, **shapes: tuple[int, ...]):
@@ -274,6 +278,10 @@ class Slot(Form):
 def dot(coefficients: ArrayLike, slot: Slot) -> Form:
     """The inner products `<coefficients[..., :], slot>`: shape (..., slot.size) gives a form of
     shape (...).
+
+    Example:
+        >>> dot([[1, 2]], Space(pair=(2,))['pair']).matrix()
+        array([[1., 2.]])
     """
     values = np.asarray(coefficients)
     if values.shape[-1] != slot.size:

@@ -85,6 +85,11 @@ def save(
     Warns:
         UserWarning: the model is saved, but this file system does not say that it is on the disk;
             or the old one could not be removed.
+
+    Example:
+        >>> save(selector(facts), 'model')
+        >>> load('model').construction
+        'selector'
     """
     write = writer_of(model)
     with new_folder(folder, require_model_folder, require_left_over) as part:

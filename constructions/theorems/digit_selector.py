@@ -64,6 +64,10 @@ def digit_selector(
     Raises:
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
         InputError: C is out of range, or an answer is not in the codebook.
+
+    Example:
+        >>> digit_selector(facts, bits_per_coordinate=3).shape.d_model
+        3
     """
     bits = whole("bits_per_coordinate", bits_per_coordinate, 1, MOST_BITS)
     return select_digits("digit_selector", facts, codebook or Codebook.of(facts), 2**bits, dtype)

@@ -77,6 +77,11 @@ def hybrid(
     Raises:
         InputError: hops is not a positive integer, or looked_up is not in 0..R.
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+
+    Example:
+        >>> model = hybrid(facts, hops=2, looked_up=1)
+        >>> bool(model.answer(3, [1, 0]) == facts.answer(3, [1, 0]))
+        True
     """
     require_hops(hops)
     n_relations = facts.n_relations

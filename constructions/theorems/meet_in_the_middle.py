@@ -66,6 +66,11 @@ def meet_in_the_middle(
     Raises:
         InputError: a relation is no bijection, or hops is not a positive integer.
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+
+    Example:
+        >>> model = meet_in_the_middle(facts, hops=2)
+        >>> bool(model.answer(3, [1, 0]) == facts.answer(3, [1, 0]))
+        True
     """
     require_hops(hops)
     require_bijections(facts)

@@ -84,6 +84,11 @@ def read_among_noise(
         InputError: the construction has other heads, positions or several layers; or the noise has
             another shape or is not finite.
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+
+    Example:
+        >>> reader = read_among_noise(selector(facts), prompt_length=6)
+        >>> reader.prompts.of_a_query  # how many prompts ask one query
+        20000
     """
     parts = _parts_of_the_state(model)
     rows = None if noise_rows is None else _real_rows(noise_rows, model, noise_tokens)

@@ -88,6 +88,12 @@ def sparse_selector(
         DoesNotFit: the dtype or the excess is too narrow, or the weights exceed the memory.
         InputError: no fact is stored, a subject's gates are dependent, an argument is out of
             range, or an answer is not in the codebook.
+
+    Example:
+        >>> sparse = FactTable.random_sparse(entities=16, relations=9, seed=0)
+        >>> model = sparse_selector(sparse)
+        >>> model.stored_only, model.shape.d_model < 9
+        (True, True)
     """
     if not facts.n_facts:
         raise InputError("sparse_selector answers stored facts, and no fact is stored")

@@ -80,6 +80,11 @@ def selector(
     Raises:
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
         InputError: an answer is not in the codebook.
+
+    Example:
+        >>> model = selector(facts)
+        >>> model.shape.d_model, int(model.margin.real)
+        (7, 2)
     """
     codebook = codebook or Codebook.of(facts)
     m, n_relations = codebook.bits, facts.n_relations
@@ -127,6 +132,10 @@ def scalar_selector(
     Raises:
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
         InputError: an answer is not in the codebook.
+
+    Example:
+        >>> scalar_selector(facts).shape.d_model
+        3
     """
     codebook = codebook or Codebook.of(facts)
     return select_digits("scalar_selector", facts, codebook, max(len(codebook), 2), dtype)
@@ -166,6 +175,11 @@ def attention_selector(
             exceed the memory.
         InputError: beta is not a positive integer or too small, or an answer is not in the
             codebook.
+
+    Example:
+        >>> model = attention_selector(facts)
+        >>> bool(model.answer(3, [1]) == facts.answer(3, [1]))
+        True
     """
     codebook = codebook or Codebook.of(facts)
     m, n_relations = codebook.bits, facts.n_relations

@@ -81,6 +81,11 @@ def key_value(
     Raises:
         InputError: hops is not a positive integer.
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+
+    Example:
+        >>> model = key_value(facts, hops=2)
+        >>> bool(model.answer(3, [1, 0]) == facts.answer(3, [1, 0]))
+        True
     """
     return _memory(facts, hops, share_layers, dtype, "key_value", _look_up_pairs, hidden_layers=1)
 
@@ -100,6 +105,11 @@ def key_value_rows(
     bits minus twice the old. All weights between hidden layers are +1 or -1.
 
     Args, returns, raises: as `key_value`.
+
+    Example:
+        >>> model = key_value_rows(facts, hops=2)
+        >>> bool(model.answer(3, [1, 0]) == facts.answer(3, [1, 0]))
+        True
     """
     return _memory(
         facts, hops, share_layers, dtype, "key_value_rows", _look_up_rows, hidden_layers=3

@@ -77,6 +77,11 @@ def precomputed(
         InputError: hops is not a positive integer, layers is neither k nor 1, or an answer has no
             code.
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+
+    Example:
+        >>> model = precomputed(facts, hops=2, layers=1)
+        >>> bool(model.answer(3, [1, 0]) == facts.answer(3, [1, 0]))
+        True
     """
     require_hops(hops)
     if layers not in (None, hops, 1):

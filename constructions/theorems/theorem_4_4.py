@@ -78,6 +78,11 @@ def chain_of_thought(
     Raises:
         InputError: max_hops or hops_per_token is out of range, or an answer has no code.
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+
+    Example:
+        >>> model = chain_of_thought(facts, max_hops=3)  # paths of 1, 2 and 3 relations
+        >>> [bool(model.answer(3, path) == facts.answer(3, path)) for path in ([1], [1, 0, 1])]
+        [True, True]
     """
     require_hops(max_hops, "max_hops")
     require_hops(hops_per_token, "hops_per_token")

@@ -67,6 +67,12 @@ def superposition(
         InputError: two relations share an answer (two offending facts are named), or an answer has
             no code.
         DoesNotFit: the dtype is too narrow, or the weights exceed the memory.
+
+    Example:
+        >>> disjoint = FactTable.random_disjoint(entities=20, relations=2, seed=0)
+        >>> model = superposition(disjoint)
+        >>> bool(model.answer(3, [1]) == disjoint.answer(3, [1]))
+        True
     """
     require_disjoint(facts)
     n_relations = facts.n_relations

@@ -50,6 +50,10 @@ def check_construction(
     Raises:
         InputError: there is no such construction, it has a name of the catalogue, a size is no
             positive integer, or `facts`, `by` or `dtype` is another word.
+
+    Example:
+        >>> check_construction('selector', N=16, R=2).verdict
+        'PASS'
     """
     if isinstance(mine, str):
         name, entry = mine, construction(mine)

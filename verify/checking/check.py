@@ -46,6 +46,11 @@ def check(folder: str | os.PathLike[str], by: str = "auto") -> Verdict:
 
     Raises:
         ValueError: there is no such choice.
+
+    Example:
+        >>> save(selector(facts), 'model')
+        >>> check('model').verdict
+        'PASS'
     """
     for _ in range(MOST_TRIES):
         before, reported = _which(folder), ""
