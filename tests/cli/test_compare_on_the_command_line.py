@@ -165,7 +165,7 @@ def test_recall_that_is_not_monotone_is_said():
         (["nothing"], "no memory is called 'nothing'; there are"),
         (["-N", "0"], "'0' is not an integer from 1 to 2^40"),
         (["-N", "4,x"], "'x' is not an integer from 1 to 2^40"),
-        (["-N", ",".join(map(str, range(1, 25)))], "are more than 20 sizes"),
+        (["-N", "1:101:1"], "at most 100 sizes (N, R, k); N has 101, R has 1, k has 1 values"),
         (["--answers", "disjoint", "-R", "9"], "9 disjoint sets of answers need as many entities"),
         (["--answers", "disjoint", "-k", "2"], "no information limit is known"),
         (["-k", "2", "--noise-tokens", "3"], "prompts with noise tokens ask for one hop"),

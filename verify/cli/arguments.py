@@ -19,6 +19,7 @@ from verify.cli.commands import (
     lists,
     pretrained,
     saved,
+    separation,
     show,
 )
 from verify.cli.commands.options import Commands
@@ -85,7 +86,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "list": lists.add_list,
     "bound": bounds.add_bound,
     "plan": bounds.add_plan,
-    "separation": bounds.add_separation,
+    "separation": separation.add_separation,
     "facts": facts.add_facts,
     "show": show.add_show,
     "learned": learned.add_learned,

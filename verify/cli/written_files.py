@@ -22,7 +22,7 @@ def require_places(options: argparse.Namespace) -> None:
     given = vars(options)
     made = options.command == "example"
     read = {"FOLDER": given.get("folder"), "FILE": None if made else given.get("file")}
-    read |= {"--templates": given.get("templates")}
+    read |= {"--templates": given.get("templates"), "--style": given.get("style")}
     read |= {f"FILE {i}": path for i, path in enumerate(given.get("journals") or (), 1)}
     named = ("--save", "--json", "--csv", "--plot", "--journal")
     written = {option: given.get(option.strip("-")) for option in named}

@@ -18,12 +18,13 @@ from constructions.guards.wording import counted
 from verify.cells.decided_by import proven_beside
 from verify.cli.commands.cells import say_cell, say_way
 from verify.cli.commands.options import Commands, add_checks
+from verify.cli.commands.sweeping import check_files
 from verify.cli.output import is_wide, say, say_verdict
 from verify.cli.progress import progress
 from verify.cli.questions import Question, question
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import size
-from verify.cli.written_files import check_folder, check_writable, write_text
+from verify.cli.written_files import check_folder
 
 if TYPE_CHECKING:  # which import torch, or take a second to import
     from constructions.model.fact_model import FactModel
@@ -86,7 +87,7 @@ def _run_facts(options: argparse.Namespace) -> int:
     lengths = sorted(
         {len(path) for _, path in questions} | ({options.k} if options.k else set())
     ) or [1]
-    check_writable(options.json)
+    check_files(options)
     check_folder(options.save)
     entry = _chosen(options.construction, facts, lengths)
     if options.by == "none":
@@ -225,7 +226,7 @@ def _report(
 ) -> int:
     """Print the table, the verdict and the answers, and write them."""
     from verify.cli.reports.cells import header
-    from verify.cli.reports.cells_json import as_json
+    from verify.cli.reports.cells_json import write_cells
     from verify.cli.reports.summaries import count, summary
 
     wide = is_wide(options.wide)
@@ -241,6 +242,6 @@ def _report(
     answers: list[dict[str, object]] = []
     for subject, path in questions:
         answers.append(_answered(models[len(path)], subject, path))
-    write_text(options.json, lambda: as_json(results, len(results), answers))
+    write_cells(options.json, options.csv, results, len(results), answers)
     unverified = options.by == "none"  # as asked
     return PASSED if unverified or count(results, len(results))["verdict"] == "PASS" else FAILED

@@ -14,7 +14,7 @@ from verify.cli.commands.own import own_constructions
 from verify.cli.output import say, say_text
 from verify.cli.reports import catalogue
 from verify.cli.status import PASSED
-from verify.cli.values import size
+from verify.cli.values import count, size
 
 
 def add_list(commands: Commands) -> None:
@@ -53,7 +53,7 @@ def add_example(commands: Commands) -> None:
         help="so many paths, each of so many nodes with the centre, which all of them share",
     )
     parser.add_argument(
-        "--seed", type=int, help="of the numbers of a path-star's nodes (default: 0)"
+        "--seed", type=count, help="of the numbers of a path-star's nodes (default: 0)"
     )
     parser.set_defaults(run=_run_example)
 
