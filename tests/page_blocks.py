@@ -19,6 +19,7 @@ PAGES = (
     "docs/quantised.md",
     "docs/show.md",
     "docs/speed.md",
+    "docs/sweeps.md",
     "docs/theorems/noise_tokens.md",
     "docs/trained-proofs.md",
 )

@@ -174,7 +174,7 @@ def test_recall_that_is_not_monotone_is_said():
         (["--seeds", "9-3"], "'9-3' is no range of 1 to 100 seeds"),
         (["--csv", "no/such/folder.csv"], "cannot be written"),
         (["--json", "x", "--csv", "x"], "x"),
-        (["--plot", "x.png"], "x.png: the picture is an SVG; give a file name that ends in .svg"),
+        (["--plot", "x.jpg"], "x.jpg: the picture is an SVG, a PNG or a PDF; give a file name"),
     ],
 )
 def test_bad_input_ends_with_2(words, said, capsys):

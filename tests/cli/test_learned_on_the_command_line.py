@@ -92,7 +92,7 @@ def test_points_that_are_lost_are_said_and_end_with_1(small, monkeypatch, capsys
         (["--seeds", "x"], "'x' is neither a seed nor a range such as 0-4"),
         (["--seeds", "1234567"], "is neither a seed nor a range"),
         (["--json", "no/such/folder.json"], "cannot be written"),
-        (["--plot", "x.png"], "x.png: the picture is an SVG; give a file name that ends in .svg"),
+        (["--plot", "x.jpg"], "x.jpg: the picture is an SVG, a PNG or a PDF; give a file name"),
     ],
 )
 def test_bad_input_ends_with_2(words, said, capsys):

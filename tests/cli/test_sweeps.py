@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import runpy
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,7 @@ from verify.cli.reports.plane_tables import positive_bits
 from verify.cli.reports.rounding import down
 from verify.cli.reports.rows import as_csv, as_parquet, columns_of, write_rows
 
+ROOT = Path(__file__).parent.parent.parent
 SWEEP = ["-N", "2^4:2^6,100", "-R", "2,3", "-k", "1:2"]
 SIZES = [(n, r, k) for n in (16, 32, 64, 100) for r in (2, 3) for k in (1, 2)]
 
@@ -165,12 +169,31 @@ def test_rows_from_python_are_those_of_the_command(tmp_path, capsys):
     assert as_csv(columns_of(sweeps.PlanRow), changed) != path.read_text(), "the control"
 
 
+def test_the_script_of_the_page_draws_what_it_has_read_back(tmp_path):
+    pytest.importorskip("matplotlib")
+    script = ROOT / "docs" / "sweeps.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("99 sizes, 297 rows\ndrawn: ")
+    rows = read(tmp_path / "plans.csv")
+    assert len({(row["N"], row["R"], row["k"], row["construction"]) for row in rows}) == 297
+    assert (tmp_path / "dimension.svg").read_text().count('<g id="axes_') == 9
+    draw = runpy.run_path(str(script))["figure_of"]
+    first = [row for row in rows if (row["R"], row["k"]) == ("4", "1")]
+    line = draw(rows).axes[0].lines[1]
+    assert list(line.get_ydata()) == [
+        float(row["d_model"]) for row in first if row["construction"] == line.get_label()
+    ]
+
+
 def test_pandas_takes_the_rows():
     pandas = pytest.importorskip("pandas")
     found = sweeps.plan_rows([16, 64], [2, 4], [1, 2], only=["key_value"])
     table = pandas.DataFrame(found)
     assert list(table.columns) == list(columns_of(sweeps.PlanRow))
-    assert table.groupby("N").d_model.max().to_dict() == {16: 13, 64: 15}
+    assert table.groupby("N").d_model.max().to_dict() == {16: 11, 64: 13}
 
 
 def test_parquet_holds_the_rows_and_integers_of_any_size(tmp_path):
@@ -181,7 +204,8 @@ def test_parquet_holds_the_rows_and_integers_of_any_size(tmp_path):
     table = parquet.read_table(path).to_pydict()
     assert table["name"] == [row.name for row in rows]
     assert table["beside_bits"] == [row.beside_bits for row in rows]
-    assert table["internal_bits"] == [row.internal_bits for row in rows]  # floats beside integers
+    inside = [row.internal_bits for row in rows]  # floats, and integers beyond 64 bits
+    assert table["internal_bits"] == [None if one is None else float(one) for one in inside]
     large = as_parquet(("a",), [{"a": 2**63}, {"a": None}])
     assert parquet.read_table(io.BytesIO(large)).to_pydict() == {"a": [str(2**63), None]}
     assert path.read_bytes() != as_parquet(columns_of(sweeps.BoundRow), rows[1:]), "the control"

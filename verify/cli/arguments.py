@@ -68,6 +68,8 @@ EXAMPLES = """examples:
     {program} bound -N 4096 -R 4 -k 3 --wrong-share 0.01
     {program} plan -N 1e6 -R 50 -k 3 --max-d 4096
     {program} separation -R 4 -k 3
+  many sizes at once, as a table in a file, and as a figure (docs/sweeps.md):
+    {program} plan -N 2^10:2^20 -R 4,16 -k 1:3 --csv plans.csv --plot dimension.pdf
 
 `geometric-recall` (once installed) and `python -m verify` are the same. In a folder that has a
 verify.py or a constructions.py of its own, the second would run those: there use the first, or
