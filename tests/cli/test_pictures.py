@@ -174,7 +174,7 @@ def test_a_picture_is_in_the_format_of_its_name(words, ending, tmp_path, capsys)
 def test_a_name_that_says_no_format_is_refused_and_nothing_is_written(name, tmp_path, capsys):
     for words in (["bound", *SMALL], ["plan", *SMALL], ["separation", "-R", "4", "-k", "3"]):
         assert main([*words, "--plot", str(tmp_path / name)]) == 2
-        assert "an SVG, a PNG or a PDF; give a file name that ends in" in capsys.readouterr().err
+        assert "an SVG, PNG or PDF; give a file name that ends in" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

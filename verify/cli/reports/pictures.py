@@ -56,7 +56,7 @@ def require_format(path: Path) -> None:
     """Raise InputError unless the name of a picture says a format that is written."""
     if path.suffix.lower() not in FORMATS:
         raise InputError(
-            f"{path}: the picture is an SVG, a PNG or a PDF; give a file name that ends in .svg,"
+            f"{path}: the picture is an SVG, PNG or PDF; give a file name that ends in .svg,"
             " .png or .pdf"
         )
 
