@@ -189,8 +189,8 @@ def _of_rows(
     `rows` are some of them.
     """
     ax, sizes = _axes(ax), _sizes(every or rows)
-    names = list(dict.fromkeys(_name_of(row) for row in every or rows))
-    own = sorted({*names} - CATALOGUE.keys())
+    names: list[str] = list(dict.fromkeys(_name_of(row) for row in every or rows))
+    own: list[str] = sorted(name for name in names if name not in CATALOGUE)
     for name in names:
         place = [*CATALOGUE, *own].index(name)  # the same in every panel and picture
         at: dict[int, float] = {}
