@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.mathtext import MathTextParser
 from own_files import TERNARY
 from strategies import large
-from tiers import few
+from tiers import LONG, few
 
 from bounds.formulas import SIZES, formula
 from bounds.sizes import predicted_for_bijections
@@ -139,7 +139,7 @@ def cells_of(table):
     return re.findall(r"\$([^$]*)\$", table)
 
 
-@pytest.mark.parametrize("words", [["--latex"], ["--latex", "--limits"]])
+@pytest.mark.parametrize("words", [["--latex"], pytest.param(["--latex", "--limits"], marks=LONG)])
 def test_the_table_for_a_paper_is_latex(words, capsys):
     assert main(["list", *words]) == 0
     table = capsys.readouterr().out
