@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from bounds.plans import Budget
-from constructions import CATALOGUE, InputError
+from constructions import CATALOGUE, FactTable, InputError
 from verify.__main__ import main
+from verify.cells.cell import Cell
 from verify.cli.reports import rows as writing
 from verify.cli.reports import sweeps
 from verify.cli.reports.plane_tables import positive_bits
@@ -153,6 +154,28 @@ def test_a_construction_is_verified_at_several_sizes(tmp_path, capsys):
             words, said = [*words[:-2], "-N", "1:999:1"], "at most 1,000 sizes"
         assert main(words) == 2
         assert said in capsys.readouterr().err
+
+
+def test_all_its_journal_and_facts_write_the_same_kind_of_rows(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cells = [Cell("selector", 5, 2), Cell("key_value", 5, 2, 2)]
+    monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda *own: cells)
+    assert main(["all", "--workers", "0", "--journal", "j", "--csv", "all.csv"]) == 0
+    assert main(["journal", "j", "--csv", "journal.csv"]) == 0
+    found = read("all.csv")
+    assert [(row["construction"], row["N"], row["k"]) for row in found] == [
+        ("selector", "5", "1"),
+        ("key_value", "5", "2"),
+    ]
+    assert read("journal.csv") == found
+    FactTable.random_bijections(5, 2, seed=0).to_tsv("facts.tsv")
+    assert main(["facts", "facts.tsv", "-k", "1", "--csv", "facts.csv"]) == 0
+    capsys.readouterr()
+    (row,) = read("facts.csv")
+    assert (row["verdict"], row["R"], row["facts"]) == ("PASS", "2", "given")
+    assert list(row) == list(found[0])
+    assert main(["journal", "j", "--csv", "j"]) == 2
+    assert "j" in capsys.readouterr().err
 
 
 def test_rows_from_python_are_those_of_the_command(tmp_path, capsys):
