@@ -22,7 +22,7 @@ import sympy
 
 from bounds.limits import growth
 from bounds.sizes import Costs, of_bijections
-from bounds.symbols import SYMBOLS, Expressions, bits
+from bounds.symbols import SYMBOLS, bits, expression
 from constructions.catalogue import construction as of_the_catalogue
 from constructions.entry import Construction
 from constructions.guards.errors import InputError
@@ -143,9 +143,7 @@ def formula(construction: str | Construction, size: str) -> Formula:
     if size not in SIZES:
         raise InputError(f"there are formulas of {', '.join(SIZES)}; got {represented(size)}")
     own = {option.symbol: sympy.Symbol(option.symbol) for option in entry.options}
-    others = {name: symbol for name, symbol in own.items() if name not in SYMBOLS}
-    symbols = Expressions(**SYMBOLS, options=others)
-    of_tables = sympy.sympify(getattr(entry.sized(symbols), size))
+    of_tables = expression(lambda s: getattr(entry.sized(s), size))
     settings = {option.name: own[option.symbol] for option in entry.options}
     hops = SYMBOLS["k"] if entry.multi_hop else sympy.Integer(1)
     known = of_bijections(entry, SYMBOLS["N"], SYMBOLS["R"], hops, settings, _bits_needed)

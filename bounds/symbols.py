@@ -147,8 +147,16 @@ class Expressions(Symbols):
         return sympy.Sum(term(_LAYER), (_LAYER, 1, self.k))
 
 
+class OwnOptions(dict[str, sympy.Symbol]):
+    """The options of a user's own construction: each a symbol of its name."""
+
+    def __missing__(self, symbol: str) -> sympy.Symbol:
+        return sympy.Symbol(symbol)
+
+
 def expression(
     formula: Callable[[Symbols], int], known: Mapping[str, sympy.Expr] | None = None
 ) -> sympy.Expr:
     """A size formula as an expression in `SYMBOLS`, some of which may be given."""
-    return sympy.sympify(formula(Expressions(**(SYMBOLS | dict(known or {})))))
+    symbols = Expressions(**(SYMBOLS | dict(known or {})), options=OwnOptions())
+    return sympy.sympify(formula(symbols))

@@ -10,7 +10,7 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.mathtext import MathTextParser
-from own_files import TERNARY
+from own_files import ROOT, TERNARY
 from strategies import large
 from tiers import LONG, few
 
@@ -103,6 +103,11 @@ def test_limits_are_those_of_the_list():
 def test_a_construction_of_ones_own_has_formulas():
     assert formula(TERNARY, "d_mlp").at(N=100, R=4) == 20
     assert r"\log_{3} N" in formula(TERNARY, "d_mlp").latex()
+    least = formula(f"{ROOT / 'docs' / 'least_selector.py'}:mine", "d_model")  # an option D
+    costs = predicted_for_bijections(least.construction, 4096, 4, 1, {"bits_per_coordinate": 3})
+    assert least.at(N=4096, R=4, D=3) == costs.d_model == 16
+    assert least.subs({"D": 3, "R": 4, "N": 4096}) == 16
+    assert least.limit().powers == (0, 1, 0)
 
 
 @pytest.mark.parametrize(
