@@ -53,6 +53,20 @@ class Growth(NamedTuple):
         shown = [factor] if not powers or self.factor != 1 else []
         return " ".join([*shown, *powers])
 
+    def latex(self) -> str:
+        """The same for a paper."""
+        scales = ("N", r"\log_2 N", r"\log_2 \log_2 N")
+        powers = [
+            name if power == 1 else rf"{name}^{{{power}}}" if at == 0 else rf"({name})^{{{power}}}"
+            for at, (name, power) in enumerate(zip(scales, self.powers, strict=True))
+            if power
+        ]
+        factor = sympy.latex(self.factor)
+        if powers and self.factor.is_Add:
+            factor = rf"\left({factor}\right)"
+        shown = [factor] if not powers or self.factor != 1 else []
+        return r" \, ".join([*shown, *powers])
+
 
 def growth(entry: Construction, formula: str | Callable[[Symbols], int]) -> Growth:
     """The leading term as N -> oo, for bijections, of a formula: one of an entry's, by its name in

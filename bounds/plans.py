@@ -5,7 +5,7 @@ formulas alone, at any size.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bounds.sizes import Costs, predicted_for_bijections
@@ -116,3 +116,28 @@ def plans(
                 costs.embedding_bits + costs.unembedding_bits
             )
             yield Plan(entry, given, costs, total)
+
+
+def fitting(
+    all_plans: Iterable[Plan], budget: Budget, every: bool = False
+) -> Iterator[tuple[Plan, list[str]]]:
+    """Plans with the limits that each breaks, those with the fewest bits first: what fits, then
+    what does not.
+
+    Args:
+        all_plans: of one size.
+        budget: what may be spent.
+        every: every choice of options that fits; else the first of each construction. Of one that
+            does not fit with any choice, the choice with the fewest bits alone.
+    """
+    named: set[str] = set()
+    refused: dict[str, tuple[Plan, list[str]]] = {}
+    for plan in sorted(all_plans, key=lambda plan: plan.total_bits):
+        exceeded, name = budget.exceeded_by(plan), plan.entry.name
+        if exceeded:
+            refused.setdefault(name, (plan, exceeded))
+            continue
+        if every or name not in named:
+            yield plan, []
+        named.add(name)
+    yield from (one for name, one in refused.items() if name not in named)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from constructions.entry import Construction
 from constructions.facts.codes import Codebook, bits_needed
@@ -118,19 +119,38 @@ def bijection_values(
     then R m.
     """
     settings = entry.settings(n_relations, hops, given)
-    bits = bits_needed(n_entities)
+    return of_bijections(entry, n_entities, n_relations, hops, settings, bits_needed)
+
+
+def of_bijections(
+    entry: Construction,
+    n_entities: Any,
+    n_relations: Any,
+    hops: Any,
+    settings: Mapping[str, Any],
+    bits: Callable[[Any], Any],
+) -> dict[str, Any]:
+    """The symbols of all formulas for bijections: of numbers numbers, of symbols expressions.
+
+    Args:
+        entry: of the catalogue, or a user's own.
+        n_entities, n_relations, hops: N, R, k.
+        settings: all options by name.
+        bits: the bits of a code of so many values, as `bits_needed` says it of a number.
+    """
+    m = bits(n_entities)
     return {
         "N": n_entities,
         "R": n_relations,
         "k": hops,
         "V": n_entities + n_relations + entry.n_specials,
         "a": n_entities,
-        "m": bits,
-        "M": n_relations * bits,
-        "w": bits,
-        "b": bits,
-        "c": bits_needed(n_relations),
-        "p": bits_needed(entry.positions(hops, settings)),
+        "m": m,
+        "M": n_relations * m,
+        "w": m,
+        "b": m,
+        "c": bits(n_relations),
+        "p": bits(entry.positions(hops, settings)),
         "u": 0,
         **{option.symbol: settings[option.name] for option in entry.options},
     }

@@ -12,11 +12,23 @@ from constructions.sizes import whole_numbers
 from constructions.sizes.symbols import Symbols
 
 SYMBOLS = {
-    field.name: sympy.Symbol(field.name, integer=True, nonnegative=True)
-    for field in fields(Symbols)
-    if field.name != "options"
+    field.name: sympy.Symbol(field.name) for field in fields(Symbols) if field.name != "options"
 }
+"""By name. They carry no assumptions, so that `expression.subs({"N": 100})` finds them."""
 _LAYER = sympy.Symbol("h", integer=True, positive=True)
+
+
+def _to_a_power(latex: str, exp: str | None) -> str:
+    """What sympy asks of a function that it prints with an exponent."""
+    return latex if exp is None else rf"\left({latex}\right)^{{{exp}}}"
+
+
+def _rounded_logarithm(printer: Any, values: sympy.Expr, base: str, exp: str | None) -> str:
+    """ceil(log_base values)."""
+    argument = printer.doprint(values)
+    if not values.is_Atom:
+        argument = rf"\left({argument}\right)"
+    return _to_a_power(rf"\left\lceil \log_{{{base}}} {argument} \right\rceil", exp)
 
 
 class tree(sympy.Function):  # type: ignore[misc]  # sympy has no types
@@ -29,6 +41,11 @@ class tree(sympy.Function):  # type: ignore[misc]  # sympy has no types
             return sum((base**i for i in range(int(terms))), sympy.Integer(0))
         return None
 
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        """I(n), the name that docs/theorems/theorem_4_2.md gives it, with its base."""
+        base, terms = map(printer.doprint, self.args)
+        return _to_a_power(rf"I_{{{base}}}\left({terms}\right)", exp)
+
 
 class bits(sympy.Function):  # type: ignore[misc]  # likewise
     """bits(n) = ceil(log2 n), the bits that tell n values apart; 0 for one."""
@@ -39,6 +56,10 @@ class bits(sympy.Function):  # type: ignore[misc]  # likewise
         if values.is_Pow and values.base == 2:
             return values.exp
         return sympy.Integer(whole_numbers.bits(int(values))) if values.is_Integer else None
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        """A logarithm, rounded up."""
+        return _rounded_logarithm(printer, self.args[0], "2", exp)
 
 
 class digits(sympy.Function):  # type: ignore[misc]  # likewise
@@ -51,6 +72,10 @@ class digits(sympy.Function):  # type: ignore[misc]  # likewise
             return None
         return sympy.Integer(whole_numbers.digits(int(values), int(base)))
 
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        """A logarithm, rounded up."""
+        return _rounded_logarithm(printer, self.args[0], printer.doprint(self.args[1]), exp)
+
 
 class odd(sympy.Function):  # type: ignore[misc]  # likewise
     """odd(n) = n without its factors of two."""
@@ -59,6 +84,11 @@ class odd(sympy.Function):  # type: ignore[misc]  # likewise
     def eval(cls, number: sympy.Expr) -> sympy.Expr | None:
         """A number as soon as n is one."""
         return sympy.Integer(whole_numbers.odd(int(number))) if number.is_Integer else None
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        """An operator with its argument."""
+        argument = printer.doprint(self.args[0])
+        return _to_a_power(rf"\operatorname{{odd}}\left({argument}\right)", exp)
 
 
 class beta(sympy.Function):  # type: ignore[misc]  # likewise
@@ -70,6 +100,11 @@ class beta(sympy.Function):  # type: ignore[misc]  # likewise
         if not relations.is_Integer:
             return None
         return sympy.Integer(whole_numbers.least_gain(int(relations)))
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        """The letter; sympy would take it for Euler's function."""
+        argument = printer.doprint(self.args[0])
+        return _to_a_power(rf"\beta\left({argument}\right)", exp)
 
 
 class Expressions(Symbols):
@@ -112,8 +147,16 @@ class Expressions(Symbols):
         return sympy.Sum(term(_LAYER), (_LAYER, 1, self.k))
 
 
+class OwnOptions(dict[str, sympy.Symbol]):
+    """The options of a user's own construction: each a symbol of its name."""
+
+    def __missing__(self, symbol: str) -> sympy.Symbol:
+        return sympy.Symbol(symbol)
+
+
 def expression(
     formula: Callable[[Symbols], int], known: Mapping[str, sympy.Expr] | None = None
 ) -> sympy.Expr:
     """A size formula as an expression in `SYMBOLS`, some of which may be given."""
-    return sympy.sympify(formula(Expressions(**(SYMBOLS | dict(known or {})))))
+    symbols = Expressions(**(SYMBOLS | dict(known or {})), options=OwnOptions())
+    return sympy.sympify(formula(symbols))

@@ -20,6 +20,7 @@ PAGES = (
     "docs/quantised.md",
     "docs/show.md",
     "docs/speed.md",
+    "docs/sweeps.md",
     "docs/theorems/noise_tokens.md",
     "docs/trained-proofs.md",
     "docs/your-table.md",

@@ -50,12 +50,12 @@ def test_the_picture_is_the_same_every_time(tmp_path):
     pytest.importorskip("matplotlib")
     shown = plane.plane(4096, 4, 2)
     for name in ("one.svg", "other.svg"):
-        plane_picture.draw(shown, tmp_path / name)
+        plane_picture.write(shown, tmp_path / name)
     one = (tmp_path / "one.svg").read_bytes()
     assert one == (tmp_path / "other.svg").read_bytes()
     assert one.startswith(b"<?xml")
     assert len(list(tmp_path.iterdir())) == 2
-    plane_picture.draw(plane.plane(4096, 4, 3), tmp_path / "other.svg")
+    plane_picture.write(plane.plane(4096, 4, 3), tmp_path / "other.svg")
     assert one != (tmp_path / "other.svg").read_bytes()
 
 
@@ -63,4 +63,4 @@ def test_the_picture_is_the_same_every_time(tmp_path):
 def test_a_picture_can_be_drawn_at_every_size(tmp_path):
     pytest.importorskip("matplotlib")
     for n, r, k in ((1, 1, 1), (2, 3, 4), (2**40, 2, 3)):
-        plane_picture.draw(plane.plane(n, r, k), tmp_path / "plane.svg")
+        plane_picture.write(plane.plane(n, r, k), tmp_path / "plane.svg")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import large
 
-from bounds.plans import Budget, plans
+from bounds.plans import Budget, fitting, plans
 from constructions import CATALOGUE, InputError
 from verify.cli.reports.plans import plan_table
 
@@ -52,19 +52,19 @@ def test_a_budget_is_broken_just_beyond_its_limits(n, r, k, data):
 
 
 def test_a_plan_lists_what_fits_cheapest_first_and_why_the_rest_does_not():
-    table, fits = plan_table(4096, 4, 3, Budget(d_model=100), every=False, wide=True)
-    assert fits
+    found = list(fitting(plans(4096, 4, 3), Budget(d_model=100)))
+    table = plan_table(found, wide=True)
     rows, rest = table.split("does not fit")
     bits = [int(row.split()[-1].replace(",", "")) for row in rows.splitlines()[1:]]
     assert bits == sorted(bits)
     assert re.search(r"precomputed: d_model \d+ > 100", rest.replace(",", ""))
-    table, fits = plan_table(4096, 4, 3, Budget(d_model=1), every=False)
-    assert not fits
-    assert table.startswith("nothing fits")
+    found = list(fitting(plans(4096, 4, 3), Budget(d_model=1)))
+    assert all(exceeded for _, exceeded in found)
+    assert plan_table(found).startswith("nothing fits")
 
 
 def test_a_plan_of_all_choices_has_a_line_for_each():
-    table, _ = plan_table(4096, 4, 3, Budget(), every=True)
+    table = plan_table(fitting(plans(4096, 4, 3), Budget(), every=True))
     assert all(plan.label in table for plan in plans(4096, 4, 3))
 
 

@@ -125,11 +125,13 @@ def test_nothing_fits_and_the_status_is_1(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ([], "plan takes a fact file"),
-        (["-N", "4"], "plan takes a fact file"),
-        (["-N", "4", "-R", "2", "--json", "p.json"], "plan takes a fact file"),
+        ([], "plan takes a table in a file"),
+        (["-N", "4"], "plan takes a table in a file"),
         (["f.tsv", "-N", "4"], "leave out -N, or the file"),
         (["f.tsv", "--all"], "leave out --all, or the file"),
+        (["f.tsv", "-k", "1,2"], "a table is planned for one length of paths; -k has 2"),
+        (["f.tsv", "--csv", "p.csv"], "leave out --csv, or the file"),
+        (["f.tsv", "--many", "set"], "of another command: sets f.tsv"),
         (["no.tsv"], "no such file"),
         ([".."], "is a directory"),
         (["f\0.tsv"], "cannot be read"),

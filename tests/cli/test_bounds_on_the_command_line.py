@@ -169,7 +169,7 @@ def test_a_bound_whose_condition_cannot_be_met_says_so(capsys):
         (["plan", "-N", "10", "-R", "2", "-k", "65"], "64 hops; got 2 and 65"),
         (["separation", "-R", "1", "-k", "3"], "nowhere separated"),
         (["separation", "-R", "4", "-k", "100000"], "64 hops; got 4 and 100,000"),
-        (["bound", "-N", "10", "-R", "2", "--plot", "plane.pdf"], "ends in .svg"),
+        (["bound", "-N", "10", "-R", "2", "--plot", "plane.jpg"], "ends in .svg, .png or .pdf"),
         (
             ["bound", "-N", "10", "-R", "2", "--plot", "x.svg", "--json", "x.svg"],
             "--json and --plot are both x.svg; each needs a name",

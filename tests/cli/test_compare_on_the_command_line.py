@@ -56,6 +56,8 @@ def test_the_table_and_the_csv_say_what_the_json_says(few, tmp_path, monkeypatch
     with open(tmp_path / "a.csv") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(NAMES) * 2 * len(LEVELS)
+    in_json = json.loads((tmp_path / "a.json").read_text())["rows"]
+    assert [row["bits"] for row in rows] == [str(row["bits"]) for row in in_json]
     for memory in work["memories"]:
         first = memory["found"][0]["levels"][0]
         bits = sum(one["levels"][0]["bits"] for one in memory["found"]) / 2
@@ -165,7 +167,7 @@ def test_recall_that_is_not_monotone_is_said():
         (["nothing"], "no memory is called 'nothing'; there are"),
         (["-N", "0"], "'0' is not an integer from 1 to 2^40"),
         (["-N", "4,x"], "'x' is not an integer from 1 to 2^40"),
-        (["-N", ",".join(map(str, range(1, 25)))], "are more than 20 sizes"),
+        (["-N", "1:101:1"], "at most 100 sizes (N, R, k); N has 101, R has 1, k has 1 values"),
         (["--answers", "disjoint", "-R", "9"], "9 disjoint sets of answers need as many entities"),
         (["--answers", "disjoint", "-k", "2"], "no information limit is known"),
         (["-k", "2", "--noise-tokens", "3"], "prompts with noise tokens ask for one hop"),
@@ -174,7 +176,7 @@ def test_recall_that_is_not_monotone_is_said():
         (["--seeds", "9-3"], "'9-3' is no range of 1 to 100 seeds"),
         (["--csv", "no/such/folder.csv"], "cannot be written"),
         (["--json", "x", "--csv", "x"], "x"),
-        (["--plot", "x.png"], "x.png: the picture is an SVG; give a file name that ends in .svg"),
+        (["--plot", "x.jpg"], "x.jpg: the picture is an SVG, PNG or PDF; give a file name"),
     ],
 )
 def test_bad_input_ends_with_2(words, said, capsys):

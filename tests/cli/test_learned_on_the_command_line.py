@@ -1,5 +1,6 @@
 """`verify learned`: small points, from the words to the exit status."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -39,6 +40,28 @@ def test_an_experiment_is_run_shown_written_drawn_and_resumed(
     assert again == found  # the seconds too: nothing was trained again
     assert main(["journal", "j"]) == 1  # trained models have no verdict
     assert "0 failed, 2 unknown, 0 lost, 0 left" in capsys.readouterr().out
+
+
+def test_rows_hold_what_was_found_and_sizes_choose_points(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["learned", "threshold", "--seeds", "3-4", "--workers", "0", "-N", "8:16", "-R", "1:2"]
+    assert main([*words, "--json", "a.json", "--csv", "a.csv"]) == 0
+    assert "refuted" not in capsys.readouterr().out  # what was expected is of the whole protocol
+    data = json.loads((tmp_path / "a.json").read_text())
+    with open("a.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    texts = [{k: "" if v is None else str(v) for k, v in row.items()} for row in data["rows"]]
+    assert texts == rows
+    found = data["experiments"]["threshold"]["found"]
+    shares = [right / one["asked"] for one in found for right in one["right"]]
+    assert [float(row["value"]) for row in rows if row["measure"] == "recall"] == shares
+    assert {(row["N"], row["R"], row["k"]) for row in rows} == {("8", "2", "1")}
+    assert [row["seed"] for row in rows if row["measure"] == "recall"] == ["3", "4"] * 2
+    for sizes in (["-N", "9"], ["-R", "3"], ["-k", "2"]):
+        assert main([*words[:6], *sizes]) == 2
+        assert "no experiment has a point of these sizes; there are (N, R, k) = (8, 2, 1)" in (
+            capsys.readouterr().err
+        )
 
 
 def test_what_was_found_before_an_interruption_is_written(small, tmp_path, monkeypatch, capsys):
@@ -92,7 +115,7 @@ def test_points_that_are_lost_are_said_and_end_with_1(small, monkeypatch, capsys
         (["--seeds", "x"], "'x' is neither a seed nor a range such as 0-4"),
         (["--seeds", "1234567"], "is neither a seed nor a range"),
         (["--json", "no/such/folder.json"], "cannot be written"),
-        (["--plot", "x.png"], "x.png: the picture is an SVG; give a file name that ends in .svg"),
+        (["--plot", "x.jpg"], "x.jpg: the picture is an SVG, PNG or PDF; give a file name"),
     ],
 )
 def test_bad_input_ends_with_2(words, said, capsys):

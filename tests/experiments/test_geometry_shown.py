@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from verify.cli.reports.learned_picture import draw
+from verify.cli.reports.learned_picture import write as draw
 from verify.learned.experiments.geometry import GEOMETRY, on_a_graph
 from verify.learned.experiments.geometry_table import SMALL
 from verify.learned.experiments.training import run

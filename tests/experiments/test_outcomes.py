@@ -6,7 +6,7 @@ import pytest
 from made_up_points import made_up, outcome_of
 
 from verify.cli.reports.learned import as_json, lines
-from verify.cli.reports.learned_picture import draw
+from verify.cli.reports.learned_picture import write as draw
 from verify.learned.experiments.frozen import TABLES, least_width
 from verify.learned.experiments.known import EXPERIMENTS
 from verify.learned.experiments.names import DEFAULT, NAMES

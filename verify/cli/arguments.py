@@ -22,6 +22,7 @@ from verify.cli.commands import (
     lists,
     pretrained,
     saved,
+    separation,
     sets,
     show,
 )
@@ -81,6 +82,8 @@ EXAMPLES = """examples:
     {program} bound -N 4096 -R 4 -k 3 --wrong-share 0.01
     {program} plan -N 1e6 -R 50 -k 3 --max-d 4096
     {program} separation -R 4 -k 3
+  many sizes at once, as a table in a file, and as a figure (docs/sweeps.md):
+    {program} plan -N 2^10:2^20 -R 4,16 -k 1:3 --csv plans.csv --plot dimension.pdf
 
 `geometric-recall` (once installed) and `python -m verify` are the same. In a folder that has a
 verify.py or a constructions.py of its own, the second would run those: there use the first, or
@@ -99,7 +102,7 @@ COMMANDS: dict[str, Callable[[Commands], None]] = {
     "list": lists.add_list,
     "bound": bounds.add_bound,
     "plan": bounds.add_plan,
-    "separation": bounds.add_separation,
+    "separation": separation.add_separation,
     "facts": facts.add_facts,
     "import": importing.add_import,
     "ask": ask.add_ask,

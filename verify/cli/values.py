@@ -4,47 +4,96 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 
 from bounds.lower_bound import LARGEST_SIZE
 
 MOST_DIGITS = 4300
 """Of a number, as Python reads them."""
+MOST_SIZES = 1000
+"""That one option may name."""
 
 
 def size(text: str) -> int:
-    """An integer from 1 to 2^40, also as 1e6 or 65_536."""
+    """An integer from 1 to 2^40, as 65536, 65_536, 1e6 or 2^16."""
     value = integer(text)
-    if not 1 <= value <= LARGEST_SIZE:
+    if value is None or not 1 <= value <= LARGEST_SIZE:
         raise argparse.ArgumentTypeError(f"{_shown(text)} is not an integer from 1 to 2^40")
     return value
 
 
 def sizes(text: str) -> tuple[int, ...]:
-    """Integers from 1 to 2^40, as 64 or 64,256,1024: at most 20."""
-    parts = text.split(",")
-    if len(parts) > 20:
-        raise argparse.ArgumentTypeError(f"{_shown(text)} are more than 20 sizes")
-    return tuple(dict.fromkeys(map(size, parts)))
+    """Integers from 1 to 2^40, each once: 64, or lists and ranges as 4,16 or 2^10:2^20 or 1:3 or
+    10:100:30.
+
+    `a:b` has both ends, and doubles between powers of two; else it has every integer. `a:b:s` goes
+    by steps of s, as far as b.
+    """
+    found: dict[int, None] = {}
+    for part in text.split(","):
+        some = _range(part)
+        if len(some) > MOST_SIZES or len(found) + len(some) > MOST_SIZES:
+            raise argparse.ArgumentTypeError(
+                f"{_shown(text)} has more than {MOST_SIZES:,} values; give fewer, such as"
+                " 2^10:2^20, which doubles"
+            )
+        found.update(dict.fromkeys(some))
+    return tuple(found)
+
+
+def _range(text: str) -> Sequence[int]:
+    """One part of a list of sizes: a size, or a range of them, of any length."""
+    parts = [size(part) for part in text.split(":")[:2]]
+    steps = text.split(":")[2:]
+    first, last = parts[0], parts[-1]
+    if len(steps) > 1:
+        raise argparse.ArgumentTypeError(
+            f"{_shown(text)} has {len(steps) + 1} colons; a range is first:last or first:last:step"
+        )
+    if first > last:
+        raise argparse.ArgumentTypeError(
+            f"{_shown(text)} begins at {first:,}, which is more than its end {last:,}"
+        )
+    if steps:
+        return range(first, last + 1, size(steps[0]))
+    if first & (first - 1) == last & (last - 1) == 0:
+        return [first << i for i in range(last.bit_length() - first.bit_length() + 1)]
+    return range(first, last + 1)
 
 
 def budget(text: str) -> int:
-    """A positive integer of any size, also as 1e15."""
+    """A positive integer of any size, also as 1e15 or 2^50."""
     value = integer(text)
-    if value < 1:
+    if value is None or value < 1:
         raise argparse.ArgumentTypeError(f"{_shown(text)} is not a positive integer")
     return value
 
 
-def integer(text: str) -> int:
-    """The integer that is written there, 0 if it is none."""
+def integer(text: str) -> int | None:
+    """The integer that is written there, exactly: 65536, 65_536, 1e6, 2^40; None if it is none.
+
+    Powers and exponents make integers below 10^309, and digits alone those that Python reads.
+    """
+    base, power, exponent = text.strip().partition("^")
+    if power:
+        if not (base.isdecimal() and exponent.isdecimal() and len(base + exponent) <= 12):
+            return None
+        a, b = int(base), int(exponent)
+        return a**b if a < 2 or b * a.bit_length() <= 1024 else None
     try:
         return int(text)
     except ValueError:
-        try:
-            return int(float(text)) if float(text).is_integer() else 0
-        except (ValueError, OverflowError):
-            return 0
+        pass
+    try:
+        value = Decimal(text)
+    except ArithmeticError:
+        return None
+    if not value.is_finite() or not -400 < value.adjusted() <= 308 or len(text) > MOST_DIGITS:
+        return None
+    numerator, denominator = value.as_integer_ratio()
+    return numerator if denominator == 1 else None
 
 
 def margin(text: str) -> float:
@@ -80,12 +129,9 @@ def share(text: str) -> Fraction:
 
 
 def count(text: str) -> int:
-    """A non-negative integer of any size that Python reads."""
-    try:
-        value = int(text) if text.isdecimal() else -1
-    except ValueError:  # too many digits
-        value = -1
-    if value < 0:
+    """A non-negative integer of any size that Python reads, also as 1e6 or 2^40."""
+    value = integer(text)
+    if value is None or value < 0:
         raise argparse.ArgumentTypeError(
             f"{_shown(text)} is not an integer of at least 0 and at most 4,300 digits"
         )
@@ -93,16 +139,17 @@ def count(text: str) -> int:
 
 
 def memory(text: str) -> int:
-    """Bytes, also as 16GiB, 500MB or 2e9."""
+    """Bytes, also as 16GiB, 500MB, 2e9 or 2^34."""
     number, unit = text, 1
     for name, factor in _UNITS.items():
         if text.endswith(name):
             number, unit = text.removesuffix(name), factor
             break
     try:
-        value = float(number) * unit
+        whole = integer(number)
+        value = (float(number) if whole is None else whole) * unit
     except ValueError:
-        value = 0.0
+        value = 0
     if not 1 <= value < 2**63:
         raise argparse.ArgumentTypeError(f"{_shown(text)} is no number of bytes, such as 16GiB")
     return int(value)
@@ -141,6 +188,37 @@ def seeds(text: str) -> tuple[int, ...]:
     found = tuple(range(int(first), int(last) + 1))
     if not 1 <= len(found) <= 100:
         raise argparse.ArgumentTypeError(f"{_shown(text)} is no range of 1 to 100 seeds")
+    return found
+
+
+def inches(text: str) -> tuple[float, float]:
+    """Width and height of a picture in inches, as 4x3, each 1 to 50."""
+    try:
+        width, height = map(float, text.lower().split("x"))
+    except ValueError:
+        width = height = 0.0
+    if not (1 <= width <= 50 and 1 <= height <= 50):
+        raise argparse.ArgumentTypeError(
+            f"{_shown(text)} is no width and height of 1 to 50 inches, such as 4x3"
+        )
+    return width, height
+
+
+def points(text: str) -> int:
+    """How many points a curve has, 10 to 10,000."""
+    value = integer(text)
+    if value is None or not 10 <= value <= 10_000:
+        raise argparse.ArgumentTypeError(
+            f"{_shown(text)} is no number of points from 10 to 10,000"
+        )
+    return value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names, as one or as one,other; each once."""
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if "" in found:
+        raise argparse.ArgumentTypeError(f"{_shown(text)} has an empty name; give NAME,NAME")
     return found
 
 

@@ -22,7 +22,7 @@ def require_places(options: argparse.Namespace) -> None:
     given = vars(options)
     made = options.command == "example"
     read = {"FOLDER": given.get("folder"), "FILE": None if made else given.get("file")}
-    read |= {f"--{option}": given.get(option) for option in ("templates", "questions")}
+    read |= {f"--{option}": given.get(option) for option in ("templates", "questions", "style")}
     read |= {"CHANGES": given.get("changes"), "--remove": given.get("remove")}
     read |= {"OLD": given.get("old"), "NEW": given.get("new")}
     read |= {f"FILE {i}": path for i, path in enumerate(given.get("journals") or (), 1)}

@@ -1,28 +1,34 @@
-"""`verify bound`, `plan` and `separation`: formulas and lower bounds, without any model."""
+"""`verify bound` and `plan`: formulas and lower bounds, without any model."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from bounds.lower_bound import LowerBound
-from constructions.catalogue import writing_tokens
 from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from verify.cells.held_bounds import GRID, check_bound
-from verify.cli.commands.importing import add_reading, read
-from verify.cli.commands.options import Commands, add_json, add_own, add_sizes, add_wide
+from verify.cells.sizes import grid
+from verify.cli.commands.importing import add_reading
+from verify.cli.commands.options import (
+    Commands,
+    add_json,
+    add_only,
+    add_own,
+    add_plot,
+    add_rows,
+    add_sizes,
+    add_wide,
+)
 from verify.cli.commands.own import own_constructions, own_of
+from verify.cli.commands.planned_table import run_plan_of_a_table
+from verify.cli.commands.sweeping import check_files, is_written, look, write
 from verify.cli.output import is_wide, say, say_text, say_verdict
 from verify.cli.status import FAILED, PASSED
-from verify.cli.values import budget, count, share, size
+from verify.cli.values import budget, count, points, share
 from verify.cli.written_files import check_writable, write_text
-
-if TYPE_CHECKING:
-    from bounds.plans import Budget
 
 PLAN_EXAMPLES = """examples:
   python -m verify plan -N 1e6 -R 50 -k 3 --max-d 4000
@@ -63,15 +69,21 @@ def add_bound(commands: Commands) -> None:
             " queries wrong, such as 0.01"
         ),
     )
+    add_plot(parser, "the plane; of several sizes, B_T over the bound against N")
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE.svg", help="also draw the plane (needs matplotlib)"
+        "--points",
+        type=points,
+        metavar="NUMBER",
+        help="of each curve of the plane (default 200)",
     )
     add_own(
         parser,
         "a construction of your own, drawn as a point, or a bound of your own, drawn as a curve"
         " and held against every construction at many sizes",
     )
+    add_only(parser, "bounds and constructions")
     add_json(parser, "the plane")
+    add_rows(parser, "a row for each size and bound, by B_e, or construction")
     parser.set_defaults(run=_run_bound)
 
 
@@ -117,81 +129,90 @@ def add_plan(commands: Commands) -> None:
         help="every choice of options, not just the one with the fewest bits",
     )
     add_own(parser, "a construction of your own that is planned as well")
+    add_only(parser, "constructions")
+    add_plot(parser, "what is needed against N, a panel for each R and k")
+    parser.add_argument(
+        "--figure",
+        choices=("dimension", "bits"),
+        default="dimension",
+        help="what --plot draws: d_model, or all bits for each fact (default dimension)",
+    )
     add_wide(parser, "the bits of facts")
-    add_json(parser, "what is planned for FILE")
+    add_json(parser, "the rows")
+    add_rows(parser, "a row for each size and construction")
     parser.set_defaults(run=_run_plan)
 
 
-def add_separation(commands: Commands) -> None:
-    """The words of `verify separation`."""
-    entry = writing_tokens()[0]
-    parser = commands.add_parser(
-        "separation",
-        help=(
-            "the fewest entities for which chain-of-thought takes fewer bits inside than Theorem"
-            " 4.2 asks without"
-        ),
-        description=(
-            f"Finds the fewest entities N for which {entry.name} has fewer bits inside than"
-            " Theorem 4.2 asks of every model without chain-of-thought whose embeddings are as"
-            " small. `bound` shows the factor at a given N."
-        ),
-    )
-    parser.add_argument("-R", type=size, required=True, metavar="R", help="relations")
-    parser.add_argument("-k", type=size, required=True, metavar="K", help="hops")
-    for known in entry.options:
-        if not known.longest_path:
-            flag = f"--{known.name.replace('_', '-')}"
-            parser.add_argument(flag, type=size, metavar=known.symbol, help=known.help)
-    parser.set_defaults(run=_run_separation)
-
-
 def _run_bound(options: argparse.Namespace) -> int:
-    """The lower bounds and the constructions, at one point or over the plane."""
-    from verify.cli.reports import plane, plane_picture, plane_tables
+    """The lower bounds and the constructions: at one point, over the plane, or over many sizes."""
+    from verify.cli.reports import plane, plane_picture, plane_tables, sweeps, sweeps_picture
 
-    sizes = (options.N, options.R, options.k)
+    sizes = grid(options.N, options.R, options.k, sweeps.MOST_PLANES)
+    if options.wrong_share is not None or options.embedding_bits is not None:
+        _require_one(sizes, options)
     if options.wrong_share is not None:
-        return _run_imperfect(options)
+        return _run_imperfect(options, sizes[0])
     constructions, bounds = own_of(options.own)
     if options.embedding_bits is not None:
-        if options.plot or options.json:
+        if options.plot or options.json or options.csv or options.only:
             raise InputError(
-                "--embedding-bits asks for one point; --plot and --json show the whole plane: give"
-                " one of them"
+                "--embedding-bits asks for one point; --plot, --json, --csv and --only are of the"
+                " whole plane: give one of them"
             )
         b_u = (
             options.embedding_bits
             if options.unembedding_bits is None
             else options.unembedding_bits
         )
-        say_text(plane_tables.bounds_at(*sizes, options.embedding_bits, b_u, bounds))
+        say_text(plane_tables.bounds_at(*sizes[0], options.embedding_bits, b_u, bounds))
         return _hold(bounds, constructions, sizes)
     if options.unembedding_bits is not None:
         raise InputError("--unembedding-bits needs --embedding-bits: give both, or neither")
-    for path in (options.plot, options.json):
-        check_writable(path)
+    check_files(options)
+    if options.points is not None and (options.plot is None or len(sizes) > 1):
+        raise InputError("--points is of the curves of the plane: give --plot, and one size")
+    if options.plot is not None and len(sizes) > 1:
+        sweeps_picture.require_panels(options.R, options.k)
+    axes = (options.N, options.R, options.k)
+    rows = list[sweeps.BoundRow]()
+    for shown in sweeps.planes(*axes, options.only, constructions, bounds):
+        rows += sweeps.rows_of(shown)
+        if len(sizes) == 1 or not is_written(options):
+            say_text(plane_tables.tables(shown))
     if options.plot is not None:
-        plane_picture.require_svg(options.plot)
-        plane_picture.require_matplotlib()
-    shown = plane.plane(*sizes, constructions, bounds)
-    say_text(plane_tables.tables(shown))
-    if options.plot is not None:
-        plane_picture.draw(shown, options.plot)
+        if len(sizes) == 1:
+            plane_picture.write(
+                shown, options.plot, look(options), options.points or plane_picture.POINTS
+            )
+        else:
+            sweeps_picture.write_panels(
+                sweeps_picture.draw_ratio, rows, options.plot, look(options)
+            )
         say(f"drawn: {options.plot}")
-    write_text(
-        options.json, lambda: json.dumps(plane.as_json(shown), indent=1, allow_nan=False) + "\n"
-    )
+    whole = plane.as_json(shown) if len(sizes) == 1 else {}
+    write(options, sweeps.BoundRow, rows, len(sizes), whole)
     return _hold(bounds, constructions, sizes)
 
 
-def _run_imperfect(options: argparse.Namespace) -> int:
+def _require_one(sizes: Sequence[tuple[int, int, int]], options: argparse.Namespace) -> None:
+    """Refuse several sizes where one is asked about."""
+    word = "--embedding-bits" if options.wrong_share is None else "--wrong-share"
+    if len(sizes) > 1:
+        raise InputError(
+            f"{word} is answered at one size; -N, -R and -k make {len(sizes):,}: give one of each"
+        )
+
+
+def _run_imperfect(options: argparse.Namespace, size: tuple[int, int, int]) -> int:
     """The bounds for models that answer some queries wrong."""
     from verify.cli.reports import imperfect
 
     for given, words in (
         (options.own, "--with: constructions and bounds of your own"),
         (options.plot, "--plot: the constructions that are drawn"),
+        (options.style or options.size or options.points, "--style, --size, --points: pictures"),
+        (options.csv, "--csv: the rows"),
+        (options.only, "--only: what it names"),
         (
             options.unembedding_bits is not None,
             "--unembedding-bits: the bounds for every unembedding",
@@ -200,9 +221,7 @@ def _run_imperfect(options: argparse.Namespace) -> int:
         if given:
             raise InputError(f"{words} are of perfect recall; leave out --wrong-share, or this")
     check_writable(options.json)
-    shown = imperfect.imperfect_recall(
-        options.N, options.R, options.k, options.wrong_share, options.embedding_bits
-    )
+    shown = imperfect.imperfect_recall(*size, options.wrong_share, options.embedding_bits)
     say_text(imperfect.table(shown))
     write_text(
         options.json,
@@ -212,12 +231,14 @@ def _run_imperfect(options: argparse.Namespace) -> int:
 
 
 def _hold(
-    bounds: list[LowerBound], constructions: list[Construction], size: tuple[int, int, int]
+    bounds: list[LowerBound],
+    constructions: list[Construction],
+    sizes: Sequence[tuple[int, int, int]],
 ) -> int:
-    """Hold the user's bounds against all constructions, at this size and many others."""
+    """Hold the user's bounds against all constructions, at these sizes and many others."""
     status = PASSED
     for bound in bounds:
-        found = check_bound(bound, constructions, list(dict.fromkeys([*GRID, size])))
+        found = check_bound(bound, constructions, list(dict.fromkeys([*GRID, *sizes])))
         verdict, *why = str(found).split("\n")
         say_verdict(verdict)
         for line in why:
@@ -228,88 +249,34 @@ def _hold(
 
 
 def _run_plan(options: argparse.Namespace) -> int:
-    """The constructions that fit a budget."""
+    """The constructions that fit a budget, at every size."""
     from bounds.plans import Budget
+    from verify.cli.reports import sweeps, sweeps_picture
     from verify.cli.reports.plans import plan_table
 
     budget = Budget(options.max_d, options.max_bits, options.max_depth, options.max_tokens)
     if options.file is not None:
-        return _run_plan_of_a_table(options, budget)
-    if options.N is None or options.R is None or options.json is not None:
-        raise InputError(
-            "plan takes a fact file, with --json if wished, or both -N and -R: give one of these"
-        )
-    wide = is_wide(options.wide)
+        return run_plan_of_a_table(options, budget)
+    if options.N is None or options.R is None:
+        raise InputError("plan takes a table in a file, or both -N and -R: give one of these")
+    wide, axes = is_wide(options.wide), (options.N, options.R, options.k)
     own = own_constructions(options.own)
-    table, fits = plan_table(options.N, options.R, options.k, budget, options.all, wide, own)
-    say_text(table)
-    return PASSED if fits else FAILED
-
-
-def _run_plan_of_a_table(options: argparse.Namespace, budget: Budget) -> int:
-    """What a table takes: of the file what it holds, of each construction what it would be."""
-    from time import perf_counter
-
-    from verify.cells.expected import expected
-    from verify.cli.reports import table_plan
-
-    given = {"-N": options.N, "-R": options.R, "--all": options.all, "--with": options.own}
-    for flag, value in given.items():
-        if value:
-            raise InputError(f"{flag} is of a plan without a table; leave out {flag}, or the file")
-    check_writable(options.json)
-    if options.many == "set":
-        raise InputError(
-            f"sets of answers have one construction, of another command: sets {options.file}"
-        )
-    found_there = read(options)
-    facts = found_there.table()
-    for line in table_plan.table_lines(facts, found_there.conflicts):
-        say(line)
-    started = perf_counter()
-    found = list(expected(facts, options.k, budget))
-    say_text("\n".join(table_plan.plan_lines(found, perf_counter() - started)))
-    write_text(
-        options.json,
-        lambda: table_plan.as_json(options.file, facts, found_there.conflicts, options.k, found),
-    )
-    return PASSED if table_plan.fitting(found) else FAILED
-
-
-def _run_separation(options: argparse.Namespace) -> int:
-    """The fewest entities for which a chain of thought needs fewer bits than any model without."""
-    from bounds.plans import require_listable
-    from bounds.separation import smallest_separation
-    from bounds.sizes import predicted_for_bijections
-    from verify.cli.reports.plans import separation_line
-
-    entry = writing_tokens()[0]
-    given = {
-        known.name: value
-        for known in entry.options
-        if (value := options.k if known.longest_path else getattr(options, known.name)) is not None
-    }
-    require_listable(options.R, options.k)
-    written = predicted_for_bijections(entry, 2, options.R, options.k, given).written_tokens
-    if written < 2:
-        raise InputError(
-            f"a chain of thought writes entities before its answer; {entry.name} of {options.k}"
-            f" hops with {_in_words(given)} writes its answer alone: it needs fewer hops for each"
-            " token than hops"
-        )
-    fixed = smallest_separation(options.R, options.k, given)
-    say(
-        f"R = {options.R:,}, k = {options.k:,}: {entry.name} against all models without, with"
-        " embeddings as small"
-    )
-    say(separation_line(fixed))
-    try:
-        say(separation_line(smallest_separation(options.R, options.k, given, "every")))
-    except InputError as error:
-        say(f"any unembedding: {error}")
-    return PASSED
-
-
-def _in_words(given: Mapping[str, int]) -> str:
-    """Options and their values."""
-    return ", ".join(f"{name} = {value:,}" for name, value in given.items())
+    check_files(options)
+    if options.plot is not None:
+        sweeps_picture.require_panels(options.R, options.k)
+    found = list(sweeps.fitted(*axes, budget, options.all, options.only, own))
+    for (n, r, k), some in found if len(found) == 1 or not is_written(options) else ():
+        if len(found) > 1:
+            say(f"N = {n:,}, R = {r:,}, k = {k:,}")
+        say_text(plan_table(some, wide, own))
+    fit = sum(any(not exceeded for _, exceeded in some) for _, some in found)
+    if is_written(options):
+        rows = sweeps.rows_of_plans(found)
+        write(options, sweeps.PlanRow, rows, len(found))
+        if options.plot is not None:
+            draw = sweeps_picture.FIGURES[options.figure]
+            sweeps_picture.write_panels(draw, rows, options.plot, look(options))
+            say(f"drawn: {options.plot}")
+    if fit < len(found) > 1:
+        say(f"nothing fits at {len(found) - fit:,} of {len(found):,} sizes")
+    return PASSED if fit == len(found) else FAILED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,31 +13,39 @@ from constructions.guards.errors import InputError
 from verify.cells.cell import FACT_KINDS, FORM_NAMES, Cell
 from verify.cells.decided_by import proven_beside
 from verify.cells.grid import default_grid, forms_grid
+from verify.cells.sizes import grid
 from verify.cli.commands.long_work import Finished, add_running, run
 from verify.cli.commands.noise_tokens import run_among_noise
 from verify.cli.commands.options import (
     CELL_COLUMNS,
+    SEVERAL,
     Commands,
     add_checks,
     add_json,
     add_own,
+    add_rows,
     add_wide,
 )
 from verify.cli.commands.own import own_constructions
+from verify.cli.commands.sweeping import check_files
 from verify.cli.output import complain, is_wide, say, say_row, say_text, say_verdict
 from verify.cli.progress import progress
 from verify.cli.status import FAILED, INTERRUPTED, PASSED
-from verify.cli.values import count, option, size
-from verify.cli.written_files import check_folder, check_writable, write_text
+from verify.cli.values import count, option, size, sizes
+from verify.cli.written_files import check_folder
 
 if TYPE_CHECKING:  # which takes a second to import
     from verify.cells.results import CellResult
+
+MOST_CELLS = 1000
+"""Sizes that a construction is run at by one command."""
 
 
 def add_all(commands: Commands) -> None:
     """The words of `verify all`."""
     parser = commands.add_parser("all", help="every construction on the default grid")
     add_json(parser)
+    add_rows(parser, "a row for each cell")
     parser.add_argument(
         "--forms",
         action="store_true",
@@ -56,10 +64,10 @@ def add_constructions(commands: Commands, names: Iterable[str]) -> None:
         where = f"Theorem {entry.theorem}" if name in CATALOGUE else "your own construction"
         said = f"{where}: {entry.claim}".replace("%", "%%")
         one = commands.add_parser(name, help=said, description=said)
-        one.add_argument("-N", type=size, required=True, metavar="N", help="entities")
-        one.add_argument("-R", type=size, required=True, metavar="R", help="relations")
+        one.add_argument("-N", type=sizes, required=True, metavar="N", help=f"entities{SEVERAL}")
+        one.add_argument("-R", type=sizes, required=True, metavar="R", help="relations, likewise")
         if entry.multi_hop:
-            one.add_argument("-k", type=size, required=True, metavar="K", help="hops")
+            one.add_argument("-k", type=sizes, required=True, metavar="K", help="hops, likewise")
         for known in entry.options:
             one.add_argument(
                 f"--{known.name.replace('_', '-')}",
@@ -105,7 +113,7 @@ def _run_all(options: argparse.Namespace) -> int:
     """`verify all`: the default grid, side by side."""
     own_constructions(options.own)  # said before any cell is run
     cells = default_grid(*options.own) + (forms_grid(*options.own) if options.forms else [])
-    check_writable(options.json)
+    check_files(options)
     from verify.cells.jobs import CELLS
     from verify.cli.reports.cells import header
 
@@ -119,18 +127,25 @@ def _run_construction(options: argparse.Namespace) -> int:
     """One construction at one size."""
     entry = construction(options.command)
     asked = [(known.name, getattr(options, known.name)) for known in entry.options]
-    cell = Cell(
-        construction=options.command,
-        entities=options.N,
-        relations=options.R,
-        hops=options.k if entry.multi_hop else 1,
-        options=tuple((name, value) for name, value in asked if value is not None),
-        facts=options.facts,
-        seed=options.seed,
-        dtype=options.dtype,
-        logits=options.logits,
-        form=options.form or "",
-    )
+    cells = [
+        Cell(
+            construction=options.command,
+            entities=n,
+            relations=r,
+            hops=k,
+            options=tuple((name, value) for name, value in asked if value is not None),
+            facts=options.facts,
+            seed=options.seed,
+            dtype=options.dtype,
+            logits=options.logits,
+            form=options.form or "",
+        )
+        for n, r, k in grid(options.N, options.R, options.k if entry.multi_hop else 1, MOST_CELLS)
+    ]
+    cell = cells[0]
+    for given, word in ((options.save, "--save"), (options.noise_tokens, "--noise-tokens")):
+        if len(cells) > 1 and given is not None:
+            raise InputError(f"{word} takes one size; -N, -R and -k make {len(cells):,}")
     if options.noise_tokens is not None:
         return run_among_noise(cell, options.noise_tokens, options)
     if cell.form and options.save is not None:
@@ -142,12 +157,12 @@ def _run_construction(options: argparse.Namespace) -> int:
         raise InputError(
             "a proof is about a construction as it is built; --form is decided by queries"
         )
-    return _run_alone(cell, options)
+    return _run_here(cells, options)
 
 
-def _run_alone(cell: Cell, options: argparse.Namespace) -> int:
-    """One cell in this process, of which all phases are shown."""
-    check_writable(options.json)
+def _run_here(cells: Sequence[Cell], options: argparse.Namespace) -> int:
+    """Cells one after the other in this process, each of which is shown as in a run of its own."""
+    check_files(options)
     check_folder(options.save)
     from verify.cells.verifying import run_cell
     from verify.cli.reports.cells import header
@@ -156,20 +171,22 @@ def _run_alone(cell: Cell, options: argparse.Namespace) -> int:
     results, interrupted = [], False
     say(header(wide))
     try:
-        with progress("queries") as begin:
-            proven = proven_beside(options.by)
-            results.append(run_cell(cell, begin, proven, options.save, options.by, say))
-        say_cell(results[0], wide)
-        say_way(results[0], options.save)
+        for cell in cells:
+            with progress("queries") as begin:
+                proven = proven_beside(options.by)
+                results.append(run_cell(cell, begin, proven, options.save, options.by, say))
+            say_cell(results[-1], wide)
+            say_way(results[-1], options.save)
     except KeyboardInterrupt:
         interrupted = True
-    return conclude(Finished(results, 1, interrupted), time.perf_counter() - started, options)
+    found = Finished(results, len(cells), interrupted)
+    return conclude(found, time.perf_counter() - started, options)
 
 
 def conclude(found: Finished[CellResult], seconds: float, options: argparse.Namespace) -> int:
     """Print what all cells amount to, and write the results; returns the exit status."""
     from verify.cli.reports import summaries
-    from verify.cli.reports.cells_json import as_json
+    from verify.cli.reports.cells_json import write_cells
 
     results, planned = found.results, found.planned
     if any(result.bounds is not None for result in results):
@@ -177,7 +194,7 @@ def conclude(found: Finished[CellResult], seconds: float, options: argparse.Name
     if any(result.cell.form for result in results):
         say(summaries.forms_summary(results))
     say_verdict(summaries.summary(results, planned, seconds))
-    write_text(options.json, lambda: as_json(results, planned))
+    write_cells(options.json, options.csv, results, planned)
     if found.interrupted:
         complain("interrupted: the cells that were not run are unknown")
         return INTERRUPTED

@@ -6,23 +6,27 @@ import argparse
 import itertools
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from constructions.facts.limits import require_path, require_runnable
 from constructions.guards.wording import brief, joined
+from verify.cells.sizes import grid
 from verify.cli.commands.long_work import add_running, run
-from verify.cli.commands.options import Commands, add_json
+from verify.cli.commands.options import Commands, add_json, add_plot, add_rows, add_sizes
+from verify.cli.commands.sweeping import check_files, look
 from verify.cli.output import complain, folded, say, say_text
 from verify.cli.status import BAD_INPUT, FAILED, INTERRUPTED, PASSED
-from verify.cli.values import count, seeds, size, sizes
-from verify.cli.written_files import check_writable, write_text
+from verify.cli.values import count, seeds
+from verify.cli.written_files import write_text
 from verify.learned.experiments.points import REPORTED
 from verify.rivals.limit import LEVELS, limit
 from verify.rivals.work import Answers, Work
 
 if TYPE_CHECKING:  # which takes seconds to import
-    from verify.rivals.compared import Compared
+    pass
+
+MOST_WORKS = 100
+"""Sizes that are compared by one command."""
 
 
 def add_compare(commands: Commands) -> None:
@@ -44,15 +48,7 @@ def add_compare(commands: Commands) -> None:
         metavar="NAME",
         help="memories to compare, in place of all; the table has their names",
     )
-    for name, what in (("-N", "entities"), ("-R", "relations")):
-        parser.add_argument(
-            name,
-            type=sizes,
-            required=True,
-            metavar=name[1],
-            help=f"{what}; several as 64,256, which are compared one after the other",
-        )
-    parser.add_argument("-k", type=size, default=1, metavar="K", help="hops (default 1)")
+    add_sizes(parser)
     parser.add_argument(
         "--answers",
         choices=get_args(Answers),
@@ -77,42 +73,32 @@ def add_compare(commands: Commands) -> None:
         help=f"of the facts, from A to B (default {REPORTED[0]}-{REPORTED[-1]})",
     )
     add_json(parser, "all that was found")
-    parser.add_argument(
-        "--csv",
-        type=Path,
-        metavar="FILE",
-        help="also write a line for each memory, seed and level as CSV",
-    )
-    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw it, as SVG")
+    add_rows(parser, "a row for each memory, seed and level")
+    add_plot(parser, "it")
     add_running(parser)
     parser.set_defaults(run=_run_compare, own=[])
 
 
 def _run_compare(options: argparse.Namespace) -> int:
     """Memories side by side."""
-    require_path(options.k, "-k")
-    for n, r in itertools.product(options.N, options.R):
-        require_runnable(n * r**options.k)
+    sizes = grid(options.N, options.R, options.k, MOST_WORKS)
+    for n, r, k in sizes:
+        require_path(k, "-k")
+        require_runnable(n * r**k)
     works = [
-        Work(n, r, options.k, options.answers, options.noise_tokens, options.seeds[0])
-        for n, r in itertools.product(options.N, options.R)
+        Work(*size, options.answers, options.noise_tokens, options.seeds[0]) for size in sizes
     ]
     for work, level in itertools.product(works, LEVELS):
         limit(work, level)  # refuses what has none, before any work
-    for path in (options.json, options.csv, options.plot):
-        check_writable(path)
-    if options.plot is not None:
-        from verify.cli.reports.plane_picture import require_matplotlib, require_svg
-
-        require_svg(options.plot)
-        require_matplotlib()
+    check_files(options)
     return _compare(works, options)
 
 
 def _compare(works: Sequence[Work], options: argparse.Namespace) -> int:
     """The search, and what is shown and written of it."""
     from verify.cli.reports.compared import lines
-    from verify.cli.reports.compared_files import as_csv, as_json
+    from verify.cli.reports.compared_files import COLUMNS, as_json, rows
+    from verify.cli.reports.rows import write_rows
     from verify.rivals.all import ALL
     from verify.rivals.compared import compared
     from verify.rivals.searches import SEARCHES, searches
@@ -135,20 +121,15 @@ def _compare(works: Sequence[Work], options: argparse.Namespace) -> int:
         f" {time.perf_counter() - started:.0f} s"
     )
     write_text(options.json, lambda: as_json(found))
-    write_text(options.csv, lambda: as_csv(found))
+    write_rows(options.csv, COLUMNS, rows(found))
     if options.plot is not None:
-        _draw(found, options.plot)
+        from verify.cli.reports.compared_picture import write
+
+        write(found, options.plot, look(options))
+        say(f"drawn: {options.plot}")
     if finished.interrupted:
         complain("interrupted: searches that were not run are unknown")
         return INTERRUPTED
     whole = len(finished.results) == finished.planned
     sound = not any(one.lost() or list(one.below()) for one in found)
     return PASSED if whole and sound else FAILED
-
-
-def _draw(found: Sequence[Compared], path: Path) -> None:
-    """Draw what was found."""
-    from verify.cli.reports.compared_picture import draw
-
-    draw(found, path)
-    say(f"drawn: {path}")

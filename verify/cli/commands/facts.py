@@ -18,12 +18,13 @@ from verify.cells.decided_by import proven_beside
 from verify.cli.commands.cells import say_cell, say_way
 from verify.cli.commands.importing import add_reading, read
 from verify.cli.commands.options import Commands, add_checks
+from verify.cli.commands.sweeping import check_files
 from verify.cli.output import is_wide, say, say_verdict
 from verify.cli.progress import progress
 from verify.cli.questions import answer_data, answer_line, question, text_of
 from verify.cli.status import FAILED, PASSED
 from verify.cli.values import count, size
-from verify.cli.written_files import check_folder, check_writable, write_text
+from verify.cli.written_files import check_folder
 
 if TYPE_CHECKING:  # which import torch, or take a second to import
     from constructions.model.fact_model import FactModel
@@ -114,7 +115,7 @@ def _run_facts(options: argparse.Namespace) -> int:
     lengths = sorted(
         {len(asked.path) for _, asked in questions} | ({options.k} if options.k else set())
     ) or [1]
-    check_writable(options.json)
+    check_files(options)
     check_folder(options.save)
     entry = _chosen(options.construction, facts, lengths)
     if options.by == "none":
@@ -247,7 +248,7 @@ def _report(
 ) -> int:
     """Print the table, the verdict and the answers, and write them."""
     from verify.cli.reports.cells import header
-    from verify.cli.reports.cells_json import as_json
+    from verify.cli.reports.cells_json import write_cells
     from verify.cli.reports.summaries import count as counts
     from verify.cli.reports.summaries import summary
 
@@ -262,6 +263,6 @@ def _report(
     else:
         say(NOT_VERIFIED)
     answers = _answers(models, questions)
-    write_text(options.json, lambda: as_json(results, len(results), answers))
+    write_cells(options.json, options.csv, results, len(results), answers)
     unverified = options.by == "none"  # as asked
     return PASSED if unverified or counts(results, len(results))["verdict"] == "PASS" else FAILED

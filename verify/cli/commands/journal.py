@@ -12,12 +12,20 @@ from constructions.guards.errors import InputError
 from constructions.guards.user_code import is_reference
 from verify.cli.commands import cells, saved
 from verify.cli.commands.long_work import Finished
-from verify.cli.commands.options import CELL_COLUMNS, Commands, add_json, add_own, add_wide
+from verify.cli.commands.options import (
+    CELL_COLUMNS,
+    Commands,
+    add_json,
+    add_own,
+    add_rows,
+    add_wide,
+)
 from verify.cli.commands.own import own_constructions
+from verify.cli.commands.sweeping import check_files, is_written
 from verify.cli.output import complain, is_wide, say, say_text, say_verdict
 from verify.cli.reports import journals
 from verify.cli.status import FAILED, PASSED
-from verify.cli.written_files import check_writable, write_text
+from verify.cli.written_files import check_writable
 from verify.runner.code_version import code_version, own_files
 from verify.runner.contents import Contents, read
 from verify.runner.job import Argument, Kind, Result
@@ -67,6 +75,7 @@ def add_journal(commands: Commands) -> None:
     )
     add_wide(parser, CELL_COLUMNS)
     add_json(parser, "the results, as the command itself does,")
+    add_rows(parser, "a row for each cell")
     parser.add_argument(
         "-o", dest="merged", type=Path, metavar="FILE", help="write all as one journal: a new file"
     )
@@ -76,7 +85,7 @@ def add_journal(commands: Commands) -> None:
 
 def _run_journal(options: argparse.Namespace) -> int:
     """Sum up journals, show their results, or write them as one."""
-    check_writable(options.json)
+    check_files(options)
     check_writable(options.merged)
     if options.merged is not None and options.merged.exists():
         raise InputError(f"{options.merged} exists, and is not overwritten; name a new file")
@@ -87,7 +96,7 @@ def _run_journal(options: argparse.Namespace) -> int:
         say_verdict(journals.verdict_line(count))
         return FAILED
     own_constructions(options.own)
-    if options.table or options.json is not None:
+    if options.table or is_written(options):
         _require_kinds(merged, options)
     if options.table:
         status = _say_tables(merged, options)
@@ -96,8 +105,8 @@ def _run_journal(options: argparse.Namespace) -> int:
         say_text(journals.journal_lines(merged, present))
         say_verdict(journals.verdict_line(count))
         status = PASSED if count.verdict == "PASS" else FAILED
-        if options.json is not None:
-            _write_json(merged, options)
+        if is_written(options):
+            _write_cells(merged, options)
     if options.merged is not None:
         write_atomically(options.merged, merged.as_lines())
     return status
@@ -121,9 +130,10 @@ def _require_kinds(merged: Merged, options: argparse.Namespace) -> None:
                 f"there are jobs of the kind {kind!r}, of which this version of the program makes"
                 " no table"
             )
-    if options.json is not None and CELL not in merged.planned.values():
+    if is_written(options) and CELL not in merged.planned.values():
+        word, what = ("--json", "JSON is") if options.json is not None else ("--csv", "rows are")
         raise InputError(
-            "there are no cells, and JSON is written of cells alone; leave out --json"
+            f"there are no cells, and {what} written of cells alone; leave out {word}"
         )
     for plan in merged.plans:
         if plan.code == merged.code:
@@ -161,12 +171,12 @@ def _say_tables(merged: Merged, options: argparse.Namespace) -> int:
     return PASSED if set(statuses) == {PASSED} else FAILED
 
 
-def _write_json(merged: Merged, options: argparse.Namespace) -> None:
+def _write_cells(merged: Merged, options: argparse.Namespace) -> None:
     """Write the results of cells."""
-    from verify.cli.reports.cells_json import as_json
+    from verify.cli.reports.cells_json import write_cells
 
     results = list(_cells(merged, options.own))
-    write_text(options.json, lambda: as_json(results, _n_planned(merged, CELL)))
+    write_cells(options.json, options.csv, results, _n_planned(merged, CELL))
 
 
 def _n_planned(merged: Merged, kind: str) -> int:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from constructions.guards.errors import InputError
 from constructions.guards.wording import brief, joined
 from verify.cli.commands.long_work import add_running, run
-from verify.cli.commands.options import Commands, add_json
+from verify.cli.commands.options import SEVERAL, Commands, add_json, add_plot, add_rows
+from verify.cli.commands.sweeping import check_files, look
 from verify.cli.output import complain, folded, say, say_text
 from verify.cli.status import BAD_INPUT, FAILED, INTERRUPTED, PASSED
-from verify.cli.values import seeds
-from verify.cli.written_files import check_writable, write_text
+from verify.cli.values import seeds, sizes
+from verify.cli.written_files import write_text
 from verify.learned.experiments.names import DEFAULT, NAMES
 from verify.learned.experiments.points import REPORTED, Point, seeded
 
 if TYPE_CHECKING:  # which takes seconds to import
+    from verify.cli.reports.pictures import Look
     from verify.learned.experiments.experiment import Experiment
     from verify.learned.experiments.found import Found
 
@@ -35,7 +39,8 @@ def add_learned(commands: Commands) -> None:
             f" (docs/learned.md). The experiments are: {listed}. `learned pretrained` measures a"
             " language model from a local folder, see `learned pretrained --help`. By default"
             f" {', '.join(DEFAULT)}. Exit status 0 if all models were trained, whatever came out;"
-            " 1 if some were not."
+            " 1 if some were not. -N, -R and -k choose among the sizes of the protocols; what was"
+            " expected is not compared then."
         ),
     )
     parser.add_argument(
@@ -59,6 +64,13 @@ def add_learned(commands: Commands) -> None:
             " settings and expectations were chosen by 0-4)"
         ),
     )
+    for word, what in (("-N", "entities"), ("-R", "relations"), ("-k", "hops")):
+        parser.add_argument(
+            word,
+            type=sizes,
+            metavar=word[1].upper(),
+            help=f"of the sizes of the experiments those of so many {what} alone{SEVERAL}",
+        )
     parser.add_argument(
         "--graph",
         type=Path,
@@ -69,9 +81,8 @@ def add_learned(commands: Commands) -> None:
         ),
     )
     add_json(parser, "all that was found")
-    parser.add_argument(
-        "--plot", type=Path, metavar="FILE.svg", help="also draw it, a panel for each, as SVG"
-    )
+    add_rows(parser, "a row for each point, seed and measure")
+    add_plot(parser, "it, a panel for each")
     add_running(parser)
     parser.set_defaults(run=_run_learned, own=[])
 
@@ -88,14 +99,9 @@ def _run_learned(options: argparse.Namespace) -> int:
     if options.graph is not None and names != ["geometry"]:
         complain("error: --graph is for the experiment `geometry` alone: learned geometry --graph")
         return BAD_INPUT
-    check_writable(options.json)
-    check_writable(options.plot)
-    if options.plot is not None:
-        from verify.cli.reports.plane_picture import require_matplotlib, require_svg
-
-        require_svg(options.plot)
-        require_matplotlib()
-    from verify.cli.reports.learned import as_json
+    check_files(options)
+    from verify.cli.reports.learned import LearnedRow, as_json, rows
+    from verify.cli.reports.rows import columns_of, write_rows
     from verify.learned.experiments.known import EXPERIMENTS
     from verify.learned.experiments.training import LEARNED
 
@@ -108,6 +114,9 @@ def _run_learned(options: argparse.Namespace) -> int:
     points = {
         name: seeded(one.points(options.full), options.seeds) for name, one in chosen.items()
     }
+    if any((options.N, options.R, options.k)):
+        points = _of_these_sizes(points, options)
+        chosen = {name: replace(chosen[name], expectations=()) for name in points}
     outcomes = _Outcomes(chosen, points, options.full)
     started = time.perf_counter()
     every = [point for some in points.values() for point in some]
@@ -118,8 +127,9 @@ def _run_learned(options: argparse.Namespace) -> int:
         f" {', '.join(map(str, options.seeds))}, in {time.perf_counter() - started:.0f} s"
     )
     write_text(options.json, lambda: as_json(outcomes.every(), options.full, options.seeds))
+    write_rows(options.csv, columns_of(LearnedRow), rows(outcomes.every()))
     if options.plot is not None:
-        _draw(outcomes.whole, options.plot)
+        _draw(outcomes.whole, options.plot, look(options))
     if finished.interrupted:
         complain("interrupted: points that were not run are unknown")
         return INTERRUPTED
@@ -127,14 +137,40 @@ def _run_learned(options: argparse.Namespace) -> int:
     return PASSED if done and not any(one.lost for one in finished.results) else FAILED
 
 
-def _draw(whole: Sequence[tuple[str, Experiment, list[Found]]], path: Path) -> None:
+def _of_these_sizes(
+    points: Mapping[str, Sequence[Point]], options: argparse.Namespace
+) -> dict[str, list[Point]]:
+    """The points that have the sizes that are asked for, by the experiments that have some.
+
+    Raises:
+        InputError: none has.
+    """
+    asked = (options.N, options.R, options.k)
+    kept = {
+        name: [
+            point
+            for point in some
+            if all(not axis or one in axis for one, axis in zip(point.n_r_k, asked, strict=True))
+        ]
+        for name, some in points.items()
+    }
+    if not any(kept.values()):
+        there = dict.fromkeys(point.n_r_k for some in points.values() for point in some)
+        raise InputError(
+            "no experiment has a point of these sizes; there are (N, R, k) ="
+            f" {brief(', '.join(map(str, there)))}"
+        )
+    return {name: some for name, some in kept.items() if some}
+
+
+def _draw(whole: Sequence[tuple[str, Experiment, list[Found]]], path: Path, look: Look) -> None:
     """Draw the experiments of which all points are known, or say that there are none."""
     if not whole:
         complain(f"{path}: not drawn, since no experiment is whole")
         return
-    from verify.cli.reports.learned_picture import draw
+    from verify.cli.reports.learned_picture import write
 
-    draw([(experiment, found) for _, experiment, found in whole], path)
+    write([(experiment, found) for _, experiment, found in whole], path, look)
     say(f"drawn: {path}")
 
 

@@ -14,13 +14,18 @@ from verify.cli.commands.own import own_constructions
 from verify.cli.output import say, say_text
 from verify.cli.reports import catalogue
 from verify.cli.status import PASSED
-from verify.cli.values import size
+from verify.cli.values import count, size
 
 
 def add_list(commands: Commands) -> None:
     """The words of `verify list`."""
     parser = commands.add_parser("list", help="what can be verified: construction, theorem, claim")
     parser.add_argument("--markdown", action="store_true", help="as the table of docs/README.md")
+    parser.add_argument(
+        "--latex",
+        action="store_true",
+        help="the sizes as a table in LaTeX, for a paper; with --limits, how they grow",
+    )
     parser.add_argument(
         "--limits",
         action="store_true",
@@ -48,7 +53,7 @@ def add_example(commands: Commands) -> None:
         help="so many paths, each of so many nodes with the centre, which all of them share",
     )
     parser.add_argument(
-        "--seed", type=int, help="of the numbers of a path-star's nodes (default: 0)"
+        "--seed", type=count, help="of the numbers of a path-star's nodes (default: 0)"
     )
     parser.set_defaults(run=_run_example)
 
@@ -56,9 +61,14 @@ def add_example(commands: Commands) -> None:
 def _run_list(options: argparse.Namespace) -> int:
     """The catalogue."""
     own = own_constructions(options.own)
-    if own and options.markdown:
-        raise InputError("--markdown is the table of the catalogue; it takes no --with")
-    if options.limits:
+    for given, word in ((options.markdown, "--markdown"), (options.latex, "--latex")):
+        if own and given:
+            raise InputError(f"{word} is the table of the catalogue; it takes no --with")
+    if options.markdown and (options.latex or options.limits):
+        raise InputError("--markdown is one table; give it without --latex and --limits")
+    if options.latex:
+        say_text(catalogue.latex_limits() if options.limits else catalogue.latex_table())
+    elif options.limits:
         say_text(catalogue.limits_lines(own))
     else:
         lines = catalogue.catalogue_lines(own)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from verify.cells.cell import BY, DTYPES
-from verify.cli.values import size
+from verify.cli.values import inches, names, sizes
 from verify.queries.answers import LOGITS
 
 Commands: TypeAlias = "argparse._SubParsersAction[Any]"
@@ -19,6 +19,19 @@ def add_json(parser: argparse.ArgumentParser, what: str = "the result") -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help=f"also write {what} as JSON")
 
 
+def add_rows(parser: argparse.ArgumentParser, what: str) -> None:
+    """Where results are written as rows in long format."""
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help=(
+            f"also write {what} as CSV; as Parquet where the name ends in .parquet, which needs"
+            " pyarrow (docs/sweeps.md)"
+        ),
+    )
+
+
 def add_wide(parser: argparse.ArgumentParser, what: str) -> None:
     """Whether tables have all columns."""
     parser.add_argument(
@@ -28,11 +41,55 @@ def add_wide(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
+SEVERAL = "; several as 4,16 or 2^10:2^20, which doubles, or 1:3 or 10:100:30"
+"""Of an option that takes several sizes."""
+
+
 def add_sizes(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    """N, R and k of a formula."""
-    parser.add_argument("-N", type=size, required=required, metavar="N", help="entities")
-    parser.add_argument("-R", type=size, required=required, metavar="R", help="relations")
-    parser.add_argument("-k", type=size, default=1, metavar="K", help="hops (default 1)")
+    """N, R and k of a formula, of which each may have several values."""
+    parser.add_argument(
+        "-N",
+        type=sizes,
+        required=required,
+        metavar="N",
+        help=f"entities{SEVERAL} (docs/sweeps.md)",
+    )
+    parser.add_argument(
+        "-R", type=sizes, required=required, metavar="R", help="relations, likewise"
+    )
+    parser.add_argument(
+        "-k", type=sizes, default=(1,), metavar="K", help="hops, likewise (default 1)"
+    )
+
+
+def add_plot(parser: argparse.ArgumentParser, what: str) -> None:
+    """The picture, and how it looks."""
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        metavar="FILE",
+        help=f"also draw {what}, as FILE.svg, FILE.pdf or FILE.png (needs matplotlib)",
+    )
+    parser.add_argument(
+        "--style", type=Path, metavar="FILE.mplstyle", help="of the picture: a style of matplotlib"
+    )
+    parser.add_argument(
+        "--size",
+        type=inches,
+        metavar="WxH",
+        help="of the picture, in inches, such as 4x3",
+    )
+
+
+def add_only(parser: argparse.ArgumentParser, what: str) -> None:
+    """Which rows and curves there are."""
+    parser.add_argument(
+        "--only",
+        type=names,
+        default=(),
+        metavar="NAME,NAME",
+        help=f"of these {what} alone",
+    )
 
 
 def add_own(parser: argparse.ArgumentParser, what: str) -> None:
@@ -85,6 +142,7 @@ def add_checks(parser: argparse.ArgumentParser, *also: str) -> None:
     )
     add_wide(parser, CELL_COLUMNS)
     add_json(parser)
+    add_rows(parser, "a row for each cell")
     parser.add_argument(
         "--save",
         type=Path,

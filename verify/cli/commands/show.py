@@ -79,14 +79,12 @@ def add_show(commands: Commands) -> None:
 def _run_show(options: argparse.Namespace) -> int:
     """Print the table, and draw the picture."""
     from verify.cli.reports.mechanism import table
-    from verify.cli.reports.mechanism_picture import draw, require_format
-    from verify.cli.reports.plane_picture import require_matplotlib
+    from verify.cli.reports.mechanism_picture import draw
+    from verify.cli.reports.pictures import check_picture
     from verify.queries.showing import shown
 
     check_writable(options.plot)
-    if options.plot is not None:
-        require_format(options.plot)
-        require_matplotlib()
+    check_picture(options.plot)
     model, asked = _model(options)
     found = shown(model, asked.subject, list(asked.path))
     say_text(table(found))

@@ -5,12 +5,72 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from verify.cells.results import CellResult
 from verify.cli.reports.checks import sample_as_data
+from verify.cli.reports.rows import as_data, columns_of, write_rows
 from verify.cli.reports.summaries import count
+from verify.cli.written_files import write_text
+
+
+@dataclass(frozen=True)
+class CellRow:
+    """A cell in long format: of `cell_as_data` what is a number or a word; None if never reached.
+
+    Attributes:
+        N, R, k: entities, relations, hops.
+        construction, theorem: what was built.
+        options: as `looked_up=2 ...`, those that were given.
+        facts, form, dtype: of which kind, in which other form, of which numbers.
+        verdict, reason: PASS, FAIL or UNKNOWN, and why.
+        queries, wrong, unknown: that were run, answered wrong, left open by rounding.
+        margin: the smallest.
+        by: what decides, `queries`, `proof` or `both`.
+        d_model, d_mlp, n_layers, n_heads, parameters: the sizes as counted.
+        internal_bits, internal_fact_bits, embedding_bits, unembedding_bits: B_T, dense and of
+            facts, B_e, B_u.
+        separated: the factor below all models without chain-of-thought, if it is one.
+        seconds: that the cell took.
+    """
+
+    N: int
+    R: int
+    k: int
+    construction: str
+    theorem: str
+    options: str
+    facts: str
+    form: str
+    dtype: str
+    verdict: str
+    reason: str
+    queries: int | None
+    wrong: int | None
+    unknown: int | None
+    margin: float | None
+    by: str | None
+    d_model: int | None
+    d_mlp: int | None
+    n_layers: int | None
+    n_heads: int | None
+    parameters: int | None
+    internal_bits: int | None
+    internal_fact_bits: int | None
+    embedding_bits: int | None
+    unembedding_bits: int | None
+    separated: float | None
+    seconds: float
+
+    @classmethod
+    def of(cls, result: CellResult) -> CellRow:
+        """The row of a result."""
+        data = cell_as_data(result)
+        data |= {"N": data["entities"], "R": data["relations"], "k": data["hops"]}
+        data["options"] = " ".join(f"{name}={value}" for name, value in data["options"].items())
+        return cls(**{field.name: data[field.name] for field in fields(cls)})
 
 
 def as_json(
@@ -24,8 +84,21 @@ def as_json(
         {name: _finite(value) for name, value in cell_as_data(result).items()}
         for result in results
     ]
-    whole = {**count(results, planned), **asked, "cells": cells}
+    rows = as_data([CellRow.of(result) for result in results])
+    whole = {**count(results, planned), **asked, "cells": cells, "rows": rows}
     return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+
+
+def write_cells(
+    json_file: Path | None,
+    rows_file: Path | None,
+    results: Sequence[CellResult],
+    planned: int,
+    answers: list[dict[str, object]] | None = None,
+) -> None:
+    """Write cells as JSON and as rows, where a file is asked for."""
+    write_text(json_file, lambda: as_json(results, planned, answers))
+    write_rows(rows_file, columns_of(CellRow), [CellRow.of(result) for result in results])
 
 
 def cell_as_data(result: CellResult) -> dict[str, Any]:

@@ -1,14 +1,13 @@
-"""Memories side by side, as JSON and as CSV."""
+"""Memories side by side, as JSON and as rows."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from constructions import __version__
+from verify.cli.reports.rows import as_data
 from verify.rivals.compared import Compared, Row
 from verify.rivals.limit import LEVELS, limit
 from verify.runner.stored import encode
@@ -30,6 +29,7 @@ def as_json(works: Sequence[Compared]) -> str:
             }
             for one in works
         ],
+        "rows": as_data(rows(works)),
     }
     return json.dumps(data, indent=1) + "\n"
 
@@ -47,20 +47,15 @@ def _memory(row: Row) -> dict[str, Any]:
     }
 
 
-def as_csv(works: Sequence[Compared]) -> str:
-    """A line for each memory, seed and level that was measured; no value where no size suffices.
+def rows(works: Sequence[Compared]) -> list[dict[str, Any]]:
+    """A row for each memory, seed and level that was measured; no value where no size suffices.
 
     `size_of` is what `size` counts; the other columns are those of `verify.rivals.scored.Level`.
     """
-    lines = [line for one in works for line in _lines(one)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(_LEVEL), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    return [line for one in works for line in _lines(one)]
 
 
-_LEVEL = (
+COLUMNS = (
     *("N", "R", "k", "answers", "noise_tokens", "seed", "queries"),
     *("memory", "source", "embeddings", "size_of"),
     *("percent", "limit", "size", "failed_above", "dimension", "width", "right", "margin"),

@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from constructions.files.whole_file import write_atomically
-from verify.cli.reports.plane_picture import require_matplotlib
+from verify.cli.reports.pictures import MARKERS, Look, write_picture
 from verify.rivals.compared import Compared, Row
 from verify.rivals.limit import LEVELS, limit
 
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">", "p", "h", "d", "8")
 BITS_A_NUMBER = 2.0
 """Of the guide line: arXiv 2404.05405."""
 
 
-def draw(works: Sequence[Compared], path: Path) -> None:
-    """Write an SVG: left the facts that are recalled against the numbers that are stored, for each
-    level, both on a logarithmic axis; right the bits a fact of the first work, all recalled.
+def write(works: Sequence[Compared], path: Path, look: Look | None = None) -> None:
+    """Write a picture: left the facts that are recalled against the numbers that are stored, for
+    each level, both on a logarithmic axis; right the bits a fact of the first work, all recalled.
 
     Raises:
-        InputError: matplotlib is not installed.
+        InputError: see `verify.cli.reports.pictures.write_picture`.
     """
-    require_matplotlib()
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    settings: dict[Any, Any] = {"svg.hashsalt": "compare", "svg.fonttype": "path", "font.size": 8}
-    with matplotlib.rc_context(settings):
-        rows = len(_bars(works[0]))
-        figure = Figure(figsize=(10.5, max(5.0, 2.4 + 0.2 * rows)), layout="constrained")
+    def fill(figure: Any) -> None:
+        """Both panels, and the legend below them."""
         left, right = figure.subplots(1, 2)
         _draw_numbers(left, works)
         _draw_bits(right, works[0])
         figure.legend(loc="outside lower center", ncols=5, fontsize=6, frameon=False)
-        written = io.BytesIO()
-        figure.savefig(written, format="svg", metadata={"Date": None})
-    write_atomically(path, iter([written.getvalue().decode()]))
+
+    size = (10.5, max(5.0, 2.4 + 0.2 * len(_bars(works[0]))))
+    write_picture(fill, path, size, look, {"svg.hashsalt": "compare", "font.size": 8})
 
 
 def _middle(row: Row, percent: int, what: str) -> float | None:

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from constructions.files.whole_file import write_atomically
-from verify.cli.reports.plane_picture import require_matplotlib
+from verify.cli.reports.pictures import Look, write_picture
 from verify.learned.experiments.experiment import Experiment
 from verify.learned.experiments.found import Found
 
 
-def draw(outcomes: Sequence[tuple[Experiment, Sequence[Found]]], path: Path) -> None:
-    """Write an SVG.
+def write(
+    outcomes: Sequence[tuple[Experiment, Sequence[Found]]], path: Path, look: Look | None = None
+) -> None:
+    """Write a picture with a panel for each experiment.
 
     Raises:
-        InputError: matplotlib is not installed.
+        InputError: see `verify.cli.reports.pictures.write_picture`.
     """
-    require_matplotlib()
-    import matplotlib
-    from matplotlib.figure import Figure
-
     columns = min(2, len(outcomes))
     rows = math.ceil(len(outcomes) / columns)
-    settings: dict[Any, Any] = {"svg.hashsalt": "learned", "svg.fonttype": "path", "font.size": 9}
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(4.8 * columns, 3.4 * rows), layout="constrained")
+
+    def fill(figure: Any) -> None:
+        """All panels."""
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (experiment, found) in zip(panels, outcomes, strict=False):
             experiment.draw(axes, found)
             axes.set_title(experiment.title)
         for axes in panels[len(outcomes) :]:
             axes.set_axis_off()
-        written = io.BytesIO()
-        figure.savefig(written, format="svg", metadata={"Date": None})
-    write_atomically(path, iter([written.getvalue().decode()]))
+
+    write_picture(fill, path, (4.8 * columns, 3.4 * rows), look, {"svg.hashsalt": "learned"})

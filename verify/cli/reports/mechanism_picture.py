@@ -15,7 +15,6 @@ from textwrap import wrap
 from typing import Any
 
 from constructions.files.whole_file import write_atomically
-from constructions.guards.errors import InputError
 from constructions.guards.wording import printable
 from verify.cli.reports.mechanism import (
     cell,
@@ -26,11 +25,10 @@ from verify.cli.reports.mechanism import (
     sizes,
     title,
 )
-from verify.cli.reports.plane_picture import require_matplotlib
+from verify.cli.reports.pictures import DATES, require_format, require_matplotlib
 from verify.queries.shown import Held, Row, Shown, ShownStep
 from verify.queries.shown_blocks import Block
 
-FORMATS = (".svg", ".png", ".pdf")
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")
 _PALE = 0.42
 """How much of a colour fills a box."""
@@ -38,15 +36,6 @@ _LEFT, _HEIGHT, _GAP, _LINE = 1.75, 0.46, 0.10, 0.19
 """Inches: the names of rows, the height of a row, the space below it, a line of text."""
 _MOST_SQUARES, _LONGEST = 12, 20
 """Bits of a code that are drawn, and characters of a name in the margins."""
-
-
-def require_format(path: Path) -> None:
-    """Raise InputError unless the name of the picture says a format that is written."""
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(
-            f"{path}: the picture is an SVG, a PNG or a PDF; give a file name that ends in .svg,"
-            " .png or .pdf"
-        )
 
 
 def draw(found: Shown, path: Path) -> None:
@@ -68,7 +57,6 @@ def draw(found: Shown, path: Path) -> None:
         "hatch.linewidth": 0.5,
     }
     kind = path.suffix.lower()[1:]
-    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
     with matplotlib.rc_context(settings):
         page = _Page(found)
         page.draw(None)
@@ -80,7 +68,7 @@ def draw(found: Shown, path: Path) -> None:
         axes.set_axis_off()
         page.draw(axes)
         made = io.BytesIO()
-        figure.savefig(made, format=kind, dpi=150, metadata=dates[kind])
+        figure.savefig(made, format=kind, dpi=150, metadata=DATES[kind])
     write_atomically(path, iter([made.getvalue()]))
 
 

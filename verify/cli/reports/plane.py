@@ -12,7 +12,7 @@ from typing import Any
 from bounds.logarithms import round_down
 from bounds.lower_bound import Bound, LowerBound
 from bounds.plans import Plan, plans
-from bounds.theorem_4_2 import every_bound, information_limit
+from bounds.theorem_4_2 import LOWER_BOUNDS, information_limit
 from constructions.entry import Construction
 from verify.cells.against_bounds import BoundsFound, hold_against_bounds
 
@@ -35,6 +35,7 @@ class Plane:
         curves: (B_e, all bounds there); the bound for fact-aware unembeddings with B_u = B_e.
         points: every construction with every choice of options, and the bounds beside it.
         own: the user's bounds, which are evaluated as well.
+        only: names of bounds and constructions that are shown; none for all.
     """
 
     n_entities: int
@@ -44,11 +45,13 @@ class Plane:
     curves: list[tuple[int, dict[str, Bound | str]]]
     points: list[tuple[Plan, BoundsFound]]
     own: Sequence[LowerBound] = ()
+    only: Sequence[str] = ()
 
     @property
     def columns(self) -> dict[str, str]:
-        """The titles of all bounds, by name."""
-        return COLUMNS | {bound.name: bound.name for bound in self.own}
+        """The titles of all bounds that are shown, by name."""
+        every = COLUMNS | {bound.name: bound.name for bound in self.own}
+        return {name: title for name, title in every.items() if not self.only or name in self.only}
 
 
 def plane(
@@ -57,9 +60,10 @@ def plane(
     hops: int,
     own: Sequence[Construction] = (),
     own_bounds: Sequence[LowerBound] = (),
+    only: Sequence[str] = (),
 ) -> Plane:
     """Evaluate the bounds at the powers of two times log2 N up to beyond R^k log2 N, and all
-    constructions; those of the user's as well.
+    constructions; those of the user's as well. `only`: as of `Plane`.
     """
     sizes = (n_entities, n_relations, hops)
     # A construction that does not take bijections stands in the table as well, without bounds.
@@ -71,22 +75,33 @@ def plane(
             ),
         )
         for plan in plans(*sizes, own)
+        if not only or plan.entry.name in only
     ]
     return Plane(
         *sizes,
         round_down(information_limit(n_entities, n_relations).lower),
-        curves(*sizes, 1, own_bounds),
+        curves(*sizes, 1, own_bounds, only),
         points,
         own_bounds,
+        only,
     )
 
 
 def curves(
-    n_entities: int, n_relations: int, hops: int, steps: int, own: Sequence[LowerBound] = ()
+    n_entities: int,
+    n_relations: int,
+    hops: int,
+    steps: int,
+    own: Sequence[LowerBound] = (),
+    only: Sequence[str] = (),
 ) -> list[tuple[int, dict[str, Bound | str]]]:
     """The bounds, the user's as well, at B_e = 0 and at `2^(i / steps) log2 N`, rounded up."""
     sizes = (n_entities, n_relations, hops)
-    return [(bits, _bounds(sizes, bits, bits, own)) for bits in embedding_bits(*sizes, steps)]
+    shown = [bound for bound in (*LOWER_BOUNDS.values(), *own) if not only or bound.name in only]
+    return [
+        (bits, {bound.name: bound.at(*sizes, bits, bits) for bound in shown})
+        for bits in embedding_bits(*sizes, steps)
+    ]
 
 
 def embedding_bits(n_entities: int, n_relations: int, hops: int, steps: int) -> list[int]:
@@ -94,17 +109,6 @@ def embedding_bits(n_entities: int, n_relations: int, hops: int, steps: int) -> 
     unit = max(1, (n_entities - 1).bit_length())
     doublings = min(64, math.ceil(hops * math.log2(n_relations))) + 1
     return sorted({0, *(math.ceil(unit * 2 ** (i / steps)) for i in range(doublings * steps + 1))})
-
-
-def _bounds(
-    size: tuple[int, int, int],
-    embedding_bits: int,
-    unembedding_bits: int,
-    own: Sequence[LowerBound],
-) -> dict[str, Bound | str]:
-    """All bounds by name, the user's as well."""
-    at = (*size, embedding_bits, unembedding_bits)
-    return every_bound(*at) | {bound.name: bound.at(*at) for bound in own}
 
 
 def as_json(shown: Plane) -> dict[str, Any]:

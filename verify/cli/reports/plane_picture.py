@@ -1,16 +1,34 @@
-"""The capacity plane as a picture: bounds as curves, constructions as points."""
+"""The capacity plane as a picture: bounds as curves, constructions as points.
+
+from verify.cli.reports.plane import plane
+from verify.cli.reports.plane_picture import draw
+
+axes = draw(plane(65536, 8, 3))  # or draw(plane(...), ax) into axes of yours
+axes.figure.savefig("plane.pdf")
+"""
 
 from __future__ import annotations
 
-import io
-from dataclasses import replace
+import math
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bounds.lower_bound import Bound
-from constructions.files.whole_file import write_atomically
-from constructions.guards.errors import InputError
-from verify.cli.reports.plane import Plane, curves
+import numpy as np
+
+from bounds.lower_bound import Bound, LowerBound
+from bounds.theorem_4_2 import LOWER_BOUNDS
+from verify.cli.reports.pictures import (
+    MARKERS,
+    Look,
+    add_legend,
+    require_matplotlib,
+    write_picture,
+)
+from verify.cli.reports.plane import Plane, embedding_bits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _LINES = {
     "global": ("#999999", "-", "global (paper)"),
@@ -19,80 +37,162 @@ _LINES = {
     "shared_leaves": ("#1b9e77", "-", "shared leaves (ours)"),
     "fact_aware_unembedding": ("#7570b3", "-", "fact-aware unembedding, $B_u = B_e$ (ours)"),
 }
-_MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">", "p", "h", "d", "8")
+POINTS = 200
+"""At which each bound is evaluated, if nothing else is asked for."""
+_DRAWN = 500
+"""Points of a curve that is drawn: between whole B_e a bound is at most the straight line."""
+SIZE = (9.0, 5.4)
+"""Inches of the whole picture."""
+_LINEAR = 0.9 / math.log(10)
+"""matplotlib's `linscale` with which an axis that is linear at first has no corner at its unit."""
+_BAND = 1.2
+"""How wide the band of the points at B_e = 0 is, in units of log2 N."""
 
 
-def require_matplotlib() -> None:
-    """Raise InputError if matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise InputError(
-            "--plot needs matplotlib: pip install '.[plot]' in a clone of this project"
-        ) from None
-
-
-def require_svg(path: Path) -> None:
-    """Raise InputError unless the name of a picture ends as the one format that is written."""
-    if path.suffix.lower() != ".svg":
-        raise InputError(f"{path}: the picture is an SVG; give a file name that ends in .svg")
-
-
-def draw(shown: Plane, path: Path) -> None:
-    """Write the plane as an SVG: bounds as curves; constructions as points, filled in bits of
-    facts, hollow in dense bits.
+def write(shown: Plane, path: Path, look: Look | None = None, points: int = POINTS) -> None:
+    """Write the plane as an SVG, PNG or PDF.
 
     Raises:
-        InputError: see `require_matplotlib`.
+        InputError: see `verify.cli.reports.pictures.write_picture`.
+    """
+    write_picture(lambda figure: _fill(figure, shown, points), path, SIZE, look)
+
+
+def draw(shown: Plane, ax: Axes | None = None, points: int = POINTS) -> Axes:
+    """Draw the plane: bounds as curves; constructions as points, filled in bits of facts, hollow
+    in dense bits.
+
+    A curve ends on 0 where its bound does. What is filled at B_e = 0 stands in a band left of 0,
+    side by side, a place for each construction.
+
+    Args:
+        shown: bounds and constructions; `Plane.only` says which of them.
+        ax: axes to draw into; by default those of a new figure.
+        points: at which each bound is evaluated, about.
+
+    Returns:
+        The axes; what is drawn has labels, so that `ax.legend()` shows them.
+
+    Raises:
+        InputError: matplotlib is not installed.
     """
     require_matplotlib()
-    import matplotlib
-    from matplotlib.figure import Figure
+    if ax is None:
+        from matplotlib.figure import Figure
 
+        figure = Figure(figsize=SIZE, layout="constrained")
+        ax = figure.add_subplot()
+    unit = max(1, (shown.n_entities - 1).bit_length())
+    _draw_curves(ax, shown, points)
+    _draw_points(ax, shown, unit)
+    ax.set_xscale("symlog", linthresh=unit, linscale=_LINEAR)
+    ax.set_yscale("symlog", linthresh=unit * shown.n_relations, linscale=_LINEAR)
+    ax.set_xlim(left=-_BAND * unit)
+    ax.set_ylim(bottom=-0.2 * unit * shown.n_relations)
+    ax.axvspan(-_BAND * unit, 0, color="0.94", linewidth=0, zorder=0)
+    around: Any = ax.figure
+    width, height = (side / around.dpi for side in (around.bbox.width, around.bbox.height))
+    place = ax.get_position()
+    for axis, limits, first, many in (
+        (ax.xaxis, ax.get_xlim(), unit, 1.2 * width * place.width),
+        (ax.yaxis, ax.get_ylim(), unit * shown.n_relations, 1.5 * height * place.height),
+    ):
+        axis.set_ticks(_ticks(limits[1], first, min(7, max(3, int(many)))))
+        axis.set_ticks([], minor=True)
+    small = min(width, height) < 4.5
+    ax.set_xlabel("$B_e$" if small else "$B_e$: bits of one token's embedding (grey: 0)")
+    ax.set_ylabel("$B_T$" if small else "$B_T$: bits inside (attention, MLPs, positions)")
+    ax.set_title(f"N = {shown.n_entities:,}, R = {shown.n_relations:,}, k = {shown.hops:,}")
+    ax.grid(alpha=0.25, linewidth=0.5)
+    return ax
+
+
+def _fill(figure: Any, shown: Plane, points: int) -> None:
+    """The whole picture: the plane and its legend."""
+    add_legend(figure, [draw(shown, figure.add_subplot(), points)], _LEGEND)
+
+
+_LEGEND = "filled: bits of facts\nhollow: all bits, dense"
+
+
+def _ticks(last: float, first: int, many: int) -> list[float]:
+    """0 and powers of ten, on an axis that is linear up to `first` and ends at `last`: so far
+    apart that about so many would fill it.
+    """
+    base = _LINEAR / (1 - 1 / 10)
+
+    def place(value: float) -> float:
+        """Where on the axis, in decades."""
+        return base * value / first if value <= first else base + math.log10(value / first)
+
+    gap, ticks = place(last) / many, [0.0]
+    for exponent in range(math.ceil(math.log10(max(last, 1))) + 1):
+        value = 10.0**exponent
+        if value <= last and place(value) - place(ticks[-1]) >= gap:
+            ticks.append(value)
+    return ticks
+
+
+def curve(bound: LowerBound, shown: Plane, points: int) -> list[tuple[float, float]]:
+    """(B_e, B_T) along a bound, from 0 to where it ends on 0, or to the end of the plane.
+
+    Half of the points are even on the logarithmic axis, half close in on the end, where the curve
+    falls. Between whole numbers, and at the end, it is a straight line.
+    """
     sizes = (shown.n_entities, shown.n_relations, shown.hops)
-    shown = replace(shown, curves=curves(*sizes, 16, shown.own))
-    settings: dict[Any, Any] = {
-        "svg.hashsalt": "capacity plane",
-        "svg.fonttype": "path",
-        "font.size": 9,
-    }
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(8.2, 5.2), layout="constrained")
-        axes = figure.add_subplot()
-        _draw_curves(axes, shown)
-        _draw_points(axes, shown)
-        unit = max(1, (shown.n_entities - 1).bit_length())
-        axes.set_xscale("symlog", linthresh=unit, linscale=0.5)
-        axes.set_yscale("symlog", linthresh=unit * shown.n_relations, linscale=0.3)
-        axes.set_xlim(left=-0.15 * unit)
-        axes.set_ylim(bottom=-0.2 * unit * shown.n_relations)
-        axes.set_xlabel("$B_e$: bits of one token's embedding")
-        axes.set_ylabel("$B_T$: bits inside (attention, MLPs, positions)")
-        axes.set_title(f"N = {shown.n_entities:,}, R = {shown.n_relations:,}, k = {shown.hops:,}")
-        axes.grid(alpha=0.25, linewidth=0.5)
-        title = "filled: bits of facts\nhollow: all bits, dense"
-        figure.legend(
-            loc="outside right upper", frameon=False, fontsize=7.5, title=title, alignment="left"
-        )
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    write_atomically(path, iter([text.getvalue()]))
+    last = embedding_bits(*sizes, 1)[-1]
+
+    @cache
+    def bits(at: int) -> float:
+        """The bound there; what does not exist says nothing, as a negative one does."""
+        found = bound.at(*sizes, at, at)
+        return found.bits if isinstance(found, Bound) else -1.0
+
+    coarse = _even(last, 32)
+    positive = [at for at in coarse if bits(at) > 0]
+    if not positive:
+        return []
+    low = positive[-1]
+    high = next((at for at in coarse if at > low), None)
+    while high is not None and high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if bits(middle) > 0 else (low, middle)
+    near = (low - round(low * 0.5 ** (16 * i / points)) for i in range(points // 2))
+    places = sorted({*_even(low, max(2, points // 2)), *near, low})
+    found = [(float(at), bits(at)) for at in places if bits(at) > 0]
+    if high is not None:
+        found.append((low + bits(low) / (bits(low) - bits(high)), 0.0))
+    return _interpolated(found)
 
 
-def _draw_curves(axes: Any, shown: Plane) -> None:
+def _interpolated(found: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The same curve in more points, which a logarithmic axis does not show as corners."""
+    at, values = (np.array(axis) for axis in zip(*found, strict=True))
+    end = at[-1]
+    even = np.geomspace(1, end + 1, _DRAWN) - 1
+    near = end - np.geomspace(end, end * 1e-6, _DRAWN) if end else np.zeros(1)
+    more = np.unique(np.concatenate([at, even.clip(0, end), near.clip(0, end)]))
+    return list(zip(more.tolist(), np.interp(more, at, values).tolist(), strict=True))
+
+
+def _even(last: int, count: int) -> list[int]:
+    """Integers from 0 to `last`, about evenly on a logarithmic axis: each once."""
+    steps = (round((last + 1) ** (i / (count - 1))) - 1 for i in range(count))
+    return sorted({0, last, *(min(step, last) for step in steps)})
+
+
+def _draw_curves(axes: Any, shown: Plane, points: int) -> None:
     """The bounds as curves, and the bits of the facts as a line."""
     own = {
         bound.name: (f"C{index}", "-.", f"{bound.name} (own)")
         for index, bound in enumerate(shown.own)
     }
+    every = {**LOWER_BOUNDS, **{bound.name: bound for bound in shown.own}}
     for name, (color, style, label) in (_LINES | own).items():
-        at = [(bits, found[name]) for bits, found in shown.curves]
-        points = [
-            (bits, bound.bits) for bits, bound in at if isinstance(bound, Bound) and bound.bits > 0
-        ]
-        if points:
+        found = curve(every[name], shown, points) if name in shown.columns else []
+        if found:
             axes.plot(
-                *zip(*points, strict=True),
+                *zip(*found, strict=True),
                 color=color,
                 linestyle=style,
                 linewidth=1.6,
@@ -109,21 +209,34 @@ def _draw_curves(axes: Any, shown: Plane) -> None:
     )
 
 
-def _draw_points(axes: Any, shown: Plane) -> None:
+def _draw_points(axes: Any, shown: Plane, unit: int) -> None:
     """The constructions as points: filled in bits of facts, hollow in dense bits."""
     names = list(dict.fromkeys(plan.entry.name for plan, _ in shown.points))
+    at_zero = [
+        name
+        for name in names
+        if any(
+            plan.entry.name == name and not plan.costs.embedding_fact_bits
+            for plan, _ in shown.points
+        )
+    ]
     for index, name in enumerate(names):
         costs = [plan.costs for plan, _ in shown.points if plan.entry.name == name]
-        color, marker = f"C{index % 10}", _MARKERS[index % len(_MARKERS)]
+        color, marker = f"C{index % 10}", MARKERS[index % len(MARKERS)]
         exempt = " (unembedding knows facts)" * any(cost.unembedding_fact_bits for cost in costs)
         exempt += " (writes tokens)" * any(cost.written_tokens > 1 for cost in costs)
+        place = 0.0
+        if name in at_zero:
+            place = -_BAND * unit * (1 - (at_zero.index(name) + 0.5) / len(at_zero))
+        bits = [
+            (_drawn(cost.embedding_fact_bits) or place, _drawn(cost.internal_fact_bits))
+            for cost in costs
+        ]
         if len(costs) > 1 and not exempt:
-            bits = [(cost.embedding_fact_bits, cost.internal_fact_bits) for cost in costs]
             axes.plot(*zip(*bits, strict=True), color=color, linewidth=0.7, zorder=3)
         axes.scatter(
-            [cost.embedding_fact_bits for cost in costs],
-            [cost.internal_fact_bits for cost in costs],
-            s=26,
+            *zip(*bits, strict=True),
+            s=18 if len(at_zero) > 4 else 26,
             color=color,
             marker=marker,
             label=name + exempt,
@@ -131,8 +244,8 @@ def _draw_points(axes: Any, shown: Plane) -> None:
             clip_on=False,
         )
         axes.scatter(
-            [cost.embedding_bits for cost in costs],
-            [cost.internal_bits for cost in costs],
+            [_drawn(cost.embedding_bits) for cost in costs],
+            [_drawn(cost.internal_bits) for cost in costs],
             s=26,
             facecolors="none",
             edgecolors=color,
@@ -140,3 +253,8 @@ def _draw_points(axes: Any, shown: Plane) -> None:
             linewidths=0.8,
             zorder=3,
         )
+
+
+def _drawn(bits: int) -> float:
+    """A number as matplotlib takes it; what is too large for any picture is not drawn."""
+    return float(bits) if bits < 10**150 else math.nan

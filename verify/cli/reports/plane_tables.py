@@ -21,27 +21,30 @@ def tables(shown: Plane) -> str:
     B_e.
     """
     sizes = f"N = {shown.n_entities:,}, R = {shown.n_relations:,}, k = {shown.hops:,}"
-    parts = [
-        f"{sizes}: the facts are {down(shown.limit, 2)} bits (log2 N!^R)",
-        "",
-        (
-            "B_T, the internal bits, of every model without chain-of-thought, at least, by B_e,"
-            " the bits of one embedding"
-        ),
-        (
-            "(fact-aware unembedding: for every unembedding, with B_u = B_e; the others for"
-            " unembeddings that do not depend on the facts;"
-        ),
-        f"{_SOURCES})",
-        *map(_in_words, shown.own),
-        *_bounds_table(shown.curves, shown.columns),
-        "",
-        (
-            "the constructions, and the largest bound that applies at their own B_e: in dense"
-            " bits, then in bits of facts"
-        ),
-        *_points_table(shown),
-    ]
+    parts = [f"{sizes}: the facts are {down(shown.limit, 2)} bits (log2 N!^R)", ""]
+    if shown.columns:
+        parts += [
+            (
+                "B_T, the internal bits, of every model without chain-of-thought, at least, by"
+                " B_e, the bits of one embedding"
+            ),
+            (
+                "(fact-aware unembedding: for every unembedding, with B_u = B_e; the others for"
+                " unembeddings that do not depend on the facts;"
+            ),
+            f"{_SOURCES})",
+            *map(_in_words, shown.own),
+            *_bounds_table(shown.curves, shown.columns),
+            "",
+        ]
+    if shown.points:
+        parts += [
+            (
+                "the constructions, and the largest bound that applies at their own B_e: in dense"
+                " bits, then in bits of facts"
+            ),
+            *_points_table(shown),
+        ]
     return joined(parts)
 
 
@@ -95,7 +98,7 @@ def _bounds_table(
     """The bounds by B_e, a line for each, and why a bound does not exist."""
     rows = [["B_e", *titles.values()]]
     for bits, found in at:
-        cells = [found[name] for name in titles]
+        cells = [found[name] for name in titles if name in found]
         rows.append(
             [
                 shortened(bits),

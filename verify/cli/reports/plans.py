@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
-from bounds.plans import Budget, Plan, plans
-from bounds.separation import Separation
+from bounds.plans import Plan
 from constructions.catalogue import CATALOGUE
 from constructions.entry import Construction
 from constructions.guards.wording import joined, shortened
 from verify.cli.reports.columns import columns
 from verify.cli.reports.rounding import down, factor
+from verify.cli.reports.sweeps import SeparationRow
 
 WIDE: tuple[tuple[str, Callable[[Plan], int]], ...] = (
     ("d_model", lambda plan: plan.costs.d_model),
@@ -40,37 +40,28 @@ _EXPLAINED_WIDE = [
 
 
 def plan_table(
-    n_entities: int,
-    n_relations: int,
-    hops: int,
-    budget: Budget,
-    every: bool,
+    found: Iterable[tuple[Plan, Sequence[str]]],
     wide: bool = False,
     own: Sequence[Construction] = (),
-) -> tuple[str, bool]:
-    """`python -m verify plan`: what fits, cheapest first, and why the rest does not; and whether
-    anything fits.
+) -> str:
+    """`python -m verify plan`: what fits, cheapest first, and why the rest does not.
 
-    One line for each construction, with the choice of options that takes the fewest bits; all
-    choices if `every`. The bits of facts are columns of the wide table alone. `own` are
-    constructions of the user's.
+    Args:
+        found: plans of one size and the limits that each breaks, as of `bounds.plans.fitting`.
+        wide: whether there are all columns; the bits of facts are in the wide table alone.
+        own: constructions of the user's.
     """
     shown, written = (WIDE, shortened) if wide else (NARROW, _in_few_characters)
     rows = [["construction", *(title for title, _ in shown)]]
     named: set[str] = set()
-    refused: dict[str, str] = {}
-    for plan in sorted(
-        plans(n_entities, n_relations, hops, own), key=lambda plan: plan.total_bits
-    ):
-        exceeded, name = budget.exceeded_by(plan), plan.entry.name
+    misfits: list[str] = []
+    for plan, exceeded in found:
         if exceeded:
-            refused.setdefault(name, f"{plan.label}: {', '.join(exceeded)}")
+            misfits.append(f"  {plan.label}: {', '.join(exceeded)}")
             continue
-        if every or name not in named:
-            rows.append([plan.label, *(written(value(plan)) for _, value in shown)])
-        named.add(name)
+        rows.append([plan.label, *(written(value(plan)) for _, value in shown)])
+        named.add(plan.entry.name)
     lines = columns(rows) if named else ["nothing fits"]
-    misfits = [f"  {reported}" for name, reported in refused.items() if name not in named]
     lines += [
         "does not fit, with any choice of options (the one with the fewest bits is shown):",
         *misfits,
@@ -82,7 +73,7 @@ def plan_table(
             for entry in (*CATALOGUE.values(), *own)
             if entry.name in named and entry.needs
         ]
-    return joined(lines), bool(named)
+    return joined(lines)
 
 
 def _in_few_characters(number: int) -> str:
@@ -90,18 +81,30 @@ def _in_few_characters(number: int) -> str:
     return f"{number:,}" if number < 10**7 else f"{Decimal(number):.3e}"
 
 
-def separation_line(found: Separation) -> str:
-    """With how many entities first a chain of thought lies below all models without that have such
-    unembeddings.
+def separation_lines(rows: Sequence[SeparationRow]) -> str:
+    """With how many entities first a chain of thought lies below all models without: two lines for
+    each R and k.
     """
-    unembeddings = (
-        "unembeddings that do not depend on the facts"
-        if found.unembeddings == "fixed"
-        else "any unembedding"
-    )
-    rows = "" if found.unembeddings == "fixed" else f", B_u = {found.costs.unembedding_bits:,}"
+    lines, at = [], None
+    for row in rows:
+        if at != (at := (row.R, row.k)):
+            lines.append(
+                f"R = {row.R:,}, k = {row.k:,}: {row.construction} against all models without,"
+                " with embeddings as small"
+            )
+        lines.append(_separation_line(row))
+    return joined(lines)
+
+
+def _separation_line(row: SeparationRow) -> str:
+    """Against the models of one kind of unembedding."""
+    fixed = row.unembeddings == "fixed"
+    unembeddings = "unembeddings that do not depend on the facts" if fixed else "any unembedding"
+    if row.N is None or row.bound_bits is None or row.factor is None:
+        return f"{unembeddings}: {row.why}"
+    rows = "" if fixed else f", B_u = {row.unembedding_bits:,}"
     return (
-        f"{unembeddings}: separated first at N = {found.n_entities:,}: B_T ="
-        f" {found.costs.internal_bits:,}, B_e = {found.costs.embedding_bits:,}{rows}; without"
-        f" chain-of-thought B_T >= {down(found.bound, 3)}, {factor(found.factor)} times as much"
+        f"{unembeddings}: separated first at N = {row.N:,}: B_T ="
+        f" {row.internal_bits:,}, B_e = {row.embedding_bits:,}{rows}; without"
+        f" chain-of-thought B_T >= {down(row.bound_bits, 3)}, {factor(row.factor)} times as much"
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from constructions.files.whole_file import write_atomically
-from verify.cli.reports.plane_picture import require_matplotlib
+from verify.cli.reports.pictures import write_picture
 from verify.learned.recall_by_bits import RecallByBits
 
 _STEPS = 200
@@ -16,23 +14,16 @@ _LEFT, _TOP = 0.3, 1.1
 
 
 def draw(curves: Sequence[tuple[str, RecallByBits]], path: Path) -> None:
-    """Write recall against all bits a fact as an SVG, for models of equally many facts, each with
-    its name: hollow as rounded, filled as fine-tuned; the bound as an area that nothing enters.
+    """Write recall against all bits a fact as an SVG, PNG or PDF, for models of equally many
+    facts, each with its name: hollow as rounded, filled as fine-tuned; the bound as an area that
+    nothing enters.
 
     Raises:
-        InputError: matplotlib is not installed.
+        InputError: see `verify.cli.reports.pictures.write_picture`.
     """
-    require_matplotlib()
-    import matplotlib
-    from matplotlib.figure import Figure
 
-    settings: dict[Any, Any] = {
-        "svg.hashsalt": "recall by bits",
-        "svg.fonttype": "path",
-        "font.size": 9,
-    }
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    def fill(figure: Any) -> None:
+        """One panel, and its legend."""
         axes = figure.add_subplot()
         _draw_bound(axes, curves[0][1])
         for index, (name, curve) in enumerate(curves):
@@ -42,9 +33,8 @@ def draw(curves: Sequence[tuple[str, RecallByBits]], path: Path) -> None:
         axes.set_xlim(left=_LEFT)
         axes.grid(alpha=0.25, linewidth=0.5)
         figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=7.5)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    write_atomically(path, iter([text.getvalue()]))
+
+    write_picture(fill, path, (6.4, 4.0), settings={"svg.hashsalt": "recall by bits"})
 
 
 def _draw_bound(axes: Any, curve: RecallByBits) -> None:

@@ -57,6 +57,11 @@ class OneHop:
         return self.worlds * self.size
 
     @property
+    def n_r_k(self) -> tuple[int, int, int]:
+        """N, R, k."""
+        return self.subjects, self.relations, 1
+
+    @property
     def queries(self) -> int:
         """How many facts each model learns."""
         return self.subjects * self.relations
@@ -91,6 +96,11 @@ class ManyHops:
     heads: int = 4
     steps: int = 1500
     seeds: tuple[int, ...] = ()
+
+    @property
+    def n_r_k(self) -> tuple[int, int, int]:
+        """N, R, k."""
+        return self.size, self.relations, self.hops
 
     @property
     def queries(self) -> int:

@@ -66,6 +66,11 @@ class OnGraph:
         return Graph.of(self.sizes[0], self.edges)
 
     @property
+    def n_r_k(self) -> tuple[int, int, int]:
+        """Nodes, one relation, one hop."""
+        return self.n_nodes, 1, 1
+
+    @property
     def n_nodes(self) -> int:
         """How many nodes there are."""
         if self.graph == "path-star":
