@@ -20,7 +20,7 @@ from verify.reading.stored import (
 )
 from verify.symbolic.values import Matrix
 
-LEAST_ROOM = 2**24  # numbers of a table that may be held, and as many as there are weights
+LEAST_ROOM = 2**26  # numbers of a table that may be held, and as many as there are weights
 AT_ONCE = 2**18  # entries of a table that are looked at together
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 
