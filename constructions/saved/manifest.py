@@ -128,7 +128,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def holds_sets(manifest: Manifest) -> bool:
     """Whether the model of a folder writes sets of answers."""
-    return bool(manifest["queries"] == QUERIES[-1])
+    return bool(manifest.get("queries") == QUERIES[-1])
 
 
 def _require_task(manifest: Manifest) -> None:

@@ -57,7 +57,7 @@ def test_an_interrupt_anywhere_is_reported(words, monkeypatch, capsys, tmp_path)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("verify.cli.examples.unicode_facts", interrupt)
-    monkeypatch.setattr("verify.cli.commands.facts.read_tsv", interrupt)
+    monkeypatch.setattr("verify.cli.commands.facts.read", interrupt)
     assert main(words) == 130
     assert capsys.readouterr().err == "interrupted\n"
 

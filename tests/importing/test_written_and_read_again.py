@@ -247,7 +247,10 @@ def test_a_library_that_is_missing_is_named_with_its_extra(library, tmp_path, mo
 def test_arguments_that_cannot_be_are_refused(tmp_path):
     (tmp_path / "x.csv").write_text("a,b\nx,y\n")
     for given_, said in (
-        ({"many": "all"}, "many must be 'error' or 'first' or 'drop' or 'number'; got 'all'"),
+        (
+            {"many": "all"},
+            "many must be 'error' or 'first' or 'drop' or 'number' or 'set'; got 'all'",
+        ),
         ({"columns": "rows"}, "columns must be 'triples' or 'table'; got 'rows'"),
         ({"format": "xls"}, "the formats are facts, tsv, csv, .*; got 'xls'"),
         ({"columns": "triples", "subject": "a"}, "not both"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from constructions.guards.errors import InputError
 from verify.cli.commands.importing import read
-from verify.cli.output import say, say_text
+from verify.cli.output import say
 from verify.cli.status import FAILED, PASSED
 from verify.cli.written_files import check_writable, write_text
 
@@ -48,7 +48,8 @@ def run_plan_of_a_table(options: argparse.Namespace, budget: Budget) -> int:
         say(line)
     started = perf_counter()
     found = list(expected(facts, hops, budget))
-    say_text("\n".join(table_plan.plan_lines(found, perf_counter() - started)))
+    for line in table_plan.plan_lines(found, perf_counter() - started):
+        say(line)
     write_text(
         options.json,
         lambda: table_plan.as_json(options.file, facts, there.conflicts, hops, found),
