@@ -38,6 +38,7 @@ def test_pycountry_is_proven_and_asked_at_one_to_three_hops(tmp_path):
     assert {"pycountry.jsonl", "pycountry", "pycountry-2-hops", "pycountry-3-hops"} <= names
 
 
+@pytest.mark.long
 def test_a_table_that_is_not_there_is_said_in_a_line():
     done = run("atlantis")
     assert done.returncode == 1

@@ -192,6 +192,7 @@ def test_rows_from_python_are_those_of_the_command(tmp_path, capsys):
     assert as_csv(columns_of(sweeps.PlanRow), changed) != path.read_text(), "the control"
 
 
+@pytest.mark.long
 def test_the_script_of_the_page_draws_what_it_has_read_back(tmp_path):
     pytest.importorskip("matplotlib")
     script = ROOT / "docs" / "sweeps.py"
