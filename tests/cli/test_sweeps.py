@@ -185,9 +185,8 @@ def test_rows_from_python_are_those_of_the_command(tmp_path, capsys):
     main(["plan", *SWEEP, "--max-d", "60", "--csv", str(path)])
     capsys.readouterr()
     assert as_csv(columns_of(sweeps.PlanRow), found) == path.read_text()
-    assert (
-        sweeps.plan_rows(16, 2, only=["selector"])[0].bits_a_fact == found[0].bits_a_fact or True
-    )
+    (alone,) = sweeps.plan_rows(16, 2, only=["selector"])
+    assert alone in sweeps.plan_rows(16, 2)
     changed = [replace(found[0], d_model=found[0].d_model + 1), *found[1:]]
     assert as_csv(columns_of(sweeps.PlanRow), changed) != path.read_text(), "the control"
 
