@@ -30,7 +30,7 @@ def test_pycountry_is_proven_and_asked_at_one_to_three_hops(tmp_path):
     done = run("pycountry", "--folder", str(tmp_path))
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines if line.startswith("pycountry")] == ["pycountry"] * 3
+    assert sum(line.startswith("pycountry") for line in lines) == 3
     assert "    FR flag -> 🇫🇷" in lines
     assert "    FR-IDF country flag -> FR -> 🇫🇷" in lines
     assert "    FR-75C parent country flag -> FR-IDF -> FR -> 🇫🇷" in lines
