@@ -1,6 +1,4 @@
-"""Memory while a model is built, saved, loaded and proven: at most 1.5 times its weights; of a
-superposition, which has few weights for each fact, twice (measured: 1.8; docs/speed.md).
-"""
+"""Memory while a model is built, saved, loaded and proven: at most 1.5 times its weights."""
 
 import importlib.util
 import sys
@@ -27,18 +25,26 @@ def program():
     return module
 
 
+NOT_YET = pytest.mark.xfail(reason="to check it takes 1.8 times its weights", strict=True)
+
+
 @pytest.mark.parametrize(
-    ("name", "most"),
-    [("selector", MOST), ("precomputed", MOST), ("chain_of_thought", MOST), ("superposition", 2)],
+    "name",
+    [
+        "selector",
+        "precomputed",
+        "chain_of_thought",
+        pytest.param("superposition", marks=NOT_YET),
+    ],
 )
-def test_no_step_takes_more_than_it_may(name, most, program, tmp_path):
+def test_no_step_takes_more_than_one_and_a_half_times_the_weights(name, program, tmp_path):
     entities, folder = program.entities_for(program.CASES[name], SIZE), tmp_path / "model"
     found = {
         step: program.in_a_process(step, name, entities, folder)["bytes"]
         for step in ("save", "build", "load", "check")
     }
     weights = program.weights_of(folder)
-    assert max(found.values()) <= most * weights, {s: b / weights for s, b in found.items()}
+    assert max(found.values()) <= MOST * weights, {s: b / weights for s, b in found.items()}
 
 
 def test_a_build_that_holds_its_model_twice_is_noticed(program, tmp_path):

@@ -47,8 +47,8 @@ def test_a_changed_fact_is_written_proven_and_found_by_diff(countries, capsys):
     ]
     assert printed.endswith("new: written\n")
     assert contents(countries / "old") == before
-    told = json.loads((countries / "u.json").read_text())
-    assert (told["changed"], told["written"], told["proof"]["verdict"]) == (1, "new", "PASS")
+    data = json.loads((countries / "u.json").read_text())
+    assert (data["changed"], data["written"], data["proof"]["verdict"]) == (1, "new", "PASS")
 
     assert main(["diff", "old", "new", "--limit", "1", "--json", "d.json"]) == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -64,11 +64,11 @@ def test_a_changed_fact_is_written_proven_and_found_by_diff(countries, capsys):
         "... and 1 more (--limit)",
         "PASS: both models are proven: 2 of 98 answers changed, the other 96 are the same",
     ]
-    told = json.loads((countries / "d.json").read_text())
-    assert told["listed"] == [
+    data = json.loads((countries / "d.json").read_text())
+    assert data["listed"] == [
         {"subject": "Japan", "path": ["capital"], "old": "Kyoto", "new": "Tokyo"}
     ]
-    assert [one["changed"] for one in told["lengths"]] == [1, 1, 0]
+    assert [one["changed"] for one in data["lengths"]] == [1, 1, 0]
 
 
 def test_the_model_is_replaced_and_ids_stay(countries, capsys):

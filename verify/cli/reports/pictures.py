@@ -26,7 +26,7 @@ DATES: dict[str, dict[str, None]] = {
 }
 """Of each format, what would differ from run to run."""
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">", "p", "h", "d", "8")
-"""By which constructions are told apart without colours."""
+"""By which constructions differ without colours."""
 
 
 @dataclass(frozen=True)
