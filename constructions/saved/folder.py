@@ -51,7 +51,7 @@ from constructions.saved.replacing import (
     require_model_folder,
     write_manifest,
 )
-from constructions.saved.tensor_file import format_name, read_into, write_tensors
+from constructions.saved.tensor_file import format_name, mapped, read_into, write_tensors
 from constructions.saved.written_facts import write_facts
 from constructions.writing.certificate import certificate
 
@@ -96,6 +96,15 @@ def save(
         write(part)
         if approve is not None:
             approve(part)
+
+
+def hold_as_saved(model: FactModel, folder: Path) -> None:
+    """Let the weights of a model on the CPU be those of the folder where it has just been saved,
+    mapped from there: the memory that they took is free, and what is read of them comes from the
+    file. What is written into them stays in memory; the file may be removed.
+    """
+    if all(weight.device.type == "cpu" for weight in model.parameters()):
+        model.load_state_dict(mapped(folder / WEIGHTS), assign=True)
 
 
 def writer_of(model: FactModel) -> Callable[[Path], None]:

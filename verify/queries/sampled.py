@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from constructions.facts.named import Names
@@ -38,6 +38,7 @@ from constructions.model.transformer import Transformer
 from constructions.saved.form_folder import is_form
 from constructions.saved.manifest import WEIGHTS, Manifest, read_manifest, shape_of
 from constructions.saved.reading import read_facts
+from constructions.saved.tensor_file import mapped
 from verify.checking.check import check
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.drawn import Drawn, Questions
@@ -48,8 +49,10 @@ from verify.queries.sample import SEED, Sample
 MOST_SAMPLED = 256
 MOST_WORK = 2**37
 """So many products are made for a sample: some seconds."""
-MEMORY_CAP = 512 * 2**20
-"""Bytes for states and logits at once, beside the weights."""
+LEAST_MEMORY, MOST_MEMORY, SHARE = 2**25, 2**29, 8
+"""Bytes for states and logits at once, beside the weights: so many at least and at most, and
+between them an eighth of what the weights take.
+"""
 ALSO_WHOLE = 8
 """So many queries of a batch are also asked by `model(tokens)`, without a cache."""
 
@@ -132,15 +135,14 @@ def _module(path: Path, shape: TransformerShape, dtype: torch.dtype) -> Transfor
     """
     with torch.device("meta"):
         module = Transformer(shape, dtype)
-    with safe_open(path, framework="pt") as file:
-        weights = {name: file.get_tensor(name).to(dtype) for name in file.keys()}  # noqa: SIM118
+    weights = {name: tensor.to(dtype) for name, tensor in mapped(path).items()}
     module.load_state_dict(weights, assign=True)
     return module
 
 
 def _run(module: Transformer, questions: Questions, drawn: Drawn, started: Sample) -> Sample:
     """Run the queries, some at a time, and say what was found."""
-    at_once = _at_once(module.shape, drawn)
+    at_once = _at_once(module, drawn)
     margins, largest = [], 0.0
     for start in range(0, len(drawn.prompts), at_once):
         some = slice(start, start + at_once)
@@ -166,14 +168,17 @@ def _in_words(facts: Names, drawn: Drawn, query: int) -> str:
     return facts.query_text(int(drawn.subjects[query]), path.tolist())
 
 
-def _at_once(shape: TransformerShape, drawn: Drawn) -> int:
-    """How many queries are run together: what they need is within the memory cap, if one's is."""
+def _at_once(module: Transformer, drawn: Drawn) -> int:
+    """How many queries are run together: what they need is within that memory, if one's is."""
+    shape = module.shape
     positions = drawn.prompts.shape[1]
     everywhere = positions + drawn.wanted.shape[1]
     numbers = positions * (4 * shape.d_model + shape.widest_layer)
     numbers += 3 * shape.d_vocab + everywhere * shape.cached_widths
     numbers += 3 * positions**2 * shape.n_heads
-    return max(1, MEMORY_CAP // (8 * numbers))
+    weights = sum(weight.nbytes for weight in module.parameters())
+    room = min(MOST_MEMORY, max(LEAST_MEMORY, weights // SHARE))
+    return max(1, room // (8 * numbers))
 
 
 def _margins(module: Transformer, prompts: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
