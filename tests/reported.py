@@ -94,3 +94,8 @@ def verdicts_of(page):
         (attrs["data-construction"], attrs["data-verdict"], row[0])
         for attrs, row in zip(kept, rows, strict=True)
     ]
+
+
+def shown(out, name="index"):
+    """The text of a page."""
+    return (out / f"{name}.html").read_text("utf-8")
