@@ -20,7 +20,8 @@ def differences(page, folder, stops, capsys):
         assert main(["bound", "-N", str(n), "-R", str(r), "-k", str(k), "--json", str(told)]) == 0
         capsys.readouterr()
         whole = json.loads(told.read_text())
-        rows = Rows(page, f"plane-{n}-{r}-{k}")
+        begin = f'<template id="plane-{n}-{r}-{k}">'
+        rows = Rows(page.partition(begin)[2].partition("</template>")[0])
         by_bits = [row for row in rows.rows if len(row) == 6][1:]
         built = [row for row in rows.rows if len(row) == 11][1:]
         said = [
