@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from constructions.asking.readings import Reading
 from constructions.catalogue import CATALOGUE, construction
+from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from verify.cli.commands.options import MADE_BY, Commands, add_own
 from verify.cli.commands.own import builder_of
@@ -115,6 +116,13 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     model = entry.build(facts, hops, given)
     return model, asked or _one_with_an_answer(model, hops)
+
+
+def small_model(entry: Construction) -> tuple[FactModel, Reading]:
+    """The model of a construction that is shown where nothing else is asked for, and a query."""
+    hops = HOPS if entry.multi_hop else 1
+    model = entry.build(entry.random_facts(ENTITIES, RELATIONS, 0), hops, {})
+    return model, _one_with_an_answer(model, hops)
 
 
 def _loaded(options: argparse.Namespace) -> tuple[FactModel, Reading]:
