@@ -112,6 +112,7 @@ CALLS = {
     ),
     constructions.key_value: (weights(constructions.key_value), {"hops": 2}),
     constructions.key_value_rows: (weights(constructions.key_value_rows), {"hops": 2}),
+    constructions.key_value_grid: (weights(constructions.key_value_grid), {"hops": 2, "lane_bits": 1}),
     constructions.precomputed: (weights(constructions.precomputed), {"hops": 2, "layers": 1}),
     constructions.hybrid: (weights(constructions.hybrid), {"hops": 2, "looked_up": 1}),
     constructions.meet_in_the_middle: (weights(constructions.meet_in_the_middle), {"hops": 2}),
