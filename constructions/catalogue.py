@@ -36,8 +36,8 @@ _LOOKED_UP = Option(
 _LANE = Option(
     "lane_bits",
     "v",
-    "bits of a lane, 0 to 64 (default 4)",
-    default=lambda R, k: 4,
+    "bits of a lane, 0 to 64 (default 3)",
+    default=lambda R, k: 3,
     choices=lambda R, k: (2, 3, 4, 6),
     most=lambda R, k: 64,
 )

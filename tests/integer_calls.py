@@ -11,6 +11,7 @@ from bounds import (
     dimension,
     functions,
     imperfect,
+    reading,
     separation,
     sets_of_answers,
     sizes,
@@ -187,6 +188,7 @@ CALLS = {
         dimension.least_dimension_beside,
         {"n_entities": 100, "n_relations": 3, "coordinate_bits": 2, "other_bits": 5, "hops": 2},
     ),
+    reading.reading_bound: (reading.reading_bound, {"n_entities": 100, "n_relations": 3, "hops": 2, "d_model": 20, "entry_bits": 2}),
     functions.functions_bound: (
         lambda **given: functions.functions_bound(n_answers=[8, 9], **given),
         {"n_subjects": 100, "wrong": 5},
