@@ -36,9 +36,9 @@ _LOOKED_UP = Option(
 _LANE = Option(
     "lane_bits",
     "v",
-    "bits of a lane, 0 to 64 (default 3)",
-    default=lambda R, k: 3,
-    choices=lambda R, k: (2, 3, 4, 6),
+    "bits of a lane, 0 to 64 (default 1)",
+    default=lambda R, k: 1,
+    choices=lambda R, k: (1, 3, 4, 6),
     most=lambda R, k: 64,
 )
 _DIGIT = Option(

@@ -44,7 +44,7 @@ from constructions.writing.plan import Plan
 
 @recorded
 def key_value_grid(
-    facts: FactTable, hops: int, *, lane_bits: int = 3, dtype: torch.dtype = torch.float32
+    facts: FactTable, hops: int, *, lane_bits: int = 1, dtype: torch.dtype = torch.float32
 ) -> Plan[FactModel]:
     """Theorem 4.3(1), its facts a grid of signs that takes nearly all of the weights (ours).
 

@@ -78,7 +78,9 @@ def key_value(
         >>> bool(model.answer(3, [1, 0]) == facts.answer(3, [1, 0]))
         True
     """
-    return memory("key_value", _look_up_pairs, 1, facts, hops, dtype, share_layers)
+    return memory(
+        _named("key_value", share_layers), _look_up_pairs, 1, facts, hops, dtype, share_layers
+    )
 
 
 @recorded
@@ -102,7 +104,14 @@ def key_value_rows(
         >>> bool(model.answer(3, [1, 0]) == facts.answer(3, [1, 0]))
         True
     """
-    return memory("key_value_rows", _look_up_rows, 3, facts, hops, dtype, share_layers)
+    return memory(
+        _named("key_value_rows", share_layers), _look_up_rows, 3, facts, hops, dtype, share_layers
+    )
+
+
+def _named(name: str, share_layers: bool) -> str:
+    """How a model of that builder is named."""
+    return f"{name}_shared" if share_layers else name
 
 
 # -------------------------------------------------------------------- the two memories

@@ -75,7 +75,7 @@ def memory(
     stream = Space(state=(b,), relation=(c,), asked=(c,), position=(p,), one=(), **extra)
 
     passes = position_codes(n_positions)[1:] if share_layers else None
-    draft = Draft(f"{name}_shared" if share_layers else name, vocabulary, stream)
+    draft = Draft(name, vocabulary, stream)
     draft.position(stream["position"], position_codes(n_positions))
     subject, letters = stream["subject" if share_layers else "state"], np.arange(facts.n_relations)
     draft.entities(Holds(subject, words=0, code=Signs(states)))
