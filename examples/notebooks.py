@@ -8,6 +8,7 @@ needs the extras `docs` and `examples`.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +45,7 @@ def executed(script: str) -> Any:
         nbclient.exceptions.CellExecutionError: if a cell raises.
     """
     notebook = notebook_of(script)
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # no widgets, and no word of it
     with TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
