@@ -195,7 +195,7 @@ TABLES = {
     "umls, number": Table(triples_of("umls"), ("virus causes 1",), NUMBER, "scalar_selector"),
     "kinships, number": Table(triples_of("kinships"), ("person1 term1 1",), NUMBER),
     "kinships, set": Table(triples_of("kinships"), ("person1 term1",), SET),
-    "graph, number": Table(graph, ("m7 p0 1",), NUMBER, "sparse_selector", "kernel"),
+    "graph, number": Table(graph, ("m0 p0 1",), NUMBER, "sparse_selector", "kernel"),
 }
 HEADER = (
     "table               MB   facts      N   R  construction        d    MB"
