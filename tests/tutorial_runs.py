@@ -11,7 +11,7 @@ from page_blocks import ROOT
 
 EXAMPLES = ROOT / "examples"
 NAMES = tuple(sorted(path.stem for path in EXAMPLES.glob("*.ipynb")))
-OTHER_TOOLS = ("own_table",)
+OTHER_TOOLS = ("hidden_mechanism", "own_table")
 """Those that need an exports' environment."""
 
 
