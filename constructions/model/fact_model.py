@@ -208,9 +208,10 @@ class FactModel(Stating, Transformer, Answering):
     @torch.no_grad()
     def write_readout(self, readout: Readout) -> None:
         """Write the unembedding that the readout declares, and declare it."""
-        weight = self.unembedding.weight
-        for tokens, rows in readout.weight_rows(*weight.shape):
-            weight[torch.from_numpy(tokens)] = torch.from_numpy(rows).to(weight)
+        weight, start = self.unembedding.weight, 0
+        for rows in readout.blocks(len(weight), weight.shape[1], weight.dtype):
+            weight[start : start + len(rows)] = rows.to(weight.device)
+            start += len(rows)
         self.readout = readout
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:

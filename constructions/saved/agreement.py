@@ -11,8 +11,9 @@ from constructions.guards.memory import require_memory
 from constructions.guards.wording import brief
 from constructions.model.shapes import TransformerShape
 from constructions.saved import manifest as manifests
-from constructions.saved.manifest import WEIGHTS, Manifest
+from constructions.saved.manifest import Manifest
 from constructions.saved.tensor_file import Declared, format_name, read_header
+from constructions.saved.weight_files import read_weight_headers, weight_files
 
 
 def require_files(folder: Path, listed: Manifest) -> None:
@@ -38,7 +39,7 @@ def require_listed(folder: Path, listed: Manifest) -> None:
             raise InputError(f"{folder / name}: no such file, but {manifests.NAME} lists it")
         size = (folder / name).stat().st_size
         if size != entry["bytes"]:
-            if name == WEIGHTS:
+            if name in weight_files(listed):
                 read_header(folder / name)  # which says it if another tool has written the file
             raise InputError(
                 f"{folder / name}: has {size:,} bytes; {manifests.NAME} says {entry['bytes']:,}"
@@ -55,7 +56,7 @@ def checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
     at = folder / manifests.NAME
     sizes, shape = manifest["sizes"], manifests.shape_of(manifest)
     dtype = manifests.DTYPES[manifest["dtype"]]
-    header = read_header(folder / WEIGHTS)
+    stored = read_weight_headers(folder, manifest["files"])
     tokens = sizes["entities"] + sizes["relations"] + len(manifest["specials"])
     if sizes["d_vocab"] != tokens:
         raise InputError(
@@ -71,11 +72,14 @@ def checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
     expected = {
         name: Declared(format_name(dtype), dims) for name, dims in shape.tensor_shapes().items()
     }
-    for name in sorted(expected | header):
-        found, wanted = header.get(name), expected.get(name)
+    for name in sorted({*expected, *stored}):
+        found = stored[name].declared if name in stored else None
+        wanted = expected.get(name)
         if found != wanted:
+            files = weight_files(manifest["files"])
+            path = stored[name].path if name in stored else folder / files[0]
             raise InputError(
-                f"{folder / WEIGHTS}: tensor {name!r}: found {_written(found)}; the architecture"
+                f"{path}: tensor {name!r}: found {_written(found)}; the architecture"
                 f" has {_written(wanted)}"
             )
     if sizes["hops"] > max(1, sizes["positions"]):
