@@ -4,6 +4,7 @@ manifest, its sizes with the architecture, the tensors of the weights with both.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from constructions.guards.errors import InputError
@@ -46,8 +47,9 @@ def require_listed(folder: Path, listed: Manifest) -> None:
             )
 
 
-def checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
-    """The shape, if sizes, architecture and the header of the weights agree, and memory suffices.
+def checked_shape(folder: Path, manifest: Manifest, held: bool = True) -> TransformerShape:
+    """The shape, if sizes, architecture and the header of the weights agree, and memory suffices
+    where they are to be held.
 
     Raises:
         InputError: two of them do not agree.
@@ -86,7 +88,8 @@ def checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
         raise InputError(
             f"{at}: sizes.hops is {sizes['hops']}, and there are {sizes['positions']} positions"
         )
-    require_memory(sizes["parameters"] * dtype.itemsize, f"{folder}: the weights")
+    if held:
+        require_memory(sizes["parameters"] * dtype.itemsize, f"{folder}: the weights")
     return shape
 
 
@@ -95,9 +98,11 @@ def _written(tensor: Declared | None) -> str:
     return "nothing" if tensor is None else f"{tensor.dtype} {brief(list(tensor.shape), 60)}"
 
 
-def require_contents(folder: Path, manifest: Manifest) -> None:
-    """Raise InputError unless every file has the SHA-256 that the manifest lists."""
+def require_contents(folder: Path, manifest: Manifest, but: Collection[str] = ()) -> None:
+    """Raise InputError unless every file has the SHA-256 that the manifest lists; but for some."""
     for name, entry in sorted(manifest["files"].items()):
+        if name in but:
+            continue
         found = manifests.digest(folder / name)
         if found != entry["sha256"]:
             raise InputError(

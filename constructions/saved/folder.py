@@ -55,7 +55,13 @@ from constructions.saved.replacing import (
     write_manifest,
 )
 from constructions.saved.tensor_file import format_name, read_into, write_tensors
-from constructions.saved.weight_files import Blocks, read_weight_headers, write_weights
+from constructions.saved.weight_files import (
+    Blocks,
+    mapped_weights,
+    read_weight_headers,
+    weight_files,
+    write_weights,
+)
 from constructions.saved.written_facts import write_facts
 from constructions.writing.certificate import certificate
 from constructions.writing.plan import Plan
@@ -232,14 +238,23 @@ def _description(model: FactModel) -> Manifest:
 # -------------------------------------------------------------------- loading
 
 
-def load(folder: str | os.PathLike[str], builder: Own | None = None) -> FactModel:
+def load(
+    folder: str | os.PathLike[str], builder: Own | None = None, *, mapped: bool = False
+) -> FactModel:
     """The model of a folder, on torch's default device: built again from its facts, with the
     weights that were saved.
+
+    Mapped, it holds no weights: it reads them from the files, on the CPU, where they are looked
+    at. So a model is asked that no memory holds: of the embedding the rows of a question's tokens
+    are read, and of the unembedding, where it reads sign codes, the row of the answer. Such
+    weights cannot be changed. They are not compared with their SHA-256, nor with the facts:
+    `verify check` does both. The names and the table of facts are read whole.
 
     Args:
         folder: as `save` leaves it.
         builder: of a user's own construction, or the construction; by default the public builder
             that the manifest names.
+        mapped: whether weights stay in the files.
 
     Raises:
         InputError: the folder is not as `save` leaves it; the message names the file, what was
@@ -249,20 +264,22 @@ def load(folder: str | os.PathLike[str], builder: Own | None = None) -> FactMode
     """
     path = Path(folder)
     try:
-        return undisturbed(path, lambda: _loaded(path, builder))
+        return undisturbed(path, lambda: _loaded(path, builder, mapped))
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}"
         ) from None
 
 
-def _loaded(folder: Path, own: Own | None) -> FactModel:
-    """The model of a folder, after everything in it has been held against everything else."""
+def _loaded(folder: Path, own: Own | None, mapped: bool) -> FactModel:
+    """The model of a folder, after everything in it has been held against everything else; of
+    weights that stay in the files, their headers.
+    """
     manifest = manifests.read_manifest(folder)
     at = folder / manifests.NAME
     require_files(folder, manifest["files"])
-    shape = checked_shape(folder, manifest)
-    require_contents(folder, manifest)
+    shape = checked_shape(folder, manifest, held=not mapped)
+    require_contents(folder, manifest, but=weight_files(manifest["files"]) if mapped else ())
     facts = read_facts(folder, manifest)
     given = read_codebooks(folder, shape.d_vocab) if CODEBOOKS in manifest["files"] else None
     try:
@@ -275,7 +292,7 @@ def _loaded(folder: Path, own: Own | None) -> FactModel:
                 f"{plan.construction} has other sizes here: {brief(plan.shape)} is not"
                 f" {brief(shape)}"
             )
-        model: FactModel = plan.build()
+        model: FactModel = plan.without_tables() if mapped else plan.build()
     except (ValueError, MemoryError, OverflowError) as error:
         kind = DoesNotFit if isinstance(error, (DoesNotFit, MemoryError)) else InputError
         raise kind(
@@ -291,6 +308,11 @@ def _loaded(folder: Path, own: Own | None) -> FactModel:
                 f"{at}: {key} is {manifest[key]!r}, but {recipe.builder} makes {made!r} of this"
                 " folder"
             )
+    if mapped:
+        model.load_state_dict(mapped_weights(folder, manifest["files"]), assign=True)
+        model.requires_grad_(False)
+        model.is_mapped = True
+        return model
     with torch.no_grad():
         stored, weights = read_weight_headers(folder, manifest["files"]), model.state_dict()
         for path in {one.path: None for one in stored.values()}:

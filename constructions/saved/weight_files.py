@@ -20,24 +20,27 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from constructions.guards.errors import InputError, InternalError
 from constructions.saved.json_text import parse_json, shown
 from constructions.saved.schema import COUNT, TEXT, Each, require_schema
-from constructions.saved.tensor_file import Declared, format_name, read_header
+from constructions.saved.tensor_file import FORMAT_NAMES, Declared, format_name, read_header
 
 WEIGHTS = "weights.safetensors"
 INDEX = "model.safetensors.index.json"
 SHARD = re.compile(r"model-([0-9]{5})-of-([0-9]{5})\.safetensors")
 MOST_SHARDS = 99_999
+DTYPE_NAMES = {name: dtype for dtype, name in FORMAT_NAMES.items()}
 NUMBERS_AT_ONCE = 2**21
 """Of a tensor in memory that are written together."""
 _INDEX_SCHEMA = {"metadata": {"total_size": COUNT}, "weight_map": Each(TEXT)}
@@ -249,6 +252,28 @@ def read_weight_headers(folder: Path, names: Collection[str]) -> dict[str, Store
             found[name] = Stored(folder / file, declared)
     if INDEX in names:
         _require_index(folder / INDEX, found)
+    return found
+
+
+def mapped_weights(folder: Path, names: Collection[str]) -> dict[str, Tensor]:
+    """All tensors of the weights, mapped for reading: of the data nothing is read before it is
+    looked at, and nothing is held that the system could not read again. They cannot be written.
+
+    Args:
+        folder, names: see `read_weight_headers`, which takes them.
+    """
+    found: dict[str, Tensor] = {}
+    for path in {one.path for one in read_weight_headers(folder, names).values()}:
+        data = np.memmap(path, np.uint8, "r")
+        begin = 8 + int.from_bytes(data[:8].tobytes(), "little")
+        header: Any = parse_json(data[8:begin].tobytes(), path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            for name, entry in header.items():
+                start, stop = entry["data_offsets"]
+                dtype = DTYPE_NAMES[entry["dtype"]]
+                raw = torch.from_numpy(data[begin + start : begin + stop])
+                found[name] = raw.view(dtype).reshape(entry["shape"])
     return found
 
 

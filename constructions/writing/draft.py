@@ -194,13 +194,18 @@ class Draft:
                 built.write_readout(always)
             writer(built, facts)
 
+        def readout_of_facts() -> Readout:
+            """What the unembedding is written from."""
+            return made(facts.functions) if made is not None else cast("Readout", always)
+
         def tables() -> dict[str, Iterator[Tensor]]:
             """The rows of both tables, from what writes them in memory."""
             rows = writer.checked(self.vocabulary, facts.functions)
-            readout = cast("Readout", rows.readout if always is None else always)
             return {
                 "embedding.weight": rows.blocks(shape.d_model, dtype),
-                "unembedding.weight": readout.blocks(shape.d_vocab, shape.d_model, dtype),
+                "unembedding.weight": readout_of_facts().blocks(
+                    shape.d_vocab, shape.d_model, dtype
+                ),
             }
 
         return Plan(
@@ -213,6 +218,7 @@ class Draft:
             write,
             self._write_internal_weights,
             tables,
+            readout_of_facts,
             dict(settled or {}),
         )
 

@@ -16,6 +16,7 @@ from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.ordinary_tensors import ordinary_tensors
+from constructions.model.readout import Readout
 from constructions.model.recipe import Recipe
 from constructions.model.shapes import TransformerShape
 from constructions.writing.position_reading import with_leaks
@@ -39,6 +40,7 @@ class Plan(Generic[Model]):
         write_inside: writes all but the embedding and the unembedding.
         tables: makes these two, by their names, in rows (n, d_model) that follow each other; a
             table is not to be held whole.
+        readout: makes what the unembedding is written from.
         settled: options that the builder has found of the facts where none were given, by name.
         recipe: left in the model; see `constructions.model.recipe.recorded`.
         installed: facts that are installed in the model once it is built; None for none.
@@ -53,6 +55,7 @@ class Plan(Generic[Model]):
     write: Callable[[FactModel], None]
     write_inside: Callable[[FactModel], None]
     tables: Callable[[], dict[str, Iterator[Tensor]]]
+    readout: Callable[[], Readout]
     settled: Mapping[str, int | bool | None] = field(default_factory=dict)
     recipe: Recipe | None = None
     installed: FactTable | None = None
@@ -126,6 +129,7 @@ class Plan(Generic[Model]):
                     for weight in part.parameters():
                         weight.zero_()
             self.write_inside(model)
+        model.readout = self.readout()
         if self.recipe is not None:
             model.recipe = self.recipe
         return model

@@ -26,8 +26,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn import functional
 
 from constructions.facts.named import Names
 from constructions.files.undisturbed import undisturbed
@@ -36,20 +37,24 @@ from constructions.guards.memory import is_out_of_memory, memory_limit
 from constructions.model.shapes import TransformerShape
 from constructions.model.transformer import Transformer
 from constructions.saved.form_folder import is_form
-from constructions.saved.manifest import WEIGHTS, Manifest, read_manifest, shape_of
+from constructions.saved.manifest import Manifest, read_manifest, shape_of
 from constructions.saved.reading import read_facts
+from constructions.saved.weight_files import mapped_weights
 from verify.checking.check import check
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.drawn import Drawn, Questions
 from verify.queries.drawn_sets import questions_of
 from verify.queries.forms_checked import check_form
 from verify.queries.sample import SEED, Sample
+from verify.reading.maps import let_go
 
 MOST_SAMPLED = 256
 MOST_WORK = 2**37
 """So many products are made for a sample: some seconds."""
 MEMORY_CAP = 512 * 2**20
 """Bytes for states and logits at once, beside the weights."""
+NUMBERS_AT_ONCE = 2**24
+"""Of an unembedding that are read together."""
 ALSO_WHOLE = 8
 """So many queries of a batch are also asked by `model(tokens)`, without a cache."""
 
@@ -103,7 +108,8 @@ def sample(folder: Path, proven: Proven, most: int = MOST_SAMPLED, seed: int = S
         if why := _no_room(shape, manifest, dtype):
             return replace(started, not_run=why)
         with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            module = _module(folder / WEIGHTS, shape, getattr(torch, dtype))
+            stored = mapped_weights(folder, manifest["files"])
+            module = _module(stored, shape, getattr(torch, dtype))
             questions = questions_of(manifest, facts, proven.hops_per_token)
             drawn = questions.drawn(min(most, max(1, MOST_WORK // questions.work(shape))), seed)
             return _run(module, questions, drawn, replace(started, dtype=dtype))
@@ -126,15 +132,35 @@ def _no_room(shape: TransformerShape, manifest: Manifest, dtype: str) -> str:
     )
 
 
-def _module(path: Path, shape: TransformerShape, dtype: torch.dtype) -> Transformer:
-    """The transformer of a shape, with the tensors of a file for its weights: mapped, not read, in
-    their own dtype.
+class _InPieces(nn.Module):
+    """An unembedding (tokens, d_model) that is read some rows at a time, each of which is let go:
+    it may be a file that memory does not hold.
+    """
+
+    def __init__(self, weight: Tensor):
+        super().__init__()
+        self.weight = nn.Parameter(weight, requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., d_model) to the logits (..., tokens)."""
+        logits = x.new_empty(*x.shape[:-1], len(self.weight))
+        some = max(1, NUMBERS_AT_ONCE // self.weight.shape[1])
+        for start in range(0, len(self.weight), some):
+            rows = self.weight[start : start + some]
+            logits[..., start : start + some] = functional.linear(x, rows)
+            let_go(rows.view(torch.uint8).numpy())
+        return logits
+
+
+def _module(stored: dict[str, Tensor], shape: TransformerShape, dtype: torch.dtype) -> Transformer:
+    """The transformer of a shape, with stored tensors for its weights: mapped, not read, in their
+    own dtype.
     """
     with torch.device("meta"):
         module = Transformer(shape, dtype)
-    with safe_open(path, framework="pt") as file:
-        weights = {name: file.get_tensor(name).to(dtype) for name in file.keys()}  # noqa: SIM118
+    weights = {name: tensor.to(dtype) for name, tensor in stored.items()}
     module.load_state_dict(weights, assign=True)
+    module.unembedding = _InPieces(weights["unembedding.weight"])  # type: ignore[assignment]
     return module
 
 
