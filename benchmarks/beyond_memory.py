@@ -30,6 +30,8 @@ from pathlib import Path
 import numpy as np
 
 STEPS = ("save", "check", "ask")
+HELD = "held"
+"""To build the model in memory: what the limit must not allow."""
 SHARD_BYTES = 5 * 10**9
 RELATION = 1
 
@@ -57,7 +59,7 @@ def weights_resident() -> int:
     for line in Path("/proc/self/smaps").read_text().splitlines():
         word = line.split()
         if "-" in word[0] and not word[0].endswith(":"):
-            of_weights = "/model-" in line
+            of_weights = "/model/" in line
         elif of_weights and word[0] == "Rss:":
             found += 1024 * int(word[1])
     return found
@@ -75,10 +77,12 @@ def step(name: str, place: Path, limit: int) -> dict[str, float | str]:
 
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     table, folder = np.load(place / "answers.npy", mmap_mode="r"), place / "model"
-    started, said = time.perf_counter(), ""
+    started, said, read = time.perf_counter(), "", 0
     if name == "save":
         plan = constructions.selector.plan(constructions.FactTable(table), dtype=torch.float16)
         constructions.save(plan, folder, shard_bytes=SHARD_BYTES)
+    elif name == HELD:
+        constructions.selector(constructions.FactTable(table), dtype=torch.float16)
     elif name == "check":
         proven, sample = check_and_sample(folder)
         said = f"{proven.verdict}, {proven.queries:,} queries; sample: " + (
@@ -93,7 +97,12 @@ def step(name: str, place: Path, limit: int) -> dict[str, float | str]:
         read = weights_resident() - before
         said = f"{right}; {read:,} bytes of the weights came into memory for it"
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "resident": status("VmHWM"), "said": said}
+    return {"seconds": seconds, "resident": status("VmHWM"), "said": said, "read": read}
+
+
+def weights_of(folder: Path) -> int:
+    """Bytes of all weights of a saved model in float16."""
+    return 2 * int(json.loads((folder / "manifest.json").read_text())["sizes"]["parameters"])
 
 
 def in_a_process(name: str, place: Path, limit: int) -> dict[str, float | str]:

@@ -54,7 +54,7 @@ class Answers:
                     f" {n_entities} entities an answer is 0..{n_entities - 1}, or -1 for a missing"
                     " fact"
                 )
-        if not _is_mapped(table):
+        if not _is_mapped(answers):
             table = table.astype(np.int64)
             table.setflags(write=False)
         self.answers: NDArray[np.int64] = table
@@ -228,10 +228,14 @@ class Answers:
         return queries[:, 0], queries[:, 1:]
 
 
-def _is_mapped(table: np.ndarray) -> bool:
+def _is_mapped(given: object) -> bool:
     """Whether a table is a file of int64 that is mapped for reading, which needs no copy."""
-    mapped = isinstance(table, np.memmap) and not table.flags.writeable
-    return mapped and table.dtype == np.int64 and table.dtype.isnative
+    return (
+        isinstance(given, np.memmap)
+        and not given.flags.writeable
+        and given.dtype == np.int64
+        and given.dtype.isnative
+    )
 
 
 def checked_ids(kind: str, ids: ArrayLike, count: int) -> np.ndarray:
