@@ -66,7 +66,9 @@ def weights_resident() -> int:
 
 
 def step(name: str, place: Path, limit: int) -> dict[str, float | str]:
-    """Take a step in this process, under a limit, and say what it took."""
+    """Take a step in this process, under a limit, and say what it took. A limit below 0 is that
+    of what is held beside the libraries.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -75,6 +77,8 @@ def step(name: str, place: Path, limit: int) -> dict[str, float | str]:
     import constructions
     from verify.queries.sampled import check_and_sample
 
+    if limit < 0:
+        limit = status("VmData") - limit
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     table, folder = np.load(place / "answers.npy", mmap_mode="r"), place / "model"
     started, said, read = time.perf_counter(), "", 0

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-ENTITIES, RELATIONS = 100_000, 256
-LIMIT = 560 * 2**20
-TIMES = 3
+ENTITIES, RELATIONS = 300_000, 64
+LIMIT = 544 * 2**20
+"""Of what is held beside the libraries."""
+TIMES = 2.5
 """The weights are at least so many times what may be held."""
 
 pytestmark = [
@@ -29,18 +30,19 @@ def program():
 
 def test_a_model_beyond_memory_is_saved_proven_and_asked(program, tmp_path):
     program.write_table(tmp_path / "answers.npy", ENTITIES, RELATIONS)
-    program.in_a_process("save", tmp_path, LIMIT)
+    program.in_a_process("save", tmp_path, -LIMIT)
     weights = program.weights_of(tmp_path / "model")
-    proven = program.in_a_process("check", tmp_path, LIMIT)
-    asked = program.in_a_process("ask", tmp_path, LIMIT)
+    proven = program.in_a_process("check", tmp_path, -LIMIT)
+    asked = program.in_a_process("ask", tmp_path, -LIMIT)
     assert proven["said"].startswith(f"PASS, {ENTITIES * RELATIONS:,} queries; sample: sample: ")
     assert "0 wrong" in proven["said"]
+    assert proven["resident"] < weights
     assert asked["said"].startswith("right; ")
-    assert asked["read"] < 2**20
+    assert 0 < asked["read"] < weights / 50
     assert weights >= TIMES * LIMIT
 
 
 def test_a_process_that_builds_the_model_in_memory_exceeds_the_limit(program, tmp_path):
     program.write_table(tmp_path / "answers.npy", ENTITIES, RELATIONS)
     with pytest.raises(SystemExit, match="memory"):
-        program.in_a_process(program.HELD, tmp_path, LIMIT)
+        program.in_a_process(program.HELD, tmp_path, -LIMIT)

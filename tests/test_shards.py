@@ -19,6 +19,7 @@ from tiers import few
 from constructions import CATALOGUE, DoesNotFit, FactTable, InputError, load, save, selector
 from constructions.saved.weight_files import INDEX, Blocks, write_weights
 from constructions.writing import token_rows
+from verify.__main__ import main
 from verify.checking.check import check
 from verify.queries.sampled import check_and_sample
 
@@ -210,6 +211,13 @@ def test_more_shards_than_names_can_count_are_refused(tmp_path, monkeypatch):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize("shard_bytes", [0, -1, True, 2.0, "9"])
+def test_bytes_of_shards_are_a_positive_integer(tmp_path, shard_bytes):
+    with pytest.raises(InputError, match="shard_bytes"):
+        save(selector(FACTS), tmp_path / "model", shard_bytes=shard_bytes)
+    save(selector(FACTS), tmp_path / "model", shard_bytes=np.int8(9))
+
+
 def test_a_plan_that_no_builder_has_recorded_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"a plan is saved as a public builder makes it"):
         save(replace(selector.plan(FACTS), recipe=None), tmp_path / "model")
@@ -225,3 +233,22 @@ def test_a_table_that_is_mapped_is_not_copied(tmp_path):
     np.save(tmp_path / "wrong.npy", np.where(FACTS.answers == 3, 9, FACTS.answers))
     with pytest.raises(InputError, match="= 9 is no entity"):
         FactTable(np.load(tmp_path / "wrong.npy", mmap_mode="r"))
+
+
+def test_facts_are_written_in_shards_proven_and_asked_on_the_command_line(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    FACTS.to_tsv("facts.tsv")
+    words = ["facts", "facts.tsv", "--save", "model", "--shard-bytes", "1KB"]
+    assert main(words) == 2
+    assert "takes --by none and --save FOLDER" in capsys.readouterr().err
+    assert main([*words, "--by", "none", "--ask", "e0 r1"]) == 0
+    assert (tmp_path / "model" / INDEX).is_file()
+    assert main(["check", "model"]) == 0
+    capsys.readouterr()
+    assert main(["ask", "model", "e0 r1"]) == 0
+    asked = capsys.readouterr().out
+    facts = FactTable.from_tsv("facts.tsv")
+    answer = facts.entity_name(int(facts.answer(facts.entity_id("e0"), [facts.relation_id("r1")])))
+    assert asked == f"e0 r1 -> {answer}\n"

@@ -309,7 +309,8 @@ def _loaded(folder: Path, own: Own | None, mapped: bool) -> FactModel:
                 " folder"
             )
     if mapped:
-        model.load_state_dict(mapped_weights(folder, manifest["files"]), assign=True)
+        maps = mapped_weights(folder, manifest["files"])
+        model.load_state_dict({name: one.tensor() for name, one in maps.items()}, assign=True)
         model.requires_grad_(False)
         model.is_mapped = True
         return model

@@ -29,6 +29,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from constructions.guards.errors import InputError, InternalError
@@ -255,25 +256,36 @@ def read_weight_headers(folder: Path, names: Collection[str]) -> dict[str, Store
     return found
 
 
-def mapped_weights(folder: Path, names: Collection[str]) -> dict[str, Tensor]:
+class Mapped(NamedTuple):
+    """A tensor in a file that is mapped for reading: its bytes, its dtype and its shape."""
+
+    raw: NDArray[np.uint8]
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    def tensor(self) -> Tensor:
+        """The same as a tensor, which cannot be written."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            return torch.from_numpy(self.raw).view(self.dtype).reshape(self.shape)
+
+
+def mapped_weights(folder: Path, names: Collection[str]) -> dict[str, Mapped]:
     """All tensors of the weights, mapped for reading: of the data nothing is read before it is
-    looked at, and nothing is held that the system could not read again. They cannot be written.
+    looked at, and nothing is held that the system could not read again.
 
     Args:
         folder, names: see `read_weight_headers`, which takes them.
     """
-    found: dict[str, Tensor] = {}
+    found: dict[str, Mapped] = {}
     for path in {one.path for one in read_weight_headers(folder, names).values()}:
         data = np.memmap(path, np.uint8, "r")
         begin = 8 + int.from_bytes(data[:8].tobytes(), "little")
         header: Any = parse_json(data[8:begin].tobytes(), path)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            for name, entry in header.items():
-                start, stop = entry["data_offsets"]
-                dtype = DTYPE_NAMES[entry["dtype"]]
-                raw = torch.from_numpy(data[begin + start : begin + stop])
-                found[name] = raw.view(dtype).reshape(entry["shape"])
+        for name, entry in header.items():
+            start, stop = entry["data_offsets"]
+            raw = data[begin + start : begin + stop]
+            found[name] = Mapped(raw, DTYPE_NAMES[entry["dtype"]], tuple(entry["shape"]))
     return found
 
 

@@ -25,7 +25,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,7 +41,7 @@ from constructions.model.transformer import Transformer
 from constructions.saved.form_folder import is_form
 from constructions.saved.manifest import Manifest, read_manifest, shape_of
 from constructions.saved.reading import read_facts
-from constructions.saved.weight_files import mapped_weights
+from constructions.saved.weight_files import Mapped, mapped_weights
 from verify.checking.check import check
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.drawn import Drawn, Questions
@@ -141,9 +143,10 @@ class _InPieces(nn.Module):
     it may be a file that memory does not hold.
     """
 
-    def __init__(self, weight: Tensor):
+    def __init__(self, weight: Tensor, raw: NDArray[np.uint8]):
         super().__init__()
         self.weight = nn.Parameter(weight, requires_grad=False)
+        self.raw = raw.reshape(len(weight), -1)  # what is stored, perhaps in another dtype
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d_model) to the logits (..., tokens)."""
@@ -152,19 +155,19 @@ class _InPieces(nn.Module):
         for start in range(0, len(self.weight), some):
             rows = self.weight[start : start + some]
             logits[..., start : start + some] = functional.linear(x, rows)
-            let_go(rows.view(torch.uint8).numpy())
+            let_go(self.raw[start : start + some])
         return logits
 
 
-def _module(stored: dict[str, Tensor], shape: TransformerShape, dtype: torch.dtype) -> Transformer:
+def _module(stored: dict[str, Mapped], shape: TransformerShape, dtype: torch.dtype) -> Transformer:
     """The transformer of a shape, with stored tensors for its weights: mapped, not read, in their
     own dtype.
     """
     with torch.device("meta"):
         module = Transformer(shape, dtype)
-    weights = {name: tensor.to(dtype) for name, tensor in stored.items()}
+    weights = {name: one.tensor().to(dtype) for name, one in stored.items()}
     module.load_state_dict(weights, assign=True)
-    module.unembedding = _InPieces(weights["unembedding.weight"])  # type: ignore[assignment]
+    module.unembedding = _InPieces(weights["unembedding.weight"], stored["unembedding.weight"].raw)  # type: ignore[assignment]
     return module
 
 
