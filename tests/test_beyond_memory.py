@@ -30,13 +30,13 @@ def program():
 
 def test_a_model_beyond_memory_is_saved_proven_and_asked(program, tmp_path):
     program.write_table(tmp_path / "answers.npy", ENTITIES, RELATIONS)
-    program.in_a_process("save", tmp_path, -LIMIT)
+    saved = program.in_a_process("save", tmp_path, -LIMIT)
     weights = program.weights_of(tmp_path / "model")
     proven = program.in_a_process("check", tmp_path, -LIMIT)
     asked = program.in_a_process("ask", tmp_path, -LIMIT)
     assert proven["said"].startswith(f"PASS, {ENTITIES * RELATIONS:,} queries; sample: sample: ")
     assert "0 wrong" in proven["said"]
-    assert proven["resident"] < weights
+    assert proven["resident"] < saved["resident"] + weights * 3 / 4  # pages are let go
     assert asked["said"].startswith("right; ")
     assert 0 < asked["read"] < weights / 50
     assert weights >= TIMES * LIMIT
