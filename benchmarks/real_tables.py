@@ -195,11 +195,11 @@ TABLES = {
     "umls, number": Table(triples_of("umls"), ("virus causes 1",), NUMBER, "scalar_selector"),
     "kinships, number": Table(triples_of("kinships"), ("person1 term1 1",), NUMBER),
     "kinships, set": Table(triples_of("kinships"), ("person1 term1",), SET),
-    "graph, number": Table(graph, ("m7 p0 1",), NUMBER, "sparse_selector", "kernel"),
+    "graph, number": Table(graph, ("m0 p0 1",), NUMBER, "sparse_selector", "kernel"),
 }
 HEADER = (
     "table               MB   facts      N   R  construction        d    MB"
-    " read build save prove  ask"
+    " read build save prove   ask"
 )
 
 
@@ -253,8 +253,8 @@ def run(name: str, table: Table, folder: Path) -> Iterator[str]:
     yield (
         f"{name:17}{file.stat().st_size / 1e6:5.1f}{facts.n_facts:8}{facts.n_entities:7}"
         f"{facts.n_relations:4}  {model.construction:15}{model.shape.d_model:6}"
-        f"{sum(one.stat().st_size for one in saved.iterdir()) / 1e6:6.1f}"
-        f"{read:5.1f}{build:6.1f}{save_:5.1f}{prove:6.1f}{asked:5.1f}"
+        f"{sum(one.stat().st_size for one in saved.iterdir()) / 1e6:6.0f}"
+        f"{read:5.1f}{build:6.1f}{save_:5.1f}{prove:6.1f}{asked:6.1f}"
     )
     for one in answers:
         if one.error is not None or not one.is_as_known:

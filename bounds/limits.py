@@ -159,6 +159,10 @@ def _leading(term: sympy.Expr) -> Growth:
         return Growth(
             sympy.Mul(*(part.factor for part in parts)), (powers[0], powers[1], powers[2])
         )
+    if term.is_Pow and not term.base.has(*_SCALES):
+        exponent = _leading(term.exp)
+        if exponent.powers == (0, 0, 0):  # Min(L, v) is v in the end
+            return Growth(term.base**exponent.factor, exponent.powers)
     if term.is_Pow and term.exp.is_Integer:
         base = _leading(term.base)
         a, b, c = (int(power * term.exp) for power in base.powers)

@@ -165,6 +165,9 @@ from constructions.theorems.digit_selector import (
 from constructions.theorems.hybrid import (
     hybrid as hybrid,
 )
+from constructions.theorems.key_value_grid import (
+    key_value_grid as key_value_grid,
+)
 from constructions.theorems.meet_in_the_middle import (
     meet_in_the_middle as meet_in_the_middle,
 )

@@ -15,6 +15,7 @@ from constructions.option import Option
 from constructions.sizes import (
     digit_selector,
     hybrid,
+    key_value_grid,
     meet_in_the_middle,
     sparse_selector,
     theorem_4_1,
@@ -31,6 +32,14 @@ _LOOKED_UP = Option(
     default=lambda R, k: R - 1,
     choices=lambda R, k: range(R + 1),
     most=lambda R, k: R,
+)
+_LANE = Option(
+    "lane_bits",
+    "v",
+    "bits of a lane, 0 to 64 (default 1)",
+    default=lambda R, k: 1,
+    choices=lambda R, k: (1, 3, 4, 6),
+    most=lambda R, k: 64,
 )
 _DIGIT = Option(
     "bits_per_coordinate",
@@ -189,6 +198,20 @@ _ENTRIES = (
         fixed={"share_layers": True},
         largest_in_grid=64,
         near_bounds=((1024, 8, 2),),
+        multi_hop=True,
+    ),
+    Construction(
+        name="key_value_grid",
+        builder="key_value_grid.key_value_grid",
+        sizing=key_value_grid.key_value_grid,
+        theorem="4.3(1) (ours)",
+        claim=(
+            "key_value_rows_shared in rows and lanes: of all its bits nearly none but facts, and"
+            " o(N) find the state"
+        ),
+        largest_in_grid=16,
+        near_bounds=((1024, 8, 2),),
+        options=(_LANE,),
         multi_hop=True,
     ),
     Construction(

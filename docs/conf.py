@@ -16,13 +16,15 @@ version = release = constructions.__version__
 language = "en"
 root_doc = "index"
 exclude_patterns = ["extensions"]
+nb_execution_mode = "off"  # the notebooks show what is stored in them; tests run them
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.linkcode",
     "sphinx.ext.napoleon",
     "reference",
     "source_pages",
+    "tutorials",
     "typeset",
 ]
 autodoc_member_order = "bysource"
@@ -45,6 +47,7 @@ formula_pages = [
     "path-star",
     "position_reading",
     "theorems/*",
+    "tutorials/*",
 ]
 font = (
     files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"

@@ -11,6 +11,7 @@ from bounds import (
     dimension,
     functions,
     imperfect,
+    reading,
     separation,
     sets_of_answers,
     sizes,
@@ -112,6 +113,7 @@ CALLS = {
     ),
     constructions.key_value: (weights(constructions.key_value), {"hops": 2}),
     constructions.key_value_rows: (weights(constructions.key_value_rows), {"hops": 2}),
+    constructions.key_value_grid: (weights(constructions.key_value_grid), {"hops": 2, "lane_bits": 1}),
     constructions.precomputed: (weights(constructions.precomputed), {"hops": 2, "layers": 1}),
     constructions.hybrid: (weights(constructions.hybrid), {"hops": 2, "looked_up": 1}),
     constructions.meet_in_the_middle: (weights(constructions.meet_in_the_middle), {"hops": 2}),
@@ -186,6 +188,7 @@ CALLS = {
         dimension.least_dimension_beside,
         {"n_entities": 100, "n_relations": 3, "coordinate_bits": 2, "other_bits": 5, "hops": 2},
     ),
+    reading.reading_bound: (reading.reading_bound, {"n_entities": 100, "n_relations": 3, "hops": 2, "d_model": 20, "entry_bits": 2}),
     functions.functions_bound: (
         lambda **given: functions.functions_bound(n_answers=[8, 9], **given),
         {"n_subjects": 100, "wrong": 5},

@@ -30,9 +30,11 @@ def tables_for(name):
 def cases(draw):
     name = draw(st.sampled_from(NAMES))
     facts, hops = draw(tables_for(name)), draw(HOPS)
-    given = (
-        {"looked_up": draw(st.integers(0, facts.n_relations))} if name.startswith("hybrid") else {}
-    )
+    given = {}
+    if name.startswith("hybrid"):
+        given = {"looked_up": draw(st.integers(0, facts.n_relations))}
+    if name == "key_value_grid":
+        given = {"lane_bits": draw(st.integers(0, 5))}
     return name, facts, hops, given
 
 

@@ -41,6 +41,9 @@ IDLE = {
     ("hybrid_shared", "read the subject"),
     ("key_value_rows", "which pass"),
     ("key_value_rows_shared", "which pass"),
+    ("key_value_grid", "read the subject"),
+    ("key_value_grid", "which pass"),
+    ("key_value_grid", "always"),
     ("sparse_selector_unknown", "right end"),
 }
 """Steps of which one does at some place what no question needs there: a layer that is applied

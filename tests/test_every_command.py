@@ -30,6 +30,10 @@ WORDS = {
     "update": (["update", "model", "changes.tsv"], "model: replaced"),
     "diff": (["diff", "model", "model", "-k", "2"], "0 of 10 answers changed, the other 10"),
     "attack": (["attack", "model", "-n", "5"], "nothing wrong was accepted"),
+    "report": (
+        ["report", "report", "-N", "5", "-R", "2", "-k", "2", "--workers", "0"],
+        "1 cell planned, 1 passed, 0 failed, 0 unknown; 1 capacity plane",
+    ),
     "journal": (["journal", "j"], "PASS: 1 job planned"),
     "learned": (["learned", "threshold", "--seeds", "3", "--workers", "0"], "1 of 1 points"),
     "compare": (
@@ -58,6 +62,8 @@ def workshop(tmp_path, monkeypatch):
     save(selector(FactTable.random_bijections(5, 1, seed=0)), tmp_path / "model")
     write(tmp_path / "j", [1])
     monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda: [Cell("selector", 5, 2)])
+    for name in ("figures", "mechanisms"):  # which take seconds
+        monkeypatch.setattr(f"verify.cli.pages.figures.{name}", lambda *given: ())
     one = [OneHop(1, 5, 1, 2, 4, steps=5)]
     monkeypatch.setitem(vars(EXPERIMENTS["threshold"]), "points", lambda full: one)
 

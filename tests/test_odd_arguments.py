@@ -123,6 +123,15 @@ def nothing_is_typed(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
 
 
+def small_reports(monkeypatch):
+    """A report runs one cell, has one capacity plane, and draws no further figures."""
+    one = [Cell("selector", 3, 1)]
+    monkeypatch.setattr("verify.cli.commands.cells.default_grid", lambda *own: one)
+    monkeypatch.setattr("verify.cli.commands.report.STOPS", {"N": (3,), "R": (2,), "k": (1,)})
+    for name in ("figures", "mechanisms"):
+        monkeypatch.setattr(f"verify.cli.pages.figures.{name}", lambda *given: ())
+
+
 @pytest.fixture
 def workshop(tmp_path):
     """A folder with what the words name: a table, an empty one, a model, a folder, a link to
@@ -145,6 +154,7 @@ def test_odd_words_get_a_status_and_a_sentence(round_, workshop, monkeypatch, ca
     one_small_experiment(monkeypatch)
     one_memory(monkeypatch)
     nothing_is_typed(monkeypatch)
+    small_reports(monkeypatch)
     seed = random.randrange(2**32)
     for words in cases(random.Random(seed), 100):
         reported = f"seed {seed}: {words!r}"

@@ -16,7 +16,7 @@ import constructions
 from verify.__main__ import main
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = ("constructions", "bounds", "verify", "tests", "docs", "benchmarks", ".ci")
+SHIPPED = ("constructions", "bounds", "verify", "tests", "docs", "benchmarks", "examples", ".ci")
 SINGLE = (
     ".gitignore",
     "CHANGELOG.md",

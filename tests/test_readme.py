@@ -137,7 +137,7 @@ def test_the_readme_is_short_and_names_every_construction():
     assert max(map(len, README.splitlines())) <= 100
     rows = re.findall(r"^\| \[.*$", README, re.M)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    shared = {f"{name}_shared" for name in re.findall(r"`(key_value\w*)`", README)}
+    shared = {f"{name}_shared" for name in re.findall(r"`(key_value|key_value_rows)`", README)}
     assert named - {"_shared"} | shared == CATALOGUE.keys()
     targets = dict(re.findall(r"^\[(.+?)\]: (\S+)$", README, re.M))
     assert all((ROOT / target).is_file() for target in targets.values())

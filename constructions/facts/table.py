@@ -21,6 +21,8 @@ from constructions.guards.memory import require_memory
 
 LARGEST_SPARE = 2**31
 """So many spare entities at most, which no memory holds."""
+ROWS_AT_ONCE = 2**12
+"""Entities whose facts become Python's integers together."""
 
 
 class FactTable(Names, Answers):
@@ -152,10 +154,13 @@ class FactTable(Names, Answers):
             if relations is None or name in relations
         ]
         entities, names = self.entity_names, [self.relation_names[r] for r in chosen]
-        for subject, targets in zip(entities, self.answers[chosen].T.tolist(), strict=True):
-            for name, target in zip(names, targets, strict=True):
-                if target != MISSING:
-                    yield subject, name, entities[target]
+        for start in range(0, self.n_entities, ROWS_AT_ONCE):
+            some = slice(start, start + ROWS_AT_ONCE)
+            answers = self.answers[chosen, some].T.tolist()
+            for subject, targets in zip(entities[some], answers, strict=True):
+                for name, target in zip(names, targets, strict=True):
+                    if target != MISSING:
+                        yield subject, name, entities[target]
 
     # ---------------------------------------------------------------- to train on
 

@@ -126,6 +126,17 @@ def load_rounded(folder: str | os.PathLike[str]) -> tuple[OneLayer, FactTable]:
         ) from None
 
 
+def is_rounded(folder: str | os.PathLike[str]) -> bool:
+    """Whether the manifest of a folder says that it is that of a rounded trained model; no more is
+    looked at.
+    """
+    try:
+        _, manifest = manifests.read_object(Path(folder))
+    except (InputError, OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("kind") == KIND
+
+
 def _loaded(folder: Path) -> tuple[OneLayer, FactTable]:
     """Both, after everything in the folder has been held against the manifest."""
     manifest = _read_manifest(folder)

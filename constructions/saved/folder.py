@@ -46,6 +46,7 @@ from constructions.saved.builders import Own, builder_named, own_builder
 from constructions.saved.manifest import (
     CERTIFICATE,
     CODEBOOKS,
+    WEIGHTS,
     Manifest,
 )
 from constructions.saved.reading import read_codebooks, read_facts
@@ -54,7 +55,7 @@ from constructions.saved.replacing import (
     require_model_folder,
     write_manifest,
 )
-from constructions.saved.tensor_file import format_name, read_into, write_tensors
+from constructions.saved.tensor_file import format_name, mapped, read_into, write_tensors
 from constructions.saved.weight_files import (
     Blocks,
     mapped_weights,
@@ -116,6 +117,15 @@ def save(
         write(part)
         if approve is not None:
             approve(part)
+
+
+def hold_as_saved(model: FactModel, folder: Path) -> None:
+    """Let the weights of a model on the CPU be those of the folder where it has just been saved,
+    mapped from there: the memory that they took is free, and what is read of them comes from the
+    file. What is written into them stays in memory; the file may be removed.
+    """
+    if all(weight.device.type == "cpu" for weight in model.parameters()):
+        model.load_state_dict(mapped(folder / WEIGHTS), assign=True)
 
 
 def writer_of(

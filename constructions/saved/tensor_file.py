@@ -109,6 +109,14 @@ def read_into(path: Path, tensors: Mapping[str, Tensor]) -> None:
                 tensor.copy_(held)
 
 
+def mapped(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, mapped: what is read of them is read from there, and what is written
+    into them is written into memory alone.
+    """
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
 def format_name(dtype: torch.dtype) -> str:
     """A floating torch dtype as the format writes it: F32 for float32.
 

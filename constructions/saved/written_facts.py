@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -20,11 +21,17 @@ def write_facts(folder: Path, facts: FactTable | SetTable, specials: tuple[str, 
     them.
     """
     names = [*facts.entity_names, *facts.relation_names, *specials]
-    (folder / VOCABULARY).write_bytes("".join(f"{name}\n" for name in names).encode())
+    _write_lines(folder / VOCABULARY, (f"{name}\n" for name in names))
     if fits_text(facts):
-        (folder / FACTS).write_bytes("".join(fact_lines(facts)).encode())
+        _write_lines(folder / FACTS, fact_lines(facts))
     else:
         write_tensors(folder / PACKED_FACTS, {"facts": torch.from_numpy(facts.packed())})
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write lines, each with its end, one after the other."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(lines)
 
 
 def fits_text(facts: FactTable | SetTable) -> bool:

@@ -24,6 +24,7 @@ class Symbols:
         b, c, p: the bits of a state (an entity, or *unknown*), of a relation, of a position.
         u: 1 if facts are missing, else 0.
         q: relations in the row memory, of the hybrid.
+        v: the bits of a lane, of key_value_grid.
         C: the bits of a digit, of digit_selector.
         K, j: the longest path, and the hops that a written token makes, of chains of thought.
         g, z: gates, and by how many bits a number is longer than an answer's, where subjects have
@@ -44,6 +45,7 @@ class Symbols:
     p: int
     u: int
     q: int = 0
+    v: int = 0
     C: int = 0
     K: int = 0
     j: int = 0

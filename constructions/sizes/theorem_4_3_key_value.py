@@ -22,7 +22,7 @@ def key_value(s: Symbols) -> Sizing:
     threshold = s.bits_between(-(s.b + s.c - 1), 1)
     d = s.b + 2 * s.c + s.p + 1
     layer = mlp([units], (threshold, 2), d)
-    return _memory(s, d, [units], layer, s.k, select_from_known_places(s, d))
+    return memory(s, d, [units], layer, s.k, select_from_known_places(s, d))
 
 
 def key_value_shared(s: Symbols) -> Sizing:
@@ -32,23 +32,23 @@ def key_value_shared(s: Symbols) -> Sizing:
     moves = 2 + s.if_any(s.k - 1)
     d = 2 * s.b + 2 * s.c + 2 * s.p + 2
     layer = mlp([units], (threshold, moves), d)
-    return _memory(s, d, [units], layer, 1, select_by_pointer(s, d))
+    return memory(s, d, [units], layer, 1, select_by_pointer(s, d))
 
 
 def key_value_rows(s: Symbols) -> Sizing:
     """k layers of three hidden layers, between which all weights are signs."""
     widths = _row_widths(s, passes=1, moved=0)
     d = s.b + 2 * s.c + s.p + 1
-    layer = mlp(widths, _row_bits(s, lowest=1), d)
-    return _memory(s, d, widths, layer, s.k, select_from_known_places(s, d))
+    layer = mlp(widths, row_bits(s, lowest=1), d)
+    return memory(s, d, widths, layer, s.k, select_from_known_places(s, d))
 
 
 def key_value_rows_shared(s: Symbols) -> Sizing:
     """One layer of three hidden layers, which say the pass as well and move the pointer."""
     widths = _row_widths(s, passes=s.k, moved=s.k)
     d = 2 * s.b + 2 * s.c + 2 * s.p + 2
-    layer = mlp(widths, _row_bits(s, lowest=s.max(s.p - 1, 1)), d)
-    return _memory(s, d, widths, layer, 1, select_by_pointer(s, d))
+    layer = mlp(widths, row_bits(s, lowest=s.max(s.p - 1, 1)), d)
+    return memory(s, d, widths, layer, 1, select_by_pointer(s, d))
 
 
 def _pairs(s: Symbols) -> int:
@@ -63,20 +63,24 @@ def _row_widths(s: Symbols, passes: int, moved: int) -> tuple[int, int, int]:
     and the bias; which state, relation and pass it is; the rows, old state, old relation and a
     constant, and the units that move a pointer.
     """
-    rails = 2 * s.b + 2 * s.c + passes + 1
     one_hot = s.N + s.u + s.R + passes
     rows = s.R * s.b + s.b + s.c + 1 + moved
-    return rails, one_hot, rows
+    return rails(s, passes), one_hot, rows
 
 
-def _row_bits(s: Symbols, lowest: int) -> tuple[int, int, int, int]:
+def rails(s: Symbols, passes: int) -> int:
+    """Both rails of each bit of the state and of the relation, which pass it is, and the bias."""
+    return 2 * s.b + 2 * s.c + passes + 1
+
+
+def row_bits(s: Symbols, lowest: int) -> tuple[int, int, int, int]:
     """Rails read signs, a bias of `b + c` and a threshold down to -lowest; all between is signs;
     the state moves by twice its bits.
     """
     return s.bits_between(-lowest, s.b + s.c), 1, 1, 3
 
 
-def _memory(
+def memory(
     s: Symbols,
     d: int,
     hidden: Sequence[int],

@@ -27,34 +27,25 @@ facts. Proofs: docs/theorems/theorem_4_3_key_value.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from constructions.facts.codes import Codebook, bits_needed, sign_codes
+from constructions.facts.codes import Codebook, sign_codes
 from constructions.facts.table import FactTable
 from constructions.facts.vocabulary import Vocabulary
 from constructions.model.fact_model import FactModel
-from constructions.model.margin import MarginClaim
 from constructions.model.recipe import recorded
-from constructions.model.stream import Form, Slot, Space, dot
-from constructions.theorems.lemmas.code_readout import read_codes
+from constructions.model.stream import Slot, Space, dot
 from constructions.theorems.lemmas.pointers import (
     advance_pointer,
-    follow_pointer,
     move_pointer,
-    start_pointer,
 )
-from constructions.theorems.lemmas.reading_the_prompt import read_prompt
 from constructions.theorems.lemmas.row_memory import answer_rows, one_of
-from constructions.writing.claims import Holds
-from constructions.writing.codes import Signs
-from constructions.writing.draft import Draft, require_exact, require_hops
+from constructions.theorems.lemmas.sign_rails import sign_rails
+from constructions.theorems.lemmas.state_by_state import memory
 from constructions.writing.layer import LayerDraft
 from constructions.writing.plan import Plan
-from constructions.writing.position_reading import position_codes
 
 
 @recorded
@@ -87,7 +78,9 @@ def key_value(
         >>> bool(model.answer(3, [1, 0]) == facts.answer(3, [1, 0]))
         True
     """
-    return _memory(facts, hops, share_layers, dtype, "key_value", _look_up_pairs, hidden_layers=1)
+    return memory(
+        _named("key_value", share_layers), _look_up_pairs, 1, facts, hops, dtype, share_layers
+    )
 
 
 @recorded
@@ -111,75 +104,14 @@ def key_value_rows(
         >>> bool(model.answer(3, [1, 0]) == facts.answer(3, [1, 0]))
         True
     """
-    return _memory(
-        facts, hops, share_layers, dtype, "key_value_rows", _look_up_rows, hidden_layers=3
+    return memory(
+        _named("key_value_rows", share_layers), _look_up_rows, 3, facts, hops, dtype, share_layers
     )
 
 
-_LookUp = Callable[[LayerDraft, Space, FactTable, Codebook, "NDArray[np.int8] | None"], None]
-"""Writes the MLP of a layer; the codes of the pointer in all passes, (k, p), if the layer is
-shared.
-"""
-
-
-def _memory(
-    facts: FactTable,
-    hops: int,
-    share_layers: bool,
-    dtype: torch.dtype,
-    name: str,
-    look_up: _LookUp,
-    hidden_layers: int,
-) -> Plan[FactModel]:
-    """What both memories share: reading the prompt, k layers or one, and the readout.
-
-    Args:
-        facts, hops, share_layers, dtype: as of `key_value`.
-        name: of the construction.
-        look_up: writes the MLP of a layer.
-        hidden_layers: of that MLP.
-    """
-    require_hops(hops)
-    states = Codebook.of_states(facts)
-    b, n_positions = states.bits, hops + 1
-    vocabulary = Vocabulary(facts.n_entities, facts.n_relations)
-    p, c = bits_needed(n_positions), bits_needed(facts.n_relations)
-    require_exact(4 * (b + c), dtype, f"{name} with {b}-bit states")
-    extra: dict[str, tuple[int, ...]] = (
-        {"subject": (b,), "pointer": (p,), "first": ()} if share_layers else {}
-    )
-    stream = Space(state=(b,), relation=(c,), asked=(c,), position=(p,), one=(), **extra)
-
-    passes = position_codes(n_positions)[1:] if share_layers else None
-    draft = Draft(f"{name}_shared" if share_layers else name, vocabulary, stream)
-    draft.position(stream["position"], position_codes(n_positions))
-    subject, letters = stream["subject" if share_layers else "state"], np.arange(facts.n_relations)
-    draft.entities(Holds(subject, words=0, code=Signs(states)))
-    draft.relations(stream["relation"], sign_codes(letters, c))
-    draft.relations(stream["one"], 1)
-    if share_layers:
-        start_pointer(draft, stream, n_positions)
-    for hop in range(1, 2 if share_layers else n_positions):
-        layer = draft.layer(hidden_layers)
-        if share_layers:
-            follow_pointer(layer, stream, n_positions, subject, stream["state"], stream["asked"])
-        else:
-            copied = [subject] if hop == 1 else []
-            read_prompt(layer, stream, copied, {hop: stream["asked"]}, hops)
-        look_up(layer, stream, facts, states, passes)
-        for letter in range(1, n_positions) if share_layers else [hop]:
-            layer.takes([letter], keeps=[Holds(stream["state"], words=0, code=Signs(states))])
-
-    readout = read_codes(states, stream["state"], stream["one"])
-    return draft.plan(
-        facts,
-        readout,
-        MarginClaim.exactly(2),
-        dtype,
-        hops=hops,
-        repeats=hops if share_layers else 1,
-        facts_inside=True,
-    )
+def _named(name: str, share_layers: bool) -> str:
+    """How a model of that builder is named."""
+    return f"{name}_shared" if share_layers else name
 
 
 # -------------------------------------------------------------------- the two memories
@@ -235,44 +167,16 @@ def _look_up_rows(
     zeros. Where a unit does not care for a group, the group is balanced or one-hot, so that it
     adds a constant.
     """
-    state, asked, one = stream["state"], stream["asked"], stream["one"]
+    state, asked = stream["state"], stream["asked"]
     n_relations = facts.n_relations
-    state_rails = [layer.relu("state > 0", state), layer.relu("state < 0", -state)]
-    asked_rails = [layer.relu("asked > 0", asked), layer.relu("asked < 0", -asked)]
-    if passes is None:
-        now: Slot = layer.relu("now", one[None])
-    else:
-        pointer = stream["pointer"]
-        now = layer.relu("now", dot(passes, pointer) - (pointer.size - 1) * one)
-    bias = layer.relu("bias", (state.size + asked.size) * one[None])
-
-    # A code c adds <c, x> = its length at the same code x, two less or still less at others; a
-    # group that is not asked for adds its length. Together with `now` that is bias + 1 for the
-    # right unit, and bias - 1 or less for the others.
-    rest: Form = now.sum() - bias[0]
-    any_state = state_rails[0].sum() + state_rails[1].sum()
-    any_relation = asked_rails[0].sum() + asked_rails[1].sum()
+    rails = sign_rails(layer, stream, passes)
     entity_codes, relation_codes = (
         states.signs(states.tokens),
         sign_codes(np.arange(n_relations), asked.size),
     )
-    is_state = layer.relu(
-        "which state",
-        dot(entity_codes, state_rails[0])
-        + dot(-entity_codes, state_rails[1])
-        + any_relation
-        + rest,
-    )
-    is_asked = layer.relu(
-        "which relation",
-        dot(relation_codes, asked_rails[0])
-        + dot(-relation_codes, asked_rails[1])
-        + any_state
-        + rest,
-    )
-    is_now = layer.relu(
-        "which pass", dot(one_of(now.size), now) + any_state + any_relation - bias[0]
-    )
+    is_state = layer.relu("which state", rails.of_state(entity_codes))
+    is_asked = layer.relu("which relation", rails.of_relation(relation_codes))
+    is_now = layer.relu("which pass", rails.of_pass(one_of(rails.now.size)))
 
     looked_up = answer_rows(
         layer, facts, states, range(n_relations), is_state, is_asked, is_now.sum()
@@ -286,5 +190,5 @@ def _look_up_rows(
     # the asked relation's sign code is 2 (its bits) - 1
     layer.add(always - 2 * old_letter, to=asked)
     if passes is not None:
-        at = layer.relu("pass", dot(one_of(now.size), is_now) + is_state.sum() - is_asked.sum())
+        at = layer.relu("pass", dot(one_of(is_now.size), is_now) + is_state.sum() - is_asked.sum())
         move_pointer(layer, stream, at, passes)

@@ -125,22 +125,25 @@ def require_disjoint(facts: FactTable) -> None:
     """Raise InputError, naming two offending facts, unless the relations' answer sets are
     disjoint.
     """
-    relations, subjects = np.nonzero(facts.answers != MISSING)
-    answers = facts.answers[relations, subjects]
-    first = np.full(facts.n_entities, -1)
-    first[answers[::-1]] = np.arange(len(answers))[::-1]  # the first fact with this answer
-    clash = np.flatnonzero(relations[first[answers]] != relations)
-    if clash.size:
-        one, other = first[answers[clash[0]]], clash[0]
-        reported = [
-            f"{facts.query_text(int(subjects[i]), [int(relations[i])])} ->"
-            f" {facts.entity_name(int(answers[i]))}"
-            for i in (one, other)
-        ]
-        raise InputError(
-            "superposition needs relations with disjoint answer sets, but two share an answer:"
-            f" {reported[0]} and {reported[1]}; use selector, which has no such condition"
-        )
+    if facts.has_disjoint_answers:
+        return
+    owner = np.full(facts.n_entities, -1)  # the first relation with each answer
+    for relation, answers in enumerate(facts.answers):
+        subjects = np.flatnonzero(answers != MISSING)
+        shared = subjects[owner[answers[subjects]] >= 0]
+        if shared.size:
+            break
+        owner[answers[subjects]] = relation
+    answer, first = answers[shared[0]], owner[answers[shared[0]]]
+    subject = np.flatnonzero(facts.answers[first] == answer)[0]
+    one, other = (
+        f"{facts.query_text(int(s), [int(r)])} -> {facts.entity_name(int(answer))}"
+        for s, r in ((subject, first), (shared[0], relation))
+    )
+    raise InputError(
+        "superposition needs relations with disjoint answer sets, but two share an answer:"
+        f" {one} and {other}; use selector, which has no such condition"
+    )
 
 
 def _require_books_apart(books: list[Codebook], vocabulary: Vocabulary) -> None:

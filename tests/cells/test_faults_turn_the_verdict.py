@@ -132,7 +132,7 @@ def test_a_model_below_a_bound_fails_the_cell(monkeypatch):
 
 
 def test_an_accounting_that_forgets_a_tensor_fails_the_cell(monkeypatch):
-    def forgetful(model, within):
+    def forgetful(model, within, own):
         found = capacity(model, within)
         return Capacity(
             {name: cost for name, cost in found.tensors.items() if name != "positions.weight"}

@@ -106,7 +106,7 @@ def test_a_terminal_gets_a_progress_bar_that_shows_each_phase():
     assert status == 0
     assert "of 160,000 queries" in printed
     assert "━" in printed
-    phases = [printed.index(phase) for phase in ("building", "asking", "counting bits", "proving")]
+    phases = [printed.index(phase) for phase in ("building", "asking", "proving", "counting bits")]
     assert phases == sorted(phases)
     assert "\x1b[32mPASS\x1b[0m: 1 cell planned" in printed
     assert "theorem" in printed, "there is room for the wide table"

@@ -61,7 +61,7 @@ def test_every_builder_that_the_catalogue_names_first_has_an_example():
 def test_a_start_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = python_of(f"docs/start/{page}")
-    assert len(blocks) >= 3 or page == "install.md"
+    assert len(blocks) >= 3 or page in {"install.md", "teacher.md"}
     names = {}
     for code in blocks:  # one after another, as a reader types them
         exec(compile(code, page, "exec"), names)

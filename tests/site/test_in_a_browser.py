@@ -6,70 +6,17 @@ BROWSER_REQUIRED is set. SITE_SCREENSHOTS names a folder for pictures of some pa
 """
 
 import os
-import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from built_site import elsewhere
+from browser import WIDTHS, faults, window
 from page_blocks import ROOT
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 LOOKED_AT = ("index", "theorems/theorem_4_1", "api/constructions", "gallery", "start/engineer")
-WIDTHS = (1280, 380)
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture
-def playwright():
-    """The library, where it and the browser are installed."""
-    if "BROWSER_REQUIRED" in os.environ:
-        import playwright.sync_api as found
-
-        assert CHROMIUM, "no Chromium is installed"
-        return found
-    if not CHROMIUM:
-        pytest.skip("no Chromium is installed")
-    return pytest.importorskip("playwright.sync_api")
-
-
-@contextmanager
-def window(playwright, width):
-    """A page of a browser of this width."""
-    with playwright.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        try:
-            yield browser.new_page(viewport={"width": width, "height": 900})
-        finally:
-            browser.close()
-
-
-def faults(page, path):
-    """What is wrong with a page as the browser shows it."""
-    found = []
-
-    def asked(request):
-        if elsewhere(request.url):
-            found.append(f"asks {request.url}")
-
-    def said(message):
-        if message.type == "error":
-            found.append(f"says {message.text}")
-
-    def raised(error):
-        found.append(f"raises {error}")
-
-    heard = {"request": asked, "console": said, "pageerror": raised}
-    for event, hear in heard.items():
-        page.on(event, hear)
-    page.goto(path.resolve().as_uri())
-    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    for event, hear in heard.items():
-        page.remove_listener(event, hear)
-    return found + ([f"is {wide} pixels too wide"] if wide > 0 else [])
 
 
 def test_every_page_loads_in_silence_and_fits_the_window(playwright, tmp_path):

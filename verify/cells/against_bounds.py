@@ -100,12 +100,7 @@ class BoundsFound(Evidence):
     @property
     def tightest(self) -> BoundCheck | None:
         """The largest positive bound that applies, in dense bits."""
-        applying = [
-            check
-            for check in self.checks
-            if check.applies and check.bits is not None and check.bits > 0
-        ]
-        return max(applying, key=lambda check: check.bits or 0, default=None)
+        return tightest(self.checks)
 
     @property
     def separation(self) -> float | None:
@@ -127,6 +122,12 @@ class BoundsFound(Evidence):
             default=0.0,
         )
         return best / costs.internal_bits if best > costs.internal_bits else None
+
+
+def tightest(checks: Sequence[BoundCheck]) -> BoundCheck | None:
+    """The largest positive bound that applies, in dense bits."""
+    applying = [one for one in checks if one.applies and one.bits is not None and one.bits > 0]
+    return max(applying, key=lambda check: check.bits or 0, default=None)
 
 
 def hold_against_bounds(

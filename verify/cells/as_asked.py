@@ -5,9 +5,13 @@ saved model, so that these must be the ones that were asked for.
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from constructions.facts.table import FactTable
 from constructions.model.fact_model import FactModel
+
+AT_ONCE = 2**20
+"""Numbers that are looked at together."""
 
 
 def not_as_asked(
@@ -29,7 +33,7 @@ def not_as_asked(
     for name, weight in model.named_parameters():
         if weight.dtype != dtype:
             return f"was asked for {dtype}, and {name} is {weight.dtype}"
-        if not weight.isfinite().all():
+        if not is_finite(weight):
             return f"has written a number into {name} that is not finite"
     if model.stored_only != stored_only:
         said = {True: "stored queries alone", False: "all queries"}
@@ -38,3 +42,12 @@ def not_as_asked(
             f" {said[stored_only]} (stored_only={stored_only})"
         )
     return ""
+
+
+def is_finite(weight: Tensor) -> bool:
+    """Whether all numbers of a tensor are finite; looked at some at a time, since what says so of
+    each number takes as much memory as the tensor.
+    """
+    return all(
+        bool(some.isfinite().all()) for some in torch.split(weight.detach().ravel(), AT_ONCE)
+    )

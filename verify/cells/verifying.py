@@ -22,7 +22,7 @@ from constructions.guards.errors import DoesNotFit, InputError, InternalError, U
 from constructions.guards.memory import is_out_of_memory
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
-from constructions.saved.folder import save
+from constructions.saved.folder import hold_as_saved, save
 from constructions.writing.plan import Plan
 from verify.cells.against_bounds import hold_against_bounds
 from verify.cells.as_asked import not_as_asked
@@ -183,11 +183,13 @@ def saved_and_checked(
     model: FactModel, folder: Path | None = None
 ) -> tuple[Proven, Sample | None]:
     """Save the model, to a temporary folder if none is given, let the checker prove what is there,
-    and run a sample of it.
+    and run a sample of it. From then on the model holds its weights as they are mapped from there,
+    so that they are in memory once.
     """
     with TemporaryDirectory() as temporary:
         folder = folder or Path(temporary) / "model"
         save(model, folder)
+        hold_as_saved(model, folder)
         return check_and_sample(folder)
 
 
@@ -212,15 +214,25 @@ def _verify(
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
     result = CellResult(cell, _dtype_of(model), not_claimed=facts.n_queries(cell.hops) - planned)
     chosen, recall = way(by, model.shape, planned, proven_size, save is not None), None
-    of_size = None
-    if facts.is_bijective and (chosen.run or _parameters(model) <= MOST_COUNTED):
-        of_size = _format_of_size(entry, facts, cell)
     if chosen.prove and (taken := require_disk(model, save)):
         announce(taken)
     if chosen.run:
         recall = _recall(model, facts, cell, begin)
+    claim, proof, own = MarginFound(_claim_of(model), recall), None, format_of(model)
+    if chosen.prove:
+        begin(PROVING, None)
+        every_length = model.n_all_queries()
+        with threads(None if _parameters(model) > WORTH_THREADS else 1):
+            proven, sample = saved_and_checked(model, save)
+        if proven.rounds and by == "auto" and not chosen.run and planned <= MOST_QUERIES:
+            recall = _recall(model, facts, cell, begin)  # which decides in floating point
+            claim = replace(claim, recall=recall)
+        proof = ProofFound(proven, every_length, claim, recall, planned, sample)
     begin(COUNTING, None)
-    sizes = _sizes_of(model, of_size, entry, facts, cell)
+    of_size = None
+    if facts.is_bijective and (chosen.run or _parameters(model) <= MOST_COUNTED):
+        of_size = _format_of_size(entry, facts, cell)
+    sizes = _sizes_of(model, own, of_size, entry, facts, cell)
     bounds = hold_against_bounds(
         sizes.costs if of_size or sizes.expected is None else sizes.expected,
         facts.n_entities,
@@ -228,16 +240,6 @@ def _verify(
         cell.hops,
         facts.is_bijective,
     )
-    claim, proof = MarginFound(_claim_of(model), recall), None
-    if chosen.prove:
-        begin(PROVING, None)
-        every_length = model.n_all_queries()
-        with threads(None if sizes.found.parameters > WORTH_THREADS else 1):
-            proven, sample = saved_and_checked(model, save)
-        if proven.rounds and by == "auto" and not chosen.run and planned <= MOST_QUERIES:
-            recall = _recall(model, facts, cell, begin)  # which decides in floating point
-            claim = replace(claim, recall=recall)
-        proof = ProofFound(proven, every_length, claim, recall, planned, sample)
     return replace(
         result, sizes=sizes, bounds=bounds, recall=recall, claim=claim, proof=proof
     ), model
@@ -287,12 +289,17 @@ def _format_of_size(entry: Construction, facts: FactTable, cell: Cell) -> Format
 
 
 def _sizes_of(
-    model: FactModel, of_size: Format | None, entry: Construction, facts: FactTable, cell: Cell
+    model: FactModel,
+    own: Format,
+    of_size: Format | None,
+    entry: Construction,
+    facts: FactTable,
+    cell: Cell,
 ) -> SizesFound:
     """Count a model's sizes and bits, in the format of its size; where that is None, in its own,
     and the bits are not held against the formulas.
     """
-    bits = capacity(model, of_size)
+    bits = capacity(model, of_size, own)
     if of_size is None:
         bits = replace(bits, description=0)
     found = Sizes(

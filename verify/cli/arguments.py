@@ -21,6 +21,7 @@ from verify.cli.commands import (
     learned,
     lists,
     pretrained,
+    report,
     saved,
     separation,
     sets,
@@ -36,6 +37,9 @@ EXAMPLES = """examples:
   the same, so that it goes on where it was interrupted; what the journal holds (docs/journals.md):
     {program} all --journal all.journal
     {program} journal all.journal
+  the same as pages for a browser, with figures and the capacity plane (docs/report.md):
+    {program} report out
+    {program} report out --from all.journal
   what can be verified:
     {program} list
   one construction at one size:
@@ -99,6 +103,7 @@ exit status: 0 every planned cell passed; 1 a check failed or has no verdict; 2 
 COMMANDS: dict[str, Callable[[Commands], None]] = {
     "all": cells.add_all,
     "journal": journal.add_journal,
+    "report": report.add_report,
     "list": lists.add_list,
     "bound": bounds.add_bound,
     "plan": bounds.add_plan,

@@ -28,6 +28,8 @@ def require_places(options: argparse.Namespace) -> None:
     read |= {f"FILE {i}": path for i, path in enumerate(given.get("journals") or (), 1)}
     named = ("--save", "--json", "--csv", "--plot", "--journal")
     written = {option: given.get(option.strip("-")) for option in named}
+    read |= {f"--{name}": given.get(name) for name in ("learned", "compared")}
+    read |= {"--from": given.get("results")}
     written |= {"OUT": given.get("out"), "FILE": given.get("file") if made else None}
     written |= {"-o": given.get("merged") or given.get("written")}
     inputs, outputs = (
@@ -61,6 +63,28 @@ def check_folder(path: Path | None) -> None:
         raise InputError(
             f"{path}: is not empty and not the folder of a model, so it stays as it is; give"
             " another name"
+        )
+
+
+def check_folder_is_new(path: Path) -> None:
+    """Refuse, before the long work starts, a folder that cannot be made or that holds something.
+
+    Raises:
+        InputError: so it is.
+    """
+    try:
+        writable = not os.path.lexists(path) or path.is_dir()
+        writable = writable and _takes_files(path.resolve().parent)
+        filled = path.is_dir() and any(path.iterdir())
+    except (OSError, RuntimeError, ValueError):
+        writable = filled = False
+    if filled:
+        raise InputError(
+            f"{path}: is not empty, so it stays as it is; give another name, or remove it"
+        )
+    if not writable:
+        raise InputError(
+            f"{path}: cannot be written: give the name of a new folder in an existing one"
         )
 
 

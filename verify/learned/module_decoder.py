@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch.func import functional_call
 
 from constructions.guards.errors import InputError
 from verify.learned.decoder import Floats, Ints, pieces
+from verify.learned.seen import END, SUBJECT, Place, Prompt, Seen, joined
 from verify.learned.ways import Way, Ways
 
 _NUMBERS_AT_ONCE = 2**24
@@ -21,11 +23,11 @@ _NUMBERS_AT_ONCE = 2**24
 class _Reading(nn.Module):
     """A module read in one of the ways, so that `functional_call` can exchange its parameters."""
 
-    def __init__(self, module: nn.Module, way: Way):
+    def __init__(self, module: nn.Module, way: Callable[[Any, Tensor], Any]):
         super().__init__()
         self.module, self._way = module, way
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor) -> Any:
         """Tokens (Q, L) to what is read."""
         return self._way(self.module, tokens)
 
@@ -110,9 +112,34 @@ class ModuleDecoder:
         """(Q, n_heads, L)."""
         return self._in_pieces(_known(self.ways.attention, "heads"), subjects, relations)
 
+    def seen(self, subjects: Ints, relations: Ints) -> Seen[Floats]:
+        """All that can be watched of queries (Q,); of a module of which nobody has said more, the
+        rows of subjects and the last states.
+        """
+        way = self.ways.seen
+        if way is None:
+            own = {Place("embedding", SUBJECT): self.rows()[subjects]}
+            return Seen({**own, Place("final", END): self.states(subjects, relations)}, [], [])
+        found = [
+            Seen(
+                {place: _numbers(x) for place, x in one.streams.items()},
+                [(layer, _numbers(x)) for layer, x in one.hidden],
+                [(layer, _numbers(x)) for layer, x in one.patterns],
+            )
+            for one in self._pieces(way, subjects, relations)
+        ]
+        return joined(found)
+
+    def prompt(self, subject: int, relation: int) -> Prompt:
+        """The tokens of one query, and what the last of them attends to."""
+        seen = self.seen(np.array([subject]), np.array([relation]))
+        patterns = [(layer, pattern[0]) for layer, pattern in seen.patterns]
+        return Prompt(None, 1 + self.prompts.shape[1], 0, patterns)
+
     def logits_of(self, rows: Tensor, subjects: Ints, relations: Ints) -> Tensor:
         """(Q, A) with gradients by the rows (N, d)."""
-        return self._read(self.ways.states, rows, subjects, relations) @ self.read.mT
+        states = cast("Tensor", self._read(self.ways.states, rows, subjects, relations))
+        return states @ self.read.mT
 
     def _rows(self) -> Tensor:
         """The subjects' embeddings as they are in the module, or those in their place."""
@@ -122,11 +149,11 @@ class ModuleDecoder:
 
     def _read(
         self,
-        way: Way,
+        way: Callable[[Any, Tensor], Any],
         rows: Tensor | None,
         subjects: Ints,
         relations: Ints,
-    ) -> Tensor:
+    ) -> Any:
         """The module read in one way at queries (Q,), with rows in place of its own."""
         table = self.module.get_parameter(self.table)
         prompts = np.column_stack([self.subjects[subjects], self.prompts[relations]])
@@ -135,18 +162,23 @@ class ModuleDecoder:
         if rows is not None:
             places = torch.from_numpy(self.subjects).to(table.device)
             given[f"module.{self.table}"] = table.detach().index_put((places,), rows.to(table))
-        return cast("Tensor", functional_call(_Reading(self.module, way), given, (tokens,)))
+        return functional_call(_Reading(self.module, way), given, (tokens,))
 
-    @torch.no_grad()
     def _in_pieces(self, way: Way, subjects: Ints, relations: Ints) -> Floats:
         """The module read at queries (Q,), some at once, as float64."""
+        return np.concatenate(list(map(_numbers, self._pieces(way, subjects, relations))))
+
+    @torch.no_grad()
+    def _pieces(
+        self, way: Callable[[Any, Tensor], Any], subjects: Ints, relations: Ints
+    ) -> list[Any]:
+        """What is read at queries (Q,), some at once."""
         widest = max(max(weight.shape) for weight in self.module.parameters() if weight.dim())
         at_once = _NUMBERS_AT_ONCE // (widest * (1 + self.prompts.shape[1]))
-        found = [
-            _numbers(self._read(way, self.changed, subjects[part], relations[part]))
+        return [
+            self._read(way, self.changed, subjects[part], relations[part])
             for part in pieces(len(subjects), at_once)
         ]
-        return np.concatenate(found)
 
 
 def _known(way: Way | None, what: str) -> Way:

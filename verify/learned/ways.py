@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from constructions.decoders.standard_decoder import Block, StandardDecoder
 from constructions.guards.errors import InputError
@@ -15,6 +15,7 @@ from constructions.learning.one_layer import OneLayer
 from constructions.model.parts import MLP
 from constructions.model.trace import Trace, Traced
 from constructions.model.transformer import Transformer
+from verify.learned.seen import END, SUBJECT, Place, Seen
 
 Way = Callable[[Any, Tensor], Tensor]
 
@@ -28,14 +29,16 @@ class Ways:
         units: activations of all hidden layers there, (Q, n_units).
         attention: from there to all positions, (Q, n_heads, L).
         writes: of the module alone: what a unit adds to the stream for each 1 of its activation,
-            (n_units, d); NaN of those that another hidden layer reads. These three are None where
-            nobody has said how they are found.
+            (n_units, d); NaN of those that another hidden layer reads.
+        seen: all that can be watched there, layer by layer. These four are None where nobody has
+            said how they are found.
     """
 
     states: Way
     units: Way | None = None
     attention: Way | None = None
     writes: Callable[[Any], Tensor] | None = None
+    seen: Callable[[Any, Tensor], Seen[Tensor]] | None = None
 
 
 def _last_state(module: Traced, tokens: Tensor) -> Tensor:
@@ -45,8 +48,16 @@ def _last_state(module: Traced, tokens: Tensor) -> Tensor:
 
 def _hidden_units(module: Traced, tokens: Tensor) -> Tensor:
     """Of the same: all hidden units (Q, n_units) at the last position."""
-    trace, found = Trace(), []
+    trace = Trace()
     module.states(tokens, trace=trace)
+    found = [units for _, units in _hidden(module, trace)]
+    empty = torch.empty(len(tokens), 0, device=tokens.device)
+    return torch.cat(found, dim=-1) if found else empty
+
+
+def _hidden(module: Traced, trace: Trace) -> list[tuple[int, Tensor]]:
+    """For each hidden layer the number of its layer, and its units (Q, n_units) there."""
+    found = []
     for index, (mlp, block) in enumerate(_mlps(module)):
         x = trace.residual[f"layers.{index}.mid"][..., -1, :]
         if block is not None and block.pre:
@@ -54,9 +65,26 @@ def _hidden_units(module: Traced, tokens: Tensor) -> Tensor:
         if mlp is not None:
             for weight in list(mlp.weights)[:-1]:
                 x = weight(x).relu()
-                found.append(x)
-    empty = torch.empty(len(tokens), 0, device=tokens.device)
-    return torch.cat(found, dim=-1) if found else empty
+                found.append((index, x))
+    return found
+
+
+def _seen(module: Traced, tokens: Tensor) -> Seen[Tensor]:
+    """Of the same: all of it. The stream at the subject is watched where a layer follows."""
+    trace = Trace()
+    states, _ = module.states(tokens, trace=trace)
+    last = list(trace.residual)[-1]
+    streams = {}
+    for point, x in trace.residual.items():
+        if point == "embedding" or (point.endswith(".post") and point != last):
+            streams[Place(point, SUBJECT)] = x[..., 0, :]
+        streams[Place(point, END)] = x[..., -1, :]
+    if states is not trace.residual[last]:
+        streams[Place("final", END)] = states[..., -1, :]
+    patterns = [
+        (int(name.split(".")[1]), pattern[..., -1, :]) for name, pattern in trace.patterns.items()
+    ]
+    return Seen(streams, _hidden(module, trace), patterns)
 
 
 def _mlps(module: Traced) -> list[tuple[MLP | None, Block | None]]:
@@ -100,10 +128,28 @@ def _units_of_one_layer(module: OneLayer, tokens: Tensor) -> Tensor:
     return torch.cat(module.hidden(stream)[:-1], dim=-1)
 
 
-TRACED = Ways(_last_state, _hidden_units, _heads, _written)
+def _seen_in_one_layer(module: OneLayer, tokens: Tensor) -> Seen[Tensor]:
+    """All that can be watched of a one-layer model."""
+    stream, shares = module.attended(tokens)
+    *hidden, added = module.hidden(stream)
+    after = stream + added
+    n = module.shape.n_entities
+    streams = {
+        Place("embedding", SUBJECT): module.entities[tokens[..., 0]],
+        Place("embedding", END): module.relations[tokens[..., 1] - n],
+        Place("layers.0.mid", END): stream,
+        Place("layers.0.post", END): after,
+    }
+    if not isinstance(module.final_norm, nn.Identity):
+        streams[Place("final", END)] = module.final_norm(after)
+    return Seen(streams, [(0, units) for units in hidden], [(0, shares[:, None, :])])
+
+
+TRACED = Ways(_last_state, _hidden_units, _heads, _written, _seen)
 ONE_LAYER = Ways(
     lambda module, tokens: module.states(tokens),
     _units_of_one_layer,
     lambda module, tokens: module.attended(tokens)[1][:, None, :],
     lambda module: _of_one_mlp(list(module.weights)),
+    _seen_in_one_layer,
 )

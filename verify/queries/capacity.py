@@ -61,7 +61,9 @@ class Format:
         return ""
 
 
-def capacity(model: Transformer, within: Format | None = None) -> Capacity:
+def capacity(
+    model: Transformer, within: Format | None = None, own: Format | None = None
+) -> Capacity:
     """The dense bits of a model.
 
     Args:
@@ -69,13 +71,14 @@ def capacity(model: Transformer, within: Format | None = None) -> Capacity:
         within: a format that does not depend on the facts, such as `format_of` a model that the
             same builder makes of facts that the sizes alone determine (`FactTable.rotations`). A
             model that is not in it is counted alone.
+        own: what `format_of` says of the model, if it is known already.
 
     Raises:
         ValueError: a weight is not a finite number.
         InputError: the parameters are not those of a new transformer of its shape, or scores are
             scaled.
     """
-    own = format_of(model)
+    own = format_of(model) if own is None else own
     outside = "" if within is None else within.excludes(own)
     alone = within is None or bool(outside)
     grids = own.grids if within is None or outside else within.grids

@@ -53,13 +53,12 @@ from verify.reading.maps import let_go
 MOST_SAMPLED = 256
 MOST_WORK = 2**37
 """So many products are made for a sample: some seconds."""
-HALVES = ("float16", "bfloat16")
-WORK_OF_HALVES = 8
-"""Products in these take so many times as long on a CPU."""
-MEMORY_CAP = 512 * 2**20
-"""Bytes for states and logits at once, beside the weights."""
 NUMBERS_AT_ONCE = 2**24
 """Of an unembedding that are read together."""
+LEAST_MEMORY, MOST_MEMORY, SHARE = 2**25, 2**29, 8
+"""Bytes for states and logits at once, beside the weights: so many at least and at most, and
+between them an eighth of what the weights take.
+"""
 ALSO_WHOLE = 8
 """So many queries of a batch are also asked by `model(tokens)`, without a cache."""
 
@@ -116,8 +115,7 @@ def sample(folder: Path, proven: Proven, most: int = MOST_SAMPLED, seed: int = S
             stored = mapped_weights(folder, manifest["files"])
             module = _module(stored, shape, getattr(torch, dtype))
             questions = questions_of(manifest, facts, proven.hops_per_token)
-            work = questions.work(shape) * (WORK_OF_HALVES if dtype in HALVES else 1)
-            drawn = questions.drawn(min(most, max(1, MOST_WORK // work)), seed)
+            drawn = questions.drawn(min(most, max(1, MOST_WORK // questions.work(shape))), seed)
             return _run(module, questions, drawn, replace(started, dtype=dtype))
     except (InputError, OSError, SafetensorError) as error:
         return replace(started, not_run=str(error))
@@ -173,7 +171,7 @@ def _module(stored: dict[str, Mapped], shape: TransformerShape, dtype: torch.dty
 
 def _run(module: Transformer, questions: Questions, drawn: Drawn, started: Sample) -> Sample:
     """Run the queries, some at a time, and say what was found."""
-    at_once = _at_once(module.shape, drawn)
+    at_once = _at_once(module, drawn)
     margins, largest = [], 0.0
     for start in range(0, len(drawn.prompts), at_once):
         some = slice(start, start + at_once)
@@ -199,14 +197,17 @@ def _in_words(facts: Names, drawn: Drawn, query: int) -> str:
     return facts.query_text(int(drawn.subjects[query]), path.tolist())
 
 
-def _at_once(shape: TransformerShape, drawn: Drawn) -> int:
-    """How many queries are run together: what they need is within the memory cap, if one's is."""
+def _at_once(module: Transformer, drawn: Drawn) -> int:
+    """How many queries are run together: what they need is within that memory, if one's is."""
+    shape = module.shape
     positions = drawn.prompts.shape[1]
     everywhere = positions + drawn.wanted.shape[1]
     numbers = positions * (4 * shape.d_model + shape.widest_layer)
     numbers += 3 * shape.d_vocab + everywhere * shape.cached_widths
     numbers += 3 * positions**2 * shape.n_heads
-    return max(1, MEMORY_CAP // (8 * numbers))
+    weights = sum(weight.nbytes for weight in module.parameters())
+    room = min(MOST_MEMORY, max(LEAST_MEMORY, weights // SHARE))
+    return max(1, room // (8 * numbers))
 
 
 def _margins(module: Transformer, prompts: Tensor, wanted: Tensor) -> tuple[Tensor, float]:

@@ -59,7 +59,7 @@ def shown(model: FactModel, subject: int, path: Sequence[int]) -> Shown:
         left = min(per_token, max(0, len(path) - (deciding - first) * per_token))
         steps.append(_Follower(model, claims, reader, found, tokens, trace).step(deciding, left))
     return Shown(
-        construction=model.construction,
+        name=model.construction,
         query=model.facts.query_text(subject, path),
         answer=model.facts.entity_name(said),
         right=said == known,
@@ -95,7 +95,7 @@ class _Follower:
             kept = self.claims.kept(index, left)
             labels = None if kept is None else self._labels(kept)
             if layer.attention is not None:
-                here = [look for look in looks if look.step.layer == index]
+                here = [look for look in looks if look.layer == index]
                 is_code = is_code | self._copied(rows, here)
                 ends = labels if layer.mlp is None else None
                 row = self._row(f"layers.{index}.mid", deciding, before, is_code, ends)
@@ -108,7 +108,8 @@ class _Follower:
                 row = self._row(f"layers.{index}.post", deciding, before, is_code, labels)
                 before = _moved(row, [*rows[: len(positions)], before], labels)
                 rows.append(before)
-        return ShownStep(tuple(rows), looks, fired, *self._logits(deciding))
+        names = tuple(token_name(self.model, token) for token in self.tokens.tolist())
+        return ShownStep(names, tuple(rows), looks, fired, *self._logits(deciding))
 
     def _stream(self, point: str, position: int) -> Values:
         """The residual stream there."""
@@ -168,12 +169,12 @@ class _Follower:
         for look in looks:
             seen = {position for position, _ in look.looked}
             if any(
-                held.kind == "entity" and block.slot in look.step.reads
+                held.kind == "entity" and block.slot in look.reads
                 for row in rows
                 if row.point == "embedding" and row.position in seen
                 for block, held in zip(self.blocks, row.held, strict=True)
             ):
-                slots |= set(look.step.writes)
+                slots |= set(look.writes)
         return {block.columns[0] for block in self.blocks if block.slot in slots}
 
     def _labels(self, kept: list[Spelled]) -> dict[int, str]:
@@ -193,13 +194,13 @@ class _Follower:
         pattern = self.trace.patterns[f"layers.{step.layer}"][0, step.head, deciding].tolist()
         order = sorted(range(len(pattern)), key=lambda at: -pattern[at])
         looked = tuple((at, pattern[at]) for at in order[:3] if pattern[at] >= LEAST_WEIGHT)
-        return Look(step, looked)
+        return Look(step.layer, step.head or 0, step.name, step.reads, step.writes, looked)
 
     def _fired(self, step: Step, deciding: int) -> Fired:
         """How many units of a group fire at the deciding position."""
         mlp = self.model.layer_sequence()[step.layer].mlp
         if mlp is None or step.units is None or step.hidden_layer is None:
-            return Fired(step, 0, 0, ())
+            return Fired(step.layer, step.name, 0, 0, ())
         hidden = self.trace.residual[f"layers.{step.layer}.mid"][0, deciding]
         for depth in range(step.hidden_layer + 1):
             hidden = (mlp.matrix(depth) @ (hidden.relu() if depth else hidden)).detach()
@@ -214,7 +215,9 @@ class _Follower:
                     by_block[block.label] = [int((on & reads).sum()), int(reads.sum())]
         shown_units = sum(units for _, units in by_block.values())
         parts = tuple((label, *counts) for label, counts in by_block.items() if counts[1])
-        return Fired(step, int(on.sum()), len(units), parts if shown_units == len(units) else ())  # type: ignore[arg-type]
+        if shown_units < len(units):
+            parts = ()
+        return Fired(step.layer, step.name, int(on.sum()), len(units), parts)  # type: ignore[arg-type]
 
     def _logits(
         self, deciding: int

@@ -145,6 +145,15 @@ class Words:
             )
         return self._reached[length]
 
+    def some(self, length: int, words: np.ndarray) -> np.ndarray:
+        """For some words of a length, in ascending order, int64 (words, N + 1): no copy where
+        they follow each other.
+        """
+        every = self.of(length)
+        first, last = int(words[0]), int(words[-1])
+        together = last - first == len(words) - 1
+        return every[first : last + 1] if together else every[words]
+
 
 def read_blocks(claimed: Any, where: str, model: Model, books: Books) -> list[Block]:
     """The blocks of a list of claimed ones, which is not empty."""

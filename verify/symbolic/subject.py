@@ -61,9 +61,7 @@ def prove_subject(claimed: Any, model: Model, books: Books, words: Words) -> Sub
     row_of = np.append(np.arange(model.n), model.n + model.n_relations)[:known]
     spelled = []
     for block in blocks:
-        every = words.of(block.length)[:, :known]
-        nodes = every[block.words] if len(block.words) < len(every) else every
-        spelled.append(_Spelled(block, nodes))
+        spelled.append(_Spelled(block, words.some(block.length, block.words)[:, :known]))
         _read_numbers(spelled[-1], model, books, row_of)
     _add_unknown(model, books)
     layout, first = layout_of(blocks, books, model.d), model.rows("embedding", slice(1))[0]
@@ -127,9 +125,28 @@ def _compare(
     look(slice(model.n, len(row_of)), table[row_of[model.n :]])
 
 
-def _codes(spelled: _Spelled, model: Model, books: Books, layout: Layout) -> np.ndarray:
-    """What a block should hold for each node, as it is stored, (N + 1, columns of a code)
-    (Lemma S2).
+@dataclass(frozen=True)
+class _Codes:
+    """What a block should hold for each node that has a number (Lemma S2).
+
+    Attributes:
+        place: int32 (N + 1,), the row of each node, outside of them where it has no number; None
+            where every entity has one, its own.
+        rows: as it is stored, (nodes, columns of a code).
+    """
+
+    place: np.ndarray | None
+    rows: np.ndarray
+
+    def of(self, nodes: np.ndarray) -> np.ndarray:
+        """Of nodes that have a number, (*nodes.shape, columns of a code)."""
+        at = nodes if self.place is None else self.place[nodes]
+        return np.take(self.rows, at, axis=0)
+
+
+def _codes(spelled: _Spelled, model: Model, books: Books, layout: Layout) -> _Codes:
+    """What a block should hold (Lemma S2). Every node that it spells has a number by now, but
+    *unknown* perhaps.
     """
     block, numbers = spelled.block, books.numbers[spelled.block.book]
     require(
@@ -137,17 +154,21 @@ def _codes(spelled: _Spelled, model: Model, books: Books, layout: Layout) -> np.
         "subject: unknown is reached, and has no code",
     )
     at = block.columns[: max(block.bits, 1)]
+    known, place = numbers >= 0, None
+    if not known[: model.n].all():
+        place = np.where(known, np.cumsum(known) - 1, len(known)).astype(np.int32)
+        numbers = numbers[known]
     number = layout.digit(at, numbers[:, None]) if block.bits else numbers[:, None]
     table = model.tensors["embedding.weight"][1]
-    return stored_as(layout.off[at] + layout.scale[at] * number, table)
+    return _Codes(place, stored_as(layout.off[at] + layout.scale[at] * number, table))
 
 
 def _compare_block(
-    spelled: _Spelled, code: np.ndarray, rows: slice, held: np.ndarray, model: Model
+    spelled: _Spelled, codes: _Codes, rows: slice, held: np.ndarray, model: Model
 ) -> None:
     """Some rows of the embedding hold the codes of a block's nodes (Lemma S2)."""
     block, nodes = spelled.block, np.ascontiguousarray(spelled.nodes[:, rows].T)
-    wanted = np.take(code, nodes, axis=0)
+    wanted = codes.of(nodes)
     found = held[:, block.start : block.stop].reshape(wanted.shape)
     for row, word, bit in differing(found, wanted, "embedding.weight"):
         is_, should = (

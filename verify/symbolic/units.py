@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from verify.kernel.verdict import Undecided
 from verify.symbolic.run import Run
 from verify.symbolic.values import Matrix, Values, size_of
 
+MOST_AMOUNTS = 2**17
+"""For every node and every bit of a unit that several nodes share. Of more the kernel, which
+multiplies matrices, is the faster one.
+"""
 Terms = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -35,7 +41,9 @@ def relu(run: Run, x: Values) -> Values:
         np.bincount(x.at[kind], minlength=x.const.size) for kind in (variable, ~variable)
     )
     mixed = variable & (n_nodes[x.at] > 0)
-    # bits of the node beside amounts that depend on it: written as such amounts (Lemma S10)
+    mixed |= _of_many_nodes(run, x, variable & (n_variables[x.at] > 1), n_variables)
+    # bits of the node beside amounts that depend on it, or that several nodes share: written as
+    # such amounts (Lemma S10)
     if mixed.any():
         which, node, bit = run.setting.books.node_bits(run.now, x.key[mixed])
         amounts = run.setting.model.d + node, x.coef[mixed][which] * bit
@@ -47,7 +55,7 @@ def relu(run: Run, x: Values) -> Values:
     new = [_of_one(run, x, low, base, variable & (n_variables[x.at] == 1))]
     many = variable & (n_variables[x.at] > 1)
     if many.any():
-        new.append(_of_several(run, x, low, base, many, n_variables))
+        new.append(_of_several(run, x, base, many, n_variables))
     at = x.at[~variable]  # amounts that depend on the node: a value for each (Lemma S10)
     new.append((at, x.key[~variable], np.maximum(low[at] + x.coef[~variable], 0) - base[at]))
     terms = (np.concatenate(parts) for parts in zip(*new, strict=True))
@@ -67,10 +75,56 @@ def _of_one(run: Run, x: Values, low: np.ndarray, base: np.ndarray, one: np.ndar
     return at, key, (np.maximum(high, 0) - base[at]) // top
 
 
+def _of_many_nodes(run: Run, x: Values, many: np.ndarray, n_variables: np.ndarray) -> np.ndarray:
+    """Which terms belong to units of several bits, all of them the node's, that are above 0 for
+    more than a single code.
+    """
+    if not many.any():
+        return many
+    unit = _units(run, x, many, n_variables)
+    chosen = np.zeros(x.const.size, dtype=bool)
+    chosen[unit.at] = (unit.most > 0) & unit.own & ~unit.sharp
+    found: np.ndarray = many & chosen[x.at]
+    amounts = np.count_nonzero(found) * len(run.setting.books.numbers[run.now.node()[1]])
+    if amounts > MOST_AMOUNTS:
+        raise Undecided(
+            f"units that several nodes share take {amounts} amounts; this checker writes"
+            f" {MOST_AMOUNTS}"
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _Units:
+    """Units of several unknowns: where they are, the first term of each, their largest input,
+    whether all unknowns are bits of the node at hand, and whether these are its whole code, of
+    which each wrong bit costs all that is above 0.
+    """
+
+    at: np.ndarray
+    first: np.ndarray
+    most: np.ndarray
+    own: np.ndarray
+    sharp: np.ndarray
+
+
+def _units(run: Run, x: Values, many: np.ndarray, n_variables: np.ndarray) -> _Units:
+    """The units that terms belong to, each of several unknowns."""
+    now, key, coef = run.now, x.key[many], x.coef[many]
+    at, first = np.unique(x.at[many], return_index=True)
+    reach = np.maximum(coef, 0) * now.top[key]
+    most = x.const.ravel()[at] + np.add.reduceat(reach, first)
+    bits, book = now.node()
+    of_node = (now.length[key] == 0) & (now.book[key] == book) & (now.base[key] == 2)
+    own = np.logical_and.reduceat(of_node, first)
+    least = np.minimum.reduceat(np.abs(coef), first)
+    sharp = own & (n_variables[at] == bits) & (most <= least)
+    return _Units(at, first, most, own, sharp)
+
+
 def _of_several(
     run: Run,
     x: Values,
-    low: np.ndarray,
     base: np.ndarray,
     many: np.ndarray,
     n_variables: np.ndarray,
@@ -79,17 +133,10 @@ def _of_several(
     Their constants in `base` become 0.
     """
     now, books = run.now, run.setting.books
-    key, coef = x.key[many], x.coef[many]
-    at, first = np.unique(x.at[many], return_index=True)
-    most = low[at] + np.add.reduceat(np.maximum(coef, 0) * now.top[key], first)
-    bits, book = now.node()
-    own = np.logical_and.reduceat((now.length[key] == 0) & (now.book[key] == book), first)
-    least = np.minimum.reduceat(np.abs(coef), first)
-    of_bits = np.logical_and.reduceat(now.base[key] == 2, first)
-    sharp = own & of_bits & (n_variables[at] == bits) & (most <= least)
-    if ((most > 0) & ~sharp).any():
+    key, coef, unit = x.key[many], x.coef[many], _units(run, x, many, n_variables)
+    if ((unit.most > 0) & ~unit.sharp).any():
         raise Undecided("a unit depends on several bits, and not on a single code of the node")
-    number = np.add.reduceat((coef > 0) * (1 << now.bit[key]), first)
-    node = books.node_of(number, book)
-    base[at], fires = 0, (most > 0) & (node >= 0)
-    return at[fires], run.setting.model.d + node[fires], most[fires]
+    number = np.add.reduceat((coef > 0) * (1 << now.bit[key]), unit.first)
+    node = books.node_of(number, now.node()[1])
+    base[unit.at], fires = 0, (unit.most > 0) & (node >= 0)
+    return unit.at[fires], run.setting.model.d + node[fires], unit.most[fires]

@@ -114,13 +114,25 @@ def _run_all(options: argparse.Namespace) -> int:
     own_constructions(options.own)  # said before any cell is run
     cells = default_grid(*options.own) + (forms_grid(*options.own) if options.forms else [])
     check_files(options)
+    return _run_side_by_side(cells, options)[1]
+
+
+def run_default_grid(options: argparse.Namespace) -> tuple[Finished[CellResult], int]:
+    """Run the default grid and print what is found; with the exit status of that."""
+    return _run_side_by_side(default_grid(*options.own), options)
+
+
+def _run_side_by_side(
+    cells: Sequence[Cell], options: argparse.Namespace
+) -> tuple[Finished[CellResult], int]:
+    """Run cells and print what is found; with the exit status of that."""
     from verify.cells.jobs import CELLS
     from verify.cli.reports.cells import header
 
     started, wide = time.perf_counter(), is_wide(options.wide)
     say(header(wide))
     found = run(CELLS, cells, options, "cells", lambda result: say_cell(result, wide))
-    return conclude(found, time.perf_counter() - started, options)
+    return found, conclude(found, time.perf_counter() - started, options)
 
 
 def _run_construction(options: argparse.Namespace) -> int:

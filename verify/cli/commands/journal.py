@@ -89,7 +89,7 @@ def _run_journal(options: argparse.Namespace) -> int:
     check_writable(options.merged)
     if options.merged is not None and options.merged.exists():
         raise InputError(f"{options.merged} exists, and is not overwritten; name a new file")
-    merged = Merged([_read(path) for path in options.journals])
+    merged = Merged([read_journal(path) for path in options.journals])
     count = journals.counted(merged)
     if merged.conflicts:
         say_text(journals.conflict_lines(merged))
@@ -112,12 +112,31 @@ def _run_journal(options: argparse.Namespace) -> int:
     return status
 
 
-def _read(path: Path) -> Contents:
+def read_journal(path: Path) -> Contents:
     """What there is in a journal; of what does not count it is said why."""
     found = read(path)
     for remark in found.remarks():
         complain(f"{path}: {remark}")
     return found
+
+
+def cells_of_journal(path: Path, own: Sequence[str]) -> tuple[list[CellResult], int]:
+    """What was found of the cells of a journal, and how many were planned.
+
+    Raises:
+        InputError: it is no journal, holds two results of one cell or no cells, or code of a
+            user's took part that is not among `own`.
+    """
+    merged = Merged([read_journal(path)])
+    if merged.conflicts:
+        raise InputError(
+            f"{path}: holds two results of one job, which are not equal: see `journal`"
+        )
+    if set(merged.planned.values()) != {CELL}:
+        raise InputError(f"{path}: is the journal of other work than cells: see `journal`")
+    own_constructions(own)
+    _require_own(merged, own)
+    return list(_cells(merged, own)), _n_planned(merged, CELL)
 
 
 def _require_kinds(merged: Merged, options: argparse.Namespace) -> None:
@@ -135,10 +154,15 @@ def _require_kinds(merged: Merged, options: argparse.Namespace) -> None:
         raise InputError(
             f"there are no cells, and {what} written of cells alone; leave out {word}"
         )
+    _require_own(merged, options.own)
+
+
+def _require_own(merged: Merged, own: Sequence[str]) -> None:
+    """Raise InputError unless all code of a user's that took part is named."""
     for plan in merged.plans:
         if plan.code == merged.code:
             for name in plan.own:
-                _require_named(name, options.own)
+                _require_named(name, own)
 
 
 def _require_named(name: str, own: Sequence[str]) -> None:

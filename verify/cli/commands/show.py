@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from constructions.asking.readings import Reading
 from constructions.catalogue import CATALOGUE, construction
+from constructions.entry import Construction
 from constructions.guards.errors import InputError
+from verify.cli.commands.fitted_models import fittable, of_answering
 from verify.cli.commands.options import MADE_BY, Commands, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import say, say_text
@@ -19,9 +21,18 @@ from verify.cli.written_files import check_writable
 
 if TYPE_CHECKING:  # which imports torch
     from constructions.model.fact_model import FactModel
+    from verify.queries.shown import Shown
 
 ENTITIES, RELATIONS, HOPS = 4, 2, 2
 """Of a table that is made to be shown, where nothing else is asked for."""
+
+
+EXAMPLES = """examples:
+  %(prog)s selector -N 6 -R 3
+  %(prog)s countries "France capital" --plot mechanism.svg
+  %(prog)s rounded-model "e3 r1" --plot fitted.svg
+  %(prog)s gpt2 "France capital" --facts countries.tsv --templates countries.json
+"""
 
 
 def add_show(commands: Commands) -> None:
@@ -31,15 +42,21 @@ def add_show(commands: Commands) -> None:
         help="what happens to one query: the residual stream, block by block",
         description=(
             "Follows one query through a model: what the subject's embedding holds, what heads"
-            " copy, which units fire, what remains, and the logits."
+            " copy, which units fire, what remains, and the logits. Of a trained model, a form, or"
+            " a language model nobody has said where anything stands in its stream: there a basis"
+            " of attributes is fitted, and how good it is for subjects who had no part in the fit,"
+            " beside shuffled facts, stands in the picture (docs/show.md)."
         ),
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "what",
         metavar="NAME|FOLDER",
         help=(
             "a construction, or path/file.py:name for one of your own, of which a small one is"
-            " built; or the folder of a saved model"
+            " built; the folder of a saved model, of a form, of a rounded trained model, or of a"
+            " language model; or a file of a pack of known answers, PACK/trained.safetensors"
         ),
     )
     parser.add_argument(
@@ -57,7 +74,24 @@ def add_show(commands: Commands) -> None:
         "-k", type=size, metavar="K", help=f"hops (default {HOPS}, or the query's; 1 of one hop)"
     )
     parser.add_argument(
-        "--seed", type=count, metavar="SEED", help="of the random table (default 0)"
+        "--seed",
+        type=count,
+        metavar="SEED",
+        help="of the random table, and of what a fit draws (default 0)",
+    )
+    parser.add_argument(
+        "--fitted",
+        action="store_true",
+        help="fit a basis to a construction, too, as if nobody knew where anything stands",
+    )
+    parser.add_argument(
+        "--facts", metavar="TABLE", help="of a language model: the facts that it is asked for"
+    )
+    parser.add_argument(
+        "--templates",
+        type=Path,
+        metavar="FILE",
+        help='of a language model: JSON, {"relation": "a text with {subject}"}',
     )
     for known in {known.name: known for entry in CATALOGUE.values() for known in entry.options}:
         parser.add_argument(
@@ -81,17 +115,35 @@ def _run_show(options: argparse.Namespace) -> int:
     from verify.cli.reports.mechanism import table
     from verify.cli.reports.mechanism_picture import draw
     from verify.cli.reports.pictures import check_picture
-    from verify.queries.showing import shown
 
     check_writable(options.plot)
     check_picture(options.plot)
-    model, asked = _model(options)
-    found = shown(model, asked.subject, list(asked.path))
+    found = _found(options)
     say_text(table(found))
     if options.plot is not None:
         draw(found, options.plot)
         say(f"drawn: {options.plot}")
     return PASSED
+
+
+def _found(options: argparse.Namespace) -> Shown:
+    """The query, followed in the basis that is known, or else in one that is fitted."""
+    from verify.learned.fitted_showing import fitted_shown
+    from verify.queries.showing import shown
+
+    given = fittable(options.what, options)
+    if given is None:
+        model, asked = _model(options)
+        if not options.fitted:
+            return shown(model, asked.subject, list(asked.path))
+        given = of_answering(model, model.construction)
+        subject, relation = given.numbers(asked)
+    else:
+        _require_no_sizes(options)
+        _require_no_building(options)
+        subject, relation = given.asked(options.query)
+    seed = options.seed or 0
+    return fitted_shown(given.decoder, given.answers, subject, relation, given.names, seed)
 
 
 def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
@@ -117,21 +169,44 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     return model, asked or _one_with_an_answer(model, hops)
 
 
+def small_model(entry: Construction) -> tuple[FactModel, Reading]:
+    """The model of a construction that is shown where nothing else is asked for, and a query."""
+    hops = HOPS if entry.multi_hop else 1
+    model = entry.build(entry.random_facts(ENTITIES, RELATIONS, 0), hops, {})
+    return model, _one_with_an_answer(model, hops)
+
+
 def _loaded(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     """A saved model, and the query."""
     from constructions.model.set_model import require_paths
     from constructions.saved.folder import load
 
-    if any(value is not None for value in (options.N, options.R, options.seed)):
-        raise InputError(
-            f"{options.what} is a saved model, which has its sizes; -N, -R and --seed are for a"
-            " construction that is built"
-        )
+    _require_no_sizes(options)
     model = load(options.what, builder_of(options.own))
     require_paths(model, "pictures are drawn")
     if options.query:
         return model, question(model.facts, options.query, ids=True)
     return model, _one_with_an_answer(model, options.k or model.path_lengths[-1])
+
+
+def _require_no_sizes(options: argparse.Namespace) -> None:
+    """Raise InputError if sizes are given for a model that has its own."""
+    if options.N is not None or options.R is not None:
+        raise InputError(
+            f"{options.what} is a saved model, which has its sizes; -N and -R are for a"
+            " construction that is built"
+        )
+
+
+def _require_no_building(options: argparse.Namespace) -> None:
+    """Raise InputError if there is an option of what is built for a model that is here."""
+    names = [known.name for each in CATALOGUE.values() for known in each.options]
+    for name in ("k", *dict.fromkeys(names)):
+        if getattr(options, name) is not None:
+            word = f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"{word} is for a construction that is built; {options.what} is a saved model"
+            )
 
 
 def _one_with_an_answer(model: FactModel, hops: int) -> Reading:

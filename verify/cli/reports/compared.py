@@ -28,13 +28,17 @@ HEADER = (
 
 def lines(found: Compared) -> Iterator[str]:
     """Head, a line for each memory and level, and what else is to be said."""
-    yield from folded(_title(found))
-    yield from folded(_limits(found))
-    rows = [HEADER, *(cells for row in found.rows for cells in _cells(row, found))]
-    yield from _aligned(rows)
-    for note in _notes(found):
+    yield from folded(title(found))
+    yield from folded(limits(found))
+    yield from _aligned(table(found))
+    for note in notes(found):
         yield from folded(note)
     yield ""
+
+
+def table(found: Compared) -> list[tuple[str, ...]]:
+    """A row for each memory and level, below one of titles."""
+    return [HEADER, *(cells for row in found.rows for cells in _cells(row, found))]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -45,7 +49,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield " ".join([f"{name:<{first}}", *right]).rstrip()
 
 
-def _title(found: Compared) -> str:
+def title(found: Compared) -> str:
     """The work."""
     work, seeds = found.work, found.seeds
     asked = "facts" if work.hops == 1 else "paths"
@@ -56,7 +60,7 @@ def _title(found: Compared) -> str:
     )
 
 
-def _limits(found: Compared) -> str:
+def limits(found: Compared) -> str:
     """The information limit."""
     said = [f"{limit(found.work, level) / found.queries:.3f} for {level} %" for level in LEVELS]
     asked = "fact" if found.work.hops == 1 else "path"
@@ -115,7 +119,7 @@ def short(number: float) -> str:
     return f"{number:g}"
 
 
-def _notes(found: Compared) -> Iterator[str]:
+def notes(found: Compared) -> Iterator[str]:
     """What is wrong first; then what lacks, is lost, or was not monotone."""
     below, rows = list(found.below()), 0
     for one, level in below:

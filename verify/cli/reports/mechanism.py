@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from constructions.guards.wording import joined, printable
-from verify.queries.shown import Fired, Held, Look, Row, Shown, ShownStep
+from verify.queries.shown import Evidence, Fired, Held, Look, Row, Shown, ShownStep
 
 WIDTH = 99
 """Characters of a line."""
@@ -20,11 +20,20 @@ LEGEND = (
     ". nothing there; 0 cleared by this layer; * the code that this pass hands on; (x) left over:"
     " no longer counted on; ~x the signs of x's code; x - 2 its code less 2; @i position i"
 )
+FITTED_SIGNS = ". nothing there that stands above noise; 0 so after this layer; "
+FITTED_LEGEND = (
+    "x? the facts say otherwise; ? cannot be told. 98% (6%): of so many subjects who had no part"
+    " in the fit the block says what the facts say, and of so many by chance. R^2: how much of"
+    " what they differ by the blocks explain (with shuffled facts). relation: which one is asked"
+    " for; always: the length of what is the same for all; rest: of what no block explains"
+)
 
 
 def table(found: Shown) -> str:
     """The whole query as text, in lines of at most 99 characters."""
-    lines = [*wrap(f"{sizes(found)}: {title(found)}", WIDTH, subsequent_indent="  "), ""]
+    lines = wrap(f"{sizes(found)}: {title(found)}", WIDTH, subsequent_indent="  ")
+    lines += [line for remark in found.remarks for line in wrap(remark, WIDTH)]
+    lines.append("")
     for number, step in chosen(found):
         if step is None:
             lines += [f"... {number:,} steps like these", ""]
@@ -34,7 +43,14 @@ def table(found: Shown) -> str:
         lines += [*_step(found, step), ""]
     if found.cut:
         lines.append(f"... {found.cut:,} more blocks, of words that are no part of this path")
-    return joined([*lines, *wrap(LEGEND, WIDTH)])
+    return joined(
+        [*lines, *wrap(FITTED_SIGNS + FITTED_LEGEND if is_fitted(found) else LEGEND, WIDTH)]
+    )
+
+
+def is_fitted(found: Shown) -> bool:
+    """Whether the blocks are those of a fitted basis."""
+    return any(block.form == "fitted" for block in found.blocks)
 
 
 def title(found: Shown) -> str:
@@ -48,7 +64,7 @@ def title(found: Shown) -> str:
 def sizes(found: Shown) -> str:
     """The construction, and how large it is."""
     layers = "layer" if found.depth == 1 else "layers"
-    return f"{found.construction}, d_model = {found.d_model:,}, {found.depth} {layers}"
+    return f"{found.name}, d_model = {found.d_model:,}, {found.depth} {layers}"
 
 
 def chosen(found: Shown) -> Iterator[tuple[int, ShownStep | None]]:
@@ -63,26 +79,28 @@ def chosen(found: Shown) -> Iterator[tuple[int, ShownStep | None]]:
 
 def parts(found: Shown, step: ShownStep) -> Iterator[Row | list[str]]:
     """Rows, and between them what heads and units do, in the order in which it happens."""
-    rows = {row.point: row for row in step.rows if row.point != "embedding"}
-    yield from (row for row in step.rows if row.point == "embedding")
-    names = {row.position: row.token for row in step.rows if row.point == "embedding"}
+    rows: dict[str, list[Row]] = {}
+    for row in step.rows:
+        rows.setdefault(row.point, []).append(row)
+    yield from rows.get("embedding", ())
     for layer in range(found.depth):
-        looks = [_look(look, names) for look in step.looks if look.step.layer == layer]
+        looks = [_look(look, step.tokens) for look in step.looks if look.layer == layer]
         if looks:
             yield _cut(looks)
-        if f"layers.{layer}.mid" in rows:
-            yield rows[f"layers.{layer}.mid"]
-        fired = [_fired(fired) for fired in step.fired if fired.step.layer == layer]
+        yield from rows.get(f"layers.{layer}.mid", ())
+        fired = [_fired(fired) for fired in step.fired if fired.layer == layer]
         if fired:
             yield [f"units that fire: {'; '.join(_cut(fired))}"]
-        if f"layers.{layer}.post" in rows:
-            yield rows[f"layers.{layer}.post"]
+        yield from rows.get(f"layers.{layer}.post", ())
+    yield from rows.get("final", ())
 
 
 def point_name(row: Row, depth: int) -> str:
     """At which point of the forward pass a row stands."""
     if row.point == "embedding":
         return "embedding"
+    if row.point == "final":
+        return "after the last norm"
     _, layer, part = row.point.split(".")
     where = "attention" if part == "mid" else "the MLP"
     return f"after {where}" + (f" {int(layer) + 1}" if depth > 1 else "")
@@ -92,6 +110,19 @@ def _row_name(row: Row, depth: int) -> str:
     """Where a row stands."""
     name = printable(row.token) if row.point == "embedding" else point_name(row, depth)
     return f"{row.position} {name}"
+
+
+def evidence_text(evidence: Evidence) -> str:
+    """How good a fitted basis is at one point."""
+    if evidence.value is None:
+        return "no fit"
+    chance = "" if evidence.null is None else f" ({evidence.null:.2f})"
+    return f"R^2 {evidence.value:.2f}{chance}"
+
+
+def share_text(held: Held) -> str:
+    """Of how many subjects what stands in a block is read right, and of how many by chance."""
+    return "" if held.share is None else "{:.0%} ({:.0%})".format(*held.share)
 
 
 def logits_line(step: ShownStep) -> str:
@@ -105,28 +136,27 @@ def cell(held: Held) -> str:
     """What stands in a block, in a few characters."""
     if held.kind == "zero":
         return "0" if held.cleared else "."
-    text = printable(held.text)
+    if held.kind == "unknown":
+        return "?"
+    text = printable(held.text) + ("?" if held.kind == "doubtful" else "")
     if held.label is not None:
         return f"{held.label}: {text}*" if held.label else f"{text}*"
     return f"({text})" if held.left_over else text
 
 
-def _look(look: Look, names: dict[int, str]) -> str:
+def _look(look: Look, names: Sequence[str]) -> str:
     """What a head copies, and from where."""
-    step = look.step
     where = ", ".join(
         f"{position} {printable(names[position])}" + (f" {weight:.3g}" if weight < 0.9995 else "")
         for position, weight in look.looked
     )
-    return (
-        f"head {step.head}, {step.name}: {', '.join(step.reads)} -> {', '.join(step.writes)}, from"
-        f" {where}"
-    )
+    does = f", {look.name}: {', '.join(look.reads)} -> {', '.join(look.writes)}, from"
+    return f"head {look.head}{does if look.name else ': from'} {where}"
 
 
 def _fired(fired: Fired) -> str:
     """How many units of a group fire."""
-    text = f"{fired.step.name} {fired.fired:,} of {fired.units:,}"
+    text = f"{fired.name} {fired.fired:,} of {fired.units:,}".lstrip()
     on = [f"{printable(label)} {number}" for label, number, _ in fired.by_block if number]
     return f"{text} ({', '.join(on)})" if on else text
 
@@ -138,9 +168,9 @@ def _cut(lines: list[str]) -> list[str]:
     return [*lines[: MOST_NOTES - 1], f"... and {len(lines) - MOST_NOTES + 1:,} more"]
 
 
-def _number(value: float) -> str:
+def _number(value: float, digits: int = 6) -> str:
     """A logit in a few characters."""
-    return f"{value:.6g}"
+    return f"{value:.{digits}g}"
 
 
 def _step(found: Shown, step: ShownStep) -> Iterator[str]:
@@ -149,15 +179,17 @@ def _step(found: Shown, step: ShownStep) -> Iterator[str]:
     slots = [block.slot for block in found.blocks]
     heads = [slot if slot not in slots[:i] else "" for i, slot in enumerate(slots)]
     labels = [printable(block.label) for block in found.blocks]
-    read = [_number(of_answer) for of_answer, _ in step.read]
+    digits = 3 if is_fitted(found) else 6
+    read = [_number(of_answer, digits) for of_answer, _ in step.read]
     names = [_row_name(item, found.depth) for item in items if isinstance(item, Row)]
     adds = f"adds to {printable(step.logits[0][0])}"
-    left = min(24, max(map(len, [*names, adds])))
+    found_by = [f"  {evidence_text(row.evidence)}" for row in step.rows if row.evidence]
+    left = min(24, max(map(len, [*names, *found_by, adds])))
     columns = [
         [
             heads[i],
             labels[i],
-            *(cell(row.held[i]) for row in items if isinstance(row, Row)),
+            *(text for row in items if isinstance(row, Row) for text in _cells(row, i)),
             read[i],
         ]
         for i in range(len(found.blocks))
@@ -176,6 +208,8 @@ def _step(found: Shown, step: ShownStep) -> Iterator[str]:
         for item in items:
             if isinstance(item, Row):
                 yield row.text(_row_name(item, found.depth), next(lines))
+                if item.evidence is not None:
+                    yield row.text(f"  {evidence_text(item.evidence)}", next(lines))
             elif not number:
                 yield from (
                     part
@@ -184,6 +218,12 @@ def _step(found: Shown, step: ShownStep) -> Iterator[str]:
                 )
         yield row.text(adds, next(lines))
     yield logits_line(step)
+
+
+def _cells(row: Row, index: int) -> list[str]:
+    """What stands in a block of a row; and how often it is read right, in a fitted basis."""
+    held = row.held[index]
+    return [cell(held)] if row.evidence is None else [cell(held), share_text(held)]
 
 
 class _Line:

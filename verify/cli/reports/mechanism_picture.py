@@ -9,19 +9,26 @@ tell apart.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 from textwrap import wrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from constructions.files.whole_file import write_atomically
 from constructions.guards.wording import printable
 from verify.cli.reports.mechanism import (
+    FITTED_LEGEND,
     cell,
     chosen,
+    evidence_text,
+    is_fitted,
     logits_line,
     parts,
     point_name,
+    share_text,
     sizes,
     title,
 )
@@ -29,11 +36,23 @@ from verify.cli.reports.pictures import DATES, require_format, require_matplotli
 from verify.queries.shown import Held, Row, Shown, ShownStep
 from verify.queries.shown_blocks import Block
 
+if TYPE_CHECKING:  # of the extra plot
+    from matplotlib.figure import Figure
+
+_SETTINGS: dict[Any, Any] = {
+    "svg.hashsalt": "mechanism",
+    "svg.fonttype": "path",
+    "font.family": "DejaVu Sans",
+    "font.size": 8,
+    "hatch.linewidth": 0.5,
+}
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00", "#0072B2")
 _PALE = 0.42
 """How much of a colour fills a box."""
 _LEFT, _HEIGHT, _GAP, _LINE = 1.75, 0.46, 0.10, 0.19
 """Inches: the names of rows, the height of a row, the space below it, a line of text."""
+_READ = ("entity", "near", "doubtful")
+"""What may have a bold frame."""
 _MOST_SQUARES, _LONGEST = 12, 20
 """Bits of a code that are drawn, and characters of a name in the margins."""
 
@@ -47,29 +66,27 @@ def draw(found: Shown, path: Path) -> None:
     require_format(path)
     require_matplotlib()
     import matplotlib
+
+    kind = path.suffix.lower()[1:]
+    with matplotlib.rc_context(_SETTINGS):
+        made = io.BytesIO()
+        figure(found).savefig(made, format=kind, dpi=150, metadata=DATES[kind])
+    write_atomically(path, iter([made.getvalue()]))
+
+
+def figure(found: Shown) -> Figure:
+    """The picture, as matplotlib has it, as large as it needs to be."""
     from matplotlib.figure import Figure
 
-    settings: dict[Any, Any] = {
-        "svg.hashsalt": "mechanism",
-        "svg.fonttype": "path",
-        "font.family": "DejaVu Sans",
-        "font.size": 8,
-        "hatch.linewidth": 0.5,
-    }
-    kind = path.suffix.lower()[1:]
-    with matplotlib.rc_context(settings):
-        page = _Page(found)
-        page.draw(None)
-        height = page.y
-        figure = Figure(figsize=(page.width, height))
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_xlim(0, page.width)
-        axes.set_ylim(height, 0)
-        axes.set_axis_off()
-        page.draw(axes)
-        made = io.BytesIO()
-        figure.savefig(made, format=kind, dpi=150, metadata=DATES[kind])
-    write_atomically(path, iter([made.getvalue()]))
+    page = _Page(found)
+    page.draw(None)
+    drawn = Figure(figsize=(page.width, page.y))
+    axes = drawn.add_axes((0, 0, 1, 1))
+    axes.set_xlim(0, page.width)
+    axes.set_ylim(page.y, 0)
+    axes.set_axis_off()
+    page.draw(axes)
+    return drawn
 
 
 class _Page:
@@ -90,7 +107,11 @@ class _Page:
             self._text(0.1, line, 11, weight="bold")
             self.y += 0.22
         self._text(0.1, sizes(self.found), size=7.5, color="0.35")
-        self.y += 0.26
+        self.y += 0.2
+        for line in self._wrapped(self.found.remarks):
+            self._text(0.1, _squared(line), size=7)
+            self.y += 0.15
+        self.y += 0.08
         for number, step in chosen(self.found):
             if step is None:
                 self._text(0.1, f"... {number:,} steps like these", style="italic")
@@ -129,6 +150,7 @@ class _Page:
         """The largest logits as bars; one below 0 has none."""
         margin = logits_line(step).rpartition(", ...: ")[2]
         self._text(0.1, f"largest logits: {margin}", size=7)
+        self.y += _LINE
         longest = max(1e-9, *(logit for _, logit in step.logits))
         for rank, (name, logit) in enumerate(step.logits):
             weight = "normal" if rank else "bold"
@@ -157,19 +179,26 @@ class _Page:
         a bold frame.
         """
         token = printable(row.token)[:_LONGEST]
-        self._text(0.1, f"{row.position}  {token}", dy=_HEIGHT * 0.32, weight="bold")
-        self._text(0.1, point_name(row, self.found.depth), 7, dy=_HEIGHT * 0.74, color="0.25")
+        names, where = (0.32, 0.74) if row.evidence is None else (0.18, 0.5)
+        self._text(0.1, f"{row.position}  {token}", dy=_HEIGHT * names, weight="bold")
+        self._text(0.1, point_name(row, self.found.depth), 7, dy=_HEIGHT * where, color="0.25")
+        if row.evidence is not None:
+            text = _squared(evidence_text(row.evidence))
+            self._text(0.1, text, 7, dy=_HEIGHT * 0.82)
+        least = np.nextafter(0, 1)
+        if row.evidence is not None and last_of is not None:  # of many that add a little
+            least = max(least, *(added for added, _ in last_of.read[:-3]))
         for index, x in enumerate(self._lefts()):
             held = row.held[index]
-            is_read = last_of is not None and last_of.read[index][0] > 0
-            bold = held.label is not None or (is_read and held.kind in ("entity", "near"))
+            is_read = last_of is not None and last_of.read[index][0] >= least
+            bold = held.label is not None or (is_read and held.kind in _READ)
             self._box(x, self.widths[index], self.found.blocks[index], held, bold)
         self.y += _HEIGHT + _GAP
 
     def _box(self, x: float, width: float, block: Block, held: Held, bold: bool) -> None:
         """One block: filled if something stands there, hatched if it was cleared."""
         empty = held.kind == "zero"
-        pale = empty or held.left_over
+        pale = empty or held.left_over or held.kind in ("unknown", "doubtful")
         colour = self.colours.get(held.text if held.kind == "relation" else block.label, "#FFFFFF")
         self._rectangle(
             (x, self.y),
@@ -180,16 +209,23 @@ class _Page:
             linestyle=":" if empty and not held.cleared else "-",
             hatch="/////" if held.cleared else None,
         )
+        if held.size is not None and held.size < 1 and not pale:
+            above = (1 - held.size) * _HEIGHT
+            inset = 0.015
+            corner, size = (x + inset, self.y + inset), (width - 2 * inset, above - inset)
+            self._rectangle(corner, size, facecolor="white", edgecolor="none")
         if held.cleared:
             frame = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
             self._text(x + width / 2, "0", dy=_HEIGHT / 2, ha="center", bbox=frame)
         elif not empty:
             squares = block.form in ("bits", "signs", "any") and held.kind == "entity"
-            color = "0.45" if held.left_over else "black"
-            middle = _HEIGHT * (0.36 if squares else 0.5)
+            color = "0.45" if held.left_over or held.kind == "unknown" else "black"
+            middle = _HEIGHT * (0.36 if squares or held.share else 0.5)
             self._text(x + width / 2, cell(held), dy=middle, ha="center", color=color)
             if squares:
                 self._squares(x + width / 2, held)
+            elif held.share:
+                self._text(x + width / 2, share_text(held), 6, dy=_HEIGHT * 0.76, ha="center")
 
     def _squares(self, middle: float, held: Held) -> None:
         """The bits of a code: a square each, black for 1 and for +, white for 0 and for -."""
@@ -217,9 +253,21 @@ class _Page:
         lines = (line for note in notes for line in wrap(note, most, subsequent_indent="   "))
         return [_arrows(line) for line in lines]
 
+    def _wrapped(self, sentences: Sequence[str]) -> list[str]:
+        """Sentences in lines that fit."""
+        most = int(self.width * 17.5)
+        return [line for sentence in sentences for line in wrap(sentence, most)]
+
     def _legend(self) -> list[str]:
         """What the signs that occur mean, in lines that fit."""
         held = [held for step in self.found.steps for row in step.rows for held in row.held]
+        if is_fitted(self.found):
+            text = "Dotted: nothing there that stands above noise. Hatched: so after this layer."
+            text += (
+                " Bold frame: what adds most to the answer. Filled as high as the block is long,"
+            )
+            text += f" against the longest beside it. {FITTED_LEGEND}."
+            return wrap(_squared(text), int(self.width * 19))
         text = "Squares: the bits of a code, black for 1 and +. Hatched: cleared by this layer."
         text += " Bold frame: what remains, and is read."
         if any(one.label is not None for one in held):
@@ -259,7 +307,7 @@ def _width(found: Shown, index: int) -> float:
     texts = [printable(found.blocks[index].label)[:_LONGEST]]
     for _, step in chosen(found):
         for row in step.rows if step is not None else ():
-            texts.append(cell(row.held[index]))
+            texts += [cell(row.held[index]), share_text(row.held[index])]
     slots = [block.slot for block in found.blocks]
     if slots.count(slots[index]) == 1:
         texts.append(slots[index])
@@ -279,6 +327,11 @@ def _colours(blocks: tuple[Block, ...]) -> dict[str, str]:
 def _arrows(text: str) -> str:
     """The text with arrows as one sign."""
     return text.replace("->", "\N{RIGHTWARDS ARROW}")
+
+
+def _squared(text: str) -> str:
+    """The text with squares as one sign."""
+    return text.replace("R^2", "R\N{SUPERSCRIPT TWO}")
 
 
 def _mixed(colour: str) -> tuple[float, ...]:

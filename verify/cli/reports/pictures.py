@@ -42,13 +42,13 @@ class Look:
     size: tuple[float, float] | None = None
 
 
-def require_matplotlib() -> None:
-    """Raise InputError if matplotlib is not installed."""
+def require_matplotlib(what: str = "--plot") -> None:
+    """Raise InputError if matplotlib is not installed, which `what` needs."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         raise InputError(
-            "--plot needs matplotlib: pip install '.[plot]' in a clone of this project"
+            f"{what} needs matplotlib: pip install '.[plot]' in a clone of this project"
         ) from None
 
 

@@ -30,7 +30,7 @@ from verify.cli.reports.plane import Plane, embedding_bits
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LINES = {
+LINES = {
     "global": ("#999999", "-", "global (paper)"),
     "sharpened_global": ("#555555", "--", "sharpened global (ours)"),
     "disjoint_trees": ("#d95f02", "-", "disjoint trees (paper)"),
@@ -43,9 +43,9 @@ _DRAWN = 500
 """Points of a curve that is drawn: between whole B_e a bound is at most the straight line."""
 SIZE = (9.0, 5.4)
 """Inches of the whole picture."""
-_LINEAR = 0.9 / math.log(10)
+LINEAR = 0.9 / math.log(10)
 """matplotlib's `linscale` with which an axis that is linear at first has no corner at its unit."""
-_BAND = 1.2
+BAND = 1.2
 """How wide the band of the points at B_e = 0 is, in units of log2 N."""
 
 
@@ -85,11 +85,11 @@ def draw(shown: Plane, ax: Axes | None = None, points: int = POINTS) -> Axes:
     unit = max(1, (shown.n_entities - 1).bit_length())
     _draw_curves(ax, shown, points)
     _draw_points(ax, shown, unit)
-    ax.set_xscale("symlog", linthresh=unit, linscale=_LINEAR)
-    ax.set_yscale("symlog", linthresh=unit * shown.n_relations, linscale=_LINEAR)
-    ax.set_xlim(left=-_BAND * unit)
+    ax.set_xscale("symlog", linthresh=unit, linscale=LINEAR)
+    ax.set_yscale("symlog", linthresh=unit * shown.n_relations, linscale=LINEAR)
+    ax.set_xlim(left=-BAND * unit)
     ax.set_ylim(bottom=-0.2 * unit * shown.n_relations)
-    ax.axvspan(-_BAND * unit, 0, color="0.94", linewidth=0, zorder=0)
+    ax.axvspan(-BAND * unit, 0, color="0.94", linewidth=0, zorder=0)
     around: Any = ax.figure
     width, height = (side / around.dpi for side in (around.bbox.width, around.bbox.height))
     place = ax.get_position()
@@ -97,7 +97,7 @@ def draw(shown: Plane, ax: Axes | None = None, points: int = POINTS) -> Axes:
         (ax.xaxis, ax.get_xlim(), unit, 1.2 * width * place.width),
         (ax.yaxis, ax.get_ylim(), unit * shown.n_relations, 1.5 * height * place.height),
     ):
-        axis.set_ticks(_ticks(limits[1], first, min(7, max(3, int(many)))))
+        axis.set_ticks(ticks(limits[1], first, min(7, max(3, int(many)))))
         axis.set_ticks([], minor=True)
     small = min(width, height) < 4.5
     ax.set_xlabel("$B_e$" if small else "$B_e$: bits of one token's embedding (grey: 0)")
@@ -115,26 +115,34 @@ def _fill(figure: Any, shown: Plane, points: int) -> None:
 _LEGEND = "filled: bits of facts\nhollow: all bits, dense"
 
 
-def _ticks(last: float, first: int, many: int) -> list[float]:
+def place(value: float, first: int) -> float:
+    """Where a value stands on an axis that is linear up to `first`, in decades."""
+    base = LINEAR / (1 - 1 / 10)
+    return base * value / first if value <= first else base + math.log10(value / first)
+
+
+def ticks(last: float, first: int, many: int) -> list[float]:
     """0 and powers of ten, on an axis that is linear up to `first` and ends at `last`: so far
     apart that about so many would fill it.
     """
-    base = _LINEAR / (1 - 1 / 10)
-
-    def place(value: float) -> float:
-        """Where on the axis, in decades."""
-        return base * value / first if value <= first else base + math.log10(value / first)
-
-    gap, ticks = place(last) / many, [0.0]
+    gap, found = place(last, first) / many, [0.0]
     for exponent in range(math.ceil(math.log10(max(last, 1))) + 1):
         value = 10.0**exponent
-        if value <= last and place(value) - place(ticks[-1]) >= gap:
-            ticks.append(value)
-    return ticks
+        if value <= last and place(value, first) - place(found[-1], first) >= gap:
+            found.append(value)
+    return found
 
 
 def curve(bound: LowerBound, shown: Plane, points: int) -> list[tuple[float, float]]:
-    """(B_e, B_T) along a bound, from 0 to where it ends on 0, or to the end of the plane.
+    """(B_e, B_T) along a bound, from 0 to where it ends on 0, or to the end of the plane, in so
+    many points that a logarithmic axis shows no corners.
+    """
+    found = corners(bound, shown, points)
+    return _interpolated(found) if found else []
+
+
+def corners(bound: LowerBound, shown: Plane, points: int) -> list[tuple[float, float]]:
+    """(B_e, B_T) along a bound, at about so many points at which it is evaluated.
 
     Half of the points are even on the logarithmic axis, half close in on the end, where the curve
     falls. Between whole numbers, and at the end, it is a straight line.
@@ -162,7 +170,7 @@ def curve(bound: LowerBound, shown: Plane, points: int) -> list[tuple[float, flo
     found = [(float(at), bits(at)) for at in places if bits(at) > 0]
     if high is not None:
         found.append((low + bits(low) / (bits(low) - bits(high)), 0.0))
-    return _interpolated(found)
+    return found
 
 
 def _interpolated(found: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -188,7 +196,7 @@ def _draw_curves(axes: Any, shown: Plane, points: int) -> None:
         for index, bound in enumerate(shown.own)
     }
     every = {**LOWER_BOUNDS, **{bound.name: bound for bound in shown.own}}
-    for name, (color, style, label) in (_LINES | own).items():
+    for name, (color, style, label) in (LINES | own).items():
         found = curve(every[name], shown, points) if name in shown.columns else []
         if found:
             axes.plot(
@@ -212,24 +220,14 @@ def _draw_curves(axes: Any, shown: Plane, points: int) -> None:
 def _draw_points(axes: Any, shown: Plane, unit: int) -> None:
     """The constructions as points: filled in bits of facts, hollow in dense bits."""
     names = list(dict.fromkeys(plan.entry.name for plan, _ in shown.points))
-    at_zero = [
-        name
-        for name in names
-        if any(
-            plan.entry.name == name and not plan.costs.embedding_fact_bits
-            for plan, _ in shown.points
-        )
-    ]
+    at_zero = zero_places(shown, unit)
     for index, name in enumerate(names):
         costs = [plan.costs for plan, _ in shown.points if plan.entry.name == name]
         color, marker = f"C{index % 10}", MARKERS[index % len(MARKERS)]
         exempt = " (unembedding knows facts)" * any(cost.unembedding_fact_bits for cost in costs)
         exempt += " (writes tokens)" * any(cost.written_tokens > 1 for cost in costs)
-        place = 0.0
-        if name in at_zero:
-            place = -_BAND * unit * (1 - (at_zero.index(name) + 0.5) / len(at_zero))
         bits = [
-            (_drawn(cost.embedding_fact_bits) or place, _drawn(cost.internal_fact_bits))
+            (_drawn(cost.embedding_fact_bits) or at_zero[name], _drawn(cost.internal_fact_bits))
             for cost in costs
         ]
         if len(costs) > 1 and not exempt:
@@ -253,6 +251,16 @@ def _draw_points(axes: Any, shown: Plane, unit: int) -> None:
             linewidths=0.8,
             zorder=3,
         )
+
+
+def zero_places(shown: Plane, unit: int) -> dict[str, float]:
+    """Where in the band left of 0 each construction stands that has points without a bit of facts
+    in the embedding, side by side, on an axis that is linear up to `unit`.
+    """
+    names = [plan.entry.name for plan, _ in shown.points if not plan.costs.embedding_fact_bits]
+    apart = list(dict.fromkeys(names))
+    width = BAND * unit
+    return {name: width * ((i + 0.5) / len(apart) - 1) for i, name in enumerate(apart)}
 
 
 def _drawn(bits: int) -> float:

@@ -34,7 +34,7 @@ def tables(shown: Plane) -> str:
             ),
             f"{_SOURCES})",
             *map(_in_words, shown.own),
-            *_bounds_table(shown.curves, shown.columns),
+            *_lines(bounds_table(shown.curves, shown.columns)),
             "",
         ]
     if shown.points:
@@ -43,7 +43,7 @@ def tables(shown: Plane) -> str:
                 "the constructions, and the largest bound that applies at their own B_e: in dense"
                 " bits, then in bits of facts"
             ),
-            *_points_table(shown),
+            *_lines(points_table(shown)),
         ]
     return joined(parts)
 
@@ -92,10 +92,10 @@ def _in_words(bound: LowerBound) -> str:
     )
 
 
-def _bounds_table(
+def bounds_table(
     at: list[tuple[int, dict[str, Bound | str]]], titles: Mapping[str, str]
-) -> list[str]:
-    """The bounds by B_e, a line for each, and why a bound does not exist."""
+) -> tuple[list[list[str]], list[str]]:
+    """The bounds by B_e, a row for each below one of titles, and why a bound does not exist."""
     rows = [["B_e", *titles.values()]]
     for bits, found in at:
         cells = [found[name] for name in titles if name in found]
@@ -110,11 +110,13 @@ def _bounds_table(
     notes = {
         name: cell for _, found in at for name, cell in found.items() if isinstance(cell, str)
     }
-    return [*columns(rows), *(f"{titles[name]}: {why}" for name, why in notes.items())]
+    return rows, [f"{titles[name]}: {why}" for name, why in notes.items()]
 
 
-def _points_table(shown: Plane) -> list[str]:
-    """The constructions, a line for each, with the largest bound beside each."""
+def points_table(shown: Plane) -> tuple[list[list[str]], list[str]]:
+    """The constructions, a row for each with the largest bound beside each, below one of titles;
+    and what the words in it mean.
+    """
     rows = [
         [
             "construction",
@@ -165,6 +167,12 @@ def _points_table(shown: Plane) -> list[str]:
             " separated, for fixed unembeddings"
         ),
     ]
+    return rows, notes
+
+
+def _lines(table: tuple[list[list[str]], list[str]]) -> list[str]:
+    """A table and its notes as lines."""
+    rows, notes = table
     return [*columns(rows), *notes]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from constructions.guards.wording import shortened
 from verify.cells.results import CellResult
@@ -71,7 +71,15 @@ def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:
     )
 
 
-def count(results: Sequence[CellResult], planned: int) -> dict[str, Any]:
+class Judged(Protocol):
+    """What has a verdict."""
+
+    @property
+    def verdict(self) -> str:
+        """PASS, FAIL or UNKNOWN."""
+
+
+def count(results: Sequence[Judged], planned: int) -> dict[str, Any]:
     """The verdict over all planned cells: what was not run, or run without a verdict, is unknown
     and never a PASS.
     """
