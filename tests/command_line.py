@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from verify.__main__ import main
+
 FAMILY = (
     "Alice\tmother\tBeth\nBeth\tmother\tCarla\nAlice\twife\tDora\nDora\tmother\tBeth\nAnn"
     " Lee\tborn in\tNew York\n"
@@ -41,3 +43,14 @@ def on_a_terminal(*words, **environment):
         printed += chunk
     os.close(primary)
     return printed.decode(), process.wait(timeout=60)
+
+
+def runs(command, folder, monkeypatch, capsys):
+    """Runs a command in a folder: its status, and what it prints."""
+    monkeypatch.chdir(folder)
+
+    def run(*words):
+        status = main([command, *words])
+        return status, capsys.readouterr()
+
+    return run

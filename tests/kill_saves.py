@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from constructions import FactTable, key_value, load, save, selector
-from constructions.saved import folder
+from constructions.saved import folder, written_facts
 
 MODELS = {
     "old": selector(FactTable.random_bijections(200, 3, seed=0)),
@@ -125,8 +125,8 @@ def kill_everywhere(target, known, renew=save_new, step=1):
 
 
 def kill_in_the_middle(target, known):
-    """In the middle of each file that is written by `write_bytes`: a part of its bytes, or none,
-    is there.
+    """In the middle of each file that is written by `write_bytes`, or line by line: a part of its
+    bytes, or none, is there.
     """
     seen = Counter()
     for share in (0, 1 / 2, 1):
@@ -145,7 +145,10 @@ def kill_in_the_middle(target, known):
                         os.kill(os.getpid(), signal.SIGKILL)
                     return whole(path, data)
 
-                Path.write_bytes = write_bytes
+                def write_lines(path, lines):
+                    write_bytes(path, "".join(lines).encode())
+
+                Path.write_bytes, written_facts._write_lines = write_bytes, write_lines
                 save(MODELS["new"], target)
 
             status = os.waitpid(child(save_until), 0)[1]

@@ -58,7 +58,7 @@ def test_the_answer_depends_on_what_the_stack_reads_of_the_subject(repeats):
     """Bit by bit the same logits for rows that differ in what it does not read; the control: other
     rows, and rows of a relation, whose coordinates the unembedding sees.
     """
-    told = 0
+    noticed = 0
     for seed in range(10):
         model, tokens = narrow_reader(seed, repeats), torch.tensor([[0, 4, 5]])
         before, moved = model(tokens)[0, -1], unread(model)
@@ -69,11 +69,11 @@ def test_the_answer_depends_on_what_the_stack_reads_of_the_subject(repeats):
                 after = model(tokens)[0, -1]
                 model.embedding.weight[row] -= shift
             assert torch.equal(before, after) or row == 5
-            told += row == 5 and not torch.equal(before, after)
+            noticed += row == 5 and not torch.equal(before, after)
         with torch.no_grad():
             model.embedding.weight[0] += stack(model)[0]
-            told += not torch.equal(before, model(tokens)[0, -1])
-    assert told > 10
+            noticed += not torch.equal(before, model(tokens)[0, -1])
+    assert noticed > 10
 
 
 def test_what_is_read_takes_no_more_values_than_the_lemma_says():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from command_line import runs
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from meeting_texts import meeting
 from tiers import LONG, few
@@ -21,7 +22,6 @@ from constructions import (
     save_rounded,
     selector,
 )
-from verify.__main__ import main
 from verify.cli.reports import mechanism_picture
 from verify.learned import known_answers
 from verify.learned.adapters import of
@@ -59,13 +59,7 @@ def workshop(tmp_path_factory, trained):
 @pytest.fixture
 def show(workshop, monkeypatch, capsys):
     """Runs the command in the workshop: its status, and what it prints."""
-    monkeypatch.chdir(workshop)
-
-    def run(*words):
-        status = main(["show", *words])
-        return status, capsys.readouterr()
-
-    return run
+    return runs("show", workshop, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(

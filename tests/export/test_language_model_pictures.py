@@ -3,9 +3,8 @@
 import json
 
 import pytest
+from command_line import runs
 from export_tools import hugging_face
-
-from verify.__main__ import main
 
 pytestmark = hugging_face
 
@@ -28,13 +27,7 @@ def workshop(tmp_path_factory):
 @pytest.fixture
 def show(workshop, monkeypatch, capsys):
     """Runs the command in the workshop: its status, and what it prints."""
-    monkeypatch.chdir(workshop)
-
-    def run(*words):
-        status = main(["show", *words])
-        return status, capsys.readouterr()
-
-    return run
+    return runs("show", workshop, monkeypatch, capsys)
 
 
 ASKED = ["--facts", "facts.tsv", "--templates", "templates.json"]

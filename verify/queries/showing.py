@@ -206,18 +206,18 @@ class _Follower:
             hidden = (mlp.matrix(depth) @ (hidden.relu() if depth else hidden)).detach()
         units = list(step.units)
         on = (hidden[units] > 0).cpu().numpy()
-        by_block: dict[str, list[int]] = {}
+        by_block: dict[str, tuple[int, int]] = {}
         if step.hidden_layer == 0:
             weights = (mlp.matrix(0)[units] != 0).cpu().numpy()
             for block in self.blocks:
                 if block.form is not None and block.label:
                     reads = weights[:, list(block.columns)].any(1)
-                    by_block[block.label] = [int((on & reads).sum()), int(reads.sum())]
+                    by_block[block.label] = int((on & reads).sum()), int(reads.sum())
         shown_units = sum(units for _, units in by_block.values())
-        parts = tuple((label, *counts) for label, counts in by_block.items() if counts[1])
+        parts = tuple((label, fired, read) for label, (fired, read) in by_block.items() if read)
         if shown_units < len(units):
             parts = ()
-        return Fired(step.layer, step.name, int(on.sum()), len(units), parts)  # type: ignore[arg-type]
+        return Fired(step.layer, step.name, int(on.sum()), len(units), parts)
 
     def _logits(
         self, deciding: int
