@@ -23,7 +23,7 @@ def default_grid(*own: str) -> list[Cell]:
     One hop: total and partial facts at every size; every choice of options (bits of a digit) at N
     = 100. Many hops: total facts at every size, partial facts at N = 16; every choice of options
     (looked-up relations, hops for each written token) at N = 5. Variants of a builder (shared
-    layers, depth 1) stop at N = 64 or 16, which keeps the whole run near a minute and a half. Then
+    layers, depth 1) stop at N = 64 or 16, which keeps the whole run to some minutes. Then
     sizes at which Theorem 4.2 bites: two at which chain-of-thought is separated, one where a
     memory is near its bound. At last every construction in every other form, at one small size.
 
