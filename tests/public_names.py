@@ -19,7 +19,7 @@ INTERNAL = ("verify.cli", "verify.cells", "constructions.export.transformerlens"
 
 def public_names():
     """(module, name): what `constructions` and `verify` export, the functions and classes of
-    `bounds`, and what the Python of a page imports.
+    `bounds`, and what the Python of a page or of a tutorial imports.
     """
     found = {("constructions", name) for name in constructions.__all__}
     found |= {("verify", name) for name in verify.__all__}
@@ -32,13 +32,18 @@ def public_names():
 
 
 def imported_by_pages():
-    """What the Python of the pages imports of our packages."""
+    """What the Python of the pages, and of the tutorials, imports of our packages."""
+    codes = [
+        dedent(code)
+        for page in ["README.md", *(str(path.relative_to(ROOT)) for path in pages())]
+        for code in python_of(page)
+    ]
+    codes += [path.read_text("utf-8") for path in sorted((ROOT / "examples").glob("*.py"))]
     found = set()
-    for page in ["README.md", *(str(path.relative_to(ROOT)) for path in pages())]:
-        for code in python_of(page):
-            for node in ast.walk(ast.parse(dedent(code))):
-                if isinstance(node, ast.ImportFrom) and ours(node.module or ""):
-                    found |= {(node.module, one.name) for one in node.names}
+    for code in codes:
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and ours(node.module or ""):
+                found |= {(node.module, one.name) for one in node.names}
     return found
 
 
