@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
-from itertools import zip_longest
+from itertools import islice, zip_longest
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +19,7 @@ from constructions.facts.tsv import fact_lines, read_tsv
 from constructions.guards.errors import FactFileError, InputError
 
 Table = TypeVar("Table", bound=Triples)
+READ_AT_ONCE = 2**20  # bytes of a file, and the rest of their line
 
 
 def read_saved_facts(
@@ -37,7 +39,9 @@ def read_saved_facts(
     Raises:
         FactFileError: it has not; the message has the first line that is another.
     """
-    found = read_tsv(path, literal=True, many=many)
+    if (table := _as_written(Path(path), names, table_of)) is not None:
+        return table
+    found = read_tsv(path, literal=True, many=many)  # which finds what is wrong, and where
     entities = NameIndex(
         "entity", names.entity_names
     )  # also those that are spare if without facts
@@ -60,3 +64,32 @@ def read_saved_facts(
             message = "a line that starts with #; a saved model has such facts as a tensor"
             raise FactFileError([f"{found.name}:{number}:1: {message}: save the model again"])
     return table
+
+
+def _as_written(
+    path: Path, names: Names, table_of: Callable[[NDArray[np.int64], Names], Table]
+) -> Table | None:
+    """The table, if every byte of the file is what `save` writes of it, else None; some lines are
+    read at a time.
+    """
+    entities = {name: i for i, name in enumerate(names.entity_names)}
+    relations = {name: i for i, name in enumerate(names.relation_names)}
+    parts = [np.zeros((3, 0), np.int64)]
+    try:
+        with path.open("rb") as file:
+            while held := file.read(READ_AT_ONCE):
+                text = (held + file.readline()).decode()
+                cells = text.removesuffix("\n").replace("\n", "\t").split("\t")
+                ids = (entities, relations, entities)
+                parts.append(np.array([[ids[i][name] for name in cells[i::3]] for i in range(3)]))
+        table = table_of(np.concatenate(parts, axis=1).T, names)
+        with path.open("rb") as file:
+            lines = fact_lines(table)
+            while some := list(islice(lines, 2**14)):
+                written = "".join(some).encode()
+                comment = written.startswith(b"#") or b"\n#" in written
+                if comment or file.read(len(written)) != written:
+                    return None
+            return None if file.read(1) else table
+    except (OSError, ValueError, KeyError):
+        return None

@@ -23,6 +23,7 @@ STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I32": "<i4",
 MOST_LAYERS = 4096
 MOST_BYTES_OF_JSON = 100_000_000
 MOST_AXES = 64  # numpy has no more
+READ_AT_ONCE = 2**20  # letters of a file of facts, and the rest of their line
 
 NO_LETTERS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029", "\ufeff"]
 """What no name of docs/fact-files.md holds: control characters, line ends, byte order marks."""
@@ -217,19 +218,34 @@ def _read_lines(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The facts of `facts.tsv` by number: subjects, relations and objects, (facts,) each."""
     text = read_text(files["facts.tsv"], "facts.tsv")
+    entity_ids = {name: i for i, name in enumerate(names[:n])}
+    relation_ids = {name: i for i, name in enumerate(names[n : n + n_relations])}
+    found, start = [np.zeros((3, 0), int)], 0
+    while start < len(text):
+        stop = text.find("\n", start + READ_AT_ONCE) + 1 or len(text)
+        found.append(_read_some_lines(text[start:stop], entity_ids, relation_ids))
+        start = stop
+    subjects, relations, answers = np.concatenate(found, axis=1)
+    return subjects, relations, answers
+
+
+def _read_some_lines(
+    text: str, entity_ids: dict[str, int], relation_ids: dict[str, int]
+) -> np.ndarray:
+    """The facts of some whole lines of `facts.tsv`, int64 (3, facts)."""
     cells = text[:-1].replace("\n", "\t").split("\t")
     subjects, relations, answers = cells[0::3], cells[1::3], cells[2::3]
     rebuilt = "".join(map("{}\t{}\t{}\n".format, subjects, relations, answers))
     require(text == rebuilt, "facts.tsv: a line is not subject<TAB>relation<TAB>object")
     comment = next((name for name in subjects if name.startswith("#")), None)
     require(comment is None, f"facts.tsv: the line of {comment!r} is a comment to other readers")
-    entity_ids = {name: i for i, name in enumerate(names[:n])}
-    relation_ids = {name: i for i, name in enumerate(names[n : n + n_relations])}
     try:
-        return (
-            np.array([entity_ids[name] for name in subjects]),
-            np.array([relation_ids[name] for name in relations]),
-            np.array([entity_ids[name] for name in answers]),
+        return np.array(
+            [
+                [entity_ids[name] for name in subjects],
+                [relation_ids[name] for name in relations],
+                [entity_ids[name] for name in answers],
+            ]
         )
     except KeyError as error:
         raise Refuted(f"facts.tsv: {error} is no name of vocabulary.txt") from None

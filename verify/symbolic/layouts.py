@@ -112,17 +112,21 @@ class Books:
     def node_bits(
         self, layout: Layout, keys: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For unknowns that are bits of the node at hand: (which of them, every node, its bit).
-        Bits of other words are undecided (Lemma S10).
+        """For unknowns that are bits of the node at hand: (which of them, every node, its bit)."""
+        nodes = np.flatnonzero(self.numbers[layout.node()[1]] >= 0)
+        bits = self.bits_of(layout, keys, nodes)
+        return np.repeat(np.arange(len(keys)), len(nodes)), np.tile(nodes, len(keys)), bits.ravel()
+
+    def bits_of(self, layout: Layout, keys: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        """What unknowns that are bits of the node at hand are at some nodes that have a number,
+        int64 (unknowns, nodes). Bits of other words are undecided (Lemma S10).
         """
-        numbers = self.numbers[layout.node()[1]]
         if (layout.length[keys] != 0).any() or (layout.top[keys] != 1).any():
             raise Undecided(
                 "bits that are not the node's are mixed with amounts that depend on the node"
             )
-        nodes = np.flatnonzero(numbers >= 0)
-        bits = (numbers[nodes] >> layout.bit[keys][:, None]) & 1
-        return np.repeat(np.arange(len(keys)), len(nodes)), np.tile(nodes, len(keys)), bits.ravel()
+        bits: np.ndarray = (self.numbers[layout.node()[1]][nodes] >> layout.bit[keys][:, None]) & 1
+        return bits
 
 
 class Words:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from verify.kernel.verdict import Refuted, Undecided, require
+from verify.symbolic.amounts import Amounts
 from verify.symbolic.layouts import Block, Layout, layout_of
 from verify.symbolic.run import Run
-from verify.symbolic.values import Values
+from verify.symbolic.values import LARGEST, Values, added_up, size_of
 
 
 @dataclass(frozen=True)
@@ -34,13 +36,15 @@ class _Claimed:
         )
 
 
-def rebase(run: Run, x: Values, length: int, blocks: list[Block], layer: int) -> Values:
+def rebase(
+    run: Run, x: Values, amounts: Amounts | None, length: int, blocks: list[Block], layer: int
+) -> Values:
     """The stream as seen from the next node, where the columns of `blocks` spell codes
-    (Lemma S11). The pass has taken `length` letters.
+    (Lemma S11). The pass has taken `length` letters, and has added amounts of the node at hand.
     """
     model, books = run.setting.model, run.setting.books
     new, n = layout_of(blocks, books, model.d), len(x.const)
-    x, columns = _settled(run, x, new.length < 0), np.flatnonzero(new.length >= 0)
+    columns = np.flatnonzero(new.length >= 0)
     unclear = run.stale[columns].any() or any(
         table[:, columns].any() for table in run.free.values()
     )
@@ -50,10 +54,19 @@ def rebase(run: Run, x: Values, length: int, blocks: list[Block], layer: int) ->
     column, case = np.tile(columns, n), np.repeat(np.arange(n), len(columns))
     word = case * model.n_relations ** new.length[column] + new.word[column]
     claimed = _Claimed(case * model.d + column, column, word)
+    x, amounts = _apart(run, x, amounts)
     same = _already_there(run, x, length, claimed, new)
-    if not same.all():
-        _require_same_at_every_node(run, x, length, claimed.only(~same), new)
-    return _seen_from_next(run, x, new, columns, layer)
+    beside = _Beside.of(run, x, amounts, new.length < 0)
+    for nodes, added in _written(run, x, amounts):
+        differs = claimed.only(~same | added[claimed.at].any(axis=1))
+        if (new.base[differs.column] != 2).any():
+            raise Undecided("a number is claimed where something is written")
+        values = _values(run, x, added, np.append(beside.at, differs.at), nodes)
+        beside.note(values[: len(beside.at)])
+        run.used[x.key[np.isin(x.at, differs.at)]] = True
+        _require_codes(run, values[len(beside.at) :], length, differs, new, nodes)
+    const, varies = beside.settled(x.const)
+    return _seen_from_next(run, Values(const), varies, new, columns, layer)
 
 
 def _already_there(run: Run, x: Values, length: int, claimed: _Claimed, new: Layout) -> np.ndarray:
@@ -74,12 +87,13 @@ def _already_there(run: Run, x: Values, length: int, claimed: _Claimed, new: Lay
     return same
 
 
-def _seen_from_next(run: Run, x: Values, new: Layout, columns: np.ndarray, layer: int) -> Values:
+def _seen_from_next(
+    run: Run, x: Values, varies: np.ndarray, new: Layout, columns: np.ndarray, layer: int
+) -> Values:
     """The values under the new layout; what is not claimed is constant, one row of a table, or
     stale from now on (Lemma S11).
     """
-    known = (new.length < 0) & ~run.stale
-    known[x.at % run.setting.model.d] = False
+    known = (new.length < 0) & ~run.stale & ~varies
     const = x.const
     # what differs from case to case is one of the rows of a table from now on
     if layer < len(run.setting.model.layers):
@@ -92,71 +106,113 @@ def _seen_from_next(run: Run, x: Values, new: Layout, columns: np.ndarray, layer
     return spelled.repeated(len(const)).plus(const - const[:1])
 
 
-def _settled(run: Run, x: Values, where: np.ndarray) -> Values:
-    """The same values; in some columns amounts that are alike at every node are constants
-    (Lemma S11).
+@dataclass
+class _Beside:
+    """Places where no code is claimed, and which depend on the node at hand: those that hold the
+    same at every node are constants (Lemma S11).
+
+    Attributes:
+        at: the places, `case * d + column`.
+        low, high: int64, the least and the largest value of each so far.
+        varies: bool (d,), columns that hold something else that is unknown.
     """
-    d, books = run.setting.model.d, run.setting.books
-    variable = where[x.at % d] & (x.key < d)
-    variable &= run.now.length[np.where(variable, x.key, 0)] == 0
-    which, node, bit = books.node_bits(run.now, x.key[variable])
-    added = x.at[variable][which], d + node, x.coef[variable][which] * bit
-    x = x.only(~variable).plus(0, *added)
-    of_node, const = x.key >= d, x.const.copy()
-    at, first, count = np.unique(x.at[of_node], return_index=True, return_counts=True)
-    if not len(at):
-        return x
-    low, high = (bound.reduceat(x.coef[of_node], first) for bound in (np.minimum, np.maximum))
-    nodes = np.count_nonzero(books.numbers[run.now.node()[1]] >= 0)
-    alike = where[at % d] & (count == nodes) & (low == high)
-    const.ravel()[at[alike]] += low[alike]
-    kept = ~(of_node & np.isin(x.at, at[alike]))
-    return Values(const, x.at[kept], x.key[kept], x.coef[kept])
+
+    at: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    varies: np.ndarray
+
+    @classmethod
+    def of(cls, run: Run, x: Values, amounts: Amounts | None, beside: np.ndarray) -> _Beside:
+        """In the columns that are `beside` the claimed ones; no value is known yet."""
+        d, here = run.setting.model.d, beside[x.at % run.setting.model.d]
+        other = here & (x.key < d)
+        other &= run.now.length[np.where(other, x.key, 0)] != 0
+        varies, depends = np.zeros(d, bool), np.zeros(x.const.shape, bool)
+        varies[x.at[other] % d] = True
+        depends.ravel()[x.at[here]] = True
+        depends |= beside & amounts.columns if amounts else False
+        at = np.flatnonzero(depends & ~varies)
+        return cls(at, np.full(len(at), LARGEST), np.full(len(at), -LARGEST), varies)
+
+    def note(self, values: np.ndarray) -> None:
+        """What the places hold at some nodes, (places, nodes)."""
+        self.low = np.minimum(self.low, values.min(axis=1))
+        self.high = np.maximum(self.high, values.max(axis=1))
+
+    def settled(self, const: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The constants, and the columns that vary in some case."""
+        alike, const = self.low == self.high, const.copy()
+        const.ravel()[self.at[alike]] = self.low[alike]
+        varies = self.varies.copy()
+        varies[self.at[~alike] % len(varies)] = True
+        return const, varies
 
 
-def _require_same_at_every_node(
-    run: Run, x: Values, length: int, claimed: _Claimed, new: Layout
-) -> None:
-    """The values at these places spell the codes of the nodes that the words lead to, from every
-    node at hand (the second case of Lemma S11).
-    """
-    books, model = run.setting.books, run.setting.model
-    nodes, value = _at_every_node(run, x, claimed, new)
-    for inner in np.unique(new.length[claimed.column]):
-        some = np.flatnonzero(new.length[claimed.column] == inner)
-        column, word = claimed.column[some], claimed.word[some]
-        reached = run.setting.words.of(length + int(inner))[word][:, nodes]
-        number = np.stack(books.numbers)[new.book[column][:, None], reached]
-        bit, off, scale = (part[column][:, None] for part in (new.bit, new.off, new.scale))
-        wanted = off + scale * ((number >> bit) & 1)
-        for i, e in np.argwhere((value[some] != wanted) | (number < 0))[:1]:
-            raise Refuted(
-                f"pass: after word {word[i]} from {model.name(nodes[e])} column {column[i]} holds"
-                f" {value[some][i, e]}, the code of {model.name(reached[i, e])} has {wanted[i, e]}"
-            )
+def _apart(run: Run, x: Values, amounts: Amounts | None) -> tuple[Values, Amounts | None]:
+    """The stream without its amounts of nodes, and these, unless they are apart already."""
+    of_node = x.key >= run.setting.model.d
+    if not of_node.any():
+        return x, amounts
+    terms = x.at[of_node], x.key[of_node], x.coef[of_node]
+    mine = Amounts(Values(np.zeros_like(x.const), *terms), run.setting.model.d)
+    return x.only(~of_node), mine
 
 
-def _at_every_node(
-    run: Run, x: Values, claimed: _Claimed, new: Layout
-) -> tuple[np.ndarray, np.ndarray]:
-    """Every node that may be at hand, and what each place holds there, int64 (places, nodes)
-    (Lemma S11).
+def _written(
+    run: Run, x: Values, amounts: Amounts | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Every node that may be at hand, some at a time, and what is added there at every place:
+    int64 (places, nodes).
     """
     books, model = run.setting.books, run.setting.model
     spelled, own = run.now.node()
     every = np.arange(model.n + 1) < model.n + model.some_missing
-    there = books.numbers[own] >= 0 if spelled else every
-    nodes, place = np.flatnonzero(there), np.cumsum(there) - 1
-    if (new.base[claimed.column] != 2).any():
-        raise Undecided("a number is claimed where something is written")
-    at = claimed.at
-    mine = np.minimum(np.searchsorted(at, x.at), len(at) - 1)
-    row, bits = np.where(at[mine] == x.at, mine, -1), x.key < model.d
-    value = np.repeat(x.const.ravel()[at][:, None], len(nodes), axis=1)
-    chosen = (row >= 0) & bits
-    run.used[x.key[chosen]] = True
-    which, node, bit = books.node_bits(run.now, x.key[chosen])
-    np.add.at(value, (row[chosen][which], place[node]), x.coef[chosen][which] * bit)
-    chosen = (row >= 0) & ~bits
-    np.add.at(value, (row[chosen], place[x.key[chosen] - model.d]), x.coef[chosen])
-    return nodes, value
+    nodes = np.flatnonzero(books.numbers[own] >= 0 if spelled else every)
+    amounts = amounts or Amounts(Values(np.zeros_like(x.const)), model.d)
+    for some, added in amounts.of(nodes):
+        yield nodes[some], added.transpose(0, 2, 1).reshape(-1, len(nodes[some]))
+    written = added_up(run.sizes(x), amounts.sizes[-1])
+    run.setting.rounding.note(amounts.peak(), size_of(written))
+
+
+def _values(
+    run: Run, x: Values, added: np.ndarray, at: np.ndarray, nodes: np.ndarray
+) -> np.ndarray:
+    """What some places hold at some nodes, int64 (places, nodes), where bits of the node stand and
+    amounts are added.
+    """
+    place = np.full(x.const.size, -1)
+    place[at] = np.arange(len(at))
+    bits = (place[x.at] >= 0) & (x.key < run.setting.model.d)
+    values: np.ndarray = x.const.ravel()[at][:, None] + added[at]
+    spelled = run.setting.books.bits_of(run.now, x.key[bits], nodes)
+    np.add.at(values, place[x.at[bits]], x.coef[bits][:, None] * spelled)
+    return values
+
+
+def _require_codes(
+    run: Run,
+    values: np.ndarray,
+    length: int,
+    claimed: _Claimed,
+    new: Layout,
+    nodes: np.ndarray,
+) -> None:
+    """What these places hold at some nodes spells the codes of the nodes that the words lead to
+    from there (the second case of Lemma S11).
+    """
+    books, model = run.setting.books, run.setting.model
+    for inner in np.unique(new.length[claimed.column]):
+        some = np.flatnonzero(new.length[claimed.column] == inner)
+        column, word = claimed.column[some], claimed.word[some]
+        reached = run.setting.words.of(length + int(inner))[word[:, None], nodes]
+        number = np.stack(books.numbers)[new.book[column][:, None], reached]
+        bit, off, scale = (part[column][:, None] for part in (new.bit, new.off, new.scale))
+        wanted = off + scale * ((number >> bit) & 1)
+        for i, e in np.argwhere((values[some] != wanted) | (number < 0))[:1]:
+            held, code = values[some][i, e], wanted[i, e]
+            raise Refuted(
+                f"pass: after word {word[i]} from {model.name(nodes[e])} column {column[i]} holds"
+                f" {held}, the code of {model.name(reached[i, e])} has {code}"
+            )

@@ -52,12 +52,14 @@ def prove_run(setting: Setting, claims: Claims, step: int, left: int) -> Margins
             if letter in run.free:
                 x.const += run.free.pop(letter)[cases.choices[:, place]]
         x = attend(run, x, heads, cases, f"pass {layer}")
-        x = mlp(run, x, matrices) if matrices else x
+        x, amounts = mlp(run, x, matrices) if matrices else (x, None)
         if claimed.keeps is None:
             last = layer == len(model.layers)
             require(last, f"pass {layer} leaves nothing for the next", Unmet)
+            if amounts:
+                raise Undecided("decoder: the final state is no code")
             continue
-        x = rebase(run, x, len(cases.letters), claimed.keeps, layer)
+        x = rebase(run, x, amounts, len(cases.letters), claimed.keeps, layer)
         run.require_used(blocks)
         first, blocks = first + len(cases.letters), claimed.keeps
         run.used = np.zeros(model.d, bool)

@@ -19,13 +19,14 @@ from verify.reading.stored import (
     read_vocabulary,
 )
 from verify.symbolic.values import Matrix
+from verify.symbolic.weights import Weights
 
 LEAST_ROOM = 2**26  # numbers of a table that may be held, and as many as there are weights
 AT_ONCE = 2**18  # entries of a table that are looked at together
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 
 Head = list[Matrix]
-Layer = tuple[list[Head], list[Matrix]]
+Layer = tuple[list[Head], list[Weights]]
 Tensors = Mapping[str, tuple[str, np.ndarray]]
 
 
@@ -184,8 +185,8 @@ def _layer(tensors: Tensors, i: int, layer: dict[str, Any]) -> Layer:
         heads.append([Matrix(part) for part in parts])
         qk, v = qk + d_qk, v + d_v
     depth = len(layer["d_mlp"]) + 1 if layer["d_mlp"] else 0
-    weights = [_rows(tensors, f"layers.{i}.mlp.weights.{j}") for j in range(depth)]
-    return heads, [Matrix(weight) for weight in weights]
+    stored = [f"layers.{i}.mlp.weights.{j}.weight" for j in range(depth)]
+    return heads, [Weights(tensors[name][1], name) for name in stored]
 
 
 def stored_as(numbers: np.ndarray, like: np.ndarray) -> np.ndarray:

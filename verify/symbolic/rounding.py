@@ -112,7 +112,7 @@ def _after_layer(
         high += [asked, held, read, scores, mixed, stream]
     hidden = stream
     for matrix in mlp:
-        hidden = through(hidden, matrix)
+        hidden = matrix.largest(hidden).rounded(matrix.terms, precision)
         high.append(hidden)
     stream = stream.plus(hidden).rounded(1, precision) if mlp else stream
     high.append(stream)

@@ -82,7 +82,12 @@ class Run:
     error: Fraction = Fraction(0)
 
     def read(self, x: Values, matrix: Matrix, what: str) -> Values:
-        """The matrix times the stream: it may not read what is not known, nor tell letters apart
+        """The matrix times the stream, if it may read that."""
+        self.require_known(matrix, what)
+        return x.plus(self.first_choices()).through(matrix)
+
+    def require_known(self, matrix: Matrix, what: str) -> None:
+        """A matrix that reads the stream may not read what is not known, nor tell letters apart
         that are not at hand (the invariant; Lemmas S4 and S7 to S10 rely on it).
         """
         reads = matrix.reads
@@ -92,7 +97,6 @@ class Run:
             apart = product((table - table[0])[:, reads], matrix.dense[:, reads].T)
             alike = not apart.any()
             require(alike, f"{what} tells letters apart that are not at hand ({letter})", Unmet)
-        return x.plus(self.first_choices()).through(matrix)
 
     def first_choices(self) -> np.ndarray:
         """What the stream holds beside what is followed, if every letter that is not at hand is

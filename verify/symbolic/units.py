@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from verify.kernel.verdict import Undecided
+from verify.symbolic.amounts import Amounts
 from verify.symbolic.run import Run
-from verify.symbolic.values import Matrix, Values, size_of
+from verify.symbolic.values import Values, few, size_of
+from verify.symbolic.weights import Weights
 
+AT_ONCE = 2**18  # terms of some units
 MOST_AMOUNTS = 2**17
 """For every node and every bit of a unit that several nodes share. Of more the kernel, which
 multiplies matrices, is the faster one.
@@ -17,21 +21,44 @@ multiplies matrices, is the faster one.
 Terms = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def mlp(run: Run, x: Values, matrices: list[Matrix]) -> Values:
-    """The stream and what the MLP adds to it."""
-    hidden, gain, sizes = run.read(x, matrices[0], "the MLP"), 1, run.sizes(x)
-    for matrix in matrices:
-        if matrix is not matrices[0]:
-            hidden = relu(run, hidden)
-            sizes = hidden.sizes(run.now.top)
-            hidden = hidden.through(matrix)
+def mlp(run: Run, x: Values, matrices: list[Weights]) -> tuple[Values, Amounts | None]:
+    """The stream and what the MLP adds to it; apart what it adds to the stream where that depends
+    on the node alone.
+    """
+    hidden, sizes, amounts = x.plus(run.first_choices()), run.sizes(x), None
+    for i, matrix in enumerate(matrices):
         run.setting.rounding.note(size_of(matrix.sums(sizes)))
-        gain *= matrix.norm
-    run.error *= 1 + gain  # ReLU is 1-Lipschitz: Lemma S16
+        if i and len(hidden.key) and (hidden.key >= run.setting.model.d).all():
+            amounts = Amounts(hidden, run.setting.model.d, matrices[i:])
+            break
+        hidden = _through(run, hidden, matrices, i)
+        sizes = hidden.sizes(run.now.top)
+    run.error *= 1 + math.prod(
+        matrix.norm for matrix in matrices
+    )  # ReLU is 1-Lipschitz: Lemma S16
     run.moved |= matrices[-1].writes
-    x = x.plus(hidden.const, hidden.at, hidden.key, hidden.coef)
+    if amounts is None:
+        x = x.plus(hidden.const, hidden.at, hidden.key, hidden.coef)
     run.setting.rounding.note(size_of(run.sizes(x)))
-    return x
+    return x, amounts
+
+
+def _through(run: Run, x: Values, matrices: list[Weights], i: int) -> Values:
+    """Matrix i times these values, and the positive parts of that but for the last matrix. Some
+    rows at a time: each unit is what it is, whatever the others are.
+    """
+    matrix, (n_out, n_in) = matrices[i], matrices[i].shape
+    few(len(x.const) * n_out)
+    const, terms = np.zeros((len(x.const), n_out), np.int64), []
+    for rows, part in matrix.pieces(max(1, AT_ONCE // max(1, len(x.at), n_in))):
+        if not i:
+            run.require_known(part, "the MLP")
+        found = x.through(part)
+        found = relu(run, found) if i + 1 < len(matrices) else found
+        const[:, rows] = found.const
+        case, unit = np.divmod(found.at, found.const.shape[1])
+        terms.append((case * n_out + rows.start + unit, found.key, found.coef))
+    return Values(const).plus(0, *(np.concatenate(parts) for parts in zip(*terms, strict=True)))
 
 
 def relu(run: Run, x: Values) -> Values:

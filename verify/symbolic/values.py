@@ -8,6 +8,7 @@ numpy wraps silently. So every product is bounded before it is taken, and every 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -72,9 +73,9 @@ class Matrix:
 
     Attributes:
         dense: int64 (out, in).
+        largest: the largest absolute value.
         norm: the largest sum of absolute values of a row.
         terms: the most entries of a row that are not 0.
-        grain: the largest power of two that divides every entry.
         reads, writes: bool (in,) and (out,): the columns and rows that are not 0.
     """
 
@@ -82,33 +83,46 @@ class Matrix:
         self.dense = dense.astype(np.int64)
         self.largest = size_of(self.dense)
         bounded(self.largest * 2**28)
-        columns, self.rows = np.nonzero(self.dense.T)
-        self.values = self.dense[self.rows, columns]
-        self.starts = np.searchsorted(columns, np.arange(dense.shape[1] + 1))
-        self.norm = int(np.abs(self.dense).sum(axis=1).max(initial=0))
-        self.terms = int(np.bincount(self.rows).max(initial=0))
-        every_bit = int(np.bitwise_or.reduce(np.abs(self.values)))
-        self.grain = every_bit & -every_bit or 1
-        self.reads, self.writes = np.zeros(dense.shape[1], bool), np.zeros(dense.shape[0], bool)
-        self.reads[columns] = self.writes[self.rows] = True
+        self.norm = int(self.absolute.sum(axis=1).max(initial=0))
+        there = self.dense != 0
+        self.terms = int(np.count_nonzero(there, axis=1).max(initial=0))
+        self.reads, self.writes = there.any(axis=0), there.any(axis=1)
+
+    @property
+    def grain(self) -> int:
+        """The largest power of two that divides every entry."""
+        every_bit = int(np.bitwise_or.reduce(self.absolute, axis=None))
+        return every_bit & -every_bit or 1
+
+    @cached_property
+    def _by_column(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The nonzero entries column by column: (where each column starts, row, value)."""
+        columns, rows = np.nonzero(self.dense.T)
+        counts = np.bincount(columns, minlength=self.dense.shape[1])
+        return np.append(0, np.cumsum(counts)), rows, self.dense[rows, columns]
 
     def entries(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All nonzero entries of the given columns: (which of them, row, value)."""
-        count = self.starts[columns + 1] - self.starts[columns]
+        starts, rows, values = self._by_column
+        count = starts[columns + 1] - starts[columns]
         few(int(count.sum()))
         which = np.repeat(np.arange(len(columns)), count)
         at = (
             np.arange(len(which))
             - np.repeat(np.cumsum(count) - count, count)
-            + self.starts[columns][which]
+            + starts[columns][which]
         )
-        return which, self.rows[at], self.values[at]
+        return which, rows[at], values[at]
 
     def sums(self, sizes: np.ndarray) -> np.ndarray:
         """A bound on every partial sum, for each row, of a product with a vector of at most these
         absolute values.
         """
         return product(self.absolute, sizes)
+
+    def times(self, vectors: np.ndarray) -> np.ndarray:
+        """The product with each of some vectors, int64 (vectors, out)."""
+        return product(vectors, self.dense.T)
 
     @property
     def absolute(self) -> np.ndarray:
