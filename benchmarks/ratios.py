@@ -22,7 +22,8 @@ spread. What stands beside is: for `build`, filling as many bytes of new memory 
 have; for `save`, writing and flushing to the disk the very bytes of the folder; for `proof`, one
 sum over the file of weights, mapped; for `fast pass`, as many multiplications as the tokens that
 the queries end with take in the layers, at the rate of a large product of matrices on as many
-threads; for a command, the same program asked for its version.
+threads; for a command, the same program asked for its version, and there seconds are those of the
+processor, which other work on the machine disturbs less.
 """
 
 from __future__ import annotations
@@ -94,9 +95,10 @@ def timed(run: Callable[[], object]) -> Callable[[], float]:
 
 
 def command(*words: str) -> Callable[[], float]:
-    """The seconds of a command of this program, in a process of its own."""
+    """The seconds of processor time of a command of this program, in a process of its own."""
 
-    def run() -> None:
+    def run() -> float:
+        before = os.times()
         ended = subprocess.run(
             [sys.executable, "-m", "verify", *words],
             capture_output=True,
@@ -106,8 +108,10 @@ def command(*words: str) -> Callable[[], float]:
         )
         if ended.returncode:
             raise SystemExit(f"verify {' '.join(words)} has failed:\n{ended.stdout}{ended.stderr}")
+        after = os.times()
+        return sum(after[2:4]) - sum(before[2:4])
 
-    return timed(run)
+    return run
 
 
 def commands(size: Size, folder: Path, wanted: list[str]) -> Iterator[Pair]:
