@@ -70,31 +70,33 @@ class FactReader:
             FactFileError: the file holds no fact, and no defect.
         """
         kept: dict[tuple[str, str], Row] = {}
+        facts, many, is_plain = self.facts, self.many, _PLAIN_LINE.fullmatch
         for number, line in self.lines():
-            if line == LITERAL and not self.literal:
+            if is_plain(line):
+                subject, relation, target = line.split("\t")
+            elif line == LITERAL and not self.literal:
                 self.literal = number == 1
                 if number > 1:
                     found = f"{LITERAL!r} below the first line"
                     self.defect(number, 1, found, "make it the first line")
                 continue
-            if _PLAIN_LINE.fullmatch(line):
-                subject, relation, target = line.split("\t")
             else:
                 fields = self.checked_fields(number, line)
                 if fields is None:
                     continue
                 subject, relation, target = fields
             row = (subject, relation, target)
-            known = row if self.many else kept.setdefault(row[:2], row)
-            if row in self.facts:
+            known = row if many else kept.setdefault((subject, relation), row)
+            if known is row and not (many and row in facts):
+                facts[row] = number
+            elif known == row:
                 self.repeats += 1
-            elif row == known:
-                self.facts[row] = number
             else:
                 self.others.append((number, row))
-        self.check_spellings()
+        names = self.used_names()
+        self.check_spellings(names)
         if not self.literal:
-            self.check_foreign()
+            self.check_foreign(names)
         if not self.facts and not self.defects:
             what = "only blank and comment lines" if self.raw.strip() else "the file is empty"
             action = "write at least one line subject<TAB>relation<TAB>object"
@@ -130,8 +132,10 @@ class FactReader:
                 else:
                     yield number, line
             return
-        for number, line in enumerate(text.split("\n"), start=1):
-            yield number, line.removesuffix("\r")
+        lines = text.split("\n")
+        if "\r" in text:
+            lines = [line.removesuffix("\r") for line in lines]
+        yield from enumerate(lines, start=1)
 
     def checked_fields(self, number: int, line: str) -> list[str] | None:
         """The three names of a line that needs a closer look; None if it holds no fact, or
@@ -220,9 +224,9 @@ class FactReader:
         action = f"spell the name alike on lines {before} and {line}{meant}"
         self.defect(line, column, found, action)
 
-    def check_spellings(self) -> None:
+    def check_spellings(self, used: tuple[Collection[str], Collection[str]]) -> None:
         """Refuse entities, or relations, that are equivalent in Unicode (NFC) but not equal."""
-        for kind, names in enumerate(self.used_names()):
+        for kind, names in enumerate(used):
             first: dict[str, str] = {}
             for name in names:
                 if not name.isascii():
@@ -231,9 +235,9 @@ class FactReader:
                     if other != name:
                         self.alike(kind, name, other, "differ only by Unicode normalization")
 
-    def check_foreign(self) -> None:
+    def check_foreign(self, used: tuple[Collection[str], Collection[str]]) -> None:
         """Refuse what another format wrote: see `constructions.facts.foreign_rows`."""
-        entities, relations = self.used_names()
+        entities, relations = used
 
         def rows(wanted: set[str]) -> Iterator[Row]:
             """The facts of some relations."""

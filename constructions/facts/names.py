@@ -17,6 +17,8 @@ def name_defect(name: str) -> tuple[int, str] | None:
     """
     if not name:
         return 0, "an empty name"
+    if name.isprintable() and " " not in (name[0], name[-1]):
+        return None
     for position, character in enumerate(name):
         if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character == "\ufeff":
             label = unicodedata.name(character, "a control character")
@@ -64,7 +66,7 @@ def checked_names(kind: str, names: Sequence[str], count: int) -> tuple[str, ...
         repeated = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise InputError(f"{kind} names must be distinct; {repeated!r} names two of them")
     first: dict[str, str] = {}
-    for name in names:
+    for name in () if all(map(str.isascii, names)) else names:
         other = first.setdefault(unicodedata.normalize("NFC", name), name)
         if other != name:
             raise InputError(

@@ -152,11 +152,15 @@ class FactTable(Names, Answers):
         entities, names = self.entity_names, [self.relation_names[r] for r in chosen]
         for start in range(0, self.n_entities, ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
-            answers = self.answers[chosen, some].T.tolist()
-            for subject, targets in zip(entities[some], answers, strict=True):
-                for name, target in zip(names, targets, strict=True):
-                    if target != MISSING:
-                        yield subject, name, entities[target]
+            answers = self.answers[chosen, some].T
+            subjects, relations = np.nonzero(answers != MISSING)
+            targets = answers[subjects, relations].tolist()
+            yield from zip(
+                (entities[start + subject] for subject in subjects.tolist()),
+                (names[relation] for relation in relations.tolist()),
+                (entities[target] for target in targets),
+                strict=True,
+            )
 
     # ---------------------------------------------------------------- to train on
 

@@ -75,6 +75,16 @@ def answers_of(
         DoesNotFit: the table needs more memory than the machine has.
     """
     rows, names, relation_names = numbered(triples)
+    return placed(rows, names, relation_names), names, relation_names
+
+
+def placed(
+    rows: NDArray[np.int64], names: list[str], relation_names: list[str]
+) -> NDArray[np.int64]:
+    """The answers, int64 (relations, entities), of facts by number: see `numbered`.
+
+    Raises: as `answers_of`.
+    """
     subjects, relations, targets = rows.T
     what = f"the answers of {len(relation_names):,} relations for {len(names):,} entities"
     require_memory(4 * 8 * len(relation_names) * len(names), what)
@@ -88,4 +98,4 @@ def answers_of(
             f"({subject}, {relation}) has two objects: {target} and {kept}; a relation is a"
             " function, keep one, or make a SetTable"
         )
-    return answers, names, relation_names
+    return answers

@@ -34,7 +34,9 @@ def whole(name: str, value: Any, least: int | None = None, most: int | None = No
         InputError: it is no integer, or out of range; the message has the range and the value.
     """
     number: int | None = None
-    if not isinstance(value, bool) and not str(getattr(value, "dtype", "")).endswith("bool"):
+    if type(value) is int:
+        number = value
+    elif not isinstance(value, bool) and not str(getattr(value, "dtype", "")).endswith("bool"):
         with suppress(TypeError):  # no integer, or several
             number = operator.index(value)
     if (

@@ -23,7 +23,10 @@ def printable(text: object) -> str:
     Args:
         text: a name, or anything whose `str` is to be shown.
     """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    whole = str(text)
+    if whole.isprintable():
+        return whole
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in whole)
 
 
 def joined(lines: Iterable[str]) -> str:

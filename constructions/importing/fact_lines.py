@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from array import array
+from collections.abc import Iterable
 from functools import cached_property
 
 from constructions.facts.conflicts import MANY
@@ -32,8 +34,13 @@ class FactLines(Reader):
             self.own.note_conflicts()
         self.own.defects.require_none()
         self.repeats = self.own.repeats
-        for line, (subject, relation, target) in self.own.in_order():
-            self.add(subject, relation, target, line, 2)
+        entities, relations = map(numbered, self.own.used_names())
+        placed, self.entities, self.relations = self.own.in_order, entities, relations
+        self.subjects = array("q", (entities[subject] for _, (subject, _, _) in placed()))
+        self.relation_ids = array("q", (relations[name] for _, (_, name, _) in placed()))
+        self.targets = array("q", (entities[target] for _, (_, _, target) in placed()))
+        self.records = array("q", (line for line, _ in placed()))
+        self.fields = array("q", [2]) * len(self.records)
 
     @cached_property
     def lines(self) -> list[str]:
@@ -44,3 +51,8 @@ class FactLines(Reader):
         """`FILE:LINE:COLUMN`."""
         before = self.lines[record - 1].split("\t")[:part]
         return f"{self.name}:{record}:{sum(map(len, before)) + part + 1}"
+
+
+def numbered(names: Iterable[str]) -> dict[str, int]:
+    """The number of each of some distinct names, in their order."""
+    return {name: number for number, name in enumerate(names)}

@@ -11,6 +11,7 @@ import numpy as np
 
 from constructions.facts.set_table import SetTable
 from constructions.facts.table import FactTable
+from constructions.facts.triples import placed
 from constructions.facts.tsv import write_tsv
 from constructions.guards.wording import counted
 from constructions.importing.asked import Asked
@@ -45,7 +46,10 @@ class Imported:
 
     def table(self) -> FactTable:
         """As a fact table, with the ids in the order of the file."""
-        return FactTable.from_triples(self.facts.in_order())
+        facts = self.facts
+        rows = np.stack([facts.subjects, facts.relation_ids, facts.targets], axis=1)
+        answers = placed(rows, facts.entities, facts.relations)
+        return FactTable(answers, facts.entities, facts.relations)
 
     def sets(self) -> SetTable:
         """As a table of sets of answers, with the ids in the order of the file."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from constructions.sizes.sizing import Sizing, Tensor
 from constructions.sizes.symbols import Symbols
 from constructions.sizes.tensors import (
@@ -20,10 +22,12 @@ def hybrid(s: Symbols) -> Sizing:
     d = nodes + 2 * s.R + s.p
     from_stream, between, to_stream = _entry_bits(s, pointer_threshold=0)
 
+    @cache
     def first(h: int) -> int:
         """Width of the first hidden layer of layer h."""
         return _first(s, s.R + s.b, _tree_bits(s, s.k - h + 1))
 
+    @cache
     def second(h: int) -> int:
         """Width of its second hidden layer."""
         return _second(s, s.R + s.b, 2 * _tree_bits(s, s.k - h))

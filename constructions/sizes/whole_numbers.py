@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 
 def bits(values: int) -> int:
     """ceil(log2 n): the bits that tell n >= 1 values apart; 0 for one."""
@@ -16,6 +18,7 @@ def digits(values: int, base: int) -> int:
     return count
 
 
+@lru_cache(maxsize=1024, typed=True)
 def tree(base: int, terms: int) -> int:
     """1 + R + ... + R^(n-1): the vertices of an R-ary tree of depth n - 1; 0 for n = 0."""
     if base == 1:

@@ -176,7 +176,8 @@ def _run_bound(options: argparse.Namespace) -> int:
     axes = (options.N, options.R, options.k)
     rows = list[sweeps.BoundRow]()
     for shown in sweeps.planes(*axes, options.only, constructions, bounds):
-        rows += sweeps.rows_of(shown)
+        if is_written(options):
+            rows += sweeps.rows_of(shown)
         if len(sizes) == 1 or not is_written(options):
             say_text(plane_tables.tables(shown))
     if options.plot is not None:
@@ -189,7 +190,7 @@ def _run_bound(options: argparse.Namespace) -> int:
                 sweeps_picture.draw_ratio, rows, options.plot, look(options)
             )
         say(f"drawn: {options.plot}")
-    whole = plane.as_json(shown) if len(sizes) == 1 else {}
+    whole = plane.as_json(shown) if options.json and len(sizes) == 1 else {}
     write(options, sweeps.BoundRow, rows, len(sizes), whole)
     return _hold(bounds, constructions, sizes)
 

@@ -63,6 +63,10 @@ def write(
 
     if n_sizes > 1 and is_written(options):
         say(f"{n_sizes:,} sizes, {len(rows):,} rows")
-    data = {**(more or {}), "rows": as_data(rows)}
-    write_text(options.json, lambda: json.dumps(data, indent=1, allow_nan=False) + "\n")
+
+    def data() -> str:
+        """The JSON."""
+        return json.dumps({**(more or {}), "rows": as_data(rows)}, indent=1, allow_nan=False)
+
+    write_text(options.json, lambda: data() + "\n")
     write_rows(options.csv, columns_of(kind), rows)
