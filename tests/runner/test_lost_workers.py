@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 
 class Deserted(Place):
-    """A place whose workers do the first jobs, and then go; it says so when `looks` have passed."""
+    """A place whose workers do the first jobs, and go; it says so when `looks` have passed."""
 
     def __init__(self, does, looks=3):
         self.does, self.looks, self.handed = does, looks, 0
