@@ -11,6 +11,7 @@ from typing import Any
 
 from constructions.guards.errors import InputError
 from constructions.guards.wording import brief
+from verify.runner.durations import about
 from verify.runner.job import Cost
 from verify.runner.outcome import Lost
 from verify.runner.places import IDLE_MEMORY, Place
@@ -19,6 +20,8 @@ from verify.runner.same_code import Meant, difference, meant
 SECONDS = 15
 A_MOMENT = 5.0
 """Seconds for which what is known of the workers is believed."""
+WITHOUT_WORKERS = 600.0
+"""Seconds without any worker that can do a job, after which none is expected to come."""
 AHEAD = 2
 """Jobs for each worker that the scheduler has at a time, so that none waits for us."""
 
@@ -30,7 +33,8 @@ class Cluster(Place):
     A worker that ends is noticed by the scheduler, which gives its job to another, three times.
     A job goes to workers whose limit of memory it does not exceed; where there is no such worker,
     to any. If all of those end, for the scheduler others that take their place are not the same
-    ones, and it would wait for ever: the job is taken back.
+    ones, and it would wait for ever: the job is taken back. So are all jobs when there has been no
+    worker for WITHOUT_WORKERS.
     """
 
     def __init__(
@@ -43,6 +47,8 @@ class Cluster(Place):
         self._unfit: dict[str, str] = {}
         self._limits: dict[str, int] = {}
         self._asked = float("-inf")
+        self._none_since: float | None = None
+        self._deserted = ""
         self._executors: dict[tuple[str, ...], Executor] = {}
         self._handed: dict[Future[Any], tuple[str, ...]] = {}
 
@@ -80,6 +86,24 @@ class Cluster(Place):
         if not self.workers() and self._unfit:
             name, why = next(iter(self._unfit.items()))
             raise InputError(f"--dask {address}: no worker can do a job; of {name}: {why}")
+
+    def deserted(self) -> str:
+        """See `Place`: there has been no worker, whenever it was looked, for WITHOUT_WORKERS. Once
+        that was said it stays so, also if one comes.
+        """
+        since, now = self._none_since, time.monotonic()
+        long = since is not None and now - since >= WITHOUT_WORKERS
+        if long:
+            self._asked = float("-inf")  # one may have come this moment
+        if self._deserted or self.workers():
+            self._none_since = None
+        elif since is None:
+            self._none_since = now
+        elif long:
+            unfit = (f"; {name} is given no job: {why}" for name, why in self._unfit.items())
+            none = f"for {about(WITHOUT_WORKERS)} there was none{next(unfit, '')}"
+            self._deserted = f"at least one worker was expected, and {none}"
+        return self._deserted
 
     def slots(self) -> int:
         """See `Place`; at least one, since workers may come later."""

@@ -15,6 +15,7 @@ from typing import Any, Generic
 
 from constructions.guards.errors import InputError
 from verify.runner.code_version import code_version, own_files
+from verify.runner.durations import about
 from verify.runner.job import Argument, Job, Kind, Result
 from verify.runner.journal import Journal, opened
 from verify.runner.outcome import Lost
@@ -136,10 +137,23 @@ def _outcomes(
             workers = max(1, place.workers())
             watcher.begun([left[at] for at in given[:workers]], workers)
 
-        jobs = [plan.jobs[index] for index in left]
+        jobs, lost = [plan.jobs[index] for index in left], 0
         for at, outcome in run_jobs(jobs, place, settings.order, begun, plan.meant):
+            lost += isinstance(outcome, Lost)
             watcher.ended(left[at], None if isinstance(outcome, Lost) else outcome.seconds)
             yield left[at], outcome
+        if lost and (why := place.deserted()):
+            watcher.remark(
+                f"error: --dask {settings.dask}: {why}; {lost:,} of {len(plan.jobs):,} jobs are"
+                f" not done. {_kept(settings)}"
+            )
+
+
+def _kept(settings: Settings) -> str:
+    """How to go on with a run of which a part is not done."""
+    if settings.journal is None:
+        return "Start workers; with --journal FILE, what is done would not be done again"
+    return f"{settings.journal} keeps what is done: start workers, and give the same command again"
 
 
 def _noted(job: Job[Any, Result], outcome: Outcome, journal: Journal | None) -> Result:
@@ -186,7 +200,7 @@ def _place(settings: Settings, code: Meant, watcher: Watcher) -> Iterator[Place]
                 )
             yield place
         return
-    from verify.runner.cluster import cluster
+    from verify.runner.cluster import WITHOUT_WORKERS, cluster
 
     if settings.memory is not None:
         raise InputError(
@@ -195,6 +209,7 @@ def _place(settings: Settings, code: Meant, watcher: Watcher) -> Iterator[Place]
     with cluster(settings.dask, code, watcher.remark) as place:
         if not place.workers():
             watcher.remark(
-                f"--dask {settings.dask}: no worker is there yet; jobs wait for the first"
+                f"--dask {settings.dask}: no worker is there yet; jobs wait"
+                f" {about(WITHOUT_WORKERS)} for the first"
             )
         yield place

@@ -40,6 +40,10 @@ class Place(ABC):
         """
         return self.workers()
 
+    def deserted(self) -> str:
+        """Why no job that it has been given, or would be, can be expected to end; "" if it can."""
+        return ""
+
     def takes(self, cost: Cost, running: Sequence[Cost]) -> bool:
         """Whether a job of this cost may begin now, beside the ones that are running, of which
         there are fewer than `slots`.

@@ -56,6 +56,8 @@ def run_jobs(
                 yield from run.finish(future)
             if run.lost_in_a_row >= MOST_LOST:
                 yield from run.given_up()
+            if run.running and (why := place.deserted()):
+                yield from run.deserted(why)
     finally:
         for future in run.running:
             future.cancel()
@@ -119,6 +121,16 @@ class _Run:
         not_run = dict.fromkeys(self.waiting, Lost(why, crashed=False))
         yield from sorted((not_run | self.again).items(), key=lambda one: one[0])
         self.waiting, self.again = [], {}
+
+    def deserted(self, why: str) -> Iterator[tuple[int, Outcome]]:
+        """All that is left, also what was handed over, as lost. A job that has ended meanwhile
+        cannot be taken back any more, and is still finished.
+        """
+        taken_back = [future for future in self.running if future.cancel()]
+        left = [*self.waiting, *self.again, *(self.running.pop(one) for one in taken_back)]
+        self.waiting, self.again = [], {}
+        for index in sorted(left):
+            yield index, Lost(f"it was not done: {why}", crashed=False)
 
 
 def ordered(jobs: Sequence[Job[Any, Any]], order: Order) -> list[int]:
