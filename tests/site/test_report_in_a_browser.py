@@ -223,6 +223,8 @@ def test_a_report_is_printed_dark_on_light_without_controls(playwright, made):
             assert page.evaluate(style.format("#filters", "display")) == filters
             page.goto((made[1] / "figures.html").as_uri())
             assert page.evaluate(style.format("figure img", "filter")) == figure
+            page.goto((made[1] / "plane.html").as_uri())
+            assert page.evaluate(style.format(".band", "fill")) not in (paper, "none")
 
 
 def test_a_script_that_shows_everything_would_be_noticed(playwright, made, tmp_path):
