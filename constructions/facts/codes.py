@@ -126,6 +126,11 @@ class Codebook:
             )
         return numbers
 
+    @property
+    def by_number(self) -> NDArray[np.int64]:
+        """The tokens in the order of their numbers: int64 (N',)."""
+        return self.tokens
+
     def binary(self, tokens: NDArray[np.int64]) -> NDArray[np.int8]:
         """b of each token, shape (..., m)."""
         return binary_codes(self.numbers(tokens), self.bits)
@@ -143,3 +148,8 @@ class LastFirst(Codebook):
     def numbers(self, tokens: NDArray[np.int64]) -> NDArray[np.int64]:
         """The number of each token, any shape. Raises InputError for a token that has none."""
         return len(self) - 1 - super().numbers(tokens)
+
+    @property
+    def by_number(self) -> NDArray[np.int64]:
+        """The tokens in the order of their numbers: int64 (N',)."""
+        return self.tokens[::-1]

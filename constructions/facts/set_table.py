@@ -120,6 +120,16 @@ class SetTable(Names):
         return int(self.most.sum())
 
     @property
+    def place_names(self) -> list[str]:
+        """The W places by name, in the order of `functions`: "child 1", "child 2"; "spouse" where
+        no set of the relation has a second answer.
+        """
+        found = []
+        for name, most in zip(self.relation_names, self.most.tolist(), strict=True):
+            found += [name] if most == 1 else [f"{name} {place + 1}" for place in range(most)]
+        return found
+
+    @property
     def is_total(self) -> bool:
         """Whether every set has as many answers as its relation has at most."""
         return self.n_facts == self.places * self.n_entities

@@ -4,6 +4,7 @@ and sliders do what they say, and what is shown is what the page holds.
 Of the tier of `test_in_a_browser.py`. REPORT_SCREENSHOTS names a folder for pictures of all pages.
 """
 
+import base64
 import os
 from pathlib import Path
 
@@ -168,6 +169,62 @@ def test_every_text_stands_out_from_its_paper(scheme, playwright, made):
             assert page.evaluate(CONTRAST) == [], name
         page.add_style_tag(content="p { color: #777 !important; background: #888 !important }")
         assert page.evaluate(CONTRAST) != [], "the control"
+
+
+LIGHTNESS = """
+async (data) => {
+  const image = new Image();
+  image.src = `data:image/png;base64,${data}`;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [image.width, image.height];
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  const seen = context.getImageData(0, 0, image.width, image.height).data;
+  const of = (at) => (seen[at] + seen[at + 1] + seen[at + 2]) / 765;
+  const all = [];
+  for (let at = 0; at < seen.length; at += 4) all.push(of(at));
+  all.sort((a, b) => a - b);
+  return [all[Math.floor(all.length / 2)], all[0], all[all.length - 1]];
+}
+"""
+"""Of a picture: that of most of it, and the least and the most; 0 is black, 1 white."""
+
+
+@pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
+def test_figures_are_as_dark_as_their_page(scheme, is_dark, playwright, made):
+    """The control is the same page without its style for the dark."""
+
+    def lightness(page):
+        shot = page.locator("figure img").first.screenshot()
+        return page.evaluate(LIGHTNESS, base64.b64encode(shot).decode())
+
+    with window(playwright, 1280) as page:
+        page.emulate_media(color_scheme=scheme)
+        page.goto((made[1] / "figures.html").as_uri())
+        most, least, greatest = lightness(page)
+        assert (most < 0.15) if is_dark else (most > 0.95)
+        assert greatest - least > 0.6, "lines and letters stand out"
+        page.add_style_tag(content="figure img { filter: none !important }")
+        assert lightness(page)[0] > 0.95
+
+
+def test_a_report_is_printed_dark_on_light_without_controls(playwright, made):
+    """Also where the screen is dark; the control is the screen."""
+    style = "getComputedStyle(document.querySelector('{}')).{}"
+    with window(playwright, 1280) as page:
+        for media, paper, filters, figure in (
+            ("print", "rgb(255, 255, 255)", "none", "none"),
+            ("screen", "rgb(22, 24, 27)", "flex", "invert(0.91) hue-rotate(180deg)"),
+        ):
+            page.emulate_media(media=media, color_scheme="dark")
+            page.goto((made[1] / "index.html").as_uri())
+            assert page.evaluate(style.format("html", "backgroundColor")) == paper
+            assert page.evaluate(style.format("#filters", "display")) == filters
+            page.goto((made[1] / "figures.html").as_uri())
+            assert page.evaluate(style.format("figure img", "filter")) == figure
+            page.goto((made[1] / "plane.html").as_uri())
+            assert page.evaluate(style.format(".band", "fill")) not in (paper, "none")
 
 
 def test_a_script_that_shows_everything_would_be_noticed(playwright, made, tmp_path):

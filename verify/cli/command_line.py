@@ -89,8 +89,9 @@ def _understood(
         whole.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     for name, value in vars(options).items():
         # what argparse makes of --name=-- before Python 3.13
-        lists = ("ask", "query", "question", "own", "experiments", "memories", "inverse")
-        if (value == [] and name not in lists) or (name == "own" and [] in value):
+        lists = ("ask", "query", "question", "experiments", "memories", "inverse")
+        several = ("own", "trained")
+        if (value == [] and name not in (*lists, *several)) or (name in several and [] in value):
             called = "with" if name == "own" else name.replace("_", "-")
             whole.error(f"argument --{called}: '--' is no value")
     options.words = words

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from constructions.facts.set_table import SetTable
 from constructions.model.fact_model import FactModel
 from constructions.model.record import Block as Recorded
 
@@ -76,11 +77,16 @@ class Claims:
 
     def __init__(self, model: FactModel):
         relations = model.facts.n_relations
+        self._letters = letters_of(model)
         self.subject = [_spelled(block, relations) for block in model.record.subject]
         self.passes = [
             None if one.keeps is None else [_spelled(block, relations) for block in one.keeps]
             for one in model.record.passes
         ]
+
+    def text(self, word: Word) -> str:
+        """A word in names."""
+        return " ".join(self._letters[letter] for letter in word)
 
     def copied(self, model: FactModel) -> Iterator[Spelled]:
         """The codes of embeddings in the slots of the same size to which a head copies them."""
@@ -96,6 +102,14 @@ class Claims:
     def kept(self, layer: int, left: int) -> list[Spelled] | None:
         """What a layer leaves, counted from 0, of so many letters; None if nothing is claimed."""
         return self.passes[layer] if left and layer < len(self.passes) else None
+
+
+def letters_of(model: FactModel) -> Sequence[str]:
+    """The names of the letters of words: the relations; of a model that writes sets the places of
+    each relation, such as "child 2".
+    """
+    facts = model.facts
+    return facts.place_names if isinstance(facts, SetTable) else facts.relation_names
 
 
 def _spelled(block: Recorded, relations: int) -> Spelled:

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from constructions.facts.answers import MISSING
 from constructions.model.fact_model import FactModel
 from constructions.model.step import Step
 from constructions.model.trace import Trace
 from verify.queries.claimed_blocks import Claims, Spelled
+from verify.queries.followed import followed
 from verify.queries.shown import Fired, Held, Look, Row, Shown, ShownStep
 from verify.queries.shown_blocks import Block, Reader, Values, blocks, token_name
 
@@ -34,36 +34,27 @@ def shown(model: FactModel, subject: int, path: Sequence[int]) -> Shown:
 
     Args:
         model: a construction, edited or not.
-        subject, path: ids of an entity and of relations.
+        subject, path: ids of an entity and of relations; of one where the model writes sets.
 
     Raises:
         InputError: the model answers no paths of this length, or an id is out of range.
     """
-    known = int(model.facts.answer(subject, list(path)))
-    said = int(model.said(np.array(subject), np.array(path, dtype=np.int64)))
+    asked = followed(model, subject, path)
     claims = Claims(model)
-    found, cut = blocks(model, claims, path)
+    found, cut = blocks(model, claims, asked.words)
     reader = Reader(model, claims)
-    entities, relations = np.array(subject), np.array(path, dtype=np.int64)
-    if model.hops_per_token:
-        prompt = model.prompt(entities, relations)
-        written = model.generate(prompt).tokens
-        tokens = torch.cat([prompt, torch.from_numpy(written[:-1]).to(prompt)], -1)
-        first, per_token = prompt.shape[-1] - 1, model.hops_per_token
-    else:
-        tokens, _ = model.training_examples(entities, relations)
-        first, per_token = tokens.shape[-1] - 1, len(path)
-    trace = model.trace(tokens[None])
+    trace = model.trace(asked.tokens[None])
     steps = []
-    for deciding in range(first, tokens.shape[-1]):
-        left = min(per_token, max(0, len(path) - (deciding - first) * per_token))
-        steps.append(_Follower(model, claims, reader, found, tokens, trace).step(deciding, left))
+    for number, deciding in enumerate(range(asked.first, len(asked.tokens))):
+        left = min(asked.per_token, max(0, len(path) - number * asked.per_token))
+        follower = _Follower(model, claims, reader, found, asked.tokens, trace)
+        steps.append(follower.step(deciding, left))
     return Shown(
         name=model.construction,
         query=model.facts.query_text(subject, path),
-        answer=model.facts.entity_name(said),
-        right=said == known,
-        claimed=not model.stored_only or known != MISSING,
+        answer=asked.answer,
+        right=asked.right,
+        claimed=asked.claimed,
         d_model=model.shape.d_model,
         depth=model.shape.depth,
         blocks=tuple(found),
@@ -164,18 +155,27 @@ class _Follower:
         return {block.columns[0] for block in self.blocks} & claimed
 
     def _copied(self, rows: list[Row], looks: list[Look]) -> set[int]:
-        """Where zeros are a code after attention: in the slots to which a head copies codes."""
-        slots: set[str] = set()
+        """Where zeros are a code after attention: in the slots to which a head copies codes; where
+        it copies a slot to itself, in those blocks in which it has seen a code of zeros.
+        """
+        found: set[int] = set()
         for look in looks:
             seen = {position for position, _ in look.looked}
-            if any(
-                held.kind == "entity" and block.slot in look.reads
-                for row in rows
-                if row.point == "embedding" and row.position in seen
-                for block, held in zip(self.blocks, row.held, strict=True)
-            ):
-                slots |= set(look.writes)
-        return {block.columns[0] for block in self.blocks if block.slot in slots}
+            there = [row for row in rows if row.point == "embedding" and row.position in seen]
+            codes = [
+                (block, row.held[index].values)
+                for row in there
+                for index, block in enumerate(self.blocks)
+                if block.slot in look.reads and row.held[index].kind == "entity"
+            ]
+            of_zeros = {block for block, values in codes if not values.any()}
+            found |= {
+                block.columns[0]
+                for block in self.blocks
+                if codes and block.slot in look.writes
+                if block.slot not in look.reads or block in of_zeros
+            }
+        return found
 
     def _labels(self, kept: list[Spelled]) -> dict[int, str]:
         """Whose codes a pass keeps, by the first columns of the blocks."""
@@ -186,7 +186,7 @@ class _Follower:
                 start = block.columns[0]
                 if spelled.start <= start < spelled.stop:
                     word = spelled.word((start - spelled.start) // width)
-                    labels[start] = " ".join(map(self.model.facts.relation_name, word))
+                    labels[start] = self.claims.text(word)
         return labels
 
     def _look(self, step: Step, deciding: int) -> Look:

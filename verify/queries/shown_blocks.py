@@ -75,7 +75,7 @@ def blocks(model: FactModel, claims: Claims, path: Sequence[int]) -> tuple[list[
         cut += len(spelled) - len(shown)
         for index in shown:
             columns = spelled.columns(index)
-            label = " ".join(map(model.facts.relation_name, spelled.word(index)))
+            label = claims.text(spelled.word(index))
             name = slot_of[columns[0]]
             found[columns[0]] = Block(name, label, columns, spelled.form, spelled.book)
     for name, slot in model.stream.slots.items():
@@ -215,7 +215,7 @@ class Reader:
         """The entity that has this number in a codebook."""
         if not 0 <= number < len(book):
             return None
-        return token_name(self.model, int(book.tokens[number])), "entity"
+        return token_name(self.model, int(book.by_number[number])), "entity"
 
     def _vectors(self, block: Block) -> dict[bytes, tuple[str, str]]:
         """The vectors that relations and positions have in a block, by what they mean."""

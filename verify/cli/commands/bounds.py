@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 from bounds.lower_bound import LowerBound
 from constructions.entry import Construction
@@ -137,6 +139,17 @@ def add_plan(commands: Commands) -> None:
         default="dimension",
         help="what --plot draws: d_model, or all bits for each fact (default dimension)",
     )
+    parser.add_argument(
+        "--trained",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help=(
+            "also draw the dimensions of trained models, from what `compare --csv FILE` has"
+            " written; may be repeated"
+        ),
+    )
     add_wide(parser, "the bits of facts")
     add_json(parser, "the rows")
     add_rows(parser, "a row for each size and construction")
@@ -249,6 +262,30 @@ def _hold(
     return status
 
 
+def _drawing(options: argparse.Namespace) -> Callable[..., object]:
+    """What draws a panel of the picture of a plan, with the trained models that are named.
+
+    Raises:
+        InputError: no panel has a place for them.
+    """
+    from verify.cli.reports import sweeps_picture
+    from verify.cli.reports.trained_rows import read_trained
+
+    draw: Callable[..., object] = sweeps_picture.FIGURES[options.figure]
+    if not options.trained:
+        return draw
+    if options.plot is None or draw is not sweeps_picture.draw_dimension:
+        raise InputError("--trained is of the picture of dimensions: give --plot, and no --figure")
+    trained = read_trained(options.trained)
+    there = sorted({(one.R, one.k) for one in trained})
+    if not any(r in options.R and k in options.k for r, k in there):
+        raise InputError(
+            "--trained has models of (R, k) ="
+            f" {', '.join(map(str, there))}; the picture has no panel of these: give -R and -k"
+        )
+    return partial(draw, trained=trained)
+
+
 def _run_plan(options: argparse.Namespace) -> int:
     """The constructions that fit a budget, at every size."""
     from bounds.plans import Budget
@@ -265,6 +302,7 @@ def _run_plan(options: argparse.Namespace) -> int:
     check_files(options)
     if options.plot is not None:
         sweeps_picture.require_panels(options.R, options.k)
+    draw = _drawing(options)
     found = list(sweeps.fitted(*axes, budget, options.all, options.only, own))
     for (n, r, k), some in found if len(found) == 1 or not is_written(options) else ():
         if len(found) > 1:
@@ -275,7 +313,6 @@ def _run_plan(options: argparse.Namespace) -> int:
         rows = sweeps.rows_of_plans(found)
         write(options, sweeps.PlanRow, rows, len(found))
         if options.plot is not None:
-            draw = sweeps_picture.FIGURES[options.figure]
             sweeps_picture.write_panels(draw, rows, options.plot, look(options))
             say(f"drawn: {options.plot}")
     if fit < len(found) > 1:

@@ -14,7 +14,7 @@ from verify.cli.written_files import check_writable, write_text
 if TYPE_CHECKING:
     from bounds.plans import Budget
 
-WITHOUT_A_TABLE = ("N", "R", "all", "only", "plot", "style", "size", "csv")
+WITHOUT_A_TABLE = ("N", "R", "all", "only", "plot", "style", "size", "trained", "csv")
 """Options of a plan of sizes."""
 
 

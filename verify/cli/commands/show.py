@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from constructions.asking.readings import Reading
 from constructions.catalogue import CATALOGUE, construction
 from constructions.entry import Construction
+from constructions.facts.set_table import SetTable
 from constructions.guards.errors import InputError
 from verify.cli.commands.fitted_models import fittable, of_answering
 from verify.cli.commands.options import MADE_BY, Commands, add_own
@@ -30,6 +31,7 @@ ENTITIES, RELATIONS, HOPS = 4, 2, 2
 EXAMPLES = """examples:
   %(prog)s selector -N 6 -R 3
   %(prog)s countries "France capital" --plot mechanism.svg
+  %(prog)s family-sets "Alice child"
   %(prog)s rounded-model "e3 r1" --plot fitted.svg
   %(prog)s gpt2 "France capital" --facts countries.tsv --templates countries.json
 """
@@ -128,6 +130,7 @@ def _run_show(options: argparse.Namespace) -> int:
 
 def _found(options: argparse.Namespace) -> Shown:
     """The query, followed in the basis that is known, or else in one that is fitted."""
+    from constructions.model.set_model import require_paths
     from verify.learned.fitted_showing import fitted_shown
     from verify.queries.showing import shown
 
@@ -136,6 +139,7 @@ def _found(options: argparse.Namespace) -> Shown:
         model, asked = _model(options)
         if not options.fitted:
             return shown(model, asked.subject, list(asked.path))
+        require_paths(model, "a basis is fitted to the answers")
         given = of_answering(model, model.construction)
         subject, relation = given.numbers(asked)
     else:
@@ -178,12 +182,10 @@ def small_model(entry: Construction) -> tuple[FactModel, Reading]:
 
 def _loaded(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     """A saved model, and the query."""
-    from constructions.model.set_model import require_paths
     from constructions.saved.folder import load
 
     _require_no_sizes(options)
     model = load(options.what, builder_of(options.own))
-    require_paths(model, "pictures are drawn")
     if options.query:
         return model, question(model.facts, options.query, ids=True)
     return model, _one_with_an_answer(model, options.k or model.path_lengths[-1])
@@ -212,9 +214,12 @@ def _require_no_building(options: argparse.Namespace) -> None:
 def _one_with_an_answer(model: FactModel, hops: int) -> Reading:
     """The first query, along one path with several relations if there are any, that passes
     different entities and not the first of all, whose code may be all zeros; else the first that
-    has an answer.
+    has an answer. Of sets the first of the largest.
     """
     facts = model.facts
+    if isinstance(facts, SetTable):
+        letter, subject = divmod(int(facts.sizes.argmax()), facts.n_entities)
+        return Reading(subject, (letter,) * hops)
     path = [facts.n_relations - 1 - i % facts.n_relations for i in range(hops)]
     prefixes = [path[: i + 1] for i in range(min(hops, 3))]
     answered = None

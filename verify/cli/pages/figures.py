@@ -145,7 +145,8 @@ def mechanisms(
             f"mechanism-{name.replace('_', '-')}",
             f"Theorem {entry.theorem}: one query, block by block",
             f"One query as it passes through a small {name}: the residual stream by blocks and"
-            f" layers, what heads copy, which hidden units fire, and the logits. {entry.claim}.",
+            f" layers, what heads copy, which hidden units fire, and the logits."
+            f" {entry.claim[0].upper()}{entry.claim[1:]}.",
             f"python -m verify show {name} --plot mechanism.svg",
             svg_of(partial(draw, found)),
         )

@@ -228,7 +228,7 @@ class _Page:
                 self._text(x + width / 2, share_text(held), 6, dy=_HEIGHT * 0.76, ha="center")
 
     def _squares(self, middle: float, held: Held) -> None:
-        """The bits of a code: a square each, black for 1 and for +, white for 0 and for -."""
+        """The bits of a code: a square each, filled for 1 and for +, white for 0 and for -."""
         bits = held.values[:_MOST_SQUARES]
         side, apart = 0.075, 0.1
         x = middle - apart * len(bits) / 2 + (apart - side) / 2
@@ -268,7 +268,7 @@ class _Page:
             )
             text += f" against the longest beside it. {FITTED_LEGEND}."
             return wrap(_squared(text), int(self.width * 19))
-        text = "Squares: the bits of a code, black for 1 and +. Hatched: cleared by this layer."
+        text = "Squares: the bits of a code, filled for 1 and +. Hatched: cleared by this layer."
         text += " Bold frame: what remains, and is read."
         if any(one.label is not None for one in held):
             text += " *: the code that this pass hands on. (x): left over, no longer counted on."

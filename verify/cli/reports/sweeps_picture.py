@@ -9,6 +9,7 @@ axes = draw_dimension(plan_rows([2**i for i in range(4, 21)], R=8, k=1))
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,7 @@ from bounds.dimension import least_dimension
 from bounds.theorem_4_2 import information_limit
 from constructions.catalogue import CATALOGUE
 from constructions.guards.errors import InputError
+from constructions.guards.wording import printable
 from verify.cli.reports.pictures import (
     MARKERS,
     Look,
@@ -25,6 +27,7 @@ from verify.cli.reports.pictures import (
     write_picture,
 )
 from verify.cli.reports.sweeps import BoundRow, PlanRow, SeparationRow
+from verify.cli.reports.trained_rows import TrainedModels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +39,9 @@ _PANEL, _LEGEND = (4.2, 3.4), 2.6
 Row = TypeVar("Row", PlanRow, BoundRow)
 
 
-def draw_dimension(rows: Sequence[PlanRow], ax: Axes | None = None) -> Axes:
+def draw_dimension(
+    rows: Sequence[PlanRow], ax: Axes | None = None, trained: Sequence[TrainedModels] = ()
+) -> Axes:
     """d_model against N, of each construction's choice of options with the fewest bits; beside
     them the least dimension that `bounds.dimension` leaves where only the rows of entities hold
     facts, at one bit a coordinate: the information limit of such models.
@@ -44,11 +49,15 @@ def draw_dimension(rows: Sequence[PlanRow], ax: Axes | None = None) -> Axes:
     Args:
         rows: of one R and one k.
         ax: axes to draw into; by default those of a new figure.
+        trained: what training finds, as `verify.cli.reports.trained_rows.read_trained` reads it: a
+            mark at the median over seeds of the least dimension that recalls all facts, with a
+            line from the least to the greatest. Those of another R or k are left out.
 
     Raises:
         InputError: rows of several R or k, or matplotlib is not installed.
     """
     ax = _of_rows(rows, ax, "d_model", "$d_{model}$")
+    _trained(ax, [one for one in trained if (one.R, one.k) in {(r.R, r.k) for r in rows}])
     limit = [(n, _least(n, r, k)) for n, r, k in _sizes(rows)]
     return _limit(ax, limit, "least $d$ at 1 bit a coordinate, facts in the embedding alone")
 
@@ -135,7 +144,8 @@ def write_panels(
     """
     cells = sorted({(row.R, row.k) for row in rows})
     require_panels([r for r, _ in cells], [1])
-    across = min(3, len(cells), max(1, len({k for _, k in cells})))
+    hops = len({k for _, k in cells})
+    across = min(3, hops if hops > 1 else len(cells))
     down = math.ceil(len(cells) / across)
     size = (across * _PANEL[0] + _LEGEND, max(5.4, down * _PANEL[1]))
 
@@ -218,6 +228,31 @@ def _of_rows(
 def _name_of(row: PlanRow | BoundRow) -> str:
     """The construction of a row."""
     return row.construction if isinstance(row, PlanRow) else row.name
+
+
+def _trained(ax: Any, models: Sequence[TrainedModels]) -> None:
+    """Trained models, with their spread over seeds."""
+    for place, memory in enumerate(dict.fromkeys(one.memory for one in models)):
+        found = [one for one in models if one.memory == memory]
+        middle = [statistics.median(one.dimensions) for one in found]
+        seeds = sum(len(one.dimensions) for one in found), sum(one.seeds for one in found)
+        lost = "" if seeds[0] == seeds[1] else f", {seeds[1] - seeds[0]} of {seeds[1]} found none"
+        ax.errorbar(
+            [one.N for one in found],
+            middle,
+            yerr=[
+                [at - min(one.dimensions) for at, one in zip(middle, found, strict=True)],
+                [max(one.dimensions) - at for at, one in zip(middle, found, strict=True)],
+            ],
+            color="black",
+            linestyle="none",
+            marker=(5 + place, 1),
+            markersize=9,
+            markeredgecolor="white",
+            capsize=3,
+            zorder=4,
+            label=f"{printable(memory)}, median and range of seeds{lost}",
+        )
 
 
 def _limit(ax: Axes, points: Sequence[tuple[int, float | None]], label: str) -> Axes:
