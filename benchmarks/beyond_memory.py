@@ -79,9 +79,11 @@ def step(name: str, place: Path, limit: int) -> dict[str, float | str]:
 
     if limit < 0:
         limit = status("VmData") - limit
+    before = status("VmHWM")
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     table, folder = np.load(place / "answers.npy", mmap_mode="r"), place / "model"
-    started, said, read = time.perf_counter(), "", 0
+    started, said = time.perf_counter(), ""
+    read = 0
     if name == "save":
         plan = constructions.selector.plan(constructions.FactTable(table), dtype=torch.float16)
         constructions.save(plan, folder, shard_bytes=SHARD_BYTES)
@@ -95,13 +97,20 @@ def step(name: str, place: Path, limit: int) -> dict[str, float | str]:
     else:
         model = constructions.load(folder, mapped=True)
         subject = table.shape[1] // 2
-        before = weights_resident()
+        weights = weights_resident()
         answer = int(model.answer(subject, [RELATION]))
         right = "right" if answer == table[RELATION, subject] else "WRONG"
-        read = weights_resident() - before
+        read = weights_resident() - weights
         said = f"{right}; {read:,} bytes of the weights came into memory for it"
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "resident": status("VmHWM"), "said": said, "read": read}
+    resident = status("VmHWM")
+    return {
+        "seconds": seconds,
+        "resident": resident,
+        "more": resident - before,
+        "said": said,
+        "read": read,
+    }
 
 
 def weights_of(folder: Path) -> int:
@@ -109,9 +118,11 @@ def weights_of(folder: Path) -> int:
     return 2 * int(json.loads((folder / "manifest.json").read_text())["sizes"]["parameters"])
 
 
-def in_a_process(name: str, place: Path, limit: int) -> dict[str, float | str]:
+def in_a_process(
+    name: str, place: Path, limit: int, program: str = __file__
+) -> dict[str, float | str]:
     """Take a step in a process of its own."""
-    words = [sys.executable, __file__, "--step", name, str(place), str(limit)]
+    words = [sys.executable, program, "--step", name, str(place), str(limit)]
     ended = subprocess.run(words, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise SystemExit(f"{name} has failed:\n{ended.stderr}")

@@ -41,7 +41,7 @@ def small_blocks(monkeypatch):
 def test_a_saved_plan_has_the_bytes_of_the_model_that_it_builds(tmp_path_factory, data):
     name, facts = data.draw(construction_and_facts())
     entry, shards = CATALOGUE[name], data.draw(st.none() | st.integers(1, 3000))
-    hops = data.draw(st.integers(1, 2)) if entry.multi_hop else 1
+    hops = data.draw(st.integers(1, 3)) if entry.multi_hop else 1
     dtype = data.draw(st.sampled_from([torch.float64, torch.float32, torch.float16]))
     folder = tmp_path_factory.mktemp("saved")
     try:

@@ -136,15 +136,32 @@ def _no_room(shape: TransformerShape, manifest: Manifest, dtype: str) -> str:
     )
 
 
-class _InPieces(nn.Module):
-    """An unembedding (tokens, d_model) that is read some rows at a time, each of which is let go:
-    it may be a file that memory does not hold.
+class _Rows(nn.Module):
+    """An embedding (tokens, d_model) in a file that memory may not hold: once rows are read, all
+    of it is let go.
     """
 
-    def __init__(self, weight: Tensor, raw: NDArray[np.uint8]):
+    def __init__(self, weight: Tensor, stored: NDArray[np.uint8]):
         super().__init__()
         self.weight = nn.Parameter(weight, requires_grad=False)
-        self.raw = raw.reshape(len(weight), -1)  # what is stored, perhaps in another dtype
+        self.stored = stored  # perhaps in another dtype
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Token ids (...) to their rows (..., d_model)."""
+        rows = functional.embedding(tokens, self.weight)
+        let_go(self.stored)
+        return rows
+
+
+class _InPieces(nn.Module):
+    """An unembedding (tokens, d_model) in such a file: read some rows at a time, which then are
+    let go.
+    """
+
+    def __init__(self, weight: Tensor, stored: NDArray[np.uint8]):
+        super().__init__()
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.stored = stored.reshape(len(weight), -1)  # perhaps in another dtype
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., d_model) to the logits (..., tokens)."""
@@ -153,7 +170,7 @@ class _InPieces(nn.Module):
         for start in range(0, len(self.weight), some):
             rows = self.weight[start : start + some]
             logits[..., start : start + some] = functional.linear(x, rows)
-            let_go(self.raw[start : start + some])
+            let_go(self.stored[start : start + some])
         return logits
 
 
@@ -165,7 +182,9 @@ def _module(stored: dict[str, Mapped], shape: TransformerShape, dtype: torch.dty
         module = Transformer(shape, dtype)
     weights = {name: one.tensor().to(dtype) for name, one in stored.items()}
     module.load_state_dict(weights, assign=True)
-    module.unembedding = _InPieces(weights["unembedding.weight"], stored["unembedding.weight"].raw)  # type: ignore[assignment]
+    for part, reads in (("embedding", _Rows), ("unembedding", _InPieces)):
+        name = f"{part}.weight"
+        setattr(module, part, reads(weights[name], stored[name].raw))
     return module
 
 

@@ -14,12 +14,17 @@ import numpy as np
 
 AT_ONCE = 2**24
 """Bytes that are hashed together."""
+AROUND = 2**21
+"""So many bytes about a place may come into memory when it is read: Linux maps what the cache
+holds as one piece (a folio), which has no more.
+"""
 _DROP = getattr(mmap, "MADV_DONTNEED", None)
 
 
 def let_go(array: np.ndarray) -> None:
-    """Let the pages go that an array lies in, if it is contiguous and of a file that is mapped for
-    reading alone: who looks there again reads the file again. Of any other memory nothing is done.
+    """Let the pages go that an array lies in, and those about it, if it is contiguous and of a
+    file that is mapped for reading alone: who looks there again reads the file again. Of any other
+    memory nothing is done.
     """
     owner: Any = array
     while isinstance(owner, np.ndarray | memoryview):
@@ -30,8 +35,9 @@ def let_go(array: np.ndarray) -> None:
     if whole.flags.writeable or not array.nbytes:  # what is written into a map would be lost
         return
     first = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
-    start = first - first % mmap.PAGESIZE
-    owner.madvise(_DROP, start, first + array.nbytes - start)
+    start = max(0, first // AROUND - 1) * AROUND  # of whole pages
+    stop = min(len(whole), first + array.nbytes + AROUND)
+    owner.madvise(_DROP, start, stop - start)
 
 
 def sha256(raw: Any) -> str:

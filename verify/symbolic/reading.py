@@ -23,7 +23,7 @@ from verify.symbolic.values import Matrix
 
 LEAST_ROOM = 2**26  # numbers of a table that may be held, and as many as there are weights
 AT_ONCE = 2**18  # entries of a table that are looked at together
-ROWS_AT_ONCE = 2**14  # of which some columns are
+SPANNED = 2**22  # entries of rows that lie together, of which some columns are read
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 
 Head = list[Matrix]
@@ -99,11 +99,12 @@ class Model:
     def gathered(self, name: str, rows: np.ndarray, columns: slice) -> np.ndarray:
         """What is stored in these rows, in increasing order, and columns of a table."""
         tensor, found = self.tensors[f"{name}.weight"][1], []
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            some = rows[start : start + ROWS_AT_ONCE]
+        near = rows // max(1, SPANNED // self.d)
+        for some in np.split(rows, np.flatnonzero(np.diff(near)) + 1):
             found.append(tensor[some, columns])
-            let_go(tensor[some[0] : some[-1] + 1])
-        return np.concatenate(found) if found else tensor[rows, columns]
+            for first, last in [some[[0, -1]]] if len(some) else []:
+                let_go(tensor[first : last + 1])
+        return np.concatenate(found)
 
     def require_room(self, rows: int, what: str) -> None:
         """Raise Undecided if so many rows of N + 1 nodes are more than may be held."""
