@@ -17,7 +17,7 @@ from strategies import construction_and_facts
 from tiers import few
 
 from constructions import CATALOGUE, DoesNotFit, FactTable, InputError, load, save, selector
-from constructions.saved.weight_files import INDEX, Blocks, write_weights
+from constructions.saved.weight_files import INDEX, Blocks, weight_files, write_weights
 from constructions.writing import token_rows
 from verify.__main__ import main
 from verify.checking.check import check
@@ -29,6 +29,13 @@ FIRST, SECOND = (f"model-0000{i}-of-00008.safetensors" for i in (1, 2))
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def turn_a_byte(file):
+    """Change the last bit of what a file of weights holds."""
+    raw = bytearray(file.read_bytes())
+    raw[-1] ^= 1
+    file.write_bytes(raw)
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +60,11 @@ def test_a_saved_plan_has_the_bytes_of_the_model_that_it_builds(tmp_path_factory
     assert contents(folder / "planned") == contents(folder / "built")
     mapped = load(folder / "planned", mapped=True).state_dict()
     assert all(torch.equal(mapped[name], one) for name, one in model.state_dict().items())
+    file = data.draw(st.sampled_from(weight_files(contents(folder / "planned"))))
+    turn_a_byte(folder / "planned" / file)
+    assert check(folder / "planned").verdict == "FAIL"
+    with pytest.raises(InputError, match="SHA-256"):
+        load(folder / "planned")
 
 
 def test_a_block_of_other_rows_is_noticed(tmp_path, monkeypatch):
@@ -114,9 +126,7 @@ def in_index(change):
 
 
 def damaged(path):
-    raw = bytearray((path / FIRST).read_bytes())
-    raw[-1] ^= 1
-    (path / FIRST).write_bytes(raw)
+    turn_a_byte(path / FIRST)
 
 
 def swapped(path):
