@@ -252,11 +252,11 @@ CALLS = {
 integers.
 """
 
-ELSEWHERE = {"add_noise", "normalize", "standard"} | {
+ELSEWHERE = {"add_noise", "normalize", "standard", "save"} | {
     *("argmax", "capped_tree", "require_tree", "rounded_down", "whole_sizes"),
     *("Sizing", "Symbols", "require_exact", "sizing_at"),
     *("require_countable", "largest_term", "log2_served", "log2_served_on_average", "power"),
 }
 """Their integers are read by functions of the table: `widen`, `seed_into`, the bounds; or computed
-by formulas and builders.
+by formulas and builders; or tested where a folder is written (`tests/test_shards.py`).
 """

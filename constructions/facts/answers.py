@@ -47,15 +47,17 @@ class Answers:
         if table.dtype.kind not in "iu":
             raise InputError(f"answers must be integers; got dtype {table.dtype}")
         n_entities = table.shape[1]
-        for relation, entity in np.argwhere((table < MISSING) | (table >= n_entities))[:1]:
-            raise InputError(
-                f"answers[{relation}, {entity}] = {table[relation, entity]} is no entity: with"
-                f" {n_entities} entities an answer is 0..{n_entities - 1}, or -1 for a missing"
-                " fact"
-            )
-        table = table.astype(np.int64)
-        table.setflags(write=False)
-        self.answers = table
+        for relation, row in enumerate(table):
+            for entity in np.flatnonzero((row < MISSING) | (row >= n_entities))[:1]:
+                raise InputError(
+                    f"answers[{relation}, {entity}] = {table[relation, entity]} is no entity: with"
+                    f" {n_entities} entities an answer is 0..{n_entities - 1}, or -1 for a missing"
+                    " fact"
+                )
+        if not _is_mapped(answers):
+            table = table.astype(np.int64)
+            table.setflags(write=False)
+        self.answers: NDArray[np.int64] = table
 
     # ---------------------------------------------------------------- sizes
 
@@ -224,6 +226,16 @@ class Answers:
             queries = np.unique(np.concatenate([queries, more]), axis=0)
         queries = rng.permutation(queries)[:count]
         return queries[:, 0], queries[:, 1:]
+
+
+def _is_mapped(given: object) -> bool:
+    """Whether a table is a file of int64 that is mapped for reading, which needs no copy."""
+    return (
+        isinstance(given, np.memmap)
+        and not given.flags.writeable
+        and given.dtype == np.int64
+        and given.dtype.isnative
+    )
 
 
 def checked_ids(kind: str, ids: ArrayLike, count: int) -> np.ndarray:

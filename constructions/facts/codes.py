@@ -83,8 +83,8 @@ class Codebook:
             relation = whole("relation", relation, 0, vocabulary.n_relations - 1)
         occurs = np.zeros(len(vocabulary), dtype=bool)
         for table in tables:
-            answers = table.answers if relation is None else table.answers[relation]
-            occurs[vocabulary.answer_tokens(answers)] = True
+            for answers in table.answers if relation is None else table.answers[[relation]]:
+                occurs[vocabulary.answer_tokens(answers)] = True
             if relation is None:
                 occurs[table.spare_answers] = True
         if stored_only:

@@ -31,7 +31,8 @@ class FactTable(Names, Answers):
     Args:
         answers: integer array of shape (relations, entities); `answers[r, s]` is the entity that
             relation `r` leads to from entity `s`, or -1 (or masked) where that fact is missing.
-            Copied to a read-only int64 array.
+            Copied to a read-only int64 array; but for int64 in a file that is mapped for reading,
+            `np.load("answers.npy", mmap_mode="r")`, which stays there.
         entity_names: N distinct names; by default "e0", "e1", ...
         relation_names: R distinct names; by default "r0", "r1", ...
 
@@ -135,7 +136,10 @@ class FactTable(Names, Answers):
 
     def packed(self) -> NDArray[np.int32]:
         """The answers as a tensor of a file: int32 (relations, entities), -1 for a missing one."""
-        return self.answers.astype(np.int32, order="C")  # whatever the table's own order
+        found = np.empty(self.answers.shape, np.int32)  # whatever the table's own order
+        for answers, packed in zip(self.answers, found, strict=True):
+            packed[:] = answers
+        return found
 
     def rows(self, relations: Collection[str] | None = None) -> Iterator[Row]:
         """The facts that are present as names (subject, relation, object): by the ids of subject,

@@ -35,7 +35,8 @@ def reached(facts: Answers, length: int, last: range) -> NDArray[np.int64]:
     for place in range(length):
         letters = slice(last.start, last.stop) if place == length - 1 else slice(None)
         after = np.append(np.zeros(facts.n_entities, dtype=bool), seen[MISSING])
-        after[facts.answers[letters, seen[:-1]]] = True
+        for answers in facts.answers[letters]:
+            after[answers[seen[:-1]]] = True
         seen = after
     nodes = np.flatnonzero(seen)
     return np.where(nodes == facts.n_entities, MISSING, nodes)

@@ -203,8 +203,13 @@ class Answering(Traced):
             on_the_way = np.pad(on_the_way, ((0, 0), (0, missing)), constant_values=MISSING)
             return np.column_stack([on_the_way, self._last_before_end(written)])
         states, _ = self.states(prompt)
-        said: Tensor = self.unembedding(states[..., -1, :]).argmax(-1)
+        said = self._best_tokens(states[..., -1, :])
         return self.vocabulary.answers(said.cpu().numpy())[:, None]
+
+    def _best_tokens(self, states: Tensor) -> Tensor:
+        """The tokens of the largest logits in final states (Q, d_model)."""
+        said: Tensor = self.unembedding(states).argmax(-1)
+        return said
 
     def _last_before_end(self, written: Written) -> NDArray[np.int64]:
         """The entity that the last token before END names; -1 where there is none."""

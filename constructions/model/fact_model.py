@@ -17,6 +17,7 @@ from constructions.guards.errors import InputError
 from constructions.model.answering import Answering
 from constructions.model.installing import installing, require_changeable, require_claim
 from constructions.model.margin import MarginClaim
+from constructions.model.nearest import nearest
 from constructions.model.readout import Readout
 from constructions.model.rebuild import as_built
 from constructions.model.recipe import Recipe
@@ -59,10 +60,13 @@ class FactModel(Stating, Transformer, Answering):
         codebooks: what gives the answers, or the states of a path, their codes.
         built_dtype: the dtype that the weights were written in.
         recipe: the builder and its options; set by every public builder.
+        is_mapped: whether the weights are a file that is mapped; then an answer is looked for by
+            the readout, and its row alone is read (`constructions.model.nearest`).
     """
 
     recipe: Recipe
     readout: Readout
+    is_mapped = False
     _margin: Stated[MarginClaim] | None = None
     may_raise: ClassVar = frozenset({"margin"})
 
@@ -208,10 +212,18 @@ class FactModel(Stating, Transformer, Answering):
     @torch.no_grad()
     def write_readout(self, readout: Readout) -> None:
         """Write the unembedding that the readout declares, and declare it."""
-        weight = self.unembedding.weight
-        for tokens, rows in readout.weight_rows(*weight.shape):
-            weight[torch.from_numpy(tokens)] = torch.from_numpy(rows).to(weight)
+        weight, start = self.unembedding.weight, 0
+        for rows in readout.blocks(len(weight), weight.shape[1], weight.dtype):
+            weight[start : start + len(rows)] = rows.to(weight.device)
+            start += len(rows)
         self.readout = readout
+
+    def _best_tokens(self, states: Tensor) -> Tensor:
+        """The tokens of the largest logits in final states (Q, d_model)."""
+        found = None
+        if self.is_mapped:
+            found = nearest(self.readout, self.unembedding.weight, states)
+        return super()._best_tokens(states) if found is None else found
 
     def slot_state(self, states: Tensor, slot: str) -> Tensor:
         """The named slot of residual-stream states: (..., d_model) to (..., *slot shape)."""

@@ -26,7 +26,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from constructions.model.stream import NUMBERS_AT_ONCE, Form
 
@@ -143,18 +145,25 @@ class Readout:
     def weight_rows(
         self, d_vocab: int, d_model: int, rows_at_once: int = 8192
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The declared unembedding in pieces: (tokens, their rows float64 (len(tokens), d_model)),
-        each token once; so few rows in each that they are `NUMBERS_AT_ONCE` numbers at most.
+        """The declared unembedding in pieces, in the order of the tokens: (tokens, their rows
+        float64 (len(tokens), d_model)); so few rows in each that they are `NUMBERS_AT_ONCE`
+        numbers at most.
         """
-        rows_at_once = max(1, min(rows_at_once, NUMBERS_AT_ONCE // max(1, d_model)))
-        unread = np.ones(d_vocab, dtype=bool)
-        for part in self.fields:
-            unread[part.tokens] = False
-            for start in range(0, len(part.tokens), rows_at_once):
-                chosen = np.arange(start, min(start + rows_at_once, len(part.tokens)))
-                yield part.tokens[chosen], part.rows(chosen)
+        some = max(1, min(rows_at_once, NUMBERS_AT_ONCE // max(1, d_model)))
         rest = np.zeros((1, d_model)) if self.rest is None else self.rest.matrix()
-        others = np.flatnonzero(unread)
-        for start in range(0, len(others), rows_at_once):
-            tokens = others[start : start + rows_at_once]
-            yield tokens, np.tile(rest, (len(tokens), 1))
+        field, place = np.full((2, d_vocab), -1)
+        for number, part in enumerate(self.fields):
+            field[part.tokens], place[part.tokens] = number, np.arange(len(part.tokens))
+        for start in range(0, d_vocab, some):
+            here = slice(start, min(start + some, d_vocab))
+            rows = np.empty((here.stop - start, d_model))
+            for number in np.unique(field[here]).tolist():
+                mine = field[here] == number
+                chosen = place[here][mine]
+                rows[mine] = rest if number < 0 else self.fields[number].rows(chosen)
+            yield np.arange(here.start, here.stop), rows
+
+    def blocks(self, d_vocab: int, d_model: int, dtype: torch.dtype) -> Iterator[Tensor]:
+        """The declared unembedding in a dtype, in pieces (n, d_model) that follow each other."""
+        for _, rows in self.weight_rows(d_vocab, d_model):
+            yield torch.from_numpy(rows).to(dtype)

@@ -46,6 +46,9 @@ class Planned(Protocol[Built_co]):
     def then_install(self, facts: FactTable) -> Planned[Built_co]:
         """The same plan, which at last installs these facts in the model."""
 
+    def without_tables(self) -> Built_co:
+        """The model without its embedding and its unembedding."""
+
     def build(self) -> Built_co:
         """Allocate the model and write all its weights."""
 

@@ -4,6 +4,7 @@ manifest, its sizes with the architecture, the tensors of the weights with both.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from constructions.guards.errors import InputError
@@ -11,8 +12,9 @@ from constructions.guards.memory import require_memory
 from constructions.guards.wording import brief
 from constructions.model.shapes import TransformerShape
 from constructions.saved import manifest as manifests
-from constructions.saved.manifest import WEIGHTS, Manifest
+from constructions.saved.manifest import Manifest
 from constructions.saved.tensor_file import Declared, format_name, read_header
+from constructions.saved.weight_files import read_weight_headers, weight_files
 
 
 def require_files(folder: Path, listed: Manifest) -> None:
@@ -38,15 +40,16 @@ def require_listed(folder: Path, listed: Manifest) -> None:
             raise InputError(f"{folder / name}: no such file, but {manifests.NAME} lists it")
         size = (folder / name).stat().st_size
         if size != entry["bytes"]:
-            if name == WEIGHTS:
+            if name in weight_files(listed):
                 read_header(folder / name)  # which says it if another tool has written the file
             raise InputError(
                 f"{folder / name}: has {size:,} bytes; {manifests.NAME} says {entry['bytes']:,}"
             )
 
 
-def checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
-    """The shape, if sizes, architecture and the header of the weights agree, and memory suffices.
+def checked_shape(folder: Path, manifest: Manifest, held: bool = True) -> TransformerShape:
+    """The shape, if sizes, architecture and the header of the weights agree, and memory suffices
+    where they are to be held.
 
     Raises:
         InputError: two of them do not agree.
@@ -55,7 +58,7 @@ def checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
     at = folder / manifests.NAME
     sizes, shape = manifest["sizes"], manifests.shape_of(manifest)
     dtype = manifests.DTYPES[manifest["dtype"]]
-    header = read_header(folder / WEIGHTS)
+    stored = read_weight_headers(folder, manifest["files"])
     tokens = sizes["entities"] + sizes["relations"] + len(manifest["specials"])
     if sizes["d_vocab"] != tokens:
         raise InputError(
@@ -71,18 +74,22 @@ def checked_shape(folder: Path, manifest: Manifest) -> TransformerShape:
     expected = {
         name: Declared(format_name(dtype), dims) for name, dims in shape.tensor_shapes().items()
     }
-    for name in sorted(expected | header):
-        found, wanted = header.get(name), expected.get(name)
+    for name in sorted({*expected, *stored}):
+        found = stored[name].declared if name in stored else None
+        wanted = expected.get(name)
         if found != wanted:
+            files = weight_files(manifest["files"])
+            path = stored[name].path if name in stored else folder / files[0]
             raise InputError(
-                f"{folder / WEIGHTS}: tensor {name!r}: found {_written(found)}; the architecture"
+                f"{path}: tensor {name!r}: found {_written(found)}; the architecture"
                 f" has {_written(wanted)}"
             )
     if sizes["hops"] > max(1, sizes["positions"]):
         raise InputError(
             f"{at}: sizes.hops is {sizes['hops']}, and there are {sizes['positions']} positions"
         )
-    require_memory(sizes["parameters"] * dtype.itemsize, f"{folder}: the weights")
+    if held:
+        require_memory(sizes["parameters"] * dtype.itemsize, f"{folder}: the weights")
     return shape
 
 
@@ -91,9 +98,11 @@ def _written(tensor: Declared | None) -> str:
     return "nothing" if tensor is None else f"{tensor.dtype} {brief(list(tensor.shape), 60)}"
 
 
-def require_contents(folder: Path, manifest: Manifest) -> None:
-    """Raise InputError unless every file has the SHA-256 that the manifest lists."""
+def require_contents(folder: Path, manifest: Manifest, but: Collection[str] = ()) -> None:
+    """Raise InputError unless every file has the SHA-256 that the manifest lists; but for some."""
     for name, entry in sorted(manifest["files"].items()):
+        if name in but:
+            continue
         found = manifests.digest(folder / name)
         if found != entry["sha256"]:
             raise InputError(

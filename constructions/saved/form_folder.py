@@ -62,6 +62,7 @@ from constructions.saved.form_manifest import (
 from constructions.saved.manifest import DTYPES, FILES, Manifest
 from constructions.saved.replacing import require_left, require_unchanged, write_manifest
 from constructions.saved.tensor_file import Declared, format_name, read_header, write_tensors
+from constructions.saved.weight_files import INDEX
 
 
 def save_form(form: Form, folder: str | os.PathLike[str]) -> None:
@@ -100,8 +101,12 @@ def save_form(form: Form, folder: str | os.PathLike[str]) -> None:
 
 
 def load_any(folder: str | os.PathLike[str], builder: Own | None = None) -> FactModel | Form:
-    """The model of a folder, or the form, whichever it holds: see `load` and `load_form`."""
-    return load_form(folder, builder) if is_form(folder) else load(folder, builder)
+    """The model of a folder, mapped if it is in shards, or the form, whichever it holds: see
+    `load` and `load_form`.
+    """
+    if is_form(folder):
+        return load_form(folder, builder)
+    return load(folder, builder, mapped=(Path(folder) / INDEX).is_file())
 
 
 def load_form(folder: str | os.PathLike[str], builder: Own | None = None) -> Form:

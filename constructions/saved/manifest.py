@@ -14,15 +14,19 @@ from constructions.saved import schema
 from constructions.saved.json_text import parse_json, shown
 from constructions.saved.schema import COUNT, SHA256, SIZE, TEXT, Each, Leaf, require_schema
 from constructions.saved.tensor_file import FORMAT_NAMES
+from constructions.saved.weight_files import WEIGHTS as WEIGHTS
+from constructions.saved.weight_files import is_weight_file, require_weight_files
 from constructions.writing.certificate import FORMAT as FORMAT
 from constructions.writing.certificate import QUERIES as QUERIES
 
 NAME = "manifest.json"
-WEIGHTS, VOCABULARY, CERTIFICATE = "weights.safetensors", "vocabulary.txt", "certificate.json"
+VOCABULARY, CERTIFICATE = "vocabulary.txt", "certificate.json"
 FACTS, PACKED_FACTS, CODEBOOKS = "facts.tsv", "facts.safetensors", "codebooks.safetensors"
 ALWAYS = frozenset({WEIGHTS, VOCABULARY, CERTIFICATE})
 FILES = ALWAYS | {FACTS, PACKED_FACTS, CODEBOOKS}
-"""The files that every model has, and those that it may have, beside its manifest."""
+"""The files that every model has, and those that it may have, beside its manifest; its weights may
+also be in shards: `constructions.saved.weight_files`.
+"""
 MOST_LAYERS = 4096
 _MOST_BYTES = 100_000_000
 DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in FORMAT_NAMES}
@@ -182,15 +186,22 @@ def require_sealed(manifest: Manifest, raw: bytes, path: Path) -> None:
 def require_model_files(folder: Path, listed: Manifest) -> None:
     """Raise InputError unless the files that a manifest lists are those of a model."""
     at = folder / NAME
-    for name in sorted(ALWAYS - listed.keys()):
+    for name in sorted(ALWAYS - {WEIGHTS} - listed.keys()):
         raise InputError(f"{at}: lists no {name}; every model has one")
-    for name in sorted(listed.keys() - FILES):
-        raise InputError(f"{at}: lists {shown(name)}, which is no file of a model")
+    for name in sorted(listed):
+        if not is_file_of_model(name):
+            raise InputError(f"{at}: lists {shown(name)}, which is no file of a model")
+    require_weight_files(listed, at)
     if (FACTS in listed) == (PACKED_FACTS in listed):
         raise InputError(
             f"{at}: lists {'both' if FACTS in listed else 'neither'} of {FACTS} and"
             f" {PACKED_FACTS}; one is expected"
         )
+
+
+def is_file_of_model(name: str) -> bool:
+    """Whether a model may have a file of this name, beside its manifest."""
+    return name in FILES or is_weight_file(name)
 
 
 def digest(path: Path) -> str:

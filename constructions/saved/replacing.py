@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from constructions.guards.errors import InputError
@@ -20,12 +20,23 @@ UNFINISHED_TENSORS = re.compile(r"\.tmp[0-9A-Za-z]{6}")
 """The names under which safetensors writes a file, from its version 0.8 on."""
 
 
-def write_manifest(part: Path, description: manifests.Manifest) -> None:
+def write_manifest(
+    part: Path, description: manifests.Manifest, digests: Mapping[str, str] | None = None
+) -> None:
     """Write the manifest of a folder that holds all its other files: what the description says of
     it, and the size and SHA-256 of every file.
+
+    Args:
+        part: the folder.
+        description: the rest of the manifest.
+        digests: those of files that were hashed while they were written.
     """
+    known = digests or {}
     files = {
-        path.name: {"bytes": path.stat().st_size, "sha256": manifests.digest(path)}
+        path.name: {
+            "bytes": path.stat().st_size,
+            "sha256": known.get(path.name) or manifests.digest(path),
+        }
         for path in part.iterdir()
     }
     (part / UNFINISHED).write_bytes(manifests.canonical({**description, "files": files}))
@@ -88,20 +99,21 @@ def require_left_over(folder: Path) -> None:
     """Raise InputError unless the folder is what a save leaves that is killed: a whole model, or
     some files of one.
     """
-    require_left(folder, require_model_folder, manifests.FILES)
+    require_left(folder, require_model_folder)
 
 
 def require_left(
-    folder: Path, require_whole: Callable[[Path], None], known: Collection[str]
+    folder: Path, require_whole: Callable[[Path], None], known: Collection[str] = ()
 ) -> None:
     """The same for any kind of folder: `require_whole` is asked where there is a manifest; else it
-    may hold files of the known names.
+    may hold files of a model, and of the known names.
     """
     names = {path.name for path in folder.iterdir()}
     if manifests.NAME in names:
         require_whole(folder)
         return
     for name in sorted(names):
-        ours = name in {*known, UNFINISHED} or UNFINISHED_TENSORS.fullmatch(name)
+        ours = name in {*known, UNFINISHED} or manifests.is_file_of_model(name)
+        ours = ours or UNFINISHED_TENSORS.fullmatch(name) is not None
         if not ours or not stat.S_ISREG((folder / name).lstat().st_mode):
             raise InputError(f"{folder}: holds {name}, which no save has left")

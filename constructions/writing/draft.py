@@ -18,13 +18,14 @@ in the model, from which its certificate follows and its known mechanism.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from constructions.facts.codes import Codebook
 from constructions.facts.limits import require_path
@@ -51,10 +52,10 @@ class Draft:
     """A whole model under construction."""
 
     def __init__(self, construction: str, vocabulary: Vocabulary, stream: Space):
-        rows = 2 * len(vocabulary)
+        rows = vocabulary.n_relations
         require_memory(
-            2 * rows * stream.width,
-            f"embedding and unembedding, {rows:,} rows of {stream.width:,} entries,",
+            8 * rows * stream.width,
+            f"the embeddings of relations, {rows:,} rows of {stream.width:,} integers,",
         )
         self.construction = construction
         self.vocabulary = vocabulary
@@ -156,7 +157,9 @@ class Draft:
                 f" {self.vocabulary.specials}"
             )
         made, always = (readout, None) if callable(readout) else (None, readout)
-        tables = {"embedding.weight"} | ({"unembedding.weight"} if made is not None else set())
+        fact_tables = {"embedding.weight"} | (
+            {"unembedding.weight"} if made is not None else set()
+        )
         writer = TokenRows(
             tuple(self._holds),
             tuple(self._made),
@@ -180,7 +183,7 @@ class Draft:
             hops=hops,
             hops_per_token=hops_per_token,
             stored_only=stored_only,
-            fact_tables=None if facts_inside else frozenset(tables),
+            fact_tables=None if facts_inside else frozenset(fact_tables),
             codebooks=books,
         )
 
@@ -191,8 +194,32 @@ class Draft:
                 built.write_readout(always)
             writer(built, facts)
 
+        def readout_of_facts() -> Readout:
+            """What the unembedding is written from."""
+            return made(facts.functions) if made is not None else cast("Readout", always)
+
+        def tables() -> dict[str, Iterator[Tensor]]:
+            """The rows of both tables, from what writes them in memory."""
+            rows = writer.checked(self.vocabulary, facts.functions)
+            return {
+                "embedding.weight": rows.blocks(shape.d_model, dtype),
+                "unembedding.weight": readout_of_facts().blocks(
+                    shape.d_vocab, shape.d_model, dtype
+                ),
+            }
+
         return Plan(
-            self.construction, shape, dtype, margin, books, allocate, write, dict(settled or {})
+            self.construction,
+            shape,
+            dtype,
+            margin,
+            books,
+            allocate,
+            write,
+            self._write_internal_weights,
+            tables,
+            readout_of_facts,
+            dict(settled or {}),
         )
 
     def _books(self) -> tuple[Codebook, ...]:

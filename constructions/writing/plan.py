@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import torch
+from torch import Tensor
 
 from constructions.facts.codes import Codebook
 from constructions.facts.table import FactTable
@@ -15,6 +16,7 @@ from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.ordinary_tensors import ordinary_tensors
+from constructions.model.readout import Readout
 from constructions.model.recipe import Recipe
 from constructions.model.shapes import TransformerShape
 from constructions.writing.position_reading import with_leaks
@@ -35,6 +37,10 @@ class Plan(Generic[Model]):
         codebooks: what gives the nodes their codes.
         allocate: makes the model, with weights that are all zero.
         write: writes all weights, those that hold facts included.
+        write_inside: writes all but the embedding and the unembedding.
+        tables: makes these two, by their names, in rows (n, d_model) that follow each other; a
+            table is not to be held whole.
+        readout: makes what the unembedding is written from.
         settled: options that the builder has found of the facts where none were given, by name.
         recipe: left in the model; see `constructions.model.recipe.recorded`.
         installed: facts that are installed in the model once it is built; None for none.
@@ -47,6 +53,9 @@ class Plan(Generic[Model]):
     codebooks: tuple[Codebook, ...]
     allocate: Callable[[], Model]
     write: Callable[[FactModel], None]
+    write_inside: Callable[[FactModel], None]
+    tables: Callable[[], dict[str, Iterator[Tensor]]]
+    readout: Callable[[], Readout]
     settled: Mapping[str, int | bool | None] = field(default_factory=dict)
     recipe: Recipe | None = None
     installed: FactTable | None = None
@@ -98,6 +107,32 @@ class Plan(Generic[Model]):
             if self.recipe is not None:
                 model.recipe = self.recipe
             return model if device.type == "cpu" else model.to(device)
+
+    def without_tables(self) -> Model:
+        """The model with all weights but the embedding and the unembedding, which take no memory:
+        they are on torch's device `meta`. It says what is claimed, and answers nothing.
+
+        Raises:
+            DoesNotFit: the weights that it has need more memory than the machine has.
+        """
+        inside = self.shape.n_parameters() - 2 * self.shape.d_vocab * self.shape.d_model
+        require_memory(
+            inside * self.dtype.itemsize,
+            f"the internal weights of {self.construction} ({inside:,} in {self.dtype})",
+        )
+        with ordinary_tensors(), torch.no_grad():
+            with torch.device("meta"):
+                model = self.allocate()
+            for part in (model.layers, model.positions):
+                if part is not None:
+                    part.to_empty(device="cpu")
+                    for weight in part.parameters():
+                        weight.zero_()
+            self.write_inside(model)
+        model.readout = self.readout()
+        if self.recipe is not None:
+            model.recipe = self.recipe
+        return model
 
     def _state(self, model: FactModel, claim: MarginClaim) -> None:
         """State a claim of the model as it is; where it has positions, which its heads select,

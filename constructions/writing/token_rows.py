@@ -1,12 +1,14 @@
 """The rows of the token embedding, and how facts are written into them: what `install` does.
 
-Everything is checked before anything is written. Codes are written some words at a time, so that
-the memory which this takes does not grow with the number of words.
+Everything is checked before anything is written. Rows are written some at a time, and in them
+codes some words at a time, so that the memory which this takes grows neither with the number of
+entities nor with that of words; and so that a table that no memory holds goes to a file by the
+same rows (`constructions.writing.plan.Plan.tables`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,7 @@ from torch import Tensor
 from constructions.facts.answers import MISSING
 from constructions.facts.set_table import SetTable
 from constructions.facts.table import FactTable
+from constructions.facts.vocabulary import Vocabulary
 from constructions.facts.words import leading_to, reached, some_words
 from constructions.model.fact_model import FactModel
 from constructions.model.readout import Readout
@@ -26,6 +29,8 @@ from constructions.writing.claims import Holds, Made
 
 AT_ONCE = 2**16
 """Nodes whose codes are made at once."""
+NUMBERS_AT_ONCE = 2**21
+"""Of rows that are made at once."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +64,27 @@ class TokenRows:
         Raises:
             InputError: one has none; or see `readout` and `Made`. Nothing is written then.
         """
-        functions = facts.functions
-        readout, made = self._checked(model, functions)
-        vocabulary, weight = model.vocabulary, model.embedding.weight
+        found, weight = self.checked(model.vocabulary, facts.functions), model.embedding.weight
+        for start in range(0, len(weight), some := rows_at_once(weight.shape[1])):
+            found.fill(weight[start : start + some], start)
+        if found.readout is not None:
+            model.write_readout(found.readout)
+
+    def checked(self, vocabulary: Vocabulary, facts: FactTable) -> FactRows:
+        """The rows of these facts, all of whose nodes have codes.
+
+        Raises:
+            InputError: one has none; or see `readout` and `Made`.
+        """
+        readout = None if self.readout is None else self.readout(facts)
         for one in self.holds:
-            self._write_codes(weight, one, model, functions, vocabulary.entities)
-        for slot, values in (*made, *self.constants):
-            write_rows(weight, vocabulary.entities, slot, values)
-        for slot, values in self.relations:
-            write_rows(weight, vocabulary.relations, slot, values)
-        if readout is not None:
-            model.write_readout(readout)
+            last = one.last_of(facts.n_relations)
+            nodes = reached(facts, one.words, last)
+            if self.stored_only:
+                nodes = nodes[nodes != MISSING]
+            one.code.codebook.numbers(vocabulary.answer_tokens(nodes))
+        made = tuple((one.slot, one.rows(facts)) for one in self.made)
+        return FactRows(self, vocabulary, facts, made, readout)
 
     def update(self, model: FactModel, facts: FactTable) -> dict[str, int]:
         """As a call, for a model that holds `model.facts` already: only rows are written that can
@@ -81,7 +96,7 @@ class TokenRows:
         Raises:
             InputError: as a call. Nothing is written then.
         """
-        readout, made = self._checked(model, facts)
+        found = self.checked(model.vocabulary, facts)
         weight, before = model.embedding.weight, model.facts
         changed = np.flatnonzero((facts.answers != before.answers).any(axis=0))
         steps = max((one.words for one in self.holds), default=1) - 1
@@ -89,44 +104,36 @@ class TokenRows:
         written = np.zeros(len(weight), dtype=bool)
         written[concerned] = True
         for one in self.holds if len(concerned) else ():
-            self._write_codes(weight, one, model, facts, concerned)
-        for slot, values in made:
+            self.write_codes(weight, one, found, concerned)
+        for slot, values in found.made:
             there = weight[: facts.n_entities, torch.from_numpy(slot.columns.ravel())]
             rows = _rows_that_differ(there, torch.tensor(values).to(weight))
             written[rows] = True
             if len(rows):
                 write_rows(weight, rows, slot, values[rows])
-        found = {"embedding.weight": int(written.sum())}
-        if readout is not None:
-            found["unembedding.weight"] = _write_what_differs(model, readout)
-        return found
+        counts = {"embedding.weight": int(written.sum())}
+        if found.readout is not None:
+            counts["unembedding.weight"] = _write_what_differs(model, found.readout)
+        return counts
 
-    def _checked(
-        self, model: FactModel, facts: FactTable
-    ) -> tuple[Readout | None, list[tuple[Slot, NDArray[Any]]]]:
-        """The readout of the facts and what is made of them; InputError where they cannot be
-        written.
-        """
-        readout = None if self.readout is None else self.readout(facts)
-        vocabulary = model.vocabulary
-        for one in self.holds:
-            last = one.last_of(facts.n_relations)
-            nodes = reached(facts, one.words, last)
-            if self.stored_only:
-                nodes = nodes[nodes != MISSING]
-            one.code.codebook.numbers(vocabulary.answer_tokens(nodes))
-        return readout, [(one.slot, one.rows(facts)) for one in self.made]
-
-    def _write_codes(
+    def write_codes(
         self,
         weight: Tensor,
         one: Holds,
-        model: FactModel,
-        facts: FactTable,
+        found: FactRows,
         entities: NDArray[np.int64],
+        first: int = 0,
     ) -> None:
-        """Write the codes of one claim into the rows of some entities, some words at a time."""
-        vocabulary, columns = model.vocabulary, one.columns(facts.n_relations)
+        """Write the codes of one claim into the rows of some entities, some words at a time.
+
+        Args:
+            weight: rows of the embedding, from that of the token `first` on.
+            one: the claim.
+            found: the facts.
+            entities: whose rows are written.
+            first: see `weight`.
+        """
+        facts, columns = found.facts, one.columns(found.facts.n_relations)
         last = one.last_of(facts.n_relations)
         some = max(1, AT_ONCE // len(entities))
         for start in range(0, len(columns), some):
@@ -134,13 +141,9 @@ class TokenRows:
             numbers = np.arange(start, start + len(here))
             words = some_words(numbers, facts.n_relations, one.words, last)
             nodes = facts.answer(entities[:, None], words[None]).ravel()
-            codes = self._codes(one, vocabulary.answer_tokens(nodes), nodes == MISSING)
+            codes = self._codes(one, found.vocabulary.answer_tokens(nodes), nodes == MISSING)
             codes = codes.reshape(len(entities), -1)
-            write_rows(weight, entities, Slot(one.slot.space, one.slot.name, here), codes)
-        if self.unknown_is_read and vocabulary.unknown in one.code.codebook.tokens:
-            unknown = np.array([vocabulary.unknown])
-            everywhere = np.tile(one.code.rows(unknown), len(columns))
-            write_rows(weight, unknown, one.slot.flat(), everywhere)
+            write_rows(weight, entities - first, Slot(one.slot.space, one.slot.name, here), codes)
 
     def _codes(
         self, one: Holds, tokens: NDArray[np.int64], missing: NDArray[np.bool_]
@@ -152,6 +155,77 @@ class TokenRows:
             return one.code.rows(tokens)
         known = np.where(missing, one.code.codebook.tokens[0], tokens)
         return np.where(missing[:, None], 0, one.code.rows(known))
+
+
+@dataclass(frozen=True)
+class FactRows:
+    """The rows of the token embedding for certain facts: whatever holds them, memory or a file,
+    has them from here.
+
+    Attributes:
+        source: what they hold, for any facts.
+        vocabulary: the tokens, of which each has a row.
+        facts: of which every node has its code.
+        made: what else depends on the facts: slots, and (N, slot.size) each.
+        readout: that of the facts, if it depends on them.
+    """
+
+    source: TokenRows
+    vocabulary: Vocabulary
+    facts: FactTable
+    made: tuple[tuple[Slot, NDArray[Any]], ...]
+    readout: Readout | None
+
+    def fill(self, rows: Tensor, start: int) -> None:
+        """Write the rows (n, d_model) of the tokens from `start` on, in place: all that they are
+        to hold beside zeros.
+        """
+        vocabulary, source = self.vocabulary, self.source
+        tokens = np.arange(start, start + len(rows))
+        entities = tokens[tokens < vocabulary.n_entities]
+        if len(entities):
+            for one in source.holds:
+                source.write_codes(rows, one, self, entities, start)
+            for slot, values in (*self.made, *source.constants):
+                _write_some(rows, start, slot, values, entities, vocabulary.entities)
+        relations = tokens[np.isin(tokens, vocabulary.relations)]
+        for slot, values in source.relations if len(relations) else ():
+            _write_some(rows, start, slot, values, relations, vocabulary.relations)
+        if source.unknown_is_read and vocabulary.unknown in tokens:
+            unknown = np.array([vocabulary.unknown])
+            for one in source.holds:
+                if vocabulary.unknown in one.code.codebook.tokens:
+                    words = len(one.columns(self.facts.n_relations))
+                    everywhere = np.tile(one.code.rows(unknown), words)
+                    write_rows(rows, unknown - start, one.slot.flat(), everywhere)
+
+    def blocks(self, d_model: int, dtype: torch.dtype) -> Iterator[Tensor]:
+        """All rows in their order, some at a time: (n, d_model)."""
+        some = rows_at_once(d_model)
+        for start in range(0, len(self.vocabulary), some):
+            rows = torch.zeros(min(some, len(self.vocabulary) - start), d_model, dtype=dtype)
+            self.fill(rows, start)
+            yield rows
+
+
+def rows_at_once(d_model: int) -> int:
+    """So many rows of a table are made together: some megabytes, which caches hold."""
+    return max(1, NUMBERS_AT_ONCE // max(1, d_model))
+
+
+def _write_some(
+    rows: Tensor,
+    start: int,
+    slot: Slot,
+    values: ArrayLike,
+    tokens: NDArray[np.int64],
+    every: NDArray[np.int64],
+) -> None:
+    """Write what some of the tokens `every` hold in a slot, of values (len(every), slot.size) or
+    what broadcasts to it.
+    """
+    whole = np.broadcast_to(np.asarray(values), (len(every), slot.size))
+    write_rows(rows, tokens - start, slot, whole[tokens - every[0]])
 
 
 def _write_what_differs(model: FactModel, readout: Readout) -> int:
@@ -180,11 +254,14 @@ def write_rows(weight: Tensor, tokens: NDArray[np.int64], slot: Slot, values: Ar
     it.
     """
     rows, columns = tokens[:, None], slot.columns.ravel()[None, :]
-    whole = np.broadcast_to(np.asarray(values), np.broadcast_shapes(rows.shape, columns.shape))
+    shape, whole = np.broadcast_shapes(rows.shape, columns.shape), np.asarray(values)
+    if whole.shape != shape:
+        whole = np.broadcast_to(whole, shape)
     at = slice(tokens[0], tokens[-1] + 1), slice(columns[0, 0], columns[0, -1] + 1)
-    new = torch.tensor(whole, dtype=weight.dtype, device=weight.device)
+    # torch takes no memory that is for reading alone
+    new = torch.from_numpy(whole) if whole.flags.writeable else torch.tensor(whole)
     # contiguous on both sides, as is usual
     if whole.shape == (at[0].stop - at[0].start, at[1].stop - at[1].start):
         weight[at] = new
     else:
-        weight[torch.from_numpy(rows), torch.from_numpy(columns)] = new
+        weight[torch.from_numpy(rows), torch.from_numpy(columns)] = new.to(weight)

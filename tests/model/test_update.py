@@ -1,6 +1,7 @@
 """A model that is updated has the weights that are built for the changed table, bit for bit."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -108,12 +109,13 @@ def test_an_update_that_writes_a_wrong_row_is_noticed_and_refused_by_check(monke
     changed = changed_table(facts, changes).subjects
     assert len(changed)
     updates_as_built(copy.deepcopy(model), changes)
-    whole = TokenRows._write_codes
+    whole = TokenRows.write_codes
 
-    def with_the_facts_before(self, weight, one, target, table, entities):
-        whole(self, weight, one, target, facts if len(entities) < 6 else table, entities)
+    def with_the_facts_before(self, weight, one, found, entities, first=0):
+        held = replace(found, facts=facts) if len(entities) < 6 else found
+        whole(self, weight, one, held, entities, first)
 
-    monkeypatch.setattr(TokenRows, "_write_codes", with_the_facts_before)
+    monkeypatch.setattr(TokenRows, "write_codes", with_the_facts_before)
     with pytest.raises(AssertionError):
         updates_as_built(copy.deepcopy(model), changes)
     model.update(changes)

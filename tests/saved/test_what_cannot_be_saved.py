@@ -115,7 +115,7 @@ def test_what_is_no_model_is_never_overwritten(make, reported, tmp_path):
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt(), MemoryError()]
 )
-@pytest.mark.parametrize("place", ["write_tensors", "write_facts", "_description"])
+@pytest.mark.parametrize("place", ["write_weights", "write_facts", "_description"])
 def test_a_save_that_fails_leaves_what_was_there(error, place, monkeypatch, tmp_path):
     save(selector(FACTS), tmp_path / "model")
     before = contents(tmp_path / "model")

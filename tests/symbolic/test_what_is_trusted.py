@@ -28,9 +28,11 @@ ALLOWED = {
     "itertools",
     "json",
     "math",
+    "mmap",
     "numpy",
     "os",
     "pathlib",
+    "re",
     "typing",
     "unicodedata",
 }
@@ -50,7 +52,9 @@ INEXACT = {
     "pow",
 }
 VERDICT = {"verify.kernel.verdict"}
-READING = VERDICT | {f"verify.reading.{name}" for name in ("codes", "stored", "wording")}
+READING = VERDICT | {
+    f"verify.reading.{name}" for name in ("codes", "maps", "stored", "weights", "wording")
+}
 SHARED = {
     "kernel": set(),
     "reading": VERDICT,

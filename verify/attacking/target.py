@@ -16,10 +16,12 @@ import torch
 from constructions.entry import Construction
 from constructions.facts.table import FactTable
 from constructions.facts.tsv import fact_lines
+from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
 from constructions.model.set_model import require_paths
 from constructions.saved.folder import load
 from constructions.saved.manifest import canonical
+from constructions.saved.weight_files import INDEX
 
 Files = dict[str, bytes]
 WEIGHTS, CERTIFICATE, MANIFEST = "weights.safetensors", "certificate.json", "manifest.json"
@@ -33,6 +35,11 @@ class Target:
         require_paths(self.model, "attacks are made")
         self.spare = copy.deepcopy(self.model)
         self.facts = self.model.facts
+        if (folder / INDEX).exists():
+            raise InputError(
+                f"{folder}: is in shards, and attacks are made on one file of weights: save it"
+                " without them, save(load(folder), 'other')"
+            )
         self.files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
         self.facts_file = "facts.tsv" if "facts.tsv" in self.files else "facts.safetensors"
 

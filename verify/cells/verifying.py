@@ -23,6 +23,7 @@ from constructions.guards.memory import is_out_of_memory
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.saved.folder import hold_as_saved, save
+from constructions.writing.plan import Plan
 from verify.cells.against_bounds import hold_against_bounds
 from verify.cells.as_asked import not_as_asked
 from verify.cells.cell import By, Cell, DType
@@ -157,6 +158,25 @@ def build(
     if other := not_as_asked(model, facts, hops, asked, entry.stored_only):
         raise UserCodeError([f"the builder of {entry.name} {other}"])
     return model
+
+
+def planned(
+    entry: Construction,
+    facts: FactTable,
+    hops: int,
+    options: Mapping[str, int],
+    dtype: DType,
+) -> Plan[FactModel]:
+    """The plan of what `build` makes, in the same dtype. Raises as `build`."""
+    asked = torch.float32 if dtype == "auto" else getattr(torch, dtype)
+    found: Plan[FactModel]
+    try:
+        found = entry.plan(facts, hops, options, dtype=asked)
+    except DoesNotFit:
+        if dtype != "auto":
+            raise
+        found = entry.plan(facts, hops, options, dtype=torch.float64)
+    return found
 
 
 def saved_and_checked(

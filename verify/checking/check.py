@@ -22,6 +22,7 @@ from verify.checking import described
 from verify.checking.work import MOST_WORK, MOST_WORK_ALONE, work
 from verify.kernel import proof as kernel
 from verify.kernel.verdict import Refuted, Undecided, Verdict, require
+from verify.reading.weights import joined
 from verify.reading.wording import escaped
 
 CHECKERS: dict[str, Callable[[Mapping[str, Any], Any], Verdict]] = {
@@ -112,7 +113,7 @@ def _checked(files: Mapping[str, Any], by: str) -> Verdict:
         described.require_readable(files, manifest)
         wrong = f"sets of answers are proven by the kernel alone: by auto or kernel, not by {by}"
         require(by in ("auto", "kernel"), wrong, Undecided)
-        return sets.prove(files, manifest, unasked=by == "auto")
+        return sets.prove(joined(files), manifest, unasked=by == "auto")
     with ThreadPoolExecutor(1) as beside:
         agreement = beside.submit(described.require_agreement, files, manifest)
         asked = _asked(by, files, manifest)
@@ -157,7 +158,7 @@ def _proven(name: str, files: Mapping[str, Any], manifest: Any) -> tuple[Verdict
     def prove() -> Verdict:
         nonlocal unmet
         try:
-            return CHECKERS[name](files, manifest)
+            return CHECKERS[name](joined(files) if name == "kernel" else files, manifest)
         except symbolic.Unmet:
             unmet = True
             raise

@@ -16,6 +16,7 @@ from typing import Any
 
 from verify.kernel.verdict import require
 from verify.reading.codes import FORMS, base_of
+from verify.reading.maps import sha256
 from verify.reading.stored import (
     DTYPES,
     FORMAT,
@@ -27,14 +28,20 @@ from verify.reading.stored import (
     read_tensors,
     read_vocabulary,
 )
+from verify.reading.weights import (
+    is_weight_file,
+    read_weights,
+    require_weight_files,
+    weight_files,
+)
 from verify.reading.wording import MOST_SHOWN, escaped, shown
 from verify.symbolic.claims import Claims
 
 OF_SETS = ["end"]
 SPECIALS = (["unknown"], ["unknown", "pad", "end"], OF_SETS)
 MANIFEST, NO_MODEL = "manifest.json", "manifest.json is missing: this is no model folder"
-ALWAYS = {"weights.safetensors", "vocabulary.txt", "certificate.json"}
-FILES = ALWAYS | {"facts.tsv", "facts.safetensors", "codebooks.safetensors"}
+ALWAYS = {"vocabulary.txt", "certificate.json"}
+BESIDE_WEIGHTS = ALWAYS | {"facts.tsv", "facts.safetensors", "codebooks.safetensors"}
 
 IS_FORM = (
     "this is a form of a construction, and these checkers read integers in named columns alone;"
@@ -170,11 +177,13 @@ def read_manifest(files: Mapping[str, Any]) -> Any:
     require(
         named == there, f"manifest.json lists {sorted(named)}, the folder holds {sorted(there)}"
     )
-    require(named <= FILES, f"the folder holds {sorted(named - FILES)}, which no model has")
+    others = sorted(name for name in named - BESIDE_WEIGHTS if not is_weight_file(name))
+    require(not others, f"the folder holds {others}, which no model has")
     require(
         named >= ALWAYS,
         f"the folder holds no {', '.join(sorted(ALWAYS - named))}; every model has one",
     )
+    require_weight_files(named)
     tables = {"facts.tsv", "facts.safetensors"} & named
     require(tables, "the folder holds no table of facts")
     require(len(tables) == 1, "the folder holds two tables of facts")
@@ -219,7 +228,7 @@ def require_sizes(files: Mapping[str, Any], manifest: Any) -> None:
     """
     for name, entry in manifest["files"].items():
         size = len(files[name])
-        if name == "weights.safetensors" and size != entry["bytes"]:
+        if name in weight_files(files) and size != entry["bytes"]:
             read_tensors(files[name], name)  # what another tool has written is reported first
         same = size == entry["bytes"]
         require(same, f"{name}: has {size} bytes, manifest.json has {entry['bytes']}")
@@ -228,8 +237,8 @@ def require_sizes(files: Mapping[str, Any], manifest: Any) -> None:
 def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
     """Every file is as the manifest lists it, and so are the sizes; codebooks are well formed."""
     for name, entry in manifest["files"].items():
-        found = hashlib.sha256(files[name]).hexdigest()
-        if name == "weights.safetensors" and found != entry["sha256"]:
+        found = sha256(files[name])
+        if name in weight_files(files) and found != entry["sha256"]:
             read_tensors(files[name], name)  # what another tool has written is reported first
         require(
             found == entry["sha256"],
@@ -245,7 +254,7 @@ def require_agreement(files: Mapping[str, Any], manifest: Any) -> None:
         sizes["hops"] <= max(1, sizes["positions"]),
         f"manifest.json: {sizes['hops']} hops, {sizes['positions']} positions",
     )
-    tensors = read_tensors(files["weights.safetensors"], "weights.safetensors")
+    tensors = read_weights(files)
     entries = sum(tensor.size for _, tensor in tensors.values())
     require(
         sizes["parameters"] == entries,

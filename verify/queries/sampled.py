@@ -25,9 +25,12 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from constructions.facts.named import Names
 from constructions.files.undisturbed import undisturbed
@@ -36,19 +39,22 @@ from constructions.guards.memory import is_out_of_memory, memory_limit
 from constructions.model.shapes import TransformerShape
 from constructions.model.transformer import Transformer
 from constructions.saved.form_folder import is_form
-from constructions.saved.manifest import WEIGHTS, Manifest, read_manifest, shape_of
+from constructions.saved.manifest import Manifest, read_manifest, shape_of
 from constructions.saved.reading import read_facts
-from constructions.saved.tensor_file import mapped
+from constructions.saved.weight_files import Mapped, mapped_weights
 from verify.checking.check import check
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.drawn import Drawn, Questions
 from verify.queries.drawn_sets import questions_of
 from verify.queries.forms_checked import check_form
 from verify.queries.sample import SEED, Sample
+from verify.reading.maps import let_go
 
 MOST_SAMPLED = 256
 MOST_WORK = 2**37
 """So many products are made for a sample: some seconds."""
+NUMBERS_AT_ONCE = 2**24
+"""Of an unembedding that are read together."""
 LEAST_MEMORY, MOST_MEMORY, SHARE = 2**25, 2**29, 8
 """Bytes for states and logits at once, beside the weights: so many at least and at most, and
 between them an eighth of what the weights take.
@@ -106,7 +112,8 @@ def sample(folder: Path, proven: Proven, most: int = MOST_SAMPLED, seed: int = S
         if why := _no_room(shape, manifest, dtype):
             return replace(started, not_run=why)
         with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            module = _module(folder / WEIGHTS, shape, getattr(torch, dtype))
+            stored = mapped_weights(folder, manifest["files"])
+            module = _module(stored, shape, getattr(torch, dtype))
             questions = questions_of(manifest, facts, proven.hops_per_token)
             drawn = questions.drawn(min(most, max(1, MOST_WORK // questions.work(shape))), seed)
             return _run(module, questions, drawn, replace(started, dtype=dtype))
@@ -129,14 +136,55 @@ def _no_room(shape: TransformerShape, manifest: Manifest, dtype: str) -> str:
     )
 
 
-def _module(path: Path, shape: TransformerShape, dtype: torch.dtype) -> Transformer:
-    """The transformer of a shape, with the tensors of a file for its weights: mapped, not read, in
-    their own dtype.
+class _Rows(nn.Module):
+    """An embedding (tokens, d_model) in a file that memory may not hold: once rows are read, all
+    of it is let go.
+    """
+
+    def __init__(self, weight: Tensor, stored: NDArray[np.uint8]):
+        super().__init__()
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.stored = stored  # perhaps in another dtype
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Token ids (...) to their rows (..., d_model)."""
+        rows = functional.embedding(tokens, self.weight)
+        let_go(self.stored)
+        return rows
+
+
+class _InPieces(nn.Module):
+    """An unembedding (tokens, d_model) in such a file: read some rows at a time, which then are
+    let go.
+    """
+
+    def __init__(self, weight: Tensor, stored: NDArray[np.uint8]):
+        super().__init__()
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.stored = stored.reshape(len(weight), -1)  # perhaps in another dtype
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., d_model) to the logits (..., tokens)."""
+        logits = x.new_empty(*x.shape[:-1], len(self.weight))
+        some = max(1, NUMBERS_AT_ONCE // self.weight.shape[1])
+        for start in range(0, len(self.weight), some):
+            rows = self.weight[start : start + some]
+            logits[..., start : start + some] = functional.linear(x, rows)
+            let_go(self.stored[start : start + some])
+        return logits
+
+
+def _module(stored: dict[str, Mapped], shape: TransformerShape, dtype: torch.dtype) -> Transformer:
+    """The transformer of a shape, with stored tensors for its weights: mapped, not read, in their
+    own dtype.
     """
     with torch.device("meta"):
         module = Transformer(shape, dtype)
-    weights = {name: tensor.to(dtype) for name, tensor in mapped(path).items()}
+    weights = {name: one.tensor().to(dtype) for name, one in stored.items()}
     module.load_state_dict(weights, assign=True)
+    for part, reads in (("embedding", _Rows), ("unembedding", _InPieces)):
+        name = f"{part}.weight"
+        setattr(module, part, reads(weights[name], stored[name].raw))
     return module
 
 

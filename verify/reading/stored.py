@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from verify.kernel.verdict import Refuted, require, whole
+from verify.reading.maps import let_go
 from verify.reading.wording import MOST_SHOWN, shown
 
 FORMAT = 4
@@ -180,6 +181,7 @@ def read_facts(files: Mapping[str, Any], names: list[str], n: int, n_relations: 
         )
         require(facts.min() >= -1 and facts.max() < n, "facts.safetensors: an answer is no entity")
         table[:, :n] = facts
+        let_go(facts)
         table[table < 0] = n
         return table
     subjects, relations, answers = _read_lines(files, names, n, n_relations)

@@ -11,18 +11,20 @@ from typing import Any
 import numpy as np
 
 from verify.kernel.verdict import Refuted, Undecided, require, whole
+from verify.reading.maps import let_go
 from verify.reading.stored import (
     DTYPES,
     integers,
     read_facts,
-    read_tensors,
     read_vocabulary,
 )
+from verify.reading.weights import read_weights
 from verify.symbolic.values import Matrix
 from verify.symbolic.weights import Weights
 
 LEAST_ROOM = 2**26  # numbers of a table that may be held, and as many as there are weights
 AT_ONCE = 2**18  # entries of a table that are looked at together
+SPANNED = 2**22  # entries of rows that lie together, of which some columns are read
 SPECIALS = (["unknown"], ["unknown", "pad", "end"])
 
 Head = list[Matrix]
@@ -86,8 +88,24 @@ class Model:
         some, tensor = max(1, AT_ONCE // self.d), self.tensors[f"{name}.weight"][1]
         pieces = [slice(start, min(stop, start + some)) for start in range(0, stop, some)]
         held = [tensor[rows] for rows in pieces]
+
+        def seen(rows: slice, stored: np.ndarray) -> Any:
+            found = look(rows, stored)
+            let_go(stored)
+            return found
+
         with ThreadPoolExecutor(2) as threads:
-            return list((threads.map if len(pieces) > 1 else map)(look, pieces, held))
+            return list((threads.map if len(pieces) > 1 else map)(seen, pieces, held))
+
+    def gathered(self, name: str, rows: np.ndarray, columns: slice) -> np.ndarray:
+        """What is stored in these rows, in increasing order, and columns of a table."""
+        tensor, found = self.tensors[f"{name}.weight"][1], []
+        near = rows // max(1, SPANNED // self.d)
+        for some in np.split(rows, np.flatnonzero(np.diff(near)) + 1):
+            found.append(tensor[some, columns])
+            for first, last in [some[[0, -1]]] if len(some) else []:
+                let_go(tensor[first : last + 1])
+        return np.concatenate(found)
 
     def require_room(self, rows: int, what: str) -> None:
         """Raise Undecided if so many rows of N + 1 nodes are more than may be held."""
@@ -101,7 +119,7 @@ def read_model(files: Mapping[str, Any], manifest: Any) -> Model:
         whole(sizes[name], 1, name) for name in ("entities", "relations", "hops", "d_model")
     )
     require(specials in SPECIALS, f"manifest.json: the special tokens are {specials}")
-    tensors = read_tensors(files["weights.safetensors"], "weights.safetensors")
+    tensors = read_weights(files)
     tables = {name: (n + r + len(specials), d) for name in ("embedding", "unembedding")}
     if whole(sizes["positions"], 0, "positions"):
         tables["positions"] = (sizes["positions"], d)
@@ -145,7 +163,10 @@ def _require_room(numbers: int, room: int, what: str) -> None:
 
 def _rows(tensors: Tensors, name: str, rows: Any = slice(None)) -> np.ndarray:
     """Rows of a tensor, int64."""
-    return integers(tensors[f"{name}.weight"][1][rows], f"{name}.weight").astype(np.int64)
+    tensor = tensors[f"{name}.weight"][1]
+    found = integers(tensor[rows], f"{name}.weight").astype(np.int64)
+    let_go(tensor[rows[0] if isinstance(rows, tuple) else rows])
+    return found
 
 
 def _shapes(layers: list[dict[str, Any]], d: int) -> dict[str, tuple[int, ...]]:
@@ -171,7 +192,7 @@ def _require_shapes(tensors: Tensors, expected: dict[str, tuple[int, ...]], dtyp
     """The file holds just the tensors of the architecture (Lemma S1)."""
     wanted = {f"{name}.weight": (dtype, size) for name, size in expected.items()}
     found = {name: (stored, tensor.shape) for name, (stored, tensor) in tensors.items()}
-    require(found == wanted, f"weights.safetensors holds {found}, the architecture is {wanted}")
+    require(found == wanted, f"the weights are {found}, the architecture is {wanted}")
 
 
 def _layer(tensors: Tensors, i: int, layer: dict[str, Any]) -> Layer:

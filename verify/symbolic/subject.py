@@ -76,12 +76,13 @@ def _read_numbers(spelled: _Spelled, model: Model, books: Books, row_of: np.ndar
     (Lemma S2).
     """
     block, numbers = spelled.block, books.numbers[spelled.block.book]
-    m, table = max(block.bits, 1), model.tensors["embedding.weight"][1]
+    m = max(block.bits, 1)
     for at, nodes in zip(block.columns[::m], spelled.nodes, strict=True):
         if (numbers[: model.n] >= 0).all():
             break
         new = np.flatnonzero(numbers[nodes] < 0)
-        held = integers(table[row_of[new], at : at + m], "embedding.weight")
+        held = model.gathered("embedding", row_of[new], slice(at, at + m))
+        held = integers(held, "embedding.weight")
         held = held + 1 >> 1 if block.form == "signs" else held
         number = product(held, books.base[block.book] ** np.arange(m))
         require((number >= 0).all(), f"subject: {block} holds a negative number")

@@ -46,6 +46,7 @@ def _groups(run: Run, x: Values, at_hand: int, end: bool) -> Groups:
     """
     d, const = run.setting.model.d, x.plus(run.first_choices()).const
     groups: Groups = {}
+    answers: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = {}
     ends = np.searchsorted(x.at, np.arange(len(const) + 1) * d)
     for case in range(len(const)):
         mine = slice(ends[case], ends[case + 1])
@@ -54,7 +55,10 @@ def _groups(run: Run, x: Values, at_hand: int, end: bool) -> Groups:
             raise Undecided("decoder: the final state is no code")
         spelled, applied = _spelled(run, at_hand, case, end)
         answer, book = spelled[key], run.now.book[spelled][:1]
-        nodes, target = _answers(run, at_hand, case, applied, spelled if not end else None)
+        kind = case if applied else -1, *book[:1].tolist()  # on which nodes and targets depend
+        if kind not in answers:
+            answers[kind] = _answers(run, at_hand, case, applied, spelled if not end else None)
+        nodes, target = answers[kind]
         if not (end or (len(book) and (answer.any() or len(nodes) == 1))):
             raise Undecided("decoder: no column spells the answer")
         run.used[key] = True

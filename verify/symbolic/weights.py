@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from verify.reading.maps import let_go
 from verify.reading.stored import integers
 from verify.symbolic.values import Matrix, Sizes
 
@@ -38,13 +39,17 @@ class Weights:
         some = rows or max(1, AT_ONCE // max(1, n_in))
         for start in range(0, n_out, some):
             here = slice(start, min(n_out, start + some))
-            yield here, Matrix(integers(self._stored[here], self._name))
+            part = Matrix(integers(self._stored[here], self._name))
+            let_go(self._stored[here])
+            yield here, part
 
     def columns(self, which: np.ndarray) -> np.ndarray:
         """Some columns, int64 (out, which)."""
         first = int(which.min(initial=self.shape[1]))
         together = self._stored[:, first : int(which.max(initial=-1)) + 1]
-        return integers(together[:, which - first], self._name).astype(np.int64)
+        found = integers(together[:, which - first], self._name).astype(np.int64)
+        let_go(self._stored)
+        return found
 
     def sums(self, sizes: np.ndarray) -> np.ndarray:
         """A bound on every partial sum, for each row, of a product with a vector of at most these

@@ -23,7 +23,7 @@ from verify.cli.output import is_wide, say, say_verdict
 from verify.cli.progress import progress
 from verify.cli.questions import answer_data, answer_line, question, text_of
 from verify.cli.status import FAILED, PASSED
-from verify.cli.values import count, size
+from verify.cli.values import count, memory, size
 from verify.cli.written_files import check_folder
 
 if TYPE_CHECKING:  # which import torch, or take a second to import
@@ -99,6 +99,15 @@ def add_facts(commands: Commands) -> None:
         ),
     )
     add_checks(parser, "none")
+    parser.add_argument(
+        "--shard-bytes",
+        type=memory,
+        metavar="BYTES",
+        help=(
+            "with --by none and --save: write the model in shards of at most so many bytes, such"
+            " as 5GB, without holding its tables; `check` then proves it (docs/scale.md)"
+        ),
+    )
     parser.set_defaults(run=_run_facts)
 
 
@@ -108,6 +117,11 @@ def _run_facts(options: argparse.Namespace) -> int:
         construction(options.construction)  # a missing one is reported before the table is read
     if options.spare_answers is not None and options.spare_entities is None:
         raise InputError("--spare-answers says how many of --spare-entities; give both")
+    if options.shard_bytes is not None and (options.by != "none" or options.save is None):
+        raise InputError(
+            "--shard-bytes writes a model that is not held, so that it takes --by none and --save"
+            " FOLDER; `check FOLDER` then proves it"
+        )
     if options.many == "set":
         raise InputError(f"sets of answers are built by another command: sets {options.file}")
     facts = _with_spare(read(options).table(), options.spare_entities, options.spare_answers)
@@ -181,11 +195,17 @@ def _options_of(entry: Construction, lengths: list[int]) -> dict[str, int]:
 def _built(
     entry: Construction, facts: FactTable, lengths: list[int], options: argparse.Namespace
 ) -> FactModel:
-    """Build the model, and save it where that is asked for; nothing is verified."""
-    from constructions.saved.folder import save
-    from verify.cells.verifying import build
+    """Build the model, and save it where that is asked for; nothing is verified. In shards it is
+    written without being held.
+    """
+    from constructions.saved.folder import load, save
+    from verify.cells.verifying import build, planned
 
     given = _options_of(entry, lengths)
+    if options.shard_bytes is not None:
+        plan = planned(entry, facts, lengths[-1], given, options.dtype)
+        save(plan, options.save, shard_bytes=options.shard_bytes)
+        return load(options.save, entry, mapped=True)
     model = build(entry, facts, lengths[-1], given, options.dtype)
     if options.save is not None:
         save(model, options.save)

@@ -86,9 +86,11 @@ def proof_for_card(folder: Path, proven: Proven, sample: Sample | None) -> str:
     """
     from constructions.saved import form_manifest
     from constructions.saved.form_folder import is_form
-    from constructions.saved.manifest import WEIGHTS, digest
+    from constructions.saved.manifest import NAME, WEIGHTS, digest
 
     weights = form_manifest.WEIGHTS if is_form(folder) else WEIGHTS
+    if not (folder / weights).exists():  # in shards, all of which the manifest names
+        weights = NAME
     lines = [check_line(proven, sample)]
     if proven.verdict == "PASS":
         lines.append(margin_line(proven))
