@@ -123,9 +123,9 @@ def test_as_many_kinds_of_rows_as_there_may_be(monkeypatch):
 
 def test_a_folder_is_read_as_its_files_are(tmp_path, monkeypatch):
     """Files are opened for reading alone; one may be empty."""
+    files = files_of(selector(FactTable([[1, 0, -1]])))
     modes, memmap = [], np.memmap
     monkeypatch.setattr(np, "memmap", lambda *given: modes.append(given[2:]) or memmap(*given))
-    files = files_of(selector(FactTable([[1, 0, -1]])))
     for empty in ({}, {"facts_tsv": b""}):
         files = resealed(files, **empty)
         for name, data in files.items():

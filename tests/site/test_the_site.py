@@ -118,7 +118,7 @@ def pages_of_the_reference_but_facts():
 def test_every_figure_stands_in_the_gallery_with_its_command():
     gallery = (ROOT / "docs/gallery.md").read_text()
     figures = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.svg")}
-    shown = re.findall(r"^!\[[^\]]+\]\((\S+)\)\n\n`(python .*?)`", gallery, re.M)
+    shown = re.findall(r"^!\[[^\]]+\]\((\S+)\)\n\n`(python [^`]*)`", gallery, re.M)
     assert {figure for figure, _ in shown} == figures
     for figure, command in shown:
         assert figure.rpartition("/")[2] in command, figure

@@ -8,7 +8,6 @@ numpy wraps silently. So every product is bounded before it is taken, and every 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -87,6 +86,7 @@ class Matrix:
         there = self.dense != 0
         self.terms = int(np.count_nonzero(there, axis=1).max(initial=0))
         self.reads, self.writes = there.any(axis=0), there.any(axis=1)
+        self._sorted: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     @property
     def grain(self) -> int:
@@ -94,16 +94,17 @@ class Matrix:
         every_bit = int(np.bitwise_or.reduce(self.absolute, axis=None))
         return every_bit & -every_bit or 1
 
-    @cached_property
     def _by_column(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The nonzero entries column by column: (where each column starts, row, value)."""
-        columns, rows = np.nonzero(self.dense.T)
-        counts = np.bincount(columns, minlength=self.dense.shape[1])
-        return np.append(0, np.cumsum(counts)), rows, self.dense[rows, columns]
+        if self._sorted is None:
+            columns, rows = np.nonzero(self.dense.T)
+            starts = np.cumsum(np.bincount(columns, minlength=self.dense.shape[1]))
+            self._sorted = np.append(0, starts), rows, self.dense[rows, columns]
+        return self._sorted
 
     def entries(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """All nonzero entries of the given columns: (which of them, row, value)."""
-        starts, rows, values = self._by_column
+        starts, rows, values = self._by_column()
         count = starts[columns + 1] - starts[columns]
         few(int(count.sum()))
         which = np.repeat(np.arange(len(columns)), count)
