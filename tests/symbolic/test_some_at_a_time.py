@@ -3,6 +3,7 @@ a time: what it finds is what it finds of all at once.
 """
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -177,3 +178,15 @@ def test_no_partial_sum_is_above_the_peak(case):
     for node in nodes:
         for matrix, read in zip(matrices, by_hand(const, terms, matrices, node), strict=False):
             assert (np.abs(read) @ np.abs(matrix.astype(int)).T).max() <= made.peak()
+
+
+def test_amounts_of_shared_units_are_limited_in_all_rows_together(monkeypatch, request):
+    files = files_of(built("key_value_grid", 12))
+    monkeypatch.setattr(units, "MOST_AMOUNTS", 0)
+    refused = check_files(files, "symbolic")
+    total = int(re.search(r"take (\d+) amounts", refused.reason)[1])
+    assert (refused.verdict, total > 100) == ("UNKNOWN", True)
+    request.getfixturevalue("one_at_a_time")
+    for most, verdict in ((total, "PASS"), (total - 1, "UNKNOWN")):
+        monkeypatch.setattr(units, "MOST_AMOUNTS", most)
+        assert check_files(files, "symbolic").verdict == verdict

@@ -69,6 +69,7 @@ class Run:
         moved: bool (d,), the columns that a layer has written.
         stale: bool (d,), the columns of which nothing is known.
         error: how far the stream may be from its limit, in any column (Lemma S16).
+        shared: how many amounts the units of a layer that several nodes share have taken.
     """
 
     setting: Setting
@@ -80,6 +81,7 @@ class Run:
     moved: np.ndarray
     stale: np.ndarray
     error: Fraction = Fraction(0)
+    shared: int = 0
 
     def read(self, x: Values, matrix: Matrix, what: str) -> Values:
         """The matrix times the stream, if it may read that."""

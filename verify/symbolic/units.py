@@ -49,6 +49,7 @@ def _through(run: Run, x: Values, matrices: list[Weights], i: int) -> Values:
     """
     matrix, (n_out, n_in) = matrices[i], matrices[i].shape
     few(len(x.const) * n_out)
+    run.shared = 0
     const, terms = np.zeros((len(x.const), n_out), np.int64), []
     for rows, part in matrix.pieces(max(1, AT_ONCE // max(1, len(x.at), n_in))):
         if not i:
@@ -112,10 +113,10 @@ def _of_many_nodes(run: Run, x: Values, many: np.ndarray, n_variables: np.ndarra
     chosen = np.zeros(x.const.size, dtype=bool)
     chosen[unit.at] = (unit.most > 0) & unit.own & ~unit.sharp
     found: np.ndarray = many & chosen[x.at]
-    amounts = np.count_nonzero(found) * len(run.setting.books.numbers[run.now.node()[1]])
-    if amounts > MOST_AMOUNTS:
+    run.shared += np.count_nonzero(found) * len(run.setting.books.numbers[run.now.node()[1]])
+    if run.shared > MOST_AMOUNTS:
         raise Undecided(
-            f"units that several nodes share take {amounts} amounts; this checker writes"
+            f"units that several nodes share take {run.shared} amounts; this checker writes"
             f" {MOST_AMOUNTS}"
         )
     return found
