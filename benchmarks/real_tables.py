@@ -193,6 +193,7 @@ TABLES = {
     "nations, number": Table(triples_of("nations"), ("uk embassy 1",), NUMBER),
     "nations, set": Table(triples_of("nations"), ("uk embassy",), SET),
     "umls, number": Table(triples_of("umls"), ("virus causes 1",), NUMBER, "scalar_selector"),
+    "umls, set": Table(triples_of("umls"), ("virus causes",), SET, by="kernel"),
     "kinships, number": Table(triples_of("kinships"), ("person1 term1 1",), NUMBER),
     "kinships, set": Table(triples_of("kinships"), ("person1 term1",), SET),
     "graph, number": Table(graph, ("m0 p0 1",), NUMBER, "sparse_selector", "kernel"),

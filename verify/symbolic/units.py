@@ -33,9 +33,8 @@ def mlp(run: Run, x: Values, matrices: list[Weights]) -> tuple[Values, Amounts |
             break
         hidden = _through(run, hidden, matrices, i)
         sizes = hidden.sizes(run.now.top)
-    run.error *= 1 + math.prod(
-        matrix.norm for matrix in matrices
-    )  # ReLU is 1-Lipschitz: Lemma S16
+    # ReLU is 1-Lipschitz: Lemma S16
+    run.error *= 1 + math.prod(matrix.norm for matrix in matrices)
     run.moved |= matrices[-1].writes
     if amounts is None:
         x = x.plus(hidden.const, hidden.at, hidden.key, hidden.coef)
@@ -113,7 +112,8 @@ def _of_many_nodes(run: Run, x: Values, many: np.ndarray, n_variables: np.ndarra
     chosen = np.zeros(x.const.size, dtype=bool)
     chosen[unit.at] = (unit.most > 0) & unit.own & ~unit.sharp
     found: np.ndarray = many & chosen[x.at]
-    run.shared += np.count_nonzero(found) * len(run.setting.books.numbers[run.now.node()[1]])
+    nodes = len(run.setting.books.numbers[run.now.node()[1]])
+    run.shared += int(np.count_nonzero(found)) * nodes
     if run.shared > MOST_AMOUNTS:
         raise Undecided(
             f"units that several nodes share take {run.shared} amounts; this checker writes"
