@@ -63,7 +63,8 @@ def test_a_saved_plan_has_the_bytes_of_the_model_that_it_builds(tmp_path_factory
     file = data.draw(st.sampled_from(weight_files(contents(folder / "planned"))))
     turn_a_byte(folder / "planned" / file)
     assert check(folder / "planned").verdict == "FAIL"
-    with pytest.raises(InputError, match="SHA-256"):
+    # a shard of tensors that hold nothing is all header
+    with pytest.raises(InputError, match=r"SHA-256|is refused by safetensors"):
         load(folder / "planned")
 
 

@@ -82,6 +82,8 @@ def _as_written(
                 cells = text.removesuffix("\n").replace("\n", "\t").split("\t")
                 ids = (entities, relations, entities)
                 parts.append(np.array([[ids[i][name] for name in cells[i::3]] for i in range(3)]))
+        if len(parts) == 1:  # a table without facts is saved as a tensor
+            return None
         table = table_of(np.concatenate(parts, axis=1).T, names)
         with path.open("rb") as file:
             lines = fact_lines(table)
