@@ -160,7 +160,7 @@ def test_answer_takes_names_ids_and_arrays(name):
         model.answer("Ann", ["mothr"])
     with pytest.raises(InputError, match="entity 9 does not exist"):
         model.answer(9, [0])
-    with pytest.raises(InputError, match="paths of 1 relations; got 2"):
+    with pytest.raises(InputError, match="paths of 1 relation; got 2"):
         model.answer("Ann", ["mother", "mother"])
     with pytest.raises(InputError, match="got 0"):
         model.answer("Ann", np.empty(0, dtype=int))

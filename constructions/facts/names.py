@@ -138,7 +138,7 @@ def _difference(name: str, other: str) -> str | None:
     shared = min(len(name), len(other))
     at = next((i for i in range(shared) if name[i] != other[i]), shared)
     here, there = name[at : at + 1], other[at : at + 1]
-    if (here + there).isascii() and " " not in (here, there):
+    if (here + there).isascii() and (" " not in (here, there) or not here):
         return None
     return f"character {at + 1} is {_described(there)} there, not {_described(here)}"
 

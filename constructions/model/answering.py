@@ -306,7 +306,8 @@ class Answering(Traced):
         """Raise InputError unless it answers paths of so many relations."""
         if hops not in self.path_lengths:
             wanted = f"1 to {self.hops}" if self.hops_per_token else f"{self.hops}"
-            raise InputError(f"this model answers paths of {wanted} relations; got {hops}")
+            of = "relation" if wanted == "1" else "relations"
+            raise InputError(f"this model answers paths of {wanted} {of}; got {hops}")
 
     def _placed(self, tokens: NDArray[np.int64]) -> Tensor:
         """As a tensor beside the weights."""

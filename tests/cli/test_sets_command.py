@@ -25,7 +25,7 @@ def test_sets_are_built_proven_asked_and_saved(family, tmp_path, capsys):
     assert main([*words, *places]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-3:] == [
-        "PASS: 6 sets of 3 answers",
+        "PASS: 6 sets, 3 answers in all",
         "Ann child -> Beth, Carla",
         "Carla child -> (no answer)",
     ]
@@ -51,7 +51,7 @@ def test_a_refuted_proof_of_sets_ends_with_1(family, monkeypatch, capsys):
     right = folder.step_tables
     monkeypatch.setattr(folder, "step_tables", lambda *sizes: np.roll(right(*sizes), 1, axis=2))
     assert main(["sets", str(family)]) == 1
-    assert "FAIL: 6 sets of 3 answers: the logit of token" in capsys.readouterr().out
+    assert "FAIL: 6 sets, 3 answers in all: the logit of token" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -90,4 +90,11 @@ def test_defects_of_a_file_of_sets_are_reported_as_of_others(tmp_path, capsys):
 def test_repeated_lines_are_counted(tmp_path, capsys):
     (tmp_path / "twice.tsv").write_text(FAMILY + FAMILY)
     assert main(["sets", str(tmp_path / "twice.tsv")]) == 0
-    assert "3 repeated lines" in capsys.readouterr().out
+    assert "3 repeated facts" in capsys.readouterr().out
+
+
+def test_models_of_sets_are_not_compared(family, tmp_path, capsys):
+    folder = tmp_path / "sets"
+    assert main(["sets", str(family), "--save", str(folder)]) == 0
+    assert main(["diff", str(folder), str(folder)]) == 2
+    assert "writes sets of answers, which diff does not compare" in capsys.readouterr().err

@@ -78,7 +78,7 @@ def test_options_of_a_construction_are_taken(capsys):
         (["show", "model", "Paris capita"], "no relation is named 'capita'"),
         (["show", "model", "9 capital"], "no entity is named '9'"),
         (["show", "model", "-N", "5"], "is a saved model, which has its sizes"),
-        (["show", "model", "France capital capital"], "paths of 1 relations; got 2"),
+        (["show", "model", "France capital capital"], "paths of 1 relation; got 2"),
         (["show", "selector", "-k", "2"], "answers one hop"),
         (["show", "selector", "--plot", "x.jpg"], "ends in .svg, .png or .pdf"),
         (["show", "selector", "--plot", "no/x.svg"], "existing folder"),

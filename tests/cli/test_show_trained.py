@@ -85,7 +85,7 @@ def test_a_basis_is_fitted_to_what_has_none_or_is_asked_for(words, lines, show):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["rounded", "e4 r1 r0"], "paths of 1 relations; got 2"),
+        (["rounded", "e4 r1 r0"], "paths of 1 relation; got 2"),
         (["rounded", "e400 r1"], "no entity is named 'e400'"),
         (["rounded", "-N", "5"], "is a saved model, which has its sizes"),
         (["form", "-R", "5"], "is a saved model, which has its sizes"),

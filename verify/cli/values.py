@@ -151,7 +151,9 @@ def memory(text: str) -> int:
     except ValueError:
         value = 0
     if not 1 <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"{_shown(text)} is no number of bytes, such as 16GiB")
+        raise argparse.ArgumentTypeError(
+            f"{_shown(text)} is no number of bytes, such as 16GiB, 500MB or 2e9"
+        )
     return int(value)
 
 

@@ -14,7 +14,7 @@ from constructions.facts.table import FactTable
 from constructions.files.undisturbed import undisturbed
 from constructions.guards.errors import InputError
 from constructions.saved.agreement import require_contents, require_files
-from constructions.saved.manifest import QUERIES, read_manifest
+from constructions.saved.manifest import QUERIES, holds_sets, read_manifest
 from constructions.saved.reading import read_facts
 from verify.checking.check import check
 from verify.kernel.verdict import Verdict as Proven
@@ -48,7 +48,7 @@ def proven_table(folder: Path, by: str = "auto") -> ProvenTable:
         by: the checker that is asked, see `verify.checking.check`.
 
     Raises:
-        InputError: it is no such folder, or not as it was saved.
+        InputError: it is no such folder, not as it was saved, or of a model that writes sets.
     """
 
     def both() -> ProvenTable:
@@ -56,6 +56,11 @@ def proven_table(folder: Path, by: str = "auto") -> ProvenTable:
         manifest = read_manifest(folder)
         require_files(folder, manifest["files"])
         require_contents(folder, manifest)
+        if holds_sets(manifest):
+            raise InputError(
+                f"{folder}: writes sets of answers, which diff does not compare; it takes models"
+                " that answer paths"
+            )
         facts = read_facts(folder, manifest)
         longest, writes = manifest["sizes"]["hops"], len(manifest["specials"]) > 1
         lengths = range(1 if writes else longest, longest + 1)

@@ -222,7 +222,8 @@ def _read_lines(
     text = read_text(files["facts.tsv"], "facts.tsv")
     entity_ids = {name: i for i, name in enumerate(names[:n])}
     relation_ids = {name: i for i, name in enumerate(names[n : n + n_relations])}
-    found, start = [], 0
+    found: list[np.ndarray] = []
+    start = 0
     while not found or start < len(text):
         stop = text.find("\n", start + READ_AT_ONCE) + 1 or len(text)
         found.append(_read_some_lines(text[start:stop], entity_ids, relation_ids))

@@ -71,7 +71,7 @@ def add_update(commands: Commands) -> None:
         metavar="FILE",
         help=(
             "a fact file of facts that are to be there no more, each with the object that it has;"
-            " one that is not there is passed over"
+            " a subject without an object for the relation is passed over, another object refused"
         ),
     )
     parser.add_argument(

@@ -13,7 +13,7 @@ from constructions.entry import Construction
 from constructions.facts.answers import MISSING
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError
-from constructions.guards.wording import counted
+from constructions.guards.wording import counted, printable
 from verify.cells.decided_by import proven_beside
 from verify.cli.commands.cells import say_cell, say_way
 from verify.cli.commands.importing import add_reading, read
@@ -31,8 +31,7 @@ if TYPE_CHECKING:  # which import torch, or take a second to import
     from verify.cells.results import CellResult
 
 NOT_VERIFIED = (
-    "not verified (--by none): the model was built, no query was run and nothing is proven; what"
-    " follows is what the model says"
+    "not verified (--by none): the model was built, no query was run and nothing is proven"
 )
 EXAMPLES = """examples:
   python -m verify facts family.tsv --ask "Alice mother mother" --save family-model
@@ -281,7 +280,10 @@ def _report(
         say_way(results[-1], options.save)
         say_verdict(summary(results, len(results), sum(result.seconds for result in results)))
     else:
-        say(NOT_VERIFIED)
+        say(NOT_VERIFIED + ("; what follows is what the model says" if questions else ""))
+        if options.save is not None:
+            folder = printable(str(options.save))
+            say(f"{folder}: written; python -m verify check {folder} proves it")
     answers = _answers(models, questions)
     write_cells(options.json, options.csv, results, len(results), answers)
     unverified = options.by == "none"  # as asked

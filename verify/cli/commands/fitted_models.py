@@ -14,6 +14,7 @@ from constructions.asking.readings import Reading
 from constructions.catalogue import CATALOGUE
 from constructions.facts.answers import MISSING
 from constructions.guards.errors import InputError
+from constructions.guards.wording import counted
 from verify.cli.commands.own import builder_of
 from verify.cli.progress import progress
 from verify.cli.questions import question
@@ -67,7 +68,8 @@ class Fittable:
         """The numbers of a question's subject and relation. Raises as `asked`."""
         if len(asked.path) != self.hops:
             raise InputError(
-                f"the model answers paths of {self.hops} relations; got {len(asked.path)}"
+                f"the model answers paths of {counted(self.hops, 'relation')}; got"
+                f" {len(asked.path)}"
             )
         subject = self.facts.entity_name(asked.subject)
         relation = " ".join(map(self.facts.relation_name, asked.path))

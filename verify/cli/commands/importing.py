@@ -117,7 +117,7 @@ def read(options: argparse.Namespace) -> Imported:
         inverse_of(options.inverse),
     )
     found = imported(options.file, asked)
-    repeats = f", {found.repeats} repeated lines" if found.repeats else ""
+    repeats = f", {found.repeats} repeated facts" if found.repeats else ""
     say(f"{options.file}: {found.sizes()}{repeats}")
     missing = f"; {counted(found.missing, 'empty value')}" if found.missing else ""
     for line in [*([found.said + missing] if found.said else []), *found.changes]:

@@ -104,8 +104,8 @@ def _run_sets(options: argparse.Namespace) -> int:
         say(line)
     reason = next(iter([*found.faults(), *found.doubts()]), "")
     say_verdict(
-        f"{found.verdict}: {shortened(facts.n_queries())} sets of {shortened(facts.n_facts)}"
-        f" answers" + (reason and f": {reason}")
+        f"{found.verdict}: {shortened(facts.n_queries())} sets, {shortened(facts.n_facts)} answers"
+        " in all" + (reason and f": {reason}")
     )
     answers = _answers(model, questions)
     write_text(options.json, lambda: json.dumps(_as_json(facts, found, answers), indent=1) + "\n")
