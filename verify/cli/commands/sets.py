@@ -36,9 +36,10 @@ def add_sets(commands: Commands) -> None:
         "sets",
         help="verify a table in which a subject has several answers to a relation, and ask it",
         description=(
-            "Builds a model that writes all answers to a subject and a relation, in the order of\n"
-            "their ids, then END; proves from the saved weights that every set is written right;\n"
-            "and holds sizes and bits against formulas and the bound. See docs/your-table.md."
+            "Builds a model that writes all answers to a subject and a relation, in the order in\n"
+            "which the table has them first, then END; proves from the saved weights that every\n"
+            "set is written right; and compares sizes and bits with the formulas and the bound.\n"
+            "See docs/your-table.md."
         ),
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
