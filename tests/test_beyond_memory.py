@@ -10,12 +10,11 @@ table (2^18 numbers), the rows that a sample multiplies (2^24 numbers). Together
 20 MiB. So the weights, however large, add no page: the control keeps theirs.
 """
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import pytest
+from benchmark_programs import program_of
 
 ENTITIES, RELATIONS = 150_000, 64
 AT_ONCE = 2**24 + 2 * 2**22 + 2 * 2 * 2**18 + 2 * 2**24
@@ -44,11 +43,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def program():
     """`benchmarks/beyond_memory.py`."""
-    path = Path(__file__).parents[1] / "benchmarks" / "beyond_memory.py"
-    spec = importlib.util.spec_from_file_location("beyond_memory", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program_of("beyond_memory")
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,13 @@
 """Memory while a model is built, saved, loaded and proven: at most 1.5 times its weights."""
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
+from benchmark_programs import program_of
 
 MOST = 1.5
 SIZE = 300 * 10**6
+STEPS = ("build", "load", "check")
 
 pytestmark = [
     pytest.mark.long,
@@ -18,14 +18,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def program():
     """`benchmarks/memory.py`."""
-    path = Path(__file__).parents[1] / "benchmarks" / "memory.py"
-    spec = importlib.util.spec_from_file_location("memory_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-STEPS = ("build", "load", "check")
+    return program_of("memory")
 
 
 @pytest.mark.parametrize(

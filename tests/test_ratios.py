@@ -1,21 +1,12 @@
 """`benchmarks/ratios.py`: what it prints, and that what fails is no row."""
 
-import importlib.util
-import sys
-
 import pytest
-from own_files import ROOT
+from benchmark_programs import program_of
 
 
 @pytest.fixture(scope="module")
 def program():
-    """The script, which is no module of a package."""
-    path = ROOT / "benchmarks" / "ratios.py"
-    spec = importlib.util.spec_from_file_location("ratios_benchmark", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where its dataclasses look
-    spec.loader.exec_module(module)
-    return module
+    return program_of("ratios")
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """What the benchmark of sparse tables refuses, and how it ends when it is interrupted."""
 
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from benchmark_programs import program_of
 
 PROGRAM = Path(__file__).resolve().parent.parent / "benchmarks" / "sparse.py"
 
@@ -21,8 +21,7 @@ PROGRAM = Path(__file__).resolve().parent.parent / "benchmarks" / "sparse.py"
     ],
 )
 def test_it_ends_in_words(monkeypatch, capsys, options, status, said):
-    spec = spec_from_file_location("benchmark_of_sparse_tables", PROGRAM)
-    spec.loader.exec_module(program := module_from_spec(spec))
+    program = program_of(PROGRAM.stem)
     monkeypatch.setattr(program, "twenty_tables", Mock(side_effect=KeyboardInterrupt))
     monkeypatch.setattr(sys, "argv", ["sparse", *options.split()])
     with pytest.raises(SystemExit) as ended:

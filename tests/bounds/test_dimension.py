@@ -2,15 +2,14 @@
 it, and what lies below it.
 """
 
-import importlib.util
 import itertools
 import math
 import re
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from benchmark_programs import program_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_files import ROOT
@@ -185,12 +184,7 @@ def test_rows_of_digits_attain_it_where_digits_divide_the_bits():
 
 @pytest.fixture(scope="module")
 def benchmark():
-    spec = importlib.util.spec_from_file_location("dimension", ROOT / "benchmarks/dimension.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+    return program_of("dimension")
 
 
 def test_no_point_of_the_picture_lies_below_the_bound(benchmark):

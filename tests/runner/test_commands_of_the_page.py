@@ -26,10 +26,10 @@ def test_its_words_are_read(command):
 
 @pytest.mark.long
 def test_its_python_is_run_and_goes_on(tmp_path):
-    (program,) = python_of("docs/scale.md")
-    (tmp_path / "program.py").write_text(program)
-    for _ in range(2):
-        subprocess.run([sys.executable, "program.py"], cwd=tmp_path, check=True)
+    beyond_memory, from_a_journal = python_of("docs/scale.md")
+    for number, program in enumerate([beyond_memory, from_a_journal, from_a_journal]):
+        (tmp_path / f"program{number}.py").write_text(program)
+        subprocess.run([sys.executable, f"program{number}.py"], cwd=tmp_path, check=True)
     lines = (tmp_path / "cells.journal").read_text().splitlines()
     assert sum(line.startswith('{"done":') for line in lines) == 3
 

@@ -29,7 +29,7 @@ def unembed(run: Run, x: Values, at_hand: int, end: bool) -> Margins:
     to, where columns spell it, else because the unembedding holds that node's token in its row for
     these letters. With `end` no letter was left, and the answer is END.
 
-    Cases that cannot be told apart are tried once (Lemma S15).
+    Cases that cannot be distinguished are tried once (Lemma S15).
     """
     groups = _groups(run, x, at_hand, end)
     differ, beside = _read_rows(run, groups)
@@ -133,11 +133,11 @@ def _read_rows(run: Run, groups: Groups) -> tuple[set[tuple[bytes, ...]], int]:
         rows = integers(held[:, beside.columns], "unembedding.weight")
         known = not rows[:, stale[beside.columns]].any()
         require(known, "decoder: reads a column of which nothing is known", Unmet)
-        told = any(
+        distinguished = any(
             product(rows[:, on[beside.columns]], table[:, on].T).any()
             for on, table in beside.apart
         )
-        require(not told, "decoder: tells letters apart that are not at hand", Unmet)
+        require(not distinguished, "decoder: tells letters apart that are not at hand", Unmet)
         bits, differ = held.view(f"u{held.itemsize}"), set()
         for name, parts in together.items():
             for columns, width in parts if len(groups[name]) > 1 else ():

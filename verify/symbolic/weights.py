@@ -25,6 +25,7 @@ class Weights:
 
     def __init__(self, stored: np.ndarray, name: str):
         self._stored, self._name = stored, name
+        self._whole: Matrix | None = None  # kept where it is small, since each run reads it
         self.shape: tuple[int, int] = stored.shape
         parts = [(part.norm, part.terms, part.writes) for _, part in self.pieces()]
         norms, terms, writes = zip(*parts, strict=True) if parts else ([0], [0], [np.zeros(0)])
@@ -37,6 +38,11 @@ class Weights:
         """
         n_out, n_in = self.shape
         some = rows or max(1, AT_ONCE // max(1, n_in))
+        if n_out <= some and n_out * n_in <= AT_ONCE:
+            if n_out:
+                self._whole = self._whole or Matrix(integers(self._stored, self._name))
+                yield slice(0, n_out), self._whole
+            return
         for start in range(0, n_out, some):
             here = slice(start, min(n_out, start + some))
             part = Matrix(integers(self._stored[here], self._name))
