@@ -85,4 +85,5 @@ class Amounts:
 
     def _note(self, i: int, found: np.ndarray) -> None:
         """Values may be so large."""
-        self.sizes[i] = np.maximum(self.sizes[i], np.abs(found).max(axis=(0, 1)))
+        largest = np.maximum(found.max(axis=(0, 1)), -found.min(axis=(0, 1)))
+        self.sizes[i] = np.maximum(self.sizes[i], largest)

@@ -57,6 +57,8 @@ def rebase(
     x, amounts = _apart(run, x, amounts)
     same = _already_there(run, x, length, claimed, new)
     beside = _Beside.of(run, x, amounts, new.length < 0)
+    if amounts is None and (len(beside.at) or not same.all()):
+        amounts = Amounts(Values(np.zeros_like(x.const)), model.d)
     for nodes, added in _written(run, x, amounts):
         differs = claimed.only(~same | added[claimed.at].any(axis=1))
         if (new.base[differs.column] != 2).any():
@@ -163,13 +165,14 @@ def _written(
     run: Run, x: Values, amounts: Amounts | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Every node that may be at hand, some at a time, and what is added there at every place:
-    int64 (places, nodes).
+    int64 (places, nodes). Nothing, where there is nothing to look at.
     """
+    if amounts is None:
+        return
     books, model = run.setting.books, run.setting.model
     spelled, own = run.now.node()
     every = np.arange(model.n + 1) < model.n + model.some_missing
     nodes = np.flatnonzero(books.numbers[own] >= 0 if spelled else every)
-    amounts = amounts or Amounts(Values(np.zeros_like(x.const)), model.d)
     for some, added in amounts.of(nodes):
         yield nodes[some], added.transpose(0, 2, 1).reshape(-1, len(nodes[some]))
     written = added_up(run.sizes(x), amounts.sizes[-1])
