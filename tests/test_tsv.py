@@ -29,7 +29,7 @@ from constructions import FactFileError, FactTable, InputError, load, save, sele
 from constructions.facts import fact_reader
 from constructions.facts.defects import MAX_DEFECTS_SHOWN
 from constructions.facts.tsv import read_tsv
-from constructions.saved import reading
+from constructions.saved import reading, saved_facts
 from verify.__main__ import main
 from verify.checking.check import check, check_files
 from verify.reading import stored
@@ -219,7 +219,10 @@ def test_the_grammar_of_the_page_says_the_same_of_each_table():
     assert [name for name, (raw, said, _) in GOOD.items() if stated(raw) != said] == []
 
 
-def test_all_readers_agree_on_random_files(tmp_path):
+@pytest.mark.parametrize("at_once", [2**20, 5])
+def test_all_readers_agree_on_random_files(at_once, tmp_path, monkeypatch):
+    for reader in (stored, saved_facts):
+        monkeypatch.setattr(reader, "READ_AT_ONCE", at_once)
     seed = random.getrandbits(32)
     found = compare(900, seed, tmp_path)
     for kind in ("file: ", "folder: ", "folder: tensor ", "sets: "):

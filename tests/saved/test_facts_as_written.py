@@ -1,4 +1,4 @@
-"""`facts.tsv` of a folder: what is compared as a whole, and what the reader of fact files says of
+"""`facts.tsv` of a folder: what is read as it was written, and what the reader of fact files says of
 all else, are the same.
 """
 
@@ -90,6 +90,7 @@ def test_facts_as_they_were_saved_need_no_reader_of_lines(
         raise AssertionError("the file was read line by line")
 
     monkeypatch.setattr(saved_facts, "read_tsv", refused)
+    monkeypatch.setattr(saved_facts, "READ_AT_ONCE", 5)
     table = make(0) if many else FactTable(functions(0).answers, list("abcdef"), list("rst"))
     lines = [line for line in tsv.fact_lines(table) if not line.startswith("#")]
     if many:
