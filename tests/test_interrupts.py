@@ -59,6 +59,36 @@ threading.Thread(target=interrupt, args=(float(sys.argv.pop(1)),), daemon=True).
 sys.exit(process())
 """
 
+# Interrupts itself at the first call of a function of this name, and after every text that is then
+# written to standard error.
+ONCE_MORE = """
+import signal, sys
+from verify.__main__ import process
+
+name, again = sys.argv.pop(1), False
+
+def begin(frame, event, argument):
+    global again
+    if event == "call" and frame.f_code.co_name == name:
+        sys.setprofile(None)
+        again = True
+        signal.raise_signal(signal.SIGINT)
+
+class Stderr:
+    def write(self, text):
+        sys.__stderr__.write(text)
+        sys.__stderr__.flush()
+        if again:
+            signal.raise_signal(signal.SIGINT)
+
+    def flush(self):
+        pass
+
+sys.stderr = Stderr()
+sys.setprofile(begin)
+sys.exit(process())
+"""
+
 
 def interrupted(code, moment, *words, cwd=None):
     # A runner in the background ignores SIGINT, and a child inherits that; a user's shell does
@@ -106,6 +136,15 @@ def test_an_interrupt_at_any_time_ends_workers_too():
             "interrupted\n",
             "interrupted: the cells that were not run are unknown\n",
         ), reported
+
+
+@pytest.mark.parametrize(
+    ("function", "line"),
+    [("say", "interrupted"), ("run_cell", "interrupted: the cells that were not run are unknown")],
+)
+def test_a_second_interrupt_while_the_first_is_reported_is_ignored(function, line):
+    done = interrupted(ONCE_MORE, function, "selector", "-N", "4", "-R", "2")
+    assert (done.returncode, done.stderr) == (130, f"{line}\n")
 
 
 def test_an_interrupt_that_is_to_be_ignored_is_ignored():

@@ -14,8 +14,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 INTERRUPTED = 130
 MODULE, SCRIPT = "python -m verify", "geometric-recall"
@@ -36,28 +35,28 @@ def main(arguments: Sequence[str] | None = None, program: str = MODULE) -> int:
 
         return run(arguments, program)
     except KeyboardInterrupt:
+        from verify.interrupts import ignore_further
+
+        ignore_further()
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
 
 
 def process(program: str = MODULE) -> int:
     """Run the command of this process. An interrupt, at whatever moment, ends it with one line and
-    status 130.
+    status 130, and so do several.
     """
     try:
-        import signal
+        from verify.interrupts import ignore_further, listen
 
-        # else we are meant to ignore it
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            sys.unraisablehook = _unraisable
-            signal.signal(signal.SIGINT, _interrupted)
+        listen(_leave)
         _open_closed_streams()
         try:
             return main(None, program)
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left but to end
+            ignore_further()  # nothing is left but to end
     except KeyboardInterrupt:
-        return _leave()
+        _leave()
 
 
 def script() -> int:
@@ -65,30 +64,9 @@ def script() -> int:
     return process(SCRIPT)
 
 
-def _interrupted(number: int, frame: FrameType | None) -> None:
-    """An interrupt, except while a module is imported: then nothing is there to be tidied up, and
-    the process ends.
-
-    An exception in the middle of an import does not always arrive: extension modules turn it into
-    others, or print it.
-    """
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib."):
-            _leave()
-        frame = frame.f_back
-    raise KeyboardInterrupt
-
-
-def _unraisable(found: Any) -> None:
-    """An interrupt that came where an exception goes nowhere, such as in a destructor."""
-    if isinstance(found.exc_value, KeyboardInterrupt):
-        _leave()
-    sys.__unraisablehook__(found)
-
-
 def _leave() -> NoReturn:
     """End at once. Files are written so that this loses nothing, and workers end with us
-    (`verify.cells.workers`).
+    (`verify.runner.executors`).
     """
     try:
         os.write(2, b"interrupted\n")

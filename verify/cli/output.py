@@ -14,6 +14,8 @@ import textwrap
 from typing import IO
 
 from constructions.guards.wording import printable
+from verify.cli.status import INTERRUPTED
+from verify.interrupts import ignore_further
 
 VERDICTS = ("PASS", "FAIL", "UNKNOWN")
 NO_VERDICT = "not a verdict: "
@@ -74,6 +76,15 @@ def complain(line: str) -> None:
         _print(line, sys.stderr)
     except OSError:
         lead_nowhere(sys.stderr)
+
+
+def complain_interrupted(unknown: str) -> int:
+    """Say once, as the last thing, that a run was interrupted, and what is unknown; returns the
+    exit status.
+    """
+    ignore_further()
+    complain(f"interrupted: {unknown}")
+    return INTERRUPTED
 
 
 def lead_nowhere(stream: IO[str]) -> None:

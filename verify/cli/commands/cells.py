@@ -28,9 +28,17 @@ from verify.cli.commands.options import (
 )
 from verify.cli.commands.own import own_constructions
 from verify.cli.commands.sweeping import check_files
-from verify.cli.output import complain, is_wide, say, say_row, say_text, say_verdict
+from verify.cli.output import (
+    complain,
+    complain_interrupted,
+    is_wide,
+    say,
+    say_row,
+    say_text,
+    say_verdict,
+)
 from verify.cli.progress import progress
-from verify.cli.status import FAILED, INTERRUPTED, PASSED
+from verify.cli.status import FAILED, PASSED
 from verify.cli.values import count, option, size, sizes
 from verify.cli.written_files import check_folder
 
@@ -208,8 +216,7 @@ def conclude(found: Finished[CellResult], seconds: float, options: argparse.Name
     say_verdict(summaries.summary(results, planned, seconds))
     write_cells(options.json, options.csv, results, planned)
     if found.interrupted:
-        complain("interrupted: the cells that were not run are unknown")
-        return INTERRUPTED
+        return complain_interrupted("the cells that were not run are unknown")
     return PASSED if summaries.count(results, planned)["verdict"] == "PASS" else FAILED
 
 

@@ -14,8 +14,8 @@ from verify.cells.sizes import grid
 from verify.cli.commands.long_work import add_running, run
 from verify.cli.commands.options import Commands, add_json, add_plot, add_rows, add_sizes
 from verify.cli.commands.sweeping import check_files, look
-from verify.cli.output import complain, folded, say, say_text
-from verify.cli.status import BAD_INPUT, FAILED, INTERRUPTED, PASSED
+from verify.cli.output import complain, complain_interrupted, folded, say, say_text
+from verify.cli.status import BAD_INPUT, FAILED, PASSED
 from verify.cli.values import count, seeds
 from verify.cli.written_files import write_text
 from verify.learned.experiments.points import REPORTED
@@ -128,8 +128,7 @@ def _compare(works: Sequence[Work], options: argparse.Namespace) -> int:
         write(found, options.plot, look(options))
         say(f"drawn: {options.plot}")
     if finished.interrupted:
-        complain("interrupted: searches that were not run are unknown")
-        return INTERRUPTED
+        return complain_interrupted("searches that were not run are unknown")
     whole = len(finished.results) == finished.planned
     sound = not any(one.lost() or list(one.below()) for one in found)
     return PASSED if whole and sound else FAILED

@@ -14,8 +14,8 @@ from constructions.guards.wording import brief, joined
 from verify.cli.commands.long_work import add_running, run
 from verify.cli.commands.options import SEVERAL, Commands, add_json, add_plot, add_rows
 from verify.cli.commands.sweeping import check_files, look
-from verify.cli.output import complain, folded, say, say_text
-from verify.cli.status import BAD_INPUT, FAILED, INTERRUPTED, PASSED
+from verify.cli.output import complain, complain_interrupted, folded, say, say_text
+from verify.cli.status import BAD_INPUT, FAILED, PASSED
 from verify.cli.values import seeds, sizes
 from verify.cli.written_files import write_text
 from verify.learned.experiments.names import DEFAULT, NAMES
@@ -131,8 +131,7 @@ def _run_learned(options: argparse.Namespace) -> int:
     if options.plot is not None:
         _draw(outcomes.whole, options.plot, look(options))
     if finished.interrupted:
-        complain("interrupted: points that were not run are unknown")
-        return INTERRUPTED
+        return complain_interrupted("points that were not run are unknown")
     done = len(finished.results) == finished.planned
     return PASSED if done and not any(one.lost for one in finished.results) else FAILED
 

@@ -12,9 +12,9 @@ from constructions.guards.wording import joined
 from verify.cli.commands.long_work import Finished, add_running, run
 from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
 from verify.cli.commands.own import builder_of
-from verify.cli.output import complain, folded, say, say_text, say_verdict
+from verify.cli.output import complain_interrupted, folded, say, say_text, say_verdict
 from verify.cli.progress import progress
-from verify.cli.status import FAILED, INTERRUPTED, PASSED
+from verify.cli.status import FAILED, PASSED
 from verify.cli.values import count, margin, size
 from verify.cli.written_files import check_folder, check_writable, write_text
 from verify.queries.evidence import worst
@@ -211,8 +211,7 @@ def conclude(found: Finished[Tally]) -> int:
     say_text(attack_table(tallies))
     say_verdict(attack_verdict(tallies, found.planned - len(found.results)))
     if found.interrupted:
-        complain("interrupted: what the attacks that were not made would do is unknown")
-        return INTERRUPTED
+        return complain_interrupted("what the attacks that were not made would do is unknown")
     passed = worst(tally.verdict for tally in tallies) == "PASS"
     return PASSED if passed and len(found.results) == found.planned else FAILED
 
