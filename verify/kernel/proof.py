@@ -53,8 +53,9 @@ class Position:
     at hand, is `known` plus one row of each table, whichever they are, up to an error.
 
     Attributes:
-        step, left, kinds: which it is, and what the positions up to it hold, see `Model`.
-        rows: of each position, the embeddings of the tokens that it may hold.
+        step, left: which it is, see `Model`.
+        kinds: of each position, which tokens it may hold.
+        rows: of each position, the embeddings of these tokens.
         beside: (d,): bounds on what any of them holds before the first layer.
         at_hand: the positions whose tokens are at hand: a node's, None once letters have been
             applied, then those of letters.
@@ -72,8 +73,8 @@ class Position:
         """Before the first layer it holds its own token and its position (Lemma K2)."""
         # rules.v: start_holds
         self.model, self.noted, self.step, self.left = model, noted, step, left
-        self.rows = [model.rows[kind] for kind in model.kinds(step, left)]
-        here, d = len(self.rows) - 1, model.embedding.shape[1]
+        self.kinds, d = model.kinds(step, left), model.embedding.shape[1]
+        self.rows, here = [model.rows[kind] for kind in self.kinds], len(self.kinds) - 1
         origin = here if step > 1 else 0
         self.at_hand, self.reached = list[int | None]([origin]), np.arange(len(self.rows[origin]))
         self.cases, own = self.reached[:, None], self.rows[origin] * (step > 1)
@@ -170,17 +171,15 @@ class Position:
             alike = (count == 1).all() or (held[ever] == held[ever][0]).all()
             # Lemma K4; heads.v: equal_scores
             require(alike, f"{what}: different keys have one score", Undecided)
-            seen = self.seen(value)
-            mixed, later = self.mixed(seen, chosen, what)
-            added = times(mixed, output)
+            seen = self.seen(value, output)
+            added, later = self.mixed(seen, chosen, what)
             rounded = (added % count).any() or (count & (count - 1)).any()
             require(not rounded, f"{what}: an average of {count.max()} is rounded", Undecided)
             known = small(known + added / count)
-            tables |= {p: small(tables.get(p, 0) + times(seen[p], output)) for p in later}
+            tables |= {p: small(tables.get(p, 0) + seen[p]) for p in later}
             # heads.v: head_within; computed_bounds.v: units_of_leak
             if not chosen.all():
-                added_by = [times(rows, output) for rows in seen]
-                error = upward(error + self.leaks(query, held, scores, added_by))
+                error = upward(error + self.leaks(query, held, scores, seen))
             read = count.max() * self.noted.product(self.beside, value)
             sums, parts = sums + grown(read, output), max(parts, int(count.max()))
             self.noted.sums(read)
@@ -188,16 +187,18 @@ class Position:
         self.noted.sums(sums * parts)
         self.known, self.tables, self.error, self.written = known, tables, error, written
 
-    def seen(self, matrix: Array) -> list[Array]:
-        """The matrix times what each position holds, (tokens, out): in every layer what it holds
-        before the first, as no layer has written what the matrix reads (Lemma K3).
+    def seen(self, *matrices: Array) -> list[Array]:
+        """The matrices, one after another, times what each position holds, (tokens, out): in every
+        layer what it holds before the first, as no layer has written what they read (Lemma K3).
         """
-        at = times(self.model.positions, matrix)
-        return [small(times(rows, matrix) + at[p]) for p, rows in enumerate(self.rows)]
+        of, at = {kind: self.model.rows[kind] for kind in self.kinds}, self.model.positions
+        for matrix in matrices:
+            of, at = {kind: times(rows, matrix) for kind, rows in of.items()}, times(at, matrix)
+        return [small(of[kind] + at[p]) for p, kind in enumerate(self.kinds)]
 
     def mixed(self, seen: list[Array], chosen: Array, what: str) -> tuple[Array, list[int]]:
-        """The sum of the values of chosen positions, (Q, d_v) or less where it is alike; and the
-        positions beside, whose token is not at hand (Lemma K4).
+        """The sum of what chosen positions add, (Q, d) or less where it is alike; and positions
+        beside, whose token is not at hand (Lemma K4).
         """
         # copied_values.v: mean_from_sources
         mixed, later = np.zeros((1, seen[0].shape[1])), list[int]()
