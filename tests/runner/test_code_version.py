@@ -74,6 +74,7 @@ def before(copy, monkeypatch):
         ("verify/cells/dimensions.py", False),
         ("verify/cells/verifying.py", True),
         ("verify/__main__.py", False),
+        ("verify/interrupts.py", False),
         ("verify/notes.txt", False),
         ("tests/new_file.py", False),
     ],

@@ -2,16 +2,15 @@
 
 It changes with any byte of the source files of `constructions`, `bounds` and `verify`, but for
 those that only take words, show results, hand out jobs (`verify.cli`, `verify.runner`,
-`verify.__main__`) and estimate what these take; with the versions of Python, torch and numpy; and
-with a user's own files. Results of another version are not taken for results of this
-one.
+`verify.__main__`, `verify.interrupts`) and estimate what these take; with the versions of Python,
+torch and numpy; and with a user's own files. Results of another version are not taken for results
+of this one.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.metadata
 import importlib.util
 import platform
 import sys
@@ -27,6 +26,7 @@ NOT_DECIDING = (
     "verify/cli",
     "verify/runner",
     "verify/__main__.py",
+    "verify/interrupts.py",
     "verify/attacking/cost.py",
     "verify/cells/cost.py",
     "verify/cells/dimensions.py",
@@ -174,7 +174,9 @@ def _digest(path: Path) -> str:
 
 def _version(library: str) -> str:
     """The version of a library that is installed."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
+        return version(library)
+    except PackageNotFoundError:
         return "of an unknown version"
