@@ -199,7 +199,7 @@ TABLES = {
     "graph, number": Table(graph, ("m0 p0 1",), NUMBER, "sparse_selector", "kernel"),
 }
 HEADER = (
-    "table               MB   facts      N   R  construction        d    MB"
+    "table               MB   facts      N    R  construction        d    MB"
     " read build save prove   ask"
 )
 
@@ -253,7 +253,7 @@ def run(name: str, table: Table, folder: Path) -> Iterator[str]:
     read, build, save_, prove = watch.laps
     yield (
         f"{name:17}{file.stat().st_size / 1e6:5.1f}{facts.n_facts:8}{facts.n_entities:7}"
-        f"{facts.n_relations:4}  {model.construction:15}{model.shape.d_model:6}"
+        f"{facts.n_relations:5}  {model.construction:15}{model.shape.d_model:6}"
         f"{sum(one.stat().st_size for one in saved.iterdir()) / 1e6:6.0f}"
         f"{read:5.1f}{build:6.1f}{save_:5.1f}{prove:6.1f}{asked:6.1f}"
     )
