@@ -6,7 +6,7 @@ import pytest
 from benchmark_programs import program_of
 
 MOST = 1.5
-SIZE = 300 * 10**6
+SIZE, SMALL = 300 * 10**6, 150 * 10**6
 STEPS = ("build", "load", "check")
 
 pytestmark = [
@@ -30,7 +30,8 @@ def program():
     ],
 )
 def test_no_step_takes_more_than_one_and_a_half_times_the_weights(name, steps, program, tmp_path):
-    entities, folder = program.entities_for(program.CASES[name], SIZE), tmp_path / "model"
+    size = SIZE if "save" in steps else SMALL
+    entities, folder = program.entities_for(program.CASES[name], size), tmp_path / "model"
     saved = program.in_a_process("save", name, entities, folder)["bytes"]
     found = {
         step: saved

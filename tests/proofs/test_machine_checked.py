@@ -169,14 +169,16 @@ def test_headline_numbers_are_those_of_python(built):
 
 @needs_coq
 @pytest.mark.long
-@each_folder
-def test_an_independent_checker_finds_no_axiom(proofs, built):
-    folder = built(proofs)
-    project = coq.Project(folder)
-    modules = [f"{project.name}.{file.removesuffix('.v')}" for file in project.files]
+def test_an_independent_checker_finds_no_axiom(built):
+    """All folders at once, since most of its time goes into the libraries that they share."""
+    where, modules = [], []
+    for proofs in PROOFS:
+        folder = built(proofs)
+        project = coq.Project(folder)
+        where += ["-Q", str(folder), project.name]
+        modules += [f"{project.name}.{file.removesuffix('.v')}" for file in project.files]
     done = subprocess.run(
-        ["coqchk", "-silent", "-o", "-Q", ".", project.name, *modules],
-        cwd=folder,
+        ["coqchk", "-silent", "-o", *where, *modules],
         capture_output=True,
         text=True,
         timeout=900,
