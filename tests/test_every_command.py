@@ -85,3 +85,21 @@ def test_every_command_ends_with_0_and_says_what_it_found(command, workshop, cap
 
 def test_there_are_words_for_every_command():
     assert WORDS.keys() == COMMANDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("chek", "no command is named 'chek'; did you mean 'check'?"),
+        ("selecter", "no command is named 'selecter'; did you mean 'selector' or "),
+        ("zzz", "no command is named 'zzz'; python -m verify --help lists them"),
+        ("a\nPASS", r"no command is named 'a\nPASS'; "),
+        ("", "no command is named ''; "),
+    ],
+)
+def test_a_word_that_is_no_command_is_answered_with_those_that_are_close(word, said, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([word, "model"])
+    printed = capsys.readouterr()
+    assert (left.value.code, printed.out) == (2, "")
+    assert printed.err.splitlines()[1].startswith(f"python -m verify: error: {said}")
