@@ -73,7 +73,10 @@ def test_options_of_a_construction_are_taken(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["show", "nothing"], "nor is there such a folder"),
+        (
+            ["show", "nothing"],
+            "no such folder; give the folder of a saved model, or a construction: ",
+        ),
         (["show", "model", "France"], "is a subject and one relation or more; got 1 name"),
         (["show", "model", "Paris capita"], "no relation is named 'capita'"),
         (["show", "model", "9 capital"], "no entity is named '9'"),

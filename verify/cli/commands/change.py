@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from constructions.facts.triples import Row
+from constructions.files.folders import require_folder
 from constructions.guards.errors import InputError
 from constructions.guards.wording import joined
 from constructions.importing.asked import Asked
@@ -218,8 +219,7 @@ def _run_diff(options: argparse.Namespace) -> int:
     check_writable(options.json)
     tables = []
     for folder in (options.old, options.new):
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; give one that save or --save has written")
+        require_folder(folder)
         tables.append(proven_table(folder, options.by))
         say(f"{folder}: {proof_line(tables[-1].proven)}")
     old, new = tables

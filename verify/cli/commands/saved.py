@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from constructions.export import TOOLS
+from constructions.files.folders import require_folder
 from constructions.guards.errors import InputError
 from constructions.guards.wording import joined
 from verify.cli.commands.long_work import Finished, add_running, run
@@ -168,10 +169,7 @@ def _run_check(options: argparse.Namespace) -> int:
     from verify.cli.reports.checks import check_as_json, check_line, margin_line
     from verify.queries.sampled import check_and_sample
 
-    if not options.folder.is_dir():
-        raise InputError(
-            f"{options.folder}: no such folder; give one that save or --save has written"
-        )
+    require_folder(options.folder)
     check_writable(options.json)
     proven, sample = check_and_sample(options.folder, options.by)
     say_verdict(check_line(proven, sample))

@@ -10,7 +10,9 @@ from constructions.asking.readings import Reading
 from constructions.catalogue import CATALOGUE, construction
 from constructions.entry import Construction
 from constructions.facts.set_table import SetTable
+from constructions.files.folders import require_folder
 from constructions.guards.errors import InputError
+from constructions.guards.user_code import is_reference
 from verify.cli.commands.fitted_models import fittable, of_answering
 from verify.cli.commands.options import MADE_BY, Commands, add_own
 from verify.cli.commands.own import builder_of
@@ -159,10 +161,7 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
             f"--with is for the folder of a saved model; {options.what} is built: give"
             " path/file.py:mine in its place"
         )
-    try:
-        entry = construction(options.what)
-    except InputError as error:
-        raise InputError(f"{error}; nor is there such a folder of a saved model") from None
+    entry = _construction(options.what)
     n, r = options.N or ENTITIES, options.R or RELATIONS
     facts = entry.random_facts(n, r, options.seed or 0)
     asked = question(facts, options.query, ids=True) if options.query else None
@@ -171,6 +170,21 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     model = entry.build(facts, hops, given)
     return model, asked or _one_with_an_answer(model, hops)
+
+
+def _construction(what: str) -> Construction:
+    """The construction that is named.
+
+    Raises:
+        InputError: there is none; the message says that there is no such folder of a saved model
+            either, and first.
+    """
+    try:
+        return construction(what)
+    except InputError as error:
+        if not is_reference(what):
+            require_folder(what, f", or a construction: {error}")
+        raise
 
 
 def small_model(entry: Construction) -> tuple[FactModel, Reading]:
