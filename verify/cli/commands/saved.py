@@ -130,8 +130,8 @@ def add_export(commands: Commands) -> None:
             "margin asked for, in whatever order sums are added, and no logit differs more\n"
             "than it may (by 0 where all arithmetic is exact), or not at all (exit status\n"
             "1). The logits are the construction's times a power of two: see --margin. The\n"
-            "tools are extras: pip install '.[transformerlens]', [huggingface], [onnx]. See\n"
-            "docs/export.md."
+            "tools are extras: pip install -c constraints.txt '.[transformerlens]',\n"
+            "[huggingface], [onnx]. See docs/export.md."
         ),
         epilog=(
             "examples:\n"
