@@ -115,13 +115,16 @@ def add_show(commands: Commands) -> None:
 
 
 def _run_show(options: argparse.Namespace) -> int:
-    """Print the table, and draw the picture."""
+    """Print the table, and draw the picture, for which matplotlib may be missing: that is said
+    behind the table, which needs none.
+    """
     from verify.cli.reports.mechanism import table
     from verify.cli.reports.mechanism_picture import draw
-    from verify.cli.reports.pictures import check_picture
+    from verify.cli.reports.pictures import require_format
 
     check_writable(options.plot)
-    check_picture(options.plot)
+    if options.plot is not None:
+        require_format(options.plot)
     found = _found(options)
     say_text(table(found))
     if options.plot is not None:
