@@ -103,3 +103,14 @@ def test_a_word_that_is_no_command_is_answered_with_those_that_are_close(word, s
     printed = capsys.readouterr()
     assert (left.value.code, printed.out) == (2, "")
     assert printed.err.splitlines()[1].startswith(f"python -m verify: error: {said}")
+
+
+@pytest.mark.parametrize("width", [92, 100])
+def test_help_is_as_wide_as_the_terminal_but_for_examples(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([*command.split(), "--help"])
+        for line in capsys.readouterr().out.splitlines():
+            example = line.startswith("  ") and ("python -m verify" in line or ": {" in line)
+            assert len(line) <= (100 if example else width), (command, line)

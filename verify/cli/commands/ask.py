@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constructions.guards.errors import AmbiguousQuestion, InputError, MissingFact, QuestionError
-from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
+from verify.cli.commands.options import MADE_BY, Commands, Paragraphs, add_json, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import complain, say
 from verify.cli.questions import answer_data, answer_line, set_data, set_line, without_quotes
@@ -52,7 +52,7 @@ def add_ask(commands: Commands) -> None:
             "compared with their SHA-256; that all answers are right is what `check` proves."
         ),
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "folder", type=Path, metavar="MODEL", help="a folder, as written by --save or by `save`"

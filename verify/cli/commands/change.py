@@ -15,7 +15,7 @@ from constructions.guards.wording import joined
 from constructions.importing.asked import Asked
 from constructions.importing.facts import Facts
 from constructions.importing.table import imported
-from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
+from verify.cli.commands.options import MADE_BY, Commands, Paragraphs, add_json, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.commands.saved import CHECKERS
 from verify.cli.output import say, say_text, say_verdict
@@ -56,7 +56,7 @@ def add_update(commands: Commands) -> None:
             "if it is not proven."
         ),
         epilog=UPDATE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="as written by --save or by `save`"
@@ -111,7 +111,7 @@ def add_diff(commands: Commands) -> None:
             "are named. Exit status 1 if a model is not proven."
         ),
         epilog=DIFF,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument("old", type=Path, metavar="OLD", help="a saved model")
     parser.add_argument("new", type=Path, metavar="NEW", help="another, of any construction")

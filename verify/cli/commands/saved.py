@@ -11,7 +11,7 @@ from constructions.files.folders import require_folder
 from constructions.guards.errors import InputError
 from constructions.guards.wording import joined
 from verify.cli.commands.long_work import Finished, add_running, run
-from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
+from verify.cli.commands.options import MADE_BY, Commands, Paragraphs, add_json, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import complain_interrupted, folded, say, say_text, say_verdict
 from verify.cli.progress import progress
@@ -139,7 +139,7 @@ def add_export(commands: Commands) -> None:
             "  %(prog)s family-model --to huggingface family-hf\n"
             "  %(prog)s family-model --to onnx family-onnx --json result.json\n"
         ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "folder",

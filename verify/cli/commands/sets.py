@@ -13,7 +13,7 @@ from constructions.guards.wording import counted, shortened
 from constructions.model.asked_sets import ONE_HOP
 from verify.cells.cell import DTYPES
 from verify.cli.commands.importing import add_reading, read
-from verify.cli.commands.options import Commands, add_json
+from verify.cli.commands.options import Commands, Paragraphs, add_json
 from verify.cli.output import say, say_verdict
 from verify.cli.questions import question, set_data, set_line, text_of
 from verify.cli.status import FAILED, PASSED
@@ -42,7 +42,7 @@ def add_sets(commands: Commands) -> None:
             "See docs/your-table.md."
         ),
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "file",

@@ -14,7 +14,7 @@ from constructions.files.folders import require_folder
 from constructions.guards.errors import InputError
 from constructions.guards.user_code import is_reference
 from verify.cli.commands.fitted_models import fittable, of_answering
-from verify.cli.commands.options import MADE_BY, Commands, add_own
+from verify.cli.commands.options import MADE_BY, Commands, Paragraphs, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import say, say_text
 from verify.cli.questions import question
@@ -52,7 +52,7 @@ def add_show(commands: Commands) -> None:
             " beside shuffled facts, stands in the picture (docs/show.md)."
         ),
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "what",
