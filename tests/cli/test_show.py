@@ -134,3 +134,10 @@ def test_without_matplotlib_there_is_the_table_and_an_error_behind_it(
     assert captured.err.startswith("error: --plot needs matplotlib: pip install")
     assert captured.out == shown
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "signed"), [("selector", True), ("scalar_selector", False)])
+def test_signs_of_numbers_are_in_the_legend_where_they_are_in_the_table(name, signed, capsys):
+    assert main(["show", name]) == 0
+    words = capsys.readouterr().out.split()
+    assert ("--" in words, "+-0" in words) == (signed, signed)

@@ -150,8 +150,11 @@ def _lines(facts: SetTable, model: SetModel, found: SetsFound) -> list[str]:
     from verify.cli.reports.checks import margin_line, proof_line
 
     shape, widest = model.shape, int(facts.most.argmax())
+    others = int((facts.most == facts.most[widest]).sum()) - 1
+    also = f" and {counted(others, 'more relation')}" if others else ""
     lines = [
-        f"    at most {int(facts.most.max())} answers ({facts.relation_name(widest)});"
+        f"    at most {counted(int(facts.most[widest]), 'answer')}"
+        f" ({facts.relation_name(widest)}{also});"
         f" {facts.places} places in all",
         f"    d_model {shape.d_model}, d_mlp {shape.d_mlp}, 1 layer, {shape.n_heads} heads,"
         f" {shape.n_positions} positions, {shape.n_parameters():,} parameters",
