@@ -28,6 +28,7 @@ import numpy as np
 import torch
 
 from constructions import CATALOGUE, FactTable
+from constructions.guards.extras import installing
 
 MODELS = ((1, "selector"), (2, "key_value_rows"), (2, "chain_of_thought"))
 """Hops, and a construction."""
@@ -177,7 +178,7 @@ def main() -> None:
                     served = onnx_runtime(model, facts, Path(folder) / name)
                     servers[f"{name}, ONNX Runtime"] = (served, options.questions)
                 except ImportError as error:
-                    missing = f"ONNX Runtime is not measured: {error}; pip install '.[onnx]'"
+                    missing = f"ONNX Runtime is not measured: {error}; {installing('onnx')}"
             found = speeds(servers, texts, wanted, options.repeat)
         reference = max(statistics.median(found[name]) for name in data_bases)
         for name, some in found.items():

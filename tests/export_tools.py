@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from constructions.export import TOOLS, export
+from constructions.guards.extras import installing
 
 PACKAGES = {
     "transformerlens": "transformer_lens",
@@ -27,7 +28,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 def needs(tool):
     missing = find_spec(PACKAGES[tool]) is None and "EXPORT_TOOLS_REQUIRED" not in os.environ
     return pytest.mark.skipif(
-        missing, reason=f"{PACKAGES[tool]} is not installed: pip install '.[{tool}]'"
+        missing, reason=f"{PACKAGES[tool]} is not installed: {installing(tool)}"
     )
 
 

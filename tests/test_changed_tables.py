@@ -11,6 +11,7 @@ from constructions.facts.changes import changed_table, without
 from constructions.facts.words import leading_to
 
 TABLE = FactTable.from_triples([("a", "r", "b"), ("b", "r", "c"), ("a", "q", "c")])
+PLACE = "fact {}, part {}".format
 
 
 @given(st.data(), functions())
@@ -77,7 +78,8 @@ def test_what_is_so_already_changes_nothing():
 
 
 def test_a_removal_may_be_followed_by_the_new_object():
-    changes = [*without(TABLE, [("a", "r", "b"), ("c", "q", "a")]), ("a", "r", "c")]
+    removed = [("a", "r", "b"), ("c", "q", "a")]
+    changes = [*without(TABLE, removed, PLACE), ("a", "r", "c")]
     assert changed_table(TABLE, changes).changed == 1
 
 
@@ -103,8 +105,18 @@ def test_what_cannot_be_changed_is_refused(changes, reported):
 
 
 def test_a_fact_with_another_object_is_not_removed():
-    with pytest.raises(InputError, match="the table has 'b' there"):
-        without(TABLE, [("a", "r", "c")])
+    with pytest.raises(InputError, match=r"^fact 1, part 2: .* the table has 'b' there"):
+        without(TABLE, [("a", "q", "c"), ("a", "r", "c")], PLACE)
+
+
+@pytest.mark.parametrize("part", [0, 1, 2])
+def test_a_removal_of_an_unknown_name_says_where_the_name_stands(part):
+    fact = ["a", "q", "c"]
+    fact[part] = "x"
+    with pytest.raises(
+        InputError, match=f"^fact 0, part {part}: no (entity|relation) is named 'x'"
+    ):
+        without(TABLE, [tuple(fact)], PLACE)
 
 
 @given(functions(), st.data())

@@ -85,3 +85,32 @@ def test_every_command_ends_with_0_and_says_what_it_found(command, workshop, cap
 
 def test_there_are_words_for_every_command():
     assert WORDS.keys() == COMMANDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("chek", "no command is named 'chek'; did you mean 'check'?"),
+        ("selecter", "no command is named 'selecter'; did you mean 'selector' or "),
+        ("zzz", "no command is named 'zzz'; python -m verify --help lists them"),
+        ("a\nPASS", r"no command is named 'a\nPASS'; "),
+        ("", "no command is named ''; "),
+    ],
+)
+def test_a_word_that_is_no_command_is_answered_with_those_that_are_close(word, said, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([word, "model"])
+    printed = capsys.readouterr()
+    assert (left.value.code, printed.out) == (2, "")
+    assert printed.err.splitlines()[1].startswith(f"python -m verify: error: {said}")
+
+
+@pytest.mark.parametrize("width", [92, 100])
+def test_help_is_as_wide_as_the_terminal_but_for_examples(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([*command.split(), "--help"])
+        for line in capsys.readouterr().out.splitlines():
+            example = line.startswith("  ") and ("python -m verify" in line or ": {" in line)
+            assert len(line) <= (100 if example else width), (command, line)

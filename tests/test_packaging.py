@@ -1,6 +1,7 @@
 """What is built from this tree holds what it needs, and its program runs wherever it is called."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import constructions
+from constructions.guards.extras import installing
 from verify.__main__ import main
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +41,9 @@ FOREIGN = (
     "multiprocessing",
     "random",
 )
+
+INSTALLS = re.compile(r"installing\([\"']([a-z]+)[\"']\)")
+"""Where a message says how a missing package is installed."""
 
 FEW = """
 import sys
@@ -208,3 +213,18 @@ def test_there_is_one_version(installed, capsys):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert "version" not in project
     assert project["dynamic"] == ["version"]
+
+
+def test_missing_packages_are_installed_from_extras_that_exist_in_the_tried_releases():
+    """A message that says another command than that of the pages would be found here."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = set()
+    for folder in ("constructions", "bounds", "verify"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text()
+            named |= set(INSTALLS.findall(text))
+            for line in text.splitlines():
+                assert "pip install" not in line or "-c constraints.txt" in line, (path, line)
+    assert {"rdf", "parquet", "plot", "cluster", "huggingface"} <= named
+    assert named <= extras["optional-dependencies"].keys()
+    assert installing("plot").startswith("pip install -c constraints.txt '.[plot]'")

@@ -6,7 +6,7 @@
 | `huggingface` | a `PreTrainedModel` for `AutoModelForCausalLM`, tokenizer | huggingface |
 | `onnx` | a graph `tokens` -> `logits`, any batch and length | onnx |
 
-An extra is installed with `pip install '.[huggingface]'`.
+An extra is installed with `pip install -c constraints.txt '.[huggingface]'`.
 
 Every export goes through `constructions.decoders.seeding.standard`, the construction as a standard
 decoder with the same logits; the other tool then computes that decoder's forward pass, in the
@@ -28,6 +28,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from constructions.guards.errors import InputError
+from constructions.guards.extras import installing
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -136,8 +137,7 @@ def tool(name: str) -> ModuleType:
         return import_module(TOOLS[name])
     except ModuleNotFoundError as error:
         raise InputError(
-            f"export to {name} needs the package {error.name}: pip install '.[{name}]' in a clone"
-            " of this project"
+            f"export to {name} needs the package {error.name}: {installing(name)}"
         ) from None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,21 +123,35 @@ def changed_table(facts: FactTable, changes: Iterable[Change]) -> TableChange:
     )
 
 
-def without(facts: FactTable, removed: Iterable[Row]) -> list[Change]:
+def without(
+    facts: FactTable, removed: Iterable[Row], place: Callable[[int, int], str]
+) -> list[Change]:
     """The changes that remove facts which are written out; those that are not there are left out.
+
+    Args:
+        facts: the table.
+        removed: the facts, as names.
+        place: where the subject (0), relation (1) or object (2) of such a fact stands, by the
+            number of the fact, for messages.
 
     Raises:
         InputError: a name is not in the table, or the fact has another object.
     """
     changes: list[Change] = []
-    for subject, relation, target in removed:
-        entity, answer = facts.entity_id(subject), facts.entity_id(target)
-        found = int(facts.answers[facts.relation_id(relation), entity])
-        if found not in (MISSING, answer):
-            raise InputError(
-                f"({subject}, {relation}, {target}) is to be removed, and the table has"
-                f" {facts.entity_name(found)!r} there; name the fact as it is, or leave it out"
-            )
+    for number, (subject, relation, target) in enumerate(removed):
+        part = 0
+        try:
+            entity = facts.entity_id(subject)
+            part = 1
+            found = int(facts.answers[facts.relation_id(relation), entity])
+            part = 2
+            if found not in (MISSING, facts.entity_id(target)):
+                raise InputError(
+                    f"({subject}, {relation}, {target}) is to be removed, and the table has"
+                    f" {facts.entity_name(found)!r} there; name the fact as it is, or leave it out"
+                )
+        except InputError as error:
+            raise InputError(f"{place(number, part)}: {error}") from None
         changes.append((subject, relation, None))
     return changes
 

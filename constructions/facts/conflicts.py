@@ -33,7 +33,8 @@ def summary(name: str, by_relation: Iterable[tuple[str, int, int]]) -> list[str]
     lines = [
         f"{name}: {counted(pairs, '(subject, relation) pair')} with several objects, in"
         f" {counted(len(ordered), 'relation')}; keep one object of each, or choose --many {others}"
-        " (in Python: read_table(..., many=...))"
+        f" (in Python: read_table(..., many=...)); the command `sets {name}` answers with all of"
+        " them"
     ]
     for relation, subjects, most in ordered[:_RELATIONS_SHOWN]:
         lines.append(

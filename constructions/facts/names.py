@@ -8,7 +8,7 @@ from functools import cached_property
 
 from constructions.facts.closest import MOST_NAMES, ClosestNames
 from constructions.guards.errors import InputError
-from constructions.guards.wording import brief
+from constructions.guards.wording import brief, did_you_mean
 
 
 def name_defect(name: str) -> tuple[int, str] | None:
@@ -125,7 +125,7 @@ class NameIndex:
             return found
         count = f"among the {len(self.by_name)} of the table"
         close = [other for _, other in self.closest(name)]
-        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+        hint = did_you_mean(close)
         normal = unicodedata.normalize("NFC", name)
         nearest = unicodedata.normalize("NFC", close[0]) if close else normal
         if close and (difference := _difference(normal, nearest)):

@@ -4,8 +4,9 @@ person.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from difflib import get_close_matches
 from fractions import Fraction
 
 _WHOLE = 10**24
@@ -55,6 +56,18 @@ def represented(value: object) -> str:
 def counted(count: int, noun: str) -> str:
     """A number and its noun, which takes an s where there are several or none."""
     return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
+def did_you_mean(close: Sequence[str]) -> str:
+    """What a message about a name that nothing has ends in: the names that are close to it, if
+    there are any.
+    """
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def close_names(name: str, others: Sequence[str], most: int = 3) -> str:
+    """The same, of a few names, by the ratio of `difflib`."""
+    return did_you_mean(get_close_matches(name, others, most))
 
 
 def shortened(number: int | Fraction) -> str:

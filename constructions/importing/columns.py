@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from constructions.facts.foreign_rows import title_order
 from constructions.guards.errors import InputError
-from constructions.guards.wording import brief, counted
+from constructions.guards.wording import brief, close_names, counted
 
 COLUMNS = ("triples", "table")
 _WEAK = {"type", "label", "link", "verb", "attribute", "interaction"}
@@ -108,11 +107,11 @@ def column_of(titles: Sequence[str], subject: str | None) -> int:
         return 0
     if subject in titles:
         return list(titles).index(subject)
-    close = difflib.get_close_matches(subject, titles, n=3)
-    near = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
     few = ", ".join(repr(brief(title, 40)) for title in titles[:20])
     more = f" and {len(titles) - 20} more" if len(titles) > 20 else ""
-    raise InputError(f"no column has the title {subject!r}, only {few}{more}{near}")
+    raise InputError(
+        f"no column has the title {subject!r}, only {few}{more}{close_names(subject, titles)}"
+    )
 
 
 def title_defects(titles: Sequence[str]) -> list[tuple[int, str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from constructions.facts.names import name_defect
 from constructions.guards.errors import InputError
+from constructions.guards.wording import close_names
 from constructions.importing.facts import Facts
 
 
@@ -28,10 +28,9 @@ def with_inverses(facts: Facts, inverse: Mapping[str, str]) -> Facts:
         used = np.unique(facts.relation_ids).tolist()
         relations = [facts.relations[i] for i in used]
         if of not in relations:
-            close = difflib.get_close_matches(of, relations, n=3)
-            near = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
             raise InputError(
-                f"no relation is named {of!r}, of which {name!r} is the inverse{near}"
+                f"no relation is named {of!r}, of which {name!r} is the inverse"
+                + close_names(of, relations)
             )
         if name in relations:
             raise InputError(

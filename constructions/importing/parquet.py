@@ -11,6 +11,7 @@ import numpy as np
 
 from constructions.facts.foreign_rows import title_order
 from constructions.guards.errors import InputError
+from constructions.guards.extras import installing
 from constructions.guards.wording import brief, counted
 from constructions.importing.asked import Asked
 from constructions.importing.columns import Columns, columns_of, title_defects
@@ -32,7 +33,7 @@ class Parquet(Reader):
         except ImportError:
             raise InputError(
                 f"{self.name}: Parquet is read by pyarrow, which is not installed:"
-                " pip install 'geometric-factual-recall[parquet]'"
+                f" {installing('parquet')}"
             ) from None
         self.arrow = pyarrow
         try:

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from constructions.guards.errors import InputError
+from constructions.guards.extras import installing
 from constructions.guards.wording import counted
 from constructions.importing.asked import Asked
 from constructions.importing.reader import PARTS, Reader
@@ -36,7 +37,7 @@ class Rdf(Reader):
         except ImportError:
             raise InputError(
                 f"{self.name}: RDF is read by pyoxigraph, which is not installed:"
-                " pip install 'geometric-factual-recall[rdf]'"
+                f" {installing('rdf')}"
             ) from None
         self.library, self.turtle = pyoxigraph, turtle
         self.text = self.text_of(raw)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from constructions.facts.vocabulary import WRITING, WRITING_SETS
+from constructions.files.folders import require_folder
 from constructions.guards.errors import InputError
 from constructions.model.shapes import HeadShape, LayerShape, TransformerShape
 from constructions.saved import schema
@@ -155,8 +156,7 @@ def read_object(folder: Path) -> tuple[bytes, object]:
         InputError: there is none, or it is too long or no JSON.
     """
     path = folder / NAME
-    if not folder.is_dir():
-        raise InputError(f"{folder}: is no folder; give the folder of a saved model")
+    require_folder(folder)
     if not path.is_file():
         raise InputError(f"{path}: no such file: {folder} is not the folder of a saved model")
     size = path.stat().st_size

@@ -105,7 +105,7 @@ def test_a_file_is_planned_with_its_conflicts(tmp_path, capsys):
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert "2 facts, 3 entities, 2 relations" in shown
-    assert "    2 answers, 1 conflict\n" in shown
+    assert "    2 answers, 1 conflict, settled by --many first\n" in shown
     assert "    1 of mother\n" in shown
     plan = json.loads(out.read_text())
     assert plan["conflicts"] == {"mother": 1}
@@ -113,6 +113,9 @@ def test_a_file_is_planned_with_its_conflicts(tmp_path, capsys):
     assert fits
     assert all(one["seconds"]["build"] > 0 for one in fits)
     assert any("d_model" in one["why_not"] for one in plan["constructions"])
+    file.write_text("Ann\tmother\tBeth\n")
+    main([*words, "--many", "drop"])
+    assert "    1 answer, 0 conflicts\n" in capsys.readouterr().out
 
 
 def test_nothing_fits_and_the_status_is_1(tmp_path, capsys):

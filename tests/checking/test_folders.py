@@ -87,3 +87,31 @@ def test_the_form_of_a_folder_is_held_against_the_manifest_whoever_checks():
     for what, changed in wrong.items():
         for by in ("kernel", "symbolic", "both"):
             assert check_files(changed, by).verdict == "FAIL", (what, by)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["check"], ["ask"], ["show"], ["attack"], ["update", "facts.tsv"], ["diff", "none"]],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(
+    ("name", "what"), [("nothing", "no such folder"), ("facts.tsv", "is no folder")]
+)
+def test_every_command_says_the_same_of_what_is_no_folder(
+    words, name, what, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "facts.tsv").write_text("Ann\tmother\tBeth\n")
+    command, *others = words
+    assert main([command, name, *others]) == 2
+    said = f"error: {name}: {what}; give the folder of a saved model"
+    assert capsys.readouterr().err.startswith(said)
+
+
+def test_ask_and_show_say_the_same_of_a_folder_that_is_no_model(tmp_path, capsys):
+    said = []
+    for command in ("ask", "show"):
+        assert main([command, str(tmp_path)]) == 2
+        said.append(capsys.readouterr().err)
+    assert said[0] == said[1]
+    assert f"{tmp_path} is not the folder of a saved model" in said[0]

@@ -13,6 +13,7 @@ from own_files import TERNARY
 
 from constructions import CATALOGUE, FactTable, construction, load, save
 from verify.__main__ import main
+from verify.cli.questions import without_quotes
 
 FAMILY = [
     ("Alice", "mother", "Beth"),
@@ -102,6 +103,26 @@ def test_what_cannot_be_asked_is_said_and_the_others_are_answered(question, why,
     status, said, errors = ask(question, "Alice mother")
     assert (status, said) == (2, ["Alice mother -> Beth"])
     assert errors == [f"error: {question!r}: {why}"]
+
+
+def test_a_question_without_its_quotes_is_shown_with_them(ask, tmp_path):
+    found = tmp_path / "found.json"
+    status, said, errors = ask("Alice", "mother", "mother", "--json", found)
+    assert (status, said) == (2, [])
+    assert errors == [
+        "error: 'Alice mother mother': 3 questions, none of which can be read; did you mean one,"
+        ' "Alice mother mother"?'
+    ]
+    assert json.loads(found.read_text())["bad"] == 1
+    # one of them is a question, or all together are none: each is answered for itself
+    assert len(ask("Alice", "mother", "Alice mother")[2]) == 2
+    assert len(ask("Alice", "mother", "cousin")[2]) == 3
+    assert len(ask("Alice")[2]) == 1
+
+
+def test_what_a_shell_would_change_is_shown_in_quotes_that_keep_it():
+    facts = FactTable.from_triples([("A$B", "has", "C")])
+    assert "'A$B has'?" in str(without_quotes(facts, ["A$B", "has"]))
 
 
 TYPED = b"\xef\xbb\xbfAlice mother\r\n\n  \nAnn Lee born in\n\xff mother\nBeth mother"

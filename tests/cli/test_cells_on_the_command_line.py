@@ -33,6 +33,9 @@ def test_list_names_every_construction_with_its_theorem(capsys):
     assert main(["list"]) == 0
     printed = capsys.readouterr().out
     assert all(entry.name in printed and entry.theorem in printed for entry in CATALOGUE.values())
+    words = " ".join(printed.split())
+    assert all(entry.claim in words for entry in CATALOGUE.values())
+    assert max(map(len, printed.splitlines())) < 100
 
 
 @pytest.mark.parametrize("name", list(CATALOGUE))

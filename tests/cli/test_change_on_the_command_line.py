@@ -209,9 +209,15 @@ def test_answers_that_may_come_to_be_shared_take_another_construction(countries,
         (["update", "old", "changes.tsv", "-o", "old/new"], "lies in the folder of a saved model"),
         (["update", "old", "changes.tsv", "-o", "facts.tsv"], "facts.tsv: cannot be written"),
         (["update", "old", "changes.tsv", "--json", "changes.tsv"], "--json and CHANGES are both"),
-        (["update", "old", "--remove", "changes.tsv"], "no entity is named 'Tokyo'"),
+        (
+            ["update", "old", "--remove", "changes.tsv"],
+            "error: changes.tsv:1:15: no entity is named 'Tokyo'",
+        ),
+        (["update", "old", "--remove", "gone.tsv"], "gone.tsv:2:7: no relation is named 'flag'"),
+        (["update", "old", "--remove", "other.tsv"], "other.tsv:2:15: (Japan, capital, Paris) is"),
+        (["update", "old", "--remove", "other.csv"], "other.csv:2:15: (Japan, capital, Paris) is"),
         (["update", "old", "more.tsv"], "3 new names, and spare room for 2"),
-        (["update", "old", "relation.tsv"], "no relation is named 'president'"),
+        (["update", "old", "relation.tsv"], "relation.tsv:1:7: no relation is named 'president'"),
         (["diff", "old", "none"], "none: no such folder"),
         (["diff", "old", "empty"], "empty/manifest.json: no such file"),
         (["diff", "old", "old", "-k", "3000"], "hops is 3,000, and models are built for up to"),
@@ -225,6 +231,9 @@ def test_answers_that_may_come_to_be_shared_take_another_construction(countries,
 def test_bad_input_is_refused_in_a_sentence(countries, words, reported, capsys):
     (countries / "more.tsv").write_text("Peru\tcapital\tLima\nPeru\tneighbour\tChile\n")
     (countries / "relation.tsv").write_text("Japan\tpresident\tParis\n")
+    (countries / "gone.tsv").write_text("# gone\nJapan\tflag\tParis\n")
+    (countries / "other.tsv").write_text("# gone\nJapan\tcapital\tParis\n")
+    (countries / "other.csv").write_text("subject,relation,object\nJapan,capital,Paris\n")
     (countries / "empty").mkdir()
     before = contents(countries / "old")
     assert main(words) == 2

@@ -266,4 +266,5 @@ def test_a_report_is_written_whole_into_a_new_folder_or_refused(
 def test_a_report_needs_matplotlib_and_says_so(data, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     assert report(tmp_path, data)[0] == 2
-    assert "a report needs matplotlib: pip install '.[plot]'" in capsys.readouterr().err
+    said = "a report needs matplotlib: pip install -c constraints.txt '.[plot]'"
+    assert said in capsys.readouterr().err

@@ -98,3 +98,12 @@ def test_models_of_sets_are_not_compared(family, tmp_path, capsys):
     assert main(["sets", str(family), "--save", str(folder)]) == 0
     assert main(["diff", str(folder), str(folder)]) == 2
     assert "writes sets of answers, which diff does not compare" in capsys.readouterr().err
+
+
+def test_relations_with_as_many_answers_are_counted(family, tmp_path, capsys):
+    assert main(["sets", str(family)]) == 0
+    assert "    at most 2 answers (child); " in capsys.readouterr().out
+    more = tmp_path / "more.tsv"
+    more.write_text(FAMILY + "Beth\tspouse\tCarla\n")
+    assert main(["sets", str(more)]) == 0
+    assert "    at most 2 answers (child and 1 more relation); " in capsys.readouterr().out

@@ -73,7 +73,10 @@ def test_options_of_a_construction_are_taken(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["show", "nothing"], "nor is there such a folder"),
+        (
+            ["show", "nothing"],
+            "no such folder; give the folder of a saved model, or a construction: ",
+        ),
         (["show", "model", "France"], "is a subject and one relation or more; got 1 name"),
         (["show", "model", "Paris capita"], "no relation is named 'capita'"),
         (["show", "model", "9 capital"], "no entity is named '9'"),
@@ -120,9 +123,21 @@ def test_the_name_says_the_format(suffix, begins, model, capsys):
     assert first == second
 
 
-def test_a_missing_matplotlib_is_reported_before_any_work(monkeypatch, capsys, tmp_path):
+def test_without_matplotlib_there_is_the_table_and_an_error_behind_it(
+    monkeypatch, capsys, tmp_path
+):
+    assert main(["show", "selector"]) == 0
+    shown = capsys.readouterr().out
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["show", "selector", "--plot", str(tmp_path / "x.svg")]) == 2
     captured = capsys.readouterr()
-    assert "pip install" in captured.err
-    assert captured.out == ""
+    assert captured.err.startswith("error: --plot needs matplotlib: pip install")
+    assert captured.out == shown
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "signed"), [("selector", True), ("scalar_selector", False)])
+def test_signs_of_numbers_are_in_the_legend_where_they_are_in_the_table(name, signed, capsys):
+    assert main(["show", name]) == 0
+    words = capsys.readouterr().out.split()
+    assert ("--" in words, "+-0" in words) == (signed, signed)

@@ -93,12 +93,15 @@ def test_a_basis_is_fitted_to_what_has_none_or_is_asked_for(words, lines, show):
         (["form", "--looked-up", "1"], "--looked-up is for a construction that is built"),
         (["rounded", "--with", "x.py:mine"], "--with is for a model that a builder has made"),
         (["pack"], "holds several models: give one of its files, axis-aligned.safetensors"),
-        (["pack/none.safetensors"], "nor is there such a folder"),
+        (
+            ["pack/none.safetensors"],
+            "no such folder; give the folder of a saved model, or a construction: ",
+        ),
         (["writer"], "chain of thought"),
         (["chain_of_thought", "--fitted"], "chain of thought"),
         (["rounded", "--facts", "x.tsv"], "--facts is for the folder of a language model"),
         (["selector", "--templates", "x.json"], "--templates is for the folder of a language"),
-        (["rounded\0"], "nor is there such a folder"),
+        (["rounded\0"], "no such folder; give the folder of a saved model, or a construction: "),
     ],
 )
 def test_what_cannot_be_fitted_is_refused_in_a_line(words, message, show):

@@ -13,6 +13,7 @@ import pytest
 
 from bounds.plans import Budget
 from constructions import CATALOGUE, FactTable, InputError
+from constructions.guards.extras import installing
 from verify.__main__ import main
 from verify.cells.cell import Cell
 from verify.cli.reports import rows as writing
@@ -237,7 +238,8 @@ def test_parquet_holds_the_rows_and_integers_of_any_size(tmp_path):
 def test_a_missing_pyarrow_is_said_before_the_work(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert main(["plan", *SWEEP, "--csv", str(tmp_path / "x.parquet")]) == 2
-    assert "needs pyarrow: pip install pyarrow; any other name gets CSV" in capsys.readouterr().err
+    said = f"needs pyarrow: {installing('parquet')}; any other name gets CSV"
+    assert said in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -121,7 +121,7 @@ def test_a_missing_tool_is_reported_before_the_work(tool, tmp_path, monkeypatch,
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, TOOLS[tool], raising=False)
     assert main(["export", "no such folder", "--to", tool, str(tmp_path / "out")]) == 2
-    assert f"pip install '.[{tool}]'" in capsys.readouterr().err
+    assert f"pip install -c constraints.txt '.[{tool}]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_without_transformers_the_extra_is_named(measure, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     status, printed, _ = measure("gpt2")
     assert status == 2
-    assert "pip install '.[huggingface]'" in printed.err
+    assert "pip install -c constraints.txt '.[huggingface]'" in printed.err
 
 
 def asked(home):

@@ -227,6 +227,7 @@ def test_conflicts_are_summed_up_by_relation_before_the_first_twenty(tmp_path):
         read_table(tmp_path / "table.json")
     lines = str(caught.value).split("\n")
     assert "31 (subject, relation) pairs with several objects, in 2 relations" in lines[0]
+    assert f"the command `sets {tmp_path / 'table.json'}` answers with all of them" in lines[0]
     assert lines[1:3] == [
         "    'r': 30 subjects with several objects, up to 3",
         "    'q': 1 subject with several objects, up to 2",

@@ -27,7 +27,7 @@ from verify.cli.commands import (
     sets,
     show,
 )
-from verify.cli.commands.options import Commands
+from verify.cli.commands.options import Commands, Paragraphs
 from verify.cli.output import complain, say_text
 
 EXAMPLES = """examples:
@@ -171,7 +171,7 @@ def parser(program: str, own: str | None = None) -> argparse.ArgumentParser:
             " margin."
         ),
         epilog=EXAMPLES.format(program=program),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     whole.set_defaults(program=program)
     whole.add_argument("--version", action="store_true", help="print the version and exit")

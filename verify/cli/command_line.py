@@ -9,9 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from constructions import __version__
+from constructions.catalogue import CATALOGUE
 from constructions.guards.errors import InputError
 from constructions.guards.memory import is_out_of_memory
 from constructions.guards.user_code import is_reference
+from constructions.guards.wording import brief, close_names
 from verify.cli.arguments import BEHIND, COMMANDS, DASH, parser
 from verify.cli.output import complain, lead_nowhere, say
 from verify.cli.status import BAD_INPUT, FAILED, PASSED
@@ -81,6 +83,10 @@ def _understood(
     if first.endswith(".py") and first not in COMMANDS:
         raise InputError(f"{first} names a file, and not what in it: give {first}:NAME")
     whole = parser(program, first if is_reference(first) else None)
+    commands = [*COMMANDS, *CATALOGUE]
+    if words and not (first.startswith("-") or is_reference(first) or first in commands):
+        hint = close_names(first, commands) or f"; {program} --help lists them"
+        whole.error(f"no command is named {brief(repr(first))}{hint}")
     options, unknown = whole.parse_known_args(words)
     if unknown:
         called = f"{program} {options.command or ''}".rstrip()

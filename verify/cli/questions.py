@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from constructions.asking.readings import Reading, Readings
 from constructions.facts.named import Names
-from constructions.guards.wording import printable
+from constructions.guards.errors import QuestionError
+from constructions.guards.wording import brief, counted, printable
 
 if TYPE_CHECKING:  # which imports torch
     from constructions.model.asked import Answered
     from constructions.model.asked_sets import AnsweredSet
+
+SPECIAL = frozenset('"$`\\!')
+"""What a shell does not leave as it is in double quotes."""
 
 
 def text_of(words: Sequence[str]) -> str:
@@ -33,6 +38,23 @@ def question(facts: Names, words: Sequence[str], ids: bool = False) -> Reading:
         QuestionError: it has no reading, or several.
     """
     return Readings(facts, text_of(words), ids).only()
+
+
+def without_quotes(facts: Names, words: Sequence[str]) -> QuestionError | None:
+    """What is said of the words of one question that were given as several: none of them can be
+    read, and all of them together can. None where that is not so.
+    """
+    together = " ".join(words)
+    if len(words) < 2 or any(Readings(facts, word).total for word in words):
+        return None
+    if not Readings(facts, together).total:
+        return None
+    in_quotes = shlex.quote(together) if set(together) & SPECIAL else f'"{together}"'
+    return QuestionError(
+        together,
+        f"{counted(len(words), 'question')}, none of which can be read; did you mean"
+        f" one, {brief(in_quotes, 200)}?",
+    )
 
 
 def set_line(found: AnsweredSet) -> str:

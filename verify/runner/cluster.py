@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from constructions.guards.errors import InputError
+from constructions.guards.extras import installing
 from constructions.guards.wording import brief
 from verify.runner.durations import about
 from verify.runner.job import Cost
@@ -178,8 +179,7 @@ def cluster(
         from distributed import Client
     except ImportError:
         raise InputError(
-            "--dask needs the package distributed: pip install '.[cluster]' in a clone of this"
-            " project"
+            f"--dask needs the package distributed: {installing('cluster')}"
         ) from None
     try:
         # a client that finds nothing would take half a minute to end, or hang

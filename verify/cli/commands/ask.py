@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from constructions.guards.errors import AmbiguousQuestion, InputError, MissingFact, QuestionError
-from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
+from verify.cli.commands.options import MADE_BY, Commands, Paragraphs, add_json, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import complain, say
-from verify.cli.questions import answer_data, answer_line, set_data, set_line
+from verify.cli.questions import answer_data, answer_line, set_data, set_line, without_quotes
 from verify.cli.status import BAD_INPUT, FAILED, PASSED
 from verify.cli.written_files import check_writable, write_text
 
@@ -52,7 +52,7 @@ def add_ask(commands: Commands) -> None:
             "compared with their SHA-256; that all answers are right is what `check` proves."
         ),
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "folder", type=Path, metavar="MODEL", help="a folder, as written by --save or by `save`"
@@ -176,6 +176,8 @@ def _run_ask(options: argparse.Namespace) -> int:
         asked.ask_typed()
     elif from_input:
         asked.ask_lines("standard input", sys.stdin.buffer, 1)
+    elif error := without_quotes(asked.model.facts, given):
+        asked.refuse("", error)
     else:
         asked.ask([("", text) for text in given])
     asked.ask_lines(str(file), lines, AT_ONCE)

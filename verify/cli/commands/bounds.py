@@ -16,6 +16,7 @@ from verify.cells.sizes import grid
 from verify.cli.commands.importing import add_reading
 from verify.cli.commands.options import (
     Commands,
+    Paragraphs,
     add_json,
     add_only,
     add_own,
@@ -100,7 +101,7 @@ def add_plan(commands: Commands) -> None:
             " status 1 if nothing fits."
         ),
         epilog=PLAN_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "file",

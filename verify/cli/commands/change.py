@@ -7,12 +7,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from constructions.facts.triples import Row
+from constructions.facts.changes import Change, without
+from constructions.facts.table import FactTable
+from constructions.files.folders import require_folder
 from constructions.guards.errors import InputError
 from constructions.guards.wording import joined
 from constructions.importing.asked import Asked
+from constructions.importing.facts import Facts
 from constructions.importing.table import imported
-from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
+from verify.cli.commands.options import MADE_BY, Commands, Paragraphs, add_json, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.commands.saved import CHECKERS
 from verify.cli.output import say, say_text, say_verdict
@@ -53,7 +56,7 @@ def add_update(commands: Commands) -> None:
             "if it is not proven."
         ),
         epilog=UPDATE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "folder", type=Path, metavar="FOLDER", help="as written by --save or by `save`"
@@ -108,7 +111,7 @@ def add_diff(commands: Commands) -> None:
             "are named. Exit status 1 if a model is not proven."
         ),
         epilog=DIFF,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument("old", type=Path, metavar="OLD", help="a saved model")
     parser.add_argument("new", type=Path, metavar="NEW", help="another, of any construction")
@@ -135,14 +138,33 @@ def add_diff(commands: Commands) -> None:
     parser.set_defaults(run=_run_diff)
 
 
-def _facts_of(file: Path | None) -> list[Row]:
-    """The facts of a file of any format; none of no file."""
-    return [] if file is None else list(imported(file, Asked()).facts.in_order())
+def _facts_of(file: Path | None) -> Facts | None:
+    """The facts of a file of any format."""
+    return None if file is None else imported(file, Asked()).facts
+
+
+def _changes(table: FactTable, removed: Facts | None, given: Facts | None) -> list[Change]:
+    """Removals, and then facts that are given.
+
+    Raises:
+        InputError: see `constructions.facts.changes.without`; or a given fact is of a relation
+            that is not in the table. The message names the file and the place there.
+    """
+    changes: list[Change] = []
+    if removed is not None:
+        changes += without(table, removed.in_order(), removed.place)
+    if given is not None:
+        for relation, use in zip(given.relations, given.first_uses()[1].tolist(), strict=True):
+            try:
+                table.relation_id(relation)
+            except InputError as error:
+                raise InputError(f"{given.place(use // 3, 1)}: {error}") from None
+        changes += given.in_order()
+    return changes
 
 
 def _run_update(options: argparse.Namespace) -> int:
     """Change single facts of a saved model, and prove it again."""
-    from constructions.facts.changes import without
     from constructions.saved.folder import load, save
     from verify.cli.reports.changes import update_as_json
     from verify.cli.reports.checks import check_as_json, check_line, margin_line
@@ -156,7 +178,7 @@ def _run_update(options: argparse.Namespace) -> int:
     given, removed = _facts_of(options.changes), _facts_of(options.remove)
     before = _manifest(options.folder)
     model = load(options.folder, builder)
-    update = model.update([*without(model.facts, removed), *given])
+    update = model.update(_changes(model.facts, removed, given))
     for line in update.in_words():
         say(line)
     target, proof = options.out or options.folder, ""
@@ -218,8 +240,7 @@ def _run_diff(options: argparse.Namespace) -> int:
     check_writable(options.json)
     tables = []
     for folder in (options.old, options.new):
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; give one that save or --save has written")
+        require_folder(folder)
         tables.append(proven_table(folder, options.by))
         say(f"{folder}: {proof_line(tables[-1].proven)}")
     old, new = tables

@@ -17,7 +17,7 @@ from constructions.guards.wording import counted, printable
 from verify.cells.decided_by import proven_beside
 from verify.cli.commands.cells import say_cell, say_way
 from verify.cli.commands.importing import add_reading, read
-from verify.cli.commands.options import Commands, add_checks
+from verify.cli.commands.options import Commands, Paragraphs, add_checks
 from verify.cli.commands.sweeping import check_files
 from verify.cli.output import is_wide, say, say_verdict
 from verify.cli.progress import progress
@@ -48,7 +48,7 @@ def add_facts(commands: Commands) -> None:
         "facts",
         help="verify your own fact table and ask it",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "file",

@@ -12,7 +12,7 @@ from constructions.importing.columns import COLUMNS
 from constructions.importing.formats import FORMATS
 from constructions.importing.inverse import inverse_of
 from constructions.importing.table import Imported, imported
-from verify.cli.commands.options import Commands
+from verify.cli.commands.options import Commands, Paragraphs
 from verify.cli.output import folded, say
 from verify.cli.status import PASSED
 from verify.cli.written_files import check_writable
@@ -35,7 +35,7 @@ def add_import(commands: Commands) -> None:
             " full, and nothing is written then. `verify facts` reads the same formats."
         ),
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument("file", metavar="FILE", help="the table")
     parser.add_argument(

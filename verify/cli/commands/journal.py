@@ -15,6 +15,7 @@ from verify.cli.commands.long_work import Finished
 from verify.cli.commands.options import (
     CELL_COLUMNS,
     Commands,
+    Paragraphs,
     add_json,
     add_own,
     add_rows,
@@ -63,7 +64,7 @@ def add_journal(commands: Commands) -> None:
             "has passed, 1 if something has failed, was lost or is left, 2 for bad input."
         ),
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "journals", type=Path, nargs="+", metavar="FILE", help="as written by --journal"

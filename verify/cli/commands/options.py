@@ -14,6 +14,21 @@ Commands: TypeAlias = "argparse._SubParsersAction[Any]"
 """What a command is added to."""
 
 
+class Paragraphs(argparse.RawDescriptionHelpFormatter):
+    """What stands before and behind the options of a command: paragraphs are wrapped to the
+    terminal, and those with indented lines, which are examples, stand as they are.
+    """
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        """The text in lines."""
+        return "\n\n".join(
+            super(Paragraphs, self)._fill_text(part, width, indent)
+            if "\n " in part
+            else argparse.HelpFormatter._fill_text(self, part, width, indent)
+            for part in text.strip("\n").split("\n\n")
+        )
+
+
 def add_json(parser: argparse.ArgumentParser, what: str = "the result") -> None:
     """Where the result is written as JSON."""
     parser.add_argument("--json", type=Path, metavar="FILE", help=f"also write {what} as JSON")

@@ -44,7 +44,7 @@ def run_plan_of_a_table(options: argparse.Namespace, budget: Budget) -> int:
     (hops,) = options.k
     there = read(options)
     facts = there.table()
-    for line in table_plan.table_lines(facts, there.conflicts):
+    for line in table_plan.table_lines(facts, there.conflicts, options.many):
         say(line)
     started = perf_counter()
     found = list(expected(facts, hops, budget))

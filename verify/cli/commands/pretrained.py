@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from constructions.facts.table import FactTable
-from verify.cli.commands.options import Commands, add_json
+from verify.cli.commands.options import Commands, Paragraphs, add_json
 from verify.cli.output import say, say_text
 from verify.cli.progress import progress
 from verify.cli.status import PASSED
@@ -17,7 +17,7 @@ SCORINGS = ("auto", "first", "whole")
 """`verify.learned.language_models.prompts.SCORINGS`, which imports torch, as help does not."""
 EXAMPLES = """examples:
   %(prog)s gpt2 countries.tsv --templates countries.json
-  %(prog)s gpt2 countries.tsv --templates countries.json --layers 0,6 --json gpt2.json
+  %(prog)s gpt2 countries.tsv --templates countries.json --layers 0,6
 with countries.json: {"capital": "The capital of {subject} is"}
 """
 
@@ -36,7 +36,7 @@ def add_pretrained(commands: Commands) -> None:
             "docs/pretrained.md. Exit status 0 if it was measured, whatever was found."
         ),
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "folder", type=Path, metavar="PATH", help="a model and its tokenizer, by save_pretrained"

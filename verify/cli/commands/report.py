@@ -16,7 +16,7 @@ from verify.cells.sizes import grid
 from verify.cli.commands import cells
 from verify.cli.commands.journal import cells_of_journal
 from verify.cli.commands.long_work import add_running
-from verify.cli.commands.options import SEVERAL, Commands, add_own
+from verify.cli.commands.options import SEVERAL, Commands, Paragraphs, add_own
 from verify.cli.commands.own import own_constructions
 from verify.cli.commands.show import small_model
 from verify.cli.output import say
@@ -64,7 +64,7 @@ def add_report(commands: Commands) -> None:
             "every planned cell passed, 1 if one failed or is unknown, 2 for bad input."
         ),
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument("out", type=Path, metavar="OUT", help="the new folder")
     parser.add_argument(

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from constructions.export import TOOLS
+from constructions.files.folders import require_folder
 from constructions.guards.errors import InputError
 from constructions.guards.wording import joined
 from verify.cli.commands.long_work import Finished, add_running, run
-from verify.cli.commands.options import MADE_BY, Commands, add_json, add_own
+from verify.cli.commands.options import MADE_BY, Commands, Paragraphs, add_json, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import complain_interrupted, folded, say, say_text, say_verdict
 from verify.cli.progress import progress
@@ -129,8 +130,8 @@ def add_export(commands: Commands) -> None:
             "margin asked for, in whatever order sums are added, and no logit differs more\n"
             "than it may (by 0 where all arithmetic is exact), or not at all (exit status\n"
             "1). The logits are the construction's times a power of two: see --margin. The\n"
-            "tools are extras: pip install '.[transformerlens]', [huggingface], [onnx]. See\n"
-            "docs/export.md."
+            "tools are extras: pip install -c constraints.txt '.[transformerlens]',\n"
+            "[huggingface], [onnx]. See docs/export.md."
         ),
         epilog=(
             "examples:\n"
@@ -138,7 +139,7 @@ def add_export(commands: Commands) -> None:
             "  %(prog)s family-model --to huggingface family-hf\n"
             "  %(prog)s family-model --to onnx family-onnx --json result.json\n"
         ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "folder",
@@ -168,10 +169,7 @@ def _run_check(options: argparse.Namespace) -> int:
     from verify.cli.reports.checks import check_as_json, check_line, margin_line
     from verify.queries.sampled import check_and_sample
 
-    if not options.folder.is_dir():
-        raise InputError(
-            f"{options.folder}: no such folder; give one that save or --save has written"
-        )
+    require_folder(options.folder)
     check_writable(options.json)
     proven, sample = check_and_sample(options.folder, options.by)
     say_verdict(check_line(proven, sample))

@@ -13,7 +13,7 @@ from constructions.guards.wording import counted, shortened
 from constructions.model.asked_sets import ONE_HOP
 from verify.cells.cell import DTYPES
 from verify.cli.commands.importing import add_reading, read
-from verify.cli.commands.options import Commands, add_json
+from verify.cli.commands.options import Commands, Paragraphs, add_json
 from verify.cli.output import say, say_verdict
 from verify.cli.questions import question, set_data, set_line, text_of
 from verify.cli.status import FAILED, PASSED
@@ -42,7 +42,7 @@ def add_sets(commands: Commands) -> None:
             "See docs/your-table.md."
         ),
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "file",
@@ -150,8 +150,11 @@ def _lines(facts: SetTable, model: SetModel, found: SetsFound) -> list[str]:
     from verify.cli.reports.checks import margin_line, proof_line
 
     shape, widest = model.shape, int(facts.most.argmax())
+    others = int((facts.most == facts.most[widest]).sum()) - 1
+    also = f" and {counted(others, 'more relation')}" if others else ""
     lines = [
-        f"    at most {int(facts.most.max())} answers ({facts.relation_name(widest)});"
+        f"    at most {counted(int(facts.most[widest]), 'answer')}"
+        f" ({facts.relation_name(widest)}{also});"
         f" {facts.places} places in all",
         f"    d_model {shape.d_model}, d_mlp {shape.d_mlp}, 1 layer, {shape.n_heads} heads,"
         f" {shape.n_positions} positions, {shape.n_parameters():,} parameters",

@@ -10,9 +10,11 @@ from constructions.asking.readings import Reading
 from constructions.catalogue import CATALOGUE, construction
 from constructions.entry import Construction
 from constructions.facts.set_table import SetTable
+from constructions.files.folders import require_folder
 from constructions.guards.errors import InputError
+from constructions.guards.user_code import is_reference
 from verify.cli.commands.fitted_models import fittable, of_answering
-from verify.cli.commands.options import MADE_BY, Commands, add_own
+from verify.cli.commands.options import MADE_BY, Commands, Paragraphs, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import say, say_text
 from verify.cli.questions import question
@@ -50,7 +52,7 @@ def add_show(commands: Commands) -> None:
             " beside shuffled facts, stands in the picture (docs/show.md)."
         ),
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Paragraphs,
     )
     parser.add_argument(
         "what",
@@ -113,13 +115,16 @@ def add_show(commands: Commands) -> None:
 
 
 def _run_show(options: argparse.Namespace) -> int:
-    """Print the table, and draw the picture."""
+    """Print the table, and draw the picture, for which matplotlib may be missing: that is said
+    behind the table, which needs none.
+    """
     from verify.cli.reports.mechanism import table
     from verify.cli.reports.mechanism_picture import draw
-    from verify.cli.reports.pictures import check_picture
+    from verify.cli.reports.pictures import require_format
 
     check_writable(options.plot)
-    check_picture(options.plot)
+    if options.plot is not None:
+        require_format(options.plot)
     found = _found(options)
     say_text(table(found))
     if options.plot is not None:
@@ -159,10 +164,7 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
             f"--with is for the folder of a saved model; {options.what} is built: give"
             " path/file.py:mine in its place"
         )
-    try:
-        entry = construction(options.what)
-    except InputError as error:
-        raise InputError(f"{error}; nor is there such a folder of a saved model") from None
+    entry = _construction(options.what)
     n, r = options.N or ENTITIES, options.R or RELATIONS
     facts = entry.random_facts(n, r, options.seed or 0)
     asked = question(facts, options.query, ids=True) if options.query else None
@@ -171,6 +173,21 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     model = entry.build(facts, hops, given)
     return model, asked or _one_with_an_answer(model, hops)
+
+
+def _construction(what: str) -> Construction:
+    """The construction that is named.
+
+    Raises:
+        InputError: there is none; the message says that there is no such folder of a saved model
+            either, and first.
+    """
+    try:
+        return construction(what)
+    except InputError as error:
+        if not is_reference(what):
+            require_folder(what, f", or a construction: {error}")
+        raise
 
 
 def small_model(entry: Construction) -> tuple[FactModel, Reading]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from constructions.catalogue import CATALOGUE
 from constructions.entry import Construction
-from constructions.guards.wording import joined
+from constructions.guards.wording import joined, printable
 from constructions.option import Option
+from verify.cli.output import COLUMNS
 
 if TYPE_CHECKING:  # sympy takes a second to import
     from bounds.limits import Growth
@@ -22,6 +24,8 @@ LIMITS = {
     "facts in B_e": "embedding_fact_bits",
 }
 """What is shown as N -> oo, with its name in `bounds.sizes.Costs`."""
+NARROWEST = 40
+"""Characters that a claim has at least, however long names are."""
 
 
 def catalogue_lines(own: Sequence[Construction] = ()) -> str:
@@ -29,7 +33,6 @@ def catalogue_lines(own: Sequence[Construction] = ()) -> str:
     the user's.
     """
     entries = (*CATALOGUE.values(), *own)
-    width = max(len(e.name) for e in entries) + 2
     rows = [
         (
             "construction",
@@ -47,7 +50,15 @@ def catalogue_lines(own: Sequence[Construction] = ()) -> str:
         )
         for e in entries
     ]
-    return joined(f"{name:<{width}}{theorem:<14}{claim}" for name, theorem, claim in rows)
+    shown = [[printable(text) for text in row] for row in rows]
+    names, theorems = (max(len(row[i]) for row in shown) + 2 for i in (0, 1))
+    room = max(NARROWEST, COLUMNS - names - theorems)
+    lines = []
+    for name, theorem, claim in shown:
+        first, *others = wrap(claim, room, break_on_hyphens=False) or [""]
+        lines.append(f"{name:<{names}}{theorem:<{theorems}}{first}".rstrip())
+        lines += [" " * (names + theorems) + other for other in others]
+    return joined(lines)
 
 
 def catalogue_table() -> str:

@@ -20,6 +20,7 @@ LEGEND = (
     ". nothing there; 0 cleared by this layer; * the code that this pass hands on; (x) left over:"
     " no longer counted on; ~x the signs of x's code; x - 2 its code less 2; @i position i"
 )
+SIGNS = "; +-0 numbers, each + for 1, - for -1, 0 for 0"
 FITTED_SIGNS = ". nothing there that stands above noise; 0 so after this layer; "
 FITTED_LEGEND = (
     "x? the facts say otherwise; ? cannot be told. 98% (6%): of so many subjects who had no part"
@@ -43,9 +44,18 @@ def table(found: Shown) -> str:
         lines += [*_step(found, step), ""]
     if found.cut:
         lines.append(f"... {found.cut:,} more blocks, of words that are no part of this path")
-    return joined(
-        [*lines, *wrap(FITTED_SIGNS + FITTED_LEGEND if is_fitted(found) else LEGEND, WIDTH)]
-    )
+    return joined([*lines, *wrap(_legend(found), WIDTH)])
+
+
+def _legend(found: Shown) -> str:
+    """What the signs mean; that of numbers by their signs alone where there are such."""
+    if is_fitted(found):
+        return FITTED_SIGNS + FITTED_LEGEND
+    steps = (step for _, step in chosen(found) if step is not None)
+    held = (held for step in steps for row in step.rows for held in row.held)
+    numbers = {one.text.rstrip(".") for one in held if one.kind == "numbers"}
+    signed = any(set(text) <= set("+-0") and text.strip("0") for text in numbers)
+    return LEGEND + (SIGNS if signed else "")
 
 
 def is_fitted(found: Shown) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from constructions.files.whole_file import write_atomically
 from constructions.guards.errors import InputError
+from constructions.guards.extras import installing
 from constructions.guards.wording import brief, printable
 
 FORMATS = (".svg", ".png", ".pdf")
@@ -47,9 +48,7 @@ def require_matplotlib(what: str = "--plot") -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise InputError(
-            f"{what} needs matplotlib: pip install '.[plot]' in a clone of this project"
-        ) from None
+        raise InputError(f"{what} needs matplotlib: {installing('plot')}") from None
 
 
 def require_format(path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from constructions.files.whole_file import write_atomically
 from constructions.guards.errors import InputError
+from constructions.guards.extras import installing
 from verify.cli.written_files import check_writable
 
 PARQUET = ".parquet"
@@ -89,7 +90,7 @@ def require_pyarrow() -> None:
         import pyarrow  # noqa: F401
     except ImportError:
         raise InputError(
-            f"a file that ends in {PARQUET} needs pyarrow: pip install pyarrow; any other name"
+            f"a file that ends in {PARQUET} needs pyarrow: {installing('parquet')}; any other name"
             " gets CSV"
         ) from None
 

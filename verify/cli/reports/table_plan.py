@@ -23,12 +23,18 @@ def n_answers(facts: FactTable) -> int:
     return len(np.unique(facts.answers[facts.answers != MISSING]))
 
 
-def table_lines(facts: FactTable, conflicts: Mapping[str, int]) -> list[str]:
+def table_lines(facts: FactTable, conflicts: Mapping[str, int], many: str) -> list[str]:
     """How many answers there are; and the conflicts of the file, facts that give a subject another
     object of the same relation, those of the relation that has most first.
+
+    Args:
+        facts: the table that is planned.
+        conflicts: how many of each relation the file has.
+        many: what has been done with them, a value of `--many`.
     """
     total = sum(conflicts.values())
-    lines = [f"    {counted(n_answers(facts), 'answer')}, {counted(total, 'conflict')}"]
+    settled = f", settled by --many {many}" if total else ""
+    lines = [f"    {counted(n_answers(facts), 'answer')}, {counted(total, 'conflict')}{settled}"]
     ordered = sorted(conflicts.items(), key=lambda item: (-item[1], item[0]))
     lines += [f"    {count:,} of {printable(name)}" for name, count in ordered[:MOST_SHOWN]]
     if len(ordered) > MOST_SHOWN:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from constructions.guards.errors import InputError
+from constructions.guards.extras import installing
 from constructions.guards.wording import brief
 
 BATCH = 64
@@ -168,8 +169,7 @@ def _transformers() -> ModuleType:
         return import_module("transformers")
     except ModuleNotFoundError as error:
         raise InputError(
-            f"language models need the package {error.name}: pip install '.[huggingface]' in a"
-            " clone of this project"
+            f"language models need the package {error.name}: {installing('huggingface')}"
         ) from None
 
 

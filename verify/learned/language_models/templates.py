@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from constructions.guards.errors import InputError
-from constructions.guards.wording import brief
+from constructions.guards.wording import brief, close_names
 
 SUBJECT, ANSWER = "{subject}", "{answer}"
 
@@ -82,8 +81,7 @@ def read_templates(path: Path, relations: Iterable[str]) -> dict[str, Template]:
     wanted = list(relations)
     for name in given:
         if name not in wanted:
-            close = get_close_matches(name, wanted, 1)
-            meant = f"; did you mean {close[0]!r}?" if close else ""
+            meant = close_names(name, wanted, 1)
             raise InputError(f"{path}: the fact table has no relation {name!r}{meant}")
     missing = [name for name in wanted if name not in given]
     if missing:
