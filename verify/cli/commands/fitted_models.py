@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from constructions.asking.readings import Reading
-from constructions.catalogue import CATALOGUE
+from constructions.catalogue import WITH_SETS
 from constructions.facts.answers import MISSING
 from constructions.guards.errors import InputError
 from constructions.guards.wording import counted
@@ -98,7 +98,7 @@ def fittable(what: str, options: argparse.Namespace) -> Fittable | None:
     """
     folder = Path(what)
     _require_use(folder, options)
-    if what in CATALOGUE:
+    if what in WITH_SETS:
         return None
     from constructions.saved.form_folder import is_form, load_form
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from constructions.asking.readings import Reading
-from constructions.catalogue import CATALOGUE, construction
+from constructions.catalogue import CATALOGUE, WITH_SETS, construction
 from constructions.entry import Construction
 from constructions.facts.set_table import SetTable
 from constructions.guards.errors import InputError
@@ -31,6 +31,7 @@ ENTITIES, RELATIONS, HOPS = 4, 2, 2
 EXAMPLES = """examples:
   %(prog)s selector -N 6 -R 3
   %(prog)s countries "France capital" --plot mechanism.svg
+  %(prog)s sets_of_answers -N 6 -R 2
   %(prog)s family-sets "Alice child"
   %(prog)s rounded-model "e3 r1" --plot fitted.svg
   %(prog)s gpt2 "France capital" --facts countries.tsv --templates countries.json
@@ -152,7 +153,7 @@ def _found(options: argparse.Namespace) -> Shown:
 
 def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     """The model that is shown, built or loaded, and the query."""
-    if options.what not in CATALOGUE and Path(options.what).is_dir():
+    if options.what not in WITH_SETS and Path(options.what).is_dir():
         return _loaded(options)
     if options.own:
         raise InputError(
@@ -160,7 +161,7 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
             " path/file.py:mine in its place"
         )
     try:
-        entry = construction(options.what)
+        entry = construction(options.what, with_sets=True)
     except InputError as error:
         raise InputError(f"{error}; nor is there such a folder of a saved model") from None
     n, r = options.N or ENTITIES, options.R or RELATIONS
