@@ -177,3 +177,11 @@ def test_no_two_texts_of_the_picture_of_a_fitted_chain_meet(workshop, monkeypatc
     assert texts_that_meet(found) == []
     monkeypatch.setattr(mechanism_picture, "_HEIGHT", 0.1)
     assert texts_that_meet(found) != []
+
+
+def test_the_block_of_each_written_entity_has_a_bold_frame_and_none_where_end_is_said(workshop):
+    """Where END is said, blocks of attributes add what rounding leaves."""
+    found = fitted_chain(load_form(workshop / "writer"), 3, [1, 0], "form of chain_of_thought")
+    (axes,) = mechanism_picture.figure(found).axes
+    assert sum(patch.get_linewidth() == 1.8 for patch in axes.patches) == 2
+    assert 0 < max(abs(added) for added, _ in found.steps[-1].read[:2]) < 1e-4
