@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 
 from constructions.entry import Construction
+from constructions.entry_of_sets import ConstructionOfSets
 from constructions.facts.table import FactTable
 from constructions.guards.errors import InputError, InternalError
 from constructions.guards.user_code import is_reference, kind_of, loaded
@@ -315,31 +316,39 @@ _ENTRIES = (
 CATALOGUE: dict[str, Construction] = {entry.name: entry for entry in _ENTRIES}
 """All constructions by name, in the order of the paper."""
 
-OF_SETS = Construction(
+OF_SETS = ConstructionOfSets(
     builder="sets_of_answers.sets_of_answers",
     theorem="ours",
     claim="relations lead to sets: all answers are written, then END; one layer",
 )
 """The construction of a `SetTable`. It is not in the catalogue, whose constructions take tables of
-functions and answer paths; a command of its own builds it, and `load` finds it.
+functions and answer paths; a command of its own builds it, and `load` and `show` find it.
 """
+
+WITH_SETS: dict[str, Construction] = {**CATALOGUE, OF_SETS.name: OF_SETS}
+"""All constructions of ours by name, that of sets included."""
 
 
 @cache
-def construction(name: str) -> Construction:
+def construction(name: str, with_sets: bool = False) -> Construction:
     """The catalogue's entry of that name, or a construction of a user's own,
     `path/file.py:name` or `package.module:name`, whose file is run.
+
+    Args:
+        name: which.
+        with_sets: whether the construction of sets is one of those that may be named.
 
     Raises:
         InputError: there is none, or what is named so is no `Construction`, or has a name of the
             catalogue.
         UserCodeError: the file has raised an error.
     """
-    if name in CATALOGUE:
-        return CATALOGUE[name]
+    named = WITH_SETS if with_sets else CATALOGUE
+    if name in named:
+        return named[name]
     if not is_reference(name):
         raise InputError(
-            f"no construction is named {name!r}; there are {', '.join(CATALOGUE)}; one of your own"
+            f"no construction is named {name!r}; there are {', '.join(named)}; one of your own"
             " is path/file.py:name or package.module:name"
         )
     own = loaded(name)

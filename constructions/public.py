@@ -10,7 +10,7 @@ prints it, for `constructions/__init__.pyi`; a test compares the two.
 
 from __future__ import annotations
 
-from constructions.catalogue import CATALOGUE, OF_SETS
+from constructions.catalogue import WITH_SETS
 
 AT_ONCE = {
     "catalogue": ("CATALOGUE", "construction"),
@@ -81,8 +81,7 @@ ON_USE = {
 
 def defined_in() -> dict[str, str]:
     """For every public name that is imported on first use, the module that defines it."""
-    entries = (*CATALOGUE.values(), OF_SETS)
-    builders = {entry.builder_name: f"theorems.{entry.file}" for entry in entries}
+    builders = {entry.builder_name: f"theorems.{entry.file}" for entry in WITH_SETS.values()}
     others = {name: module for module, names in ON_USE.items() for name in names}
     return {name: f"constructions.{module}" for name, module in (builders | others).items()}
 

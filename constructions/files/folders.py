@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from constructions.guards.errors import InputError
 
@@ -17,6 +18,6 @@ def require_folder(path: str | os.PathLike[str], more: str = "") -> None:
     Raises:
         InputError: so it is.
     """
-    if not os.path.isdir(path):
-        what = "is no folder" if os.path.exists(path) else "no such folder"
+    if not Path(path).is_dir():
+        what = "is no folder" if Path(path).exists() else "no such folder"
         raise InputError(f"{os.fspath(path)}: {what}; give the folder of a saved model{more}")

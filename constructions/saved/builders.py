@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from constructions.catalogue import CATALOGUE, OF_SETS
+from constructions.catalogue import WITH_SETS
 from constructions.entry import Construction
 from constructions.guards.errors import InputError
 from constructions.guards.user_code import kind_of
@@ -22,7 +22,7 @@ def builder_named(name: str) -> Builder[..., FactModel]:
     """The public builder of that name. Raises InputError with all names where there is none: the
     name came from a folder, and no file of a user's is ever run for it.
     """
-    entries = {entry.builder_name: entry for entry in (*CATALOGUE.values(), OF_SETS)}
+    entries = {entry.builder_name: entry for entry in WITH_SETS.values()}
     if name not in entries:
         raise InputError(
             f"no builder is named {name!r}; there are {', '.join(entries)}; if it is your own,"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from constructions import CATALOGUE, FactTable, save, selector
+from constructions import FactTable, save, selector
+from constructions.catalogue import WITH_SETS
 from verify.__main__ import main
 from verify.cli.reports.mechanism import table
 from verify.cli.reports.mechanism_picture import draw
@@ -31,9 +32,9 @@ def model(tmp_path, monkeypatch):
     return selector(FACTS)
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", WITH_SETS)
 def test_every_construction_is_shown_in_lines_of_99_columns(name, capsys):
-    hops = ["-k", "3"] if CATALOGUE[name].multi_hop else []
+    hops = ["-k", "3"] if WITH_SETS[name].multi_hop else []
     assert main(["show", name, "-N", "9", "-R", "3", *hops]) == 0
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 99
@@ -83,6 +84,10 @@ def test_options_of_a_construction_are_taken(capsys):
         (["show", "model", "-N", "5"], "is a saved model, which has its sizes"),
         (["show", "model", "France capital capital"], "paths of 1 relation; got 2"),
         (["show", "selector", "-k", "2"], "answers one hop"),
+        (["show", "sets_of_answers", "-k", "2"], "answers one hop"),
+        (["show", "sets_of_answers", "e1 r0 r1"], "answers one hop; got 2"),
+        (["show", "sets_of_answers", "--looked-up", "1"], "no option 'looked_up'"),
+        (["show", "sets_of_answers", "--fitted"], "of models that answer paths"),
         (["show", "selector", "--plot", "x.jpg"], "ends in .svg, .png or .pdf"),
         (["show", "selector", "--plot", "no/x.svg"], "existing folder"),
         (["show", "model", "--plot", "model/x.svg"], "folder of a saved model"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from command_line import runs
+from larger_decoders import larger
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from meeting_texts import meeting
 from tiers import LONG, few
@@ -17,9 +18,12 @@ from constructions import (
     change_basis,
     construction,
     fit,
+    load_form,
+    needed_shape,
     round_weights,
     save_form,
     save_rounded,
+    seed_into,
     selector,
 )
 from verify.cli.reports import mechanism_picture
@@ -27,7 +31,7 @@ from verify.learned import known_answers
 from verify.learned.adapters import of
 from verify.learned.claimed import answers_of
 from verify.learned.fitted_names import Names
-from verify.learned.fitted_showing import fitted_shown
+from verify.learned.fitted_showing import fitted_chain, fitted_shown
 from verify.queries.showing import shown
 
 WORLDS = FactTable.random_worlds(8, 12, 3, seed=3)
@@ -43,15 +47,19 @@ def trained():
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory, trained):
-    """A folder with a rounded trained model, a form, a form that writes, and a pack."""
+    """A folder with a rounded trained model, a form, a larger decoder, a form that writes, a
+    larger decoder that does, and a pack.
+    """
     place = tmp_path_factory.mktemp("shown")
     save_rounded(trained, WORLDS, place / "rounded")
     source = selector(FactTable.random_bijections(64, 2, seed=1))
     q = torch.linalg.qr(torch.randn(source.shape.d_model, source.shape.d_model)).Q
     save_form(change_basis(source, q), place / "form")
-    writer = chain_of_thought(FactTable.random_bijections(5, 2, seed=0), 2)
+    save_form(seed_into(larger(needed_shape(source)), source), place / "decoder")
+    writer = chain_of_thought(FactTable.random_bijections(48, 2, seed=0), 2)
     q = torch.linalg.qr(torch.randn(writer.shape.d_model, writer.shape.d_model)).Q
     save_form(change_basis(writer, q), place / "writer")
+    save_form(seed_into(larger(needed_shape(writer)), writer), place / "writing-decoder")
     known_answers.write(place / "pack")
     return place
 
@@ -67,6 +75,11 @@ def show(workshop, monkeypatch, capsys):
     [
         (["rounded", "e4 r1"], ["one-layer model, d_model = 24, 1 layer: e4 r1 -> ", "R^2 0."]),
         (["form", "3 1"], ["form of selector, d_model = ", "R^2 1.00 (-"]),
+        (["decoder", "3 1"], ["form of selector, d_model = ", "4 layers: e3 r1 -> "]),
+        (["writer", "e3 r1 r0"], ["form of chain_of_thought, d_model", "step 3: writes END"]),
+        (["writer"], ["step 1: writes e", "R^2 1.00 (-"]),
+        (["writing-decoder", "e3 r1"], ["4 layers: e3 r1 -> ", "step 2: writes END"]),
+        (["chain_of_thought", "--fitted"], ["step 3: writes END", "no fit"]),
         (["pack/trained.safetensors"], ["trained, a standard decoder", "head 1: from "]),
         (["pack/memory.safetensors", "3 1"], ["NO SUPERPOSITION OF ATTRIBUTES is found"]),
         (["selector", "-N", "64", "--fitted"], ["e0 r1 -> ", "R^2 1.00 (-"]),
@@ -97,8 +110,8 @@ def test_a_basis_is_fitted_to_what_has_none_or_is_asked_for(words, lines, show):
             ["pack/none.safetensors"],
             "no such folder; give the folder of a saved model, or a construction: ",
         ),
-        (["writer"], "chain of thought"),
-        (["chain_of_thought", "--fitted"], "chain of thought"),
+        (["writer", "e3 r1 r0 r1"], "paths of 1 to 2 relations; got 3"),
+        (["writer", "-k", "2"], "-k is for a construction that is built"),
         (["rounded", "--facts", "x.tsv"], "--facts is for the folder of a language model"),
         (["selector", "--templates", "x.json"], "--templates is for the folder of a language"),
         (["rounded\0"], "no such folder; give the folder of a saved model, or a construction: "),
@@ -159,3 +172,19 @@ def test_no_two_texts_of_a_fitted_picture_meet(trained, monkeypatch):
             assert texts_that_meet(found) == []
     monkeypatch.setattr(mechanism_picture, "_HEIGHT", 0.1)
     assert texts_that_meet(found) != []
+
+
+def test_no_two_texts_of_the_picture_of_a_fitted_chain_meet(workshop, monkeypatch):
+    """The control is a picture without room."""
+    found = fitted_chain(load_form(workshop / "writer"), 3, [1, 0], "form of chain_of_thought")
+    assert texts_that_meet(found) == []
+    monkeypatch.setattr(mechanism_picture, "_HEIGHT", 0.1)
+    assert texts_that_meet(found) != []
+
+
+def test_the_block_of_each_written_entity_has_a_bold_frame_and_none_where_end_is_said(workshop):
+    """Where END is said, blocks of attributes add what rounding leaves."""
+    found = fitted_chain(load_form(workshop / "writer"), 3, [1, 0], "form of chain_of_thought")
+    (axes,) = mechanism_picture.figure(found).axes
+    assert sum(patch.get_linewidth() == 1.8 for patch in axes.patches) == 2
+    assert 0 < max(abs(added) for added, _ in found.steps[-1].read[:2]) < 1e-4

@@ -13,6 +13,7 @@ from meeting_texts import meeting
 from constructions import InputError, SetTable, save, sets_of_answers
 from verify.__main__ import main
 from verify.cli.reports import mechanism_picture
+from verify.cli.reports.mechanism import table
 from verify.queries.showing import shown
 
 FAMILY = [
@@ -113,6 +114,22 @@ def test_a_saved_model_of_sets_is_drawn_and_no_basis_fitted(tmp_path, monkeypatc
         refused = capsys.readouterr().err
         assert message in refused
         assert refused.count("\n") == 1
+
+
+def test_sets_are_drawn_by_the_name_of_their_construction(capsys):
+    """Of the drawn table itself, with another query, and from another seed; the control is the
+    table of another seed.
+    """
+    sizes = ["-N", "7", "-R", "3"]
+    assert main(["show", "sets_of_answers", "e4 r1", *sizes, "--seed", "2"]) == 0
+    asked = capsys.readouterr().out.rstrip("\n")
+    facts = SetTable.random(7, 3, seed=2)
+    assert asked == table(shown(sets_of_answers(facts), 4, [1]))
+    assert asked != table(shown(sets_of_answers(SetTable.random(7, 3, seed=3)), 4, [1]))
+    assert main(["show", "sets_of_answers", *sizes, "--seed", "2"]) == 0
+    largest = capsys.readouterr().out.rstrip("\n")
+    letter, subject = divmod(int(facts.sizes.argmax()), 7)
+    assert largest == table(shown(sets_of_answers(facts), subject, [letter]))
 
 
 def test_no_two_texts_of_the_picture_of_a_set_meet(monkeypatch):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from constructions.asking.readings import Reading, Readings
 from constructions.facts.named import Names
+from constructions.facts.set_table import SetTable
+from constructions.facts.table import FactTable
 from constructions.guards.errors import QuestionError
 from constructions.guards.wording import brief, counted, printable
 
@@ -55,6 +57,26 @@ def without_quotes(facts: Names, words: Sequence[str]) -> QuestionError | None:
         f"{counted(len(words), 'question')}, none of which can be read; did you mean"
         f" one, {brief(in_quotes, 200)}?",
     )
+
+
+def one_with_an_answer(facts: FactTable | SetTable, hops: int) -> Reading:
+    """The first query, along one path with several relations if there are any, that passes
+    different entities and not the first of all, whose code may be all zeros; else the first that
+    has an answer. Of sets the first of the largest.
+    """
+    if isinstance(facts, SetTable):
+        letter, subject = divmod(int(facts.sizes.argmax()), facts.n_entities)
+        return Reading(subject, (letter,) * hops)
+    path = [facts.n_relations - 1 - i % facts.n_relations for i in range(hops)]
+    prefixes = [path[: i + 1] for i in range(min(hops, 3))]
+    answered = None
+    for subject in range(min(facts.n_entities, 1000)):
+        passed = [int(facts.answer(subject, prefix)) for prefix in prefixes]
+        if min(passed) > 0 and len({subject, *passed}) == len(passed) + 1:
+            return Reading(subject, tuple(path))
+        if answered is None and int(facts.answer(subject, path)) >= 0:
+            answered = subject
+    return Reading(answered or 0, tuple(path))
 
 
 def set_line(found: AnsweredSet) -> str:

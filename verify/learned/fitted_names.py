@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from constructions.facts.table import FactTable
 from constructions.facts.words import all_words
 from constructions.guards.errors import InputError
+from constructions.model.answering import Answering
 from verify.learned.decoder import Decoder
 from verify.queries.shown import Evidence
+from verify.queries.shown_blocks import token_name
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,15 @@ class Names:
         return cls(model, entities, words, (*entities, *facts.relation_names, *specials))
 
 
+def token_names(model: Answering, tokens: int) -> list[str]:
+    """The names of so many tokens: those of the model's vocabulary, and of further ones of a
+    decoder that is larger.
+    """
+    own = len(model.vocabulary)
+    named = [token_name(model, token) for token in range(min(own, tokens))]
+    return named + [f"token {token}" for token in range(own, tokens)]
+
+
 def require_names(decoder: Decoder, names: Names) -> None:
     """Raise InputError unless there are as many names as things."""
     wanted = decoder.n_entities, decoder.n_relations, decoder.n_answers
@@ -52,13 +63,20 @@ def require_names(decoder: Decoder, names: Names) -> None:
         )
 
 
-def remarks(there: Sequence[Evidence], n: int) -> list[str]:
-    """What is to be known first: of how many subjects the basis is, and where there is none."""
+def remarks(there: Sequence[Evidence], n: int, steps: int = 1) -> list[str]:
+    """What is to be known first: of how many subjects the basis is, and where there is none; and
+    who these are, of a model that writes several tokens.
+    """
     said = [
         "Nobody has said where anything stands in this model. Its blocks are those of a basis of"
         f" attributes that is fitted to {n:,} subjects, at each point anew; the one who is shown"
         " has no part in it."
     ]
+    if steps > 1:
+        said.append(
+            "A step is fitted to all entities in the place of the token that was written last, in"
+            " step 1 of the subject; all other tokens stay."
+        )
     if there and there[0].reason and there[0].value is not None:
         chance = "" if there[0].null is None else f"; with shuffled facts {there[0].null:.2f}"
         said.append(

@@ -42,9 +42,10 @@ class ModuleDecoder:
         ways: how it is read.
         table: the name of the parameter (tokens, d) that holds the rows of subjects.
         subjects: int64 (N,): which row of the table each subject has; its token.
-        prompts: int64 (R, L - 1): the tokens that follow the subject.
+        prompts: int64 (R, L - 1): the other tokens; those that follow the subject, if `at` is 0.
         read: the unembedding (A, d_state).
         changed: rows (N, d) in place of those of the table; None for its own.
+        at: where the subject stands among the L tokens.
     """
 
     module: nn.Module
@@ -54,6 +55,7 @@ class ModuleDecoder:
     prompts: Ints
     read: Tensor
     changed: Tensor | None = None
+    at: int = 0
 
     @property
     def n_entities(self) -> int:
@@ -120,13 +122,18 @@ class ModuleDecoder:
         if way is None:
             own = {Place("embedding", SUBJECT): self.rows()[subjects]}
             return Seen({**own, Place("final", END): self.states(subjects, relations)}, [], [])
+
+        def watched(module: nn.Module, tokens: Tensor) -> Seen[Tensor]:
+            """What is seen of tokens."""
+            return way(module, tokens, self.at)
+
         found = [
             Seen(
                 {place: _numbers(x) for place, x in one.streams.items()},
                 [(layer, _numbers(x)) for layer, x in one.hidden],
                 [(layer, _numbers(x)) for layer, x in one.patterns],
             )
-            for one in self._pieces(way, subjects, relations)
+            for one in self._pieces(watched, subjects, relations)
         ]
         return joined(found)
 
@@ -134,7 +141,7 @@ class ModuleDecoder:
         """The tokens of one query, and what the last of them attends to."""
         seen = self.seen(np.array([subject]), np.array([relation]))
         patterns = [(layer, pattern[0]) for layer, pattern in seen.patterns]
-        return Prompt(None, 1 + self.prompts.shape[1], 0, patterns)
+        return Prompt(None, 1 + self.prompts.shape[1], self.at, patterns)
 
     def logits_of(self, rows: Tensor, subjects: Ints, relations: Ints) -> Tensor:
         """(Q, A) with gradients by the rows (N, d)."""
@@ -156,7 +163,8 @@ class ModuleDecoder:
     ) -> Any:
         """The module read in one way at queries (Q,), with rows in place of its own."""
         table = self.module.get_parameter(self.table)
-        prompts = np.column_stack([self.subjects[subjects], self.prompts[relations]])
+        before, after = np.split(self.prompts[relations], [self.at], axis=1)
+        prompts = np.column_stack([before, self.subjects[subjects], after])
         tokens = torch.from_numpy(prompts).to(table.device)
         given = {}
         if rows is not None:

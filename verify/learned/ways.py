@@ -30,15 +30,15 @@ class Ways:
         attention: from there to all positions, (Q, n_heads, L).
         writes: of the module alone: what a unit adds to the stream for each 1 of its activation,
             (n_units, d); NaN of those that another hidden layer reads.
-        seen: all that can be watched there, layer by layer. These four are None where nobody has
-            said how they are found.
+        seen: all that can be watched there, layer by layer, and at the position of the subject,
+            which is told too. These four are None where nobody has said how they are found.
     """
 
     states: Way
     units: Way | None = None
     attention: Way | None = None
     writes: Callable[[Any], Tensor] | None = None
-    seen: Callable[[Any, Tensor], Seen[Tensor]] | None = None
+    seen: Callable[[Any, Tensor, int], Seen[Tensor]] | None = None
 
 
 def _last_state(module: Traced, tokens: Tensor) -> Tensor:
@@ -69,15 +69,18 @@ def _hidden(module: Traced, trace: Trace) -> list[tuple[int, Tensor]]:
     return found
 
 
-def _seen(module: Traced, tokens: Tensor) -> Seen[Tensor]:
-    """Of the same: all of it. The stream at the subject is watched where a layer follows."""
+def _seen(module: Traced, tokens: Tensor, subject: int) -> Seen[Tensor]:
+    """Of the same: all of it. The stream at the subject is watched where a layer follows, and the
+    last position is another.
+    """
     trace = Trace()
     states, _ = module.states(tokens, trace=trace)
     last = list(trace.residual)[-1]
     streams = {}
+    apart = subject < tokens.shape[-1] - 1
     for point, x in trace.residual.items():
-        if point == "embedding" or (point.endswith(".post") and point != last):
-            streams[Place(point, SUBJECT)] = x[..., 0, :]
+        if apart and (point == "embedding" or (point.endswith(".post") and point != last)):
+            streams[Place(point, SUBJECT)] = x[..., subject, :]
         streams[Place(point, END)] = x[..., -1, :]
     if states is not trace.residual[last]:
         streams[Place("final", END)] = states[..., -1, :]
@@ -128,14 +131,14 @@ def _units_of_one_layer(module: OneLayer, tokens: Tensor) -> Tensor:
     return torch.cat(module.hidden(stream)[:-1], dim=-1)
 
 
-def _seen_in_one_layer(module: OneLayer, tokens: Tensor) -> Seen[Tensor]:
-    """All that can be watched of a one-layer model."""
+def _seen_in_one_layer(module: OneLayer, tokens: Tensor, subject: int) -> Seen[Tensor]:
+    """All that can be watched of a one-layer model, whose prompts are subject and relation."""
     stream, shares = module.attended(tokens)
     *hidden, added = module.hidden(stream)
     after = stream + added
     n = module.shape.n_entities
     streams = {
-        Place("embedding", SUBJECT): module.entities[tokens[..., 0]],
+        Place("embedding", SUBJECT): module.entities[tokens[..., subject]],
         Place("embedding", END): module.relations[tokens[..., 1] - n],
         Place("layers.0.mid", END): stream,
         Place("layers.0.post", END): after,

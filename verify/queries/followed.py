@@ -13,8 +13,8 @@ from torch import Tensor
 
 from constructions.facts.answers import MISSING
 from constructions.guards.errors import InputError
+from constructions.model.answering import Answering
 from constructions.model.asked_sets import ONE_HOP
-from constructions.model.fact_model import FactModel
 from constructions.model.set_model import SetModel
 from verify.queries.shown_blocks import token_name
 
@@ -46,7 +46,7 @@ class Followed:
     claimed: bool
 
 
-def followed(model: FactModel, subject: int, path: Sequence[int]) -> Followed:
+def followed(model: Answering, subject: int, path: Sequence[int]) -> Followed:
     """Ask a model.
 
     Raises:
@@ -57,7 +57,7 @@ def followed(model: FactModel, subject: int, path: Sequence[int]) -> Followed:
     return _path(model, subject, path)
 
 
-def _path(model: FactModel, subject: int, path: Sequence[int]) -> Followed:
+def _path(model: Answering, subject: int, path: Sequence[int]) -> Followed:
     """Of a model that answers paths."""
     known = int(model.facts.answer(subject, list(path)))
     entities, relations = np.array(subject), np.array(path, dtype=np.int64)
@@ -91,7 +91,7 @@ def _set(model: SetModel, subject: int, path: Sequence[int]) -> Followed:
     return Followed(tokens, prompt.shape[-1] - 1, places, 0, answer, right, True)
 
 
-def _written(model: FactModel, prompt: Tensor) -> tuple[Tensor, int]:
+def _written(model: Answering, prompt: Tensor) -> tuple[Tensor, int]:
     """The prompt and all tokens that are written but the last, and the last."""
     written = model.generate(prompt).tokens
     fed_back = torch.from_numpy(written[:-1]).to(prompt)

@@ -45,10 +45,10 @@ def shown(model: FactModel, subject: int, path: Sequence[int]) -> Shown:
     reader = Reader(model, claims)
     trace = model.trace(asked.tokens[None])
     steps = []
-    for number, deciding in enumerate(range(asked.first, len(asked.tokens))):
-        left = min(asked.per_token, max(0, len(path) - number * asked.per_token))
+    for number, deciding in enumerate(range(asked.first, len(asked.tokens)), start=1):
+        left = min(asked.per_token, max(0, len(path) - (number - 1) * asked.per_token))
         follower = _Follower(model, claims, reader, found, asked.tokens, trace)
-        steps.append(follower.step(deciding, left))
+        steps.append(follower.step(number, deciding, left))
     return Shown(
         name=model.construction,
         query=model.facts.query_text(subject, path),
@@ -74,8 +74,10 @@ class _Follower:
     tokens: Tensor
     trace: Trace
 
-    def step(self, deciding: int, left: int) -> ShownStep:
-        """All that leads to the token that follows this position, with so many letters left."""
+    def step(self, number: int, deciding: int, left: int) -> ShownStep:
+        """All that leads to the token of this number, which follows this position, with so many
+        letters left.
+        """
         looks = tuple(self._look(step, deciding) for step in self.reader.steps if not step.units)
         fired = tuple(self._fired(step, deciding) for step in self.reader.steps if step.units)
         positions = sorted({deciding, *(at for look in looks for at, _ in look.looked)})
@@ -100,7 +102,7 @@ class _Follower:
                 before = _moved(row, [*rows[: len(positions)], before], labels)
                 rows.append(before)
         names = tuple(token_name(self.model, token) for token in self.tokens.tolist())
-        return ShownStep(names, tuple(rows), looks, fired, *self._logits(deciding))
+        return ShownStep(number, names, tuple(rows), looks, fired, *self._logits(deciding))
 
     def _stream(self, point: str, position: int) -> Values:
         """The residual stream there."""

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from verify.queries.shown_blocks import Block, Values
 
+FIRST_STEPS = 3
+"""Of a model that writes several tokens so many steps are drawn, and the last."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -120,6 +123,7 @@ class ShownStep:
     """All that leads to one token of the answer.
 
     Attributes:
+        number: which token it is, counted from 1.
         tokens: the names of the tokens at all positions.
         rows: embeddings of the positions that matter, then the deciding position after each part
             of each layer.
@@ -128,6 +132,7 @@ class ShownStep:
         read: for each block, what it adds to the largest logit, and to the next one.
     """
 
+    number: int
     tokens: tuple[str, ...]
     rows: tuple[Row, ...]
     looks: tuple[Look, ...]
@@ -149,7 +154,8 @@ class Shown:
         d_model, depth: sizes.
         blocks: what is shown of the stream.
         cut: how many blocks of words are not shown.
-        steps: one; of a chain of thought one for each written token.
+        steps: one; of a model that writes several tokens one for each of them, or for those that
+            are drawn.
         remarks: what is to be known before the picture is read, in sentences.
     """
 
@@ -164,3 +170,9 @@ class Shown:
     cut: int
     steps: tuple[ShownStep, ...]
     remarks: tuple[str, ...] = ()
+
+
+def drawn(steps: int) -> list[int]:
+    """Which steps are drawn of so many, counted from 1: the first ones, and the last."""
+    few = steps <= FIRST_STEPS + 1
+    return [*range(1, steps + 1)] if few else [*range(1, FIRST_STEPS + 1), steps]

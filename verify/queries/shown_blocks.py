@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from constructions.facts.codes import Codebook
+from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
 from constructions.model.step import Step, recorded_steps
 from verify.queries.claimed_blocks import Claims, Spelled
@@ -254,7 +255,7 @@ class Reader:
         return names if len(names) == len(rows) else {}
 
 
-def token_name(model: FactModel, token: int) -> str:
+def token_name(model: Answering, token: int) -> str:
     """The name of a token in the vocabulary."""
     vocabulary = model.vocabulary
     if token < vocabulary.n_entities:

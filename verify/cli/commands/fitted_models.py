@@ -5,19 +5,18 @@ constructions, language models.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from constructions.asking.readings import Reading
-from constructions.catalogue import CATALOGUE
+from constructions.catalogue import WITH_SETS
 from constructions.facts.answers import MISSING
 from constructions.guards.errors import InputError
 from constructions.guards.wording import counted
 from verify.cli.commands.own import builder_of
 from verify.cli.progress import progress
-from verify.cli.questions import question
+from verify.cli.questions import one_with_an_answer
 
 if TYPE_CHECKING:  # which imports torch
     import numpy as np
@@ -28,6 +27,7 @@ if TYPE_CHECKING:  # which imports torch
     from constructions.model.answering import Answering
     from verify.learned.fitted_names import Names
     from verify.learned.seen import Seeable
+    from verify.queries.shown import Shown
 
 INDEX, SUFFIX = "known-answers.json", ".safetensors"
 """Of a pack of known answers: `verify.learned.known_answers`, which imports torch."""
@@ -35,9 +35,28 @@ CONFIG = "config.json"
 """Of a model of Hugging Face."""
 
 
+class Fittable(Protocol):
+    """A model of which nobody has said where anything stands.
+
+    Attributes:
+        facts: in whose names it is asked.
+    """
+
+    @property
+    def facts(self) -> FactTable:
+        """See the class."""
+
+    def shown(self, asked: Reading | None, seed: int) -> Shown:
+        """Follow a question, or one that has an answer, in bases that are fitted.
+
+        Raises:
+            InputError: it has another number of relations, or is no question to the model.
+        """
+
+
 @dataclass(frozen=True)
-class Fittable:
-    """A decoder of which nobody has said where anything stands.
+class FittableAtOnce:
+    """One that answers with one token.
 
     Attributes:
         decoder: with subjects, relations and answers by number.
@@ -53,19 +72,15 @@ class Fittable:
     facts: FactTable
     hops: int
 
-    def asked(self, words: Sequence[str]) -> tuple[int, int]:
-        """The numbers of the subject and the relation of a question, or of the first one, of the
-        last relation, that has an answer and no answer of another relation is the same.
+    def shown(self, asked: Reading | None, seed: int) -> Shown:
+        """See `Fittable`."""
+        from verify.learned.fitted_showing import fitted_shown
 
-        Raises:
-            InputError: it has another number of relations, or is no question to the decoder.
-        """
-        if not words:
-            return self._one_with_an_answer()
-        return self.numbers(question(self.facts, words, ids=True))
+        subject, relation = self._one_with_an_answer() if asked is None else self._numbers(asked)
+        return fitted_shown(self.decoder, self.answers, subject, relation, self.names, seed)
 
-    def numbers(self, asked: Reading) -> tuple[int, int]:
-        """The numbers of a question's subject and relation. Raises as `asked`."""
+    def _numbers(self, asked: Reading) -> tuple[int, int]:
+        """The numbers of a question's subject and relation."""
         if len(asked.path) != self.hops:
             raise InputError(
                 f"the model answers paths of {counted(self.hops, 'relation')}; got"
@@ -79,7 +94,9 @@ class Fittable:
         return self.names.subjects.index(subject), self.names.relations.index(relation)
 
     def _one_with_an_answer(self) -> tuple[int, int]:
-        """See `asked`."""
+        """The numbers of the first question of the last relation that has an answer, where no
+        answer of another relation is the same; else of the first that has one.
+        """
         relation = len(self.answers) - 1
         for subject in range(self.answers.shape[1]):
             own = self.answers[:, subject]
@@ -87,6 +104,31 @@ class Fittable:
                 return subject, relation
         there = (self.answers[relation] != MISSING).argmax()
         return int(there), relation
+
+
+@dataclass(frozen=True)
+class FittableChain:
+    """One that writes a chain of thought.
+
+    Attributes:
+        model: a construction, a form of one, or a decoder in which one stands.
+        name: what it is called.
+    """
+
+    model: Answering
+    name: str
+
+    @property
+    def facts(self) -> FactTable:
+        """In whose names it is asked."""
+        return self.model.facts
+
+    def shown(self, asked: Reading | None, seed: int) -> Shown:
+        """See `Fittable`."""
+        from verify.learned.fitted_showing import fitted_chain
+
+        query = asked or one_with_an_answer(self.facts, self.model.hops)
+        return fitted_chain(self.model, query.subject, query.path, self.name, seed)
 
 
 def fittable(what: str, options: argparse.Namespace) -> Fittable | None:
@@ -98,7 +140,7 @@ def fittable(what: str, options: argparse.Namespace) -> Fittable | None:
     """
     folder = Path(what)
     _require_use(folder, options)
-    if what in CATALOGUE:
+    if what in WITH_SETS:
         return None
     from constructions.saved.form_folder import is_form, load_form
 
@@ -131,14 +173,16 @@ def _trained(folder: Path, options: argparse.Namespace) -> Fittable | None:
 
 def of_answering(model: Answering, name: str) -> Fittable:
     """A construction, a form of one, or a decoder in which one stands."""
+    if model.hops_per_token:
+        return FittableChain(model, name)
     from verify.learned.adapters import of
     from verify.learned.claimed import claimed_by
-    from verify.learned.fitted_names import Names
+    from verify.learned.fitted_names import Names, token_names
 
     decoder = of(model, hops=model.hops)
-    specials = [special.upper() for special in model.vocabulary.specials]
-    names = Names.of(model.facts, name, model.hops, specials)
-    return Fittable(decoder, claimed_by(model), names, model.facts, model.hops)
+    tokens = token_names(model, decoder.n_answers)
+    names = replace(Names.of(model.facts, name, model.hops), answers=tokens)
+    return FittableAtOnce(decoder, claimed_by(model), names, model.facts, model.hops)
 
 
 def _of_trained(model: nn.Module, facts: FactTable, name: str) -> Fittable:
@@ -149,7 +193,7 @@ def _of_trained(model: nn.Module, facts: FactTable, name: str) -> Fittable:
 
     tokens = [f"token {number}" for number in range(facts.n_entities + facts.n_relations, 10**4)]
     names = Names.of(facts, name, specials=tokens)
-    return Fittable(of(model, facts), answers_of(facts), names, facts, 1)
+    return FittableAtOnce(of(model, facts), answers_of(facts), names, facts, 1)
 
 
 def _is_member(path: Path) -> bool:
@@ -189,7 +233,7 @@ def _language_model(folder: Path, options: argparse.Namespace) -> Fittable:
     with progress("done") as begin:
         found = known(language, asked, begin("asking", asked.facts.size))
     names = Names(type(language.model).__name__, asked.subjects, asked.relations, asked.answers)
-    return Fittable(WatchedLanguageModel(found), asked.facts, names, facts, 1)
+    return FittableAtOnce(WatchedLanguageModel(found), asked.facts, names, facts, 1)
 
 
 def _require_use(folder: Path, options: argparse.Namespace) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from constructions.asking.readings import Reading
-from constructions.catalogue import CATALOGUE, construction
+from constructions.catalogue import CATALOGUE, WITH_SETS, construction
 from constructions.entry import Construction
-from constructions.facts.set_table import SetTable
 from constructions.files.folders import require_folder
 from constructions.guards.errors import InputError
 from constructions.guards.user_code import is_reference
@@ -17,7 +16,7 @@ from verify.cli.commands.fitted_models import fittable, of_answering
 from verify.cli.commands.options import MADE_BY, Commands, Paragraphs, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import say, say_text
-from verify.cli.questions import question
+from verify.cli.questions import one_with_an_answer, question
 from verify.cli.status import PASSED
 from verify.cli.values import count, option, size
 from verify.cli.written_files import check_writable
@@ -33,8 +32,10 @@ ENTITIES, RELATIONS, HOPS = 4, 2, 2
 EXAMPLES = """examples:
   %(prog)s selector -N 6 -R 3
   %(prog)s countries "France capital" --plot mechanism.svg
+  %(prog)s sets_of_answers -N 6 -R 2
   %(prog)s family-sets "Alice child"
   %(prog)s rounded-model "e3 r1" --plot fitted.svg
+  %(prog)s hidden-chain "e3 r1 r0"
   %(prog)s gpt2 "France capital" --facts countries.tsv --templates countries.json
 """
 
@@ -49,7 +50,8 @@ def add_show(commands: Commands) -> None:
             " copy, which units fire, what remains, and the logits. Of a trained model, a form, or"
             " a language model nobody has said where anything stands in its stream: there a basis"
             " of attributes is fitted, and how good it is for subjects who had no part in the fit,"
-            " beside shuffled facts, stands in the picture (docs/show.md)."
+            " beside shuffled facts, stands in the picture. Where a model writes several tokens,"
+            " each is a step of its own (docs/show.md)."
         ),
         epilog=EXAMPLES,
         formatter_class=Paragraphs,
@@ -136,7 +138,6 @@ def _run_show(options: argparse.Namespace) -> int:
 def _found(options: argparse.Namespace) -> Shown:
     """The query, followed in the basis that is known, or else in one that is fitted."""
     from constructions.model.set_model import require_paths
-    from verify.learned.fitted_showing import fitted_shown
     from verify.queries.showing import shown
 
     given = fittable(options.what, options)
@@ -145,19 +146,16 @@ def _found(options: argparse.Namespace) -> Shown:
         if not options.fitted:
             return shown(model, asked.subject, list(asked.path))
         require_paths(model, "a basis is fitted to the answers")
-        given = of_answering(model, model.construction)
-        subject, relation = given.numbers(asked)
-    else:
-        _require_no_sizes(options)
-        _require_no_building(options)
-        subject, relation = given.asked(options.query)
-    seed = options.seed or 0
-    return fitted_shown(given.decoder, given.answers, subject, relation, given.names, seed)
+        return of_answering(model, model.construction).shown(asked, options.seed or 0)
+    _require_no_sizes(options)
+    _require_no_building(options)
+    query = question(given.facts, options.query, ids=True) if options.query else None
+    return given.shown(query, options.seed or 0)
 
 
 def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     """The model that is shown, built or loaded, and the query."""
-    if options.what not in CATALOGUE and Path(options.what).is_dir():
+    if options.what not in WITH_SETS and Path(options.what).is_dir():
         return _loaded(options)
     if options.own:
         raise InputError(
@@ -172,7 +170,7 @@ def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     names = [known.name for each in CATALOGUE.values() for known in each.options]
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     model = entry.build(facts, hops, given)
-    return model, asked or _one_with_an_answer(model, hops)
+    return model, asked or one_with_an_answer(model.facts, hops)
 
 
 def _construction(what: str) -> Construction:
@@ -183,7 +181,7 @@ def _construction(what: str) -> Construction:
             either, and first.
     """
     try:
-        return construction(what)
+        return construction(what, with_sets=True)
     except InputError as error:
         if not is_reference(what):
             require_folder(what, f", or a construction: {error}")
@@ -194,7 +192,7 @@ def small_model(entry: Construction) -> tuple[FactModel, Reading]:
     """The model of a construction that is shown where nothing else is asked for, and a query."""
     hops = HOPS if entry.multi_hop else 1
     model = entry.build(entry.random_facts(ENTITIES, RELATIONS, 0), hops, {})
-    return model, _one_with_an_answer(model, hops)
+    return model, one_with_an_answer(model.facts, hops)
 
 
 def _loaded(options: argparse.Namespace) -> tuple[FactModel, Reading]:
@@ -205,7 +203,7 @@ def _loaded(options: argparse.Namespace) -> tuple[FactModel, Reading]:
     model = load(options.what, builder_of(options.own))
     if options.query:
         return model, question(model.facts, options.query, ids=True)
-    return model, _one_with_an_answer(model, options.k or model.path_lengths[-1])
+    return model, one_with_an_answer(model.facts, options.k or model.path_lengths[-1])
 
 
 def _require_no_sizes(options: argparse.Namespace) -> None:
@@ -226,24 +224,3 @@ def _require_no_building(options: argparse.Namespace) -> None:
             raise InputError(
                 f"{word} is for a construction that is built; {options.what} is a saved model"
             )
-
-
-def _one_with_an_answer(model: FactModel, hops: int) -> Reading:
-    """The first query, along one path with several relations if there are any, that passes
-    different entities and not the first of all, whose code may be all zeros; else the first that
-    has an answer. Of sets the first of the largest.
-    """
-    facts = model.facts
-    if isinstance(facts, SetTable):
-        letter, subject = divmod(int(facts.sizes.argmax()), facts.n_entities)
-        return Reading(subject, (letter,) * hops)
-    path = [facts.n_relations - 1 - i % facts.n_relations for i in range(hops)]
-    prefixes = [path[: i + 1] for i in range(min(hops, 3))]
-    answered = None
-    for subject in range(min(facts.n_entities, 1000)):
-        passed = [int(facts.answer(subject, prefix)) for prefix in prefixes]
-        if min(passed) > 0 and len({subject, *passed}) == len(passed) + 1:
-            return Reading(subject, tuple(path))
-        if answered is None and int(facts.answer(subject, path)) >= 0:
-            answered = subject
-    return Reading(answered or 0, tuple(path))

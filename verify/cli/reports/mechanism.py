@@ -8,12 +8,10 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from constructions.guards.wording import joined, printable
-from verify.queries.shown import Evidence, Fired, Held, Look, Row, Shown, ShownStep
+from verify.queries.shown import Evidence, Fired, Held, Look, Row, Shown, ShownStep, drawn
 
 WIDTH = 99
 """Characters of a line."""
-FIRST_STEPS = 3
-"""Of a chain of thought so many steps are shown, and the last."""
 MOST_NOTES = 12
 """Heads, or groups of units, of one layer that are named."""
 LEGEND = (
@@ -78,13 +76,14 @@ def sizes(found: Shown) -> str:
 
 
 def chosen(found: Shown) -> Iterator[tuple[int, ShownStep | None]]:
-    """The steps that are shown, numbered from 1; and how many are left out, with None."""
-    steps = found.steps
-    few = len(steps) <= FIRST_STEPS + 1
-    yield from enumerate(steps if few else steps[:FIRST_STEPS], start=1)
-    if not few:
-        yield len(steps) - FIRST_STEPS - 1, None
-        yield len(steps), steps[-1]
+    """The steps that are drawn, with their numbers; and how many are left out, with None."""
+    before = 0
+    there = {step.number: step for step in found.steps}
+    for number in drawn(found.steps[-1].number):
+        if number > before + 1:
+            yield number - before - 1, None
+        yield number, there[number]
+        before = number
 
 
 def parts(found: Shown, step: ShownStep) -> Iterator[Row | list[str]]:

@@ -51,6 +51,8 @@ _PALE = 0.42
 """How much of a colour fills a box."""
 _LEFT, _HEIGHT, _GAP, _LINE = 1.75, 0.46, 0.10, 0.19
 """Inches: the names of rows, the height of a row, the space below it, a line of text."""
+_ROUNDING = 1e-5
+"""What adds less than this share of the most that is added to a logit has no bold frame."""
 _READ = ("entity", "near", "doubtful")
 """What may have a bold frame."""
 _MOST_SQUARES, _LONGEST = 12, 20
@@ -187,7 +189,8 @@ class _Page:
             self._text(0.1, text, 7, dy=_HEIGHT * 0.82)
         least = np.nextafter(0, 1)
         if row.evidence is not None and last_of is not None:  # of many that add a little
-            least = max(least, *(added for added, _ in last_of.read[:-3]))
+            largest = max(abs(added) for added, _ in last_of.read)
+            least = max(_ROUNDING * largest, *(added for added, _ in last_of.read[:-3]))
         for index, x in enumerate(self._lefts()):
             held = row.held[index]
             is_read = last_of is not None and last_of.read[index][0] >= least
