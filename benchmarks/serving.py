@@ -177,8 +177,8 @@ def main() -> None:
                     (Path(folder) / name).mkdir()
                     served = onnx_runtime(model, facts, Path(folder) / name)
                     servers[f"{name}, ONNX Runtime"] = (served, options.questions)
-                except ImportError as error:
-                    missing = f"ONNX Runtime is not measured: {error}; {installing('onnx')}"
+                except ImportError:
+                    missing = f"ONNX Runtime is not measured: {installing('onnx')}"
             found = speeds(servers, texts, wanted, options.repeat)
         reference = max(statistics.median(found[name]) for name in data_bases)
         for name, some in found.items():
