@@ -62,10 +62,11 @@ class Imported:
     def sizes(self) -> str:
         """How many facts, entities and relations there are, in words."""
         entities, relations = len(self.facts.entities), len(self.facts.relations)
-        pairs = entities * relations
+        pairs, facts = entities * relations, len(self.facts)
         without = pairs - len(np.unique(self.facts.pairs))
         return (
-            f"{len(self.facts)} facts, {entities} entities, {counted(relations, 'relation')},"
+            f"{facts} fact{'s' * (facts != 1)}, {entities} entities,"
+            f" {counted(relations, 'relation')},"
             f" {without} of {pairs} (entity, relation) pairs without a fact"
         )
 

@@ -104,6 +104,12 @@ def test_what_import_writes_is_what_the_table_writes(found, tmp_path_factory):
     assert read_table(place / "one.tsv") == FactTable.from_tsv(place / "one.tsv")
 
 
+def test_one_fact_is_said_in_the_singular(tmp_path):
+    path = tmp_path / "one.tsv"
+    path.write_text("a\tr\tb\n")
+    assert imported(path, Asked()).sizes().startswith("1 fact, 2 entities, 1 relation, 1 of 2 ")
+
+
 @pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl", ".parquet"])
 def test_a_name_over_two_lines_is_a_defect_in_every_format(ending, tmp_path):
     path = tmp_path / f"table{ending}"
