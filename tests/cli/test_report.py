@@ -192,10 +192,10 @@ def test_trained_models_and_memories_are_reported(data, no_figures, tmp_path, mo
     _, out = report(tmp_path, data, "--learned", learned, "--compared", compared)
     capsys.readouterr()
     text = Rows(shown(out, "learned")).text
-    told = json.loads((tmp_path / "learned.json").read_text())["experiments"]["threshold"]
-    for one in told["expectations"]:
+    found = json.loads((tmp_path / "learned.json").read_text())["experiments"]["threshold"]
+    for one in found["expectations"]:
         assert f"{one['outcome']} {one['expected']}" in text
-    assert told["expectations"]
+    assert found["expectations"]
     row = next(line for line in printed if line.startswith("selector")).split()
     assert row in [row for row in Rows(shown(out, "memories")).rows if row]
     assert {"learned.svg", "memories.svg"} <= {path.name for path in out.iterdir()}

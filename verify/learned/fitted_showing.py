@@ -50,10 +50,10 @@ def fitted_shown(
         InputError: these are no answers to the decoder's queries, or a number is out of range.
     """
     asked = Asked(decoder, answers, subject, relation, names)
-    (logits,) = decoder.logits(np.array([subject]), np.array([relation]))
-    best = int(logits.argmax())
+    step = fitted_step(asked, seed)
+    best = int(step.logits.argmax())
     return _shown(
-        [fitted_step(asked, seed)],
+        [step],
         f"{names.subjects[subject]} {names.relations[relation]}",
         names.answers[best],
         right=best == asked.known,
@@ -68,7 +68,7 @@ def fitted_chain(
 
     A step begins at one token: the subject, in the first; then the one that was written last. It
     is watched with every entity in the place of that token, all others as they are; and which
-    letters it reads is told by other letters in their place.
+    letters it reads is found by putting others in their place.
 
     Args:
         model: a construction that writes a chain of thought, a form of one, or a decoder in which

@@ -101,7 +101,8 @@ def fitted_step(asked: Asked, seed: int) -> FittedStep:
     largest = np.array(
         [[np.abs(units).max(initial=0) for _, units in one.hidden] for one in held.values()]
     ).max(axis=0)
-    return FittedStep(asked, answers, here, seed, seen, largest, prompt, points, relations)
+    (logits,) = decoder.logits(np.array([asked.subject]), np.array([relation]))
+    return FittedStep(asked, answers, here, seed, seen, logits, largest, prompt, points, relations)
 
 
 def _among(
@@ -156,6 +157,7 @@ class FittedStep:
         subject: the number among them of the one that is followed.
         seed: of what is drawn.
         seen: of all these subjects, asked for this relation.
+        logits: of the query, (A,).
         largest: for each hidden layer the largest activation, whatever is asked for.
         prompt: of the one who is followed.
         points: the basis at each place; None where nothing depends on the subject.
@@ -167,6 +169,7 @@ class FittedStep:
     subject: int
     seed: int
     seen: Seen[Floats]
+    logits: Floats
     largest: Floats
     prompt: Prompt
     points: dict[Place, FittedPoint | None]
@@ -192,8 +195,7 @@ class FittedStep:
         """All that leads to the answer, with a column for each of these relations; of units whose
         largest activations in each hidden layer these are.
         """
-        decoder, asked = self.asked.decoder, self.asked
-        (logits,) = decoder.logits(np.array([asked.subject]), np.array([asked.relation]))
+        asked, logits = self.asked, self.logits
         rows: list[Row] = []
         parts: list[Floats] = []
         before: dict[str, Row] = {}
@@ -202,7 +204,7 @@ class FittedStep:
             rows.append(row)
             before[place.at] = row
         best = np.argsort(-logits, kind="stable")[:3]
-        read = decoder.unembedding()[best[:2]] @ np.stack(parts).T
+        read = asked.decoder.unembedding()[best[:2]] @ np.stack(parts).T
         return ShownStep(
             asked.number,
             self.tokens,

@@ -31,7 +31,7 @@ class Ways:
         writes: of the module alone: what a unit adds to the stream for each 1 of its activation,
             (n_units, d); NaN of those that another hidden layer reads.
         seen: all that can be watched there, layer by layer, and at the position of the subject,
-            which is told too. These four are None where nobody has said how they are found.
+            which is given too. These four are None where nobody has said how they are found.
     """
 
     states: Way
