@@ -25,6 +25,13 @@ def is_reserved(name: str) -> bool:
     return name.startswith(_BEGINNING) and _NAME.fullmatch(name) is not None
 
 
+def reserved(names: Sequence[str]) -> list[int]:
+    """The places of the names of this kind."""
+    if _BEGINNING not in "".join(names):  # of a million, soon seen
+        return []
+    return [place for place, name in enumerate(names) if is_reserved(name)]
+
+
 def is_for_answers(name: str) -> bool:
     """Whether a reserved name is that of a spare entity which may become an answer."""
     return name.startswith(SPARE_ANSWER.partition("{")[0])

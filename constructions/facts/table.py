@@ -13,7 +13,7 @@ from constructions.facts import random_answers
 from constructions.facts.answers import MISSING, Answers
 from constructions.facts.named import Names
 from constructions.facts.sequences import dataset
-from constructions.facts.spare import is_for_answers, is_reserved, spare_names
+from constructions.facts.spare import is_for_answers, reserved, spare_names
 from constructions.facts.triples import Row, answers_of
 from constructions.facts.tsv import read_tsv, write_tsv
 from constructions.guards.integers import whole
@@ -99,9 +99,8 @@ class FactTable(Names, Answers):
     @cached_property
     def spare_entities(self) -> NDArray[np.int64]:
         """The entities with a reserved name and without a fact, int64, in order."""
-        named = [i for i, name in enumerate(self._given_entity_names or ()) if is_reserved(name)]
-        found = np.array(named, dtype=np.int64)
-        return found[~self.occurring[found]] if named else found
+        found = np.array(reserved(self._given_entity_names or ()), dtype=np.int64)
+        return found[~self.occurring[found]] if len(found) else found
 
     @property
     def hidden_entities(self) -> Collection[int]:

@@ -14,9 +14,9 @@ proven one where the proof says `exact`.
 * **In which arithmetic**: in the stored dtype where the proof says that the module computes in it
   without rounding. Any other proof is about real arithmetic, in which the module's own dtype may
   be wrong where the proof is right; then weights and states are float64, the nearest there is.
-* **At what cost**: tensors are mapped from the file, and of the embedding only the rows of the
-  sampled tokens are read. Where one query takes much work, fewer are drawn. What does not fit in
-  memory in float64 is not run, and that is said.
+* **At what cost**: tensors are mapped from the file, of the embedding only the rows of the sampled
+  tokens are read, and of logits only the best are kept. Where one query takes much work, fewer are
+  drawn. What does not fit in memory in float64 is not run, and that is said.
 """
 
 from __future__ import annotations
@@ -24,13 +24,11 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from constructions.facts.named import Names
 from constructions.files.undisturbed import undisturbed
@@ -47,14 +45,12 @@ from verify.kernel.verdict import Verdict as Proven
 from verify.queries.drawn import Drawn, Questions
 from verify.queries.drawn_sets import questions_of
 from verify.queries.forms_checked import check_form
+from verify.queries.mapped_tables import InPieces, MappedRows, judged, rows_at_once
 from verify.queries.sample import SEED, Sample
-from verify.reading.maps import let_go
 
 MOST_SAMPLED = 256
 MOST_WORK = 2**37
 """So many products are made for a sample: some seconds."""
-NUMBERS_AT_ONCE = 2**24
-"""Of an unembedding that are read together."""
 LEAST_MEMORY, MOST_MEMORY, SHARE = 2**25, 2**29, 8
 """Bytes for states and logits at once, beside the weights: so many at least and at most, and
 between them an eighth of what the weights take.
@@ -136,44 +132,6 @@ def _no_room(shape: TransformerShape, manifest: Manifest, dtype: str) -> str:
     )
 
 
-class _Rows(nn.Module):
-    """An embedding (tokens, d_model) in a file that memory may not hold: once rows are read, all
-    of it is let go.
-    """
-
-    def __init__(self, weight: Tensor, stored: NDArray[np.uint8]):
-        super().__init__()
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.stored = stored  # perhaps in another dtype
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Token ids (...) to their rows (..., d_model)."""
-        rows = functional.embedding(tokens, self.weight)
-        let_go(self.stored)
-        return rows
-
-
-class _InPieces(nn.Module):
-    """An unembedding (tokens, d_model) in such a file: read some rows at a time, which then are
-    let go.
-    """
-
-    def __init__(self, weight: Tensor, stored: NDArray[np.uint8]):
-        super().__init__()
-        self.weight = nn.Parameter(weight, requires_grad=False)
-        self.stored = stored.reshape(len(weight), -1)  # perhaps in another dtype
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., d_model) to the logits (..., tokens)."""
-        logits = x.new_empty(*x.shape[:-1], len(self.weight))
-        some = max(1, NUMBERS_AT_ONCE // self.weight.shape[1])
-        for start in range(0, len(self.weight), some):
-            rows = self.weight[start : start + some]
-            logits[..., start : start + some] = functional.linear(x, rows)
-            let_go(self.stored[start : start + some])
-        return logits
-
-
 def _module(stored: dict[str, Mapped], shape: TransformerShape, dtype: torch.dtype) -> Transformer:
     """The transformer of a shape, with stored tensors for its weights: mapped, not read, in their
     own dtype.
@@ -182,7 +140,7 @@ def _module(stored: dict[str, Mapped], shape: TransformerShape, dtype: torch.dty
         module = Transformer(shape, dtype)
     weights = {name: one.tensor().to(dtype) for name, one in stored.items()}
     module.load_state_dict(weights, assign=True)
-    for part, reads in (("embedding", _Rows), ("unembedding", _InPieces)):
+    for part, reads in (("embedding", MappedRows), ("unembedding", InPieces)):
         name = f"{part}.weight"
         setattr(module, part, reads(weights[name], stored[name].raw))
     return module
@@ -222,7 +180,8 @@ def _at_once(module: Transformer, drawn: Drawn) -> int:
     positions = drawn.prompts.shape[1]
     everywhere = positions + drawn.wanted.shape[1]
     numbers = positions * (4 * shape.d_model + shape.widest_layer)
-    numbers += 3 * shape.d_vocab + everywhere * shape.cached_widths
+    numbers += 3 * min(shape.d_vocab, rows_at_once(shape.d_model))
+    numbers += everywhere * shape.cached_widths
     numbers += 3 * positions**2 * shape.n_heads
     weights = sum(weight.nbytes for weight in module.parameters())
     room = min(MOST_MEMORY, max(LEAST_MEMORY, weights // SHARE))
@@ -235,33 +194,21 @@ def _margins(module: Transformer, prompts: Tensor, wanted: Tensor) -> tuple[Tens
 
     What the module says is fed back to it. Some queries are also asked without a cache.
     """
+    unembedding = cast("InPieces", module.unembedding)
     states, cache = module.states(prompts)
     found, said = [], [prompts]
     largest = 0.0
     for step in range(wanted.shape[1]):
         if step:
             states, cache = module.states(said[-1], cache)
-        logits = module.unembedding(states[:, -1])
-        margins, own = _judged(logits, wanted[:, step])
-        found.append(margins)
-        largest = max(largest, own)
-        said.append(logits.argmax(-1, keepdim=True))
+        one = unembedding.judged(states[:, -1], wanted[:, step])
+        found.append(one.margins)
+        largest = max(largest, one.largest)
+        said.append(one.said[:, None])
     tokens = torch.cat(said[:-1], dim=1)
     some = max(1, min(ALSO_WHOLE, 2**24 // (tokens.shape[1] * module.shape.d_vocab)))
     whole = module(tokens[:some])[:, prompts.shape[1] - 1 :]
     for step in range(wanted.shape[1]):
-        again, _ = _judged(whole[:, step], wanted[:some, step])
+        again = judged(whole[:, step], wanted[:some, step]).margins
         found[step] = torch.cat([torch.minimum(found[step][:some], again), found[step][some:]])
     return torch.stack(found).amin(0), largest  # both pass NaN on
-
-
-def _judged(logits: Tensor, wanted: Tensor) -> tuple[Tensor, float]:
-    """The margins (Q,) of wanted tokens, infinite where none is asked for, and the largest
-    absolute logit of one.
-    """
-    place = wanted.clamp(min=0)[:, None]
-    own = logits.gather(-1, place)[:, 0].double()
-    others = logits.scatter(-1, place, -torch.inf).amax(-1).double()
-    asked = wanted >= 0
-    margins = torch.where(asked, own - others, torch.inf)
-    return margins, own[asked].abs().max().item() if bool(asked.any()) else 0.0
