@@ -1,5 +1,6 @@
 """Coq, run on copies of folders of proofs: building, what theorems rest on, where a proof fails."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -62,10 +63,23 @@ def gaps(text: str) -> list[str]:
 def copied(proofs: Proofs, to: Path) -> Path:
     """The sources of a folder, without anything built, under `to`."""
     to.mkdir(parents=True, exist_ok=True)
-    for path in (ROOT / proofs.folder).iterdir():
-        if path.suffix == ".v" or path.name == "_CoqProject":
-            shutil.copy(path, to)
+    for path in sources(proofs):
+        shutil.copy(path, to)
     return to
+
+
+def sources(proofs: Proofs) -> list[Path]:
+    """What a folder of proofs is built from."""
+    found = sorted((ROOT / proofs.folder).iterdir())
+    return [path for path in found if path.suffix == ".v" or path.name == "_CoqProject"]
+
+
+def digest(proofs: Proofs) -> str:
+    """Of the sources of a folder, and of the version of Coq that builds them."""
+    of = hashlib.sha256(subprocess.run(["coqc", "--version"], capture_output=True).stdout)
+    for path in sources(proofs):
+        of.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    return of.hexdigest()
 
 
 def coqc(folder: Path, file: str) -> subprocess.CompletedProcess[str]:
