@@ -91,7 +91,15 @@ def test_the_form_of_a_folder_is_held_against_the_manifest_whoever_checks():
 
 @pytest.mark.parametrize(
     "words",
-    [["check"], ["ask"], ["show"], ["attack"], ["update", "facts.tsv"], ["diff", "none"]],
+    [
+        ["check"],
+        ["ask"],
+        ["show"],
+        ["attack"],
+        ["update", "facts.tsv"],
+        ["diff", "none"],
+        ["export", "--to", "onnx", "out"],  # said even where the tool is not installed
+    ],
     ids=" ".join,
 )
 @pytest.mark.parametrize(

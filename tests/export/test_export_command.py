@@ -120,7 +120,8 @@ def test_a_missing_tool_is_reported_before_the_work(tool, tmp_path, monkeypatch,
     for name in [*absent, *(name for name in sys.modules if name.split(".")[0] in absent)]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, TOOLS[tool], raising=False)
-    assert main(["export", "no such folder", "--to", tool, str(tmp_path / "out")]) == 2
+    (tmp_path / "model").mkdir()
+    assert main(["export", str(tmp_path / "model"), "--to", tool, str(tmp_path / "out")]) == 2
     assert f"pip install -c constraints.txt '.[{tool}]'" in capsys.readouterr().err
 
 
@@ -133,7 +134,9 @@ def test_a_missing_tool_is_reported_before_the_work(tool, tmp_path, monkeypatch,
         (["model", "--to", "onnx", "out", "--json", "no/such/file"], "no/such/file"),
     ],
 )
-def test_bad_arguments_are_reported(arguments, message, monkeypatch, capsys):
+def test_bad_arguments_are_reported(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("model").mkdir()
     monkeypatch.setattr("constructions.export.tool", lambda name: Stub(None))
     try:
         status = main(["export", *arguments])

@@ -223,6 +223,7 @@ def _run_export(options: argparse.Namespace) -> int:
     from verify.queries.exported import export_and_ask, n_asked
     from verify.queries.sampled import check_and_sample
 
+    require_folder(options.folder)
     check_writable(options.json)
     check_folder(options.out)
     tool(options.to)  # a missing one is reported before the model is read
