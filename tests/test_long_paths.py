@@ -24,6 +24,7 @@ from constructions import (
     widen,
 )
 from constructions.facts.limits import MOST_HOPS, MOST_QUERIES, require_runnable
+from constructions.forms import noise_bounds
 from verify.__main__ import main
 from verify.attacking.attack import attack
 from verify.cells import verifying
@@ -217,7 +218,11 @@ def test_the_proof_alone_fails_a_wrong_model_and_leaves_open_what_it_does_not_re
     assert (wrong.verdict, wrong.proof.proven.verdict, wrong.margin) == ("FAIL", "FAIL", None)
 
 
-def test_whatever_runs_all_queries_refuses_more_than_can_be_run(tmp_path):
+def test_whatever_runs_all_queries_refuses_more_than_can_be_run(tmp_path, monkeypatch):
+    def asked(model):
+        raise AssertionError("a few of the queries are run before too many are refused")
+
+    monkeypatch.setattr(noise_bounds, "spread", asked)
     facts = FactTable.random_bijections(3, 2, seed=0)
     model = chain_of_thought(facts, 40)
     save(model, tmp_path / "model")

@@ -64,9 +64,17 @@ def is_wrong(logits: Box, answers: Tensor) -> Tensor:
 def sequences(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
     """All of them, streamed in batches whose bounds need little memory: see
     `Answering.training_examples`.
+
+    Raises:
+        InputError: there are more than can be run, which is said before any is asked for.
     """
-    at_once = sequences_at_once(model, positions_of(model))
     require_runnable(model.n_all_queries())
+    return _batches(model)
+
+
+def _batches(model: Answering) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of `sequences`."""
+    at_once = sequences_at_once(model, positions_of(model))
     for hops in model.path_lengths:
         total = model.n_queries(hops)
         for start in range(0, total, at_once):

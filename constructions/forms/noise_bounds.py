@@ -97,11 +97,12 @@ def radius_by_queries(model: FactModel | ModelForm, progress: Callable[[int], No
     far; at first a few that are spread over all, so that it is soon as small as it becomes. (A
     smaller radius is borne by all that bear a larger one.)
     """
+    every = sequences(model)
     follower = Follower(without_idle(network_of(model)), positions_of(model))
     found, queries = _MOST, 0
     for tokens, answers in spread(model):
         found = _borne(follower, tokens, answers, found)
-    for tokens, answers in sequences(model):
+    for tokens, answers in every:
         for part in parts(follower.network.shape, tokens):
             found = _borne(follower, tokens[part], answers[part], found)
             if not found:
