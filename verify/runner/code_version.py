@@ -105,18 +105,26 @@ def _imported_by(path: Path) -> Iterator[Path]:
     """The files of his own that a file names in its imports, wherever they stand in it; of a
     package all of its files.
     """
+    for level, name in _imports(path.read_bytes()):
+        yield from path.parents[level - 1].glob("*.py") if level else _found(name)
+
+
+@cache
+def _imports(source: bytes) -> frozenset[tuple[int, str]]:
+    """What a file imports: how many folders up, 0 for a name from outside, and the first part of
+    its name.
+    """
     try:
-        statements = list(ast.walk(ast.parse(path.read_bytes())))
+        statements = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError):
-        return
+        return frozenset()
+    names: set[tuple[int, str]] = set()
     for node in statements:
-        if isinstance(node, ast.ImportFrom) and node.level:
-            yield from path.parents[node.level - 1].glob("*.py")
-        elif isinstance(node, ast.ImportFrom):
-            yield from _found(str(node.module).partition(".")[0])
+        if isinstance(node, ast.ImportFrom):
+            names.add((node.level, "" if node.level else str(node.module).partition(".")[0]))
         elif isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _found(alias.name.partition(".")[0])
+            names.update((0, alias.name.partition(".")[0]) for alias in node.names)
+    return frozenset(names)
 
 
 @cache
