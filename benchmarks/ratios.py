@@ -2,8 +2,8 @@
 
     python benchmarks/ratios.py                     # two minutes
     python benchmarks/ratios.py --only bound plan   # these rows
-    python benchmarks/ratios.py --large             # 16.8 million facts, all characters: half an
-                                                    # hour, 9 GiB of memory, 3 GiB of disk
+    python benchmarks/ratios.py --large             # 16.8 million facts, all characters: ten
+                                                    # minutes, 9 GiB of memory, 3 GiB of disk
 
 One table, a row for each piece of work:
 
