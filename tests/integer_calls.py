@@ -211,10 +211,10 @@ CALLS = {
     ),
     sets_of_answers.sets_bound: (
         lambda **given: sets_of_answers.sets_bound(sizes=[[2, 3]], **given),
-        {"n_entities": 100, "embedding_bits": 5},
+        {"n_entities": 100, "embedding_bits": 5, "answers": 50},
     ),
     sets_of_answers.tables_of_sets: (
-        lambda **given: sets_of_answers.tables_of_sets(sizes=[2, 3], **given), {"n_entities": 100},
+        lambda **given: sets_of_answers.tables_of_sets(sizes=[2, 3], **given), {"answers": 100},
     ),
     theorem_4_2.every_bound: (theorem_4_2.every_bound, bits | {"unembedding_bits": 5}),
     theorem_4_2.information_limit: (theorem_4_2.information_limit, {"n_entities": 100, "n_relations": 3}),

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from math import comb, log2
 
 import numpy as np
@@ -17,7 +18,7 @@ from bounds.theorem_4_2 import global_bound
 from constructions import InputError, SetTable, sets_of_answers
 from constructions.sizes.sets_of_answers import SetSizes
 from constructions.sizes.sets_of_answers import sets_of_answers as sizes_of
-from verify.queries.sets_found import build_and_prove, sizing_of
+from verify.queries.sets_found import build_and_prove, possible_answers, sizing_of
 
 
 def number_of_tables(n, sizes):
@@ -63,11 +64,35 @@ def test_sets_of_one_answer_have_the_bound_of_functions(n, r, bits):
 
 @given(set_tables())
 def test_the_construction_of_sets_is_above_the_bound(facts):
-    sizing = sizing_of(facts)
-    bound = sets_bound(facts.n_entities, facts.sizes, sizing.embedding_bits)
+    sizing, answers = sizing_of(facts), possible_answers(facts)
+    bound = sets_bound(facts.n_entities, facts.sizes, sizing.embedding_bits, answers)
     assert sizing.internal_bits >= bound.bits
-    needed = sum(log2(comb(facts.n_entities, n)) for n in facts.sizes.ravel().tolist())
+    needed = sum(log2(comb(answers, n)) for n in facts.sizes.ravel().tolist())
     assert facts.n_entities * sizing.embedding_fact_bits >= needed - 1e-6
+
+
+@pytest.mark.parametrize("values", [1, 2, 3])
+def test_few_possible_answers_of_many_entities_need_few_bits(values):
+    """Where any entity might be an answer, a table of so many subjects would need more bits than
+    the model has: a right model would be said to break the bound.
+    """
+    named = [(f"p{i}", "gender", f"v{i % values}") for i in range(150)]
+    facts = SetTable.from_triples(named)
+    found = build_and_prove(facts)[1]
+    assert found.verdict == "PASS"
+    assert found.table_bits == pytest.approx(150 * log2(values), abs=1e-9)
+    n, bits = facts.n_entities, found.sizing.embedding_bits
+    assert found.bound == sets_bound(n, facts.sizes, bits, values)
+    assert sets_bound(n, facts.sizes, bits).bits > 0 > found.bound.bits
+    assert replace(found, table_bits=150 * log2(n)).verdict == "FAIL"
+
+
+def test_the_bound_counts_the_possible_answers_alone():
+    """Of 3 entities of which 2 are answers, with sets of 2, 1 and 1, there are 4 tables."""
+    assert number_of_tables(2, [2, 1, 1]) == 4
+    assert sets_bound(3, [[2, 1, 1]], 0, answers=2).bits == 2
+    assert sets_bound(3, [[2, 1, 1]], 0, answers=3) == sets_bound(3, [[2, 1, 1]], 0)
+    assert sets_bound(3, [[2, 1, 1]], 1, answers=2).bits == 2 - 4
 
 
 def test_what_holds_fewer_bits_than_the_bound_is_a_fault(monkeypatch):
@@ -86,6 +111,8 @@ def test_what_holds_fewer_bits_than_the_bound_is_a_fault(monkeypatch):
     [
         ((0, [[1]], 0), "n_entities must be an integer from 1"),
         ((2, [[3]], 0), "a size must be an integer from 0 to 2; got 3"),
+        ((5, [[3]], 0, 2), "a size must be an integer from 0 to 2; got 3"),
+        ((5, [[3]], 0, 6), "answers must be an integer from 1 to 5; got 6"),
         ((2, [[-1]], 0), "a size must be an integer from 0 to 2; got -1"),
         (
             (2, [1], 0),

@@ -35,7 +35,7 @@ class SetsFound(Evidence):
         sizing: its sizes by the formulas.
         d_model, parameters: of the module.
         fact_bits: in all embeddings together.
-        table_bits: that name a table with sets of these sizes, rounded down.
+        table_bits: that name a table with sets of these sizes and possible answers, rounded down.
         bound: on the bits of internal weights.
     """
 
@@ -73,10 +73,15 @@ class SetsFound(Evidence):
 
 def sizing_of(facts: SetTable) -> Sizing:
     """The sizes of the model of a table of sets, by the formulas."""
-    answers, most = len(np.unique(facts.triples[:, 2])), int(facts.most.max())
+    most, answers = int(facts.most.max()), possible_answers(facts)
     return sets_of_answers(
         SetSizes(facts.n_entities, facts.n_relations, facts.places, most, answers)
     )
+
+
+def possible_answers(facts: SetTable) -> int:
+    """T, how many entities are answers: the unembedding has codes for these alone."""
+    return len(np.unique(facts.triples[:, 2]))
 
 
 def build_and_prove(
@@ -95,7 +100,8 @@ def build_and_prove(
         save(model, place)
         proven, sample = check_and_sample(place)
     sizing = sizing_of(facts)
-    tables = tables_of_sets(facts.n_entities, facts.sizes.ravel().tolist())
+    answers = possible_answers(facts)
+    tables = tables_of_sets(answers, facts.sizes.ravel().tolist())
     return model, SetsFound(
         proven,
         sample,
@@ -104,5 +110,5 @@ def build_and_prove(
         model.shape.n_parameters(),
         facts.n_entities * sizing.embedding_fact_bits,
         round_down(tables.lower),
-        sets_bound(facts.n_entities, facts.sizes, sizing.embedding_bits),
+        sets_bound(facts.n_entities, facts.sizes, sizing.embedding_bits, answers),
     )

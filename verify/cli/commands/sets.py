@@ -167,7 +167,7 @@ def _lines(facts: SetTable, model: SetModel, found: SetsFound) -> list[str]:
     return [
         *lines,
         f"    bits: {found.fact_bits:,} of facts in the embeddings; {found.table_bits:,.1f} name a"
-        " table with sets of these sizes",
+        " table with sets of these sizes and answers",
     ]
 
 
