@@ -248,14 +248,17 @@ assert torch.equal(other.embedding.weight, model.embedding.weight)
 # %% [markdown]
 # ## Exercises
 #
-# 1. Edit one coordinate so that Dan sits opposite of Ann. How many coordinates would it take for
-#    Dan to have Cleo opposite? (Compare their codes.)
-# 2. Raise the -1 of the row of "left" step by step towards 0. Where does the margin begin to
+# Begin each with `model = selector(facts)`, since the model above has been edited.
+#
+# 1. Edit one coordinate of Ann's row so that Dan is opposite of her. How many coordinates of Dan's
+#    row would it take for him to have Cleo opposite? (Compare their codes.)
+# 2. Raise both -1 of the row of "left" step by step towards 0. Where does the margin begin to
 #    shrink, and where is the first answer wrong? (The lemma of [the theorem's
 #    page](../docs/theorems/theorem_4_1.md): how far must a block be lowered?)
 # 3. A fifth person comes. Which of the matrices keep their numbers, and which their shapes? Guess
 #    `d_model`, and look at `selector(...).shape`.
 # 4. `scalar_selector(facts)` has one coordinate for each relation. Print its matrices with `show`:
-#    what stands in place of the codes? (The same page has the proof.)
+#    what stands in place of the codes? ([Theorem 4.1](../docs/theorems/theorem_4_1.md) has the
+#    proof.)
 # 5. `python -m verify show selector -N 4 -R 2` draws the mask of any construction. Try
 #    `chain_of_thought`. ([The picture](../docs/show.md) says how to read it.)

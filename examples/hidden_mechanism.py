@@ -15,6 +15,8 @@
 # select it; a random rotation hides both:
 
 # %%
+import shutil
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ from verify.learned.known_answers import load, write
 from verify.learned.structure import Structure, score
 from verify.learned.superposition import superposition
 
+shutil.rmtree("pack", ignore_errors=True)  # of an earlier run: no folder is overwritten
 write("pack")
 models = {known.name: known for known in load("pack")}
 hidden = models["rotated"]
@@ -189,11 +192,11 @@ figure.savefig("superposition.svg")
 #
 # ## Exercises
 #
-# 1. Score the probe by means on `widened` and `noisy`. What breaks it first?
+# 1. Score the probe by means on all decoders of the pack. Which of them moves it, and why?
 #    ([Known answers](../docs/known-answers.md).)
 # 2. Patch `blocks.0.attn.hook_z` in place of `hook_attn_out`. Must the result differ?
 #    ([Known mechanisms](../docs/interpretability.md).)
-# 3. Draw the trained model: `python -m verify show pack/trained.safetensors`.
-#    ([Show](../docs/show.md).)
+# 3. Draw the trained model, which takes about half a minute: `python -m verify show
+#    pack/trained.safetensors`. ([Show](../docs/show.md).)
 # 4. Bring a model of your own through `of_module`, or one of Hugging Face.
 #    ([Measures](../docs/measures.md), [language models](../docs/pretrained.md).)

@@ -46,12 +46,13 @@ print("leading term:", d.limit())
 # %% [markdown]
 # ## Is it true?
 #
-# A formula may be wrong. So the construction is built at a smaller size, every query is decided,
-# and all sizes and the margin are compared with what the theorem says:
+# A formula may be wrong. So the construction is built at a smaller size, every query is run, or
+# proven where they are many, and all sizes and the margin are compared with what the theorem says:
 
 # %%
 result = check_construction("precomputed", N=64, R=R, k=2)
-print(result.verdict, "queries answered wrong:", result.wrong, "margin:", result.margin)
+decided = "proven" if result.wrong is None else f"{result.queries:,} queries, {result.wrong} wrong"
+print(f"{result.verdict}: {decided}, margin {result.margin}")
 assert result.verdict == "PASS"
 
 # %% [markdown]
@@ -69,7 +70,8 @@ for embedding_bits in (0, R * m):
         print(f"    {name:24}{bits:>12}")
 
 # %% [markdown]
-# A negative number says nothing. A bound that cannot be had at a size says why.
+# A negative number says nothing. A bound that cannot be had at a size, as at a few entities, says
+# why in place of a number.
 #
 # ## The figure
 #
@@ -138,8 +140,7 @@ assert wrong.verdict == "FAIL"
 #    (`formula(..., "d_model")`, and `python -m verify plan`: [choosing](../docs/choosing.md).)
 # 2. Draw the other bounds into the figure. What does a curve that ends on 0 say?
 #    ([Lower bounds](../docs/lower-bounds.md).)
-# 3. A chain of thought may write tokens before it answers. Give your bound `writing=True`: which
-#    construction is named now? ([A bound of your own](../docs/add-a-construction.md), and what the
-#    separation of [Theorem 4.4](../docs/theorems/theorem_4_4.md) rests on.)
+# 3. Make your bound wrong: let it say a thousand times as many bits. Which construction lies below
+#    it, and at which size? ([A bound of your own](../docs/add-a-construction.md).)
 # 4. Prove a bound with `facts="functions"`: how many tuples of functions are there?
 #    ([Theorem 4.2](../docs/theorems/theorem_4_2.md) does it for bijections.)

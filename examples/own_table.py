@@ -12,6 +12,7 @@
 # ## The table
 
 # %%
+import shutil
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -90,6 +91,7 @@ for change in changes.listed():
 # `export` writes weights, tokenizer and a model card. The import registers the class:
 
 # %%
+shutil.rmtree("countries-hf", ignore_errors=True)  # of an earlier run: no folder is overwritten
 export(model, "huggingface", "countries-hf")
 
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
@@ -110,9 +112,11 @@ assert tokenizer.convert_ids_to_tokens(said) == ["Astana", "Paris"]
 #
 # 1. Bring a table of your own. What is said of a subject with two objects?
 #    ([Your table](../docs/your-table.md): `--many`.)
-# 2. Build `chain_of_thought(facts, max_hops=2)`, and change the same fact. How many two-hop
-#    answers change? (`changed_answers(..., hops=2)`.)
-# 3. Edit one number of `countries-new/weights.safetensors`, and run `check` on the folder.
-#    ([Certificates](../docs/certificates.md).)
+# 2. Add a column `neighbour`, whose names are countries, build `chain_of_thought(facts,
+#    max_hops=2)`, and change the same fact. How many two-hop answers change?
+#    (`changed_answers(..., hops=2)`.)
+# 3. Edit one number of `countries-new/weights.safetensors` (`load_file` and `save_file` of
+#    `safetensors.torch`), and run `check` on the folder. Then write the new SHA-256 into its
+#    `manifest.json`: what is said now? ([Certificates](../docs/certificates.md).)
 # 4. Export to ONNX instead. What must be installed to ask it?
 #    ([Other tools](../docs/export.md).)

@@ -224,7 +224,7 @@ class _Names:
         except InputError as error:
             raise InputError(
                 f"{counted(len(self._new), 'new name')}, and spare room for {room:,} ({error});"
-                " build with spare entities: --spare-entities, or FactTable.with_spare_entities"
+                " build with more: --spare-entities, or FactTable.with_spare_entities"
             ) from None
 
     def id_of(self, name: str) -> int:

@@ -135,3 +135,10 @@ def test_a_terminal_gets_a_bar_of_jobs(tmp_path, workers):
     assert "━" in printed
     if workers == "1":
         assert ", 1 running" in printed
+
+
+def test_a_terminal_sees_that_a_basis_is_fitted():
+    """It takes half a minute of a model of 64 subjects, in which nothing else would be seen."""
+    printed, status = on_a_terminal("show", "selector", "-N", "6", "-R", "2", "--fitted")
+    assert status == 0
+    assert "fitting a basis at every point of the stream" in printed

@@ -12,10 +12,11 @@ from constructions.entry import Construction
 from constructions.files.folders import require_folder
 from constructions.guards.errors import InputError
 from constructions.guards.user_code import is_reference
-from verify.cli.commands.fitted_models import fittable, of_answering
+from verify.cli.commands.fitted_models import Fittable, fittable, of_answering
 from verify.cli.commands.options import MADE_BY, Commands, Paragraphs, add_own
 from verify.cli.commands.own import builder_of
 from verify.cli.output import say, say_text
+from verify.cli.progress import progress
 from verify.cli.questions import one_with_an_answer, question
 from verify.cli.status import PASSED
 from verify.cli.values import count, option, size
@@ -146,11 +147,18 @@ def _found(options: argparse.Namespace) -> Shown:
         if not options.fitted:
             return shown(model, asked.subject, list(asked.path))
         require_paths(model, "a basis is fitted to the answers")
-        return of_answering(model, model.construction).shown(asked, options.seed or 0)
+        return _fitted(of_answering(model, model.construction), asked, options)
     _require_no_sizes(options)
     _require_no_building(options)
     query = question(given.facts, options.query, ids=True) if options.query else None
-    return given.shown(query, options.seed or 0)
+    return _fitted(given, query, options)
+
+
+def _fitted(model: Fittable, query: Reading | None, options: argparse.Namespace) -> Shown:
+    """The query, followed in a basis that is fitted; which takes a while, as a terminal sees."""
+    with progress("points") as begin:
+        begin("fitting a basis at every point of the stream", None)
+        return model.shown(query, options.seed or 0)
 
 
 def _model(options: argparse.Namespace) -> tuple[FactModel, Reading]:
