@@ -140,7 +140,8 @@ assert wrong.verdict == "FAIL"
 #    (`formula(..., "d_model")`, and `python -m verify plan`: [choosing](../docs/choosing.md).)
 # 2. Draw the other bounds into the figure. What does a curve that ends on 0 say?
 #    ([Lower bounds](../docs/lower-bounds.md).)
-# 3. Make your bound wrong: let it say a thousand times as many bits. Which construction lies below
-#    it, and at which size? ([A bound of your own](../docs/add-a-construction.md).)
+# 3. A chain of thought writes tokens before it answers. Does your bound hold for it too? Claim so
+#    with `writing=True`: how many more times is it held against a construction? Which embeddings
+#    does its proof count? ([A bound of your own](../docs/add-a-construction.md).)
 # 4. Prove a bound with `facts="functions"`: how many tuples of functions are there?
 #    ([Theorem 4.2](../docs/theorems/theorem_4_2.md) does it for bijections.)

@@ -116,7 +116,8 @@ assert tokenizer.convert_ids_to_tokens(said) == ["Astana", "Paris"]
 #    max_hops=2)`, and change the same fact. How many two-hop answers change?
 #    (`changed_answers(..., hops=2)`.)
 # 3. Edit one number of `countries-new/weights.safetensors` (`load_file` and `save_file` of
-#    `safetensors.torch`), and run `check` on the folder. Then write the new SHA-256 into its
-#    `manifest.json`: what is said now? ([Certificates](../docs/certificates.md).)
+#    `safetensors.torch`), and run `check` on the folder: what notices? Then run `python -m verify
+#    attack countries-new -n 30`, which writes digests anew: what notices now?
+#    ([Certificates](../docs/certificates.md).)
 # 4. Export to ONNX instead. What must be installed to ask it?
 #    ([Other tools](../docs/export.md).)
