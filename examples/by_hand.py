@@ -62,6 +62,7 @@ def show(matrix, rows, names):
 
 
 assert d == R * m + 1
+print("b, the codes of the people:")
 show(code, people, ["bit 0", "bit 1"])
 
 # %% [markdown]
@@ -74,6 +75,7 @@ show(code, people, ["bit 0", "bit 1"])
 # %%
 E = model.embedding.weight.detach().numpy()
 tokens = people + relations
+print("E, the embedding:")
 show(E[: N + R], tokens, columns)
 
 # %% [markdown]
@@ -178,6 +180,7 @@ figure.savefig("mask.svg")
 # %%
 U = model.unembedding.weight.detach().numpy()
 vocabulary = [*tokens, *model.vocabulary.specials]
+print("U, the unembedding:")
 show(U, vocabulary, columns)
 
 # %%

@@ -40,7 +40,7 @@ for name in ("selector", "precomputed", "key_value_rows", "chain_of_thought"):
 
 # %%
 d = formula("selector", "d_model")
-print(d.latex())
+print("in LaTeX:", d.latex())
 print("leading term:", d.limit())
 
 # %% [markdown]
@@ -63,7 +63,7 @@ assert result.verdict == "PASS"
 
 # %%
 m = math.ceil(math.log2(N))
-for embedding_bits in (0, R * m):
+for embedding_bits in sorted({0, R * m}):
     print(f"B_e = {embedding_bits}")
     for name, bound in every_bound(N, R, k, embedding_bits, 0).items():
         bits = bound if isinstance(bound, str) else f"{bound.bits:,.0f}"
