@@ -37,7 +37,7 @@ def sets_bound(
 
     Args:
         n_entities: N, 1 to 2^40.
-        sizes: `n_sr`, integers of shape (R, number of subjects), 0 to N each; as a `SetTable` has
+        sizes: `n_sr`, integers of shape (R, number of subjects), 0 to T each; as a `SetTable` has
             them. Subjects with facts may be fewer than N.
         embedding_bits: B_e, at least 0.
         answers: T, how many entities may be answers, 1 to N; by default all.

@@ -158,7 +158,7 @@ class Readout:
             stop = min(start + some, d_vocab)
             numbers, places = field[start:stop], place[start:stop]
             first = int(numbers[0])
-            if first >= 0 and (numbers == first).all():  # as it nearly always is
+            if first >= 0 and (numbers == first).all():  # as nearly always: nothing is copied
                 yield np.arange(start, stop), self.fields[first].rows(places)
                 continue
             rows = np.empty((stop - start, d_model))
