@@ -10,6 +10,7 @@ from constructions.forms.widening import widen
 from verify.cells.cell import FORM_NAMES, Cell
 from verify.cells.grid import default_grid, forms_grid
 from verify.cells.verifying import run_cell
+from verify.queries import forms
 from verify.queries.forms import FORMS
 
 
@@ -49,6 +50,36 @@ def spoiled(change, allowed=float("inf")):
         return wide, allowed
 
     return form
+
+
+def test_every_logit_is_held_against_the_originals_whichever_are_asked_whole(monkeypatch):
+    """One query of each length is asked as a whole sequence, and each subject in turn is off."""
+    monkeypatch.setattr("verify.queries.forms.MOST_WHOLE", 1)
+    unseen = 0
+    for subject in range(5):
+
+        def off(model, subject=subject):
+            model.embedding.weight[subject] *= 1 + 2.0**-20
+
+        monkeypatch.setitem(FORMS, "wide", spoiled(off, 0.0))
+        result = run_cell(Cell("attention_selector", 5, 2, form="wide"))
+        form = result.form
+        assert form.asked.queries == form.to_ask == len(form.recalls)
+        assert 0 < form.off < 1e-4
+        assert (result.verdict, form.off == form.difference) == ("FAIL", True)
+        unseen += form.asked.difference == 0
+    assert unseen >= 4
+
+
+def test_what_whole_sequences_are_answered_is_held_against_the_originals(monkeypatch):
+    """Here they alone are off: by one, all logits of a query alike, so that it is right."""
+    asked = forms.ask
+    monkeypatch.setattr(
+        forms, "ask", lambda run, *rest, **named: asked(lambda t: run(t) + 1, *rest, **named)
+    )
+    result = run_cell(Cell("selector", 3, 2, form="wide"))
+    assert (result.verdict, result.form.off, result.form.asked.difference) == ("FAIL", 0, 1)
+    assert result.reason == "a logit is off by 1.0, claimed is at most 0.0"
 
 
 def swapped_answers(model):

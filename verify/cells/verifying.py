@@ -36,7 +36,7 @@ from verify.cells.threads import threads
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Logits, Recall
 from verify.queries.capacity import Format, capacity, format_of
-from verify.queries.forms import check_form
+from verify.queries.forms import check_form, n_run
 from verify.queries.recall import check_recall
 from verify.queries.sample import Sample
 from verify.queries.sampled import check_and_sample
@@ -273,7 +273,7 @@ def _verify_form(entry: Construction, facts: FactTable, cell: Cell, begin: Begin
         return replace(wider, cell=cell)
     begin(BUILDING, None)
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
-    advance = begin(ASKING, 2 * model.n_all_queries())
+    advance = begin(ASKING, n_run(model))
     with threads(1):
         found = check_form(model, cell.form, advance)
     others = facts.n_queries(cell.hops) - model.n_queries(cell.hops)

@@ -63,7 +63,7 @@ def batches_of_paths(
         words_at_once //= n_relations
         free += 1
     subjects_at_once = max(1, rows // words_at_once)
-    read = _prefix_reader(model)
+    read = prefix_reader(model)
     relations = torch.from_numpy(model.vocabulary.relations).to(device)[:, None]
     for start in range(0, len(chosen), subjects_at_once):
         subjects = chosen[start : start + subjects_at_once]
@@ -87,7 +87,7 @@ def batches_of_stored_paths(
     """Those queries about the chosen subjects that meet no missing fact, at most `rows` at once;
     what several begin with is run once.
     """
-    device, read = model.embedding.weight.device, _prefix_reader(model)
+    device, read = model.embedding.weight.device, prefix_reader(model)
     total = int(facts.stored_paths.counts(hops)[chosen].sum())
     for start in range(0, total, rows):
         index = np.arange(start, min(start + rows, total))
@@ -121,7 +121,7 @@ def last_states(model: Answering, tokens: Tensor, read: Callable[..., Cache]) ->
     raise InternalError("a query of no token was to be run")
 
 
-def _prefix_reader(model: Answering) -> Callable[..., Cache]:
+def prefix_reader(model: Answering) -> Callable[..., Cache]:
     """(tokens, cache) to the cache that includes them; from embeddings alone where
     that is right.
     """
@@ -197,7 +197,7 @@ def batches_of_chains(
     total = len(chosen) * facts.n_relations**hops
     if model.stored_only:
         total = int(facts.stored_paths.counts(hops)[chosen].sum())
-    read = _prefix_reader(model)
+    read = prefix_reader(model)
     for start in range(0, total, at_once):
         index = np.arange(start, min(start + at_once, total))
         subjects, paths = facts.claimed_queries(index, hops, model.stored_only, chosen)

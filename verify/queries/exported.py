@@ -25,7 +25,7 @@ from constructions.export.runner import Runner
 from constructions.export.scale import sampling_margin
 from constructions.model.answering import Answering
 from verify.queries.asked import Asked
-from verify.queries.batches import last_states
+from verify.queries.original import Original, difference, larger
 
 MOST_ASKED = 4096
 MOST_NUMBERS = 2**21
@@ -113,6 +113,7 @@ def ask(
     """
     dtype = str(model.embedding.weight.dtype).removeprefix("torch.")
     asked, draw = Asked(allowed, dtype, scale, least_margin), np.random.default_rng(0)
+    original = Original(model)
     widest = max(model.shape.d_vocab, model.shape.d_model, model.shape.widest_layer)
     at_once = max(1, MOST_NUMBERS // (widest * (2 * model.hops + 1)))
     for hops in model.path_lengths:
@@ -126,21 +127,21 @@ def ask(
             subjects, paths = (
                 model.queries(index, hops) if drawn is None else [part[index] for part in drawn]
             )
-            _ask_some(run, model, subjects, paths, asked)
+            _ask_some(run, original, subjects, paths, asked)
             progress(asked.queries)
     return asked
 
 
 def _ask_some(
     run: Runner,
-    model: Answering,
+    original: Original,
     subjects: NDArray[np.int64],
     paths: NDArray[np.int64],
     asked: Asked,
 ) -> None:
     """Ask some queries of one length, and note what was answered."""
     failed, near = (torch.zeros(len(subjects), dtype=torch.bool) for _ in range(2))
-    for tokens, wanted, logits in _steps(run, model, subjects, paths):
+    for tokens, wanted, logits in _steps(run, original.model, subjects, paths):
         last = logits[:, -1]
         own, others = last.gather(-1, wanted)[:, 0], last.scatter(-1, wanted, -torch.inf)
         failed |= ~(own > others.amax(-1))
@@ -148,32 +149,19 @@ def _ask_some(
         near |= margins.abs() <= 2 * asked.allowed
         asked.margin = _smaller(margins.min().item(), asked.margin)
         probability = (others.double().logsumexp(-1) - own.double()).sigmoid().max().item()
-        asked.wrong_probability = _larger(probability, asked.wrong_probability)
-        _hold_against(model, tokens, last, asked)
+        asked.wrong_probability = larger(probability, asked.wrong_probability)
+        expected = original.logits(tokens)
+        asked.difference = larger(difference(last, asked.scale * expected.double()), asked.difference)
+        if last.dtype != expected.dtype:
+            asked.other_dtype = str(last.dtype).removeprefix("torch.")
     asked.queries += len(subjects)
     asked.wrong += int(failed.sum())
     asked.unknown += int((near & ~failed).sum()) if asked.allowed else 0
 
 
-def _hold_against(model: Answering, tokens: Tensor, last: Tensor, asked: Asked) -> None:
-    """Note how far the other tool's last logits (Q, d_vocab or more) are from the module's own."""
-    states = last_states(model, tokens, lambda new, cache=None: model.states(new, cache)[1])
-    expected = model.unembedding(states).cpu()
-    here = last[:, : expected.shape[-1]]
-    difference = (here.double() - asked.scale * expected.double()).abs().max().item()
-    asked.difference = _larger(difference, asked.difference)
-    if last.dtype != expected.dtype:
-        asked.other_dtype = str(last.dtype).removeprefix("torch.")
-
-
 def _smaller(one: float, other: float) -> float:
     """The smaller number, or NaN if one is."""
     return min(one, other, key=lambda number: (not math.isnan(number), number))
-
-
-def _larger(one: float, other: float) -> float:
-    """The larger number, or NaN if one is."""
-    return max(one, other, key=lambda number: (math.isnan(number), number))
 
 
 def _steps(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from verify.queries.answers import Recall
 from verify.queries.asked import Asked
 from verify.queries.evidence import Evidence
+from verify.queries.original import larger
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,18 @@ class FormAnswers(Evidence):
         allowed: how far a logit may be off; infinite where only answers are claimed.
         planned: how many queries there are, of all lengths together.
         recalls: the passes over all queries, one for each length of paths.
-        asked: the same queries as whole sequences, with their logits beside the original's.
+        off: the largest |logit - logit of the original| in these passes, over all tokens at the
+            positions that answer; NaN if any is.
+        to_ask: how many of the queries are to be asked as whole sequences too.
+        asked: these, with their logits beside the original's.
     """
 
     sizes: FormSizes
     allowed: float
     planned: int
     recalls: tuple[Recall, ...]
+    off: float
+    to_ask: int
     asked: Asked
 
     @property
@@ -63,10 +69,8 @@ class FormAnswers(Evidence):
 
     @property
     def difference(self) -> float:
-        """The largest |logit - logit of the original|, over all tokens at the positions that
-        answer.
-        """
-        return self.asked.difference
+        """The largest |logit - logit of the original|, step by step or of whole sequences."""
+        return larger(self.off, self.asked.difference)
 
     def in_words(self) -> str:
         """What is claimed of the margin."""
@@ -80,11 +84,10 @@ class FormAnswers(Evidence):
         """
         yield from (recall.defect for recall in self.recalls if recall.defect is not None)
         decided = not any(True for _ in self.doubts())
-        if (self.queries != self.planned and decided) or self.asked.queries != self.planned:
-            yield (
-                f"{self.queries} and {self.asked.queries} queries were run, there are"
-                f" {self.planned}"
-            )
+        if self.queries != self.planned and decided:
+            yield f"{self.queries} queries were run, there are {self.planned}"
+        if self.asked.queries != self.to_ask:
+            yield f"{self.asked.queries} whole sequences were asked, of {self.to_ask}"
         if self.wrong != 0 or (self.asked.wrong != 0 and decided):
             yield (
                 f"{self.wrong} wrong answers of step by step, {self.asked.wrong} of whole"

@@ -1,5 +1,9 @@
 """Constructions in other forms: every query asked again, and every logit held against the
 original's.
+
+Queries are run step by step, what several begin with once. That this is what a form makes of whole
+sequences, without what it remembers, is asked of `MOST_WHOLE` of each length, drawn at random: of
+all where there are no more.
 """
 
 from __future__ import annotations
@@ -23,10 +27,13 @@ from constructions.guards.errors import DoesNotFit, InternalError
 from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
 from verify.queries.answers import Recall
-from verify.queries.exported import ask
+from verify.queries.exported import MOST_NUMBERS, ask
 from verify.queries.form_answers import FormAnswers, FormSizes
+from verify.queries.original import Original, difference, larger
 from verify.queries.recall import check_recall
 
+MOST_WHOLE = 128
+"""So many queries of each length are asked as whole sequences, too."""
 UNPROVEN_SLACK = 16
 """k, where no bound helps to choose it."""
 
@@ -122,8 +129,7 @@ def check_form(
     Args:
         model: the construction.
         form: a name of `FORMS`.
-        progress: called with the number of queries done so far, of twice as many as there are:
-            each is run step by step, then asked as a whole sequence.
+        progress: called with the number of queries done so far, of `n_run(model)`.
 
     Raises:
         DoesNotFit: the form cannot be certified in the model's dtype.
@@ -133,10 +139,11 @@ def check_form(
     planned = model.n_all_queries()
     require_runnable(planned)
     other, allowed = FORMS[form](model)
-    recalls: list[Recall] = []
+    beside, recalls = _Beside(model, other), list[Recall]()
     for hops in model.path_lengths:
         before = sum(recall.queries for recall in recalls)
-        recalls.append(check_recall(other, facts, hops, "full", progress=_after(before, progress)))
+        after = _after(before, progress)
+        recalls.append(check_recall(other, facts, hops, "full", progress=after, beside=beside))
 
     def run(tokens: Tensor) -> Tensor:
         """The logits (Q, 1, d_vocab) after whole sequences (Q, L)."""
@@ -144,8 +151,7 @@ def check_form(
         logits: Tensor = other.unembedding(states[:, -1:])
         return logits
 
-    most = max(map(model.n_queries, model.path_lengths))
-    asked = ask(run, model, most=most, progress=_after(planned, progress))
+    asked = ask(run, model, most=MOST_WHOLE, progress=_after(planned, progress))
     shape = other.shape
     sizes = FormSizes(
         shape.d_model,
@@ -154,7 +160,37 @@ def check_form(
         shape.n_heads,
         sum(parameter.numel() for parameter in other.parameters()),
     )
-    return FormAnswers(sizes, allowed, planned, tuple(recalls), asked)
+    return FormAnswers(
+        sizes, allowed, planned, tuple(recalls), beside.off, _n_whole(model), asked
+    )
+
+
+def n_run(model: FactModel) -> int:
+    """How many queries are run of a form of this construction: step by step, and some of them as
+    whole sequences too.
+    """
+    return model.n_all_queries() + _n_whole(model)
+
+
+def _n_whole(model: FactModel) -> int:
+    """How many queries are asked as whole sequences."""
+    return sum(min(model.n_queries(hops), MOST_WHOLE) for hops in model.path_lengths)
+
+
+class _Beside:
+    """Notes how far the logits of a form are from the original's."""
+
+    def __init__(self, model: FactModel, other: Answering):
+        self.original, self.other, self.off = Original(model), other, 0.0
+        widest = max(other.shape.d_vocab, other.shape.d_model, other.shape.widest_layer)
+        self._at_once = max(1, MOST_NUMBERS // widest)
+
+    def __call__(self, tokens: Tensor, states: Tensor) -> None:
+        """See `check_recall`."""
+        parts = (torch.split(of, self._at_once) for of in (tokens.cpu(), states))
+        for sequences, some in zip(*parts, strict=True):
+            off = difference(self.other.unembedding(some).cpu(), self.original.logits(sequences))
+            self.off = larger(self.off, off)
 
 
 def _after(before: int, progress: Callable[[int], None]) -> Callable[[int], None]:

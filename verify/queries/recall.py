@@ -65,6 +65,7 @@ def check_recall(
     memory_cap: int = MEMORY_CAP,
     subjects: NDArray[np.int64] | None = None,
     progress: Callable[[int], None] = lambda queries: None,
+    beside: Callable[[Tensor, Tensor], None] | None = None,
 ) -> Recall:
     """Run all queries that the module claims to answer, N R^k or the stored ones, and compare
     every answer with `facts.answer`.
@@ -83,6 +84,8 @@ def check_recall(
         subjects: a sample of subjects; by default all. `Recall.queries` tells how many queries
             were run.
         progress: called with the number of queries done so far.
+        beside: called for each batch with the sequences (Q, L) that were run, of queries that have
+            not failed before, and the final states (Q, d_model) of their last positions.
 
     Raises:
         InputError: the sizes of model and facts differ, or there are more queries than are run.
@@ -116,6 +119,9 @@ def check_recall(
         batches = batches_of_stored_paths
     watched = _watched(batches(model, facts, hops, rows, chosen), decider.exactness)
     for number, batch in enumerate(watched):
+        going = ~batch.failed
+        if beside is not None and bool(going.any()):
+            beside(decider.tokens(batch)[going.cpu()], batch.states[going])
         _judge(decider, facts, batch, first=number == 0)
         progress(result.queries)
     return result

@@ -16,9 +16,10 @@ The error is looked for in three ways, the next one only where the last does not
   (`constructions.following.follower`). A margin was computed within 2 e of the real one, and so is
   any
   other: what differs from 0 by more than 4 e is decided;
-* `queries`: intervals of all logits of the query itself; of a construction in another basis also
-  in the basis that it was turned from (`constructions.forms.basis_bounds`), of the weights as they
-  are now.
+* `queries`: intervals of all logits of the query itself: around its numbers as they are computed
+  here, which costs half, then of real arithmetic, which are tighter. Of a construction in another
+  basis also in the basis that it was turned from (`constructions.forms.basis_bounds`), of the
+  weights as they are now.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ from constructions.decoders.network import network_of_decoder
 from constructions.decoders.standard_decoder import StandardDecoder
 from constructions.following.boxes import Box
 from constructions.following.changes import Change
+from constructions.following.changes import Rounding as OfPoints
 from constructions.following.follower import Follower
 from constructions.following.queries import parts
-from constructions.following.walk import network_of
+from constructions.following.walk import Network, network_of
 from constructions.forms.basis_bounds import Turned
 from constructions.guards.errors import DoesNotFit
 from constructions.model.answering import Answering
@@ -91,27 +93,21 @@ class Rounding:
         return wrong, undecided
 
     def _ways(self) -> list[tuple[Follower, Change]]:
-        """The module itself; and, if it is a construction in another basis, that from which it was
-        turned.
+        """The module itself, twice; and, if it is a construction in another basis, that from which
+        it was turned.
         """
         if self._found is None:
             self._found, model, length = [], self.model, self.prompt + self.written
             try:
-                if isinstance(model, StandardDecoder):
-                    follower = Follower(network_of_decoder(model), length)
-                    self._found.append((follower, self._rounding()))
-                elif isinstance(model, Transformer):
-                    self._found.append((Follower(network_of(model), length), self._rounding()))
+                if (network := _network(model)) is not None:
+                    follower, dtype = Follower(network, length), model.embedding.weight.dtype
+                    self._found += [(follower, Change(dtype)), (follower, OfPoints(dtype))]
                 if isinstance(model, ModelForm) and _is_turned(model):
                     change = Turned(model.source, model, model.basis.double().cpu())
                     self._found.append((Follower(network_of(model.source), length), change))
             except DoesNotFit as error:
                 self.why = str(error)
         return self._found
-
-    def _rounding(self) -> Change:
-        """What a forward pass does in the module's own dtype."""
-        return Change(self.model.embedding.weight.dtype)
 
     def _by_norms(self) -> float:
         """The largest error of any logit of any query; infinite where nothing is known."""
@@ -122,6 +118,13 @@ class Rounding:
                 error = logits.error.max().item()
                 self.error = error if math.isfinite(error) else math.inf
         return self.error
+
+
+def _network(model: Answering) -> Network | None:
+    """Of a module of ours; None of others."""
+    if isinstance(model, StandardDecoder):
+        return network_of_decoder(model)
+    return network_of(model) if isinstance(model, Transformer) else None
 
 
 def _is_turned(model: ModelForm) -> bool:
