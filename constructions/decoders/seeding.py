@@ -102,10 +102,9 @@ def standard(
     margin = margin_to_begin_with(model, proven)
     plan = plan_blocks(model, tied)
     shape = shape_of(plan, norm, placement, tied)
-    decoder = StandardDecoder(shape, dtype or model.embedding.weight.dtype).to(
+    decoder = StandardDecoder(shape, dtype or model.embedding.weight.dtype, scale=0).to(
         model.embedding.weight.device
     )
-    decoder.reset_parameters(0)
     asked = None if slack is None else whole("slack", slack)
     return _seed(decoder, model, plan, margin, _Options(asked, proven))
 

@@ -133,11 +133,16 @@ class Block(nn.Module):
 
 
 class StandardDecoder(Traced):
-    """A standard decoder; weights start Gaussian with standard deviation 0.02, gains of norms at
-    1, biases at 0.
+    """A standard decoder; weights start Gaussian with the given standard deviation, gains of norms
+    at 1, biases at 0.
     """
 
-    def __init__(self, shape: StandardShape, dtype: torch.dtype | None = None):
+    def __init__(
+        self,
+        shape: StandardShape,
+        dtype: torch.dtype | None = None,
+        scale: float = INITIAL_SCALE,
+    ):
         super().__init__()
         self.shape = shape
         self.embedding = _table(shape.d_vocab, shape.d_model, dtype)
@@ -147,7 +152,7 @@ class StandardDecoder(Traced):
         self.unembedding: nn.Linear = Weight(shape.d_model, shape.d_vocab, dtype)
         if shape.tied:
             self.unembedding.weight = self.embedding.weight
-        self.reset_parameters()
+        self.reset_parameters(scale)
 
     @torch.no_grad()
     def reset_parameters(self, scale: float = INITIAL_SCALE) -> None:
@@ -156,7 +161,7 @@ class StandardDecoder(Traced):
         """
         for parameter in self.matrices():
             if not parameter.is_meta:
-                parameter.normal_(0, scale)
+                parameter.normal_(0, scale) if scale else parameter.zero_()
 
     def matrices(self) -> list[nn.Parameter]:
         """All parameters but those of norms."""

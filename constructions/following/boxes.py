@@ -69,13 +69,6 @@ class Box:
             else total + self.shift * self.along.abs()
         )
 
-    def shifted(self, weight: Tensor) -> Tensor:
-        """A bound on what the shift adds to `W x`."""
-        if self.shift is None or self.along is None:
-            return torch.zeros(())
-        uncertain = (weight.shape[1] + 4) * UNIT * (weight.abs() @ self.along.abs())
-        return self.shift * ((weight @ self.along).abs() + uncertain)
-
     @property
     def middle_and_half(self) -> tuple[Tensor, Tensor]:
         """The same interval as a point and a distance from it."""

@@ -7,7 +7,7 @@ basis (`constructions.forms.basis_bounds`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -20,7 +20,7 @@ _MOST_KEPT = 2**23
 """Entries of a weight whose absolute values are kept beside it."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Entries:
     """A weight, float64 (out, in), and what bounds need of it, which is found once.
 
@@ -31,6 +31,7 @@ class Entries:
 
     weight: Tensor
     counts: Tensor | None = None
+    _along: tuple[Tensor, Tensor] | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def width(self) -> int:
@@ -72,6 +73,15 @@ class Entries:
         found = block.times(*(x[..., columns] for x in vectors), size=size)
         shape = len(self.weight)
         return tuple(x.new_zeros(*x.shape[:-1], shape).index_copy_(-1, rows, x) for x in found)
+
+    def shifted(self, x: Box) -> Tensor:
+        """A bound on what the shift of x adds to W x."""
+        if x.shift is None or x.along is None:
+            return self.weight.new_zeros(())
+        if self._along is None or self._along[0] is not x.along:  # mostly the gain of one norm
+            uncertain = (self.weight.shape[1] + 4) * UNIT * (self.size @ x.along.abs())
+            self._along = x.along, (self.weight @ x.along).abs() + uncertain
+        return x.shift * self._along[1]
 
     @cached_property
     def row_sums(self) -> Tensor:
@@ -180,7 +190,7 @@ class Change:
         moved = up(self.moved(name, entries.weight, counted))
         rounded = self.rounded(name, entries, counted, moved)
         (error,) = entries.times(x.error + share * total, size=True)
-        return up(error + x.shifted(entries.weight) + moved + x.divided(rounded))
+        return up(error + entries.shifted(x) + moved + x.divided(rounded))
 
     def off_in_one(self, name: str, entries: Entries, x: Box, share: float, terms: int) -> Tensor:
         """As `off`, for rows of at most so many terms, two for rounding included: what they round

@@ -225,7 +225,7 @@ def _loaded_decoder(folder: Path, manifest: Manifest, source: FactModel) -> Stan
         empty = StandardDecoder(shape, dtype)
     expected = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
     held = _tensors(folder, dtype, expected)
-    decoder = StandardDecoder(shape, dtype)
+    decoder = StandardDecoder(shape, dtype, scale=0)
     decoder.load_state_dict(held)
     made = seeded_again(decoder, source, **place)
     _require_equal(made, held)
@@ -236,7 +236,7 @@ def _require_as_written(form: StandardModel, source: FactModel) -> None:
     """Raise InputError unless writing the construction into the decoder anew changes nothing."""
     with torch.no_grad():
         held = {name: t.detach().cpu().clone() for name, t in form.state_dict().items()}
-        decoder = StandardDecoder(form.shape, form.embedding.weight.dtype)
+        decoder = StandardDecoder(form.shape, form.embedding.weight.dtype, scale=0)
         decoder.load_state_dict(held)
     place = placed(of_decoder(form)["place"])
     _require_equal(seeded_again(decoder, source, **place), held)
