@@ -1,13 +1,15 @@
 """Facts beyond memory: a model is built, saved, proven and asked by a process that may hold less
 than its weights.
 
-    python benchmarks/beyond_memory.py                    # 10^8 facts under 4 GiB, minutes
+    python benchmarks/beyond_memory.py                    # 10^8 facts under 4 GiB, a minute
+    python benchmarks/beyond_memory.py --construction selector                     # two minutes
     python benchmarks/beyond_memory.py --entities 100000 --relations 32 --gigabytes 1
 
-A table of random functions is written to a file, relation by relation, and mapped. The model,
-`selector` in float16, is saved from its plan, in shards; `check` proves it; a question is asked of
-the mapped model. Each step runs in a process of its own, with RLIMIT_DATA set: it bounds what the
-process holds that no file has, whereas pages of mapped files may go whenever the system needs
+A table of random functions is written to a file, relation by relation, and mapped. The model is
+`digit_selector` in float32, an answer in three numbers; or `selector` in float16, an answer in
+ceil(log2 N) of them. It is saved from its plan, in shards; `check` proves it; a question is asked
+of the mapped model. Each step runs in a process of its own, with RLIMIT_DATA set: it bounds what
+the process holds that no file has, whereas pages of mapped files may go whenever the system needs
 room (RLIMIT_AS would count these maps, and Linux does not heed RLIMIT_RSS). Shown are seconds, the
 largest resident set, pages of files included, and what a question has read of the weights.
 Beside it: the seconds that the same bytes take to be hashed and written alone. Linux alone.
@@ -35,6 +37,8 @@ HELD = "held"
 """To build the model in memory: what the limit must not allow."""
 SHARD_BYTES = 5 * 10**9
 RELATION = 1
+DIGITS = 3
+CONSTRUCTIONS = ("digit_selector", "selector")
 
 
 def write_table(path: Path, entities: int, relations: int) -> None:
@@ -66,7 +70,19 @@ def weights_resident() -> int:
     return found
 
 
-def step(name: str, place: Path, limit: int) -> dict[str, float | str]:
+def options_of(construction: str, entities: int) -> dict[str, object]:
+    """The arguments with which a construction is built of so many entities."""
+    import torch
+
+    if construction == "selector":
+        return {"dtype": torch.float16}
+    bits = max(1, -(-(entities - 1).bit_length() // DIGITS))
+    return {"dtype": torch.float32, "bits_per_coordinate": bits}
+
+
+def step(
+    name: str, place: Path, limit: int, construction: str = "selector"
+) -> dict[str, float | str]:
     """Take a step in this process, under a limit, and say what it took. A limit below 0 is that
     of what is held beside the libraries.
     """
@@ -83,13 +99,15 @@ def step(name: str, place: Path, limit: int) -> dict[str, float | str]:
     before = status("VmHWM")
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     table, folder = np.load(place / "answers.npy", mmap_mode="r"), place / "model"
+    build = getattr(constructions, construction)
+    options = options_of(construction, table.shape[1])
     started, said = time.perf_counter(), ""
     read = 0
     if name == "save":
-        plan = constructions.selector.plan(constructions.FactTable(table), dtype=torch.float16)
+        plan = build.plan(constructions.FactTable(table), **options)
         constructions.save(plan, folder, shard_bytes=SHARD_BYTES)
     elif name == HELD:
-        constructions.selector(constructions.FactTable(table), dtype=torch.float16)
+        build(constructions.FactTable(table), **options)
     elif name == "check":
         proven, sample = check_and_sample(folder)
         said = f"{proven.verdict}, {proven.queries:,} queries; sample: " + (
@@ -120,10 +138,15 @@ def weights_of(folder: Path) -> int:
 
 
 def in_a_process(
-    name: str, place: Path, limit: int, program: str = __file__
+    name: str,
+    place: Path,
+    limit: int,
+    program: str = __file__,
+    construction: str = "selector",
 ) -> dict[str, float | str]:
     """Take a step in a process of its own."""
     words = [sys.executable, program, "--step", name, str(place), str(limit)]
+    words += ["--construction", construction]
     ended = subprocess.run(words, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise SystemExit(f"{name} has failed:\n{ended.stderr}")
@@ -150,12 +173,13 @@ def main() -> None:
     parser.add_argument("--entities", type=int, default=1_562_500)
     parser.add_argument("--relations", type=int, default=64)
     parser.add_argument("--gigabytes", type=float, default=4, help="GiB of the limit")
+    parser.add_argument("--construction", choices=CONSTRUCTIONS, default=CONSTRUCTIONS[0])
     parser.add_argument("--place", type=Path, help="where the folder is made, and removed")
     parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
         name, place, limit = options.step
-        print(json.dumps(step(name, Path(place), int(limit))))
+        print(json.dumps(step(name, Path(place), int(limit), options.construction)))
         return
     limit = int(options.gigabytes * 2**30)
     with tempfile.TemporaryDirectory(dir=options.place) as temporary:
@@ -166,7 +190,7 @@ def main() -> None:
         print(f"{facts:,} facts; their table: {time.perf_counter() - started:.1f} s", flush=True)
         total = 0.0
         for name in STEPS:
-            found = in_a_process(name, place, limit)
+            found = in_a_process(name, place, limit, construction=options.construction)
             total += float(found["seconds"])
             held = float(found["resident"]) / 2**30
             print(f"{name:8}{found['seconds']:8.1f} s{held:8.2f} GiB resident  {found['said']}")

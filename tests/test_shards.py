@@ -4,7 +4,9 @@ index says.
 
 import hashlib
 import json
+import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +18,18 @@ from safetensors.torch import load_file, save_file
 from strategies import construction_and_facts
 from tiers import few
 
-from constructions import CATALOGUE, DoesNotFit, FactTable, InputError, load, save, selector
+from constructions import (
+    CATALOGUE,
+    DoesNotFit,
+    FactTable,
+    InputError,
+    digit_selector,
+    load,
+    save,
+    scalar_selector,
+    selector,
+)
+from constructions.model.nearest import nearest
 from constructions.saved.weight_files import INDEX, Blocks, weight_files, write_weights
 from constructions.writing import token_rows
 from verify.__main__ import main
@@ -200,8 +213,49 @@ def test_shards_that_are_not_as_listed_are_refused_by_checker_and_loader(tmp_pat
         load(tmp_path / "model")
 
 
-def test_a_row_of_the_answer_that_is_not_as_declared_is_not_taken_on_trust(tmp_path):
-    save(selector(FACTS), tmp_path / "model", shard_bytes=1)
+CODED = [
+    selector,
+    scalar_selector,
+    *(partial(digit_selector, bits_per_coordinate=bits) for bits in (1, 2, 3)),
+]
+"""Constructions that answer by sign codes, by numbers and by vectors of numbers."""
+
+
+@pytest.mark.parametrize("build", CODED)
+def test_the_nearest_token_is_the_one_with_the_largest_logit(build):
+    model = build(FACTS)
+    subjects, paths = model.queries(np.arange(model.n_queries(1)), 1)
+    states, _ = model.states(model.prompt(subjects, paths))
+    found = nearest(model.readout, model.unembedding.weight, states[:, -1])
+    assert torch.equal(found, model.unembedding(states[:, -1]).argmax(-1))
+
+
+@pytest.mark.parametrize("build", CODED)
+def test_of_states_that_are_anything_none_is_decided_that_has_another_best_token(build):
+    """Integers, halves, and what is no number; the control: halves of numbers are not decided."""
+    model, rng = build(FACTS, dtype=torch.float64), np.random.default_rng(0)
+    weight, decided = model.unembedding.weight, 0
+    scales = (0.5, 0), (1, 0), (2.0**40, 0), (1e300, 0), (1, math.inf), (1, math.nan)
+    for scale, entry in scales:
+        most = rng.choice([1, 2, 9], size=(300, 1))
+        drawn = float(scale) * rng.integers(-1, most + 1, size=(300, weight.shape[1]))
+        drawn[:, 0] = entry or drawn[:, 0]
+        for state in torch.from_numpy(drawn):
+            found = nearest(model.readout, weight, state[None])
+            if found is not None:
+                logits = weight @ state
+                assert (logits == logits.max()).nonzero().ravel().tolist() == found.tolist()
+                decided += 1
+    assert decided > 0
+    states, _ = model.states(model.prompt(np.array([0, 1]), np.array([[0], [0]])))
+    read = torch.from_numpy(model.readout.fields[0].read.matrix()[0] != 0)
+    between = states[:, -1].detach() + 0.5 * read
+    assert build is selector or nearest(model.readout, weight, between) is None
+
+
+@pytest.mark.parametrize("build", CODED)
+def test_a_row_of_the_answer_that_is_not_as_declared_is_not_taken_on_trust(build, tmp_path):
+    save(build(FACTS), tmp_path / "model", shard_bytes=1)
     index = json.loads((tmp_path / "model" / INDEX).read_text())["weight_map"]
     file = tmp_path / "model" / index["unembedding.weight"]
     weight = load_file(file)["unembedding.weight"]

@@ -1,20 +1,40 @@
 """The best token of a state, without reading every row of the unembedding.
 
-Where the unembedding is as the readout declares, the token whose sign code is that of the state
-has the largest logit of all with a code, and all others have one logit. So of a model whose
-weights are mapped one row is read for an answer: that row must be as declared. That the others are
-is not looked at here; `verify check` proves it.
+Where the unembedding is as the readout declares, the token whose sign code, or whose numbers, are
+those of the state has the largest logit of all with a code, and all others have one logit. So of a
+model whose weights are mapped one row is read for an answer: that row must be as declared. That
+the others are is not looked at here; `verify check` proves it.
 """
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from constructions.model.readout import Readout, SignField
+from constructions.model.readout import NumberField, Readout, SignField
 
 
+class _Keys(NamedTuple):
+    """A number for each code, by which it is found.
+
+    Attributes:
+        known: int64 (n,), of the field's tokens.
+        seen: int64 (Q,), of the states.
+        told: bool (Q,), whether a state says one.
+    """
+
+    known: NDArray[np.int64]
+    seen: NDArray[np.int64]
+    told: NDArray[np.bool_]
+
+
+@torch.no_grad()
+@np.errstate(invalid="ignore", over="ignore")  # such states are not told
 def nearest(readout: Readout, weight: Tensor, states: Tensor) -> Tensor | None:
     """The token with the largest logit in each state (Q, d_model): int64 (Q,). None where the
     readout, the states or the rows of these tokens do not tell.
@@ -24,17 +44,37 @@ def nearest(readout: Readout, weight: Tensor, states: Tensor) -> Tensor | None:
         weight: the unembedding, of which these rows are read.
         states: final ones.
     """
-    if len(readout.fields) != 1 or not isinstance(field := readout.fields[0], SignField):
-        return None
     x = states.double().numpy()
-    seen = x @ field.read.matrix().T
-    powers = 1 << np.arange(seen.shape[1], dtype=np.int64)
-    known = (field.codes > 0) @ powers
-    order = np.argsort(known)
-    number = (seen > 0) @ powers
-    place = order[np.minimum(np.searchsorted(known[order], number), len(order) - 1)]
+    if len(readout.fields) != 1 or (keys := _keys(field := readout.fields[0], x)) is None:
+        return None
+    order = np.argsort(keys.known, kind="stable")  # mostly they are in order
+    found = np.searchsorted(keys.known, keys.seen, sorter=order)
+    place = order[np.minimum(found, len(order) - 1)]
     tokens = torch.from_numpy(field.tokens[place])
     rows, declared = weight[tokens].double().numpy(), field.rows(place)
     rest = 0 if readout.rest is None else x @ readout.rest.matrix()[0]
-    sure = (seen != 0).all() and (known[place] == number).all() and (rows == declared).all()
-    return tokens if sure and ((rows * x).sum(axis=1) > rest).all() else None
+    held = keys.told.all() and (keys.known[place] == keys.seen).all()
+    sure = held and (rows == declared).all() and ((rows * x).sum(axis=1) > rest).all()
+    return tokens if sure else None
+
+
+def _keys(field: object, x: NDArray[np.float64]) -> _Keys | None:
+    """Of a field and final states (Q, d_model); None if it has none in 63 bits."""
+    if isinstance(field, SignField):
+        seen = x @ field.read.matrix().T
+        powers = 1 << np.arange(seen.shape[1], dtype=np.int64)
+        return _Keys((field.codes > 0) @ powers, (seen > 0) @ powers, (seen != 0).all(axis=1))
+    if not isinstance(field, NumberField):
+        return None
+    numbers = field.numbers.reshape(len(field.numbers), -1)
+    low, high = numbers.min(axis=0), numbers.max(axis=0)
+    spans = [last - first + 1 for first, last in zip(low.tolist(), high.tolist(), strict=True)]
+    powers = np.array([math.prod(spans[:place]) for place in range(len(spans))], object)
+    if math.prod(spans) >= 2**63:
+        return None
+    seen, one = x @ field.read.matrix().T, x @ field.one.matrix().T
+    whole = np.floor(np.divide(seen, one, out=np.full_like(seen, np.nan), where=one > 0))
+    told = ((whole * one == seen) & (whole >= low) & (whole <= high)).all(axis=1)
+    said = np.where(told[:, None], whole, low).astype(np.int64)
+    steps = powers.astype(np.int64)
+    return _Keys((numbers - low) @ steps, (said - low) @ steps, told)

@@ -256,7 +256,7 @@ def load(
 
     Mapped, it holds no weights: it reads them from the files, on the CPU, where they are looked
     at. So a model is asked that no memory holds: of the embedding the rows of a question's tokens
-    are read, and of the unembedding, where it reads sign codes, the row of the answer. Such
+    are read, and of the unembedding, where it reads codes, the row of the answer. Such
     weights cannot be changed. They are not compared with their SHA-256, nor with the facts:
     `verify check` does both. The names and the table of facts are read whole.
 

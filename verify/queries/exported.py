@@ -151,7 +151,9 @@ def _ask_some(
         probability = (others.double().logsumexp(-1) - own.double()).sigmoid().max().item()
         asked.wrong_probability = larger(probability, asked.wrong_probability)
         expected = original.logits(tokens)
-        asked.difference = larger(difference(last, asked.scale * expected.double()), asked.difference)
+        asked.difference = larger(
+            difference(last, asked.scale * expected.double()), asked.difference
+        )
         if last.dtype != expected.dtype:
             asked.other_dtype = str(last.dtype).removeprefix("torch.")
     asked.queries += len(subjects)

@@ -160,9 +160,7 @@ def check_form(
         shape.n_heads,
         sum(parameter.numel() for parameter in other.parameters()),
     )
-    return FormAnswers(
-        sizes, allowed, planned, tuple(recalls), beside.off, _n_whole(model), asked
-    )
+    return FormAnswers(sizes, allowed, planned, tuple(recalls), beside.off, _n_whole(model), asked)
 
 
 def n_run(model: FactModel) -> int:

@@ -18,7 +18,8 @@ class Original:
 
     def logits(self, tokens: Tensor) -> Tensor:
         """Its logits (Q, d_vocab) after sequences (Q, L), int64; both on the CPU."""
-        return self.model.unembedding(last_states(self.model, tokens, self._read)).cpu()
+        logits: Tensor = self.model.unembedding(last_states(self.model, tokens, self._read))
+        return logits.cpu()
 
 
 def difference(logits: Tensor, expected: Tensor) -> float:
