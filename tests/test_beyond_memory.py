@@ -82,6 +82,17 @@ def test_a_model_beyond_memory_is_saved_proven_and_asked(program, place, tmp_pat
     assert asked["more"] < resident(limit, 4)
 
 
+def test_an_answer_in_numbers_reads_few_rows_as_well(program, place, tmp_path):
+    """In float32; the control: the unembedding alone is three times what may be read."""
+    (tmp_path / "answers.npy").symlink_to(place / "answers.npy")
+    for name in ("save", "ask"):
+        asked = program.in_a_process(name, tmp_path, -(2**40), construction="digit_selector")
+    assert asked["said"].startswith("right; ")
+    most = 2 * internal_bytes(tmp_path / "model") + ROWS_READ * 2 * 2**21
+    assert 0 < asked["read"] <= most
+    assert 3 * most < program.weights_of(tmp_path / "model")  # half of both tables
+
+
 def test_a_process_that_keeps_pages_has_all_weights_in_memory(program, place, tmp_path):
     control = tmp_path / "kept.py"
     control.write_text(KEPT.format(program=program.__file__))
