@@ -23,8 +23,6 @@ from verify.runner.job import Cost
 
 NUMBERS_AT_ONCE = 2**21
 """`verify.queries.exported.MOST_NUMBERS`; that file imports torch."""
-WHOLE_SEQUENCES = 128
-"""`verify.queries.forms.MOST_WHOLE`."""
 STATES_AT_ONCE, BYTES_AT_ONCE, NEAR_BYTES = 8192, 2**28, 2**24
 """The most states of a batch, the most bytes of it, and of one number of each state, as in
 `verify.queries.recall`.
@@ -42,9 +40,9 @@ class Work(NamedTuple):
         cells: 1.
         layers: of the model.
         weights: of the model.
-        multiplications: in a pass over all queries, in which what several begin with is run once.
+        multiplications: in a pass over all queries, each asked as a whole sequence.
         numbers: that tokens make in that pass, between embedding and unembedding.
-        logits: of each token that is answered.
+        logits: of the last token of each sequence.
     """
 
     cells: int
@@ -121,9 +119,9 @@ def cost(cell: Cell) -> Cost:
 
 def work(cell: Cell, size: Dimensions) -> Work:
     """What is done for a cell."""
-    passes = list(_passes(cell))
-    asked = sum(answers for answers, _ in passes)
-    tokens = sum(tokens for _, tokens in passes)
+    sequences = list(_sequences(cell))
+    asked = sum(queries for queries, _ in sequences)
+    tokens = sum(queries * length for queries, length in sequences)
     return Work(
         cells=1,
         layers=size.layers,
@@ -148,8 +146,7 @@ def held(cell: Cell, size: Dimensions) -> Held:
     )
     states = max(1, min(a_batch))
     of_a_token = max(widest, size.tokens)
-    at_once = NUMBERS_AT_ONCE // (of_a_token * (2 * hops + 1))
-    asked = min(queries, WHOLE_SEQUENCES, max(1, at_once))
+    asked = min(queries, max(1, NUMBERS_AT_ONCE // (of_a_token * (2 * hops + 1))))
     return Held(
         cells=1,
         weights=size.parameters,
@@ -159,27 +156,22 @@ def held(cell: Cell, size: Dimensions) -> Held:
     )
 
 
-def _passes(cell: Cell) -> Iterator[tuple[int, int]]:
-    """(answers, tokens) of each pass over all queries of a length: a query has one answer, or with
-    a chain of thought one for each token that is written; a form that answers shorter paths is
-    asked those, too. What queries begin with is run once, but in a construction as it is built,
-    where a pass takes so little that its rates are those of whole sequences.
+def _sequences(cell: Cell) -> Iterator[tuple[int, int]]:
+    """(queries, tokens of each) of all that is asked: a query is one sequence, or with a chain of
+    thought one for each token that is written; a form that answers shorter paths is asked those,
+    too.
     """
-    longest, count = cell.entry.longest_path, cell.entities
-    most, a_token = cell.hops, 0
-    if longest is not None:
-        options = cell.entry.settings(cell.relations, cell.hops, dict(cell.options))
-        most = options[longest.name]
-        steps = [one for one in cell.entry.options if one.counts_hops and not one.longest_path]
-        a_token = max(1, options[steps[0].name]) if steps else 1
-    for hops in range(1, most + 1) if cell.form and longest is not None else [cell.hops]:
-        queries = count * cell.relations ** min(hops, 64)
-        written = -(-hops // a_token) if a_token else 0
-        if cell.form:
-            begun = sum(count * cell.relations ** min(place, 64) for place in range(hops))
-            yield queries * (1 + written), begun + queries * (1 + written)
-        else:
-            yield queries * (1 + written), queries * sum(range(hops + 1, hops + 2 + written))
+    longest = cell.entry.longest_path
+    if longest is None:
+        yield cell.n_queries(), cell.hops + 1
+        return
+    options = cell.entry.settings(cell.relations, cell.hops, dict(cell.options))
+    most = options[longest.name]
+    steps = [one.name for one in cell.entry.options if one.counts_hops and not one.longest_path]
+    a_token = max(1, options[steps[0]]) if steps else 1
+    for hops in range(1, most + 1) if cell.form else [cell.hops]:
+        for written in range(-(-hops // a_token) + 1):
+            yield cell.entities * cell.relations**hops, hops + 1 + written
 
 
 def _longest(cell: Cell) -> int:

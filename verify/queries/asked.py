@@ -115,3 +115,8 @@ class Asked(Evidence):
         }
         found = {"verdict": self.verdict, "to": to, **numbers}
         return json.dumps(found, indent=1, allow_nan=False) + "\n"
+
+
+def larger(one: float, other: float) -> float:
+    """The larger number, or NaN if one is."""
+    return max(one, other, key=lambda number: (math.isnan(number), number))

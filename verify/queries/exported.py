@@ -24,8 +24,8 @@ from constructions.export.names import as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import sampling_margin
 from constructions.model.answering import Answering
-from verify.queries.asked import Asked
-from verify.queries.original import Original, difference, larger
+from verify.queries.asked import Asked, larger
+from verify.queries.original import Original, difference
 
 MOST_ASKED = 4096
 MOST_NUMBERS = 2**21

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from verify.queries.answers import Recall
-from verify.queries.asked import Asked
+from verify.queries.asked import Asked, larger
 from verify.queries.evidence import Evidence
-from verify.queries.original import larger
 
 
 @dataclass(frozen=True)

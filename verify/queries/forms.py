@@ -27,9 +27,10 @@ from constructions.guards.errors import DoesNotFit, InternalError
 from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
 from verify.queries.answers import Recall
+from verify.queries.asked import larger
 from verify.queries.exported import MOST_NUMBERS, ask
 from verify.queries.form_answers import FormAnswers, FormSizes
-from verify.queries.original import Original, difference, larger
+from verify.queries.original import Original, difference
 from verify.queries.recall import check_recall
 
 MOST_WHOLE = 128

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
 from constructions.model.answering import Answering
@@ -26,8 +24,3 @@ def difference(logits: Tensor, expected: Tensor) -> float:
     """The largest |logit - expected logit|, over the tokens that are expected; NaN if any is."""
     here = logits[:, : expected.shape[-1]]
     return (here.double() - expected.double()).abs().max().item()
-
-
-def larger(one: float, other: float) -> float:
-    """The larger number, or NaN if one is."""
-    return max(one, other, key=lambda number: (math.isnan(number), number))
