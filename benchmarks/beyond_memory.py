@@ -2,7 +2,7 @@
 than its weights.
 
     python benchmarks/beyond_memory.py                    # 10^8 facts under 4 GiB, a minute
-    python benchmarks/beyond_memory.py --construction selector                     # two minutes
+    python benchmarks/beyond_memory.py --construction selector        # a minute and a half
     python benchmarks/beyond_memory.py --entities 100000 --relations 32 --gigabytes 1
 
 A table of random functions is written to a file, relation by relation, and mapped. The model is

@@ -23,18 +23,18 @@ class _Keys(NamedTuple):
     """A number for each code, by which it is found.
 
     Attributes:
-        known: int64 (n,), of the field's tokens.
-        seen: int64 (Q,), of the states.
-        told: bool (Q,), whether a state says one.
+        tokens: int64 (n,), of the field's tokens.
+        states: int64 (Q,), of the codes that the states hold.
+        valid: bool (Q,), whether a state holds one.
     """
 
-    known: NDArray[np.int64]
-    seen: NDArray[np.int64]
-    told: NDArray[np.bool_]
+    tokens: NDArray[np.int64]
+    states: NDArray[np.int64]
+    valid: NDArray[np.bool_]
 
 
 @torch.no_grad()
-@np.errstate(invalid="ignore", over="ignore")  # such states are not told
+@np.errstate(invalid="ignore", over="ignore")  # such states hold no code
 def nearest(readout: Readout, weight: Tensor, states: Tensor) -> Tensor | None:
     """The token with the largest logit in each state (Q, d_model): int64 (Q,). None where the
     readout, the states or the rows of these tokens do not tell.
@@ -47,13 +47,13 @@ def nearest(readout: Readout, weight: Tensor, states: Tensor) -> Tensor | None:
     x = states.double().numpy()
     if len(readout.fields) != 1 or (keys := _keys(field := readout.fields[0], x)) is None:
         return None
-    order = np.argsort(keys.known, kind="stable")  # mostly they are in order
-    found = np.searchsorted(keys.known, keys.seen, sorter=order)
+    order = np.argsort(keys.tokens, kind="stable")  # mostly they are in order
+    found = np.searchsorted(keys.tokens, keys.states, sorter=order)
     place = order[np.minimum(found, len(order) - 1)]
     tokens = torch.from_numpy(field.tokens[place])
     rows, declared = weight[tokens].double().numpy(), field.rows(place)
     rest = 0 if readout.rest is None else x @ readout.rest.matrix()[0]
-    held = keys.told.all() and (keys.known[place] == keys.seen).all()
+    held = keys.valid.all() and (keys.tokens[place] == keys.states).all()
     sure = held and (rows == declared).all() and ((rows * x).sum(axis=1) > rest).all()
     return tokens if sure else None
 
@@ -69,12 +69,11 @@ def _keys(field: object, x: NDArray[np.float64]) -> _Keys | None:
     numbers = field.numbers.reshape(len(field.numbers), -1)
     low, high = numbers.min(axis=0), numbers.max(axis=0)
     spans = [last - first + 1 for first, last in zip(low.tolist(), high.tolist(), strict=True)]
-    powers = np.array([math.prod(spans[:place]) for place in range(len(spans))], object)
     if math.prod(spans) >= 2**63:
         return None
+    powers = np.array([math.prod(spans[:place]) for place in range(len(spans))], np.int64)
     seen, one = x @ field.read.matrix().T, x @ field.one.matrix().T
     whole = np.floor(np.divide(seen, one, out=np.full_like(seen, np.nan), where=one > 0))
-    told = ((whole * one == seen) & (whole >= low) & (whole <= high)).all(axis=1)
-    said = np.where(told[:, None], whole, low).astype(np.int64)
-    steps = powers.astype(np.int64)
-    return _Keys((numbers - low) @ steps, (said - low) @ steps, told)
+    valid = ((whole * one == seen) & (whole >= low) & (whole <= high)).all(axis=1)
+    digits = np.where(valid[:, None], whole, low).astype(np.int64)
+    return _Keys((numbers - low) @ powers, (digits - low) @ powers, valid)
