@@ -9,13 +9,10 @@ from constructions.sizes.tensors import copies, mlp
 
 def digit_selector(s: Symbols) -> Sizing:
     """n digits for each relation, and a constant; the negative of the largest digit where there is
-    another relation. U holds twice a digit, and down to n times the square of the largest one; for
-    tokens that are no answers -2 where n = 1, or -1 where there is a single answer.
+    another relation.
     """
-    base = 2**s.C
-    n, largest = s.max(1, s.digits(s.a, base)), s.min(base, s.a) - 1
+    n, largest, lowest = answers_in_digits(s)
     d, width, closed = s.R * n + 1, s.R * n, s.max(largest, 1)
-    lowest = -s.max(n * largest**2, 1 + s.if_any(s.a - 1))
     return Sizing(
         d_vocab=s.V,
         d_model=d,
@@ -29,3 +26,14 @@ def digit_selector(s: Symbols) -> Sizing:
         embedding_fact_bits=width * s.bits(largest + 1),
         widest_head=width,
     )
+
+
+def answers_in_digits(s: Symbols) -> tuple[int, int, int]:
+    """n, the largest digit, and the lowest entry of U.
+
+    U holds twice a digit, and down to n times the square of the largest one; for tokens that are
+    no answers -2 where n = 1, or -1 where there is a single answer.
+    """
+    base = 2**s.C
+    n, largest = s.max(1, s.digits(s.a, base)), s.min(base, s.a) - 1
+    return n, largest, -s.max(n * largest**2, 1 + s.if_any(s.a - 1))

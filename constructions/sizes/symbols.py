@@ -25,7 +25,7 @@ class Symbols:
         u: 1 if facts are missing, else 0.
         q: relations in the row memory, of the hybrid.
         v: the bits of a lane, of key_value_grid.
-        C: the bits of a digit, of digit_selector.
+        C: the bits of a digit, of digit_selector and precomputed_digits.
         K, j: the longest path, and the hops that a written token makes, of chains of thought.
         g, z: gates, and by how many bits a number is longer than an answer's, where subjects have
             few facts.

@@ -38,7 +38,7 @@ from constructions.theorems.lemmas.code_readout import read_codes
 from constructions.theorems.lemmas.one_hot_relations import one_hot_relations
 from constructions.theorems.lemmas.reading_the_prompt import read_prompt
 from constructions.writing.claims import Holds
-from constructions.writing.codes import Bits
+from constructions.writing.codes import Bits, Code
 from constructions.writing.draft import Draft, require_exact, require_hops
 from constructions.writing.plan import Plan
 from constructions.writing.position_reading import position_codes
@@ -86,7 +86,7 @@ def precomputed(
     require_hops(hops)
     if layers not in (None, hops, 1):
         raise InputError(f"layers must be 1 or the number of hops, {hops}; got {layers!r}")
-    fold_letter_by_letter = layers != 1 or (hops == 1 and layers is None)
+    by_letter = layers != 1 or (hops == 1 and layers is None)
     codebook = codebook or Codebook.of(facts)
     m, n_relations = codebook.bits, facts.n_relations
     require_exact(max(3 * m, hops), dtype, f"precomputed with {m}-bit codes")
@@ -98,18 +98,13 @@ def precomputed(
     )
     answers, one = stream["answers"], stream["relation"].sum()
 
-    name = "precomputed" if fold_letter_by_letter else "precomputed_depth_1"
+    name = "precomputed" if by_letter else "precomputed_depth_1"
     draft = Draft(name, vocabulary, stream)
     draft.position(stream["position"], position_codes(hops + 1))
     draft.entities(Holds(answers, words=hops, code=Bits(codebook)))
     one_hot_relations(draft, stream["relation"])
-    if fold_letter_by_letter:
-        for hop in range(1, hops + 1):
-            layer, tree = draft.layer(), answers[(0,) * (hop - 1)]
-            read_prompt(layer, stream, [answers] if hop == 1 else [], {}, hops, {hop: (tree, 0)})
-            keep_open(layer, tree, 1)
-            left = answers[(0,) * hop]
-            layer.takes([hop], keeps=[Holds(left, words=hops - hop, code=Bits(codebook))])
+    if by_letter:
+        fold_letter_by_letter(draft, stream, hops, Bits(codebook))
     else:
         layer = draft.layer()
         closes = {hop: (answers, hop - 1) for hop in range(1, hops + 1)}
@@ -120,3 +115,16 @@ def precomputed(
 
     readout = read_codes(codebook, 2 * answers[(0,) * hops] - one, one)
     return draft.plan(facts, readout, MarginClaim.exactly(2), dtype, hops=hops)
+
+
+def fold_letter_by_letter(draft: Draft, stream: Space, hops: int, code: Code) -> None:
+    """k layers, each of which folds the tree in the slot `answers`, of words in this code, onto
+    the branch of its letter, which then stands first.
+    """
+    answers = stream["answers"]
+    for hop in range(1, hops + 1):
+        layer, tree = draft.layer(), answers[(0,) * (hop - 1)]
+        read_prompt(layer, stream, [answers] if hop == 1 else [], {}, hops, {hop: (tree, 0)})
+        keep_open(layer, tree, 1)
+        left = answers[(0,) * hop]
+        layer.takes([hop], keeps=[Holds(left, words=hops - hop, code=code)])

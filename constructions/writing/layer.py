@@ -183,9 +183,11 @@ class LayerDraft:
 def _by_slot(to: Slot, form: Form) -> Iterator[tuple[str, Form]]:
     """What is added to each of the slots that `to` spans."""
     names = to.space.names(to.columns)
+    if len(names) == 1:
+        yield names[0], form
+        return
     for name in names:
-        here = np.nonzero(np.isin(to.columns, to.space[name].columns))
-        yield name, form if len(names) == 1 else form[here]
+        yield name, form[np.nonzero(np.isin(to.columns, to.space[name].columns))]
 
 
 def _put(weight: Tensor, rows: np.ndarray, form: Form) -> None:
