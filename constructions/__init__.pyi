@@ -174,6 +174,9 @@ from constructions.theorems.meet_in_the_middle import (
 from constructions.theorems.noise_tokens import (
     read_among_noise as read_among_noise,
 )
+from constructions.theorems.precomputed_digits import (
+    precomputed_digits as precomputed_digits,
+)
 from constructions.theorems.sets_of_answers import (
     sets_of_answers as sets_of_answers,
 )

@@ -399,7 +399,6 @@ PROVEN_BY_THE_KERNEL_ALONE = {
     "a leak that moves scores by 1.31": "the kernel's bound on that is smaller",
     "a unit takes away the only answer": "what answers is a constant",
     "a unit fires for the first node": "amounts that depend on the node may be decoded",
-    "a leak in a number": "a number is a column like others",
     "a bit beside a number": "a number is a column like others",
     "a layer more than runs": "letters stay at hand where a pass keeps nothing",
     "the numbers [0] of *unknown*": "no fact is missing: nothing is known of a code for it",

@@ -35,6 +35,8 @@ def cases(draw):
         given = {"looked_up": draw(st.integers(0, facts.n_relations))}
     if name == "key_value_grid":
         given = {"lane_bits": draw(st.integers(0, 5))}
+    if name == "precomputed_digits":
+        given = {"bits_per_coordinate": draw(st.integers(1, 4))}
     return name, facts, hops, given
 
 

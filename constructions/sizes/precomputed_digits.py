@@ -1,4 +1,4 @@
-"""The sizes of `precomputed_digits`: many hops, every answer in the embedding, digits of C bits."""
+"""The sizes of `precomputed_digits`: many hops, all answers in the embedding, digits of C bits."""
 
 from __future__ import annotations
 

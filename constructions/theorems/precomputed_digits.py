@@ -55,10 +55,10 @@ def precomputed_digits(
     answer to `(s, w)`.
 
     Weights. `E[s]` = blocks `t(answer of w at s)` of n digits from 0 to L = 2^C - 1, for w in
-    [R]^k; `E[relation r]` = `max(L, 1) e_r`, and a constant 1. The first layer copies the blocks to
-    the last position. A head of layer l reads r_l and adds -max(L, 1) to the subtree x_r of every
-    other letter r; `x_0 <- x_0 + ReLU(-x_0) + sum_{r > 0} ReLU(x_r)` is then the subtree of r_l.
-    The unembedding reads the digits x that are left: `logit_t = 2 <t, x> - |t|^2`.
+    [R]^k; `E[relation r]` = `max(L, 1) e_r`, and a constant 1. The first layer copies the blocks
+    to the last position. A head of layer l reads r_l and adds -max(L, 1) to the subtree x_r of
+    every other letter r; `x_0 <- x_0 + ReLU(-x_0) + sum_{r > 0} ReLU(x_r)` is then the subtree of
+    r_l. The unembedding reads the digits x that are left: `logit_t = 2 <t, x> - |t|^2`.
 
     Args:
         facts: any table.

@@ -128,6 +128,17 @@ def of_numbers():
             [book(0, 200)],
         ),
     )
+    leaky = Head([{"one": 20}], [{"p0": 1}], [("a", "c", 1)])
+    yield (
+        "a leak in a number",
+        one_letter(
+            heads=[leaky],
+            embedding={1: {"a": 1}},
+            books=[book(0)],
+            subject=[block("a", 1, "number")],
+            unembedding=BENT,
+        ),
+    )
     yield (
         "a number next to the largest",
         numbers(BENT_TWICE | {2: {"c": 2.0**29 - 2, "one": 5 - 2.0**31}}, dtype="float64"),

@@ -34,7 +34,7 @@ from hand_made import (
     with_weights,
 )
 
-from corners.shapes import BENT, BENT_TWICE, shaken
+from corners.shapes import BENT_TWICE, shaken
 
 
 def wrong():
@@ -237,17 +237,6 @@ def wrong():
             units=[({"c0": -1, "c1": -1, "one": 1}, {"w": 1})],
             columns=[*TWO_BITS, "w"],
             subject=[block("a", 0)],
-        ),
-    )
-    leaky = Head([{"one": 20}], [{"p0": 1}], [("a", "c", 1)])
-    yield (
-        "a leak in a number",
-        one_letter(
-            heads=[leaky],
-            embedding={1: {"a": 1}},
-            books=[book(0)],
-            subject=[block("a", 1, "number")],
-            unembedding=BENT,
         ),
     )
     yield (

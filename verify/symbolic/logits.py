@@ -107,10 +107,11 @@ def separate(run: Run, final: Final, beside: int) -> tuple[Fraction, Fraction]:
     constant, most, aside, g = _scored(run, final, beside, None if of_numbers else bits)
     number = books.numbers[book][final.nodes]
     if of_numbers:
-        if not answer.all() or run.error:
-            raise Undecided("decoder: numbers beside other codes, or with leaks")
+        if not answer.all():
+            raise Undecided("decoder: numbers beside other codes")
         digits = now.digit(final.key, number[:, None]) if bits else number[:, None]
-        return _nearest(constant, g, digits, final.target)
+        least = _nearest(constant, g, digits, final.target)
+        return _beside_leaks(least, least - 2 * run.error * _norm(run, run.moved))  # Lemma S16
     return _apart(run, final, number, _Logits(2 * constant + most, aside, g))
 
 
@@ -161,10 +162,14 @@ def _apart(
             f"decoder: where the state spells {node}, the logit of {names[target[i]]} is not above"
             f" all others: the difference is {margin.limit[i]} / 2"
         )
-    least = int(margin.limit.min())
-    if margin.real <= 0:
-        raise Undecided(f"decoder: the margin is {least} / 2, and leaks may take all of it")
-    return Fraction(least, 2), margin.real / 2
+    return _beside_leaks(Fraction(int(margin.limit.min()), 2), margin.real / 2)
+
+
+def _beside_leaks(limit: Fraction, real: Fraction) -> tuple[Fraction, Fraction]:
+    """Both margins, of which that in real arithmetic must be positive."""
+    if real <= 0:
+        raise Undecided(f"decoder: the margin is {limit}, and leaks may take all of it")
+    return limit, real
 
 
 def _kinds(logits: _Logits) -> np.ndarray:
@@ -230,9 +235,9 @@ def _of_kind(
 
 def _nearest(
     base: np.ndarray, slope: np.ndarray, held: np.ndarray, target: np.ndarray
-) -> tuple[Fraction, Fraction]:
-    """The least margin where columns hold a number, or digits, v: tokens with `2 <n, v> - |n|^2`
-    are told apart by the nearest n (Lemma S13).
+) -> Fraction:
+    """The least margin in the limit where columns hold a number, or digits, v: tokens with
+    `2 <n, v> - |n|^2` are told apart by the nearest n (Lemma S13).
 
     Args:
         base, slope: int64 (d_vocab,) and (d_vocab, columns): the logits are `base + <slope, v>`.
@@ -260,7 +265,7 @@ def _nearest(
         apart = (held * held).sum(axis=1) - b - held @ np.array(c, dtype=np.int64)
         margin = min(margin, int(apart.min()))
     require(margin > 0, f"decoder: the smallest margin is {margin}")
-    return Fraction(margin), Fraction(margin)
+    return Fraction(margin)
 
 
 def _norm(run: Run, columns: np.ndarray) -> int:

@@ -7,15 +7,16 @@ branch r of its axis, which closes all branches but the asked one. `keep_open` t
 of these axes equal to the branch that is open, with one hidden unit for each bit of the tree.
 
 Hypotheses. Entries of the tree are 0 or 1 before the heads; relations are one-hot in the slot that
-the heads read.
+the heads read. Or entries are numbers from 0 to L, and relation r holds L >= 1 times its unit
+vector: then L is subtracted.
 
 Weights. A head's value is `e_r - sum_q e_q`, R numbers, however large the branches are that its
 output writes them to. With x_w the branch of a word w of the letters that were read, `x_0 <- x_0 +
 ReLU(-x_0) + sum_{w > 0} ReLU(x_w)`: that is `max(x_0, 0) + sum_{w > 0} max(x_w, 0)`. A bit less 1
 or more is not positive, so that the asked branch is the only summand that is not 0.
 
-Used by: `precomputed` (both), `meet_in_the_middle`; `by_letter` by `chain_of_thought`,
-`along_axis` by `hybrid`. Proof: docs/theorems/theorem_4_3_precomputed.md.
+Used by: `precomputed` (both), `precomputed_digits`, `meet_in_the_middle`; `by_letter` by
+`chain_of_thought`, `along_axis` by `hybrid`. Proof: docs/theorems/theorem_4_3_precomputed.md.
 """
 
 from __future__ import annotations

@@ -121,9 +121,7 @@ def select_digits(
         InputError: an answer is not in the codebook.
     """
     n_relations, written = facts.n_relations, AnswersInDigits.to_base(codebook, base)
-    require_exact(
-        written.sums, dtype, f"{construction} with {len(codebook):,} possible answers"
-    )
+    require_exact(written.sums, dtype, f"{construction} with {len(codebook):,} possible answers")
     vocabulary = Vocabulary(facts.n_entities, n_relations)
     stream = Space(attributes=(n_relations, *written.shape), one=())
     attributes, one = stream["attributes"], stream["one"]

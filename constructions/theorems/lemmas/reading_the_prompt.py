@@ -12,7 +12,8 @@ every dtype and up to a leak in real arithmetic (`constructions.writing.position
 Weights. The query of place i is `GAIN c(k)_j c(i)_j position_j`, that is `GAIN c(i)`, and the key
 is `position`.
 
-Used by: `key_value`, `key_value_rows`, `precomputed`, `hybrid`, `meet_in_the_middle`. Proof:
+Used by: `key_value`, `key_value_rows`, `precomputed`, `precomputed_digits`, `hybrid`,
+`meet_in_the_middle`. Proof:
 docs/position_reading.md, "Selection by position".
 """
 
