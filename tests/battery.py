@@ -415,6 +415,7 @@ TRUE_ALL_THE_SAME = {
 }
 UNKNOWN_TO_THE_KERNEL = {
     "a constant next to the largest": "integers of the kernel are below 2^52",
+    "the largest constant": "integers of the kernel are below 2^52",
 }
 
 

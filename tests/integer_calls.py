@@ -115,6 +115,9 @@ CALLS = {
     constructions.key_value_rows: (weights(constructions.key_value_rows), {"hops": 2}),
     constructions.key_value_grid: (weights(constructions.key_value_grid), {"hops": 2, "lane_bits": 1}),
     constructions.precomputed: (weights(constructions.precomputed), {"hops": 2, "layers": 1}),
+    constructions.precomputed_digits: (
+        weights(constructions.precomputed_digits), {"hops": 2, "bits_per_coordinate": 3}
+    ),
     constructions.hybrid: (weights(constructions.hybrid), {"hops": 2, "looked_up": 1}),
     constructions.meet_in_the_middle: (weights(constructions.meet_in_the_middle), {"hops": 2}),
     constructions.chain_of_thought: (weights(constructions.chain_of_thought), {"max_hops": 3, "hops_per_token": 2}),

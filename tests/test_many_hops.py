@@ -11,6 +11,7 @@ from many_hops import (
     answers_of,
     cases,
     hops_compose,
+    margin_of,
     recalls_every_path,
     relabelling_permutes_the_answers,
 )
@@ -42,8 +43,7 @@ def test_every_cell_has_its_margin_and_the_sizes_of_its_formulas(case):
     name, facts, hops, given = case
     model = CATALOGUE[name].build(facts, hops, given)
     recall = check_recall(model, facts, hops, "both")
-    margin = 1 if name == "precomputed_digits" else 2  # of numbers and of signs
-    assert (recall.wrong, recall.defect, recall.margin) == (0, None, margin)
+    assert (recall.wrong, recall.defect, recall.margin) == (0, None, margin_of(name))
     expected = predicted(CATALOGUE[name], facts, hops, given)
     found = (model.shape.d_model, model.shape.d_mlp, model.shape.depth, model.shape.n_heads)
     assert found == (expected.d_model, expected.d_mlp, expected.n_layers, expected.n_heads)

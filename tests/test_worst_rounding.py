@@ -107,9 +107,9 @@ def decoder_of(rng):
     return decoder
 
 
-def off_by(key):
+def off_by(seed, key):
     """How far a logit is off, in parts of what is allowed, at most; NaN where nothing is known."""
-    rng = np.random.default_rng([FRESH, key])
+    rng = np.random.default_rng([seed, key])
     decoder, tokens = decoder_of(rng), torch.from_numpy(rng.integers(0, 5, (3, 3)))
     network, change = network_of_decoder(decoder), Change(torch.float64)
     follower = Follower(network, 3)
@@ -142,6 +142,10 @@ def off_by(key):
 
 
 def test_the_worst_that_every_step_may_round_is_within_the_bounds():
-    found = [off_by(key) for key in range(DECODERS)]
+    found = [off_by(FRESH, key) for key in range(DECODERS)]
     assert all(off <= 1 for off in found), (FRESH, found)
-    assert max(found) > 0.5, (FRESH, found)
+
+
+def test_the_bounds_are_attained_up_to_a_factor_of_two():
+    """By a decoder of a draw that stays: of fresh ones it may be that none is so."""
+    assert 0.5 < off_by(13, 18) <= 1

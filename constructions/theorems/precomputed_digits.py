@@ -15,8 +15,8 @@ Margin exactly 1 (in real arithmetic 1 minus a leak that is stated with the mode
 Hypotheses. None on the facts; the answer to a path that meets a missing fact is *unknown*. C >= 1.
 
 Where this departs from the paper: all of it is ours; the paper has bits. An internal weight takes
-one bit or two whatever C is, since relations hold what closes. So there are C^2 times fewer bits
-inside than in `precomputed`, and the embedding has as many bits of facts. Proof:
+one bit or two whatever C is, since relations hold what closes. So there are about C^2 times fewer
+bits inside than in `precomputed`, and the embedding has as many bits of facts. Proof:
 docs/theorems/precomputed_digits.md.
 """
 

@@ -140,6 +140,24 @@ def of_numbers():
         ),
     )
     yield (
+        "a number in two columns",
+        one_letter(
+            columns=["e"],
+            heads=[at(0, ("a", "c", 1), ("a", "e", 1))],
+            books=[book(0)],
+            subject=[block("a", 1, "number")],
+            unembedding={0: {}, 1: {"c": 2, "e": 2, "one": -2}, "rest": {"one": -100}},
+        ),
+    )
+    yield (
+        "a number of 2^20",
+        numbers(
+            {0: {}, 1: {"c": 2.0**21, "one": -(2.0**40)}, "rest": {"one": -(2.0**41)}},
+            2**20,
+            dtype="float64",
+        ),
+    )
+    yield (
         "a number next to the largest",
         numbers(BENT_TWICE | {2: {"c": 2.0**29 - 2, "one": 5 - 2.0**31}}, dtype="float64"),
     )
@@ -237,6 +255,10 @@ def of_heads():
     yield (
         "a constant next to the largest",
         one_letter(unembedding=ONE_BIT | {"rest": {"one": 1 - 2.0**53}}, dtype="float64"),
+    )
+    yield (
+        "the largest constant",
+        one_letter(unembedding=ONE_BIT | {"rest": {"one": -(2.0**53)}}, dtype="float64"),
     )
     large = 2.0**49  # margins of 2^49 and more count as 2^49
     large_code = {

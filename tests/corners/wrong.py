@@ -146,9 +146,15 @@ def wrong():
     )
     yield "a node without a code", a_node_without_a_code(-1)
     # limits
+    first, second = positions(2)
     yield (
         "a constant that is too large",
-        one_letter(unembedding=ONE_BIT | {"rest": {"one": -(2.0**53)}}, dtype="float64"),
+        one_letter(
+            [first, second | {"w": 32}],
+            columns=["w"],
+            unembedding=ONE_BIT | {"rest": {"w": -(2.0**51)}},
+            dtype="float64",
+        ),
     )
     yield (
         "a number just beyond the largest",

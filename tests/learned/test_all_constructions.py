@@ -17,7 +17,9 @@ AT_ONCE = [name for name, entry in CATALOGUE.items() if "4.4" not in entry.theor
 
 @pytest.mark.parametrize("name", AT_ONCE)
 def test_every_construction_is_measured(name):
-    """Two hops count as four relations; there the fit is refused, as 40 subjects are too few."""
+    """Two hops count as four relations; there the fit is refused, as 40 subjects are too few for
+    unembeddings of six bits, and are enough for those of three digits.
+    """
     entry = CATALOGUE[name]
     hops = 2 if entry.multi_hop else 1
     model = entry.build(entry.random_facts(40, 2, 1), hops)
@@ -27,7 +29,7 @@ def test_every_construction_is_measured(name):
     assert 0 <= attention(decoder).measure.value <= 1
     assert after_steps(decoder, answers, steps=2).value < 1
     found = superposition(decoder, answers)
-    if entry.multi_hop:
+    if entry.multi_hop and name != "precomputed_digits":
         assert "numbers for each coordinate" in found.refused
         assert intervention(decoder, answers).both.refused == found.refused
         assert find(decoder, answers).subspaces == {}
@@ -35,4 +37,4 @@ def test_every_construction_is_measured(name):
         assert found.value > 0.99
         assert intervention(decoder, answers).both.value == 1
         assert zero_step(decoder, answers).value == 1
-        assert sorted(find(decoder, answers).subspaces) == [0, 1]
+        assert sorted(find(decoder, answers).subspaces) == list(range(2**hops))

@@ -109,9 +109,9 @@ def separate(run: Run, final: Final, beside: int) -> tuple[Fraction, Fraction]:
     if of_numbers:
         if not answer.all():
             raise Undecided("decoder: numbers beside other codes")
-        digits = now.digit(final.key, number[:, None]) if bits else number[:, None]
-        least = _nearest(constant, g, digits, final.target)
-        return _beside_leaks(least, least - 2 * run.error * _norm(run, run.moved))  # Lemma S16
+        held = number[:, None].repeat(len(final.key), axis=1)
+        least = _nearest(constant, g, now.digit(final.key, held) if bits else held, final.target)
+        return _beside_leaks(least, least - 2 * run.error * _norm(run, run.moved))
     return _apart(run, final, number, _Logits(2 * constant + most, aside, g))
 
 
@@ -122,11 +122,12 @@ def _scored(run: Run, final: Final, beside: int, bits: int | None) -> list[np.nd
     """
     model, now, fixed, answer = run.setting.model, run.now, final.fixed, final.answer
     top, known = now.top[final.key], final.const[final.fixed]
-    sizes = size_of(final.const) + size_of(final.coef) * size_of(top)
+    # of each column: of what it holds, and of the coefficient of an unknown that is 0
+    sizes = np.concatenate([known, final.coef.astype(object) * np.maximum(top, 1)])
     some, found = max(1, AT_ONCE // max(1, len(final.columns))), []
     for start in range(0, model.n_vocab, some):
         held = model.rows("unembedding", (slice(start, start + some), final.columns))
-        bounded(4 * size_of(held) * sizes * (held.shape[1] + 1))
+        bounded(4 * int(np.abs(held).max(axis=0, initial=0) @ np.abs(sizes)))
         sure, varied = held[:, : len(fixed)], held[:, len(fixed) :] * final.coef
         largest = np.abs(sure) @ np.abs(known) + np.abs(varied) @ top
         run.setting.rounding.note(size_of(largest) + beside)
@@ -166,7 +167,7 @@ def _apart(
 
 
 def _beside_leaks(limit: Fraction, real: Fraction) -> tuple[Fraction, Fraction]:
-    """Both margins, of which that in real arithmetic must be positive."""
+    """Both margins, of which that in real arithmetic must be positive (Lemma S16)."""
     if real <= 0:
         raise Undecided(f"decoder: the margin is {limit}, and leaks may take all of it")
     return limit, real
