@@ -103,5 +103,5 @@ def precomputed_digits(
     draft.relations(one, 1)
     fold_letter_by_letter(draft, stream, hops, written.code)
 
-    readout = written.readout(1 * answers[(0,) * hops], one)
+    readout = written.readout(answers[(0,) * hops].form(), one)
     return draft.plan(facts, readout, MarginClaim.exactly(1), dtype, hops=hops)
