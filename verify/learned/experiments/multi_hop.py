@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def points(full: bool) -> list[Point]:
-    """Capacity over d, and held-out compositions."""
+    """Capacity over d, and held-out compositions; in the large grid of as many paths, N R^k =
+    1,024, with two hops as with three.
+    """
     if not full:
         return [
             *(ManyHops(32, 4, 2, d, 1, written) for d in (8, 12, 16) for written in (0, 1)),
@@ -26,7 +28,7 @@ def points(full: bool) -> list[Point]:
         ]
     capacity = [
         ManyHops(n, 4, k, d, layers, written)
-        for n, k in ((64, 2), (32, 3))
+        for n, k in ((64, 2), (16, 3))
         for d in (8, 12, 16)
         for layers in (1, 2, 3)
         for written in (0, 1)
