@@ -237,8 +237,8 @@ def _of_kind(
 def _nearest(
     base: np.ndarray, slope: np.ndarray, held: np.ndarray, target: np.ndarray
 ) -> Fraction:
-    """The least margin in the limit where columns hold a number, or digits, v: tokens with
-    `2 <n, v> - |n|^2` are told apart by the nearest n (Lemma S13).
+    """The least margin in the limit where columns hold a number, or digits, v: of
+    tokens with `2 <n, v> - |n|^2` that of the nearest n has the largest logit (Lemma S13).
 
     Args:
         base, slope: int64 (d_vocab,) and (d_vocab, columns): the logits are `base + <slope, v>`.
