@@ -11,6 +11,7 @@ from verify.cells.cell import FORM_NAMES, Cell
 from verify.cells.grid import default_grid, forms_grid
 from verify.cells.verifying import run_cell
 from verify.queries import forms
+from verify.queries.form_proof import Made
 from verify.queries.forms import FORMS
 
 
@@ -47,7 +48,7 @@ def spoiled(change, allowed=float("inf")):
     def form(model):
         wide = widen(model)
         change(wide)
-        return wide, allowed
+        return Made(wide, allowed)
 
     return form
 

@@ -32,7 +32,7 @@ from verify.cells.cell import Cell
 from verify.cells.verifying import run_cell
 from verify.checking import check as checking
 from verify.queries.exported import ask
-from verify.queries.forms import check_form
+from verify.queries.forms import check_form, make_form
 from verify.queries.recall import check_recall
 from verify.symbolic import passes, rounding
 
@@ -230,7 +230,7 @@ def test_whatever_runs_all_queries_refuses_more_than_can_be_run(tmp_path, monkey
         rf"{sum(3 * 2**length for length in range(1, 41)):,} queries, and at most {MOST_QUERIES:,}"
     )
     for run in (
-        lambda: check_form(model, "wide"),
+        lambda: check_form(model, make_form(model, "wide")),
         lambda: attack(tmp_path / "model", 1),
         lambda: noise_radius(add_noise(widen(model, 2 * model.shape.d_model), 0.0), "queries"),
     ):

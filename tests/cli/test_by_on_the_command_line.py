@@ -41,9 +41,3 @@ def test_what_has_decided_is_said(by, capsys, tmp_path):
     (cell,) = json.loads(reported.read_text())["cells"]
     assert cell["by"] == by
     assert (cell["sample"] is not None) == (by != "queries")
-
-
-@pytest.mark.parametrize("by", ["proof", "both"])
-def test_a_form_is_not_proven(by, capsys):
-    assert main(["selector", "-N", "6", "-R", "2", "--form", "wide", "--by", by]) == 2
-    assert "a proof is about a construction as it is built" in capsys.readouterr().err

@@ -25,7 +25,7 @@ from verify.cli.reports.checks import check_line
 from verify.kernel import proof as kernel
 from verify.kernel.verdict import Verdict
 from verify.queries.exported import ask
-from verify.queries.forms import check_form
+from verify.queries.forms import check_form, make_form
 from verify.queries.recall import check_recall
 from verify.queries.sampled import check_and_sample, sample
 
@@ -165,11 +165,12 @@ def test_another_tool_is_asked_the_stored_queries():
 
 @pytest.mark.parametrize("form", ["basis", "noise", "rmsnorm pre"])
 def test_forms_are_asked_the_stored_queries(form):
-    found = check_form(stored_selector(FACTS, dtype=torch.float64), form)
+    model = stored_selector(FACTS, dtype=torch.float64)
+    found = check_form(model, make_form(model, form))
     assert (found.verdict, found.queries, found.planned) == ("PASS", STORED_FACTS, STORED_FACTS)
     wrong = damaged(stored_selector(FACTS, dtype=torch.float64), stored=True)
     with pytest.raises((InputError, DoesNotFit)):  # as a margin is claimed of it as it was built
-        check_form(wrong, form)
+        make_form(wrong, form)
 
 
 @pytest.mark.parametrize("by", ["queries", "proof", "both"])

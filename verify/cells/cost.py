@@ -15,11 +15,13 @@ few of them are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from constructions.facts.codes import bits_needed
 from constructions.guards.errors import InputError, UserCodeError
 from verify.cells.cell import Cell
+from verify.cells.decided_by import MOST_WORK_OF_FORMS, is_much
 from verify.cells.dimensions import Dimensions, dimensions
 from verify.runner.job import Cost
 
@@ -103,20 +105,50 @@ BYTES: dict[str, tuple[float, ...]] = {
 """By form: how often each count of `Held` is held, as numbers of `A_NUMBER` bytes."""
 
 
+PROVING = 0.4, 2 * 10**8
+"""Seconds and bytes that the proof of a form takes whatever its size."""
+PROVEN: dict[str, tuple[float, float]] = {
+    "basis": (4.5e-7, 3.5),
+    "wide": (0.3e-7, 1.5),
+    "noise": (2.3e-7, 3.3),
+    **dict.fromkeys(("standard", "tied"), (0.7e-7, 2.0)),
+    **dict.fromkeys(NORMS[:2], (1.2e-7, 2.3)),
+    **dict.fromkeys(NORMS[2:], (1.4e-7, 2.7)),
+}
+"""By form that is proven: the seconds that each weight of it takes, and how often it is held, as
+numbers of `A_NUMBER` bytes.
+"""
+
+
 def cost(cell: Cell) -> Cost:
-    """What `run_cell(cell, by="queries")` takes in a process that has run others before: seconds
-    of one core, and at most how many bytes beside those of the idle process.
+    """What a job of a cell takes (`verify.cells.jobs.run`) in a process that has run others
+    before: seconds of one core, and at most how many bytes beside those of the idle process.
 
     A construction without formulas is taken to be as large as a selector with a layer for each
     hop; its cost is a guess.
     """
     try:
-        size = dimensions(cell)
+        size, own = dimensions(cell), dimensions(replace(cell, form=""))
     except (InputError, UserCodeError):
-        size = _guess(cell)
+        size = own = _guess(cell)
+    if cell.form and is_proven(cell, own):
+        seconds, copies = PROVEN[cell.form]
+        weights = min(size.parameters, MOST)
+        return Cost(
+            PROVING[0] + seconds * weights, round(PROVING[1] + A_NUMBER * copies * weights)
+        )
     seconds = _sum(SECONDS[cell.form], work(cell, size))
     memory = A_NUMBER * _sum(BYTES[cell.form], held(cell, size))
     return Cost(seconds, round(memory))
+
+
+def is_proven(cell: Cell, own: Dimensions) -> bool:
+    """Whether a form is proven, since running it is much work; own: sizes of the construction."""
+    internal = own.parameters - 2 * own.tokens * own.d_model
+    least = cell.hops if cell.entry.longest_path is None else 1
+    lengths = range(least, min(_longest(cell), 64) + 1)
+    queries = sum(cell.entities * cell.relations**hops for hops in lengths)
+    return is_much(internal, queries, MOST_WORK_OF_FORMS)
 
 
 def work(cell: Cell, size: Dimensions) -> Work:

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from constructions.facts.limits import MOST_QUERIES
 from constructions.model.shapes import TransformerShape
 from verify.cells.cell import By
 
 MOST_WORK = 2 * 10**10
+MOST_WORK_OF_FORMS = 5 * 10**8
 BESIDE_WEIGHTS = 5_000
 PROVEN_ALONE = 5 * 10**7
 """Where queries are run, a cell that is run alone is also saved and proven up to this many
@@ -50,12 +52,35 @@ def way(by: By, shape: TransformerShape, queries: int, proven_size: int, saves: 
         proven_size: where queries are run, a model of at most so many parameters is proven too.
         saves: whether the model is saved for the user; what is saved is always proven.
     """
-    parameters = shape.n_parameters()
-    internal = parameters - 2 * shape.d_vocab * shape.d_model
-    work = queries * (internal + BESIDE_WEIGHTS)
-    run = by in ("queries", "both") or (by == "auto" and work <= MOST_WORK)
-    prove = by in ("proof", "both") or not run or saves or parameters <= proven_size
-    return Way(run, prove)
+    run = _runs(by, shape, queries, MOST_WORK)
+    proven = saves or shape.n_parameters() <= proven_size
+    return Way(run, prove=by in ("proof", "both") or not run or proven)
+
+
+def ways_of_form(by: By, shape: TransformerShape, queries: int) -> list[Way]:
+    """How a form is decided: the next way where the last leaves it open.
+
+    Args:
+        by: what is asked for.
+        shape: the sizes of the construction.
+        queries: how many there are, of all lengths.
+    """
+    run = _runs(by, shape, queries, MOST_WORK_OF_FORMS)
+    first = Way(run, prove=by in ("proof", "both") or not run)
+    after_all = by == "auto" and not run and queries <= MOST_QUERIES
+    return [first, *[Way(run=True, prove=False)] * after_all]
+
+
+def is_much(internal: int, queries: int, most_work: int) -> bool:
+    """Whether so many queries, through so many internal weights, are more work than that."""
+    return queries * (internal + BESIDE_WEIGHTS) > most_work
+
+
+def _runs(by: By, shape: TransformerShape, queries: int, most_work: int) -> bool:
+    """Whether all queries are run, of which so much work is where nothing is asked for."""
+    internal = shape.n_parameters() - 2 * shape.d_vocab * shape.d_model
+    few = not is_much(internal, queries, most_work)
+    return by in ("queries", "both") or (by == "auto" and few)
 
 
 def proven_beside(by: By) -> int:

@@ -16,7 +16,8 @@ from verify.runner.outcome import Lost
 
 
 def run(cell: Cell) -> CellResult:
-    """Run all queries of a cell, on one thread; a small model is also proven.
+    """Run all queries of a cell, on one thread; a small model is also proven. A form of which that
+    takes much work is proven instead.
 
     Raises:
         MemoryError: memory has run out.
@@ -25,7 +26,7 @@ def run(cell: Cell) -> CellResult:
     from verify.cells.verifying import run_cell
 
     with threads(1):
-        result = run_cell(cell, by="queries")
+        result = run_cell(cell, by="auto" if cell.form else "queries")
     if result.ended is not None and result.ended.out_of_memory:
         raise MemoryError(result.ended.why)
     return result
@@ -60,4 +61,4 @@ def group(cell: Cell) -> str:
 
 
 CELLS = Kind("cell", CellResult, run, describe, cost, lost, group)
-"""All queries of a cell, and the proof of a small model."""
+"""All queries of a cell, and the proof of a small model; or the proof of a large form."""

@@ -11,6 +11,7 @@ from constructions.guards.wording import printable, shortened
 from verify.cells.against_bounds import BoundsFound
 from verify.cells.cell import Cell
 from verify.cells.evidence import Ended, MarginFound, ProofFound, SizesFound
+from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Recall
 from verify.queries.evidence import Evidence
 from verify.queries.form_answers import FormAnswers
@@ -68,6 +69,8 @@ class CellResult(Evidence):
             said.append(f"the proof from the saved weights says {proof.proven.verdict}")
             if proof.sample is not None:
                 said.append(proof.sample.in_words())
+        if self.form is not None:
+            said += self.form.ways()
         return "\n    ".join(map(printable, said))
 
     @property
@@ -114,12 +117,29 @@ class CellResult(Evidence):
 
     @property
     def answers(self) -> Recall | FormAnswers | None:
-        """What was found by running the queries; None if none was run."""
+        """What was found by running all queries; None if they were not run."""
+        if self.form is not None and self.form.by == "proof":
+            return None
         return self.recall or self.form
+
+    @property
+    def proven(self) -> Proven | None:
+        """What is proven of the answers; None if nothing was to be proven."""
+        if self.form is not None:
+            return self.form.proven
+        return None if self.proof is None else self.proof.proven
+
+    @property
+    def n_proven(self) -> int | None:
+        """How many queries are proven; None if the proof is not finished."""
+        proven = self.proven
+        return proven.queries if proven is not None and proven.verdict == "PASS" else None
 
     @property
     def by(self) -> Literal["queries", "proof", "both"] | None:
         """What decides the answers; None if nothing does."""
+        if self.form is not None:
+            return self.form.by
         if self.proof is None:
             return None if self.answers is None else "queries"
         return "proof" if self.recall is None else "both"
@@ -151,5 +171,7 @@ class CellResult(Evidence):
         """The smallest margin that was measured; the proven one, if the proof decides alone."""
         if self.answers is not None:
             return self.answers.margin
-        proven = None if self.proof is None else self.proof.proven
+        proven = self.proven
+        if self.form is not None:
+            return self.form.proven_margin
         return float(proven.margin) if proven is not None and proven.exact else None

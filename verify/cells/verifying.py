@@ -7,8 +7,8 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,7 +27,7 @@ from constructions.writing.plan import Plan
 from verify.cells.against_bounds import hold_against_bounds
 from verify.cells.as_asked import not_as_asked
 from verify.cells.cell import By, Cell, DType
-from verify.cells.decided_by import PROVEN_IN_A_GRID, way
+from verify.cells.decided_by import PROVEN_IN_A_GRID, Way, way, ways_of_form
 from verify.cells.evidence import Ended, MarginFound, ProofFound, SizesFound
 from verify.cells.phases import ASKING, BUILDING, COUNTING, PROVING, Begin, unwatched
 from verify.cells.results import CellResult
@@ -36,7 +36,8 @@ from verify.cells.threads import threads
 from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Logits, Recall
 from verify.queries.capacity import Format, capacity, format_of
-from verify.queries.forms import check_form, n_run
+from verify.queries.form_answers import FormAnswers
+from verify.queries.forms import check_form, make_form, n_run
 from verify.queries.recall import check_recall
 from verify.queries.sample import Sample
 from verify.queries.sampled import check_and_sample
@@ -66,7 +67,7 @@ def run_cell(
         require_room(entry, cell)
         facts = cell.table()
         if cell.form:
-            result = _verify_form(entry, facts, cell, begin)
+            result = _verify_form(entry, facts, cell, begin, by)
         else:
             result, _ = _verify(entry, facts, cell, begin, proven_size, save, by, announce)
         result.verdict  # noqa: B018  # evidence that cannot be judged is a crash of the cell, too
@@ -254,30 +255,57 @@ def _recall(model: FactModel, facts: FactTable, cell: Cell, begin: Begin) -> Rec
         return check_recall(model, facts, cell.hops, cell.logits, progress=advance)
 
 
-def _verify_form(entry: Construction, facts: FactTable, cell: Cell, begin: Begin) -> CellResult:
+def _verify_form(
+    entry: Construction, facts: FactTable, cell: Cell, begin: Begin, by: By
+) -> CellResult:
     """Build a construction, put it in another form, and run that on every query, also of shorter
-    paths in a chain.
+    paths in a chain; where that takes much work, prove it from the proof of the construction.
 
     `auto` takes float64 where float32 is refused, by the builder or by what the form certifies,
-    and where rounding in float32 leaves a query undecided.
+    and where it leaves a query undecided.
 
     Raises:
         InputError: neither takes it.
     """
-    if cell.dtype == "auto":
-        with suppress(DoesNotFit):
-            narrow = _verify_form(entry, facts, replace(cell, dtype="float32"), begin)
-            if narrow.verdict != "UNKNOWN":
-                return replace(narrow, cell=cell)
-        wider = _verify_form(entry, facts, replace(cell, dtype="float64"), begin)
-        return replace(wider, cell=cell)
+    dtypes: tuple[DType, ...] = ("float32", "float64") if cell.dtype == "auto" else (cell.dtype,)
     begin(BUILDING, None)
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
-    advance = begin(ASKING, n_run(model))
-    with threads(1):
-        found = check_form(model, cell.form, advance)
+    ways = ways_of_form(by, model.shape, model.n_all_queries())
+    found, refused = None, None
+    for chosen, dtype in product(ways, dtypes):
+        try:
+            if _dtype_of(model) != dtype:
+                begin(BUILDING, None)
+                model = build(entry, facts, cell.hops, dict(cell.options), dtype)
+            found = _form(model, cell.form, chosen, begin)
+        except DoesNotFit as error:
+            refused = error
+            continue
+        if found.verdict != "UNKNOWN":
+            break
+    if found is None:
+        raise refused or InternalError("a form was tried in no dtype")
     others = facts.n_queries(cell.hops) - model.n_queries(cell.hops)
     return CellResult(cell, _dtype_of(model), form=found, not_claimed=others)
+
+
+def _form(model: FactModel, form: str, chosen: Way, begin: Begin) -> FormAnswers:
+    """A form of a model, decided in this way.
+
+    Raises:
+        DoesNotFit: it cannot be certified in the model's dtype.
+        InputError: all queries are to be run, and are too many.
+    """
+    with threads(1):
+        made, source = make_form(model, form, chosen.prove), None
+    if chosen.prove:
+        begin(PROVING, None)
+        source, sample = saved_and_checked(model)
+        if sample is not None and (wrong := list(sample.faults())):
+            source = replace(source, verdict="FAIL", reason="; ".join(wrong))
+    advance = begin(ASKING, n_run(model, chosen.run))
+    with threads(1):
+        return check_form(model, made, advance, source, chosen.run)
 
 
 def _format_of_size(entry: Construction, facts: FactTable, cell: Cell) -> Format:

@@ -120,3 +120,8 @@ class Asked(Evidence):
 def larger(one: float, other: float) -> float:
     """The larger number, or NaN if one is."""
     return max(one, other, key=lambda number: (math.isnan(number), number))
+
+
+def smaller(one: float, other: float) -> float:
+    """The smaller number, or NaN if one is."""
+    return min(one, other, key=lambda number: (not math.isnan(number), number))

@@ -9,7 +9,6 @@ how many.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -24,7 +23,7 @@ from constructions.export.names import as_standard
 from constructions.export.runner import Runner
 from constructions.export.scale import sampling_margin
 from constructions.model.answering import Answering
-from verify.queries.asked import Asked, larger
+from verify.queries.asked import Asked, larger, smaller
 from verify.queries.original import Original, difference
 
 MOST_ASKED = 4096
@@ -147,7 +146,7 @@ def _ask_some(
         failed |= ~(own > others.amax(-1))
         margins = own.double() - others.amax(-1).double()
         near |= margins.abs() <= 2 * asked.allowed
-        asked.margin = _smaller(margins.min().item(), asked.margin)
+        asked.margin = smaller(margins.min().item(), asked.margin)
         probability = (others.double().logsumexp(-1) - own.double()).sigmoid().max().item()
         asked.wrong_probability = larger(probability, asked.wrong_probability)
         expected = original.logits(tokens)
@@ -159,11 +158,6 @@ def _ask_some(
     asked.queries += len(subjects)
     asked.wrong += int(failed.sum())
     asked.unknown += int((near & ~failed).sum()) if asked.allowed else 0
-
-
-def _smaller(one: float, other: float) -> float:
-    """The smaller number, or NaN if one is."""
-    return min(one, other, key=lambda number: (not math.isnan(number), number))
 
 
 def _steps(

@@ -6,10 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
+from constructions.guards.wording import shortened
+from verify.kernel.verdict import Verdict as Proven
 from verify.queries.answers import Recall
-from verify.queries.asked import Asked, larger
+from verify.queries.asked import Asked, larger, smaller
 from verify.queries.evidence import Evidence
+
+BY_BOUND, IN_DTYPE = "form", "form in its dtype"
+"""Who says that a form is proven: see `verify.cli.reports.checks`."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +37,14 @@ class FormAnswers(Evidence):
         sizes: of the model in this form.
         allowed: how far a logit may be off; infinite where only answers are claimed.
         planned: how many queries there are, of all lengths together.
-        recalls: the passes over all queries, one for each length of paths.
+        recalls: the passes over all queries, one for each length of paths; none where the proof
+            decides alone.
         off: the largest |logit - logit of the original| in these passes, over all tokens at the
             positions that answer; NaN if any is.
         to_ask: how many of the queries are to be asked as whole sequences too.
         asked: these, with their logits beside the original's.
+        proven: what follows from what the checkers say of the construction; None if they were not
+            asked.
     """
 
     sizes: FormSizes
@@ -45,6 +54,14 @@ class FormAnswers(Evidence):
     off: float
     to_ask: int
     asked: Asked
+    proven: Proven | None = None
+
+    @property
+    def by(self) -> Literal["queries", "proof", "both"]:
+        """What decides the answers."""
+        if self.proven is None:
+            return "queries"
+        return "both" if self.recalls else "proof"
 
     @property
     def queries(self) -> int:
@@ -63,8 +80,14 @@ class FormAnswers(Evidence):
 
     @property
     def margin(self) -> float:
-        """The smallest margin of all lengths."""
-        return min(recall.margin for recall in self.recalls)
+        """The smallest margin of all lengths; infinite where none was run."""
+        return min((recall.margin for recall in self.recalls), default=float("inf"))
+
+    @property
+    def proven_margin(self) -> float | None:
+        """The proven margin; None where nothing is proven of it."""
+        proven = self.proven
+        return float(proven.margin) or None if proven is not None and _in_dtype(proven) else None
 
     @property
     def difference(self) -> float:
@@ -77,13 +100,34 @@ class FormAnswers(Evidence):
             return "the original's: only the answers"
         return f"the original's: each logit within {self.allowed:.3g}"
 
+    def ways(self) -> list[str]:
+        """What has decided the answers, in lines."""
+        every = f"all {self.planned:,} were run, each logit beside the construction's"
+        of, asked = "", self.asked
+        if asked.queries != asked.all_queries:
+            of = " random"
+        whole = (
+            f"whole sequences: {asked.queries:,}{of} queries, {asked.wrong:,} wrong, margin at"
+            f" least {asked.margin:.4g}, logits off by {asked.difference:.3g}"
+        )
+        if self.proven is None:
+            return [f"by queries: {every}", whole]
+        proof = [f"from that of the construction, for {shortened(self.planned)} queries"]
+        if self.proven.verdict != "PASS":
+            proof = [f"it decides nothing: {self.proven.reason}"]
+        elif self.proven.rounds:
+            proof.append(self.proven.rounds)
+        if not self.recalls:
+            return [f"by proof: {proof[0]}", *proof[1:], whole]
+        return [f"by both: {every}", f"proof: {proof[0]}", *proof[1:], whole]
+
     def faults(self) -> Iterator[str]:
         """A defect, queries that were left out, wrong answers, a margin that is not positive, a
         logit that is too far off. Where queries are undecided, what follows from them is no fault.
         """
         yield from (recall.defect for recall in self.recalls if recall.defect is not None)
         decided = not any(True for _ in self.doubts())
-        if self.queries != self.planned and decided:
+        if self.recalls and self.queries != self.planned and decided:
             yield f"{self.queries} queries were run, there are {self.planned}"
         if self.asked.queries != self.to_ask:
             yield f"{self.asked.queries} whole sequences were asked, of {self.to_ask}"
@@ -96,7 +140,37 @@ class FormAnswers(Evidence):
             yield f"the smallest margin is {self.margin}, not positive"
         if not self.difference <= self.allowed:
             yield f"a logit is off by {self.difference}, claimed is at most {self.allowed}"
+        if self.proven is not None and self.proven.verdict == "PASS":
+            yield from self._against(self.proven)
+
+    def _against(self, proven: Proven) -> Iterator[str]:
+        """What was run otherwise than is proven."""
+        if proven.queries != self.planned:
+            yield f"{proven.queries} queries are proven, there are {self.planned}"
+        margin = smaller(self.margin, self.asked.margin)
+        if _in_dtype(proven) and not margin >= proven.margin:
+            yield f"a margin of {shortened(proven.margin)} is proven, one was {margin}"
 
     def doubts(self) -> Iterator[str]:
-        """Why queries are undecided, of each length."""
+        """Why queries are undecided, of each length; where none was run, why nothing is proven."""
         yield from (recall.reason for recall in self.recalls if recall.reason is not None)
+        if not self.recalls:
+            yield from self._unproven()
+
+    def _unproven(self) -> Iterator[str]:
+        """Why the proof does not decide alone."""
+        proven = self.proven
+        if proven is None:
+            yield "no query was run, and nothing is proven"
+        elif proven.verdict != "PASS":
+            yield f"the proof alone decides {shortened(self.planned)} queries: {proven.reason}"
+        elif not _in_dtype(proven):
+            yield (
+                "all answers are proven in real arithmetic, but not in floating point:"
+                f" {proven.rounds}"
+            )
+
+
+def _in_dtype(proven: Proven) -> bool:
+    """Whether a proof is about the module as it computes, and not about real arithmetic alone."""
+    return proven.exact is not None or proven.by == IN_DTYPE

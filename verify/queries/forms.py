@@ -1,9 +1,10 @@
 """Constructions in other forms: every query asked again, and every logit held against the
-original's.
+original's; or proven from what is proven of the construction (`verify.queries.form_proof`).
 
 Queries are run step by step, what several begin with once. That this is what a form makes of whole
 sequences, without what it remembers, is asked of `MOST_WHOLE` of each length, drawn at random: of
-all where there are no more.
+all where there are no more. These are also asked beside a proof, and are then the only ones that
+are run.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from constructions.forms.widening import widen
 from constructions.guards.errors import DoesNotFit, InternalError
 from constructions.model.answering import Answering
 from constructions.model.fact_model import FactModel
+from verify.kernel.verdict import Verdict
 from verify.queries.answers import Recall
 from verify.queries.asked import larger
 from verify.queries.exported import MOST_NUMBERS, ask
 from verify.queries.form_answers import FormAnswers, FormSizes
+from verify.queries.form_proof import Made, Noise, proven_form
 from verify.queries.original import Original, difference
 from verify.queries.recall import check_recall
 
@@ -38,13 +41,11 @@ MOST_WHOLE = 128
 UNPROVEN_SLACK = 16
 """k, where no bound helps to choose it."""
 
-Form = Callable[[FactModel], tuple[Answering, float]]
-"""Makes of a construction its form, and says how far a logit may be off: infinite where only
-answers are claimed.
-"""
+Form = Callable[[FactModel], Made]
+"""Makes of a construction its form."""
 
 
-def _basis(model: FactModel) -> tuple[Answering, float]:
+def _basis(model: FactModel) -> Made:
     """In a random orthogonal basis, by whichever bound certifies it; else decided by all queries
     in float64.
     """
@@ -59,11 +60,11 @@ def _basis(model: FactModel) -> tuple[Answering, float]:
                     f"a change of basis by {by} was certified without a bound on its logits' error"
                 )
             # either side may be that far from real arithmetic
-            return turned, 2 * turned.logit_error
+            return Made(turned, 2 * turned.logit_error)
     if model.embedding.weight.dtype != torch.float64:
         raise DoesNotFit(f"in {model.embedding.weight.dtype} another basis may lose an answer")
     # What the bounds cannot prove, running all queries decides.
-    return change_basis(model, q, by=None), math.inf
+    return Made(change_basis(model, q, by=None), math.inf)
 
 
 def _wide(model: FactModel) -> ModelForm:
@@ -74,22 +75,33 @@ def _wide(model: FactModel) -> ModelForm:
     )
 
 
-def _noise(model: FactModel) -> tuple[Answering, float]:
+def _noise(model: FactModel) -> Made:
     """Widened, and with noise of the certified radius on every entry."""
     wide = _wide(model)
-    radius = noise_radius(wide, "queries")
+    return Made(_noisy(wide, noise_radius(wide, "queries")), math.inf)
+
+
+def _noise_to_be_proven(model: FactModel) -> Made:
+    """As `_noise`, of the radius that holds for all queries at once."""
+    wide = _wide(model)
+    radius = noise_radius(wide, "norms")
+    return Made(_noisy(wide, math.nextafter(radius, 0)), math.inf, Noise(wide, radius))
+
+
+def _noisy(wide: ModelForm, radius: float) -> ModelForm:
+    """With noise of this radius, if it is one."""
     if not radius > 0:
         raise DoesNotFit(
-            f"in {model.embedding.weight.dtype} rounding is not bounded below the margin: no noise"
+            f"in {wide.embedding.weight.dtype} rounding is not bounded below the margin: no noise"
             " radius"
         )
-    return add_noise(wide, radius), math.inf
+    return add_noise(wide, radius)
 
 
 def _standard(norm: Norm | None = None, placement: Placement = "pre", tied: bool = False) -> Form:
     """As a standard decoder, without norms or with norms that do nothing."""
 
-    def form(model: FactModel) -> tuple[Answering, float]:
+    def form(model: FactModel) -> Made:
         """The decoder, with certified norms or, in float64, norms that all queries decide."""
         try:
             made = standard(model, norm=norm, placement=placement, tied=tied)
@@ -97,20 +109,19 @@ def _standard(norm: Norm | None = None, placement: Placement = "pre", tied: bool
             if norm is None or model.embedding.weight.dtype != torch.float64:
                 raise
             # What the bounds cannot prove, running all queries decides.
-            return (
-                standard(
-                    model, norm=norm, placement=placement, slack=UNPROVEN_SLACK, proven=False
-                ),
-                math.inf,
+            made = standard(
+                model, norm=norm, placement=placement, slack=UNPROVEN_SLACK, proven=False
             )
-        return made, 2 * made.logit_error  # either side may be that far from real arithmetic
+            return Made(made, math.inf)
+        # either side may be that far from real arithmetic
+        return Made(made, 2 * made.logit_error)
 
     return form
 
 
 FORMS: dict[str, Form] = {
     "basis": _basis,
-    "wide": lambda model: (_wide(model), 0.0),
+    "wide": lambda model: Made(_wide(model), 0.0),
     "noise": _noise,
     "standard": _standard(),
     "tied": _standard(tied=True),
@@ -119,40 +130,59 @@ FORMS: dict[str, Form] = {
     "layernorm pre": _standard("layernorm", "pre"),
     "layernorm post": _standard("layernorm", "post"),
 }
+TO_BE_PROVEN: dict[str, Form] = {"noise": _noise_to_be_proven}
+"""Those that are made otherwise where a proof is to decide."""
 
 
-def check_form(
-    model: FactModel, form: str, progress: Callable[[int], None] = lambda queries: None
-) -> FormAnswers:
-    """Put a construction in another form, run that on every query, and hold its logits against the
-    original's.
+def make_form(model: FactModel, form: str, to_be_proven: bool = False) -> Made:
+    """Put a construction in another form.
 
     Args:
         model: the construction.
         form: a name of `FORMS`.
-        progress: called with the number of queries done so far, of `n_run(model)`.
+        to_be_proven: whether a proof is to decide.
 
     Raises:
         DoesNotFit: the form cannot be certified in the model's dtype.
-        InputError: there are more queries than are run.
     """
-    facts = model.facts
-    planned = model.n_all_queries()
-    require_runnable(planned)
-    other, allowed = FORMS[form](model)
-    beside, recalls = _Beside(model, other), list[Recall]()
-    for hops in model.path_lengths:
-        before = sum(recall.queries for recall in recalls)
-        after = _after(before, progress)
-        recalls.append(check_recall(other, facts, hops, "full", progress=after, beside=beside))
+    make = TO_BE_PROVEN.get(form, FORMS[form]) if to_be_proven else FORMS[form]
+    return make(model)
 
-    def run(tokens: Tensor) -> Tensor:
+
+def check_form(
+    model: FactModel,
+    made: Made,
+    progress: Callable[[int], None] = lambda queries: None,
+    source: Verdict | None = None,
+    run: bool = True,
+) -> FormAnswers:
+    """Run a form on every query and hold its logits against the original's; or say what is proven
+    of it.
+
+    Args:
+        model: the construction.
+        made: its form.
+        progress: called with the number of queries done so far, of `n_run(model, run)`.
+        source: what the checkers say of the construction; None if nothing is to be proven.
+        run: whether all queries are run; else only those that are asked as whole sequences.
+
+    Raises:
+        InputError: all queries are to be run, and are too many.
+    """
+    planned, other = model.n_all_queries(), made.form
+    if run:
+        require_runnable(planned)
+    proven = None if source is None else proven_form(made, source)
+    recalls, off = _run_all(model, other, progress) if run else ((), 0.0)
+
+    def whole(tokens: Tensor) -> Tensor:
         """The logits (Q, 1, d_vocab) after whole sequences (Q, L)."""
         states, _ = other.states(tokens)
         logits: Tensor = other.unembedding(states[:, -1:])
         return logits
 
-    asked = ask(run, model, most=MOST_WHOLE, progress=_after(planned, progress))
+    before = _after(planned if run else 0, progress)
+    asked = ask(whole, model, most=MOST_WHOLE, progress=before)
     shape = other.shape
     sizes = FormSizes(
         shape.d_model,
@@ -161,14 +191,28 @@ def check_form(
         shape.n_heads,
         sum(parameter.numel() for parameter in other.parameters()),
     )
-    return FormAnswers(sizes, allowed, planned, tuple(recalls), beside.off, _n_whole(model), asked)
+    return FormAnswers(sizes, made.allowed, planned, recalls, off, _n_whole(model), asked, proven)
 
 
-def n_run(model: FactModel) -> int:
-    """How many queries are run of a form of this construction: step by step, and some of them as
-    whole sequences too.
+def _run_all(
+    model: FactModel, other: Answering, progress: Callable[[int], None]
+) -> tuple[tuple[Recall, ...], float]:
+    """The passes over all queries, one for each length; and how far a logit is off."""
+    beside, recalls, done = _Beside(model, other), list[Recall](), 0
+    for hops in model.path_lengths:
+        after = _after(done, progress)
+        recalls.append(
+            check_recall(other, model.facts, hops, "full", progress=after, beside=beside)
+        )
+        done += recalls[-1].queries
+    return tuple(recalls), beside.off
+
+
+def n_run(model: FactModel, run: bool = True) -> int:
+    """How many queries are run of a form of this construction: all of them step by step, if so
+    many are run, and some as whole sequences.
     """
-    return model.n_all_queries() + _n_whole(model)
+    return model.n_all_queries() * run + _n_whole(model)
 
 
 def _n_whole(model: FactModel) -> int:

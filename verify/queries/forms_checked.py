@@ -18,7 +18,6 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from constructions.decoders.standard_model import StandardModel
 from constructions.guards.errors import DoesNotFit, InputError
 from constructions.guards.wording import shortened
 from constructions.saved.builders import builder_named
@@ -27,12 +26,14 @@ from constructions.saved.form_manifest import Form
 from constructions.saved.manifest import read_manifest
 from verify.checking.check import check
 from verify.kernel.verdict import Verdict
+from verify.queries.form_answers import BY_BOUND
+from verify.queries.form_proof import NO_BOUND, by_bound, error_of
 from verify.queries.recall import check_recall
 
 MOST_RUN = 2**17
 """So many queries are run one by one."""
-BY_BOUND, IN_DTYPE, BY_QUERIES = "form", "form in its dtype", "queries"
-"""Who says so: see `verify.cli.reports.checks`."""
+BY_QUERIES = "queries"
+"""Who says so, see `verify.cli.reports.checks`; beside those of `verify.queries.form_answers`."""
 
 
 def check_form(folder: Path, by: str = "auto") -> Verdict:
@@ -51,58 +52,18 @@ def check_form(folder: Path, by: str = "auto") -> Verdict:
     except InputError as error:
         return Verdict("FAIL", str(error), by=BY_BOUND)
     bound = error_of(form)
-    why = "nothing bounds how far this form's logits are from its construction's"
+    why = NO_BOUND
     if bound is not None:
         with source_folder(folder) as place:
-            source = check(place, by)
-        found = _by_bound(form, source, bound)
-        if found is not None:
+            found = by_bound(form, check(place, by), bound)
+        if found.verdict == "PASS":
             return found
-        said = f"{source.verdict}: {source.reason}".removesuffix(": ")
-        why = (
-            f"its logits are within {float(bound):.3g} of its construction's, of which the"
-            f" checkers say {said}"
-        )
+        why = found.reason
     planned = form.n_all_queries()
     if planned > MOST_RUN:
         reason = f"{why}, and of {shortened(planned)} queries at most {MOST_RUN:,} are run"
         return Verdict("UNKNOWN", reason, by=BY_QUERIES)
     return _by_queries(form)
-
-
-def error_of(form: Form) -> Fraction | None:
-    """How far a logit of the form may be from its construction's, times `logit_scale` in a
-    decoder: 0 where it is the same bit for bit. None where nothing is proven.
-    """
-    try:
-        if form.margin is None:
-            return None
-        error = form.logit_error
-    except InputError:
-        return None
-    return Fraction(0 if error is None else error)
-
-
-def _by_bound(form: Form, source: Verdict, error: Fraction) -> Verdict | None:
-    """The verdict on a form whose logits are so far from those of its construction; None if that
-    is not proven, or by too small a margin.
-    """
-    scale = form.logit_scale if isinstance(form, StandardModel) else 1
-    margin = scale * source.real_margin - 2 * error
-    if source.verdict != "PASS" or not margin > 0:
-        return None
-    covered = f"no logit is off by more than {float(error):.3g}, rounding included"
-    return Verdict(
-        "PASS",
-        queries=source.queries,
-        not_claimed=source.not_claimed,
-        margin=margin,
-        real_margin=margin,
-        exact=None if error else source.exact,
-        hops_per_token=source.hops_per_token,
-        rounds=covered if error else source.rounds,
-        by=IN_DTYPE if error else BY_BOUND,
-    )
 
 
 def _own_builder(folder: Path) -> str | None:

@@ -173,10 +173,6 @@ def _run_construction(options: argparse.Namespace) -> int:
             "a certificate is about a construction as it is built; --save takes no --form"
             f" {cell.form}"
         )
-    if cell.form and options.by in ("proof", "both"):
-        raise InputError(
-            "a proof is about a construction as it is built; --form is decided by queries"
-        )
     return _run_here(cells, options)
 
 

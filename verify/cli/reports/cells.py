@@ -95,7 +95,9 @@ def way(result: CellResult, saved: bool) -> str:
     """What has decided the answers, in lines of their own; empty if nothing has. `saved`: whether
     the model was saved for the user.
     """
-    if result.by is None or result.form is not None:
+    if result.form is not None:
+        return joined(f"    {line}" for line in result.form.ways())
+    if result.by is None:
         return ""
     weights = "the weights, as saved" if saved else "the weights, saved to a temporary folder"
     opinion = f"{weights}, are proven"
@@ -154,7 +156,7 @@ def _values(result: CellResult) -> dict[str, str]:
         "queries": _or_dash(result.queries),
         "wrong": _or_dash(result.wrong),
         "margin": "-" if result.margin is None else f"{result.margin:.4g}",
-        "proof": "-" if result.proof is None else result.proof.proven.verdict,
+        "proof": "-" if result.proven is None else result.proven.verdict,
         "seconds": f"{result.seconds:.2f}",
         "verdict": result.verdict,
     }

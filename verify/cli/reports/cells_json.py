@@ -106,15 +106,15 @@ def cell_as_data(result: CellResult) -> dict[str, Any]:
 
     `unknown` counts the queries that rounding may decide, `not_claimed` those that meet a missing
     fact where stored ones alone are claimed, and are not run. `proof` is what the checker says of
-    the saved model, None if it was not saved, and `proven` for how many queries; a chain of
-    thought's are those of every length up to `hops`. `by` says what decides: "queries", "proof" or
-    "both".
-    Where the proof alone decides, `logits` is "proof", no query is run but those of `sample`, and
-    `margin` is the proven one. `form` and `difference`: another form of the construction, and how
-    far its logits are from the original's at most. The bits are B_T (dense, and those of facts),
-    B_e and B_u of Theorem 4.2; `row` is what an entity's row of the embedding needs where all
-    facts stand there; `separated` is the factor by which a model with chain-of-thought lies below
-    every model without that has embeddings as small and a fixed unembedding.
+    the saved model, or what follows from that of a form, None if it was not saved, and `proven`
+    for how many queries; a chain of thought's are those of every length up to `hops`. `by` says
+    what decides: "queries", "proof" or "both". Where the proof alone decides, `logits` is "proof",
+    no query is run but a sample, and `margin` is the proven one, None where none is known. `form`
+    and `difference`: another form of the construction, and how far its logits are from the
+    original's at most. The bits are B_T (dense, and those of facts), B_e and B_u of Theorem 4.2;
+    `row` is what an entity's row of the embedding needs where all facts stand there; `separated`
+    is the factor by which a model with chain-of-thought lies below every model without that has
+    embeddings as small and a fixed unembedding.
     """
     cell, sizes, form, proof = result.cell, result.sizes, result.form, result.proof
     sample = None if proof is None else proof.sample
@@ -137,8 +137,8 @@ def cell_as_data(result: CellResult) -> dict[str, Any]:
         "not_claimed": result.not_claimed,
         "margin": result.margin,
         "margin_claim": _claim(result),
-        "proof": proof and proof.proven.verdict,
-        "proven": proof and proof.queries,
+        "proof": result.proven and result.proven.verdict,
+        "proven": result.n_proven,
         "by": result.by,
         "sample": sample and sample_as_data(sample),
         "d_model": built and built.d_model,
@@ -171,11 +171,11 @@ def _claim(result: CellResult) -> str | None:
 
 def _decided_by(result: CellResult) -> str | None:
     """How the answers were decided: by which logits, or by the proof."""
+    if result.by_proof_alone:
+        return "proof"
     if result.form is not None:
         return "full"
-    if result.recall is not None:
-        return result.recall.logits
-    return "proof" if result.by_proof_alone else None
+    return None if result.recall is None else result.recall.logits
 
 
 def _finite(value: Any) -> Any:

@@ -58,11 +58,7 @@ def summary(results: Sequence[CellResult], planned: int, seconds: float) -> str:
     counts = count(results, planned)
     cells = "cell" if planned == 1 else "cells"
     queries = sum(result.queries or 0 for result in results)
-    proven = sum(
-        result.proof.queries or 0
-        for result in results
-        if result.proof is not None and result.by_proof_alone
-    )
+    proven = sum(result.n_proven or 0 for result in results if result.by_proof_alone)
     instead = f"; {shortened(proven)} queries proven in place of being run" if proven else ""
     return (
         f"{counts['verdict']}: {planned} {cells} planned, {counts['passed']} passed,"
