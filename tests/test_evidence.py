@@ -28,6 +28,7 @@ FORM = FormAnswers(
     to_ask=6,
     asked=Asked(0.0, "float32", queries=6, difference=0.25),
 )
+ALONE = replace(FORM, recalls=(), proven=PROVEN)
 ROUNDS = MarginFound(replace(MARGIN.claim, rounds=True), RECALL)
 
 
@@ -35,7 +36,7 @@ def proof(recall=RECALL, margin=MARGIN, **changes):
     return replace(PROOF, proven=replace(PROVEN, **changes), recall=recall, margin=margin)
 
 
-@pytest.mark.parametrize("sound", [RECALL, MARGIN, PROOF, SIZES, FORM])
+@pytest.mark.parametrize("sound", [RECALL, MARGIN, PROOF, SIZES, FORM, ALONE])
 def test_what_is_sound_has_no_fault_and_no_doubt(sound):
     assert (list(sound.faults()), list(sound.doubts()), sound.verdict) == ([], [], "PASS")
 
@@ -84,6 +85,12 @@ def test_what_is_sound_has_no_fault_and_no_doubt(sound):
         (replace(FORM, allowed=float("nan")), "a logit is off by 0.5, claimed is at most nan"),
         (replace(FORM, recalls=(replace(RECALL, margin=-1.0),)), "margin is -1.0, not positive"),
         (replace(FORM, recalls=(replace(RECALL, defect="unsound"),)), "unsound"),
+        (replace(ALONE, planned=61), "60 queries are proven, there are 61"),
+        (
+            replace(ALONE, asked=replace(FORM.asked, margin=1.0)),
+            "a margin of 2 is proven, one was 1.0",
+        ),
+        (replace(FORM, proven=replace(PROVEN, margin=Fraction(3))), "of 3 is proven, one was 2.0"),
         (Asked(0.0, "float32"), "no query was asked"),
         (replace(FORM.asked, allowed=0.125), "a logit is off by 0.25, allowed is at most 0.125"),
         (Asked(1.0, "float32", queries=1, wrong=1), "1 wrong answers"),
@@ -114,6 +121,15 @@ NO_CLAIM = MarginFound("the weights have changed", None)
         (Recall(reason="the module is not plain"), "the module is not plain"),
         (Recall(), "no query was run"),
         (replace(FORM, recalls=(replace(RECALL, reason="near"),)), "near"),
+        (replace(ALONE, proven=None), "no query was run, and nothing is proven"),
+        (
+            replace(ALONE, proven=replace(PROVEN, verdict="UNKNOWN", reason="far off")),
+            "the proof alone decides 60 queries: far off",
+        ),
+        (
+            replace(ALONE, proven=replace(PROVEN, exact=None)),
+            "in real arithmetic, but not in floating point: it rounds",
+        ),
         (Asked(1.0, "float32", queries=2, unknown=1), "1 queries are undecided within rounding"),
         (Ended("killed"), "killed"),
     ],

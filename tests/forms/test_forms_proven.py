@@ -23,6 +23,7 @@ from verify.cells.verifying import build, run_cell, saved_and_checked
 from verify.kernel.verdict import Verdict
 from verify.queries.form_proof import Made, Noise, by_bound, error_of, proven_form
 from verify.queries.forms import FORMS, check_form, make_form
+from verify.queries.sample import Sample
 
 N, R, K = FORM_SIZE
 NOT_PROVEN = {
@@ -91,6 +92,14 @@ def test_a_construction_that_is_not_proven_proves_no_form(verdict):
         found = proven_form(make_form(model, form, to_be_proven=True), source)
         assert (found.verdict, found.queries) == ("UNKNOWN", 0)
         assert f"the checkers say {verdict}: it lies" in found.reason
+
+
+def test_nor_does_one_whose_sample_is_answered_wrong(monkeypatch):
+    wrong = Sample(PROVEN, 6, 6, wrong=1, dtype="float32", first_wrong="e0 r0")
+    monkeypatch.setattr(verifying, "saved_and_checked", lambda model: (PROVEN, wrong))
+    result = run_cell(cell("selector", "wide"), by="proof")
+    assert result.verdict == "UNKNOWN"
+    assert "the checkers say FAIL: the checker has proven a model that answers 1" in result.reason
 
 
 def test_weights_that_have_changed_are_of_no_proven_form():

@@ -57,7 +57,10 @@ def add_all(commands: Commands) -> None:
     parser.add_argument(
         "--forms",
         action="store_true",
-        help="then each of these cells in every other form too: many hours (docs/scale.md)",
+        help=(
+            "then each of these cells in every other form too; large ones are proven and not run:"
+            " an hour or two (docs/scale.md)"
+        ),
     )
     add_own(parser, "a construction of your own that is verified as well")
     add_wide(parser, CELL_COLUMNS)
@@ -99,7 +102,7 @@ def add_constructions(commands: Commands, names: Iterable[str]) -> None:
             "--form",
             choices=FORM_NAMES,
             help=(
-                "put it in another form and ask that: another basis, a wider model, a standard"
+                "put it in another form and verify that: another basis, a wider model, a standard"
                 " decoder, norms, ..."
             ),
         )

@@ -134,10 +134,11 @@ def add_checks(parser: argparse.ArgumentParser, *also: str) -> None:
         help=(
             "what decides: the proof of the saved model and a sample of 256 queries (proof), all"
             " queries, run (queries), or both, which must agree; auto: all queries where queries x"
-            " (internal weights + 5,000) is at most 2 * 10^10, which takes some seconds, with the"
-            " proof beside them up to 50 million parameters; else the proof, and all queries where"
-            " that leaves rounding open. A model that is not to be saved is proven in a temporary"
-            " folder" + ("; none: nothing is verified, and that is said" if also else "")
+            " (internal weights + 5,000) is at most 2 * 10^10, of another form 5 * 10^8, which"
+            " takes some seconds, with the proof beside them up to 50 million parameters; else the"
+            " proof, and all queries where that leaves rounding open. A model that is not to be"
+            " saved is proven in a temporary folder"
+            + ("; none: nothing is verified, and that is said" if also else "")
         ),
     )
     parser.add_argument(
