@@ -4,22 +4,24 @@
     python benchmarks/costs.py all.journal more.journal
 
 Reads journals of `verify all`, in which each cell that is done has its seconds and its memory.
-Half of the cells, drawn at random, fit a table like `verify.cells.cost.SECONDS`: form by form the
-non-negative numbers for which the logarithms of the ratios are smallest, large ones being damped.
-Shown are, on the other half, measured / estimated: by the table in use, and by the fitted one. The
+Half of the cells of which all queries are run, drawn at random, fit a table like
+`verify.cells.cost.SECONDS`: form by form the non-negative numbers for which the logarithms of the
+ratios are smallest, large ones being damped. Shown are, on the other half, measured / estimated:
+by the table in use, and by the fitted one; and of forms that are proven, by the table in use. The
 memory is that of the whole process, an idle one included; above 1 it was underestimated.
 """
 
 import argparse
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from verify.cells.cell import Cell
-from verify.cells.cost import SECONDS, cost, work
+from verify.cells.cost import SECONDS, cost, is_proven, work
 from verify.cells.dimensions import dimensions
 from verify.cells.jobs import described
 from verify.runner.places import IDLE_MEMORY
@@ -60,6 +62,18 @@ def fitted(counts: np.ndarray, seconds: np.ndarray, start: tuple[float, ...]) ->
     return unit * np.exp(found.x)
 
 
+def _is_run(cell: Cell) -> bool:
+    """Whether all its queries are run."""
+    return not cell.form or not is_proven(cell, dimensions(replace(cell, form="")))
+
+
+def show_proven(cells: list[tuple[Cell, float, int | None]]) -> None:
+    """The same of forms that are proven; nothing is fitted."""
+    ratios = [took / cost(cell).seconds for cell, took, _ in cells if not _is_run(cell)]
+    if ratios:
+        print(f"{'proven':12} {len(ratios):5} in use {percentiles(np.array(ratios))}")
+
+
 def percentiles(ratios: np.ndarray) -> str:
     """Some percentiles of ratios, as a part of a line."""
     return " ".join(f"{ratio:6.2f}" for ratio in np.percentile(ratios, PERCENTILES))
@@ -67,7 +81,9 @@ def percentiles(ratios: np.ndarray) -> str:
 
 def show_form(forms: tuple[str, ...], cells: list[tuple[Cell, float, int | None]]) -> None:
     """Fit and compare the cells of some forms."""
-    of_form = [(cell, max(took, 1e-3)) for cell, took, _ in cells if cell.form in forms]
+    of_form = [
+        (cell, max(took, 1e-3)) for cell, took, _ in cells if cell.form in forms and _is_run(cell)
+    ]
     name = forms[0] or "(none)"
     if len(of_form) < 20:
         print(f"{name:12} {len(of_form):5} cells: too few")
@@ -93,6 +109,7 @@ def main() -> None:
     print(f"{'form':12} {'cells':>5} {'time':6} {heads}")
     for forms in TOGETHER:
         show_form(forms, cells)
+    show_proven(cells)
     ratios = np.array(
         [held / (IDLE_MEMORY + cost(cell).memory) for cell, _, held in cells if held]
     )

@@ -27,13 +27,13 @@ from constructions.following.changes import Change, Entries
 from constructions.following.follower import Follower
 from constructions.following.queries import By, lead, parts, positions_of, sequences
 from constructions.following.walk import network_of
+from constructions.forms.source import selected_gap
 from constructions.guards.errors import DoesNotFit
 from constructions.guards.memory import require_memory
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.rounding import up
 from constructions.model.transformer import Transformer
-from constructions.writing.position_reading import SELECTED_GAP
 
 
 class Turned(Change):
@@ -141,10 +141,7 @@ def logit_error_of(
     wider = "" if dtype == torch.float64 else "use float64, or "
     if by == "norms" and margin is not None:
         source = model.source if isinstance(model, ModelForm) else model
-        n_answers, gap = (
-            n_positions - model.hops,
-            None if source.positions is None else SELECTED_GAP,
-        )
+        n_answers, gap = n_positions - model.hops, selected_gap(source)
         logits = follower.logits(follower.box(n_positions, change), change, n_answers, gap)
         error = logits.error.max().item()
         if not (math.isfinite(error) and 2 * Fraction(error) < margin.real):

@@ -17,7 +17,7 @@ from constructions.decoders.model_form import ModelForm, as_form, margin_if_prov
 from constructions.decoders.transformer_seeding import zeros
 from constructions.following.queries import By, require_way
 from constructions.forms.noise_bounds import radius_by_norms, radius_by_queries
-from constructions.forms.source import margin_as_built, source_of
+from constructions.forms.source import margin_as_built, selected_gap, source_of
 from constructions.guards.errors import InputError
 from constructions.guards.integers import whole
 from constructions.model.fact_model import FactModel
@@ -109,4 +109,4 @@ def noise_radius(
     require_arithmetic(model, "a noise radius", TRANSFORMER)
     if by == "queries":
         return radius_by_queries(model, progress)
-    return radius_by_norms(model, margin_as_built(model), given.positions is not None)
+    return radius_by_norms(model, margin_as_built(model), selected_gap(given))

@@ -30,7 +30,6 @@ from constructions.following.queries import (
 from constructions.following.walk import network_of
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
-from constructions.writing.position_reading import SELECTED_GAP
 
 _LEAST, _MOST = 2.0**-200, 2.0**10
 """Between which a radius is looked for; below, products of errors underflow."""
@@ -69,15 +68,12 @@ class Noise(Change):
 
 
 @torch.no_grad()
-def radius_by_norms(model: FactModel | ModelForm, margin: MarginClaim, selects: bool) -> float:
-    """See `constructions.forms.noise.noise_radius`; selects: whether heads with queries select
-    a position where it answers.
+def radius_by_norms(model: FactModel | ModelForm, margin: MarginClaim, gap: int | None) -> float:
+    """See `constructions.forms.noise.noise_radius`; gap: by which heads with queries select a
+    position where it answers, see `constructions.forms.source.selected_gap`.
     """
     n_positions, dtype = positions_of(model), model.embedding.weight.dtype
-    follower, gap = (
-        Follower(without_idle(network_of(model)), n_positions),
-        SELECTED_GAP if selects else None,
-    )
+    follower = Follower(without_idle(network_of(model)), n_positions)
 
     def left(rho: float) -> float:
         """What is left of the margin if each of two logits moves: positive, or it is lost."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from constructions.catalogue import WITH_SETS
 from constructions.decoders.model_form import ModelForm
 from constructions.decoders.targets import require_construction, require_plain
 from constructions.decoders.transformer_seeding import write_into, zeros
@@ -14,7 +15,9 @@ from constructions.guards.errors import InputError
 from constructions.model.fact_model import FactModel
 from constructions.model.margin import MarginClaim
 from constructions.model.rebuild import planned
+from constructions.model.recipe import Recipe
 from constructions.model.transformer import Transformer
+from constructions.writing.position_reading import SELECTED_GAP
 
 
 def source_of(model: FactModel | ModelForm) -> tuple[FactModel, Tensor]:
@@ -33,6 +36,24 @@ def source_of(model: FactModel | ModelForm) -> tuple[FactModel, Tensor]:
     if isinstance(model, ModelForm):
         return model.source, model.basis
     return model, torch.eye(model.shape.d_model, dtype=model.embedding.weight.dtype)
+
+
+def is_of_catalogue(model: FactModel) -> bool:
+    """Whether a builder of the catalogue has made the model, whose theorem holds of it."""
+    recipe = getattr(model, "recipe", None)
+    return isinstance(recipe, Recipe) and any(
+        entry.builder_name == recipe.builder and entry.constructor() is recipe.build
+        for entry in WITH_SETS.values()
+    )
+
+
+def selected_gap(model: FactModel) -> int | None:
+    """By how much the score of the position that a head with queries selects is above all others,
+    at a position that answers; None where no theorem of the catalogue says so: without positions,
+    and of a user's own construction.
+    """
+    selects = model.positions is not None and is_of_catalogue(model)
+    return SELECTED_GAP if selects else None
 
 
 def margin_as_built(model: FactModel | ModelForm) -> MarginClaim:

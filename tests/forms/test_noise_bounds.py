@@ -283,7 +283,7 @@ def test_by_norms_the_error_is_below_half_the_margin():
         model.embedding.weight.copy_(torch.eye(2))
         model.unembedding.weight.copy_(torch.eye(2))
     model.hops = 1
-    radius = radius_by_norms(model, MarginClaim.exactly(1), selects=False)
+    radius = radius_by_norms(model, MarginClaim.exactly(1), gap=None)
     assert radius == pytest.approx((-3 + 13**0.5) / 4, rel=1e-3)
 
 

@@ -31,7 +31,7 @@ def test_what_points_leave_open_is_decided_by_intervals_and_by_nothing_else(unkn
     wide = widen(selector(facts), 20)
     model = add_noise(wide, noise_radius(wide, "queries") / 4)
     off = nothing_known if unknown == "both" else Change.off
-    monkeypatch.setattr(Rounding, "_by_norms", no_bound_by_norms)
+    monkeypatch.setattr(Rounding, "by_norms", no_bound_by_norms)
     monkeypatch.setattr(Change, "off", lambda *args: intervals.append(1) or off(*args))
     if unknown != "neither":
         monkeypatch.setattr(changes.Rounding, "off", nothing_known)

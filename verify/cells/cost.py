@@ -105,8 +105,10 @@ BYTES: dict[str, tuple[float, ...]] = {
 """By form: how often each count of `Held` is held, as numbers of `A_NUMBER` bytes."""
 
 
-PROVING = 0.4, 2 * 10**8
-"""Seconds and bytes that the proof of a form takes whatever its size."""
+PROVING = 0.4, 0.04, 2 * 10**8
+"""What a form that is proven takes whatever its size: seconds, and so many more for each length of
+the sequences that are asked; bytes.
+"""
 PROVEN: dict[str, tuple[float, float]] = {
     "basis": (4.5e-7, 3.5),
     "wide": (0.3e-7, 1.5),
@@ -134,9 +136,9 @@ def cost(cell: Cell) -> Cost:
     if cell.form and is_proven(cell, own):
         seconds, copies = PROVEN[cell.form]
         weights = min(size.parameters, MOST)
-        return Cost(
-            PROVING[0] + seconds * weights, round(PROVING[1] + A_NUMBER * copies * weights)
-        )
+        least, for_each, held_at_least = PROVING
+        least += for_each * sum(1 for _ in _sequences(cell))
+        return Cost(least + seconds * weights, round(held_at_least + A_NUMBER * copies * weights))
     seconds = _sum(SECONDS[cell.form], work(cell, size))
     memory = A_NUMBER * _sum(BYTES[cell.form], held(cell, size))
     return Cost(seconds, round(memory))

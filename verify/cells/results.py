@@ -26,7 +26,7 @@ class CellResult(Evidence):
         dtype: of the module; as asked for, if none was built.
         sizes, bounds, claim: of a construction as it is built.
         recall: the pass over all queries; None if there are more than are run.
-        proof: of the saved model; None if it was not saved.
+        proof: of the saved model; None if it was not saved, and of a form, which has its own.
         form: of a construction in another form, which has nothing else.
         not_claimed: how many queries meet a missing fact, where stored ones alone are claimed.
         ended: why there is no result.

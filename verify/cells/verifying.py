@@ -271,13 +271,13 @@ def _verify_form(
     begin(BUILDING, None)
     model = build(entry, facts, cell.hops, dict(cell.options), cell.dtype)
     ways = ways_of_form(by, model.shape, model.n_all_queries())
-    found, refused = None, None
+    found, of, refused = None, "", None
     for chosen, dtype in product(ways, dtypes):
         try:
             if _dtype_of(model) != dtype:
                 begin(BUILDING, None)
                 model = build(entry, facts, cell.hops, dict(cell.options), dtype)
-            found = _form(model, cell.form, chosen, begin)
+            found, of = _form(model, cell.form, chosen, begin), dtype
         except DoesNotFit as error:
             refused = error
             continue
@@ -286,7 +286,7 @@ def _verify_form(
     if found is None:
         raise refused or InternalError("a form was tried in no dtype")
     others = facts.n_queries(cell.hops) - model.n_queries(cell.hops)
-    return CellResult(cell, _dtype_of(model), form=found, not_claimed=others)
+    return CellResult(cell, of, form=found, not_claimed=others)
 
 
 def _form(model: FactModel, form: str, chosen: Way, begin: Begin) -> FormAnswers:
@@ -299,8 +299,10 @@ def _form(model: FactModel, form: str, chosen: Way, begin: Begin) -> FormAnswers
     with threads(1):
         made, source = make_form(model, form, chosen.prove), None
     if chosen.prove:
+        require_disk(model, None)
         begin(PROVING, None)
-        source, sample = saved_and_checked(model)
+        with threads(None if _parameters(model) > WORTH_THREADS else 1):
+            source, sample = saved_and_checked(model)
         if sample is not None and (wrong := list(sample.faults())):
             source = replace(source, verdict="FAIL", reason="; ".join(wrong))
     advance = begin(ASKING, n_run(model, chosen.run))

@@ -112,9 +112,10 @@ class FormAnswers(Evidence):
         )
         if self.proven is None:
             return [f"by queries: {every}", whole]
-        proof = [f"from that of the construction, for {shortened(self.planned)} queries"]
+        real = "" if _in_dtype(self.proven) else ", in real arithmetic alone"
+        proof = [f"from that of the construction, for {shortened(self.planned)} queries{real}"]
         if self.proven.verdict != "PASS":
-            proof = [f"it decides nothing: {self.proven.reason}"]
+            proof = [f"{self.proven.verdict}"]
         elif self.proven.rounds:
             proof.append(self.proven.rounds)
         if not self.recalls:
@@ -140,6 +141,8 @@ class FormAnswers(Evidence):
             yield f"the smallest margin is {self.margin}, not positive"
         if not self.difference <= self.allowed:
             yield f"a logit is off by {self.difference}, claimed is at most {self.allowed}"
+        if self.proven is not None and self.proven.verdict == "FAIL":
+            yield self.proven.reason
         if self.proven is not None and self.proven.verdict == "PASS":
             yield from self._against(self.proven)
 
@@ -149,13 +152,16 @@ class FormAnswers(Evidence):
             yield f"{proven.queries} queries are proven, there are {self.planned}"
         margin = smaller(self.margin, self.asked.margin)
         if _in_dtype(proven) and not margin >= proven.margin:
-            yield f"a margin of {shortened(proven.margin)} is proven, one was {margin}"
+            least = f"a margin of {shortened(proven.margin)}" if proven.margin else "every answer"
+            yield f"{least} is proven, one was {margin}"
 
     def doubts(self) -> Iterator[str]:
         """Why queries are undecided, of each length; where none was run, why nothing is proven."""
         yield from (recall.reason for recall in self.recalls if recall.reason is not None)
         if not self.recalls:
             yield from self._unproven()
+        elif self.proven is not None and self.proven.verdict == "UNKNOWN":
+            yield f"the form is to be proven, too: {self.proven.reason}"
 
     def _unproven(self) -> Iterator[str]:
         """Why the proof does not decide alone."""

@@ -9,16 +9,18 @@ Of noise it is the other way round: the radius is made so that every answer bear
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from constructions.decoders.model_form import ModelForm
+from constructions.decoders.model_form import ModelForm, margin_if_proven
 from constructions.decoders.standard_model import StandardModel
-from constructions.forms.source import margin_as_built
+from constructions.forms.source import is_of_catalogue, margin_as_built
 from constructions.guards.errors import InputError
 from constructions.guards.wording import shortened
 from constructions.model.answering import Answering
+from constructions.model.fact_model import FactModel
 from constructions.saved.form_manifest import Form
 from verify.kernel.verdict import Verdict
 from verify.queries.form_answers import BY_BOUND, IN_DTYPE
@@ -54,8 +56,24 @@ class Made(NamedTuple):
     noise: Noise | None = None
 
 
-def proven_form(made: Made, source: Verdict) -> Verdict:
-    """What is known of a form whose construction the checkers judge so: PASS or UNKNOWN."""
+def proven_form(model: FactModel, made: Made, source: Verdict) -> Verdict:
+    """What is known of a form whose construction the checkers judge so: FAIL where they refute
+    that.
+
+    Args:
+        model: the construction.
+        made: its form.
+        source: what the checkers say.
+    """
+    if source.verdict == "FAIL":
+        return replace(source, reason=_said(source))
+    if not is_of_catalogue(model):
+        return _unknown("no theorem of the catalogue is about its construction, which is your own")
+    claim = margin_if_proven(model)
+    if claim is not None and not claim.rounds and source.verdict == "PASS" and not source.exact:
+        return _unknown(
+            f"its construction claims not to round, which is not proven: {source.rounds}"
+        )
     if made.noise is not None:
         return _by_radius(made.form, made.noise, source)
     bound = error_of(made.form) if isinstance(made.form, Form) else None
@@ -69,12 +87,12 @@ def error_of(form: Form) -> Fraction | None:
     decoder: 0 where it is the same bit for bit. None where nothing is proven.
     """
     try:
-        if form.margin is None:
-            return None
-        error = form.logit_error
+        error, same = form.logit_error, form.margin is not None
     except InputError:
         return None
-    return Fraction(0 if error is None else error)
+    if error is None:
+        return Fraction(0) if same else None
+    return Fraction(error) if math.isfinite(error) else None
 
 
 def by_bound(form: Answering, source: Verdict, error: Fraction) -> Verdict:
@@ -106,9 +124,12 @@ def _by_radius(form: Answering, noise: Noise, source: Verdict) -> Verdict:
         off = (form.get_parameter(name).double() - weight.double()).abs().max().item()
         if not off < noise.radius:  # what is less when it is rounded is less
             return _unknown(f"{name} is off by {off}, not less than the radius {noise.radius}")
-    if source.verdict != "PASS" or not source.real_margin >= claim.real:
+    if source.verdict != "PASS":
+        return _unknown(f"of its construction {_said(source)}")
+    if not source.real_margin >= claim.real:
+        less = float(claim.real - source.real_margin)
         rests = f"its radius rests on a margin of {shortened(claim.real)}"
-        return _unknown(f"{rests}, and of its construction {_said(source)}")
+        return _unknown(f"{rests}, and {less:.2g} less than that is proven of its construction")
     covered = "every answer bears noise of its radius, rounding included"
     nothing = Fraction(0)  # how much is left is not known
     return replace(

@@ -16,11 +16,11 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-from constructions.decoders.model_form import ModelForm
+from constructions.decoders.model_form import ModelForm, margin_if_proven
 from constructions.decoders.seeding import standard
 from constructions.decoders.standard_decoder import Norm, Placement
 from constructions.facts.limits import require_runnable
-from constructions.following.queries import WAYS
+from constructions.following.queries import WAYS, By
 from constructions.forms.basis import change_basis
 from constructions.forms.noise import add_noise, noise_radius
 from constructions.forms.widening import widen
@@ -35,6 +35,7 @@ from verify.queries.form_answers import FormAnswers, FormSizes
 from verify.queries.form_proof import Made, Noise, proven_form
 from verify.queries.original import Original, difference
 from verify.queries.recall import check_recall
+from verify.queries.rounded import Rounding
 
 MOST_WHOLE = 128
 """So many queries of each length are asked as whole sequences, too."""
@@ -49,22 +50,38 @@ def _basis(model: FactModel) -> Made:
     """In a random orthogonal basis, by whichever bound certifies it; else decided by all queries
     in float64.
     """
-    d = model.shape.d_model
-    gaussian = torch.randn(d, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    q = torch.linalg.qr(gaussian).Q
+    q = _rotation(model)
     for by in WAYS:
         with suppress(DoesNotFit):
-            turned = change_basis(model, q, by=by)
-            if turned.logit_error is None:
-                raise InternalError(
-                    f"a change of basis by {by} was certified without a bound on its logits' error"
-                )
-            # either side may be that far from real arithmetic
-            return Made(turned, 2 * turned.logit_error)
+            return _turned(model, q, by)
     if model.embedding.weight.dtype != torch.float64:
         raise DoesNotFit(f"in {model.embedding.weight.dtype} another basis may lose an answer")
     # What the bounds cannot prove, running all queries decides.
     return Made(change_basis(model, q, by=None), math.inf)
+
+
+def _basis_to_be_proven(model: FactModel) -> Made:
+    """As `_basis`, by the bound on all queries at once."""
+    return _turned(model, _rotation(model), "norms")
+
+
+def _rotation(model: FactModel) -> Tensor:
+    """A random orthogonal basis, always the same, float64 (d_model, d_model)."""
+    d = model.shape.d_model
+    gaussian = torch.randn(d, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    q: Tensor = torch.linalg.qr(gaussian).Q
+    return q
+
+
+def _turned(model: FactModel, q: Tensor, by: By) -> Made:
+    """In this basis, certified by this bound."""
+    turned = change_basis(model, q, by=by)
+    if turned.logit_error is None:
+        raise InternalError(
+            f"a change of basis by {by} was certified without a bound on its logits' error"
+        )
+    # either side may be that far from real arithmetic
+    return Made(turned, 2 * turned.logit_error)
 
 
 def _wide(model: FactModel) -> ModelForm:
@@ -73,6 +90,15 @@ def _wide(model: FactModel) -> ModelForm:
     return widen(
         model, 2 * shape.d_model, 2 * shape.d_mlp + 1, shape.n_heads + 1, len(shape.layers) + 1
     )
+
+
+def _the_same(model: FactModel) -> Made:
+    """As `_wide`: each logit the same bit for bit; where sums round, which may be added in another
+    order, up to what that does to either side.
+    """
+    claim = margin_if_proven(model)
+    exact = claim is not None and not claim.rounds
+    return Made(_wide(model), 0.0 if exact else 2 * Rounding(model, model.hops).by_norms())
 
 
 def _noise(model: FactModel) -> Made:
@@ -121,7 +147,7 @@ def _standard(norm: Norm | None = None, placement: Placement = "pre", tied: bool
 
 FORMS: dict[str, Form] = {
     "basis": _basis,
-    "wide": lambda model: Made(_wide(model), 0.0),
+    "wide": _the_same,
     "noise": _noise,
     "standard": _standard(),
     "tied": _standard(tied=True),
@@ -130,7 +156,7 @@ FORMS: dict[str, Form] = {
     "layernorm pre": _standard("layernorm", "pre"),
     "layernorm post": _standard("layernorm", "post"),
 }
-TO_BE_PROVEN: dict[str, Form] = {"noise": _noise_to_be_proven}
+TO_BE_PROVEN: dict[str, Form] = {"basis": _basis_to_be_proven, "noise": _noise_to_be_proven}
 """Those that are made otherwise where a proof is to decide."""
 
 
@@ -172,7 +198,7 @@ def check_form(
     planned, other = model.n_all_queries(), made.form
     if run:
         require_runnable(planned)
-    proven = None if source is None else proven_form(made, source)
+    proven = None if source is None else proven_form(model, made, source)
     recalls, off = _run_all(model, other, progress) if run else ((), 0.0)
 
     def whole(tokens: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ class Rounding:
             bool (Q,), twice.
         """
         wrong = open_ & margins.isnan()
-        near = open_ & ~wrong & ~(margins.abs() > 4 * self._by_norms())
+        near = open_ & ~wrong & ~(margins.abs() > 4 * self.by_norms())
         wrong |= open_ & ~near & (margins < 0)
         undecided = near.clone()
         for follower, change in reversed(self._ways()):  # first what mostly decides all
@@ -109,7 +109,7 @@ class Rounding:
                 self.why = str(error)
         return self._found
 
-    def _by_norms(self) -> float:
+    def by_norms(self) -> float:
         """The largest error of any logit of any query; infinite where nothing is known."""
         if self.error is None:
             self.error, length = math.inf, self.prompt + self.written
