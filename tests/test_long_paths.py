@@ -239,7 +239,7 @@ def test_whatever_runs_all_queries_refuses_more_than_can_be_run(tmp_path, monkey
     with pytest.raises(InputError, match=rf"{3 * 2**40:,} queries, and at most"):
         check_recall(model, facts, 40)
     assert check_recall(model, facts, 5).queries == 96
-    result = run_cell(Cell("chain_of_thought", 3, 2, 40, form="wide"))
+    result = run_cell(Cell("chain_of_thought", 3, 2, 40, form="wide"), by="queries")
     assert result.verdict == "UNKNOWN"
     assert "run one by one" in result.reason
 
