@@ -4,9 +4,9 @@ Both are sums over what is done: so much for the cell itself, so much for each l
 multiplication, number on its way, and logit. How many there are follows from the formulas of the
 construction (`verify.cells.dimensions`); how much each takes was measured, form by form, and is
 fitted again from the journal of a run by `benchmarks/costs.py`. An estimate is right within a
-factor of two for most cells; a run learns how far it is off (`verify.runner.ratios`). The rates of
-forms were measured while every query was also asked as a whole sequence, and are too high since
-few of them are.
+factor of two for most cells; a run learns how far it is off (`verify.runner.ratios`). It does not
+know which forms their proof leaves open, so that they are run after all: these take far longer.
+The rates of forms that are run were measured while every query was also asked as a whole sequence.
 
     >>> cost(Cell("selector", 1000, 16)).seconds < 2
     True
